@@ -1,0 +1,87 @@
+"""PriorityExecutor: one bounded queue before the models; clicks go before warming, warming before bulk."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from .errors import Overloaded
+from .values import Priority
+
+T = TypeVar("T")
+
+
+class PriorityExecutor:
+    """Runs work on a few threads, the most urgent first, the older of equals first.
+
+    Args:
+        threads: How many pieces of work run at once.
+        max_waiting: More are refused with `Overloaded`.
+    """
+
+    def __init__(self, threads: int, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
+        self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [threading.Thread(target=self._work, name=f"model-{i}", daemon=True) for i in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, priority: Priority, work: Callable[[], T]) -> T:
+        """Run `work` in its turn and return what it returns; raises what it raises, or `Overloaded`."""
+        return self.submit(priority, work).result()
+
+    def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
+        """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise Overloaded("The backend is shutting down.", remedy="Try again when it is back.")
+            if len(self._waiting) >= self._max_waiting:
+                raise Overloaded(
+                    f"{len(self._waiting)} pieces of work wait for the models already.",
+                    remedy="Try again in a moment; add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
+                )
+            heapq.heappush(self._waiting, (int(priority), next(self._order), future, work))
+            self._changed.notify()
+        return future
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for their turn."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Let running work end, cancel what waits, and refuse more."""
+        with self._changed:
+            self._closed = True
+            for _, _, future, _ in self._waiting:
+                future.cancel()
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            future, work = task
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(work())
+            except BaseException as error:  # handed to whoever waits for the result
+                future.set_exception(error)
+            del future, work, task  # or the last answer's arrays would live until the next request
+
+    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            if not self._waiting:
+                return None
+            _, _, future, work = heapq.heappop(self._waiting)
+            return future, work

@@ -1,0 +1,364 @@
+"""SamSegmenter: image pixels to an embedding, an embedding and a prompt to masks. It remembers no image.
+
+Equal to `segment_anything.SamPredictor` and `SamAutomaticMaskGenerator` on the same weights; the tests prove it. What
+differs is that the embedding is an argument, that only the masks which are used are brought to the original size, and
+that a device without memory costs time and not the answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from segment_anything import SamAutomaticMaskGenerator, SamPredictor
+from segment_anything.modeling import Sam
+from segment_anything.utils.amg import MaskData
+from segment_anything.utils.transforms import ResizeLongestSide
+
+from ..errors import BadPrompt, BadSettings
+from ..values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, Size
+
+log = logging.getLogger(__name__)
+
+PREPROCESSING_VERSION = 1  # of what happens to pixels before the encoder; part of every cache key
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ProposalParameters:
+    """Of automatic masks; the names and meanings are `SamAutomaticMaskGenerator`'s."""
+
+    points_per_side: int
+    pred_iou_thresh: float
+    stability_score_thresh: float
+    min_mask_region_area: int
+    box_nms_thresh: float
+
+
+class SamSegmenter:
+    """SAM on one device.
+
+    Args:
+        model: With its weights; it is moved to the device and never trained.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        encoder_dtype: "auto" (bfloat16 or float16 on cuda, float32 on a CPU) or a torch dtype's name.
+        embedding_dtype: What `encode` answers in; float16 halves the cache.
+    """
+
+    def __init__(
+        self,
+        model: Sam,
+        *,
+        device: str = "auto",
+        encoder_dtype: str = "auto",
+        embedding_dtype: type[np.floating[Any]] = np.float16,
+    ) -> None:
+        self.device = choose_device(device)
+        self.encoder_dtype = choose_encoder_dtype(encoder_dtype, self.device)
+        self.embedding_dtype = np.dtype(embedding_dtype)
+        self._model = model.eval().requires_grad_(False).to(self.device)
+        self._on_cpu: Sam | None = None
+        self._falling_back = threading.Lock()
+        self._transform = ResizeLongestSide(model.image_encoder.img_size)
+
+    @property
+    def identity(self) -> str:
+        """What made the embedding besides the weights and the pixels; part of the cache key."""
+        return f"pre{PREPROCESSING_VERSION}-enc-{str(self.encoder_dtype).removeprefix('torch.')}-{self.embedding_dtype}"
+
+    def encode(self, pixels: Pixels) -> ImageEmbedding:
+        """Run the image encoder, the expensive half of SAM.
+
+        Args:
+            pixels: uint8 RGB (H, W, 3).
+
+        Returns:
+            Features (256, 64, 64) for SAM's own models, in `embedding_dtype`.
+
+        Source: segment_anything.SamPredictor.set_image.
+        """
+        resized = self._transform.apply_image(pixels)
+        features = self._with_fallback(lambda model: self._encode(model, resized))
+        size, input_size = (Size(a.shape[1], a.shape[0]) for a in (pixels, resized))
+        return ImageEmbedding(features.astype(self.embedding_dtype, copy=False), size, input_size)
+
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
+        """Predict candidate masks for one object.
+
+        A single foreground point is ambiguous, so SAM answers three candidates for it and one for anything else.
+
+        Args:
+            embedding: Of the image that `prompt` was drawn on.
+            prompt: In pixels of the original image, XY.
+            most: Only the best so many are brought to the original size, which is most of the work.
+
+        Returns:
+            Best first: a (H, W) bool mask at original size and SAM's predicted IoU.
+
+        Raises:
+            BadPrompt: Neither a point, a box nor a mask.
+
+        Source: segment_anything.SamPredictor.predict_torch.
+        """
+        if not prompt.point_coords and prompt.box_xyxy is None and prompt.mask_logits is None:
+            raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
+        return self._with_fallback(lambda model: self._decode(model, embedding, prompt, most))
+
+    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
+        """Find everything in the image: `SamAutomaticMaskGenerator` over an embedding that exists already.
+
+        Returns:
+            Best predicted IoU first.
+        """
+        attempts = [(points, self.device) for points in (64, 16)] + [(16, torch.device("cpu"))]
+        for points_per_batch, device in attempts:
+            try:
+                return self._propose(self._model_on(device), embedding, parameters, points_per_batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or (points_per_batch, device) == attempts[-1]:
+                    raise
+                log.warning("%s has no memory for %d points at once; trying with less.", device, points_per_batch)
+                _free(self.device)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def mask_to_logits(self, mask: Mask, *, magnitude: float = 10.0) -> NDArray[np.float32]:
+        """Turn a mask that exists (painted, or accepted earlier) into SAM's mask prompt.
+
+        Returns:
+            float32 (1, M, M), `magnitude` inside and -`magnitude` outside, soft along the border.
+        """
+        side = self._model.prompt_encoder.mask_input_size[0]
+        length = self._transform.target_length
+        height, width = self._transform.get_preprocess_shape(*mask.shape, length)
+        cover = torch.from_numpy(mask.astype(np.float32))[None, None]
+        cover = torch.nn.functional.interpolate(cover, (height, width), mode="bilinear", antialias=True)
+        canvas = torch.zeros(1, 1, length, length)
+        canvas[..., :height, :width] = cover
+        small = torch.nn.functional.interpolate(canvas, (side, side), mode="bilinear", antialias=True)
+        return ((small[0] * 2 - 1) * magnitude).numpy()
+
+    @torch.inference_mode()
+    def _encode(self, model: Sam, resized: Pixels) -> NDArray[Any]:
+        image = torch.as_tensor(resized, device=model.device).permute(2, 0, 1).contiguous()[None]
+        half = self.encoder_dtype != torch.float32 and model.device.type == "cuda"
+        with torch.autocast(model.device.type, dtype=self.encoder_dtype, enabled=half):
+            features = model.image_encoder(model.preprocess(image))
+        array: NDArray[Any] = features[0].float().cpu().numpy()
+        return array
+
+    @torch.inference_mode()
+    def _decode(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt, most: int | None) -> list[Candidate]:
+        low_res_masks, scores = _predict(
+            model, _features(model, embedding), *self._torch_prompt(model, embedding, prompt), prompt.is_single_click
+        )
+        best_first = torch.argsort(scores[0], descending=True)[:most]
+        low_res_masks, scores = low_res_masks[:, best_first], scores[:, best_first]
+        masks = _postprocess(model, low_res_masks, embedding) > model.mask_threshold
+        arrays = (t[0].cpu().numpy() for t in (masks, scores, low_res_masks))
+        return [Candidate(m, float(s), logits[None]) for m, s, logits in zip(*arrays, strict=True)]
+
+    def _torch_prompt(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt) -> tuple[Any, Any, Any]:
+        original = (embedding.original_size.height, embedding.original_size.width)
+        points = boxes = masks = None
+        if prompt.point_coords:
+            coords = self._transform.apply_coords(np.array(prompt.point_coords), original)
+            labels = torch.as_tensor(prompt.point_labels, dtype=torch.int, device=model.device)
+            points = torch.as_tensor(coords, dtype=torch.float, device=model.device)[None], labels[None]
+        if prompt.box_xyxy is not None:
+            box = self._transform.apply_boxes(np.array(prompt.box_xyxy), original)
+            boxes = torch.as_tensor(box, dtype=torch.float, device=model.device)
+        if prompt.mask_logits is not None:
+            masks = torch.as_tensor(prompt.mask_logits, dtype=torch.float, device=model.device)[None]
+        return points, boxes, masks
+
+    @staticmethod
+    @torch.inference_mode()
+    def _propose(
+        model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
+    ) -> list[Candidate]:
+        generator = _EmbeddedMaskGenerator(model, embedding, parameters, points_per_batch)
+        size = embedding.original_size
+        records = generator.generate(np.empty((size.height, size.width, 0), np.uint8))
+        records.sort(key=lambda record: -record["predicted_iou"])
+        return [Candidate(record["segmentation"], float(record["predicted_iou"])) for record in records]
+
+    def _with_fallback(self, work: Callable[[Sam], T]) -> T:
+        try:
+            return work(self._model)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or self.device.type == "cpu":
+                raise
+            log.warning("%s is out of memory (%s); this request is answered on the CPU.", self.device, error)
+        _free(self.device)
+        return work(self._model_on(torch.device("cpu")))
+
+    def _model_on(self, device: torch.device) -> Sam:
+        if device == self.device:
+            return self._model
+        with self._falling_back:
+            if self._on_cpu is None:
+                self._on_cpu = copy.deepcopy(self._model).to("cpu")
+            return self._on_cpu
+
+
+class _EmbeddedPredictor(SamPredictor):
+    """A SamPredictor whose image was encoded earlier."""
+
+    def __init__(self, model: Sam, embedding: ImageEmbedding) -> None:
+        super().__init__(model)
+        self._embedding = embedding
+
+    def set_image(self, image: NDArray[Any], image_format: str = "RGB") -> None:
+        size, input_size = self._embedding.original_size, self._embedding.input_size
+        self.original_size, self.input_size = (size.height, size.width), (input_size.height, input_size.width)
+        self.features = _features(self.model, self._embedding)
+        self.is_image_set = True
+
+
+class _EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
+    """SamAutomaticMaskGenerator over an embedding; it throws bad masks away before it enlarges them, not after."""
+
+    def __init__(
+        self, model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
+    ) -> None:
+        super().__init__(
+            model,
+            points_per_side=parameters.points_per_side,
+            points_per_batch=points_per_batch,
+            pred_iou_thresh=parameters.pred_iou_thresh,
+            stability_score_thresh=parameters.stability_score_thresh,
+            min_mask_region_area=parameters.min_mask_region_area,
+            box_nms_thresh=parameters.box_nms_thresh,
+        )
+        self.predictor = _EmbeddedPredictor(model, embedding)
+        self._embedding = embedding
+
+    def _process_batch(self, points: NDArray[Any], im_size: Any, crop_box: Any, orig_size: Any) -> MaskData:
+        """The library's own step on the few masks that its first filter keeps, so the outcome is the same."""
+        model = self.predictor.model
+        scaled = self.predictor.transform.apply_coords(points, im_size)
+        coords = torch.as_tensor(scaled, dtype=torch.float, device=model.device)[:, None, :]
+        labels = torch.ones(len(coords), 1, dtype=torch.int, device=model.device)
+        low_res_masks, scores = _predict(model, self.predictor.features, (coords, labels), None, None, multimask=True)
+        good = scores.flatten() > self.pred_iou_thresh
+        kept = torch.nonzero(good).flatten().tolist()
+        chosen = low_res_masks.flatten(0, 1)[good][:, None], scores.flatten()[good][:, None]
+        point_of = points[[index // scores.shape[1] for index in kept]]
+        batches = (
+            self._keep_good(chosen[0][i : i + 32], chosen[1][i : i + 32], point_of[i : i + 32], crop_box, orig_size)
+            for i in _steps(len(kept), 32)
+        )
+        return _concatenate(batches)
+
+    def _keep_good(
+        self, low_res_masks: Any, scores: Any, points: NDArray[Any], crop_box: Any, orig_size: Any
+    ) -> MaskData:
+        ready = _ReadyPredictor(
+            self.predictor, _postprocess(self.predictor.model, low_res_masks, self._embedding), scores
+        )
+        predictor, self.predictor = self.predictor, ready
+        try:
+            return super()._process_batch(points, orig_size, crop_box, orig_size)
+        finally:
+            self.predictor = predictor
+
+
+class _ReadyPredictor:
+    """Answers `predict_torch` with masks that are already there, one for each point."""
+
+    def __init__(self, predictor: SamPredictor, masks: Any, scores: Any) -> None:
+        self.transform, self.model, self.device = predictor.transform, predictor.model, predictor.device
+        self._answer = masks, scores, None
+
+    def predict_torch(self, *_: Any, **__: Any) -> Any:
+        return self._answer
+
+
+def _steps(length: int, step: int) -> Iterable[int]:
+    return range(0, max(length, 1), step)  # at least one, so that an image without a good mask goes the same way
+
+
+def _concatenate(batches: Iterator[MaskData]) -> MaskData:
+    data = MaskData()
+    for batch in batches:
+        data.cat(batch)
+    return data
+
+
+def _features(model: Sam, embedding: ImageEmbedding) -> Any:
+    with _writable(embedding.features) as features:
+        return torch.as_tensor(features, device=model.device).float()[None]
+
+
+@contextmanager
+def _writable(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """torch warns of read-only arrays; nothing here writes, and `.float()` copies float16 anyway."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        yield array
+
+
+def _predict(model: Sam, features: Any, points: Any, boxes: Any, masks: Any, multimask: bool) -> tuple[Any, Any]:
+    """Low-resolution logits (B, C, M, M) and predicted IoU (B, C) for B prompts on one image."""
+    sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
+    answer: tuple[Any, Any] = model.mask_decoder(
+        image_embeddings=features,
+        image_pe=model.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=multimask,
+    )
+    return answer
+
+
+def _postprocess(model: Sam, low_res_masks: Any, embedding: ImageEmbedding) -> Any:
+    size, input_size = embedding.original_size, embedding.input_size
+    return model.postprocess_masks(low_res_masks, (input_size.height, input_size.width), (size.height, size.width))
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is cuda where there is one. Raises `BadSettings` for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadSettings(f"DEVICE is {name!r}, which torch does not know.", remedy="Use auto, cpu or cuda.") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise BadSettings(
+            f"DEVICE is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices.",
+            remedy="Use DEVICE=auto, or mend the driver.",
+        )
+    return device
+
+
+def choose_encoder_dtype(name: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bfloat16 (else float16) on cuda and float32 on a CPU."""
+    if name == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise BadSettings(f"SAM_DTYPE is {name!r}.", remedy=f"Use auto, {', '.join(known)}.")
+    return known[name] if device.type == "cuda" else torch.float32
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or the system ran out of memory, on whichever device."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def _free(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
