@@ -1,0 +1,223 @@
+"""The brush codec: a bool mask to Label Studio's brush RLE and back.
+
+Format (thi.ng rle-pack, big-endian bits), a list of bytes:
+
+    32 bits  number of words: H * W * 4, for the mask is stored as an RGBA image
+     5 bits  word size - 1: 7, a word is one byte
+ 4 x 4 bits  rle sizes - 1: 2, 3, 7, 15, so that a count is written in 3, 4, 8 or 16 bits
+  records    1 bit   1: one word repeated, 0: that many words follow
+             2 bits  which of the rle sizes
+             n bits  count - 1
+             8 bits  the word (once if repeated, else count times)
+  padding    zeros to a whole byte; label_studio_sdk adds a whole zero byte where none is needed, and so do we
+
+The pixels run row by row, RGBA each. What Label Studio and this module write has all four channels at 0 or 255; what is
+read is the alpha channel, which is what the browser shows; from 128 on it is mask.
+
+Worked example: the mask [[True]] is four words of 255: `00000000 00000000 00000000 00000100` (4 words), `00111`,
+`0010 0011 0111 1111`, then `1 00 011 11111111` (repeat, size 3 bits, 4 - 1, 255), and 5 zeros:
+[0, 0, 0, 4, 57, 27, 252, 127, 224] in bytes.
+
+Source: https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack; the bytes are those of
+`label_studio_sdk.converter.brush.mask2rle`, which a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import BadRle
+from backend.values import Mask, Size
+
+Integers = NDArray[np.int64]
+
+CHANNELS = 4
+ALPHA = 3
+HEADER_BITS = 53
+WORD_BITS = 8
+RLE_SIZES = (3, 4, 8, 16)
+LONGEST_RUN = 1 << 16
+MOST_RECORD_BITS = 1 + 2 + 16 + WORD_BITS
+REMEDY = "The annotation is damaged: delete this region in Label Studio and draw it anew."
+
+
+def encode_brush(mask: Mask) -> list[int]:
+    """Encode a bool (H, W) mask as Label Studio's brush RLE, byte for byte as label_studio_sdk's `mask2rle` does.
+
+    Raises:
+        ValueError: The mask is not bool (H, W) with at least one pixel.
+    """
+    if mask.ndim != 2 or mask.dtype != np.bool_ or mask.size == 0:
+        raise ValueError(f"A mask is bool (H, W) with at least one pixel, not {mask.dtype} {mask.shape}.")
+    counts, values = _runs(np.ascontiguousarray(mask).reshape(-1))
+    records, lengths = _records(*_split_long_runs(counts * CHANNELS, values))
+    bits = np.concatenate([_header_bits(mask.size * CHANNELS), _to_bits(records, lengths)])
+    packed = np.packbits(bits)
+    tail = [0] if len(bits) % 8 == 0 else []
+    return packed.tolist() + tail
+
+
+def decode_brush(rle: Sequence[int], size: Size) -> Mask:
+    """Decode Label Studio's brush RLE into a bool (H, W) mask: where alpha is 128 or more.
+
+    Args:
+        rle: Bytes as a list of integers.
+        size: Of the image that the mask lies on (`original_width`, `original_height`).
+
+    Raises:
+        BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.
+    """
+    data = _to_bytes(rle)
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    rle_sizes = _parse_header(bits, data, size)
+    starts = _record_starts(bits, data, rle_sizes)
+    ends, words = _words(data, starts, rle_sizes)
+    word_count = size.width * size.height * CHANNELS
+    last = int(np.searchsorted(ends, word_count))
+    if last == len(ends):
+        found = int(ends[-1]) if len(ends) else 0
+        raise BadRle(
+            f"The brush mask is truncated: {found} of {word_count} values in {len(data)} bytes.", remedy=REMEDY
+        )
+    if ends[last] != word_count:
+        message = f"The brush mask of {size} pixels needs {word_count} values but its runs end at {ends[last]}."
+        raise BadRle(message, remedy=REMEDY)
+    return _paint(ends[: last + 1], words[: last + 1], size)
+
+
+def _runs(flat: Mask) -> tuple[Integers, Mask]:
+    """Lengths and values of the runs of a flat mask."""
+    ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
+    counts = np.diff(ends, prepend=0)
+    return counts, flat[ends - 1]
+
+
+def _split_long_runs(counts: Integers, values: Mask) -> tuple[Integers, Mask, Mask]:
+    """Cut runs longer than 65536 as the SDK does; the third array marks cut runs, whose short rest keeps 16 bits."""
+    pieces = (counts + LONGEST_RUN - 1) // LONGEST_RUN
+    if pieces.max() == 1:
+        return counts, values, np.zeros(len(counts), bool)
+    last = np.cumsum(pieces) - 1
+    short = np.full(int(pieces.sum()), LONGEST_RUN, np.int64)
+    short[last] = counts - (pieces - 1) * LONGEST_RUN
+    return short, np.repeat(values, pieces), np.repeat(pieces > 1, pieces)
+
+
+def _records(counts: Integers, values: Mask, is_long: Mask) -> tuple[Integers, Integers]:
+    """Each run as an integer and its number of bits. A run here is four words or more, so none is a literal."""
+    kind = np.searchsorted([8, 16, 256], counts)  # which rle size holds the count: 0 to 3
+    kind[is_long] = 3
+    count_bits = np.array(RLE_SIZES)[kind]
+    records = (((4 | kind) << count_bits | (counts - 1)) << WORD_BITS) | np.where(values, 255, 0)
+    return records, count_bits + 3 + WORD_BITS
+
+
+def _header_bits(word_count: int) -> NDArray[np.uint8]:
+    header = word_count
+    header = header << 5 | WORD_BITS - 1
+    for rle_size in RLE_SIZES:
+        header = header << 4 | rle_size - 1
+    raw = (header << 64 - HEADER_BITS).to_bytes(8, "big")
+    return np.unpackbits(np.frombuffer(raw, np.uint8))[:HEADER_BITS]
+
+
+def _to_bits(records: Integers, lengths: Integers) -> NDArray[np.uint8]:
+    """The lowest `lengths` bits of each record, highest bit first, one after the other."""
+    place = np.arange(MOST_RECORD_BITS - 1, -1, -1, dtype=np.int32)
+    bits = ((records.astype(np.int32)[:, None] >> place) & 1).astype(np.uint8)  # (records, 27)
+    kept: NDArray[np.uint8] = bits[place < lengths[:, None]]
+    return kept
+
+
+def _to_bytes(rle: Sequence[int]) -> bytes:
+    if not isinstance(rle, (list, tuple, np.ndarray)):
+        raise BadRle(f"A brush mask is a list of bytes, not {type(rle).__name__}.", remedy=REMEDY)
+    try:
+        data = bytes(rle)
+    except (TypeError, ValueError) as error:
+        raise BadRle(f"A brush mask is a list of whole numbers from 0 to 255: {error}.", remedy=REMEDY) from error
+    if len(data) * 8 < HEADER_BITS:
+        raise BadRle(f"The brush mask is truncated: {len(data)} bytes, less than its header.", remedy=REMEDY)
+    return data
+
+
+def _parse_header(bits: NDArray[np.uint8], data: bytes, size: Size) -> tuple[int, ...]:
+    """Check word count and word size; return the four rle sizes in bits."""
+    header = int.from_bytes(data[:7], "big") >> 3
+    word_count, word_bits = header >> 21, (header >> 16 & 31) + 1
+    if word_count != size.width * size.height * CHANNELS:
+        message = (
+            f"The brush mask holds {word_count} values, but {size} pixels make {size.width * size.height * CHANNELS}."
+        )
+        raise BadRle(
+            message, remedy="It was drawn on another size than the result says (original_width, original_height)."
+        )
+    if word_bits != WORD_BITS:
+        raise BadRle(f"The brush mask has words of {word_bits} bits instead of {WORD_BITS}.", remedy=REMEDY)
+    return tuple((header >> shift & 15) + 1 for shift in (12, 8, 4, 0))
+
+
+def _record_starts(bits: NDArray[np.uint8], data: bytes, rle_sizes: tuple[int, ...]) -> list[int]:
+    """Where the records start, in bits; the one sequential step, so it is kept to a table look-up per repeated run."""
+    codes = (bits[:-2] << 2 | bits[1:-1] << 1 | bits[2:]).tobytes()  # the three bits from each bit on
+    step = [0] * 4 + [3 + rle_size + WORD_BITS for rle_size in rle_sizes]
+    end = len(bits)
+    starts: list[int] = []
+    append = starts.append
+    position = HEADER_BITS
+    last_code = len(codes)
+    while position < last_code:
+        code = codes[position]
+        length = step[code] or _literal_bits(data, position, rle_sizes[code])
+        if position + length > end:
+            break
+        append(position)
+        position += length
+    return starts
+
+
+def _literal_bits(data: bytes, position: int, count_bits: int) -> int:
+    """Bits of the record of literal words at `position`."""
+    first = position + 3
+    window = int.from_bytes(data[first >> 3 : (first >> 3) + 3].ljust(3, b"\0"), "big")
+    count = (window >> (24 - (first & 7) - count_bits)) & ((1 << count_bits) - 1)
+    return 3 + count_bits + (count + 1) * WORD_BITS
+
+
+def _words(data: bytes, starts: list[int], rle_sizes: tuple[int, ...]) -> tuple[Integers, Integers]:
+    """Where each run ends, in words, and its word; a literal record is many runs of one."""
+    padded = np.frombuffer(data + bytes(8), np.uint8)
+    start = np.array(starts, np.int64)
+    code = _read(padded, start, 3)
+    count_bits = np.array(rle_sizes, np.int64)[code & 3]
+    counts = _read(padded, start + 3, count_bits) + 1
+    word_at = start + 3 + count_bits
+    is_literal = code < 4
+    if is_literal.any():
+        copies = np.where(is_literal, counts, 1)
+        within = np.arange(int(copies.sum())) - np.repeat(np.cumsum(copies) - copies, copies)
+        word_at = np.repeat(word_at, copies) + within * WORD_BITS
+        counts = np.repeat(np.where(is_literal, 1, counts), copies)
+    return np.cumsum(counts), _read(padded, word_at, WORD_BITS)
+
+
+def _read(padded: NDArray[np.uint8], position: Integers, width: Integers | int) -> Integers:
+    """Read up to 16 bits at each bit position."""
+    byte = position >> 3
+    window = padded[byte].astype(np.int64) << 16 | padded[byte + 1].astype(np.int64) << 8 | padded[byte + 2]
+    read: Integers = window >> (24 - (position & 7) - width) & ((1 << np.asarray(width)) - 1)
+    return read
+
+
+def _paint(ends: Integers, words: Integers, size: Size) -> Mask:
+    """Fill the pixels whose alpha word lies in a run of 128 or more. Alpha of pixel p is word 4 p + 3."""
+    pixel_ends = ends // CHANNELS  # the pixels whose alpha word lies before the end of the run
+    pixel_starts = np.concatenate([[0], pixel_ends[:-1]])
+    flat = np.zeros(size.width * size.height, bool)
+    shown = (words >= 128) & (pixel_ends > pixel_starts)
+    for start, end in zip(pixel_starts[shown].tolist(), pixel_ends[shown].tolist(), strict=True):
+        flat[start:end] = True
+    return flat.reshape(size.height, size.width)

@@ -1,0 +1,194 @@
+"""Regions → results and predictions, and back. What `build_results` wrote, `parse_regions` reads.
+
+A region is a brush result and, after it (a choice that comes first breaks the region in the browser), its per-region
+choices with the same id:
+
+    {"id": "f628e28c", "type": "brushlabels", "from_name": "brush", "to_name": "image", "original_width": 640,
+     "original_height": 480, "image_rotation": 0, "score": 0.9,
+     "value": {"format": "rle", "rle": […], "brushlabels": ["Dog"]}}
+    {"id": "f628e28c", "type": "choices", "from_name": "pclass", "to_name": "image", "value": {"choices": ["Red"]}}
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from backend.errors import BadConfig, BadRle
+from backend.label_studio.brush_rle import decode_brush, encode_brush
+from backend.label_studio.config import Control, LabelingConfig
+from backend.values import ClassScore, Region, Size
+
+Result = dict[str, Any]
+
+EMPTY_ANSWER: list[Any] = []
+"""The answer for one task when there is nothing to say. An empty prediction object would be saved, and the task then
+skipped for ever; an empty list is not."""
+
+
+def new_region_id() -> str:
+    """A random id of 10 characters; two in a million regions meet with a probability of 5e-7."""
+    return uuid.uuid4().hex[:16]
+
+
+def build_results(
+    regions: Sequence[Region], config: LabelingConfig, image_choices: Sequence[ClassScore] = ()
+) -> list[Result]:
+    """Build the result list of an answer: each region's mask, then its choices; at last the class of the whole image.
+
+    Args:
+        regions: With masks (H, W) at the size of the upright image.
+        config: Names the controls.
+        image_choices: Best first; the best is written, where the config has an image-level choice.
+
+    Raises:
+        BadConfig: A label or a choice that the labeling config has not got; Label Studio would save it without a word.
+    """
+    results: list[Result] = []
+    for region in regions:
+        results.append(_brush_result(region, config.brush))
+        if config.region_choices and (chosen := region.choices.get(config.region_choices.name)):
+            results.append(_choices_result(region.region_id, chosen, config.region_choices))
+    if image_choices and config.image_choices:
+        results.append(_choices_result(new_region_id(), (image_choices[0].name,), config.image_choices))
+    return results
+
+
+def build_prediction(results: Sequence[Result], model_version: str, score: float | None) -> dict[str, Any]:
+    """A Label Studio prediction; `score` is clipped to 0..1, for SAM may think better of itself than that."""
+    return {"result": list(results), "model_version": model_version, "score": _clip_score(score)}
+
+
+def parse_regions(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> list[Region]:
+    """Read the masks of an annotation, draft or prediction, in their order.
+
+    Prompts that were not accepted (keypoints, rectangles) and other shapes are passed over. Label Studio files an
+    accepted mask a second time under a keypoint or rectangle control when a label of it was selected at that moment: of
+    several masks with one id the brush's counts, and where only such a one is left it is the mask, with that label. A
+    label is returned as it was saved, whether or not the config still has it.
+
+    Raises:
+        BadRle: A mask that cannot be decoded; the message names its region.
+    """
+    by_id: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        by_id.setdefault(str(result.get("id") or new_region_id()), []).append(result)
+    regions = []
+    for region_id, group in by_id.items():
+        mask_result = next(iter(sorted(filter(_has_mask, group), key=lambda result: not _is_brush(result))), None)
+        if mask_result is not None:
+            regions.append(_region(region_id, mask_result, group))
+    return regions
+
+
+def parse_image_choices(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> dict[str, tuple[str, ...]]:
+    """What was chosen for the whole image, by the name of the control."""
+    region_ids = {result.get("id") for result in results if _has_mask(result)}
+    own = config.region_choices.name if config.region_choices else None
+    return {
+        str(result.get("from_name")): _choice_names(result)
+        for result in results
+        if _is_choice(result) and result.get("from_name") != own and result.get("id") not in region_ids
+    }
+
+
+def _brush_result(region: Region, control: Control) -> Result:
+    _check_known([region.label], control)
+    height, width = region.mask.shape
+    result: Result = {
+        "id": region.region_id,
+        "type": "brushlabels",
+        "from_name": control.name,
+        "to_name": control.to_name,
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "value": {"format": "rle", "rle": encode_brush(region.mask), "brushlabels": [region.label]},
+    }
+    if region.score is not None:
+        result["score"] = _clip_score(region.score)
+    return result
+
+
+def _choices_result(region_id: str, chosen: Sequence[str], control: Control) -> Result:
+    _check_known(chosen, control)
+    return {
+        "id": region_id,
+        "type": "choices",
+        "from_name": control.name,
+        "to_name": control.to_name,
+        "value": {"choices": list(chosen)},
+    }
+
+
+def _check_known(names: Sequence[str], control: Control) -> None:
+    for name in names:
+        if name not in control.label_names:
+            known = ", ".join(control.label_names)
+            message = f'"{name}" is not in the control "{control.name}" of the labeling config, which has: {known}.'
+            raise BadConfig(message, remedy="Add it to the labeling config, or answer with one of these.")
+
+
+def _clip_score(score: float | None) -> float | None:
+    return None if score is None else min(max(float(score), 0.0), 1.0)
+
+
+def _region(region_id: str, mask_result: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> Region:
+    try:
+        mask = decode_brush(mask_result["value"]["rle"], _size(mask_result))
+    except BadRle as error:
+        raise BadRle(f'Region "{region_id}": {error.message}', remedy=error.remedy) from error
+    score = mask_result.get("score")
+    choices = {str(result.get("from_name")): _choice_names(result) for result in group if _is_choice(result)}
+    return Region(
+        mask=mask,
+        label=_saved_label(mask_result, group),
+        region_id=region_id,
+        score=float(score) if isinstance(score, (int, float)) else None,
+        choices=MappingProxyType(choices),
+    )
+
+
+def _saved_label(mask_result: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
+    """The first label of the mask, or of a separate Labels control on it; "" if it has none."""
+    separate = [result for result in group if result.get("type") == "labels"]
+    for result in (mask_result, *separate):
+        labels = _value(result).get(str(result.get("type")))
+        if isinstance(labels, list) and labels:
+            return str(labels[0])
+    return ""
+
+
+def _size(result: Mapping[str, Any]) -> Size:
+    width, height = result.get("original_width"), result.get("original_height")
+    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+        raise BadRle(
+            f"its image is {width} x {height} pixels.", remedy="original_width and original_height must be saved."
+        )
+    return Size(width, height)
+
+
+def _has_mask(result: Mapping[str, Any]) -> bool:
+    """Saved choices and texts carry a copy of their region's RLE: only labels and brushes are masks."""
+    kind = str(result.get("type"))
+    return "rle" in _value(result) and (kind == "brush" or kind.endswith("labels"))
+
+
+def _is_brush(result: Mapping[str, Any]) -> bool:
+    return result.get("type") in ("brushlabels", "brush")
+
+
+def _is_choice(result: Mapping[str, Any]) -> bool:
+    return result.get("type") == "choices"
+
+
+def _choice_names(result: Mapping[str, Any]) -> tuple[str, ...]:
+    chosen = _value(result).get("choices")
+    return tuple(name for name in chosen if isinstance(name, str)) if isinstance(chosen, list) else ()
+
+
+def _value(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = result.get("value")
+    return value if isinstance(value, Mapping) else {}
