@@ -6,14 +6,153 @@ reads a black frame as part of the picture, while a blurred one only loses the r
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
+import open_clip
+import torch
+from torchvision.transforms.functional import to_pil_image
 
-from ..errors import BadPrompt
-from ..values import Mask, Pixels
+from ..errors import BadPrompt, BadSettings, CheckpointError
+from ..values import ClassName, ClassScore, Mask, Pixels
+from .sam import choose_device, is_out_of_memory
 
 CONTEXT = 0.10  # of the box's longer side, added on each side
 BLUR = 1 / 12  # sigma of the blur outside the mask, of the crop's side
+TEMPLATES = (
+    "a photo of a {}.",
+    "a photo of the {}.",
+    "a close-up photo of a {}.",
+    "a cropped photo of a {}.",
+    "a photo of a small {}.",
+    "a photo of a large {}.",
+)
+_VOCABULARIES_KEPT = 64
+_BATCH = 32
+
+
+class ClipClassifier:
+    """Zero-shot classes of masks and of whole images.
+
+    Args:
+        model: An open_clip model with its weights; moved to the device.
+        preprocess: open_clip's evaluation transform for it: PIL image to (3, S, S).
+        tokenizer: open_clip's tokenizer for it.
+        templates: Sentences with a `{}` for the class name; their text features are averaged.
+        device: As for `SamSegmenter`.
+    """
+
+    def __init__(
+        self, model: Any, preprocess: Any, tokenizer: Any, *, templates: Sequence[str] = TEMPLATES, device: str = "auto"
+    ) -> None:
+        self.device = choose_device(device)
+        self._model = model.eval().requires_grad_(False).to(self.device)
+        self._preprocess, self._tokenizer, self._templates = preprocess, tokenizer, tuple(templates)
+        side = model.visual.image_size
+        self._side: int = side[0] if isinstance(side, tuple | list) else side
+        self._text_features: OrderedDict[tuple[ClassName, ...], torch.Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def classify(
+        self, pixels: Pixels, masks: Sequence[Mask], vocabulary: Sequence[ClassName], *, top_k: int
+    ) -> list[tuple[ClassScore, ...]]:
+        """Name what is under each mask.
+
+        Args:
+            pixels: uint8 RGB (H, W, 3).
+            masks: bool (H, W) each, none of them empty.
+            vocabulary: The classes there are.
+            top_k: How many scores are kept.
+
+        Returns:
+            For each mask its classes, best first; the scores are a softmax over the whole vocabulary.
+        """
+        if not masks or not vocabulary:
+            return [() for _ in masks]
+        return self._score([crop_for_clip(pixels, mask, self._side) for mask in masks], vocabulary, top_k)
+
+    def classify_image(self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int) -> tuple[ClassScore, ...]:
+        """Name the whole image, through open_clip's own transform; best first."""
+        return self._score([pixels], vocabulary, top_k)[0] if vocabulary else ()
+
+    def _score(self, images: list[Pixels], vocabulary: Sequence[ClassName], top_k: int) -> list[tuple[ClassScore, ...]]:
+        text_features = self._vocabulary_features(tuple(vocabulary))
+        probabilities = np.concatenate(
+            [self._probabilities(images[i : i + _BATCH], text_features) for i in range(0, len(images), _BATCH)]
+        )
+        best = np.argsort(-probabilities, axis=1)[:, :top_k]
+        return [
+            tuple(ClassScore(vocabulary[index].name, float(row[index])) for index in order)
+            for row, order in zip(probabilities, best, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _probabilities(self, images: list[Pixels], text_features: torch.Tensor) -> Any:
+        batch = torch.stack([self._preprocess(to_pil_image(image)) for image in images])
+        image_features = self._encode_images(batch)
+        logits = self._model.logit_scale.exp() * image_features @ text_features.T
+        return logits.softmax(dim=-1).float().cpu().numpy()
+
+    def _encode_images(self, batch: torch.Tensor) -> torch.Tensor:
+        try:
+            return self._model.encode_image(batch.to(self.device), normalize=True)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or len(batch) == 1:
+                raise
+        return torch.cat([self._encode_images(half) for half in batch.chunk(2)])
+
+    def _vocabulary_features(self, vocabulary: tuple[ClassName, ...]) -> torch.Tensor:
+        with self._lock:
+            if vocabulary not in self._text_features:
+                self._text_features[vocabulary] = self._encode_vocabulary(vocabulary)
+            self._text_features.move_to_end(vocabulary)
+            while len(self._text_features) > _VOCABULARIES_KEPT:
+                self._text_features.popitem(last=False)
+            return self._text_features[vocabulary]
+
+    @torch.inference_mode()
+    def _encode_vocabulary(self, vocabulary: tuple[ClassName, ...]) -> torch.Tensor:
+        """One unit vector (D,) a class: the mean over names and templates. Source: open_clip.build_zero_shot_classifier."""
+        rows = []
+        for class_name in vocabulary:
+            names = class_name.synonyms or (class_name.name,)
+            sentences = [template.format(name) for name in names for template in self._templates]
+            features = self._model.encode_text(self._tokenizer(sentences).to(self.device), normalize=True)
+            rows.append(torch.nn.functional.normalize(features.mean(dim=0), dim=0))
+        return torch.stack(rows)
+
+
+def load_clip(
+    model_name: str, checkpoint: Path, *, configs: Path, templates: Sequence[str], device: str
+) -> ClipClassifier:
+    """Build an open_clip model and fill it from a checkpoint on this disk.
+
+    Args:
+        configs: Folder with the project's own model configs, beside open_clip's.
+
+    Raises:
+        BadSettings: open_clip knows no such model.
+        CheckpointError: Damaged, or of another model.
+    """
+    open_clip.add_model_config(configs)
+    if model_name not in open_clip.list_models():
+        raise BadSettings(
+            f"CLIP_MODEL is {model_name!r}, which open_clip does not know.",
+            remedy="Choose one that open_clip.list_models() names.",
+        )
+    try:
+        model, _, preprocess = open_clip.create_model_and_transforms(model_name, pretrained=str(checkpoint))
+    except Exception as error:  # open_clip, torch and safetensors each raise their own family
+        raise CheckpointError(
+            f"The checkpoint {checkpoint} cannot be loaded into CLIP model {model_name!r}: {str(error)[:300]}",
+            remedy="Choose CLIP_MODEL and CLIP_PRETRAINED that belong together, or fetch the file again.",
+        ) from error
+    return ClipClassifier(model, preprocess, open_clip.get_tokenizer(model_name), templates=templates, device=device)
 
 
 def crop_for_clip(pixels: Pixels, mask: Mask, side: int) -> Pixels:

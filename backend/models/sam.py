@@ -12,7 +12,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,22 +24,12 @@ from segment_anything.utils.transforms import ResizeLongestSide
 
 from ..errors import BadPrompt, BadSettings
 from ..values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, Size
+from .architectures import ProposalDefaults
 
 log = logging.getLogger(__name__)
 
 PREPROCESSING_VERSION = 1  # of what happens to pixels before the encoder; part of every cache key
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ProposalParameters:
-    """Of automatic masks; the names and meanings are `SamAutomaticMaskGenerator`'s."""
-
-    points_per_side: int
-    pred_iou_thresh: float
-    stability_score_thresh: float
-    min_mask_region_area: int
-    box_nms_thresh: float
 
 
 class SamSegmenter:
@@ -112,7 +101,7 @@ class SamSegmenter:
             raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
         return self._with_fallback(lambda model: self._decode(model, embedding, prompt, most))
 
-    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
+    def propose(self, embedding: ImageEmbedding, parameters: ProposalDefaults) -> list[Candidate]:
         """Find everything in the image: `SamAutomaticMaskGenerator` over an embedding that exists already.
 
         Returns:
@@ -182,7 +171,7 @@ class SamSegmenter:
     @staticmethod
     @torch.inference_mode()
     def _propose(
-        model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
+        model: Sam, embedding: ImageEmbedding, parameters: ProposalDefaults, points_per_batch: int
     ) -> list[Candidate]:
         generator = _EmbeddedMaskGenerator(model, embedding, parameters, points_per_batch)
         size = embedding.original_size
@@ -227,7 +216,7 @@ class _EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
     """SamAutomaticMaskGenerator over an embedding; it throws bad masks away before it enlarges them, not after."""
 
     def __init__(
-        self, model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
+        self, model: Sam, embedding: ImageEmbedding, parameters: ProposalDefaults, points_per_batch: int
     ) -> None:
         super().__init__(
             model,
@@ -238,7 +227,7 @@ class _EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
             min_mask_region_area=parameters.min_mask_region_area,
             box_nms_thresh=parameters.box_nms_thresh,
         )
-        self.predictor = _EmbeddedPredictor(model, embedding)
+        self.predictor: Any = _EmbeddedPredictor(model, embedding)
         self._embedding = embedding
 
     def _process_batch(self, points: NDArray[Any], im_size: Any, crop_box: Any, orig_size: Any) -> MaskData:
@@ -248,7 +237,7 @@ class _EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
         coords = torch.as_tensor(scaled, dtype=torch.float, device=model.device)[:, None, :]
         labels = torch.ones(len(coords), 1, dtype=torch.int, device=model.device)
         low_res_masks, scores = _predict(model, self.predictor.features, (coords, labels), None, None, multimask=True)
-        good = scores.flatten() > self.pred_iou_thresh
+        good = scores.flatten() > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf)
         kept = torch.nonzero(good).flatten().tolist()
         chosen = low_res_masks.flatten(0, 1)[good][:, None], scores.flatten()[good][:, None]
         point_of = points[[index // scores.shape[1] for index in kept]]

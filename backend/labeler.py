@@ -1,0 +1,130 @@
+"""ImageLabeler, the heart: image and prompt to masks, masks to classes. It knows no Label Studio, no HTTP, no torch.
+
+The models and the cache come in through the Protocols below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .image import SourceImage
+from .values import Candidate, ClassName, ClassScore, ImageEmbedding, Mask, Pixels, Prompt
+
+
+class ProposalParameters(Protocol):
+    """`SamAutomaticMaskGenerator`'s parameters, under its names."""
+
+    @property
+    def points_per_side(self) -> int: ...
+    @property
+    def pred_iou_thresh(self) -> float: ...
+    @property
+    def stability_score_thresh(self) -> float: ...
+    @property
+    def min_mask_region_area(self) -> int: ...
+    @property
+    def box_nms_thresh(self) -> float: ...
+
+
+class Segmenter(Protocol):
+    """What the labeler needs of SAM; see `models.sam.SamSegmenter`."""
+
+    def encode(self, pixels: Pixels) -> ImageEmbedding: ...
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]: ...
+    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]: ...
+
+
+class Classifier(Protocol):
+    """What the labeler needs of CLIP; see `models.clip.ClipClassifier`."""
+
+    def classify(
+        self, pixels: Pixels, masks: Sequence[Mask], vocabulary: Sequence[ClassName], *, top_k: int
+    ) -> list[tuple[ClassScore, ...]]: ...
+    def classify_image(
+        self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int
+    ) -> tuple[ClassScore, ...]: ...
+
+
+class Cache(Protocol):
+    """What the labeler needs of the cache; see `cache.EmbeddingCache`."""
+
+    def get_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding: ...
+    def holds(self, key: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class ProposalOptions:
+    """How automatic masks are made and which are kept. Areas in pixels of the image.
+
+    Attributes:
+        score_threshold: Masks whose best class is less probable are dropped; 0 keeps all.
+        max_masks: The best so many are kept; None keeps all.
+    """
+
+    points_per_side: int
+    pred_iou_thresh: float
+    stability_score_thresh: float
+    min_mask_region_area: int
+    box_nms_thresh: float
+    score_threshold: float = 0.0
+    max_masks: int | None = None
+
+
+class ImageLabeler:
+    """Masks and classes of images, each image encoded once.
+
+    Args:
+        segmenter: SAM.
+        classifier: CLIP, or None: masks then come without classes.
+        cache: Where embeddings are kept.
+        fingerprint: Names everything that makes an embedding besides the image: weights, preprocessing, dtype.
+        top_k: How many class scores are kept.
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, classifier: Classifier | None, cache: Cache, *, fingerprint: str, top_k: int = 5
+    ) -> None:
+        self._segmenter, self._classifier, self._cache = segmenter, classifier, cache
+        self._fingerprint, self._top_k = fingerprint, top_k
+
+    @property
+    def can_classify(self) -> bool:
+        return self._classifier is not None
+
+    def embed(self, image: SourceImage) -> ImageEmbedding:
+        """The image's embedding, from the cache or from the encoder."""
+        return self._cache.get_or_compute(self._key(image), lambda: self._segmenter.encode(image.pixels))
+
+    def is_warm(self, image: SourceImage) -> bool:
+        """Whether a click on this image would find its embedding in the cache."""
+        return self._cache.holds(self._key(image))
+
+    def segment(self, image: SourceImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
+        """Masks for one object, best first; `most=None` gives all that SAM has (three for a single click)."""
+        return self._segmenter.decode(self.embed(image), prompt, most=most)
+
+    def propose(self, image: SourceImage, options: ProposalOptions) -> list[Candidate]:
+        """Masks for everything in the image, best first; none of them is empty."""
+        found = self._segmenter.propose(self.embed(image), options)
+        return [candidate for candidate in found if candidate.mask.any()]
+
+    def classify(
+        self, image: SourceImage, masks: Sequence[Mask], vocabulary: Sequence[ClassName]
+    ) -> list[tuple[ClassScore, ...]]:
+        """The classes of each mask, best first; empty for an empty mask and where there is no CLIP."""
+        filled = [mask for mask in masks if mask.any()]
+        if self._classifier is None or not filled:
+            return [() for _ in masks]
+        scores = iter(self._classifier.classify(image.pixels, filled, vocabulary, top_k=self._top_k))
+        return [next(scores) if mask.any() else () for mask in masks]
+
+    def classify_image(self, image: SourceImage, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
+        """The classes of the whole image, best first; empty where there is no CLIP."""
+        if self._classifier is None:
+            return ()
+        return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k)
+
+    def _key(self, image: SourceImage) -> str:
+        return f"embedding:{self._fingerprint}:{image.digest}"
