@@ -1,0 +1,173 @@
+"""The SDK's Label Studio client as this project needs it: projects, tasks page by page, predictions in one request.
+
+The SDK is imported when a client is made, not with this module: it takes a second, and a click never needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import LabelStudioError
+from backend.label_studio.tokens import REMEDY as TOKEN_REMEDY
+from backend.label_studio.tokens import TokenSource
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True)
+class ProjectInfo:
+    """What the scripts need to know of a project."""
+
+    id: int
+    title: str
+    label_config: str
+
+
+class LabelStudioClient:
+    """Label Studio's API behind one token.
+
+    Args:
+        url: As this process reaches Label Studio.
+        api_key: A personal access token or a legacy token.
+
+    Raises:
+        LabelStudioError: No address or no token.
+    """
+
+    def __init__(self, url: str, api_key: str, *, timeout_seconds: float = 60.0) -> None:
+        if not url.startswith(("http://", "https://")):
+            message = f'"{url}" is not the address of Label Studio.'
+            raise LabelStudioError(message, remedy="Give --url or LABEL_STUDIO_URL, as http://localhost:8080.")
+        if not api_key.strip():
+            raise LabelStudioError("There is no token for Label Studio.", remedy=TOKEN_REMEDY)
+        self.url = url.rstrip("/")
+        self._tokens = TokenSource(self.url, api_key, timeout_seconds=timeout_seconds)
+        self._api_key = api_key.strip()
+        self._timeout_seconds = timeout_seconds
+        self._sdk_client: LabelStudio | None = None
+
+    def authorization(self) -> dict[str, str]:
+        """The header that lets a plain HTTP request in; a personal access token's holds for about five minutes.
+
+        Raises:
+            LabelStudioError: The token was refused, or Label Studio cannot be reached.
+        """
+        return self._tokens.headers()
+
+    def project(self, project_id: int | str) -> ProjectInfo:
+        """A project's title and labeling config.
+
+        Raises:
+            LabelStudioError: No such project, a wrong token, or Label Studio cannot be reached.
+        """
+        with self._speaking(f"project {project_id}"):
+            found = self._sdk().projects.get(id=_project_number(project_id))
+        return ProjectInfo(int(found.id), str(found.title or ""), str(found.label_config or ""))
+
+    def iterate_tasks(self, project_id: int | str, *, page_size: int = PAGE_SIZE) -> Iterator[dict[str, Any]]:
+        """All tasks of a project in the order of their ids, with `data`, `annotations`, `drafts` and `predictions`.
+
+        The data's URIs come as they were imported ("s3://…" unresolved). Tasks that are created while this runs may be
+        missed; none comes twice.
+
+        Raises:
+            LabelStudioError: As `project`.
+        """
+        number, seen, page = _project_number(project_id), set[int](), 1
+        while True:
+            with self._speaking(f"the tasks of project {project_id}"):
+                documents = self._page(number, page, page_size)
+            for document in documents:
+                if document["id"] not in seen:
+                    seen.add(document["id"])
+                    yield document
+            if len(documents) < page_size:
+                return
+            page += 1
+
+    def create_predictions(self, project_id: int | str, predictions: Sequence[dict[str, Any]]) -> int:
+        """Import predictions, each with "task", "result", "score" and "model_version"; return how many were made.
+
+        Raises:
+            LabelStudioError: As `project`; or Label Studio made fewer than it was given, which it says only in its count.
+        """
+        if not predictions:
+            return 0
+        with self._speaking(f"predictions for project {project_id}"):
+            reply = self._sdk().projects.import_predictions(
+                _project_number(project_id), request=list(predictions), request_options=self._options()
+            )
+        created = int(reply.created or 0)
+        if created != len(predictions):
+            message = f"Label Studio made {created} of {len(predictions)} predictions for project {project_id}."
+            remedy = "Check that the labeling config still has the controls and labels that were answered."
+            raise LabelStudioError(message, remedy=remedy)
+        return created
+
+    def _page(self, project_id: int, page: int, page_size: int) -> list[dict[str, Any]]:
+        """One page of tasks as Label Studio spells them; past the last page, none."""
+        from label_studio_sdk.core.api_error import ApiError
+
+        try:
+            pager = self._sdk().tasks.list(
+                project=project_id,
+                page=page,
+                page_size=page_size,
+                fields="all",
+                resolve_uri=False,
+                request_options=self._options(),
+            )
+        except ApiError as error:
+            if error.status_code == 404 and page > 1:
+                return []
+            raise
+        return [task.dict() for task in pager.items or []]
+
+    def _sdk(self) -> LabelStudio:
+        if self._sdk_client is None:
+            from label_studio_sdk import LabelStudio
+
+            self._sdk_client = LabelStudio(base_url=self.url, api_key=self._api_key, timeout=self._timeout_seconds)
+        return self._sdk_client
+
+    def _options(self) -> Any:
+        return {"timeout_in_seconds": self._timeout_seconds, "max_retries": 2}
+
+    @contextmanager
+    def _speaking(self, what: str) -> Iterator[None]:
+        """Turn the SDK's and the network's errors into ours."""
+        import httpx
+        from label_studio_sdk.core.api_error import ApiError
+
+        try:
+            yield
+        except ApiError as error:
+            raise self._refused(what, error.status_code, error.body) from error
+        except httpx.HTTPError as error:
+            message = f"Label Studio at {self.url} cannot be asked for {what}: {type(error).__name__}."
+            raise LabelStudioError(message, remedy="Check that it runs and that LABEL_STUDIO_URL is right.") from error
+
+    def _refused(self, what: str, status: int | None, body: object) -> LabelStudioError:
+        detail = body.get("detail") or body.get("validation_errors") if isinstance(body, dict) else None
+        said = f": {detail}" if detail else ""
+        message = f"Label Studio at {self.url} refused {what} (HTTP {status}{said})."
+        remedies = {
+            401: TOKEN_REMEDY,
+            403: "Use the token of a user who may see this project.",
+            404: "Check the id: it is the number in the address of the project's page, /projects/ID.",
+        }
+        return LabelStudioError(message, remedy=remedies.get(status or 0, "Look into Label Studio's log."))
+
+
+def _project_number(project_id: int | str) -> int:
+    try:
+        return int(project_id)
+    except ValueError as error:
+        message = f'"{project_id}" is not the id of a project.'
+        raise LabelStudioError(message, remedy="It is the number in the address of its page, /projects/ID.") from error

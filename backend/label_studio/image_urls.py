@@ -1,0 +1,118 @@
+"""Image URI → the URL to ask, and who may be asked. Pure; no name is looked up.
+
+/data/upload/2/a.png, data/local-files/?d=…   Label Studio, with the token
+http(s)://LABEL_STUDIO/…                      the same
+http://localhost:8080/data/…                  the same: it is what Label Studio calls itself, seldom what reaches it
+s3://bucket/key, gs://…, azure-blob://…       Label Studio's /tasks/ID/resolve/?fileuri=…, which may redirect
+http(s)://elsewhere/…                         only with the host in IMAGE_ALLOWED_HOSTS, never with the token
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+from backend.errors import ImageForbidden, ImageUnavailable
+
+Origin = tuple[str, str, int]
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1"})
+OWN_PATHS = ("/data/", "/tasks/", "/projects/", "/storage-data/")
+REDIRECTING_PATHS = re.compile(r"^/(tasks|projects)/\d+/(resolve|presign)/|^/data/upload/|^/storage-data/")
+UNSUPPORTED_SCHEMES = frozenset({"data", "file", "ftp", "blob", "javascript"})
+IMPORT_REMEDY = "Upload the image to Label Studio, or serve it from a storage that Label Studio knows."
+
+
+def url_origin(url: str) -> Origin:
+    """Scheme, host and port of an http(s) URL.
+
+    Raises:
+        ImageUnavailable: Not an http(s) URL, or one that two readers could understand differently.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError) as error:
+        raise ImageUnavailable(f"{show_url(url)} is not a web address.", remedy=IMPORT_REMEDY) from error
+    if not parts.hostname or "@" in parts.netloc or re.search(r"[\\\s\x00-\x1f]", url):
+        raise ImageUnavailable(f"{show_url(url)} is not a plain web address.", remedy=IMPORT_REMEDY)
+    return parts.scheme, parts.hostname.rstrip("."), port
+
+
+def image_uri_to_url(image_uri: str, task_id: int | None, label_studio_url: str) -> str:
+    """The URL to ask for an image.
+
+    Raises:
+        ImageUnavailable: No such scheme, no LABEL_STUDIO_URL where one is needed, cloud storage without a task id.
+    """
+    scheme = image_uri.partition(":")[0].lower() if re.match(r"^[A-Za-z][A-Za-z0-9+.-]*:", image_uri) else ""
+    if scheme in UNSUPPORTED_SCHEMES:
+        message = f"{show_url(image_uri)} is a {scheme}: URI, from which images are not read."
+        raise ImageUnavailable(message, remedy=IMPORT_REMEDY)
+    if scheme in ("http", "https"):
+        return _own_url(image_uri, label_studio_url) or image_uri
+    if not label_studio_url:
+        message = f"{show_url(image_uri)} lies in Label Studio, whose address this backend does not know."
+        raise ImageUnavailable(
+            message, remedy="Set LABEL_STUDIO_URL (and LABEL_STUDIO_API_KEY) and start the backend again."
+        )
+    if not scheme:
+        return _join(label_studio_url, image_uri)
+    if task_id is None:
+        message = f"{show_url(image_uri)} lies in a cloud storage and came without a task id."
+        raise ImageUnavailable(message, remedy="Label Studio finds such images by their task: send the task's id.")
+    fileuri = base64.urlsafe_b64encode(image_uri.encode()).decode()
+    return _join(label_studio_url, f"/tasks/{task_id}/resolve/?fileuri={fileuri}")
+
+
+def check_host(url: str, label_studio_url: str, allowed_hosts: frozenset[str]) -> None:
+    """Refuse all hosts but Label Studio's and those that the operator allows ("a.org" any port, "a.org:8000" that one).
+
+    Raises:
+        ImageForbidden: Naming the host and the setting.
+    """
+    _, host, port = origin = url_origin(url)
+    if label_studio_url and origin == url_origin(label_studio_url):
+        return
+    if host in allowed_hosts or f"{host}:{port}" in allowed_hosts:
+        return
+    message = f"The image {show_url(url)} lies on {host}:{port}, which this backend may not ask."
+    raise ImageForbidden(message, remedy=f"Add {host} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio.")
+
+
+def may_redirect_anywhere(url: str, label_studio_url: str) -> bool:
+    """Whether Label Studio may send us from here to a storage's presigned URL on any host."""
+    if not label_studio_url or url_origin(url) != url_origin(label_studio_url):
+        return False
+    base = urlsplit(label_studio_url).path.rstrip("/")
+    return bool(REDIRECTING_PATHS.match(urlsplit(url).path.removeprefix(base)))
+
+
+def is_immutable(url: str, label_studio_url: str) -> bool:
+    """Uploads get a random name of their own and are never replaced."""
+    base = urlsplit(label_studio_url).path.rstrip("/")
+    return url_origin(url) == url_origin(label_studio_url) and urlsplit(url).path.startswith(f"{base}/data/upload/")
+
+
+def show_url(url: str) -> str:
+    """A URL for a message: without the query, in which presigned URLs carry their signature, and not too long."""
+    shown = url.partition("?")[0] if "://" in url else url
+    return shown if len(shown) <= 120 else f"{shown[:117]}…"
+
+
+def _own_url(url: str, label_studio_url: str) -> str | None:
+    """Label Studio's own path under the address that reaches it, when the URL calls it by a loopback name."""
+    _, host, _ = url_origin(url)
+    parts = urlsplit(url)
+    if not label_studio_url or host not in LOOPBACK_NAMES or not parts.path.startswith(OWN_PATHS):
+        return None
+    return _join(label_studio_url, urlunsplit(("", "", parts.path, parts.query, "")))
+
+
+def _join(label_studio_url: str, path: str) -> str:
+    base = label_studio_url.rstrip("/")
+    own = urlsplit(base).path
+    if own and path.startswith(f"{own}/"):  # Label Studio under a sub-path writes it into its URIs
+        base = base.removesuffix(own)
+    return f"{base}/{path.lstrip('/')}"
