@@ -1,0 +1,161 @@
+"""Regions to COCO instances, losslessly: RLE masks with holes and parts, one annotation for each region.
+
+The document is what `pycocotools.coco.COCO` reads: `images`, `categories` and `annotations` with ids from 1. Masks are
+COCO's compressed RLE (column by column, `counts` as an ASCII string, `size` = [height, width]); `area` counts the
+mask's pixels and `bbox` is [x, y, width, height] of its pixels. Beyond the standard, an image carries `task_id`,
+`annotation_id` and `attributes` (image-level choices), an annotation `region_id`, `attributes` (per-region choices)
+and, where it is known, `score`.
+
+Example: a mask of pixels (1, 0) and (2, 0) in a 4x2 image is [0, 0, 1, 0, 1, 0, 0, 0] column by column, thus the runs 2
+1 1 1 3, written "21102" (from the fourth run on less the run two before it); its area is 2 and its bbox [1, 0, 2, 1].
+
+Source: pycocotools/mask.py and https://cocodataset.org/#format-data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from backend.errors import ExportError
+from backend.values import Mask, Region, Size
+
+Json = dict[str, Any]
+Choices = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class LabeledImage:
+    """One image and what a person says is on it; no regions: a negative.
+
+    Attributes:
+        file_name: As it should be written; made unique by `build_coco`.
+        size: Of the upright image.
+        task_id, annotation_id: Where it comes from in Label Studio.
+        choices: Image-level choices by the name of their control.
+    """
+
+    file_name: str
+    size: Size
+    task_id: int
+    annotation_id: int | None
+    regions: tuple[Region, ...] = ()
+    choices: Choices = field(default_factory=lambda: MappingProxyType({}))
+
+
+def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Json:
+    """Build the document.
+
+    Args:
+        images: In the order in which they should be numbered.
+        categories: Names in the order of the labeling config; all of them are kept, used or not.
+
+    Returns:
+        A dict for `json.dump`. Regions without a single pixel have no box and are left out; `count_empty` says how
+        many.
+
+    Raises:
+        ExportError: A label that is not among the categories, or a mask of another size than its image.
+    """
+    category_ids = {name: number for number, name in enumerate(dict.fromkeys(categories), start=1)}
+    names = _UniqueNames()
+    coco: Json = {
+        "info": {"description": "Exported from Label Studio", "version": "1.0"},
+        "licenses": [],
+        "categories": [{"id": number, "name": name, "supercategory": ""} for name, number in category_ids.items()],
+        "images": [],
+        "annotations": [],
+    }
+    for image_id, image in enumerate(images, start=1):
+        check_image(image, category_ids)
+        coco["images"].append(_image_entry(image_id, names.unique(image.file_name, image.task_id), image))
+        for region in image.regions:
+            if region.mask.any():
+                number = len(coco["annotations"]) + 1
+                coco["annotations"].append(_annotation_entry(number, image_id, category_ids[region.label], region))
+    return coco
+
+
+def check_image(image: LabeledImage, categories: Iterable[str]) -> None:
+    """Raises ExportError unless every region of the image can be written."""
+    known = set(categories)
+    for region in image.regions:
+        where = f"Task {image.task_id}, annotation {image.annotation_id}, region {region.region_id}"
+        if region.label not in known:
+            raise ExportError(
+                f"{where} has the label {region.label!r}, which is not a brush label of the project.",
+                remedy="Put the label back into the labeling config, or give the region another one.",
+            )
+        height, width = region.mask.shape
+        if Size(width, height) != image.size:
+            raise ExportError(
+                f"{where} is a mask of {width}x{height} on an image of {image.size}.",
+                remedy="Delete the region and draw it anew; it was drawn on another version of the image.",
+            )
+
+
+def count_empty(images: Iterable[LabeledImage]) -> int:
+    """How many regions hold no pixel, for instance because everything was erased again."""
+    return sum(not region.mask.any() for image in images for region in image.regions)
+
+
+def encode_coco_rle(mask: Mask) -> Json:
+    """Compressed COCO RLE of a bool (H, W) mask, JSON-ready; `pycocotools.mask.decode` is its inverse."""
+    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def choices_to_attributes(choices: Choices) -> dict[str, str | list[str]]:
+    """One chosen value becomes a string, several a list; controls without a value are left out."""
+    return {name: values[0] if len(values) == 1 else list(values) for name, values in choices.items() if values}
+
+
+def _image_entry(image_id: int, file_name: str, image: LabeledImage) -> Json:
+    return {
+        "id": image_id,
+        "file_name": file_name,
+        "width": image.size.width,
+        "height": image.size.height,
+        "task_id": image.task_id,
+        "annotation_id": image.annotation_id,
+        "attributes": choices_to_attributes(image.choices),
+    }
+
+
+def _annotation_entry(number: int, image_id: int, category_id: int, region: Region) -> Json:
+    rows, columns = np.flatnonzero(region.mask.any(axis=1)), np.flatnonzero(region.mask.any(axis=0))
+    left, top = int(columns[0]), int(rows[0])
+    entry: Json = {
+        "id": number,
+        "image_id": image_id,
+        "category_id": category_id,
+        "segmentation": encode_coco_rle(region.mask),
+        "area": int(region.mask.sum()),
+        "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
+        "iscrowd": 0,
+        "region_id": region.region_id,
+        "attributes": choices_to_attributes(region.choices),
+    }
+    return entry if region.score is None else entry | {"score": float(region.score)}
+
+
+class _UniqueNames:
+    """Gives every image a file name of its own: `photo.png`, then `photo-task12.png`, then `photo-task12-2.png`."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def unique(self, file_name: str, task_id: int) -> str:
+        path = PurePosixPath(file_name)
+        name, attempt = file_name, 1
+        while name in self._taken:
+            name = f"{path.stem}-task{task_id}{f'-{attempt}' if attempt > 1 else ''}{path.suffix}"
+            attempt += 1
+        self._taken.add(name)
+        return name

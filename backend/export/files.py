@@ -1,0 +1,60 @@
+"""Files that are either whole or not there: written beside their place, then moved into it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backend.errors import ExportError
+
+_REMEDIES = {
+    errno.ENOSPC: "Free some space on that disk, or choose another folder with --out.",
+    errno.EDQUOT: "Free some of your disk quota, or choose another folder with --out.",
+    errno.EFBIG: "Allow larger files there (ulimit -f), or choose another folder with --out.",
+    errno.EACCES: "Make the folder writable, or choose another one with --out.",
+    errno.EPERM: "Make the folder writable, or choose another one with --out.",
+    errno.EROFS: "That disk is read-only; choose another folder with --out.",
+    errno.ENOTDIR: "A part of the path is a file; choose another folder with --out.",
+    errno.EEXIST: "The path is a file; choose another folder with --out.",
+}
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write `document` to `path`, replacing what was there only when all of it lies on the disk.
+
+    Raises:
+        ExportError: The folder cannot be made or written, or the disk is full; what was at `path` is untouched.
+    """
+    draft: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        draft = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8") as sink:
+            json.dump(document, sink)
+            sink.flush()
+            os.fsync(sink.fileno())
+        draft.chmod(0o666 & ~_umask())
+        draft.replace(path)
+    except OSError as error:
+        raise ExportError(
+            f"{path} could not be written: {error.strerror or error}.",
+            remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."),
+        ) from error
+    finally:
+        if draft is not None:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's file mode mask, which `mkstemp` does not apply. (It can only be read by setting it.)"""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,75 @@
+"""Files are whole or not there, and an error says which path and what to do."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.errors import ExportError
+from backend.export.files import write_json
+
+LONG = {"text": "x" * 200_000}
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file may grow beyond 64 KiB: the system refuses the write half-way, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_is_written_can_be_read_and_folders_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "instances.json"
+    write_json(path, {"a": [1, "ü"]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": [1, "ü"]}
+    assert [entry.name for entry in path.parent.iterdir()] == ["instances.json"]
+
+
+def test_the_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_json(tmp_path / "a.json", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_write_that_the_system_cuts_off_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "instances.json"
+    write_json(path, {"old": True})
+    with pytest.raises(ExportError) as caught:
+        write_json(path, LONG)
+    assert caught.value.message == f"{path} could not be written: File too large."
+    assert caught.value.remedy == "Allow larger files there (ulimit -f), or choose another folder with --out."
+    assert json.loads(path.read_text()) == {"old": True}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["instances.json"]
+
+
+def test_a_full_disk_is_named_with_the_path_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("backend.export.files.os.fsync", full)
+    with pytest.raises(ExportError) as caught:
+        write_json(tmp_path / "instances.json", LONG)
+    assert caught.value.message == f"{tmp_path / 'instances.json'} could not be written: No space left on device."
+    assert caught.value.remedy == "Free some space on that disk, or choose another folder with --out."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(ExportError) as caught:
+        write_json(tmp_path / "out" / "instances.json", {})
+    assert str(tmp_path / "out" / "instances.json") in caught.value.message
+    assert "--out" in caught.value.remedy
+    assert (tmp_path / "out").read_text() == "mine"
