@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import redis
 
-from .values import ImageEmbedding, Size
+from backend.values import ImageEmbedding, Size
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from .errors import Overloaded
-from .values import Priority
+from backend.errors import Overloaded
+from backend.values import Priority
 
 T = TypeVar("T")
 

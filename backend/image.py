@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import BadImage
-from .values import Pixels, Size
+from backend.errors import BadImage
+from backend.values import Pixels, Size
 
 _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and height

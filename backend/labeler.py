@@ -9,23 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .image import SourceImage
-from .values import Candidate, ClassName, ClassScore, ImageEmbedding, Mask, Pixels, Prompt
-
-
-class ProposalParameters(Protocol):
-    """`SamAutomaticMaskGenerator`'s parameters, under its names."""
-
-    @property
-    def points_per_side(self) -> int: ...
-    @property
-    def pred_iou_thresh(self) -> float: ...
-    @property
-    def stability_score_thresh(self) -> float: ...
-    @property
-    def min_mask_region_area(self) -> int: ...
-    @property
-    def box_nms_thresh(self) -> float: ...
+from backend.image import SourceImage
+from backend.values import (
+    Candidate,
+    ClassName,
+    ClassScore,
+    ImageEmbedding,
+    Mask,
+    Pixels,
+    Prompt,
+    ProposalParameters,
+)
 
 
 class Segmenter(Protocol):
@@ -40,8 +34,8 @@ class Classifier(Protocol):
     """What the labeler needs of CLIP; see `models.clip.ClipClassifier`."""
 
     def classify(
-        self, pixels: Pixels, masks: Sequence[Mask], vocabulary: Sequence[ClassName], *, top_k: int
-    ) -> list[tuple[ClassScore, ...]]: ...
+        self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]], *, top_k: int
+    ) -> list[list[tuple[ClassScore, ...]]]: ...
     def classify_image(
         self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int
     ) -> tuple[ClassScore, ...]: ...
@@ -55,19 +49,14 @@ class Cache(Protocol):
 
 
 @dataclass(frozen=True)
-class ProposalOptions:
-    """How automatic masks are made and which are kept. Areas in pixels of the image.
+class ProposalOptions(ProposalParameters):
+    """How automatic masks are made and which are kept.
 
     Attributes:
         score_threshold: Masks whose best class is less probable are dropped; 0 keeps all.
         max_masks: The best so many are kept; None keeps all.
     """
 
-    points_per_side: int
-    pred_iou_thresh: float
-    stability_score_thresh: float
-    min_mask_region_area: int
-    box_nms_thresh: float
     score_threshold: float = 0.0
     max_masks: int | None = None
 
@@ -111,14 +100,16 @@ class ImageLabeler:
         return [candidate for candidate in found if candidate.mask.any()]
 
     def classify(
-        self, image: SourceImage, masks: Sequence[Mask], vocabulary: Sequence[ClassName]
-    ) -> list[tuple[ClassScore, ...]]:
-        """The classes of each mask, best first; empty for an empty mask and where there is no CLIP."""
-        filled = [mask for mask in masks if mask.any()]
-        if self._classifier is None or not filled:
-            return [() for _ in masks]
-        scores = iter(self._classifier.classify(image.pixels, filled, vocabulary, top_k=self._top_k))
-        return [next(scores) if mask.any() else () for mask in masks]
+        self, image: SourceImage, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]]
+    ) -> list[list[tuple[ClassScore, ...]]]:
+        """For each vocabulary the classes of each mask, best first; () for every mask where there is no CLIP.
+
+        Args:
+            masks: None of them empty.
+        """
+        if self._classifier is None or not masks or not vocabularies:
+            return [[() for _ in masks] for _ in vocabularies]
+        return self._classifier.classify(image.pixels, masks, vocabularies, top_k=self._top_k)
 
     def classify_image(self, image: SourceImage, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
         """The classes of the whole image, best first; empty where there is no CLIP."""

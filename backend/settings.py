@@ -12,7 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import BadSettings
+from backend.errors import BadSettings
 
 MEBIBYTE = 1 << 20
 _TRUE = frozenset({"1", "true", "yes", "on"})

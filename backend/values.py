@@ -88,6 +88,17 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class ProposalParameters:
+    """How automatic masks are made; names and meanings are `SamAutomaticMaskGenerator`'s, areas in pixels."""
+
+    points_per_side: int
+    pred_iou_thresh: float
+    stability_score_thresh: float
+    min_mask_region_area: int
+    box_nms_thresh: float
+
+
+@dataclass(frozen=True)
 class ClassName:
     """A class a person may choose: `name` as the labeling config spells it, `synonyms` that CLIP may read instead."""
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from backend.errors import CheckpointError
 
 _CHUNK = 1 << 20
 _DEMO = Path(__file__).parent / "demo"

@@ -18,9 +18,9 @@ import open_clip
 import torch
 from torchvision.transforms.functional import to_pil_image
 
-from ..errors import BadPrompt, BadSettings, CheckpointError
-from ..values import ClassName, ClassScore, Mask, Pixels
-from .sam import choose_device, is_out_of_memory
+from backend.errors import BadPrompt, BadSettings, CheckpointError
+from backend.models.sam import choose_device, is_out_of_memory
+from backend.values import ClassName, ClassScore, Mask, Pixels
 
 CONTEXT = 0.10  # of the box's longer side, added on each side
 BLUR = 1 / 12  # sigma of the blur outside the mask, of the crop's side
@@ -32,6 +32,7 @@ TEMPLATES = (
     "a photo of a small {}.",
     "a photo of a large {}.",
 )
+Vocabulary = Sequence[ClassName]
 _VOCABULARIES_KEPT = 64
 _BATCH = 32
 
@@ -59,44 +60,41 @@ class ClipClassifier:
         self._lock = threading.Lock()
 
     def classify(
-        self, pixels: Pixels, masks: Sequence[Mask], vocabulary: Sequence[ClassName], *, top_k: int
-    ) -> list[tuple[ClassScore, ...]]:
-        """Name what is under each mask.
+        self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Vocabulary], *, top_k: int
+    ) -> list[list[tuple[ClassScore, ...]]]:
+        """Name what is under each mask, looking at it once however many vocabularies there are.
 
         Args:
             pixels: uint8 RGB (H, W, 3).
             masks: bool (H, W) each, none of them empty.
-            vocabulary: The classes there are.
+            vocabularies: Each the classes there are, at least one.
             top_k: How many scores are kept.
 
         Returns:
-            For each mask its classes, best first; the scores are a softmax over the whole vocabulary.
+            For each vocabulary, for each mask: its classes, best first; the scores are a softmax over the vocabulary.
         """
-        if not masks or not vocabulary:
-            return [() for _ in masks]
-        return self._score([crop_for_clip(pixels, mask, self._side) for mask in masks], vocabulary, top_k)
+        return self._score([crop_for_clip(pixels, mask, self._side) for mask in masks], vocabularies, top_k)
 
-    def classify_image(self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int) -> tuple[ClassScore, ...]:
+    def classify_image(self, pixels: Pixels, vocabulary: Vocabulary, *, top_k: int) -> tuple[ClassScore, ...]:
         """Name the whole image, through open_clip's own transform; best first."""
-        return self._score([pixels], vocabulary, top_k)[0] if vocabulary else ()
-
-    def _score(self, images: list[Pixels], vocabulary: Sequence[ClassName], top_k: int) -> list[tuple[ClassScore, ...]]:
-        text_features = self._vocabulary_features(tuple(vocabulary))
-        probabilities = np.concatenate(
-            [self._probabilities(images[i : i + _BATCH], text_features) for i in range(0, len(images), _BATCH)]
-        )
-        best = np.argsort(-probabilities, axis=1)[:, :top_k]
-        return [
-            tuple(ClassScore(vocabulary[index].name, float(row[index])) for index in order)
-            for row, order in zip(probabilities, best, strict=True)
-        ]
+        return self._score([pixels], [vocabulary], top_k)[0][0]
 
     @torch.inference_mode()
-    def _probabilities(self, images: list[Pixels], text_features: torch.Tensor) -> Any:
-        batch = torch.stack([self._preprocess(to_pil_image(image)) for image in images])
-        image_features = self._encode_images(batch)
-        logits = self._model.logit_scale.exp() * image_features @ text_features.T
-        return logits.softmax(dim=-1).float().cpu().numpy()
+    def _score(
+        self, images: list[Pixels], vocabularies: Sequence[Vocabulary], top_k: int
+    ) -> list[list[tuple[ClassScore, ...]]]:
+        batches = [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
+        image_features = torch.cat([self._encode_images(self._to_batch(batch)) for batch in batches])
+        scale = self._model.logit_scale.exp()
+        scored = []
+        for vocabulary in vocabularies:
+            logits = scale * image_features @ self._vocabulary_features(tuple(vocabulary)).T
+            probabilities = logits.float().softmax(dim=-1).cpu().numpy()
+            scored.append([_best(row, vocabulary, top_k) for row in probabilities])
+        return scored
+
+    def _to_batch(self, images: list[Pixels]) -> torch.Tensor:
+        return torch.stack([self._preprocess(to_pil_image(image)) for image in images])
 
     def _encode_images(self, batch: torch.Tensor) -> torch.Tensor:
         try:
@@ -117,7 +115,7 @@ class ClipClassifier:
 
     @torch.inference_mode()
     def _encode_vocabulary(self, vocabulary: tuple[ClassName, ...]) -> torch.Tensor:
-        """One unit vector (D,) a class: the mean over names and templates. Source: open_clip.build_zero_shot_classifier."""
+        """One unit vector (D,) a class: the mean over names and templates. See open_clip.build_zero_shot_classifier."""
         rows = []
         for class_name in vocabulary:
             names = class_name.synonyms or (class_name.name,)
@@ -125,6 +123,11 @@ class ClipClassifier:
             features = self._model.encode_text(self._tokenizer(sentences).to(self.device), normalize=True)
             rows.append(torch.nn.functional.normalize(features.mean(dim=0), dim=0))
         return torch.stack(rows)
+
+
+def _best(probabilities: Any, vocabulary: Vocabulary, top_k: int) -> tuple[ClassScore, ...]:
+    order = np.argsort(-probabilities)[:top_k]
+    return tuple(ClassScore(vocabulary[index].name, float(probabilities[index])) for index in order)
 
 
 def load_clip(

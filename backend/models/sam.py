@@ -22,9 +22,8 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.amg import MaskData
 from segment_anything.utils.transforms import ResizeLongestSide
 
-from ..errors import BadPrompt, BadSettings
-from ..values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, Size
-from .architectures import ProposalDefaults
+from backend.errors import BadPrompt, BadSettings
+from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ class SamSegmenter:
             raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
         return self._with_fallback(lambda model: self._decode(model, embedding, prompt, most))
 
-    def propose(self, embedding: ImageEmbedding, parameters: ProposalDefaults) -> list[Candidate]:
+    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
         """Find everything in the image: `SamAutomaticMaskGenerator` over an embedding that exists already.
 
         Returns:
@@ -171,7 +170,7 @@ class SamSegmenter:
     @staticmethod
     @torch.inference_mode()
     def _propose(
-        model: Sam, embedding: ImageEmbedding, parameters: ProposalDefaults, points_per_batch: int
+        model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
     ) -> list[Candidate]:
         generator = _EmbeddedMaskGenerator(model, embedding, parameters, points_per_batch)
         size = embedding.original_size
@@ -216,7 +215,7 @@ class _EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
     """SamAutomaticMaskGenerator over an embedding; it throws bad masks away before it enlarges them, not after."""
 
     def __init__(
-        self, model: Sam, embedding: ImageEmbedding, parameters: ProposalDefaults, points_per_batch: int
+        self, model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
     ) -> None:
         super().__init__(
             model,

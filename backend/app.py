@@ -1,0 +1,238 @@
+"""create_app: Label Studio's ML backend protocol over HTTP. The only room that speaks HTTP status and uses Flask.
+
+Every refused request is answered `{"error": …, "remedy": …, "request_id": …}`; the same text is in the log and on the
+status page at `/`, for Label Studio shows an annotator nothing of it. No traceback leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from backend.errors import BackendError, BadRequest, BodyTooLarge
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.results import EMPTY_ANSWER
+from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
+from backend.predict import TaskPredictor
+from backend.status import BackendStatus, ModelFacts, RequestRecord
+from backend.warming import Warmer
+
+log = logging.getLogger(__name__)
+
+LOADING_VERSION = "loading"
+WAIT_FOR_MODELS_SECONDS = 60.0  # a click that comes while the models load; Label Studio waits 100 s
+BATCH_SECONDS = 60.0  # of classifying whole images in one request, for the same reason
+
+
+class Loader(Protocol):
+    """What the door needs of `loading.BackgroundLoader`."""
+
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def error(self) -> BackendError | None: ...
+    def get(self, timeout_seconds: float = 0.0) -> tuple[TaskPredictor, ModelFacts, Warmer]: ...
+
+
+def create_app(loader: Loader, status: BackendStatus, *, max_body_bytes: int) -> Flask:
+    """Build the WSGI application.
+
+    Args:
+        loader: Brings the predictor, what is to be said of it, and the warmer, when they are there.
+        status: Counts requests and remembers errors.
+        max_body_bytes: Larger bodies are answered 413.
+    """
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    _add_bookkeeping(app, status)
+    _add_error_answers(app, max_body_bytes)
+    _add_state_routes(app, loader, status)
+    _add_protocol_routes(app, loader)
+    return app
+
+
+def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus) -> None:
+    @app.get("/health")
+    def health() -> Response:
+        return _json(*_health(loader))
+
+    @app.get("/")
+    def index() -> Response:
+        if "text/html" not in request.accept_mimetypes.values():
+            return _json(*_health(loader))
+        facts = loader.get()[1] if loader.ready else None
+        problem = str(loader.error) if loader.error else "The models are still loading."
+        return Response(status.page(facts, problem), content_type="text/html; charset=utf-8")
+
+    @app.get("/ready")
+    def ready() -> Response:
+        facts = loader.get()[1]
+        return _json({"ready": True, "model_version": facts.model_version})
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(status.metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/versions")
+    def versions() -> Response:
+        return _json({"versions": [loader.get()[1].model_version] if loader.ready else []})
+
+
+def _add_protocol_routes(app: Flask, loader: Loader) -> None:
+    @app.post("/setup")
+    def setup() -> Response:
+        body = _read_json()
+        schema = body.get("schema")
+        if isinstance(schema, str) and schema.strip():
+            parse_labeling_config(schema)
+        if loader.error is not None:
+            raise loader.error
+        return _json({"model_version": loader.get()[1].model_version if loader.ready else LOADING_VERSION})
+
+    @app.post("/predict")
+    def predict() -> Response:
+        parsed = parse_predict_request(_read_json())
+        g.what = _describe(parsed)
+        if parsed.interactive:
+            predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
+            document = predictor.predict_document(parsed.tasks[0], parsed.config) if parsed.tasks[0].prompts else None
+            return _json({"results": [document or EMPTY_ANSWER]})
+        return _json({"results": _answer_quietly(parsed, loader)})
+
+    @app.post("/webhook")
+    def webhook() -> Response:
+        body = _read_json()
+        g.what = f"webhook {body.get('action')}"
+        return _json({"status": "ok"})  # nothing is trained here, so there is nothing to start
+
+
+def _answer_quietly(parsed: PredictRequest, loader: Loader) -> list[Any]:
+    """Answers for tasks without a prompt, which never wait for SAM: the class of the image, or nothing.
+
+    Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected ones). The
+    image is encoded behind the clicks, so that the first click finds it warm.
+    """
+    if not loader.ready:
+        return [EMPTY_ANSWER for _ in parsed.tasks]
+    predictor, facts, warmer = loader.get()
+    for task in parsed.tasks:
+        warmer.warm(task)
+    if parsed.config.image_choices is None or not facts.clip_works:
+        return [EMPTY_ANSWER for _ in parsed.tasks]
+    if len(parsed.tasks) == 1:
+        return [predictor.predict_document(parsed.tasks[0], parsed.config) or EMPTY_ANSWER]
+    end = time.monotonic() + BATCH_SECONDS
+    return [_try_classify(predictor, task, parsed.config, end) for task in parsed.tasks]
+
+
+def _try_classify(predictor: TaskPredictor, task: Task, config: LabelingConfig, end: float) -> Any:
+    """One image that cannot be had must not cost the answers for the others."""
+    if time.monotonic() > end:
+        return EMPTY_ANSWER
+    try:
+        return predictor.predict_document(task, config) or EMPTY_ANSWER
+    except BackendError as error:
+        log.warning("[%s] task %s is left out of the answer: %s", g.request_id, task.task_id, error)
+        g.problem = f"Task {task.task_id}: {error}"
+        return EMPTY_ANSWER
+
+
+def _health(loader: Loader) -> tuple[dict[str, Any], int]:
+    if loader.error is not None:
+        error = loader.error
+        return {"status": "DOWN", "ready": False, "error": error.message, "remedy": error.remedy}, 503
+    if not loader.ready:
+        return {"status": "UP", "ready": False, "note": "The models are still loading."}, 200
+    facts = loader.get()[1]
+    body = {
+        "status": "UP",
+        "ready": True,
+        "model_version": facts.model_version,
+        "sam": facts.sam,
+        "clip": facts.clip,
+        "device": facts.device,
+        "demo_models": facts.demo,
+        "cache": facts.cache.description,
+    }
+    if facts.demo:
+        body["warning"] = "Demo models: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL."
+    if not facts.clip_works:
+        body["problem"] = f"Masks come without classes. CLIP: {facts.clip}"
+    return body, 200
+
+
+def _read_json() -> Mapping[str, Any]:
+    if request.mimetype != "application/json":
+        raise BadRequest(
+            f"The body is {request.mimetype or 'of no content type'}, not application/json.",
+            remedy="Send JSON with Content-Type: application/json.",
+        )
+    try:
+        body = orjson.loads(request.get_data(cache=False))
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends.") from error
+    if not isinstance(body, dict):
+        raise BadRequest(f"The body is a JSON {type(body).__name__}, not an object.", remedy="Send an object.")
+    return body
+
+
+def _describe(parsed: PredictRequest) -> str:
+    count = f"task {parsed.tasks[0].task_id}" if len(parsed.tasks) == 1 else f"{len(parsed.tasks)} tasks"
+    kind = "click" if parsed.interactive else "no prompt"
+    return f"project {parsed.project_id or '?'}, {count}, {kind}"
+
+
+def _add_bookkeeping(app: Flask, status: BackendStatus) -> None:
+    @app.before_request
+    def begin() -> None:
+        g.request_id, g.started, g.problem, g.what = uuid.uuid4().hex[:12], time.monotonic(), "", request.path
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        seconds = time.monotonic() - g.started
+        record = RequestRecord(time.time(), g.request_id, g.what, response.status_code, seconds, g.problem)
+        status.add(record, request.endpoint or "unknown")
+        level = logging.INFO if request.endpoint == "predict" or g.problem else logging.DEBUG
+        log.log(level, "[%s] %s: %d in %.0f ms", g.request_id, g.what, response.status_code, seconds * 1000)
+        response.headers["X-Request-ID"] = g.request_id
+        return response
+
+
+def _add_error_answers(app: Flask, max_body_bytes: int) -> None:
+    @app.errorhandler(BackendError)
+    def refuse(error: BackendError) -> Response:
+        return _refusal(error.message, error.remedy, error.http_status)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(_: RequestEntityTooLarge) -> Response:
+        size = request.content_length
+        message = f"The body has {size} bytes, more than the {max_body_bytes} that are allowed."
+        return _refusal(message, "Raise MAX_BODY_BYTES, or split the task.", BodyTooLarge.http_status)
+
+    @app.errorhandler(HTTPException)
+    def unknown(error: HTTPException) -> Response:
+        message = f"{request.method} {request.path}: {error.description}"
+        return _refusal(message, "See the README for the routes there are.", error.code or 500)
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        log.exception("[%s] %s %s broke.", g.request_id, request.method, request.path)
+        message = f"The backend broke: {type(error).__name__}."
+        return _refusal(message, f"Look for {g.request_id} in the backend's log and report it.", 500)
+
+
+def _refusal(message: str, remedy: str, http_status: int) -> Response:
+    g.problem = f"{message} {remedy}"
+    log.warning("[%s] %s", g.request_id, g.problem)
+    return _json({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
+
+
+def _json(body: Mapping[str, Any], http_status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status=http_status, content_type="application/json")

@@ -1,0 +1,178 @@
+"""The only place that knows every class: settings in, a predictor out. Imports torch only when it builds."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
+from backend.errors import BackendError, BadSettings
+from backend.executor import PriorityExecutor
+from backend.image import DecodedImages
+from backend.label_studio.images import ImageFetcher
+from backend.labeler import ImageLabeler, ProposalOptions
+from backend.models import checkpoints
+from backend.predict import TaskPredictor
+from backend.settings import Settings
+from backend.status import ModelFacts
+
+if TYPE_CHECKING:
+    from backend.models.clip import ClipClassifier
+    from backend.models.sam import SamSegmenter
+
+log = logging.getLogger(__name__)
+
+NO_CLIP = "none"
+_MODEL_THREADS = 2  # one may decode a click while the other encodes; more would only share the same device
+
+
+def build_predictor(settings: Settings) -> TaskPredictor:
+    """Load the models and put everything together. Takes seconds; see `build`."""
+    return build(settings)[0]
+
+
+def build(settings: Settings) -> tuple[TaskPredictor, ModelFacts]:
+    """The predictor, and what the status page says of it.
+
+    Raises:
+        BadSettings: A model, a device or a dtype that does not exist.
+        CheckpointError: SAM's weights are missing, damaged or another model's. A CLIP that cannot load is only said:
+            masks are worth having without classes.
+    """
+    prepare_torch(settings.torch_threads)
+    sam_digest, segmenter = _load_segmenter(settings)
+    clip_digest, classifier, clip_problem = _try_classifier(settings)
+    counts = CacheCounts()
+    cache = _build_cache(settings, counts)
+    labeler = ImageLabeler(
+        segmenter,
+        classifier,
+        cache,
+        fingerprint=f"{settings.sam_model}-{sam_digest[:16]}-{segmenter.identity}",
+        top_k=settings.top_k,
+    )
+    executor = PriorityExecutor(_MODEL_THREADS, settings.max_waiting_requests)
+    predictor = TaskPredictor(
+        labeler,
+        _build_fetcher(settings),
+        DecodedImages(settings.image_cache_max_bytes, settings.image_max_pixels),
+        executor,
+        model_version=model_version(settings, sam_digest, clip_digest),
+        default_proposal=_default_proposal(settings.sam_model),
+        auto_label=settings.auto_label,
+    )
+    facts = ModelFacts(
+        sam=f"{settings.sam_model} (SHA-256 {sam_digest[:12]})",
+        clip=f"{settings.clip_model} (SHA-256 {clip_digest[:12]})" if classifier else f"none: {clip_problem}",
+        device=f"{segmenter.device}, encoder in {str(segmenter.encoder_dtype).removeprefix('torch.')}",
+        model_version=predictor.model_version,
+        demo=uses_demo_models(settings),
+        clip_works=classifier is not None,
+        counts=counts,
+        cache=cache,
+        executor=executor,
+    )
+    return predictor, facts
+
+
+def uses_demo_models(settings: Settings) -> bool:
+    """Whether one of the models is the small one that the project trains itself, which knows only the demo's world."""
+    return (settings.sam_model == "demo" and not settings.sam_checkpoint) or (
+        settings.clip_model == "demo-clip" and not settings.clip_pretrained
+    )
+
+
+def model_version(settings: Settings, sam_digest: str, clip_digest: str) -> str:
+    """Names the weights: what a prediction was made by, and what a second run looks for."""
+    clip = f"+{settings.clip_model}-{clip_digest[:8]}" if clip_digest else ""
+    return f"{settings.sam_model}-{sam_digest[:8]}{clip}"
+
+
+def prepare_torch(threads: int) -> None:
+    """Import torch; other Python threads go on meanwhile (see `loading`)."""
+    from backend.loading import import_torch
+
+    import_torch()
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _load_segmenter(settings: Settings) -> tuple[str, SamSegmenter]:
+    from backend.models.architectures import build_sam
+    from backend.models.sam import SamSegmenter
+
+    model = build_sam(settings.sam_model)
+    path = checkpoints.find_sam_checkpoint(settings.sam_model, settings.sam_checkpoint, settings.weights_path)
+    _verify_published(path, settings.sam_model)
+    checkpoints.load_into(model, path, settings.sam_model)
+    segmenter = SamSegmenter(model, device=settings.device, encoder_dtype=settings.sam_dtype)
+    return checkpoints.sha256_of(path), segmenter
+
+
+def _verify_published(path: Path, sam_model: str) -> None:
+    published = checkpoints.SAM_FILES.get(sam_model)
+    if published is not None and path.name == published.file_name:
+        checkpoints.verify_pin(path, published)
+
+
+def _try_classifier(settings: Settings) -> tuple[str, ClipClassifier | None, str]:
+    """Digest, classifier, and why there is none."""
+    if settings.clip_model == NO_CLIP:
+        return "", None, "CLIP_MODEL is none"
+    try:
+        digest, classifier = _load_classifier(settings)
+    except BackendError as error:
+        log.error("CLIP cannot be loaded, so masks come without classes. %s", error)
+        return "", None, str(error)
+    return digest, classifier, ""
+
+
+def _load_classifier(settings: Settings) -> tuple[str, ClipClassifier]:
+    from backend.models.architectures import DEMO_TEMPLATES
+    from backend.models.clip import TEMPLATES, load_clip
+
+    name = settings.clip_model
+    path = checkpoints.find_clip_checkpoint(name, settings.clip_pretrained, settings.weights_path)
+    templates = DEMO_TEMPLATES if name == "demo-clip" else TEMPLATES
+    classifier = load_clip(name, path, configs=checkpoints.DEMO_CONFIGS, templates=templates, device=settings.device)
+    return checkpoints.sha256_of(path), classifier
+
+
+def _build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
+    shared = None
+    if settings.redis_url:
+        try:
+            shared = RedisStore(settings.redis_url, settings.cache_ttl_seconds, settings.redis_timeout_seconds, counts)
+        except ValueError as error:
+            raise BadSettings(
+                f"REDIS_URL is {settings.redis_url!r}: {error}", remedy="Write redis://host:6379/0, or leave it empty."
+            ) from error
+        shared.ping()
+    return EmbeddingCache(LocalStore(settings.cache_max_bytes), shared, counts)
+
+
+def _build_fetcher(settings: Settings) -> ImageFetcher:
+    return ImageFetcher(
+        label_studio_url=settings.label_studio_url,
+        api_key=settings.label_studio_api_key,
+        allowed_hosts=settings.image_allowed_hosts,
+        max_bytes=settings.image_max_bytes,
+        timeout_seconds=settings.image_timeout_seconds,
+        cache_bytes=settings.image_cache_max_bytes,
+    )
+
+
+def _default_proposal(sam_model: str) -> ProposalOptions:
+    from backend.models.architectures import SAM_DEFAULTS
+
+    defaults = SAM_DEFAULTS[sam_model]
+    return ProposalOptions(
+        defaults.points_per_side,
+        defaults.pred_iou_thresh,
+        defaults.stability_score_thresh,
+        defaults.min_mask_region_area,
+        defaults.box_nms_thresh,
+    )

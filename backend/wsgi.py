@@ -1,0 +1,49 @@
+"""What gunicorn serves: `gunicorn -w 1 --threads 8 backend.wsgi:app`. The one global of the project.
+
+One process per device: more workers would each hold their own copy of the weights. No `--preload`: the models load on a
+thread, and threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from backend.app import create_app
+from backend.errors import BadSettings
+from backend.loading import BackgroundLoader
+from backend.predict import TaskPredictor
+from backend.settings import Settings
+from backend.status import BackendStatus, ModelFacts
+from backend.warming import Warmer
+from backend.wiring import build
+
+log = logging.getLogger(__name__)
+
+
+def _load(settings: Settings, status: BackendStatus) -> tuple[TaskPredictor, ModelFacts, Warmer]:
+    predictor, facts = build(settings)
+    status.attach(facts)
+    log.info(
+        "Ready: SAM %s, CLIP %s, on %s; embeddings %s.", facts.sam, facts.clip, facts.device, facts.cache.description
+    )
+    if facts.demo:
+        log.warning(
+            "DEMO MODELS: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL for photographs."
+        )
+    return predictor, facts, Warmer(predictor)
+
+
+def _read_settings() -> Settings:
+    try:
+        return Settings.from_environment()
+    except BadSettings as error:
+        sys.exit(f"The backend cannot start. {error}")
+
+
+settings = _read_settings()
+logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+status = BackendStatus()
+app = create_app(
+    BackgroundLoader(lambda: _load(settings, status)).start(), status, max_body_bytes=settings.max_body_bytes
+)
