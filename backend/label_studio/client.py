@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 PAGE_SIZE = 100
+LONGEST_DETAIL = 200  # Label Studio repeats whole predictions in what it refuses
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class LabelStudioClient:
         """
         with self._speaking(f"project {project_id}"):
             found = self._sdk().projects.get(id=_project_number(project_id))
-        return ProjectInfo(int(found.id), str(found.title or ""), str(found.label_config or ""))
+        return ProjectInfo(_project_number(project_id), str(found.title or ""), str(found.label_config or ""))
 
     def iterate_tasks(self, project_id: int | str, *, page_size: int = PAGE_SIZE) -> Iterator[dict[str, Any]]:
         """All tasks of a project in the order of their ids, with `data`, `annotations`, `drafts` and `predictions`.
@@ -95,13 +96,15 @@ class LabelStudioClient:
         """Import predictions, each with "task", "result", "score" and "model_version"; return how many were made.
 
         Raises:
-            LabelStudioError: As `project`; or Label Studio made fewer than it was given, which it says only in its count.
+            LabelStudioError: As `project`; or Label Studio made fewer than it was given, which only its count tells. Those
+                that it made stay.
         """
         if not predictions:
             return 0
         with self._speaking(f"predictions for project {project_id}"):
+            documents: list[Any] = list(predictions)
             reply = self._sdk().projects.import_predictions(
-                _project_number(project_id), request=list(predictions), request_options=self._options()
+                _project_number(project_id), request=documents, request_options=self._options()
             )
         created = int(reply.created or 0)
         if created != len(predictions):
@@ -115,7 +118,7 @@ class LabelStudioClient:
         from label_studio_sdk.core.api_error import ApiError
 
         try:
-            pager = self._sdk().tasks.list(
+            pager: Any = self._sdk().tasks.list(
                 project=project_id,
                 page=page,
                 page_size=page_size,
@@ -154,8 +157,8 @@ class LabelStudioClient:
             raise LabelStudioError(message, remedy="Check that it runs and that LABEL_STUDIO_URL is right.") from error
 
     def _refused(self, what: str, status: int | None, body: object) -> LabelStudioError:
-        detail = body.get("detail") or body.get("validation_errors") if isinstance(body, dict) else None
-        said = f": {detail}" if detail else ""
+        detail = body.get("validation_errors") or body.get("detail") if isinstance(body, dict) else None
+        said = f": {str(detail)[:LONGEST_DETAIL]}" if detail else ""
         message = f"Label Studio at {self.url} refused {what} (HTTP {status}{said})."
         remedies = {
             401: TOKEN_REMEDY,

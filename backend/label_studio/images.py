@@ -151,6 +151,8 @@ class ImageFetcher:
         remedy = "Check that the image still exists there."
         if self._is_own(url) and status == 401:
             remedy = f"The token is missing or not valid. {TOKEN_REMEDY}"
+        elif self._is_own(url) and status == 404 and "/resolve/" in url:
+            remedy = "Connect this cloud storage to the task's project in Label Studio (Settings → Cloud Storage)."
         elif self._is_own(url) and status == 403:
             remedy = "The user of LABEL_STUDIO_API_KEY may not see this project: use the token of one who may."
         raise ImageUnavailable(message, remedy=remedy)
