@@ -2,12 +2,13 @@
 
 SAM's published file names carry the first six digits of their MD5 (sam_vit_b_01ec64), not of their SHA-256; the pins
 here are the SHA-256 of those same files. open_clip's weights come from the Hugging Face hub under the names that
-open_clip itself knows; their digest is read from the hub's own ETag, which is the SHA-256 of a large file.
+open_clip itself knows; their digest is what the hub says of the file before it sends it (`X-Linked-ETag`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import Any
 from backend.errors import CheckpointError
 
 _CHUNK = 1 << 20
+_NO_NETWORK = "Check the network and the disk and run the same command again: it continues where it stopped."
 _DEMO = Path(__file__).parent / "demo"
 DEMO_SAM = _DEMO / "sam_demo.safetensors"
 DEMO_CLIP = _DEMO / "clip_demo.safetensors"
@@ -163,6 +165,36 @@ def verify_pin(path: Path, published: Published) -> None:
         )
 
 
+def fetch_hub_digest(url: str) -> str:
+    """The SHA-256 that the Hugging Face hub names for a large file.
+
+    Raises:
+        CheckpointError: No network, or the hub names none.
+    """
+    import urllib.error
+    import urllib.request
+
+    class _StayHere(urllib.request.HTTPRedirectHandler):
+        """The digest is in the answer that redirects to the storage, not in the storage's own."""
+
+        def redirect_request(self, *_: Any, **__: Any) -> None:
+            return None
+
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        headers = urllib.request.build_opener(_StayHere).open(request, timeout=30).headers
+    except urllib.error.HTTPError as error:
+        headers = error.headers
+    except OSError as error:
+        raise CheckpointError(f"{url} could not be reached: {error}", remedy=_NO_NETWORK) from error
+    digest = str(headers.get("X-Linked-ETag", "")).strip('"')
+    if re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise CheckpointError(
+            f"{url} names no SHA-256: its X-Linked-ETag is {digest!r}.", remedy="Check the model's name and tag."
+        )
+    return digest
+
+
 def download(url: str, target: Path, *, sha256: str | None, on_progress: Callable[[int, int | None], None]) -> None:
     """Fetch a file into `target` through `target.part`, continuing where an earlier try stopped.
 
@@ -180,10 +212,7 @@ def download(url: str, target: Path, *, sha256: str | None, on_progress: Callabl
     except OSError as error:
         raise CheckpointError(
             f"{url} could not be fetched: {error}",
-            remedy=(
-                "Check the network and the disk and run the same command again: it continues where it stopped. "
-                f"Without a network, fetch the file elsewhere and put it at {target}."
-            ),
+            remedy=f"{_NO_NETWORK} Without a network, fetch the file elsewhere and put it at {target}.",
         ) from error
     found = sha256_of(part)
     if sha256 is not None and found != sha256:
