@@ -1,0 +1,196 @@
+"""What `demo --check` proves: clicks become masks and classes, annotations become COCO, and COCO shows the picture."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+from pycocotools.coco import COCO
+
+from backend.values import Mask
+from scripts.demo_circle import commands
+from scripts.demo_circle.site import LabelStudioSite, keypoint, rectangle
+from scripts.demo_circle.stage import Opened, Say
+from scripts.demo_circle.targets import LEAST_OBJECTS, Target
+from scripts.demo_world.scenes import SHAPES
+
+LEAST_MEAN_IOU = 0.85
+LEAST_IOU = 0.6
+SIZE = (640, 480)
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Clicked:
+    """A target and the region that the backend made of the click on it."""
+
+    target: Target
+    region_id: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A target and what the exported file says of its region."""
+
+    target: Target
+    iou: float
+    category: str
+    class_name: str
+
+
+@dataclass
+class Report:
+    """What was measured, and what is not as it should be."""
+
+    measured: list[Measured] = field(default_factory=list)
+    click_seconds: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def expect(self, is_so: bool, otherwise: str) -> bool:
+        """Note a failure unless `is_so`; returns `is_so`."""
+        if not is_so:
+            self.failures.append(otherwise)
+        return is_so
+
+    def __str__(self) -> str:
+        lines = [f"{'object':<18}{'IoU':>6}  {'label':<8}class"]
+        for one in self.measured:
+            lines.append(f"{one.target.class_name:<18}{one.iou:6.3f}  {one.category:<8}{one.class_name}")
+        if self.measured:
+            lines.append(f"{'mean of ' + str(len(self.measured)):<18}{mean(one.iou for one in self.measured):6.3f}")
+        if self.click_seconds:
+            lines.append(f"a click through Label Studio takes {1000 * median(self.click_seconds):.0f} ms (median)")
+        return "\n".join(lines)
+
+
+def run_circle(opened: Opened, targets: Sequence[Target], environment: Mapping[str, str], say: Say) -> Report:
+    """Go round once: click every target, submit, export, compare; then look at the pre-annotated project.
+
+    Returns:
+        A report; its `failures` are empty when everything is as it should be.
+    """
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="demo-check-") as folder:
+        say(f"Clicking {len(targets)} objects …")
+        clicked = click_and_submit(opened, targets, report)
+        say("Exporting …")
+        path = commands.export(opened.click_project, Path(folder), environment)
+        compare(load_coco(path), clicked, report)
+    judge(report)
+    check_other_prompts(opened, targets[0], report)
+    say("Pre-annotating the second project, twice …")
+    check_preannotation(opened, environment, report)
+    return report
+
+
+def click_and_submit(opened: Opened, targets: Sequence[Target], report: Report) -> list[Clicked]:
+    """Click each target with its colour as the label; submit the answers for a scene as one annotation."""
+    tasks = opened.site.tasks_by_name(opened.click_project)
+    clicked: list[Clicked] = []
+    for scene in dict.fromkeys(target.scene for target in targets):
+        accepted: list[Json] = []
+        for target in (target for target in targets if target.scene == scene):
+            prompt = keypoint(target.x + 0.5, target.y + 0.5, SIZE, target.colour)
+            started = time.monotonic()
+            results = opened.site.predict_interactively(opened.click_backend, tasks[scene], [prompt])
+            seconds = time.monotonic() - started
+            report.click_seconds.append(seconds)
+            kinds = [result["type"] for result in results]
+            where = f"The click on the {target.class_name} in {scene}"
+            if report.expect(kinds == ["brushlabels", "choices"], f"{where} was answered with {kinds or 'nothing'}."):
+                accepted += results
+                clicked.append(Clicked(target, results[0]["id"], seconds))
+        opened.site.annotate(tasks[scene], accepted)
+    without = next(task for name, task in tasks.items() if name not in {target.scene for target in targets})
+    opened.site.annotate(without, [])
+    return clicked
+
+
+def load_coco(path: Path) -> COCO:
+    """Read the file as everybody else will: with pycocotools (which talks while it reads)."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(path))
+
+
+def compare(coco: COCO, clicked: Sequence[Clicked], report: Report) -> None:
+    """Measure every clicked object in the exported file, and that the file holds nothing else."""
+    by_region = {entry["region_id"]: entry for entry in coco.anns.values()}
+    for one in clicked:
+        entry = by_region.pop(one.region_id, None)
+        if report.expect(entry is not None, f"The {one.target.class_name}'s region is missing in the export."):
+            category = coco.cats[entry["category_id"]]["name"]
+            iou = mask_iou(coco.annToMask(entry).astype(bool), one.target.mask)
+            report.measured.append(Measured(one.target, iou, category, str(entry["attributes"].get("class"))))
+    report.expect(not by_region, f"The export holds {len(by_region)} regions that nobody made.")
+    scenes = {one.target.scene for one in clicked}
+    negatives = [image for image in coco.imgs.values() if not coco.getAnnIds(imgIds=image["id"])]
+    report.expect(len(coco.imgs) == len(scenes) + 1, f"The export holds {len(coco.imgs)} images.")
+    report.expect(len(negatives) == 1, f"The export holds {len(negatives)} negatives instead of one.")
+
+
+def judge(report: Report) -> None:
+    """Hold what was measured against the limits."""
+    found = report.measured
+    missing = sorted(set(SHAPES) - {one.target.shape for one in found})
+    report.expect(len(found) >= LEAST_OBJECTS, f"Only {len(found)} objects were measured, not {LEAST_OBJECTS}.")
+    report.expect(not missing, f"Shapes without a measured object: {', '.join(missing)}.")
+    if found:
+        average = mean(one.iou for one in found)
+        report.expect(average >= LEAST_MEAN_IOU, f"The mean IoU is {average:.3f}, less than {LEAST_MEAN_IOU}.")
+    for one in found:
+        name = f"The {one.target.class_name} in {one.target.scene}"
+        report.expect(one.iou >= LEAST_IOU, f"{name} has an IoU of {one.iou:.3f}, less than {LEAST_IOU}.")
+        report.expect(one.category == one.target.colour, f"{name} was exported as {one.category}.")
+        report.expect(one.class_name == one.target.class_name, f"{name} was called a {one.class_name}.")
+
+
+def check_other_prompts(opened: Opened, target: Target, report: Report) -> None:
+    """A box with the label AUTO: the mask of the object, the label picked by the backend."""
+    task = opened.site.tasks_by_name(opened.click_project)[target.scene]
+    box = rectangle(mask_to_box(target.mask), SIZE, "AUTO")
+    results = opened.site.predict_interactively(opened.click_backend, task, [box])
+    labels = [label for result in results for label in result["value"].get("brushlabels", ())]
+    report.expect(labels == [target.colour], f"A box with AUTO around the {target.class_name} got the labels {labels}.")
+
+
+def check_preannotation(opened: Opened, environment: Mapping[str, str], report: Report) -> None:
+    """Every task of the second project has one prediction with masks, also after a second run, which skips all."""
+    project, site = opened.preannotated_project, opened.site
+    commands.preannotate(project, environment, quiet=True)
+    first = _count_masks(site, project)
+    said = commands.preannotate(project, environment, quiet=True)
+    bare = [name for name, (predictions, masks) in first.items() if predictions != 1 or masks == 0]
+    report.expect(not bare, f"Not pre-annotated: {', '.join(bare)}.")
+    report.expect(_count_masks(site, project) == first, "A second pre-annotation changed the predictions.")
+    report.expect(f"created 0, skipped {len(first)}" in said, f"A second pre-annotation did not skip: {said.strip()}")
+
+
+def _count_masks(site: LabelStudioSite, project: int) -> dict[str, tuple[int, int]]:
+    """For each task its predictions and the masks in them."""
+    counts = {}
+    for name, task in site.tasks_by_name(project).items():
+        predictions = site.task(task)["predictions"]
+        masks = sum(result["type"] == "brushlabels" for one in predictions for result in one["result"])
+        counts[name] = (len(predictions), masks)
+    return counts
+
+
+def mask_iou(first: Mask, second: Mask) -> float:
+    """Intersection over union of two masks of one size; 1 for two empty ones."""
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 1.0
+
+
+def mask_to_box(mask: Mask) -> tuple[float, float, float, float]:
+    """The tight box (left, top, right, bottom) of a mask that is not empty; right and bottom exclusive."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)

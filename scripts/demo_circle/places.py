@@ -1,0 +1,164 @@
+"""Where the demo keeps things, on which ports it listens, and the environment Label Studio needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.demo_circle.processes import DemoError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_FOLDER = ROOT / ".data" / "demo"
+LOOPBACK = "127.0.0.1"
+USERNAME = "demo@example.com"
+PASSWORD = "label-studio-demo"
+_MARK = "demo-state.json"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One port for each program."""
+
+    label_studio: int = 8080
+    backend: int = 9090
+    redis: int = 6390
+
+    @property
+    def label_studio_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.label_studio}"
+
+    @property
+    def backend_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.backend}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://{LOOPBACK}:{self.redis}/0"
+
+    def require_free(self) -> None:
+        """Raises DemoError naming the first port that something else listens on, and the option to move it."""
+        for name, port in (("label-studio", self.label_studio), ("backend", self.backend), ("redis", self.redis)):
+            if not is_free(port):
+                raise DemoError(
+                    f"Port {port}, meant for {name}, is taken by another program.",
+                    remedy=f"Stop that program, or choose another port: --port-{name} {free_port()}",
+                )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of the loopback address."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def free_ports() -> Ports:
+    """Three different free ports."""
+    probes = [socket.socket() for _ in range(3)]
+    try:
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return Ports(*(int(probe.getsockname()[1]) for probe in probes))
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@dataclass(frozen=True)
+class DemoFolder:
+    """The one directory all of the demo's data lives in."""
+
+    path: Path
+
+    @property
+    def label_studio(self) -> Path:
+        return self.path / "label-studio"
+
+    @property
+    def redis(self) -> Path:
+        return self.path / "redis"
+
+    def log(self, name: str) -> Path:
+        return self.path / "logs" / f"{name}.log"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            DemoError: The path is a file or may not be written.
+        """
+        try:
+            for folder in (self.label_studio, self.redis, self.path / "logs"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DemoError(
+                f"The demo's data directory {self.path} cannot be made: {error.strerror}.",
+                remedy="Choose another one with --data-dir.",
+            ) from error
+
+    def reset(self) -> None:
+        """Delete everything the demo stored.
+
+        Raises:
+            DemoError: The folder holds things, and none of them says that the demo made it.
+        """
+        if not self.path.exists():
+            return
+        if any(self.path.iterdir()) and not (self.path / "logs").is_dir():
+            raise DemoError(
+                f"{self.path} was not made by the demo; it is left alone.",
+                remedy="Check --data-dir, or delete it yourself.",
+            )
+        shutil.rmtree(self.path)
+
+    def read_state(self) -> dict[str, str]:
+        """What an earlier start wrote down: the personal access token."""
+        try:
+            state = json.loads((self.path / _MARK).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in state.items()} if isinstance(state, dict) else {}
+
+    def write_state(self, state: Mapping[str, str]) -> None:
+        """Keep `state` for the next start, readable by its owner only: it holds a token."""
+        target = self.path / _MARK
+        draft = target.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(dict(state)), encoding="utf-8")
+        draft.replace(target)
+
+
+def label_studio_environment(folder: DemoFolder, ports: Ports, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What Label Studio 1.23 needs on one machine: no calls to the outside, backends on loopback addresses allowed.
+
+    Settings of the person's own Label Studio are left out, so that the demo never touches its database.
+    """
+    foreign = ("LABEL_STUDIO_", "HEARTEX_", "DJANGO_", "POSTGRE_", "SENTRY_")
+    env = {key: value for key, value in (base or os.environ).items() if not key.startswith(foreign)}
+    return env | {
+        "LABEL_STUDIO_HOST": ports.label_studio_url,
+        "LABEL_STUDIO_BASE_DATA_DIR": str(folder.label_studio),
+        "LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS": "false",
+        "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
+        "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "OMP_NUM_THREADS": "1",
+    }

@@ -1,0 +1,174 @@
+"""Label Studio as the demo's user sees it: logged in with a session, over its HTTP API."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import requests
+
+from scripts.demo_circle.processes import DemoError
+
+Json = dict[str, Any]
+_TIMEOUT_SECONDS = 120.0
+
+
+class LabelStudioSite:
+    """One logged-in user. Every method raises DemoError naming the request that Label Studio refused, and its words."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the machine has no business between two local programs
+
+    def is_up(self) -> bool:
+        """Whether it answers yet."""
+        try:
+            answer = self._session.get(f"{self.url}/health", timeout=2)
+        except requests.RequestException:
+            return False
+        return answer.ok and "UP" in answer.text
+
+    def log_in(self, username: str, password: str) -> None:
+        """Open a session, as the form on the login page does."""
+        self._request("GET", "/user/login/")
+        form = {"email": username, "password": password, "csrfmiddlewaretoken": self._csrf_token}
+        answer = self._request("POST", "/user/login/", data=form, allow_redirects=False)
+        if answer.status_code != requests.codes.found:
+            raise DemoError(
+                f"Label Studio does not know {username} with the demo's password.",
+                remedy="Somebody changed it; start again with --reset, which deletes the demo's data.",
+            )
+
+    def personal_access_token(self, known: str | None) -> str:
+        """A token for programs: the `known` one while it is valid, otherwise a new one.
+
+        A user has at most one, and Label Studio shows it in full only once; one that nobody wrote down is withdrawn.
+        """
+        if known and self._is_valid(known):
+            return known
+        for listed in self._json("GET", "/api/token/"):
+            self._request("POST", "/api/token/blacklist/", json={"refresh": listed["token"]})
+        return str(self._json("POST", "/api/token/")["token"])
+
+    def _is_valid(self, token: str) -> bool:
+        answer = self._session.post(f"{self.url}/api/token/refresh/", json={"refresh": token}, timeout=_TIMEOUT_SECONDS)
+        return answer.ok
+
+    def find_project(self, title: str) -> int | None:
+        """The id of the oldest project with exactly this title."""
+        projects = self._json("GET", "/api/projects/?page_size=1000")["results"]
+        return min((int(project["id"]) for project in projects if project["title"] == title), default=None)
+
+    def create_project(self, title: str, label_config: str, description: str) -> int:
+        """Returns the new project's id."""
+        body = {"title": title, "label_config": label_config, "description": description}
+        return int(self._json("POST", "/api/projects/", json=body)["id"])
+
+    def upload_images(self, project: int, images: Mapping[str, bytes]) -> dict[str, int]:
+        """Make one task of each image; returns the task ids by file name."""
+        # of several files in fields of one name Label Studio keeps the last
+        files = {f"file{n}": (name, content, "image/png") for n, (name, content) in enumerate(images.items())}
+        self._json("POST", f"/api/projects/{project}/import", files=files)
+        return {name: task for name, task in self.tasks_by_name(project).items() if name in images}
+
+    def tasks_by_name(self, project: int) -> dict[str, int]:
+        """Task ids by the name their image had before Label Studio put eight hex digits and a dash before it."""
+        page = self._json("GET", f"/api/tasks?project={project}&page_size=10000&fields=all")
+        return {task["data"]["image"].rsplit("/", 1)[-1][9:]: int(task["id"]) for task in page["tasks"]}
+
+    def task(self, task: int) -> Json:
+        """The task with its annotations and predictions."""
+        document: Json = self._json("GET", f"/api/tasks/{task}")
+        return document
+
+    def connect_backend(self, project: int, url: str, title: str) -> int:
+        """Connect the backend for interactive use, or give an existing connection its new address; returns its id."""
+        body = {"project": project, "url": url, "title": title, "is_interactive": True}
+        for backend in self._json("GET", f"/api/ml?project={project}"):
+            if backend["url"] == url:
+                return int(backend["id"])
+            return int(self._json("PATCH", f"/api/ml/{backend['id']}", json=body)["id"])
+        return int(self._json("POST", "/api/ml", json=body)["id"])
+
+    def predict_interactively(self, backend: int, task: int, prompts: Sequence[Json]) -> list[Json]:
+        """What the backend answers to `prompts`, on the road that the labeling page takes: its results."""
+        body = {"task": task, "context": {"result": list(prompts)}}
+        answer = self._json("POST", f"/api/ml/{backend}/interactive-annotating", json=body)
+        if answer.get("errors"):
+            raise DemoError(
+                f"The backend refused a click on task {task}: {'; '.join(map(str, answer['errors']))}",
+                remedy="Its log says why in its own words: logs/backend.log in the data directory.",
+            )
+        return list((answer.get("data") or {}).get("result") or [])
+
+    def annotate(self, task: int, result: Sequence[Json]) -> int:
+        """Submit an annotation; returns its id."""
+        return int(self._json("POST", f"/api/tasks/{task}/annotations", json={"result": list(result)})["id"])
+
+    @property
+    def _csrf_token(self) -> str:
+        return str(self._session.cookies.get("csrftoken", ""))
+
+    def _json(self, method: str, path: str, **arguments: Any) -> Any:
+        return self._request(method, path, **arguments).json()
+
+    def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        headers = {"X-CSRFToken": self._csrf_token, "Referer": self.url}
+        try:
+            answer = self._session.request(
+                method, self.url + path, headers=headers, timeout=_TIMEOUT_SECONDS, **arguments
+            )
+        except requests.RequestException as error:
+            raise DemoError(
+                f"Label Studio did not answer {method} {path}: {error}",
+                remedy="Read logs/label-studio.log in the data directory.",
+            ) from error
+        if not answer.ok:
+            raise DemoError(
+                f"Label Studio refused {method} {path} with {answer.status_code}: {answer.text[:500]}",
+                remedy="Start again with --reset; if that does not help, read logs/label-studio.log.",
+            )
+        return answer
+
+
+def keypoint(x: float, y: float, size: tuple[int, int], label: str, *, positive: bool = True) -> Json:
+    """A smart key point as Label Studio 1.23 sends it: x and y in percent, `is_positive` beside `value`.
+
+    Args:
+        x, y: In pixels of the image; the middle of pixel (0, 0) is (0.5, 0.5).
+        size: Width and height of the image.
+    """
+    width, height = size
+    value = {"x": 100 * x / width, "y": 100 * y / height, "width": 0.25, "labels": [label], "keypointlabels": [label]}
+    return _prompt("click", "keypointlabels", value, size) | {"is_positive": positive}
+
+
+def rectangle(box_xyxy: tuple[float, float, float, float], size: tuple[int, int], label: str) -> Json:
+    """A smart rectangle as Label Studio 1.23 sends it; `box_xyxy` in pixels of the image."""
+    left, top, right, bottom = box_xyxy
+    width, height = size
+    value = {
+        "x": 100 * left / width,
+        "y": 100 * top / height,
+        "width": 100 * (right - left) / width,
+        "height": 100 * (bottom - top) / height,
+        "rotation": 0,
+        "rectanglelabels": [label],
+    }
+    return _prompt("box", "rectanglelabels", value, size)
+
+
+def _prompt(from_name: str, kind: str, value: Json, size: tuple[int, int]) -> Json:
+    return {
+        "original_width": size[0],
+        "original_height": size[1],
+        "image_rotation": 0,
+        "value": value,
+        "id": secrets.token_hex(5),
+        "from_name": from_name,
+        "to_name": "image",
+        "type": kind,
+        "origin": "manual",
+    }

@@ -1,0 +1,176 @@
+"""Everything the demo shows, brought up in order: Redis, Label Studio, the backend, two projects with pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from scripts.demo_circle.places import (
+    LOOPBACK,
+    PASSWORD,
+    ROOT,
+    USERNAME,
+    DemoFolder,
+    Ports,
+    label_studio_environment,
+)
+from scripts.demo_circle.processes import DemoError, Program, Programs
+from scripts.demo_circle.site import LabelStudioSite
+from scripts.demo_circle.targets import encode_png
+from scripts.demo_world.scenes import Scene
+
+CLICK_TITLE = "Click on an object"
+PREANNOTATED_TITLE = "Review what the models found"
+LABEL_STUDIO = ROOT / ".venv-label-studio" / "bin" / "label-studio"
+LABEL_STUDIO_SECONDS = 240.0
+BACKEND_SECONDS = 180.0
+REDIS_SECONDS = 15.0
+_BACKEND_REMEDY = "Mend what it says; logs/backend.log in the data directory has more."
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The demo when it is ready: the logged-in site, its token, and the two projects with the backend's id in each."""
+
+    site: LabelStudioSite
+    token: str
+    click_project: int
+    click_backend: int
+    preannotated_project: int
+    preannotated_backend: int
+
+
+class Stage:
+    """A context: on leaving it, everything that was started is stopped, whatever happened."""
+
+    def __init__(
+        self, folder: DemoFolder, ports: Ports, say: Say, *, label_studio: Path = LABEL_STUDIO, with_redis: bool = True
+    ) -> None:
+        self.folder, self.ports = folder, ports
+        self._say, self._label_studio, self._with_redis = say, label_studio, with_redis
+        self.programs = Programs()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.programs.stop_all()
+
+    def open(self, click: Mapping[str, Scene], preannotated: Mapping[str, Scene]) -> Opened:
+        """Start the programs, make what is missing in Label Studio, connect the backend to both projects.
+
+        Raises:
+            DemoError: A port is taken, Label Studio is not installed, or a program did not come up.
+        """
+        self._require_label_studio()
+        self.ports.require_free()
+        self.folder.prepare()
+        redis_url = self._start_redis()
+        site = self._start_label_studio()
+        token = self._log_in(site)
+        backend = self._start_backend(token, redis_url)
+        first = self._project(site, CLICK_TITLE, "Nothing is annotated yet: click.", click)
+        second = self._project(site, PREANNOTATED_TITLE, "Masks and classes are there: review them.", preannotated)
+        self._say("Backend: loading the models …")
+        self.programs.wait_until(backend, self._backend_is_ready, BACKEND_SECONDS)
+        url = self.ports.backend_url
+        connections = [site.connect_backend(project, url, "SAM + CLIP") for project in (first, second)]
+        return Opened(site, token, first, connections[0], second, connections[1])
+
+    def command_environment(self, token: str, redis_url: str = "") -> dict[str, str]:
+        """What the backend and the commands need to find Label Studio and to share the cache."""
+        connection = {"LABEL_STUDIO_URL": self.ports.label_studio_url, "LABEL_STUDIO_API_KEY": token}
+        return {**os.environ, **connection, "REDIS_URL": redis_url or self._redis_url(), "NO_PROXY": LOOPBACK}
+
+    def _redis_url(self) -> str:
+        return self.ports.redis_url if self._with_redis and shutil.which("redis-server") else ""
+
+    def _require_label_studio(self) -> None:
+        if not os.access(self._label_studio, os.X_OK):
+            raise DemoError(
+                f"Label Studio is not installed at {self._label_studio}.",
+                remedy="Run `make setup`, or name an installed one with --label-studio PATH.",
+            )
+
+    def _start_redis(self) -> str:
+        """Start redis-server where there is one; returns its URL, or ""."""
+        program = shutil.which("redis-server") if self._with_redis else None
+        if program is None:
+            self._say("Redis: not installed, the backend's in-process cache serves")
+            return ""
+        options = {"port": self.ports.redis, "bind": LOOPBACK, "dir": self.folder.redis, "save": "60 1"}
+        options |= {"maxmemory": "512mb", "maxmemory-policy": "allkeys-lru"}
+        argv = [program, *(text for key, value in options.items() for text in (f"--{key}", str(value)))]
+        redis = self.programs.start("Redis", argv, os.environ, self.folder.log("redis"), self.folder.redis)
+        self.programs.wait_until(redis, lambda: listens(self.ports.redis), REDIS_SECONDS)
+        self._say(f"Redis: {self.ports.redis_url}")
+        return self.ports.redis_url
+
+    def _start_label_studio(self) -> LabelStudioSite:
+        first = not any(self.folder.label_studio.iterdir())
+        self._say(
+            "Label Studio: starting …" + (" the first time it makes its database, half a minute" if first else "")
+        )
+        argv = [str(self._label_studio), "start", "--no-browser", "--internal-host", LOOPBACK]
+        argv += ["-p", str(self.ports.label_studio), "--data-dir", str(self.folder.label_studio)]
+        argv += ["--username", USERNAME, "--password", PASSWORD]
+        environment = label_studio_environment(self.folder, self.ports)
+        log = self.folder.log("label-studio")
+        program = self.programs.start("Label Studio", argv, environment, log, self.folder.label_studio)
+        site = LabelStudioSite(self.ports.label_studio_url)
+        self.programs.wait_until(program, site.is_up, LABEL_STUDIO_SECONDS)
+        return site
+
+    def _log_in(self, site: LabelStudioSite) -> str:
+        site.log_in(USERNAME, PASSWORD)
+        state = self.folder.read_state()
+        token = site.personal_access_token(state.get("token"))
+        self.folder.write_state({**state, "token": token})
+        return token
+
+    def _start_backend(self, token: str, redis_url: str) -> Program:
+        address = f"{LOOPBACK}:{self.ports.backend}"
+        argv = [sys.executable, "-m", "gunicorn", "-w", "1", "--threads", "8", "--timeout", "120", "-b", address]
+        environment = self.command_environment(token, redis_url)
+        return self.programs.start(
+            "The backend", [*argv, "backend.wsgi:app"], environment, self.folder.log("backend"), ROOT
+        )
+
+    def _backend_is_ready(self) -> bool:
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.get(f"{self.ports.backend_url}/ready", timeout=2)
+        except requests.RequestException:
+            return False
+        if not answer.ok and answer.status_code != requests.codes.service_unavailable:
+            raise DemoError(f"The backend cannot get ready: {answer.text.strip()}", remedy=_BACKEND_REMEDY)
+        return answer.ok
+
+    def _project(self, site: LabelStudioSite, title: str, description: str, scenes: Mapping[str, Scene]) -> int:
+        """The project of that title, made if it is not there, with the scenes it does not have yet."""
+        project = site.find_project(title)
+        if project is None:
+            label_config = (ROOT / "label_config.xml").read_text(encoding="utf-8")
+            project = site.create_project(title, label_config, description)
+        missing = {name: scenes[name] for name in scenes.keys() - site.tasks_by_name(project).keys()}
+        if missing:
+            site.upload_images(project, {name: encode_png(missing[name]) for name in sorted(missing)})
+            self._say(f"Label Studio: project {project}, {title!r}, {len(missing)} pictures uploaded")
+        return project
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections on this port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0

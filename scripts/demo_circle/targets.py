@@ -1,0 +1,75 @@
+"""Scenes of the demo world that no model was trained on, and the objects in them that are clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+import cv2
+
+from backend.values import Mask
+from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, Scene, click_point, make_scene
+
+CLICK_SCENES = 12
+PREANNOTATED_SCENES = 12
+LEAST_OBJECTS = 10
+_PREANNOTATED_FROM = 500
+
+
+@dataclass(frozen=True)
+class Target:
+    """One object to click on: where, and what should come of it."""
+
+    scene: str
+    colour: str
+    shape: str
+    mask: Mask
+    x: float
+    y: float
+
+    @property
+    def class_name(self) -> str:
+        return f"{self.colour} {self.shape}"
+
+
+def click_scenes(how_many: int = CLICK_SCENES) -> dict[str, Scene]:
+    """The scenes of the first project, by file name; the first eight show all eight backgrounds."""
+    return dict(_scene(number) for number in range(how_many))
+
+
+def preannotated_scenes(how_many: int = PREANNOTATED_SCENES) -> dict[str, Scene]:
+    """Other scenes, for the second project."""
+    return dict(_scene(number) for number in range(_PREANNOTATED_FROM, _PREANNOTATED_FROM + how_many))
+
+
+def encode_png(scene: Scene) -> bytes:
+    """The scene as a PNG file."""
+    return bytes(cv2.imencode(".png", cv2.cvtColor(scene.pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
+
+
+def find_targets(scenes: Mapping[str, Scene]) -> list[Target]:
+    """Every object of every scene, in order."""
+    return [target for name, scene in scenes.items() for target in _targets(name, scene)]
+
+
+def scenes_to_check() -> dict[str, Scene]:
+    """The first click scenes, as many as it takes to show every shape and ten objects."""
+    scenes: dict[str, Scene] = {}
+    for number in count():
+        scenes.update([_scene(number)])
+        found = find_targets(scenes)
+        if len(found) >= LEAST_OBJECTS and {target.shape for target in found} == set(SHAPES):
+            return scenes
+    raise AssertionError("unreachable: count() does not end")
+
+
+def _scene(number: int) -> tuple[str, Scene]:
+    background = BACKGROUNDS[number % len(BACKGROUNDS)]
+    return f"scene-{number:03d}.png", make_scene(HELD_OUT_SEED + number, background=background)
+
+
+def _targets(name: str, scene: Scene) -> Iterator[Target]:
+    for thing in scene.objects:
+        x, y = click_point(thing.mask)
+        yield Target(name, thing.colour, thing.shape, thing.mask, x, y)

@@ -1,0 +1,202 @@
+"""Export what people annotated.
+
+    python -m scripts.export --project 1 --out exports/birds --url http://localhost:8080 --api-key TOKEN
+
+writes exports/birds/instances.json: COCO instances, every brush region with its exact mask.
+
+Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the one that was
+changed last. Skipped ("cancelled") ones do not count. A task that was annotated and has no masks is a negative and
+kept; one that nobody has annotated says nothing and is left out, unless --include-unannotated calls it a negative too.
+Prompts that were never accepted are no masks. Exit status: 0, or 1 when a task could not be exported (the others are).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tqdm import tqdm
+
+from backend.errors import BackendError
+from backend.export.coco import LabeledImage, build_coco, check_image, count_empty
+from backend.export.files import write_json
+from backend.image import SourceImage
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.images import ImageFetcher
+from backend.label_studio.results import parse_image_choices, parse_regions
+from backend.label_studio.tasks import Task, parse_task
+from backend.settings import Settings
+from backend.values import Size
+from scripts.console import add_connection_options, read_settings, run_command
+
+Json = Mapping[str, Any]
+FetchSize = Callable[[Task], Size]
+REASONS_SHOWN = 20
+
+
+@dataclass
+class Collected:
+    """What was read of a project: images to export, and what is not among them."""
+
+    images: list[LabeledImage] = field(default_factory=list)
+    unannotated: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def pick_annotation(task: Json) -> Json | None:
+    """The annotation that speaks for the task: the ground truth, else the one changed last; None if there is none."""
+    found = [annotation for annotation in task.get("annotations") or () if not annotation.get("was_cancelled")]
+    return max(
+        found,
+        key=lambda annotation: (
+            bool(annotation.get("ground_truth")),
+            str(annotation.get("updated_at") or ""),
+            annotation.get("id") or 0,
+        ),
+        default=None,
+    )
+
+
+def uri_to_file_name(uri: str, task_id: int) -> str:
+    """The last part of an image URI: of its path, or of the path in `?d=` that local files have."""
+    parts = urlsplit(uri)
+    path = (parse_qs(parts.query).get("d") or [unquote(parts.path)])[0]
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or f"task{task_id}"
+
+
+def read_size(results: Sequence[Json]) -> Size | None:
+    """The image's size as any result states it, accepted or not."""
+    for result in results:
+        width, height = result.get("original_width"), result.get("original_height")
+        if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+            return Size(width, height)
+    return None
+
+
+def read_image(document: Json, annotation: Json, config: LabelingConfig, fetch_size: FetchSize) -> LabeledImage:
+    """Read one task's annotation.
+
+    Args:
+        fetch_size: Looks at the image itself; asked only when no result states the size, as with most negatives.
+
+    Raises:
+        BackendError: A mask that cannot be decoded, a label that the config has not got, an image that cannot be looked
+            at.
+    """
+    task = parse_task(document, config)
+    results = annotation.get("result") or []
+    task_id = int(document["id"])
+    image = LabeledImage(
+        file_name=uri_to_file_name(task.image_uri, task_id),
+        size=read_size(results) or fetch_size(task),
+        task_id=task_id,
+        annotation_id=annotation.get("id"),
+        regions=tuple(parse_regions(results, config)),
+        choices=parse_image_choices(results, config),
+    )
+    check_image(image, category_names(config))
+    return image
+
+
+def category_names(config: LabelingConfig) -> tuple[str, ...]:
+    """COCO's categories: the brush labels in the order of the labeling config."""
+    return tuple(label.name for label in config.brush_classes)
+
+
+def collect(
+    tasks: Iterable[Json], config: LabelingConfig, fetch_size: FetchSize, *, include_unannotated: bool = False
+) -> Collected:
+    """Read all tasks; one that cannot be read is named among the failures and the others go on."""
+    collected = Collected()
+    for document in tasks:
+        annotation = pick_annotation(document)
+        if annotation is None and not include_unannotated:
+            collected.unannotated += 1
+            continue
+        try:
+            collected.images.append(read_image(document, annotation or {}, config, fetch_size))
+        except BackendError as error:
+            collected.failures.append(f"task {document.get('id')}: {error}")
+    return collected
+
+
+def summarize(collected: Collected, path: Path) -> str:
+    """What was written, and what was not."""
+    regions = sum(len(image.regions) for image in collected.images)
+    empty = count_empty(collected.images)
+    negatives = sum(not image.regions for image in collected.images)
+    lines = [
+        f"{path}: {len(collected.images)} images ({negatives} negatives), {regions - empty} masks; "
+        f"{collected.unannotated} tasks not annotated, {len(collected.failures)} failed"
+    ]
+    if empty:
+        lines.append(f"  {empty} regions without a single pixel were left out")
+    lines += [f"  {failure}" for failure in collected.failures[:REASONS_SHOWN]]
+    if len(collected.failures) > REASONS_SHOWN:
+        lines.append(f"  … and {len(collected.failures) - REASONS_SHOWN} more")
+    return "\n".join(lines)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.export", description="Export the masks that people annotated."
+    )
+    add_connection_options(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for instances.json; made if missing"
+    )
+    parser.add_argument("--format", choices=["coco"], default="coco", help="of the file (default: coco)")
+    parser.add_argument(
+        "--include-unannotated", action="store_true", help="keep tasks that nobody has annotated, as negatives"
+    )
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Connect, read, write, and say what was written."""
+    from backend.label_studio.client import LabelStudioClient
+
+    settings = read_settings(arguments.url, arguments.api_key)
+    client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
+    project_id = str(arguments.project)
+    config = parse_labeling_config(client.project(project_id).label_config)
+    tasks = tqdm(client.iterate_tasks(project_id), unit="task", desc="reading", dynamic_ncols=True, disable=None)
+    collected = collect(tasks, config, build_fetch_size(settings), include_unannotated=arguments.include_unannotated)
+    path = arguments.out / "instances.json"
+    write_json(path, build_coco(collected.images, category_names(config)))
+    print(summarize(collected, path))
+    return 1 if collected.failures else 0
+
+
+def build_fetch_size(settings: Settings) -> FetchSize:
+    """A function that fetches a task's image and measures it upright, with the limits of the settings."""
+    fetcher = ImageFetcher(
+        settings.label_studio_url,
+        settings.label_studio_api_key,
+        settings.image_allowed_hosts,
+        settings.image_max_bytes,
+        settings.image_timeout_seconds,
+        cache_bytes=0,
+    )
+
+    def fetch_size(task: Task) -> Size:
+        content = fetcher.fetch(task.image_uri, task.task_id, task.project_id)
+        return SourceImage(content, task.image_uri, settings.image_max_pixels).size
+
+    return fetch_size
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the options and run; returns the exit status."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""Fill a project with predictions: automatic masks by SAM, classes by CLIP.
+
+    python -m scripts.preannotate --project 1 --url http://localhost:8080 --api-key TOKEN
+
+It may be stopped and started again: a task is done when it has a prediction of this model version, which names the
+weights, the parameters and the vocabulary. Annotations of people are neither read nor touched. Exit status: 0 when
+every task was done, 1 when some failed (the summary says which and why), 130 when it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from backend.errors import BackendError, LabelStudioError
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.tasks import Task, parse_task
+from scripts.console import add_connection_options, positive_int, read_settings, run_command, share
+
+Json = dict[str, Any]
+CHUNK = 10
+REASONS_SHOWN = 20
+
+
+class Predictor(Protocol):
+    """What of `backend.predict.TaskPredictor` is used here."""
+
+    @property
+    def model_version(self) -> str: ...
+
+    def predict_document(self, task: Task, config: LabelingConfig, **options: Any) -> Json | None: ...
+
+
+class Predictions(Protocol):
+    """What of `backend.label_studio.client.LabelStudioClient` is used here."""
+
+    def iterate_tasks(self, project_id: str) -> Iterator[Json]: ...
+
+    def create_predictions(self, project_id: str, predictions: list[Json]) -> int: ...
+
+
+@dataclass
+class Summary:
+    """What became of the tasks; `empty` of the created predictions hold no mask."""
+
+    created: int = 0
+    empty: int = 0
+    skipped: int = 0
+    failed: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def fail(self, task: object, error: Exception) -> None:
+        """Count a task that got no prediction, and remember why."""
+        self.failed += 1
+        why = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
+        self.reasons[f"task {task}: {why}"] += 1
+
+    def __str__(self) -> str:
+        blank = f" ({self.empty} without a mask)" if self.empty else ""
+        lines = [f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"]
+        lines += [f"  {reason}" for reason in list(self.reasons)[:REASONS_SHOWN]]
+        if len(self.reasons) > REASONS_SHOWN:
+            lines.append(f"  … and {len(self.reasons) - REASONS_SHOWN} more")
+        return "\n".join(lines)
+
+
+def build_version(model_version: str, proposal: Any, config: LabelingConfig) -> str:
+    """What predictions are filed under: the models' version, then 8 digits for parameters and vocabulary."""
+    controls = (config.brush, config.region_choices, config.image_choices)
+    named = {"proposal": asdict(proposal), "controls": [asdict(control) for control in controls if control]}
+    digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+    return f"{model_version}-auto-{digest[:8]}"
+
+
+def find_pending(tasks: Iterable[Json], version: str, summary: Summary, limit: int | None) -> list[Json]:
+    """The first `limit` tasks without a prediction of this version, stripped to what a prediction needs."""
+    pending = []
+    for task in tasks:
+        if has_version(task, version):
+            summary.skipped += 1
+        else:
+            pending.append({"id": task.get("id"), "data": task.get("data")})
+            if limit and len(pending) == limit:
+                break
+    return pending
+
+
+def has_version(task: Mapping[str, Any], version: str) -> bool:
+    """Whether the task is done."""
+    found = task.get("predictions") or ()
+    return any(isinstance(prediction, Mapping) and prediction.get("model_version") == version for prediction in found)
+
+
+def preannotate(
+    client: Predictions,
+    predictor: Predictor,
+    project_id: str,
+    config: LabelingConfig,
+    pending: Sequence[Json],
+    version: str,
+    summary: Summary,
+    **options: Any,
+) -> None:
+    """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
+
+    Args:
+        pending: Tasks with "id" and "data".
+        options: For `predict_document`: proposal, priority.
+
+    Raises:
+        LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
+    """
+    chunk: list[Json] = []
+    bar = tqdm(pending, unit="task", desc="pre-annotating", dynamic_ncols=True, disable=None)
+    try:
+        for task in bar:
+            document = _predict(predictor, task, project_id, config, summary, options)
+            if document is not None:
+                chunk.append({**document, "task": task["id"], "model_version": version})
+            if len(chunk) == CHUNK:
+                full, chunk = chunk, []
+                _import(client, project_id, full, summary)
+            bar.set_postfix(created=summary.created, failed=summary.failed, refresh=False)
+    finally:
+        if chunk:
+            _import(client, project_id, chunk, summary)
+
+
+def _predict(
+    predictor: Predictor, task: Json, project_id: str, config: LabelingConfig, summary: Summary, options: Json
+) -> Json | None:
+    """The task's prediction, without a mask where there is none to be found; None when it failed, which is counted."""
+    try:
+        document = predictor.predict_document(parse_task(task, config, project_id=project_id), config, **options)
+    except Exception as error:  # one broken task must not end the work on thousands
+        logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
+        summary.fail(task.get("id"), error)
+        return None
+    return document or {"result": [], "score": None}
+
+
+def _import(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
+    """Import a chunk; where Label Studio refuses it, find out what it took and send the rest one by one."""
+    try:
+        client.create_predictions(project_id, chunk)
+        taken = chunk
+    except LabelStudioError:
+        version = chunk[0]["model_version"]
+        there = {task["id"] for task in client.iterate_tasks(project_id) if has_version(task, version)}
+        taken = [one for one in chunk if one["task"] in there or _import_one(client, project_id, one, summary)]
+        if not taken:
+            raise
+    summary.created += len(taken)
+    summary.empty += sum(not any("rle" in result["value"] for result in one["result"]) for one in taken)
+
+
+def _import_one(client: Predictions, project_id: str, prediction: Json, summary: Summary) -> bool:
+    try:
+        client.create_predictions(project_id, [prediction])
+    except LabelStudioError as error:
+        summary.fail(prediction["task"], error)
+        return False
+    return True
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's options; a parameter of SAM that is not given has the checkpoint's default."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.preannotate",
+        description="Fill a project with predictions: masks by SAM, classes by CLIP.",
+    )
+    add_connection_options(parser)
+    parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N tasks that have none yet")
+    masks = parser.add_argument_group(
+        "automatic masks", "SamAutomaticMaskGenerator's parameters; defaults belong to the weights"
+    )
+    masks.add_argument("--points-per-side", type=positive_int, metavar="N", help="click on an N x N grid")
+    masks.add_argument("--pred-iou-thresh", type=share, metavar="X", help="SAM's own opinion of a mask, at least")
+    masks.add_argument(
+        "--stability-score-thresh", type=share, metavar="X", help="how little a mask may depend on its threshold"
+    )
+    masks.add_argument(
+        "--box-nms-thresh", type=share, metavar="X", help="masks whose boxes overlap more are one object"
+    )
+    masks.add_argument(
+        "--min-mask-region-area", type=int, metavar="PIXELS", help="smaller specks and holes are removed"
+    )
+    masks.add_argument(
+        "--score-threshold", type=share, metavar="X", help="keep masks whose class is at least this probable"
+    )
+    masks.add_argument("--max-masks", type=positive_int, metavar="N", help="keep the N best masks of an image")
+    return parser
+
+
+def override(proposal: Any, arguments: argparse.Namespace) -> Any:
+    """The default proposal with the options that were given."""
+    given = {f.name: value for f in fields(proposal) if (value := getattr(arguments, f.name, None)) is not None}
+    return replace(proposal, **given)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Connect, load the models, predict, import, and say what became of it."""
+    from backend.label_studio.client import LabelStudioClient
+    from backend.values import Priority
+    from backend.wiring import build_predictor
+
+    settings = read_settings(arguments.url, arguments.api_key)
+    client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
+    project_id = str(arguments.project)
+    project = client.project(project_id)  # a wrong token should not wait for the models
+    config = parse_labeling_config(project.label_config)
+    print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
+    predictor = build_predictor(settings)
+    proposal = override(predictor.default_proposal(), arguments)
+    version = build_version(predictor.model_version, proposal, config)
+    print(f"Model version {version}", flush=True)
+    summary = Summary()
+    pending = find_pending(client.iterate_tasks(project_id), version, summary, arguments.limit)
+    try:
+        preannotate(
+            client, predictor, project_id, config, pending, version, summary, proposal=proposal, priority=Priority.BULK
+        )
+    finally:
+        print(summary, flush=True)
+    return 1 if summary.failed else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the options and run; returns the exit status."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
