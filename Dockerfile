@@ -1,0 +1,31 @@
+# The backend with its demo models. One image for CPU and GPU: torch's ordinary wheels carry CUDA, which is most of the
+# image's size. Real weights are not in it; they live in the volume /weights (scripts.download_models puts them there).
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    WEIGHTS_DIR=/weights
+
+WORKDIR /app
+
+COPY requirements.txt requirements-label-studio-ml.txt constraints.txt ./
+RUN pip install -r requirements.txt -c constraints.txt
+RUN pip install --no-deps -r requirements-label-studio-ml.txt
+
+COPY LICENSE label_config.xml ./
+COPY scripts scripts
+COPY backend backend
+
+RUN useradd --uid 10001 --create-home backend && mkdir /weights && chown backend /weights
+USER backend
+VOLUME /weights
+EXPOSE 9090
+
+# Alive, not ready: the socket answers while the models still load. Use /ready where traffic should wait for them.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9090/health', timeout=2)"]
+
+# One process a device, threads for requests. No --preload: each worker must open its own CUDA context.
+CMD ["gunicorn", "-w", "1", "--threads", "8", "-b", "0.0.0.0:9090", "--worker-tmp-dir", "/dev/shm", "backend.wsgi:app"]

@@ -1,0 +1,61 @@
+# `make help` lists what there is. Everything below sets up what it needs; the second time that takes no time.
+
+VENV := .venv
+LABEL_STUDIO_VENV := .venv-label-studio
+BIN := $(VENV)/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo check test lint bench train clean redis chromium
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Options:  ARGS='...' for demo, check, test, bench and train;  PYTHON=/path/to/python for the first setup;"
+	@echo "            SYSTEM_PACKAGES=no to leave redis-server and chromium alone"
+
+setup: $(VENV)/.runtime-is-installed $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed ## Install everything into .venv and .venv-label-studio
+
+demo: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## Label Studio with a connected backend in the browser; Ctrl-C stops it
+	$(BIN)/python -m scripts.demo $(ARGS)
+
+check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## The demo's whole circle unattended: click, accept, export, compare
+	$(BIN)/python -m scripts.demo --check $(ARGS)
+
+test: setup redis chromium ## Run every test, with a real Redis, Label Studio and browser
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.tools-are-installed ## Check style (ruff) and types (mypy)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.tools-are-installed ## Measure against SAM's and Label Studio's own code, into docs/benchmarks.md
+	$(BIN)/python -m scripts.benchmark $(ARGS)
+
+train: $(VENV)/.runtime-is-installed ## Train the demo models again from their seed (hours on a CPU)
+	$(BIN)/python -m scripts.train_demo_models $(ARGS)
+
+clean: ## Remove the environments and every cache; leaves downloaded weights and the demo's data
+	rm -rf $(VENV) $(LABEL_STUDIO_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find backend scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+redis:
+	@scripts/setup/system_packages.sh redis-server=redis-server
+
+chromium:
+	@scripts/setup/system_packages.sh chromium=chromium chromedriver=chromium-driver
+
+$(VENV)/.runtime-is-installed: requirements.txt requirements-label-studio-ml.txt constraints.txt
+	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip --disable-pip-version-check install --no-deps -r requirements-label-studio-ml.txt
+	@touch $@
+
+$(VENV)/.tools-are-installed: requirements-dev.txt $(VENV)/.runtime-is-installed
+	$(BIN)/python -m pip --disable-pip-version-check install -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+$(LABEL_STUDIO_VENV)/.is-installed: requirements-label-studio.txt constraints-label-studio.txt
+	scripts/setup/make_venv.sh $(LABEL_STUDIO_VENV) -r requirements-label-studio.txt -c constraints-label-studio.txt
+	@touch $@
