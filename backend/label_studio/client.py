@@ -96,8 +96,8 @@ class LabelStudioClient:
         """Import predictions, each with "task", "result", "score" and "model_version"; return how many were made.
 
         Raises:
-            LabelStudioError: As `project`; or Label Studio made fewer than it was given, which only its count tells. Those
-                that it made stay.
+            LabelStudioError: As `project`; or Label Studio made fewer than it was given, which only its count tells
+                (those that it made stay).
         """
         if not predictions:
             return 0

@@ -105,7 +105,7 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
         BadConfig: Broken or unsafe XML, no Image tag, no brush control with labels on an image.
     """
     root = _parse_xml(xml)
-    images = {tag.get("name", ""): tag for tag in _tags(root, "image")}
+    images = {_attribute(tag, "name"): tag for tag in _tags(root, "image")}
     if not images:
         remedy = f'Add <Image name="image" value="$image"/>. {EDIT_HINT}'
         raise BadConfig("The labeling config has no Image tag.", remedy=remedy)
@@ -155,7 +155,7 @@ def _is_per_region(tag: Element) -> bool:
 def _data_key(image: Element) -> str:
     value = _attribute(image, "value")
     if not value.startswith("$") or len(value) < 2:
-        name = image.get("name", "")
+        name = _attribute(image, "name")
         remedy = f'Write value="$image", where "image" is the key of the task data. {EDIT_HINT}'
         raise BadConfig(f'The Image tag "{name}" has value="{value}", which names no key of the data.', remedy=remedy)
     return value[1:]

@@ -132,7 +132,9 @@ def _drawn_size(result: Mapping[str, Any]) -> Size:
 
 
 def _is_side(side: object) -> bool:
-    return isinstance(side, (int, float)) and not isinstance(side, bool) and side >= 1 and side == int(side)
+    if isinstance(side, bool):
+        return False
+    return side >= 1 if isinstance(side, int) else isinstance(side, float) and side >= 1 and side.is_integer()
 
 
 def _number(value: Mapping[str, Any], key: str, default: float | None = None) -> float:

@@ -29,7 +29,7 @@ skipped for ever; an empty list is not."""
 
 
 def new_region_id() -> str:
-    """A random id of 10 characters; two in a million regions meet with a probability of 5e-7."""
+    """A random id of 64 bits: among a million regions two are the same with a probability of 3e-8."""
     return uuid.uuid4().hex[:16]
 
 
@@ -163,7 +163,7 @@ def _saved_label(mask_result: Mapping[str, Any], group: Sequence[Mapping[str, An
 
 def _size(result: Mapping[str, Any]) -> Size:
     width, height = result.get("original_width"), result.get("original_height")
-    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+    if not (type(width) is int and type(height) is int and width > 0 and height > 0):  # bool is an int, too
         raise BadRle(
             f"its image is {width} x {height} pixels.", remedy="original_width and original_height must be saved."
         )

@@ -110,6 +110,7 @@ def _image_uri(data: Mapping[str, Any], config: LabelingConfig, task_id: object)
         return uri.strip()
     keys = ", ".join(str(key) for key in data) or "nothing"
     where = f'Task {task_id} has no image under "{config.image_key}"'
-    message = f"{where}, its data holds: {keys}." if config.image_key not in data else f"{where} but {kind_of(uri)}."
+    found = "an empty text" if isinstance(uri, str) else kind_of(uri)
+    message = f"{where} but {found}." if config.image_key in data else f"{where}, its data holds: {keys}."
     remedy = f'Import it with the key "{config.image_key}", or name its key in the Image tag (value="$…").'
     raise BadRequest(message, remedy=remedy)

@@ -1,0 +1,210 @@
+"""What is written as results is read back the same; what people saved in a browser is read too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from label_studio_sdk.converter.brush import decode_rle
+
+from backend.errors import BadConfig, BadRle
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.results import (
+    EMPTY_ANSWER,
+    build_prediction,
+    build_results,
+    new_region_id,
+    parse_image_choices,
+    parse_regions,
+)
+from backend.values import ClassScore, Mask, Region
+
+from .conftest import load_payload
+
+CONFIG = parse_labeling_config(load_payload("setup")["schema"])
+masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
+choices = st.lists(st.sampled_from(["Red", "Blue", "Green"]), min_size=1, max_size=3, unique=True).map(tuple)
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> Region:
+    return Region(
+        mask=draw(masks),
+        label=draw(st.sampled_from(["Cat", "Dog", "Bird"])),
+        region_id=new_region_id(),
+        score=draw(st.none() | st.floats(0, 1)),
+        choices=draw(st.just({}) | choices.map(lambda chosen: {"pclass": chosen})),
+    )
+
+
+def same(left: Region, right: Region) -> bool:
+    return (
+        np.array_equal(left.mask, right.mask)
+        and (left.label, left.region_id, left.score) == (right.label, right.region_id, right.score)
+        and dict(left.choices) == dict(right.choices)
+    )
+
+
+def square() -> Mask:
+    mask = np.zeros((4, 6), bool)
+    mask[1:3, 2:5] = True
+    return mask
+
+
+@given(st.lists(regions(), max_size=4), st.booleans())
+@settings(deadline=None)
+def test_regions_come_back_as_they_were_written(written: list[Region], with_class: bool) -> None:
+    image_choices = (ClassScore("Outdoor", 0.7), ClassScore("Indoor", 0.3)) if with_class else ()
+    results = build_results(written, CONFIG, image_choices)
+    read = parse_regions(results, CONFIG)
+    assert len(read) == len(written)
+    assert all(same(left, right) for left, right in zip(read, written, strict=True))
+    assert parse_image_choices(results, CONFIG) == ({"iclass": ("Outdoor",)} if with_class else {})
+
+
+def test_a_region_is_a_brush_and_then_its_choices_with_the_same_id(config: LabelingConfig) -> None:
+    region = Region(square(), "Dog", "r1", 0.83, {"pclass": ("Red",)})
+    brush, choice = build_results([region], config)
+    rle = brush["value"].pop("rle")
+    assert brush == {
+        "id": "r1", "type": "brushlabels", "from_name": "brush", "to_name": "image", "original_width": 6,
+        "original_height": 4, "image_rotation": 0, "score": 0.83, "value": {"format": "rle", "brushlabels": ["Dog"]},
+    }  # fmt: skip
+    assert np.array_equal(decode_rle(rle).reshape(4, 6, 4)[:, :, 0] == 255, square())
+    assert choice == {
+        "id": "r1", "type": "choices", "from_name": "pclass", "to_name": "image", "value": {"choices": ["Red"]}
+    }  # fmt: skip
+
+
+def test_choices_for_controls_that_the_config_has_not_got_are_not_written() -> None:
+    brush = '<BrushLabels name="b" toName="i"><Label value="Dog"/></BrushLabels>'
+    config = parse_labeling_config(f'<View><Image name="i" value="$image"/>{brush}</View>')
+    region = Region(square(), "Dog", "r1", choices={"pclass": ("Red",)})
+    results = build_results([region], config, [ClassScore("Indoor", 1.0)])
+    assert [result["type"] for result in results] == ["brushlabels"]
+    assert "score" not in results[0]
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        (Region(square(), "Unicorn", "r"), '"Unicorn" is not in the control "brush".*has: Cat, Dog, Bird'),
+        (Region(square(), "Dog", "r", choices={"pclass": ("Pink",)}), '"Pink" is not in the control "pclass"'),
+    ],
+)
+def test_a_label_that_the_config_has_not_got_is_never_written(
+    region: Region, message: str, config: LabelingConfig
+) -> None:
+    with pytest.raises(BadConfig, match=message):
+        build_results([region], config)
+
+
+def test_an_image_class_that_the_config_has_not_got_is_never_written(config: LabelingConfig) -> None:
+    with pytest.raises(BadConfig, match='"Space" is not in the control "iclass"'):
+        build_results([], config, [ClassScore("Space", 1.0)])
+
+
+@pytest.mark.parametrize(("score", "written"), [(0.5, 0.5), (1.03, 1.0), (-0.2, 0.0), (None, None)])
+def test_scores_are_between_0_and_1(score: float | None, written: float | None) -> None:
+    assert build_prediction([], "v", score) == {"result": [], "model_version": "v", "score": written}
+
+
+def test_the_empty_answer_is_an_empty_list_and_not_a_prediction() -> None:
+    assert EMPTY_ANSWER == []
+
+
+def test_region_ids_are_long_and_do_not_repeat() -> None:
+    ids = {new_region_id() for _ in range(10_000)}
+    assert len(ids) == 10_000
+    assert {len(region_id) for region_id in ids} == {16}
+
+
+def test_an_annotation_made_from_a_prediction_is_read_with_its_choices(config: LabelingConfig) -> None:
+    """Its choices carry a copy of the mask, which is not a second region."""
+    results = load_payload("annotation_from_prediction")["result"]
+    read = parse_regions(results, config)
+    assert [(r.region_id, r.label, r.score, dict(r.choices)) for r in read] == [
+        ("r1", "Cat", 0.83, {"pclass": ("Red",)}),
+        ("r2", "Dog", 0.41, {"pclass": ("Blue",)}),
+    ]
+    assert {r.mask.shape for r in read} == {(480, 640)}
+    assert parse_image_choices(results, config) == {"iclass": ("Indoor",)}
+
+
+def test_an_accepted_click_is_read(config: LabelingConfig) -> None:
+    (annotation,) = load_payload("annotation_after_submit")
+    (region,) = parse_regions(annotation["result"], config)
+    assert (region.region_id, region.label, region.score) == ("f628e28c", "Dog", 0.9)
+
+
+def brush_result(**changes: Any) -> dict[str, Any]:
+    return build_results([Region(square(), "Dog", "r1", 0.5)], CONFIG)[0] | changes
+
+
+def mixed_result() -> dict[str, Any]:
+    """As Label Studio 1.23 saves an accepted mask again when a keypoint label was selected."""
+    value = {**brush_result()["value"], "keypointlabels": ["Cat"]}
+    del value["brushlabels"]
+    return brush_result(type="keypointlabels", from_name="kp", value=value)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_mask_saved_twice_the_brush_counts(order: int, config: LabelingConfig) -> None:
+    (region,) = parse_regions([brush_result(), mixed_result()][::order], config)
+    assert (region.label, region.region_id) == ("Dog", "r1")
+
+
+def test_a_mask_that_is_only_filed_under_a_keypoint_control_is_kept_with_that_label(config: LabelingConfig) -> None:
+    (region,) = parse_regions([mixed_result()], config)
+    assert region.label == "Cat"
+    assert np.array_equal(region.mask, square())
+
+
+def test_prompts_and_other_shapes_are_not_regions(config: LabelingConfig) -> None:
+    context = load_payload("interactive_keypoint_negative")["params"]["context"]["result"]
+    boxes = load_payload("interactive_rectangle")["params"]["context"]["result"]
+    polygon = {"type": "polygonlabels", "value": {"points": [[1, 2]], "polygonlabels": ["Dog"]}, "id": "p"}
+    assert parse_regions([*context, *boxes, polygon], config) == []
+
+
+def test_masks_without_ids_are_each_a_region(config: LabelingConfig) -> None:
+    nameless = brush_result()
+    del nameless["id"]
+    read = parse_regions([nameless, nameless], config)
+    assert len({region.region_id for region in read}) == 2
+
+
+def test_a_label_the_config_no_longer_has_is_read_as_it_was_saved(config: LabelingConfig) -> None:
+    value = brush_result()["value"] | {"brushlabels": ["Unicorn"]}
+    assert [region.label for region in parse_regions([brush_result(value=value)], config)] == ["Unicorn"]
+
+
+def test_a_plain_brush_gets_the_label_of_its_labels_control(config: LabelingConfig) -> None:
+    value = {key: item for key, item in brush_result()["value"].items() if key != "brushlabels"}
+    plain = brush_result(type="brush", value=value)
+    label = brush_result(type="labels", value=value | {"labels": ["Bird"]})
+    assert [region.label for region in parse_regions([plain, label], config)] == ["Bird"]
+    assert [region.label for region in parse_regions([plain], config)] == [""]
+
+
+def test_a_broken_mask_names_its_region(config: LabelingConfig) -> None:
+    broken = brush_result(value={"format": "rle", "rle": [0, 0], "brushlabels": ["Dog"]})
+    with pytest.raises(BadRle, match=r'Region "r1": The brush mask is truncated: 2 bytes.*draw it anew'):
+        parse_regions([broken], config)
+
+
+@pytest.mark.parametrize("size", [None, 0, -4, "6", 6.5, True])
+def test_a_mask_without_a_size_names_its_region(size: Any, config: LabelingConfig) -> None:
+    with pytest.raises(BadRle, match=f'Region "r1": its image is {size} x 4 pixels.*must be saved'):
+        parse_regions([brush_result(original_width=size)], config)
+
+
+def test_choices_that_are_no_texts_are_passed_over(config: LabelingConfig) -> None:
+    odd = {"id": "r1", "type": "choices", "from_name": "pclass", "value": {"choices": [["a", "b"], "Red"]}}
+    none = {"id": "r1", "type": "choices", "from_name": "other", "value": {}}
+    (region,) = parse_regions([brush_result(), odd, none], config)
+    assert dict(region.choices) == {"pclass": ("Red",), "other": ()}

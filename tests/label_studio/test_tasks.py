@@ -1,0 +1,125 @@
+"""Bodies of /predict and tasks of the API become tasks."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+import pytest
+
+from backend.errors import BadConfig, BadPrompt, BadRequest
+from backend.label_studio.config import LabelingConfig
+from backend.label_studio.tasks import Task, parse_predict_request, parse_task
+
+from .conftest import PAYLOADS, load_payload
+
+INTERACTIVE = sorted(path.stem for path in PAYLOADS.glob("interactive_*.json"))
+
+
+@pytest.mark.parametrize("name", INTERACTIVE)
+def test_every_recorded_click_is_one_task_with_one_prompt(name: str) -> None:
+    request = parse_predict_request(load_payload(name))
+    (task,) = request.tasks
+    assert request.interactive and request.project_id == "3" == task.project_id
+    assert task.task_id == load_payload(name)["tasks"][0]["id"]
+    assert task.image_uri.startswith("/data/local-files/?d=imgs/")
+    assert len(task.prompts) == 1
+    assert task.prompts[0].label in ("Dog", "Cat")
+
+
+def test_a_recorded_batch_is_tasks_without_prompts() -> None:
+    request = parse_predict_request(load_payload("batch_predict_3_tasks"))
+    uri = "/data/local-files/?d=imgs/a640.png"
+    assert request.tasks == tuple(Task(task_id, "3", uri) for task_id in (71, 72, 73))
+    assert not request.interactive
+
+
+def test_a_body_without_params_is_a_batch() -> None:
+    body = load_payload("batch_predict_3_tasks")
+    del body["params"]
+    assert not parse_predict_request(body).interactive
+
+
+def test_drafts_are_no_prompts() -> None:
+    """The draft holds a rectangle, the context the keypoint that was just clicked."""
+    (task,) = parse_predict_request(load_payload("interactive_keypoint_with_draft")).tasks
+    assert [prompt.prompt.box_xyxy for prompt in task.prompts] == [None]
+
+
+def test_a_context_without_results_is_a_click_without_prompts() -> None:
+    body = load_payload("interactive_rectangle")
+    body["params"]["context"] = {"result": []}
+    request = parse_predict_request(body)
+    assert request.interactive and request.tasks[0].prompts == ()
+
+
+def test_parsing_costs_the_same_however_many_regions_the_task_has() -> None:
+    body = load_payload("interactive_keypoint_positive")
+    heavy = copy.deepcopy(body)
+    region = {"type": "brushlabels", "value": {"rle": [0] * 20_000}}
+    heavy["tasks"][0]["annotations"] = [{"result": [dict(region) for _ in range(200)]}]
+    assert parse_predict_request(heavy) == parse_predict_request(body)
+    assert best_of(20, heavy) < 2 * best_of(20, body) + 1e-3
+
+
+def best_of(times: int, body: dict[str, Any]) -> float:
+    """Seconds of the fastest of some runs."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        parse_predict_request(body)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def test_a_task_of_the_api_brings_its_own_project(config: LabelingConfig) -> None:
+    document = {"id": 5, "project": 12, "data": {"image": " s3://bucket/a.png "}}
+    assert parse_task(document, config) == Task(5, "12", "s3://bucket/a.png")
+    assert parse_task(document, config, project_id="7").project_id == "7"
+
+
+def test_a_task_without_an_id_has_none(config: LabelingConfig) -> None:
+    assert parse_task({"data": {"image": "/a.png"}}, config) == Task(None, "", "/a.png")
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**load_payload("interactive_keypoint_positive"), **changes}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([1], "The body is list, not an object"),
+        ({}, '"tasks" is missing, not a list'),
+        (changed(tasks={"id": 1}), '"tasks" is dict, not a list'),
+        (changed(label_config=None), '"label_config" is missing, not a text'),
+        (changed(label_config=5), '"label_config" is int, not a text'),
+        (changed(tasks=[None]), 'A task has "data" with the image, this one has missing'),
+        (changed(tasks=[{"id": 1, "data": [1]}]), "this one has list"),
+        (
+            changed(tasks=[{"id": 9, "data": {"a": 1, "b": 2}}]),
+            'Task 9 has no image under "image", its data holds: a, b',
+        ),
+        (changed(tasks=[{"id": 9, "data": {}}]), "its data holds: nothing"),
+        (changed(tasks=[{"id": 9, "data": {"image": None}}]), 'Task 9 has no image under "image" but missing'),
+        (changed(tasks=[{"id": 9, "data": {"image": ["a"]}}]), 'Task 9 has no image under "image" but list'),
+        (changed(tasks=[{"id": 9, "data": {"image": " "}}]), 'no image under "image" but an empty text'),
+        (changed(params={"context": {"result": "x"}}), '"context.result" is str, not a list'),
+        (changed(tasks=load_payload("batch_predict_3_tasks")["tasks"]), "belongs to one task, but 3 tasks came"),
+    ],
+)
+def test_a_body_that_label_studio_would_not_send_is_refused(body: Any, message: str) -> None:
+    with pytest.raises(BadRequest, match=message) as refusal:
+        parse_predict_request(body)
+    assert refusal.value.http_status == 400
+    assert refusal.value.remedy
+
+
+def test_a_config_and_a_prompt_are_refused_by_their_own_names() -> None:
+    with pytest.raises(BadConfig, match="no Image tag"):
+        parse_predict_request(changed(label_config="<View/>"))
+    body = load_payload("interactive_keypoint_positive")
+    body["params"]["context"]["result"][0]["value"]["x"] = 140
+    with pytest.raises(BadPrompt, match=r"The point \(140 %"):
+        parse_predict_request(body)
