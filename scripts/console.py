@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from backend.errors import BackendError, BadSettings
 from backend.settings import Settings
 
 INTERRUPTED = 130
+Item = TypeVar("Item")
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +60,12 @@ def run_command(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("stopped; what was done is kept, the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
+
+
+def show_progress(items: Iterable[Item], what: str, unit: str = "task") -> tqdm[Item]:
+    """A progress bar on stderr with rate and remaining time; where nobody watches, a line now and then."""
+    seconds = 0.2 if sys.stderr.isatty() else 15.0
+    return tqdm(items, desc=what, unit=unit, dynamic_ncols=True, mininterval=seconds, maxinterval=seconds)
 
 
 def positive_int(text: str) -> int:

@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tqdm import tqdm
-
 from backend.errors import BackendError
 from backend.export.coco import LabeledImage, build_coco, check_image, count_empty
 from backend.export.files import write_json
@@ -32,7 +30,7 @@ from backend.label_studio.results import parse_image_choices, parse_regions
 from backend.label_studio.tasks import Task, parse_task
 from backend.settings import Settings
 from backend.values import Size
-from scripts.console import add_connection_options, read_settings, run_command
+from scripts.console import add_connection_options, read_settings, run_command, show_progress
 
 Json = Mapping[str, Any]
 FetchSize = Callable[[Task], Size]
@@ -166,7 +164,7 @@ def run(arguments: argparse.Namespace) -> int:
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
     config = parse_labeling_config(client.project(project_id).label_config)
-    tasks = tqdm(client.iterate_tasks(project_id), unit="task", desc="reading", dynamic_ncols=True, disable=None)
+    tasks = show_progress(client.iterate_tasks(project_id), "reading")
     collected = collect(tasks, config, build_fetch_size(settings), include_unannotated=arguments.include_unannotated)
     path = arguments.out / "instances.json"
     write_json(path, build_coco(collected.images, category_names(config)))

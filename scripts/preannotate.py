@@ -19,12 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from backend.errors import BackendError, LabelStudioError
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_task
-from scripts.console import add_connection_options, positive_int, read_settings, run_command, share
+from scripts.console import add_connection_options, positive_int, read_settings, run_command, share, show_progress
 
 Json = dict[str, Any]
 CHUNK = 10
@@ -120,7 +118,7 @@ def preannotate(
         LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
     """
     chunk: list[Json] = []
-    bar = tqdm(pending, unit="task", desc="pre-annotating", dynamic_ncols=True, disable=None)
+    bar = show_progress(pending, "pre-annotating")
     try:
         for task in bar:
             document = _predict(predictor, task, project_id, config, summary, options)
@@ -224,7 +222,9 @@ def run(arguments: argparse.Namespace) -> int:
     version = build_version(predictor.model_version, proposal, config)
     print(f"Model version {version}", flush=True)
     summary = Summary()
-    pending = find_pending(client.iterate_tasks(project_id), version, summary, arguments.limit)
+    tasks = show_progress(client.iterate_tasks(project_id), "looking for tasks")
+    pending = find_pending(tasks, version, summary, arguments.limit)
+    tasks.close()
     try:
         preannotate(
             client, predictor, project_id, config, pending, version, summary, proposal=proposal, priority=Priority.BULK

@@ -1,0 +1,85 @@
+"""Label Studio and the predictor as the commands see them, keeping what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from backend.errors import ImageUnavailable, LabelStudioError
+from backend.label_studio.config import LabelingConfig
+from backend.label_studio.tasks import Task
+from backend.labeler import ProposalOptions
+
+Json = dict[str, Any]
+
+CONFIG_XML = """
+<View>
+  <Image name="image" value="$image"/>
+  <BrushLabels name="mask" toName="image"><Label value="red"/><Label value="green"/><Label value="AUTO"/></BrushLabels>
+  <Choices name="class" toName="image" perRegion="true"><Choice value="red ring"/><Choice value="green ring"/></Choices>
+  <Choices name="scene" toName="image"><Choice value="wood"/><Choice value="sand"/></Choices>
+</View>
+"""
+PROPOSAL = ProposalOptions(16, 0.5, 0.5, 20, 0.7)
+MASK_RESULT = {"type": "brushlabels", "value": {"format": "rle", "rle": [0], "brushlabels": ["red"]}}
+
+
+class FakePredictor:
+    """Answers one mask a task; `broken` tasks raise, `empty` ones have nothing to say."""
+
+    model_version = "demo-1234"
+
+    def __init__(self, broken: Sequence[int] = (), empty: Sequence[int] = (), interrupt_at: int | None = None) -> None:
+        self.broken, self.empty, self.interrupt_at = broken, empty, interrupt_at
+        self.asked: list[int | None] = []
+        self.options: list[Json] = []
+
+    def default_proposal(self) -> ProposalOptions:
+        return PROPOSAL
+
+    def predict_document(self, task: Task, config: LabelingConfig, **options: Any) -> Json | None:
+        self.asked.append(task.task_id)
+        self.options.append(options)
+        if task.task_id == self.interrupt_at:
+            raise KeyboardInterrupt
+        if task.task_id in self.broken:
+            raise ImageUnavailable(f"{task.image_uri} is gone.", remedy="Upload it again.")
+        if task.task_id in self.empty:
+            return None
+        return {"result": [MASK_RESULT], "score": 0.9, "model_version": self.model_version}
+
+
+class FakeLabelStudio:
+    """A project with tasks. A request that holds a prediction for a refused task is refused as a whole."""
+
+    def __init__(self, tasks: Sequence[Json], refused: Sequence[int] = ()) -> None:
+        self.tasks = list(tasks)
+        self.refused = refused
+        self.requests: list[list[int]] = []
+
+    def iterate_tasks(self, project_id: str) -> Iterator[Json]:
+        assert project_id == "3"
+        return iter(self.tasks)
+
+    def create_predictions(self, project_id: str, predictions: list[Json]) -> int:
+        self.requests.append([prediction["task"] for prediction in predictions])
+        bad = sorted(set(self.requests[-1]) & set(self.refused))
+        if bad:
+            raise LabelStudioError(f"Task {bad[0]} does not exist.", remedy="Reload.")
+        by_id = {task["id"]: task for task in self.tasks}
+        for prediction in predictions:
+            by_id[prediction["task"]]["predictions"].append(prediction)
+        return len(predictions)
+
+
+def make_tasks(count: int) -> list[Json]:
+    """Tasks 1 to `count` without a prediction; each has a person's annotation."""
+    return [
+        {
+            "id": number,
+            "data": {"image": f"/data/upload/3/0123abcd-{number}.png"},
+            "predictions": [],
+            "annotations": [{"id": 900 + number, "result": []}],
+        }
+        for number in range(1, count + 1)
+    ]

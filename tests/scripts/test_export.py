@@ -1,0 +1,163 @@
+"""Export: from Label Studio's annotations to LabeledImages, with masks encoded by Label Studio's own SDK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from label_studio_sdk.converter import brush
+
+from backend.errors import ImageUnavailable
+from backend.export.coco import build_coco
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.tasks import Task
+from backend.values import Mask, Size
+from scripts.export import category_names, collect, pick_annotation, summarize, uri_to_file_name
+from tests.scripts.fakes import CONFIG_XML
+
+CONFIG = parse_labeling_config(CONFIG_XML)
+Json = dict[str, Any]
+
+
+def no_size(task: Task) -> Size:
+    raise AssertionError(f"task {task.task_id}: nobody should have to look at the image")
+
+
+def ring() -> Mask:
+    ys, xs = np.mgrid[:24, :32]
+    squared = (xs - 15) ** 2 + (ys - 11) ** 2
+    return (squared <= 81) & (squared >= 25)
+
+
+def brush_result(mask: Mask, label: str = "green", region_id: str = "r1", **fields: object) -> Json:
+    value = {"format": "rle", "rle": brush.mask2rle(mask.astype(np.uint8) * 255), "brushlabels": [label]}
+    height, width = mask.shape
+    size = {"original_width": width, "original_height": height, "image_rotation": 0}
+    return {
+        **size,
+        "id": region_id,
+        "type": "brushlabels",
+        "from_name": "mask",
+        "to_name": "image",
+        "value": value,
+        **fields,
+    }
+
+
+def choice_result(control: str, chosen: str, region_id: str) -> Json:
+    return {
+        "id": region_id,
+        "type": "choices",
+        "from_name": control,
+        "to_name": "image",
+        "value": {"choices": [chosen]},
+    }
+
+
+def keypoint_result() -> Json:
+    value = {"x": 50, "y": 50, "width": 0.2, "keypointlabels": ["green"]}
+    size = {"original_width": 32, "original_height": 24}
+    return {**size, "id": "k1", "type": "keypointlabels", "from_name": "click", "to_name": "image", "value": value}
+
+
+def task(number: int, *annotations: Json) -> Json:
+    data = {"image": f"/data/upload/1/0123abcd-scene-{number}.png"}
+    return {"id": number, "project": 1, "data": data, "annotations": list(annotations)}
+
+
+def annotation(*results: Json, number: int = 1, **fields: object) -> Json:
+    return {"id": number, "result": list(results), "was_cancelled": False, **fields}
+
+
+def test_a_region_keeps_its_mask_label_id_score_and_choices() -> None:
+    results = [brush_result(ring(), score=0.8), choice_result("class", "green ring", "r1")]
+    results += [choice_result("scene", "wood", "c1")]
+    found = collect([task(5, annotation(*results, number=9))], CONFIG, no_size)
+    (image,) = found.images
+    np.testing.assert_array_equal(image.regions[0].mask, ring())
+    coco = build_coco(found.images, category_names(CONFIG))
+    entry = coco["annotations"][0]
+    assert (entry["region_id"], entry["score"], entry["attributes"]) == ("r1", 0.8, {"class": "green ring"})
+    assert [c["name"] for c in coco["categories"]] == ["red", "green"]
+    assert entry["category_id"] == 2
+    expected = {"id": 1, "file_name": "0123abcd-scene-5.png", "width": 32, "height": 24, "task_id": 5}
+    assert coco["images"] == [{**expected, "annotation_id": 9, "attributes": {"scene": "wood"}}]
+
+
+def test_prompts_that_were_never_accepted_are_no_masks_but_tell_the_size() -> None:
+    (image,) = collect([task(5, annotation(keypoint_result()))], CONFIG, no_size).images
+    assert image.regions == ()
+    assert image.size == Size(32, 24)
+
+
+def test_a_negative_is_measured_by_looking_at_its_image() -> None:
+    asked = []
+
+    def look(asked_for: Task) -> Size:
+        asked.append((asked_for.image_uri, asked_for.task_id, asked_for.project_id))
+        return Size(640, 480)
+
+    (image,) = collect([task(5, annotation())], CONFIG, look).images
+    assert (image.size, image.regions) == (Size(640, 480), ())
+    assert asked == [("/data/upload/1/0123abcd-scene-5.png", 5, "1")]
+
+
+def test_tasks_that_nobody_annotated_are_left_out_unless_asked_for() -> None:
+    tasks = [task(1), task(2, annotation(was_cancelled=True)), task(3, annotation(brush_result(ring())))]
+    found = collect(tasks, CONFIG, no_size)
+    assert ([image.task_id for image in found.images], found.unannotated) == ([3], 2)
+    found = collect(tasks, CONFIG, lambda _: Size(32, 24), include_unannotated=True)
+    assert [(image.task_id, image.annotation_id) for image in found.images] == [(1, None), (2, None), (3, 1)]
+
+
+def test_the_ground_truth_speaks_for_a_task_otherwise_the_last_change() -> None:
+    older = annotation(number=1, updated_at="2026-01-01T00:00:00Z")
+    newer = annotation(number=2, updated_at="2026-02-01T00:00:00Z")
+    skipped = annotation(number=3, updated_at="2026-03-01T00:00:00Z", was_cancelled=True)
+    truth = annotation(number=4, updated_at="2025-01-01T00:00:00Z", ground_truth=True)
+    assert pick_annotation(task(1, newer, older, skipped)) is newer
+    assert pick_annotation(task(1, newer, truth, older)) is truth
+    assert pick_annotation(task(1, skipped)) is None
+
+
+def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> None:
+    def away(asked_for: Task) -> Size:
+        raise ImageUnavailable(f"{asked_for.image_uri} is gone.", remedy="Upload it again.")
+
+    damaged = brush_result(ring(), region_id="bad")
+    damaged["value"]["rle"] = damaged["value"]["rle"][:9]
+    tasks = [
+        task(1, annotation(damaged)),
+        task(2, annotation(brush_result(ring(), "mauve"))),
+        task(3, annotation()),
+        task(4, annotation(brush_result(ring()))),
+    ]
+    found = collect(tasks, CONFIG, away)
+    assert [image.task_id for image in found.images] == [4]
+    assert [failure.split(":")[0] for failure in found.failures] == ["task 1", "task 2", "task 3"]
+    assert 'Region "bad"' in found.failures[0]
+    assert "has the label 'mauve', which is not a brush label of the project." in found.failures[1]
+    assert "0123abcd-scene-3.png is gone. Upload it again." in found.failures[2]
+
+
+def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> None:
+    empty = brush_result(np.zeros((24, 32), bool), region_id="none")
+    tasks = [task(1), task(2, annotation(brush_result(ring()), empty)), task(3, annotation(keypoint_result()))]
+    lines = summarize(collect(tasks, CONFIG, no_size), tmp_path).splitlines()
+    assert lines[0] == f"{tmp_path}: 2 images (1 negatives), 1 masks; 1 tasks not annotated, 0 failed"
+    assert lines[1:] == ["  1 regions without a single pixel were left out"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("/data/upload/2/bb7de776-a640.png", "bb7de776-a640.png"),
+        ("http://host:8080/data/local-files/?d=imgs/d%20640.png", "d 640.png"),
+        ("s3://bucket/some/key.jpg", "key.jpg"),
+        ("https://a.org/x/%C3%BC.png?size=2#top", "ü.png"),
+        ("https://a.org/", "task7"),
+    ],
+)
+def test_file_names_are_the_last_part_of_the_image_uri(uri: str, name: str) -> None:
+    assert uri_to_file_name(uri, 7) == name

@@ -1,0 +1,167 @@
+"""Pre-annotation: resumable, in chunks, one broken task does not end it, and the summary tells the truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backend.errors import LabelStudioError
+from backend.label_studio.config import parse_labeling_config
+from scripts import preannotate
+from scripts.preannotate import CHUNK, Summary, build_parser, build_version, find_pending, override
+from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
+
+CONFIG = parse_labeling_config(CONFIG_XML)
+VERSION = build_version("demo-1234", PROPOSAL, CONFIG)
+
+
+def fill(site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None) -> Summary:
+    summary = Summary()
+    pending = find_pending(site.iterate_tasks("3"), VERSION, summary, limit)
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, proposal=PROPOSAL)
+    return summary
+
+
+def test_every_task_gets_one_prediction_of_the_version_in_chunks() -> None:
+    site, predictor = FakeLabelStudio(make_tasks(2 * CHUNK + 3)), FakePredictor()
+    summary = fill(site, predictor)
+    assert (summary.created, summary.skipped, summary.failed) == (2 * CHUNK + 3, 0, 0)
+    assert [len(request) for request in site.requests] == [CHUNK, CHUNK, 3]
+    assert all([p["model_version"] for p in task["predictions"]] == [VERSION] for task in site.tasks)
+    assert predictor.options[0] == {"proposal": PROPOSAL}
+
+
+def test_a_second_run_skips_what_is_done_and_asks_the_models_nothing() -> None:
+    site, second = FakeLabelStudio(make_tasks(5)), FakePredictor()
+    fill(site, FakePredictor())
+    summary = fill(site, second)
+    assert (summary.created, summary.skipped) == (0, 5)
+    assert second.asked == []
+    assert str(summary) == "created 0, skipped 5, failed 0"
+
+
+def test_predictions_of_another_version_do_not_count_as_done() -> None:
+    tasks = make_tasks(2)
+    tasks[0]["predictions"] = [{"model_version": "demo-1234"}, {"model_version": None}]
+    tasks[1]["predictions"] = [17]  # Label Studio lists bare ids where it does not resolve them
+    assert [task["id"] for task in find_pending(tasks, VERSION, Summary(), None)] == [1, 2]
+
+
+def test_annotations_of_people_stay_as_they_are() -> None:
+    site = FakeLabelStudio(make_tasks(3))
+    before = [list(task["annotations"]) for task in site.tasks]
+    fill(site, FakePredictor())
+    assert [task["annotations"] for task in site.tasks] == before
+
+
+def test_a_broken_task_is_counted_with_its_reason_and_the_others_go_on() -> None:
+    site = FakeLabelStudio(make_tasks(4))
+    summary = fill(site, FakePredictor(broken=[2]))
+    assert (summary.created, summary.failed) == (3, 1)
+    assert str(summary).splitlines() == [
+        "created 3, skipped 0, failed 1",
+        "  task 2: /data/upload/3/0123abcd-2.png is gone. Upload it again.",
+    ]
+
+
+def test_a_task_without_an_image_is_counted_with_its_reason() -> None:
+    tasks = make_tasks(1)
+    tasks[0]["data"] = {"picture": "a.png"}
+    summary = fill(FakeLabelStudio(tasks), FakePredictor())
+    assert summary.failed == 1
+    assert 'Task 1 has no image under "image"' in str(summary)
+
+
+def test_a_task_on_which_nothing_is_found_is_done_all_the_same() -> None:
+    site = FakeLabelStudio(make_tasks(2))
+    assert str(fill(site, FakePredictor(empty=[1]))) == "created 2 (1 without a mask), skipped 0, failed 0"
+    assert fill(site, FakePredictor()).skipped == 2
+
+
+def test_the_limit_counts_tasks_that_are_not_done_yet() -> None:
+    site = FakeLabelStudio(make_tasks(6))
+    fill(site, FakePredictor(), limit=2)
+    predictor = FakePredictor()
+    fill(site, predictor, limit=3)
+    assert predictor.asked == [3, 4, 5]
+
+
+def test_what_was_predicted_before_an_interruption_is_imported() -> None:
+    site = FakeLabelStudio(make_tasks(CHUNK))
+    with pytest.raises(KeyboardInterrupt):
+        fill(site, FakePredictor(interrupt_at=4))
+    assert site.requests == [[1, 2, 3]]
+    assert fill(site, FakePredictor()).skipped == 3
+
+
+def test_one_refused_prediction_does_not_take_its_chunk_along() -> None:
+    site = FakeLabelStudio(make_tasks(3), refused=[2])
+    summary = fill(site, FakePredictor())
+    assert site.requests == [[1, 2, 3], [1], [2], [3]]
+    assert (summary.created, summary.failed) == (2, 1)
+    assert "task 2: Task 2 does not exist. Reload." in str(summary)
+
+
+def test_what_label_studio_took_of_a_refused_chunk_is_not_sent_twice() -> None:
+    site = FakeLabelStudio(make_tasks(3), refused=[3])
+    site.tasks[0]["predictions"] = []
+    pending = find_pending(site.iterate_tasks("3"), VERSION, Summary(), None)
+    site.tasks[0]["predictions"] = [{"model_version": VERSION}]  # made although the request was refused
+    summary = Summary()
+    preannotate.preannotate(site, FakePredictor(), "3", CONFIG, pending, VERSION, summary)
+    assert site.requests == [[1, 2, 3], [2], [3]]
+    assert (summary.created, summary.failed) == (2, 1)
+
+
+def test_when_label_studio_takes_nothing_at_all_the_work_ends_with_its_words() -> None:
+    site = FakeLabelStudio(make_tasks(3 * CHUNK), refused=range(1, 3 * CHUNK + 1))
+    predictor = FakePredictor()
+    with pytest.raises(LabelStudioError, match="Task 1 does not exist"):
+        fill(site, predictor)
+    assert len(predictor.asked) == CHUNK
+
+
+def test_the_version_names_weights_parameters_and_vocabulary() -> None:
+    versions = {
+        VERSION,
+        build_version("demo-9999", PROPOSAL, CONFIG),
+        build_version("demo-1234", replace(PROPOSAL, points_per_side=17), CONFIG),
+        build_version("demo-1234", PROPOSAL, parse_labeling_config(CONFIG_XML.replace("red ring", "red hoop"))),
+    }
+    assert len(versions) == 4
+    assert all("-auto-" in version for version in versions)
+    assert build_version("demo-1234", PROPOSAL, parse_labeling_config(CONFIG_XML + "<!-- x -->")) == VERSION
+
+
+def test_options_replace_only_the_defaults_they_name() -> None:
+    arguments = build_parser().parse_args(["--project", "3", "--points-per-side", "9", "--max-masks", "4"])
+    assert override(PROPOSAL, arguments) == replace(PROPOSAL, points_per_side=9, max_masks=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--project", "0"], "argument --project: 0 is less than 1"),
+        (["--project", "1", "--pred-iou-thresh", "7"], "argument --pred-iou-thresh: 7 is not between 0 and 1"),
+        (["--project", "1", "--limit", "many"], "argument --limit: invalid positive_int value: 'many'"),
+        ([], "the following arguments are required: --project"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        build_parser().parse_args(options)
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_many_reasons_are_cut_short_with_their_number() -> None:
+    summary = Summary()
+    for task in range(25):
+        summary.fail(task, ValueError("odd"))
+    lines = str(summary).splitlines()
+    assert lines[1] == "  task 0: ValueError: odd"
+    assert lines[-1] == "  … and 5 more"
+    assert len(lines) == 22
