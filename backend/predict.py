@@ -104,7 +104,7 @@ class TaskPredictor:
         proposal: ProposalOptions | None = None,
         priority: Priority = Priority.CLICK,
     ) -> dict[str, Any] | None:
-        """The same as a Label Studio prediction, scored with the mean of its regions; None if there is nothing to say."""
+        """The same as a Label Studio prediction, its score the mean of the regions; None if there is nothing to say."""
         prediction = self.predict(task, config, proposal=proposal, priority=priority)
         results = build_results(prediction.regions, config, prediction.image_choices)
         if not results:

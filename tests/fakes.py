@@ -1,0 +1,149 @@
+"""Stand-ins that record their calls and bear the real method names, and small things that many tests need."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from backend.values import Candidate, ClassName, ClassScore, ImageEmbedding, Mask, Pixels, Prompt, Size
+
+CONFIG = """<View><Image name="img" value="$photo"/>
+<BrushLabels name="b" toName="img"><Label value="cat"/><Label value="dog"/></BrushLabels>
+<KeyPointLabels name="k" toName="img" smart="true"><Label value="cat"/><Label value="dog"/><Label value="AUTO"/>
+</KeyPointLabels>
+<RectangleLabels name="r" toName="img" smart="true"><Label value="cat"/><Label value="dog"/></RectangleLabels>
+<Choices name="kind" toName="img" perRegion="true"><Choice value="black"/><Choice value="white"/></Choices></View>"""
+CONFIG_WITH_IMAGE_CHOICES = CONFIG.replace(
+    "</View>", '<Choices name="place" toName="img"><Choice value="indoor"/><Choice value="outdoor"/></Choices></View>'
+)
+
+
+def png(width: int, height: int, colour: tuple[int, int, int] = (10, 20, 30), image_format: str = "PNG") -> bytes:
+    """A file of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(file, image_format)
+    return file.getvalue()
+
+
+def noise_png(width: int, height: int, seed: int) -> bytes:
+    """A file that no other seed gives."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+class FakeSegmenter:
+    """The mask is a square of 5 pixels around the first point, or the box; `mean` of the pixels marks the embedding."""
+
+    def __init__(self, encode_seconds: float = 0.0) -> None:
+        self.encoded: list[tuple[int, ...]] = []
+        self.decoded: list[Prompt] = []
+        self._encode_seconds = encode_seconds
+        self._lock = threading.Lock()
+
+    def encode(self, pixels: Pixels) -> ImageEmbedding:
+        time.sleep(self._encode_seconds)
+        with self._lock:
+            self.encoded.append(pixels.shape)
+        size = Size(pixels.shape[1], pixels.shape[0])
+        return ImageEmbedding(np.full((4, 2, 2), pixels.mean(), np.float16), size, size)
+
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
+        self.decoded.append(prompt)
+        mask = np.zeros((embedding.original_size.height, embedding.original_size.width), bool)
+        if prompt.box_xyxy is not None:
+            left, top, right, bottom = (int(v) for v in prompt.box_xyxy)
+        else:
+            x, y = (int(v) for v in prompt.point_coords[0])
+            left, top, right, bottom = max(x - 2, 0), max(y - 2, 0), x + 3, y + 3
+        mask[top:bottom, left:right] = True
+        return [Candidate(mask, score) for score in (0.9, 0.5, 0.3)[:most]]
+
+    def propose(self, embedding: ImageEmbedding, parameters: object) -> list[Candidate]:
+        corners = [(5.0, 5.0), (15.0, 5.0), (15.0, 15.0)]
+        return [self.decode(embedding, Prompt((corner,), (1,)), most=1)[0] for corner in corners]
+
+
+class FakeClassifier:
+    """The first class of every vocabulary, with the score it was given."""
+
+    def __init__(self, score: float = 0.8) -> None:
+        self.calls: list[tuple[int, int]] = []
+        self._score = score
+
+    def classify(
+        self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]], *, top_k: int
+    ) -> list[list[tuple[ClassScore, ...]]]:
+        self.calls.append((len(masks), len(vocabularies)))
+        return [[self._scores(vocabulary)[:top_k] for _ in masks] for vocabulary in vocabularies]
+
+    def classify_image(self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int) -> tuple[ClassScore, ...]:
+        self.calls.append((1, 1))
+        return self._scores(vocabulary)[:top_k]
+
+    def _scores(self, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
+        return tuple(ClassScore(name.name, self._score / (i + 1)) for i, name in enumerate(vocabulary))
+
+
+class FakeFetcher:
+    """Serves files from a dictionary; raises what the dictionary holds if that is an error."""
+
+    def __init__(self, files: dict[str, bytes | Exception]) -> None:
+        self.files = files
+        self.fetched: list[tuple[str, int | None, str]] = []
+
+    def fetch(self, image_uri: str, task_id: int | None, project_id: str) -> bytes:
+        self.fetched.append((image_uri, task_id, project_id))
+        found = self.files[image_uri]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def keypoint(
+    x: float, y: float, label: str = "cat", *, size: tuple[int, int] = (40, 30), positive: bool = True
+) -> dict:
+    """A smart keypoint as Label Studio sends it; x and y in percent."""
+    return {
+        "original_width": size[0],
+        "original_height": size[1],
+        "image_rotation": 0,
+        "value": {"x": x, "y": y, "width": 0.2, "labels": [label], "keypointlabels": [label]},
+        "is_positive": positive,
+        "id": "kp",
+        "from_name": "k",
+        "to_name": "img",
+        "type": "keypointlabels",
+        "origin": "manual",
+    }
+
+
+def rectangle(x: float, y: float, width: float, height: float, label: str = "cat") -> dict:
+    """A smart rectangle on an image of 40x30 pixels; all in percent."""
+    return {
+        "original_width": 40,
+        "original_height": 30,
+        "image_rotation": 0,
+        "value": {"x": x, "y": y, "width": width, "height": height, "rotation": 0, "rectanglelabels": [label]},
+        "id": "re",
+        "from_name": "r",
+        "to_name": "img",
+        "type": "rectanglelabels",
+        "origin": "manual",
+    }
+
+
+def predict_body(uri: str, *prompts: dict, config: str = CONFIG, task_id: int = 7) -> dict:
+    """A /predict body for one task; without prompts the one that opening a task sends."""
+    return {
+        "tasks": [{"id": task_id, "data": {"photo": uri}, "annotations": [], "drafts": [], "predictions": []}],
+        "project": "3.1795206950",
+        "label_config": config,
+        "params": {"login": None, "password": None, "context": {"result": list(prompts)} if prompts else None},
+    }

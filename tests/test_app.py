@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+
+from backend.app import create_app
+from backend.cache import CacheCounts
+from backend.errors import CheckpointError, ImageUnavailable
+from backend.loading import BackgroundLoader
+from backend.status import BackendStatus, ModelFacts
+from backend.warming import Warmer
+from tests.fakes import CONFIG, CONFIG_WITH_IMAGE_CHOICES, FakeClassifier, keypoint, png, predict_body, rectangle
+from tests.test_predict import Hall
+
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+class Door:
+    """The application on a hall of fakes; `client` is Flask's."""
+
+    def __init__(self, hall: Hall | None = None, *, clip_works: bool = True, build=None, max_body: int = 10**6) -> None:
+        self.hall = hall or Hall(classifier=FakeClassifier())
+        self.status = BackendStatus()
+        facts = ModelFacts(
+            sam="demo (SHA-256 0)",
+            clip="demo-clip (SHA-256 1)" if clip_works else "none: CLIP_MODEL is none",
+            device="cpu, encoder in float32",
+            model_version="fake-1",
+            demo=True,
+            clip_works=clip_works,
+            counts=self.hall.cache.counts,
+            cache=self.hall.cache,
+            executor=self.hall.predictor.executor,
+        )
+
+        def attach():
+            self.status.attach(facts)
+            return self.hall.predictor, facts, Warmer(self.hall.predictor)
+
+        self.loader = BackgroundLoader(build or attach).start()
+        if build is None:
+            self.loader.get(10)
+        self.client = create_app(self.loader, self.status, max_body_bytes=max_body).test_client()
+
+    def predict(self, body: dict):
+        return self.client.post("/predict", json=body)
+
+
+def test_a_click_is_answered_with_a_mask_and_a_class() -> None:
+    reply = Door().predict(predict_body("a.png", keypoint(50, 50)))
+    assert reply.status_code == 200
+    (prediction,) = reply.json["results"]
+    assert [r["type"] for r in prediction["result"]] == ["brushlabels", "choices"]
+    assert prediction["model_version"] == "fake-1"
+
+
+def test_opening_a_task_is_answered_with_an_empty_list_and_warms_the_image() -> None:
+    door = Door()
+    assert door.predict(predict_body("a.png")).json == {"results": [[]]}
+    for _ in range(200):
+        if door.hall.segmenter.encoded:
+            break
+        time.sleep(0.02)
+    assert len(door.hall.segmenter.encoded) == 1
+    door.predict(predict_body("a.png", keypoint(50, 50)))
+    assert len(door.hall.segmenter.encoded) == 1
+
+
+def test_opening_a_task_gives_the_class_of_the_image_where_the_config_asks() -> None:
+    body = predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES)
+    (prediction,) = Door().predict(body).json["results"]
+    assert [r["value"] for r in prediction["result"]] == [{"choices": ["indoor"]}]
+
+
+def test_in_a_batch_one_missing_image_does_not_cost_the_others() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    hall.fetcher.files["gone.png"] = ImageUnavailable("gone.png is away.", remedy="Upload it.")
+    door = Door(hall)
+    body = predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES)
+    body["tasks"].append({"id": 8, "data": {"photo": "gone.png"}})
+    first, second = door.predict(body).json["results"]
+    assert first["result"]
+    assert second == []
+    assert "Task 8: gone.png is away." in door.client.get("/", headers={"Accept": "text/html"}).text
+
+
+def test_clearing_the_prompts_is_answered_with_nothing() -> None:
+    body = predict_body("a.png")
+    body["params"]["context"] = {"result": []}
+    assert Door().predict(body).json == {"results": [[]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "says"),
+    [
+        (lambda b: b.pop("tasks"), 400, '"tasks" is missing, not a list.'),
+        (lambda b: b["tasks"][0]["data"].pop("photo"), 400, 'has no image under "photo"'),
+        (lambda b: b.update(label_config="<View><Image"), 422, "The labeling config is not XML that can be read"),
+        (lambda b: b.update(label_config="<View><Image name='i' value='$photo'/></View>"), 422, "no BrushLabels"),
+        (lambda b: b["params"]["context"]["result"][0]["value"].update(x=120), 422, "lies outside the image"),
+        (
+            lambda b: b["params"]["context"]["result"][0].update(original_width=41),
+            422,
+            "drawn on an image of 41x30 pixels, but a.png has 40x30.",
+        ),
+        (
+            lambda b: b["params"]["context"]["result"][0]["value"].update(keypointlabels=["bird"]),
+            422,
+            'The label "bird" is not in the control "k", which has: cat, dog, AUTO.',
+        ),
+    ],
+)
+def test_bad_input_gets_its_reason_and_a_remedy(change, status: int, says: str, caplog) -> None:
+    body = predict_body("a.png", keypoint(50, 50))
+    change(body)
+    with caplog.at_level(logging.WARNING):
+        reply = Door().predict(body)
+    assert reply.status_code == status
+    assert says in reply.json["error"]
+    assert reply.json["remedy"]
+    assert reply.json["request_id"] == reply.headers["X-Request-ID"]
+    assert f"[{reply.json['request_id']}] {reply.json['error']}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status", "says"),
+    [
+        (b"{", "application/json", 400, "The body is not JSON"),
+        (b"[]", "application/json", 400, "The body is a JSON list, not an object."),
+        (b"a=1", "application/x-www-form-urlencoded", 400, "not application/json"),
+        (b" " * 2_000_000, "application/json", 413, "The body has 2000000 bytes, more than the 1000000"),
+    ],
+)
+def test_a_body_that_is_no_document_is_refused(data: bytes, content_type: str, status: int, says: str) -> None:
+    reply = Door().client.post("/predict", data=data, content_type=content_type)
+    assert reply.status_code == status
+    assert says in reply.json["error"]
+
+
+def test_an_unreachable_image_is_said_on_the_status_page_with_what_to_do() -> None:
+    hall = Hall(files={"a.png": ImageUnavailable("a.png <timed out>.", remedy="Check LABEL_STUDIO_URL.")})
+    door = Door(hall)
+    assert door.predict(predict_body("a.png", keypoint(50, 50))).status_code == 502
+    page = door.client.get("/", headers={"Accept": "text/html"}).text
+    assert "a.png &lt;timed out&gt;. Check LABEL_STUDIO_URL." in page
+    assert "project 3, task 7, click" in page
+
+
+def test_no_traceback_leaves_when_something_breaks(monkeypatch, caplog) -> None:
+    door = Door()
+    monkeypatch.setattr(door.hall.segmenter, "decode", lambda *_, **__: 1 // 0)
+    reply = door.predict(predict_body("a.png", keypoint(50, 50)))
+    assert reply.status_code == 500
+    assert reply.json["error"] == "The backend broke: ZeroDivisionError."
+    assert "Traceback" not in reply.text
+    assert "Traceback" in caplog.text
+    assert door.predict(predict_body("a.png", rectangle(0, 0, 50, 50))).status_code == 500
+
+
+def test_unknown_routes_and_methods_are_refused_in_json() -> None:
+    client = Door().client
+    assert client.get("/nothing").status_code == 404
+    assert client.get("/predict").status_code == 405
+    assert "remedy" in client.get("/nothing").json
+
+
+def test_health_says_which_models_run_and_that_they_are_the_demo() -> None:
+    body = Door().client.get("/health").json
+    assert (body["status"], body["ready"], body["demo_models"]) == ("UP", True, True)
+    assert "SAM_MODEL" in body["warning"]
+
+
+def test_health_says_that_classes_are_missing() -> None:
+    body = Door(clip_works=False).client.get("/health").json
+    assert body["problem"] == "Masks come without classes. CLIP: none: CLIP_MODEL is none"
+
+
+def test_while_the_models_load_the_state_routes_answer_at_once() -> None:
+    go = threading.Event()
+    door = Door(build=lambda: go.wait(10))
+    started = time.monotonic()
+    assert door.client.get("/health").json["ready"] is False
+    assert door.client.post("/setup", json={"project": "3.1", "schema": CONFIG}).json == {"model_version": "loading"}
+    assert door.client.get("/versions").json == {"versions": []}
+    assert door.predict(predict_body("a.png")).json == {"results": [[]]}
+    ready = door.client.get("/ready")
+    assert (ready.status_code, ready.json["error"]) == (503, "The models are still loading.")
+    assert time.monotonic() - started < 1
+    go.set()
+
+
+def test_models_that_cannot_load_are_said_everywhere_and_kill_nothing() -> None:
+    def fail():
+        raise CheckpointError("sam.pth is damaged.", remedy="Fetch it again.")
+
+    door = Door(build=fail)
+    for _ in range(100):
+        if door.loader.error:
+            break
+        time.sleep(0.01)
+    for reply in (
+        door.client.get("/health"),
+        door.client.get("/ready"),
+        door.client.post("/setup", json={"schema": CONFIG}),
+        door.predict(predict_body("a.png", keypoint(50, 50))),
+    ):
+        assert reply.status_code >= 500
+        assert (reply.json["error"], reply.json["remedy"]) == ("sam.pth is damaged.", "Fetch it again.")
+    assert "sam.pth is damaged." in door.client.get("/", headers={"Accept": "text/html"}).text
+
+
+def test_setup_gives_the_model_version_and_refuses_a_config_without_a_brush() -> None:
+    client = Door().client
+    assert client.post("/setup", json={"project": "3.1", "schema": CONFIG}).json == {"model_version": "fake-1"}
+    reply = client.post("/setup", json={"project": "3.1", "schema": "<View/>"})
+    assert (reply.status_code, "no Image tag" in reply.json["error"]) == (422, True)
+
+
+@pytest.mark.parametrize("name", ["health", "setup"])
+def test_recorded_state_requests_are_answered(name: str) -> None:
+    recorded = json.loads((PAYLOADS / f"{name}.json").read_text())
+    reply = Door().client.open(recorded["path"], method=recorded["method"], json=recorded["json"])
+    assert reply.status_code == 200
+
+
+def test_a_recorded_batch_gets_one_answer_for_each_of_its_tasks() -> None:
+    recorded = json.loads((PAYLOADS / "batch_predict_3_tasks.json").read_text())["json"]
+    hall = Hall(classifier=FakeClassifier(), files={recorded["tasks"][0]["data"]["image"]: png(40, 30)})
+    results = Door(hall).predict(recorded).json["results"]
+    assert [r["result"][0]["value"] for r in results] == [{"choices": ["Indoor"]}] * 3
+
+
+@pytest.mark.parametrize("path", sorted(PAYLOADS.glob("webhook_*.json")), ids=lambda path: path.stem)
+def test_recorded_webhooks_are_answered(path: Path) -> None:
+    recorded = json.loads(path.read_text())
+    assert Door().client.post("/webhook", json=recorded["json"]).status_code == 200
+
+
+def test_metrics_count_requests_and_where_embeddings_came_from() -> None:
+    door = Door()
+    for _ in range(2):
+        door.predict(predict_body("a.png", keypoint(50, 50)))
+    text = door.client.get("/metrics").text
+    assert 'backend_requests_total{endpoint="predict",status="200"} 2.0' in text
+    assert 'backend_embeddings_total{source="computed"} 1.0' in text
+    assert 'backend_embeddings_total{source="local_hits"} 1.0' in text
+    assert "backend_ready 1.0" in text
+
+
+def test_drafts_and_annotations_in_the_body_do_not_change_the_answer() -> None:
+    door = Door()
+    plain = predict_body("a.png", keypoint(50, 50))
+    full = orjson.loads(orjson.dumps(plain))
+    full["tasks"][0]["annotations"] = [{"result": [{"type": "brushlabels", "value": {"rle": [1, 2]}}]}] * 3
+    first, second = (door.predict(body).json["results"][0]["result"][0]["value"] for body in (plain, full))
+    assert first == second
+
+
+def test_counts_start_at_nothing() -> None:
+    counts = CacheCounts()
+    assert (counts.local_hits, counts.redis_hits, counts.computed) == (0, 0, 0)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from backend.errors import Overloaded
+from backend.executor import PriorityExecutor
+from backend.values import Priority
+
+
+@pytest.fixture
+def blocked() -> tuple[PriorityExecutor, threading.Event]:
+    """An executor whose only thread is busy until the event is set."""
+    executor, go, busy = PriorityExecutor(threads=1, max_waiting=3), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        busy.set()
+        go.wait(10)
+
+    executor.submit(Priority.CLICK, wait)
+    assert busy.wait(10)
+    return executor, go
+
+
+def test_clicks_go_before_warming_and_warming_before_bulk(blocked) -> None:
+    executor, go = blocked
+    order: list[str] = []
+    futures = [
+        executor.submit(priority, lambda name=name: order.append(name))
+        for priority, name in [(Priority.BULK, "bulk"), (Priority.WARM, "warm"), (Priority.CLICK, "click")]
+    ]
+    go.set()
+    for future in futures:
+        future.result(10)
+    assert order == ["click", "warm", "bulk"]
+
+
+def test_more_than_the_bound_is_refused_and_what_waits_is_kept(blocked) -> None:
+    executor, go = blocked
+    futures = [executor.submit(Priority.BULK, lambda: 1) for _ in range(3)]
+    with pytest.raises(Overloaded, match="3 pieces of work wait for the models already"):
+        executor.submit(Priority.CLICK, lambda: 2)
+    go.set()
+    assert [future.result(10) for future in futures] == [1, 1, 1]
+
+
+def test_an_error_reaches_the_one_who_waits_and_the_thread_lives_on() -> None:
+    executor = PriorityExecutor(threads=1, max_waiting=3)
+    with pytest.raises(ZeroDivisionError):
+        executor.run(Priority.CLICK, lambda: 1 // 0)
+    assert executor.run(Priority.CLICK, lambda: 5) == 5
+
+
+def test_cancelled_work_is_not_run(blocked) -> None:
+    executor, go = blocked
+    ran: list[int] = []
+    future = executor.submit(Priority.BULK, lambda: ran.append(1))
+    assert future.cancel()
+    go.set()
+    executor.run(Priority.BULK, lambda: None)
+    assert ran == []
+
+
+def test_closing_cancels_what_waits_and_refuses_more(blocked) -> None:
+    executor, go = blocked
+    future = executor.submit(Priority.BULK, lambda: 1)
+    executor.close()
+    go.set()
+    assert future.cancelled()
+    with pytest.raises(Overloaded, match="shutting down"):
+        executor.submit(Priority.CLICK, lambda: 1)

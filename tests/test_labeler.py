@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from backend.cache import EmbeddingCache, LocalStore
+from backend.image import SourceImage
+from backend.labeler import ImageLabeler, ProposalOptions
+from backend.values import ClassName, Prompt
+from tests.fakes import FakeClassifier, FakeSegmenter, png
+
+CLICK = Prompt(((20.0, 15.0),), (1,))
+
+
+def make(classifier: FakeClassifier | None = None, fingerprint: str = "one", cache: EmbeddingCache | None = None):
+    segmenter = FakeSegmenter()
+    cache = cache or EmbeddingCache(LocalStore(10**6))
+    return ImageLabeler(segmenter, classifier, cache, fingerprint=fingerprint, top_k=1), segmenter
+
+
+def test_all_three_candidates_of_a_click_are_there_for_the_asking() -> None:
+    labeler, _ = make()
+    image = SourceImage(png(40, 30))
+    assert [c.score for c in labeler.segment(image, CLICK, most=None)] == [0.9, 0.5, 0.3]
+    assert [c.score for c in labeler.segment(image, CLICK)] == [0.9]
+
+
+def test_an_image_is_warm_after_it_was_embedded() -> None:
+    labeler, _ = make()
+    image = SourceImage(png(40, 30))
+    assert not labeler.is_warm(image)
+    labeler.embed(image)
+    assert labeler.is_warm(image)
+
+
+def test_other_weights_never_meet_an_embedding_of_these() -> None:
+    cache = EmbeddingCache(LocalStore(10**6))
+    image = SourceImage(png(40, 30))
+    for fingerprint, encodes in (("one", 1), ("two", 1), ("one", 0)):
+        labeler, segmenter = make(fingerprint=fingerprint, cache=cache)
+        labeler.embed(image)
+        assert len(segmenter.encoded) == encodes
+
+
+def test_without_clip_every_mask_has_no_class() -> None:
+    labeler, _ = make()
+    image = SourceImage(png(40, 30))
+    masks = [c.mask for c in labeler.propose(image, ProposalOptions(4, 0.5, 0.5, 10, 0.7))]
+    assert labeler.classify(image, masks, [(ClassName("cat"),)]) == [[(), (), ()]]
+    assert labeler.classify_image(image, (ClassName("cat"),)) == ()
+
+
+def test_no_mask_asks_clip_nothing() -> None:
+    classifier = FakeClassifier()
+    labeler, _ = make(classifier)
+    assert labeler.classify(SourceImage(png(40, 30)), [], [(ClassName("cat"),)]) == [[]]
+    assert classifier.calls == []

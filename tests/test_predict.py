@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from backend.cache import EmbeddingCache, LocalStore
+from backend.errors import BadPrompt, ImageUnavailable
+from backend.executor import PriorityExecutor
+from backend.image import DecodedImages
+from backend.label_studio.brush_rle import decode_brush
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.tasks import parse_task
+from backend.labeler import ImageLabeler, ProposalOptions
+from backend.predict import TaskPredictor
+from backend.values import Size
+from tests.fakes import (
+    CONFIG,
+    CONFIG_WITH_IMAGE_CHOICES,
+    FakeClassifier,
+    FakeFetcher,
+    FakeSegmenter,
+    keypoint,
+    noise_png,
+    png,
+    rectangle,
+)
+
+OPTIONS = ProposalOptions(4, 0.5, 0.5, 10, 0.7)
+
+
+class Hall:
+    """A predictor on fakes, and the fakes."""
+
+    def __init__(self, *, classifier: FakeClassifier | None = None, auto_label: bool = False, files=None) -> None:
+        self.segmenter = FakeSegmenter()
+        self.fetcher = FakeFetcher(files or {"a.png": png(40, 30)})
+        self.cache = EmbeddingCache(LocalStore(10**7))
+        self.classifier = classifier
+        labeler = ImageLabeler(self.segmenter, classifier, self.cache, fingerprint="fake", top_k=2)
+        self.predictor = TaskPredictor(
+            labeler,
+            self.fetcher,
+            DecodedImages(10**7, 10**6),
+            PriorityExecutor(2, 64),
+            model_version="fake-1",
+            default_proposal=OPTIONS,
+            auto_label=auto_label,
+        )
+
+    def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **options):
+        config = parse_labeling_config(xml)
+        task = parse_task({"id": 1, "data": {"photo": uri}}, config, list(prompts) or None, project_id="3")
+        return self.predictor.predict_document(task, config, **options)
+
+
+def test_a_click_gives_a_brush_with_the_picked_label_then_its_choice() -> None:
+    document = Hall(classifier=FakeClassifier()).document(keypoint(50, 50, "dog"))
+    brush, choice = document["result"]
+    assert (brush["from_name"], brush["to_name"], brush["value"]["brushlabels"]) == ("b", "img", ["dog"])
+    assert (choice["from_name"], choice["id"], choice["value"]["choices"]) == ("kind", brush["id"], ["black"])
+    assert document["model_version"] == "fake-1"
+    assert document["score"] == 0.9
+    mask = decode_brush(brush["value"]["rle"], Size(40, 30))
+    expected = np.zeros((30, 40), bool)
+    expected[13:18, 18:23] = True  # 50 % of 40x30 is (20, 15); the fake draws 5x5 around it
+    assert (mask == expected).all()
+
+
+def test_all_keypoints_are_one_prompt_with_their_signs() -> None:
+    hall = Hall()
+    document = hall.document(keypoint(50, 50), keypoint(25, 50, positive=False))
+    assert len(document["result"]) == 1
+    assert [(p.point_coords, p.point_labels) for p in hall.segmenter.decoded] == [(((20, 15), (10, 15)), (1, 0))]
+
+
+def test_every_rectangle_is_an_object_of_its_own() -> None:
+    document = Hall().document(rectangle(0, 0, 25, 20), rectangle(50, 50, 50, 50))
+    masks = [decode_brush(r["value"]["rle"], Size(40, 30)).sum() for r in document["result"]]
+    assert masks == [10 * 6, 20 * 15]
+    assert len({r["id"] for r in document["result"]}) == 2
+
+
+def test_auto_lets_clip_pick_the_brush_label_in_one_look() -> None:
+    classifier = FakeClassifier()
+    document = Hall(classifier=classifier).document(keypoint(50, 50, "AUTO"))
+    assert document["result"][0]["value"]["brushlabels"] == ["cat"]
+    assert classifier.calls == [(1, 2)]
+
+
+def test_the_setting_auto_label_overrides_what_was_picked() -> None:
+    hall = Hall(classifier=FakeClassifier(), auto_label=True)
+    assert hall.document(keypoint(50, 50, "dog"))["result"][0]["value"]["brushlabels"] == ["cat"]
+
+
+def test_without_clip_masks_come_without_choices() -> None:
+    document = Hall().document(keypoint(50, 50, "dog"))
+    assert [r["type"] for r in document["result"]] == ["brushlabels"]
+
+
+def test_a_task_without_a_prompt_touches_neither_the_image_nor_sam() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    assert hall.document() is None
+    assert (hall.fetcher.fetched, hall.segmenter.encoded) == ([], [])
+
+
+def test_the_image_is_classified_without_a_prompt_and_never_with_one() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    document = hall.document(xml=CONFIG_WITH_IMAGE_CHOICES)
+    assert [(r["from_name"], r["value"]) for r in document["result"]] == [("place", {"choices": ["indoor"]})]
+    assert hall.segmenter.encoded == []
+    clicked = hall.document(keypoint(50, 50), xml=CONFIG_WITH_IMAGE_CHOICES)
+    assert "place" not in [r["from_name"] for r in clicked["result"]]
+
+
+def test_proposals_take_their_labels_from_clip_and_keep_the_best() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    assert len(hall.document(proposal=OPTIONS)["result"]) == 6
+    two = hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, max_masks=2))
+    assert [r["type"] for r in two["result"]] == ["brushlabels", "choices"] * 2
+
+
+def test_proposals_under_the_score_threshold_are_dropped() -> None:
+    hall = Hall(classifier=FakeClassifier(score=0.6))
+    assert hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, score_threshold=0.61)) is None
+    assert hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, score_threshold=0.6)) is not None
+
+
+def test_a_prompt_drawn_on_another_size_is_refused_with_both_sizes() -> None:
+    with pytest.raises(BadPrompt) as caught:
+        Hall().document(keypoint(50, 50, size=(80, 60)))
+    assert caught.value.message == "The prompt was drawn on an image of 80x60 pixels, but a.png has 40x30."
+
+
+def test_an_image_that_cannot_be_had_is_an_error_not_an_empty_answer() -> None:
+    error = ImageUnavailable("gone.", remedy="Upload it again.")
+    with pytest.raises(ImageUnavailable, match=r"gone\."):
+        Hall(files={"a.png": error}).document(keypoint(50, 50))
+
+
+def test_a_second_click_on_an_image_encodes_nothing() -> None:
+    hall = Hall()
+    for x in (10, 50, 90):
+        hall.document(keypoint(x, 50))
+    assert len(hall.segmenter.encoded) == 1
+
+
+def test_going_back_to_an_earlier_image_encodes_nothing() -> None:
+    hall = Hall(files={"a.png": noise_png(40, 30, 1), "b.png": noise_png(40, 30, 2)})
+    for uri in ("a.png", "b.png", "a.png"):
+        hall.document(keypoint(50, 50), uri=uri)
+    assert len(hall.segmenter.encoded) == 2
+
+
+def test_a_replaced_file_gets_a_new_embedding() -> None:
+    hall = Hall()
+    hall.document(keypoint(50, 50))
+    hall.fetcher.files["a.png"] = noise_png(40, 30, 5)
+    hall.document(keypoint(50, 50))
+    assert len(hall.segmenter.encoded) == 2
+
+
+def test_many_threads_on_many_images_each_get_the_serial_answer() -> None:
+    files = {f"{i}.png": noise_png(40, 30, i) for i in range(6)}
+    jobs = [(uri, 10 + 13 * (k % 7), 10 + 11 * (k % 8)) for k, uri in enumerate(sorted(files) * 8)]
+
+    def ask(hall: Hall, job: tuple[str, int, int]) -> list[int]:
+        uri, x, y = job
+        return hall.document(keypoint(x, y), uri=uri)["result"][0]["value"]["rle"]
+
+    serial = [ask(Hall(files=files), job) for job in jobs]
+    hall = Hall(files=files)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda job: ask(hall, job), jobs)) == serial
+    assert len(hall.segmenter.encoded) == len(files)
