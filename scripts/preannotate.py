@@ -22,6 +22,8 @@ from typing import Any, Protocol
 from backend.errors import BackendError, LabelStudioError
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_task
+from backend.labeler import ProposalOptions
+from backend.values import Priority
 from scripts.console import add_connection_options, positive_int, read_settings, run_command, share, show_progress
 
 Json = dict[str, Any]
@@ -35,7 +37,9 @@ class Predictor(Protocol):
     @property
     def model_version(self) -> str: ...
 
-    def predict_document(self, task: Task, config: LabelingConfig, **options: Any) -> Json | None: ...
+    def predict_document(
+        self, task: Task, config: LabelingConfig, *, proposal: ProposalOptions | None, priority: Priority
+    ) -> Json | None: ...
 
 
 class Predictions(Protocol):
@@ -71,7 +75,7 @@ class Summary:
         return "\n".join(lines)
 
 
-def build_version(model_version: str, proposal: Any, config: LabelingConfig) -> str:
+def build_version(model_version: str, proposal: ProposalOptions, config: LabelingConfig) -> str:
     """What predictions are filed under: the models' version, then 8 digits for parameters and vocabulary."""
     controls = (config.brush, config.region_choices, config.image_choices)
     named = {"proposal": asdict(proposal), "controls": [asdict(control) for control in controls if control]}
@@ -106,13 +110,13 @@ def preannotate(
     pending: Sequence[Json],
     version: str,
     summary: Summary,
-    **options: Any,
+    proposal: ProposalOptions | None,
 ) -> None:
     """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
 
     Args:
         pending: Tasks with "id" and "data".
-        options: For `predict_document`: proposal, priority.
+        proposal: How automatic masks are made.
 
     Raises:
         LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
@@ -121,7 +125,7 @@ def preannotate(
     bar = show_progress(pending, "pre-annotating")
     try:
         for task in bar:
-            document = _predict(predictor, task, project_id, config, summary, options)
+            document = _predict(predictor, task, project_id, config, summary, proposal)
             if document is not None:
                 chunk.append({**document, "task": task["id"], "model_version": version})
             if len(chunk) == CHUNK:
@@ -134,11 +138,17 @@ def preannotate(
 
 
 def _predict(
-    predictor: Predictor, task: Json, project_id: str, config: LabelingConfig, summary: Summary, options: Json
+    predictor: Predictor,
+    task: Json,
+    project_id: str,
+    config: LabelingConfig,
+    summary: Summary,
+    proposal: ProposalOptions | None,
 ) -> Json | None:
     """The task's prediction, without a mask where there is none to be found; None when it failed, which is counted."""
     try:
-        document = predictor.predict_document(parse_task(task, config, project_id=project_id), config, **options)
+        parsed = parse_task(task, config, project_id=project_id)
+        document = predictor.predict_document(parsed, config, proposal=proposal, priority=Priority.BULK)
     except Exception as error:  # one broken task must not end the work on thousands
         logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
         summary.fail(task.get("id"), error)
@@ -199,7 +209,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def override(proposal: Any, arguments: argparse.Namespace) -> Any:
+def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:
     """The default proposal with the options that were given."""
     given = {f.name: value for f in fields(proposal) if (value := getattr(arguments, f.name, None)) is not None}
     return replace(proposal, **given)
@@ -208,7 +218,6 @@ def override(proposal: Any, arguments: argparse.Namespace) -> Any:
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, predict, import, and say what became of it."""
     from backend.label_studio.client import LabelStudioClient
-    from backend.values import Priority
     from backend.wiring import build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
@@ -226,9 +235,7 @@ def run(arguments: argparse.Namespace) -> int:
     pending = find_pending(tasks, version, summary, arguments.limit)
     tasks.close()
     try:
-        preannotate(
-            client, predictor, project_id, config, pending, version, summary, proposal=proposal, priority=Priority.BULK
-        )
+        preannotate(client, predictor, project_id, config, pending, version, summary, proposal)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

@@ -8,6 +8,7 @@ import pytest
 
 from backend.errors import LabelStudioError
 from backend.label_studio.config import parse_labeling_config
+from backend.values import Priority
 from scripts import preannotate
 from scripts.preannotate import CHUNK, Summary, build_parser, build_version, find_pending, override
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
@@ -19,7 +20,7 @@ VERSION = build_version("demo-1234", PROPOSAL, CONFIG)
 def fill(site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None) -> Summary:
     summary = Summary()
     pending = find_pending(site.iterate_tasks("3"), VERSION, summary, limit)
-    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, proposal=PROPOSAL)
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, PROPOSAL)
     return summary
 
 
@@ -29,7 +30,7 @@ def test_every_task_gets_one_prediction_of_the_version_in_chunks() -> None:
     assert (summary.created, summary.skipped, summary.failed) == (2 * CHUNK + 3, 0, 0)
     assert [len(request) for request in site.requests] == [CHUNK, CHUNK, 3]
     assert all([p["model_version"] for p in task["predictions"]] == [VERSION] for task in site.tasks)
-    assert predictor.options[0] == {"proposal": PROPOSAL}
+    assert predictor.options[0] == {"proposal": PROPOSAL, "priority": Priority.BULK}
 
 
 def test_a_second_run_skips_what_is_done_and_asks_the_models_nothing() -> None:
@@ -109,7 +110,7 @@ def test_what_label_studio_took_of_a_refused_chunk_is_not_sent_twice() -> None:
     pending = find_pending(site.iterate_tasks("3"), VERSION, Summary(), None)
     site.tasks[0]["predictions"] = [{"model_version": VERSION}]  # made although the request was refused
     summary = Summary()
-    preannotate.preannotate(site, FakePredictor(), "3", CONFIG, pending, VERSION, summary)
+    preannotate.preannotate(site, FakePredictor(), "3", CONFIG, pending, VERSION, summary, PROPOSAL)
     assert site.requests == [[1, 2, 3], [2], [3]]
     assert (summary.created, summary.failed) == (2, 1)
 
