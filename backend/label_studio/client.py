@@ -157,8 +157,8 @@ class LabelStudioClient:
             raise LabelStudioError(message, remedy="Check that it runs and that LABEL_STUDIO_URL is right.") from error
 
     def _refused(self, what: str, status: int | None, body: object) -> LabelStudioError:
-        detail = body.get("validation_errors") or body.get("detail") if isinstance(body, dict) else None
-        said = f": {str(detail)[:LONGEST_DETAIL]}" if detail else ""
+        detail = _detail(body)
+        said = f": {detail}" if detail else ""
         message = f"Label Studio at {self.url} refused {what} (HTTP {status}{said})."
         remedies = {
             401: TOKEN_REMEDY,
@@ -166,6 +166,16 @@ class LabelStudioClient:
             404: "Check the id: it is the number in the address of the project's page, /projects/ID.",
         }
         return LabelStudioError(message, remedy=remedies.get(status or 0, "Look into Label Studio's log."))
+
+
+def _detail(body: object) -> str:
+    """What Label Studio says is wrong. Of a long text the end: it repeats the refused document before its verdict."""
+    if not isinstance(body, dict):
+        return ""
+    errors = body.get("validation_errors")
+    texts = [str(text) for found in errors.values() for text in found] if isinstance(errors, dict) else []
+    said = " ".join(texts) or str(body.get("detail") or "")
+    return said if len(said) <= LONGEST_DETAIL else f"…{said[-LONGEST_DETAIL:]}"
 
 
 def _project_number(project_id: int | str) -> int:

@@ -35,12 +35,14 @@ def url_origin(url: str) -> Origin:
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (ValueError, KeyError) as error:
         raise ImageUnavailable(f"{show_url(url)} is not a web address.", remedy=IMPORT_REMEDY) from error
-    if not parts.hostname or "@" in parts.netloc or re.search(r"[\\\s\x00-\x1f]", url):
+    if not parts.hostname or re.search(r"[@\\\s]", parts.netloc) or re.search(r"[\x00-\x1f]", url):
         raise ImageUnavailable(f"{show_url(url)} is not a plain web address.", remedy=IMPORT_REMEDY)
     return parts.scheme, parts.hostname.rstrip("."), port
 
 
-def image_uri_to_url(image_uri: str, task_id: int | None, label_studio_url: str) -> str:
+def image_uri_to_url(
+    image_uri: str, task_id: int | None, label_studio_url: str, allowed_hosts: frozenset[str] = frozenset()
+) -> str:
     """The URL to ask for an image.
 
     Raises:
@@ -51,7 +53,8 @@ def image_uri_to_url(image_uri: str, task_id: int | None, label_studio_url: str)
         message = f"{show_url(image_uri)} is a {scheme}: URI, from which images are not read."
         raise ImageUnavailable(message, remedy=IMPORT_REMEDY)
     if scheme in ("http", "https"):
-        return _own_url(image_uri, label_studio_url) or image_uri
+        is_named = _is_allowed(url_origin(image_uri), allowed_hosts)
+        return image_uri if is_named else _own_url(image_uri, label_studio_url) or image_uri
     if not label_studio_url:
         message = f"{show_url(image_uri)} lies in Label Studio, whose address this backend does not know."
         raise ImageUnavailable(
@@ -73,9 +76,7 @@ def check_host(url: str, label_studio_url: str, allowed_hosts: frozenset[str]) -
         ImageForbidden: Naming the host and the setting.
     """
     _, host, port = origin = url_origin(url)
-    if label_studio_url and origin == url_origin(label_studio_url):
-        return
-    if host in allowed_hosts or f"{host}:{port}" in allowed_hosts:
+    if _is_allowed(origin, allowed_hosts) or (label_studio_url and origin == url_origin(label_studio_url)):
         return
     message = f"The image {show_url(url)} lies on {host}:{port}, which this backend may not ask."
     raise ImageForbidden(message, remedy=f"Add {host} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio.")
@@ -99,6 +100,11 @@ def show_url(url: str) -> str:
     """A URL for a message: without the query, in which presigned URLs carry their signature, and not too long."""
     shown = url.partition("?")[0] if "://" in url else url
     return shown if len(shown) <= 120 else f"{shown[:117]}…"
+
+
+def _is_allowed(origin: Origin, allowed_hosts: frozenset[str]) -> bool:
+    _, host, port = origin
+    return host in allowed_hosts or f"{host}:{port}" in allowed_hosts
 
 
 def _own_url(url: str, label_studio_url: str) -> str | None:

@@ -94,7 +94,7 @@ class ImageFetcher:
         local = self._local_file(image_uri)
         if local is not None:
             return self._read_file(local, image_uri)  # never kept: the disk is near and the file may change
-        url = image_uri_to_url(image_uri, task_id, self._url)
+        url = image_uri_to_url(image_uri, task_id, self._url, self._allowed_hosts)
         reply = self._get(url, image_uri, kept.validators if kept else {})
         if reply.status == 304 and kept is not None:
             image = CachedImage(kept.content, asked_at, kept.is_immutable, kept.validators)
