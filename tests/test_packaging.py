@@ -1,0 +1,374 @@
+"""The files at the root are the truth: requirements, make targets, container, compose, README."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from backend.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+VARIABLES = [name for name, _, _ in Settings.documentation()]
+REQUIREMENTS = ["requirements.txt", "requirements-dev.txt"]
+PINNED = [*REQUIREMENTS, "requirements-label-studio-ml.txt", "requirements-label-studio.txt"]
+CONSTRAINTS = ["constraints.txt", "constraints-label-studio.txt"]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def lines(name: str) -> list[str]:
+    return [line for line in read(name).splitlines() if line.strip() and not line.startswith("#")]
+
+
+def pins(*names: str) -> dict[str, str]:
+    """Canonical distribution name -> version."""
+    found = {}
+    for line in (line for name in names for line in lines(name)):
+        distribution, version = line.split("==")
+        found[canonicalize_name(distribution)] = version
+    return found
+
+
+# ---- requirements
+
+
+@pytest.mark.parametrize("name", [*PINNED, *CONSTRAINTS])
+def test_every_requirement_is_one_pinned_version_for_every_python(name: str) -> None:
+    unpinned = [line for line in lines(name) if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line)]
+    assert unpinned == []
+    assert lines(name)
+
+
+@pytest.mark.parametrize("name", [*PINNED, *CONSTRAINTS, "Dockerfile", "Makefile", "scripts/setup/make_venv.sh"])
+def test_nothing_says_where_packages_come_from(name: str) -> None:
+    written = read(name).replace("http://127.0.0.1:9090", "")  # the health check asks its own container
+    for forbidden in ("://", "file:", "--hash", "--index", "-index-url", "--find-links", "--trusted-host"):
+        assert forbidden not in written
+
+
+def test_constraints_and_requirements_do_not_name_the_same_package() -> None:
+    assert pins(*REQUIREMENTS).keys() & pins("constraints.txt").keys() == set()
+    assert pins("requirements-label-studio.txt").keys() & pins("constraints-label-studio.txt").keys() == set()
+
+
+def test_label_studio_ml_brings_no_version_of_its_own_for_what_is_pinned_elsewhere() -> None:
+    elsewhere, here = pins(*REQUIREMENTS, "constraints.txt"), pins("requirements-label-studio-ml.txt")
+    assert {name: here[name] for name in here.keys() & elsewhere.keys()} == {
+        name: elsewhere[name] for name in here.keys() & elsewhere.keys()
+    }
+
+
+def _needed(name: str, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    for text in metadata.requires(name) or ():
+        requirement = Requirement(text)
+        environments = [{"extra": extra} for extra in extras | {""}]
+        if requirement.marker is None or any(requirement.marker.evaluate(e) for e in environments):
+            yield canonicalize_name(requirement.name), frozenset(requirement.extras)
+
+
+def test_everything_that_the_requirements_bring_along_is_pinned() -> None:
+    known = pins(*REQUIREMENTS, "constraints.txt")
+    waiting = [(name, frozenset[str]()) for name in pins(*REQUIREMENTS)]
+    seen = set(waiting)
+    while waiting:
+        name, extras = waiting.pop()
+        new = set(_needed(name, extras)) - seen
+        seen |= new
+        waiting += new
+    assert {name for name, _ in seen} - known.keys() == set()
+    assert len(seen) > 80  # torch's and the SDK's dependencies were really followed
+
+
+def test_label_studio_ml_finds_everything_it_needs_without_its_own_pins() -> None:
+    there = pins(*REQUIREMENTS, "constraints.txt", "requirements-label-studio-ml.txt")
+    needed = {n for name in pins("requirements-label-studio-ml.txt") for n, _ in _needed(name, frozenset())}
+    assert needed - there.keys() == {"attr"}  # the `attr` of its metadata is a mistake: it imports attrs
+
+
+def imported_distributions(*folders: str) -> dict[str, str]:
+    """Canonical distribution name -> a file that imports it; the standard library and the project left out."""
+    owners = metadata.packages_distributions()
+    found = {}
+    for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [node.module]
+            for top in {name.split(".")[0] for name in names} - {"backend", "scripts", "tests"}:
+                if top not in sys.stdlib_module_names:
+                    found[canonicalize_name(owners[top][0])] = str(path.relative_to(ROOT))
+    return found
+
+
+def test_the_product_imports_exactly_what_requirements_txt_names() -> None:
+    imported = imported_distributions("backend", "scripts").keys() - {"label-studio-ml"}  # model.py, its own file
+    runs_by_command = {"gunicorn"}
+    assert imported | runs_by_command == pins("requirements.txt").keys()
+
+
+def test_the_tests_import_only_what_is_named() -> None:
+    imported = imported_distributions("tests").keys()
+    assert imported - pins(*REQUIREMENTS, "requirements-label-studio-ml.txt").keys() == set()
+
+
+# ---- make and its scripts
+
+
+def make_targets() -> dict[str, str]:
+    """Target -> what `make help` says of it."""
+    return dict(re.findall(r"^([a-z-]+):.*## (.+)$", read("Makefile"), flags=re.MULTILINE))
+
+
+def test_make_alone_lists_every_target_with_a_sentence() -> None:
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"help", "setup", "demo", "test", "lint", "bench"} <= make_targets().keys()
+    for target, sentence in make_targets().items():
+        assert re.search(rf"make {target} +{re.escape(sentence)}", shown)
+
+
+@pytest.mark.parametrize("target", ["setup", "demo", "check", "test", "lint", "bench", "train", "clean"])
+def test_make_knows_how_to_make_every_target(target: str) -> None:
+    planned = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert planned.returncode == 0, planned.stderr
+
+
+@pytest.mark.parametrize("path", [".ci/run", *(f"scripts/setup/{p.name}" for p in (ROOT / "scripts/setup").iterdir())])
+def test_shell_scripts_can_be_run(path: str) -> None:
+    assert os.access(ROOT / path, os.X_OK)
+    subprocess.run(["bash", "-n", path], cwd=ROOT, check=True)
+
+
+def run_setup(script: str, *arguments: str, path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of scripts/setup where the PATH holds nothing but what `path` does."""
+    return subprocess.run(
+        ["/bin/sh", str(ROOT / "scripts/setup" / script), *arguments],
+        env={"PATH": str(path), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def place(folder: Path, name: str, script: str) -> Path:
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_without_a_python_the_setup_says_which_ones_would_do(tmp_path: Path) -> None:
+    place(tmp_path, "cat", 'while IFS= read -r line; do echo "$line"; done')
+    asked = run_setup("find_python.sh", path=tmp_path)
+    assert asked.returncode == 1
+    assert "needs Python 3.10, 3.11, 3.12 or 3.13 with the modules venv and sqlite3" in asked.stderr
+    assert "make setup PYTHON=/path/to/python" in asked.stderr
+
+
+def test_a_python_on_the_path_that_does_not_run_is_passed_over(tmp_path: Path) -> None:
+    place(tmp_path, "python3.11", "exit 127  # what a version manager's shim does for a version that is switched off")
+    good = place(tmp_path, "python3", f'exec {sys.executable} "$@"')
+    assert run_setup("find_python.sh", path=tmp_path).stdout.strip() == str(good)
+
+
+def test_the_python_that_was_asked_for_is_taken_before_any_other(tmp_path: Path) -> None:
+    place(tmp_path, "python3", f'exec {sys.executable} "$@"')
+    mine = place(tmp_path, "mine", f'exec {sys.executable} "$@"')
+    assert run_setup("find_python.sh", path=tmp_path, PYTHON=str(mine)).stdout.strip() == str(mine)
+
+
+def test_a_system_package_that_cannot_be_installed_is_named_and_costs_nothing_else(tmp_path: Path) -> None:
+    said = run_setup("system_packages.sh", "no-such-command=no-such-package", path=tmp_path)
+    assert said.returncode == 0
+    assert "NOT INSTALLED: no-such-package (there is no apt-get here)" in said.stderr
+    assert "the tests that need Redis are skipped" in said.stderr
+
+
+def test_a_required_system_package_that_cannot_be_installed_stops_the_check(tmp_path: Path) -> None:
+    said = run_setup("system_packages.sh", "--required", "no-such-command=no-such-package", path=tmp_path)
+    assert said.returncode == 1
+    assert "NOT INSTALLED: no-such-package" in said.stderr
+
+
+def test_system_packages_are_left_alone_when_told_so(tmp_path: Path) -> None:
+    place(tmp_path, "apt-get", "echo apt-get was called; exit 0")
+    said = run_setup("system_packages.sh", "no-such-command=x", path=tmp_path, SYSTEM_PACKAGES="no")
+    assert "NOT INSTALLED: x (SYSTEM_PACKAGES=no)" in said.stderr
+    assert "apt-get was called" not in said.stdout
+
+
+def test_a_command_that_is_there_is_not_installed_again(tmp_path: Path) -> None:
+    place(tmp_path, "redis-server", "exit 0")
+    said = run_setup("system_packages.sh", "redis-server=redis-server", path=tmp_path)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+# ---- container and compose
+
+
+def compose(name: str = "docker-compose.yml") -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load(read(name))["services"]
+    return services
+
+
+def interpolate(value: str, given: dict[str, str]) -> str:
+    """Compose's ${NAME}, ${NAME:-default} and ${NAME:?message}."""
+    pattern = r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}"
+    return re.sub(pattern, lambda m: given.get(m[1]) or (m[3] if m[2] == "-" else ""), value)
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.gpu.yml"])
+def test_the_backend_reads_every_variable_that_compose_sets(name: str) -> None:
+    assert compose(name)["backend"]["environment"].keys() - set(VARIABLES) == set()
+
+
+def test_compose_gives_the_backend_settings_that_it_accepts() -> None:
+    environment = compose()["backend"]["environment"]
+    settings = Settings.from_environment(
+        {k: interpolate(v, {"LABEL_STUDIO_API_KEY": "t"}) for k, v in environment.items()}
+    )
+    assert settings.label_studio_url == "http://label-studio:8080"
+    assert settings.label_studio_api_key == "t"
+    assert settings.redis_url == "redis://redis:6379/0"
+    assert settings.weights_dir == "/weights"
+    assert settings.sam_model == Settings().sam_model
+    assert settings.clip_model == Settings().clip_model
+
+
+def test_the_backend_and_label_studio_share_one_token_and_no_secret_has_a_default() -> None:
+    backend, label_studio = (compose()[service]["environment"] for service in ("backend", "label-studio"))
+    assert backend["LABEL_STUDIO_API_KEY"] == label_studio["LABEL_STUDIO_USER_TOKEN"]
+    for secret in (backend["LABEL_STUDIO_API_KEY"], label_studio["LABEL_STUDIO_PASSWORD"]):
+        assert re.fullmatch(r"\$\{[A-Z_]+:\?Put [A-Z_]+ into \.env, see \.env\.example\}", secret)
+
+
+def test_the_example_of_dotenv_names_only_what_compose_reads() -> None:
+    named = set(re.findall(r"^(?:# )?([A-Z_]+)=", read(".env.example"), flags=re.MULTILINE))
+    read_by_compose = set(re.findall(r"\$\{([A-Z_]+)", read("docker-compose.yml")))
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", read("docker-compose.yml")))
+    assert required <= named <= read_by_compose
+
+
+def test_label_studio_may_reach_the_backend_and_is_the_version_that_was_tested() -> None:
+    service = compose()["label-studio"]
+    assert service["environment"]["LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS"] == "false"
+    tag = interpolate(service["image"], {}).partition(":")[2]
+    assert tag == pins("requirements-label-studio.txt")["label-studio"]
+
+
+def test_redis_is_a_bounded_cache_that_nobody_else_reaches() -> None:
+    service = compose()["redis"]
+    assert "ports" not in service
+    assert "--maxmemory " in service["command"]
+    assert "--maxmemory-policy allkeys-lru" in service["command"]
+
+
+def test_only_this_machine_reaches_the_backend_and_label_studio() -> None:
+    published = [interpolate(port, {}) for name in ("backend", "label-studio") for port in compose()[name]["ports"]]
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_every_service_has_a_health_check() -> None:
+    assert "HEALTHCHECK" in read("Dockerfile")
+    assert "healthcheck" in compose()["redis"]
+    assert "healthcheck" in compose()["label-studio"]
+
+
+def test_a_gpu_is_reserved_only_by_the_override() -> None:
+    assert "deploy" not in compose()["backend"]
+    devices = compose("docker-compose.gpu.yml")["backend"]["deploy"]["resources"]["reservations"]["devices"]
+    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+
+
+def test_every_volume_that_a_service_mounts_is_declared() -> None:
+    declared = yaml.safe_load(read("docker-compose.yml"))["volumes"].keys()
+    mounted = {volume.split(":")[0] for service in compose().values() for volume in service.get("volumes", ())}
+    assert mounted == declared
+
+
+def test_the_container_runs_one_unprivileged_process_that_loads_after_the_fork() -> None:
+    dockerfile = read("Dockerfile")
+    command = re.search(r"^CMD \[(.+)\]$", dockerfile, flags=re.MULTILINE)
+    assert command is not None
+    assert '"gunicorn", "-w", "1", "--threads", "8"' in command[1]
+    assert "--preload" not in command[1]
+    assert re.search(r"^USER (?!root)", dockerfile, flags=re.MULTILINE)
+
+
+def test_the_container_copies_only_what_exists_and_is_not_ignored() -> None:
+    copied = {
+        source
+        for arguments in re.findall(r"^COPY (.+)$", read("Dockerfile"), flags=re.MULTILINE)
+        for source in arguments.split()[:-1]
+    }
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    assert copied == {line[1:] for line in lines(".dockerignore") if line.startswith("!")}
+
+
+def test_the_container_sets_only_variables_that_the_backend_or_its_tools_read() -> None:
+    environment = re.search(r"^ENV ((?:.+\\\n)*.+)$", read("Dockerfile"), flags=re.MULTILINE)
+    assert environment is not None
+    names = re.findall(r"([A-Z_]+)=", environment[1])
+    assert [name for name in names if not name.startswith(("PYTHON", "PIP_")) and name not in VARIABLES] == []
+
+
+# ---- what is written for people
+
+PAGES = ["README.md", "CHANGELOG.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def test_the_configuration_table_is_the_one_that_settings_gives() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*) \|$", read("README.md"), flags=re.MULTILINE)
+    shown = [(name, default.strip("` "), about.strip()) for name, default, about in rows]
+    expected = [(name, default, about) for name, default, about in Settings.documentation()]
+    assert shown == expected, "\n".join(f"| `{n}` | {f'`{d}`' if d else ''} | {a} |" for n, d, a in expected)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_make_target_that_a_page_names_exists(page: str) -> None:
+    code = re.findall(r"`([^`\n]+)`|^ *\$? *(make [^\n]+)$", read(page), flags=re.MULTILINE)
+    named = {match for part in code for match in re.findall(r"(?:^|&& )make ([a-z-]+)", part[0] or part[1])}
+    assert named - make_targets().keys() == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_script_that_a_page_names_exists(page: str) -> None:
+    modules = re.findall(r"python -m (scripts(?:\.\w+)+|backend(?:\.\w+)*)", read(page))
+    assert [m for m in modules if not (ROOT / f"{m.replace('.', '/')}.py").exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_and_picture_leads_somewhere(page: str) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", read(page)) + re.findall(r'(?:src|href)="([^"#]+)"', read(page))
+    relative = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [target for target in relative if not ((ROOT / page).parent / target).exists()] == []
+
+
+def test_the_two_commands_of_the_readme_are_demo_and_test() -> None:
+    commands = re.findall(r"^make (\w+)", read("README.md"), flags=re.MULTILINE)
+    assert {"demo", "test"} <= set(commands)
+
+
+def test_the_licence_is_the_one_that_the_project_declares() -> None:
+    assert 'license = "Apache-2.0"' in read("pyproject.toml")
+    assert "Apache License\n                           Version 2.0, January 2004" in read("LICENSE")
+    assert "END OF TERMS AND CONDITIONS" in read("LICENSE")
+
+
+def test_the_changelog_describes_this_version() -> None:
+    version = re.search(r'^version = "(.+)"$', read("pyproject.toml"), flags=re.MULTILINE)
+    assert version is not None
+    assert f"## {version[1]}" in read("CHANGELOG.md")
