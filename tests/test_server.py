@@ -1,0 +1,191 @@
+"""The real thing: gunicorn, the demo weights, images over HTTP, clicks from many threads at once."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+from backend.label_studio.brush_rle import decode_brush
+from backend.values import Size
+from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
+from tests.conftest import free_port
+from tests.fakes import keypoint, predict_body
+
+ROOT = Path(__file__).parent.parent
+SCENES = 5
+
+
+class Server:
+    """gunicorn with `backend.wsgi` on a port of its own."""
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.started = time.monotonic()
+        self.log = log
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-w",
+            "1",
+            "--threads",
+            "8",
+            "-b",
+            f"127.0.0.1:{port}",
+            "backend.wsgi:app",
+        ]
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("LABEL_STUDIO", "REDIS", "SAM_", "CLIP_"))}
+        with log.open("w") as file:
+            self.process = subprocess.Popen(command, cwd=ROOT, env={**clean, **environment}, stdout=file, stderr=file)
+
+    def get(self, path: str, timeout: float = 1.0) -> requests.Response:
+        return requests.get(self.url + path, timeout=timeout)
+
+    def wait_for(self, path: str, seconds: float) -> float:
+        """Seconds since the start at which `path` answered 200."""
+        while time.monotonic() - self.started < seconds:
+            try:
+                if self.get(path).status_code == 200:
+                    return time.monotonic() - self.started
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.02)
+        raise AssertionError(f"{path} did not answer in {seconds} s: {self.log.read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    return [make_scene(HELD_OUT_SEED + 500 + i, Size(320, 240)) for i in range(SCENES)]
+
+
+@pytest.fixture(scope="module")
+def images(scenes: list[Scene]) -> Iterator[str]:
+    """Address of a server that has scene i at /i.png."""
+    files = {}
+    for i, scene in enumerate(scenes):
+        file = io.BytesIO()
+        Image.fromarray(scene.pixels).save(file, "PNG")
+        files[f"/{i}.png"] = file.getvalue()
+
+    class Files(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(files[self.path])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as http_server:
+        threading.Thread(target=http_server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http_server.server_address[1]}"
+        http_server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def server(images: str, tmp_path_factory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server") / "log", IMAGE_ALLOWED_HOSTS=images.removeprefix("http://"))
+    yield server
+    server.stop()
+
+
+CONFIG = """<View><Image name="img" value="$photo"/>
+<BrushLabels name="b" toName="img"><Label value="thing"/></BrushLabels>
+<KeyPointLabels name="k" toName="img" smart="true"><Label value="thing"/></KeyPointLabels></View>"""
+
+
+def click(server: Server, uri: str, point: tuple[float, float]) -> list[int]:
+    x, y = 100 * point[0] / 320, 100 * point[1] / 240
+    body = predict_body(uri, keypoint(x, y, "thing", size=(320, 240)), config=CONFIG)
+    reply = requests.post(f"{server.url}/predict", json=body, timeout=60)
+    assert reply.status_code == 200, reply.text
+    return reply.json()["results"][0]["result"][0]["value"]["rle"]
+
+
+def test_the_socket_opens_at_once_and_state_answers_in_time_while_models_load(server: Server) -> None:
+    assert server.wait_for("/health", 10) < 2
+    slowest = {"/health": 0.0, "/setup": 0.0}
+    while not server.get("/health").json()["ready"]:
+        assert time.monotonic() - server.started < 60
+        for path, slow in slowest.items():
+            begin = time.monotonic()
+            if path == "/health":
+                server.get(path)
+            else:
+                requests.post(server.url + path, json={"project": "1.2", "schema": CONFIG}, timeout=3)
+            slowest[path] = max(slow, time.monotonic() - begin)
+    assert slowest["/health"] < 1
+    assert slowest["/setup"] < 3
+
+
+def test_demo_models_are_said_loudly(server: Server) -> None:
+    server.wait_for("/ready", 60)
+    assert server.get("/health").json()["demo_models"] is True
+    assert "DEMO MODELS" in server.log.read_text()
+
+
+def test_many_clicks_at_once_on_many_images_each_get_the_serial_mask(server: Server, images: str, scenes) -> None:
+    server.wait_for("/ready", 60)
+    jobs = [
+        (f"{images}/{i}.png", click_point(thing.mask)) for i, scene in enumerate(scenes) for thing in scene.objects
+    ] * 2
+    serial = [click(server, *job) for job in jobs]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda job: click(server, *job), jobs)) == serial
+    metrics = server.get("/metrics").text
+    assert f'backend_embeddings_total{{source="computed"}} {SCENES}.0' in metrics
+
+
+def test_masks_are_of_the_image_that_was_clicked(server: Server, images: str, scenes) -> None:
+    server.wait_for("/ready", 60)
+    ious = []
+    for i, scene in enumerate(scenes):
+        for thing in scene.objects:
+            mask = decode_brush(click(server, f"{images}/{i}.png", click_point(thing.mask)), Size(320, 240))
+            ious.append((mask & thing.mask).sum() / (mask | thing.mask).sum())
+    assert sum(ious) / len(ious) > 0.8
+
+
+def test_a_bad_setting_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
+    server = Server(tmp_path / "log", TOP_K="many")
+    server.process.wait(30)
+    log = server.log.read_text()
+    assert "TOP_K is 'many', which is not of type int." in log
+    assert "Traceback" not in log
+
+
+def test_a_damaged_checkpoint_is_said_by_a_server_that_lives_on(tmp_path: Path) -> None:
+    damaged = tmp_path / "sam.safetensors"
+    damaged.write_bytes(b"no weights at all")
+    server = Server(tmp_path / "log", SAM_CHECKPOINT=str(damaged))
+    try:
+        while (reply := _first_answer(server)).status_code == 200:
+            assert time.monotonic() - server.started < 60
+            time.sleep(0.1)
+        assert "is damaged" in reply.json()["error"]
+        assert "download_models" in reply.json()["remedy"]
+        assert server.process.poll() is None
+    finally:
+        server.stop()
+
+
+def _first_answer(server: Server) -> requests.Response:
+    server.wait_for("/metrics", 10)
+    return server.get("/health")
