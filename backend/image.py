@@ -14,11 +14,13 @@ from collections import OrderedDict
 from functools import cached_property
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from backend.errors import BadImage
 from backend.values import Pixels, Size
 
+# What a browser shows, and TIFF; PIL's other readers are only more code for a stranger's file to run through
+_FORMATS = ["PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", *(["AVIF"] if features.check("avif") else [])]
 _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and height
 
@@ -100,14 +102,14 @@ def _open(data: bytes, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data))
+            return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise BadImage(f"{name} is too large to open: {error}", remedy="Upload a smaller image.") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, RuntimeError) as error:
         start = data[:16]
         raise BadImage(
             f"{name} is not an image: {len(data)} bytes that begin with {start!r}.",
-            remedy="Upload a PNG, JPEG, WebP, TIFF, BMP or GIF; a browser shows what the address really serves.",
+            remedy="Upload a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF; a browser shows what the address really serves.",
         ) from error
 
 
@@ -136,7 +138,7 @@ def _decode(data: bytes, name: str) -> Pixels:
         image.load()
         upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
         pixels = np.asarray(_to_rgb(upright))
-    except (OSError, ValueError, SyntaxError, IndexError, MemoryError) as error:
+    except (OSError, ValueError, SyntaxError, IndexError, MemoryError, RuntimeError) as error:
         raise BadImage(
             f"{name} is damaged or truncated after {len(data)} bytes: {error}.", remedy="Upload the image again."
         ) from error

@@ -103,3 +103,18 @@ def test_decoded_images_stay_within_their_budget() -> None:
     images.open(files[2], "c")
     assert images.open(files[1], "b") is second
     assert images.open(files[0], "a") is not first
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"])
+def test_a_file_with_any_byte_changed_is_an_image_or_a_bad_image(image_format: str) -> None:
+    good = bytearray(png(12, 9, image_format=image_format))
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        data = good.copy()
+        for position in rng.integers(0, len(data), 3):
+            data[position] = rng.integers(0, 256)
+        try:
+            image = SourceImage(bytes(data))
+            assert image.pixels.shape == (image.size.height, image.size.width, 3)
+        except BadImage as error:
+            assert error.remedy
