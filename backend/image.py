@@ -20,7 +20,7 @@ from backend.errors import BadImage
 from backend.values import Pixels, Size
 
 # What a browser shows, and TIFF; PIL's other readers are only more code for a stranger's file to run through
-_FORMATS = ["PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", *(["AVIF"] if features.check("avif") else [])]
+_FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", *(["AVIF"] if features.check("avif") else [])]
 _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and height
 
