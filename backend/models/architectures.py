@@ -1,0 +1,95 @@
+"""The SAM architectures this backend can load, by name, and what automatic masks want from each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from segment_anything import sam_model_registry
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+from backend.errors import BadSettings
+
+DEMO_TEMPLATES = ("a photo of a {}.", "a {}.")
+"""What the demo CLIP has read around a class name in training."""
+
+DEMO_IMAGE_SIZE = 256
+_DEMO_PATCH = 8
+_DEMO_CHANNELS = 96
+
+
+@dataclass(frozen=True)
+class ProposalDefaults:
+    """Parameters of automatic masks (see SamAutomaticMaskGenerator) that suit a checkpoint; areas in pixels."""
+
+    points_per_side: int
+    pred_iou_thresh: float
+    stability_score_thresh: float
+    min_mask_region_area: int
+    box_nms_thresh: float
+
+
+_PUBLISHED = ProposalDefaults(32, 0.86, 0.92, 100, 0.7)
+
+SAM_DEFAULTS: dict[str, ProposalDefaults] = {
+    "demo": ProposalDefaults(16, 0.7, 0.6, 100, 0.7),
+    "vit_b": _PUBLISHED,
+    "vit_l": _PUBLISHED,
+    "vit_h": _PUBLISHED,
+}
+
+
+def build_sam(model_name: str) -> Sam:
+    """A SAM of the named architecture with random weights, in evaluation mode, on the CPU.
+
+    Raises:
+        BadSettings: No architecture has this name.
+    """
+    if model_name == "demo":
+        return _build_demo_sam()
+    if model_name not in SAM_DEFAULTS:
+        raise BadSettings(
+            f"SAM_MODEL is {model_name!r}, which is no known architecture.",
+            remedy=f"Choose one of {', '.join(SAM_DEFAULTS)}.",
+        )
+    build: Callable[..., Sam] = sam_model_registry[model_name]
+    return build(checkpoint=None).eval()
+
+
+def _build_demo_sam() -> Sam:
+    """SAM's own classes at about a hundredth of ViT-B's size: 256-pixel input, 32 x 32 embedding, 128 x 128 masks."""
+    grid = DEMO_IMAGE_SIZE // _DEMO_PATCH
+    sam = Sam(
+        image_encoder=ImageEncoderViT(
+            img_size=DEMO_IMAGE_SIZE,
+            patch_size=_DEMO_PATCH,
+            embed_dim=_DEMO_CHANNELS,
+            depth=5,
+            num_heads=3,
+            out_chans=_DEMO_CHANNELS,
+            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+            use_rel_pos=False,
+            window_size=8,
+            global_attn_indexes=(2, 4),
+        ),
+        prompt_encoder=PromptEncoder(
+            embed_dim=_DEMO_CHANNELS,
+            image_embedding_size=(grid, grid),
+            input_image_size=(DEMO_IMAGE_SIZE, DEMO_IMAGE_SIZE),
+            mask_in_chans=16,
+        ),
+        mask_decoder=MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(
+                depth=2, embedding_dim=_DEMO_CHANNELS, mlp_dim=256, num_heads=4, attention_downsample_rate=1
+            ),
+            transformer_dim=_DEMO_CHANNELS,
+            iou_head_depth=3,
+            iou_head_hidden_dim=_DEMO_CHANNELS,
+        ),
+        pixel_mean=[123.675, 116.28, 103.53],
+        pixel_std=[58.395, 57.12, 57.375],
+    )
+    return sam.eval()

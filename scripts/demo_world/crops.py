@@ -1,0 +1,85 @@
+"""What the small CLIP looks at in training: crops as the backend makes them, under masks as SAM makes them, and whole images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from backend.models.clip import crop_for_clip
+from backend.values import Mask
+from scripts.demo_world.pool import training_seed
+from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, make_scene
+from scripts.demo_world.surfaces import smooth_noise
+
+FIRST_INDEX = 500_000
+"""CLIP's scenes are not those that SAM trains on."""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """N crops: pixels (N, S, S, 3), and for each the number of its colour and shape; whole images with their background's."""
+
+    pixels: NDArray[np.uint8]
+    colours: NDArray[np.int64]
+    shapes: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    backgrounds: NDArray[np.int64]
+
+
+def rough_mask(rng: np.random.Generator, mask: Mask, image_side: int) -> Mask:
+    """The mask as a small SAM would give it: no finer than 128 cells, uncertain borders, now and then a piece too many or few.
+
+    `mask` may be a part of an image whose longer side is `image_side` pixels.
+    """
+    height, width = mask.shape
+    scale = 128 / image_side
+    low = cv2.resize(mask.astype(np.float32), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    low = cv2.GaussianBlur(low, (0, 0), rng.uniform(0.3, 1.6))
+    low += smooth_noise(rng, low.shape[1], low.shape[0], rng.uniform(3, 8)) * np.float32(rng.uniform(0, 0.45))
+    if rng.random() < 0.15:
+        rows, columns = np.nonzero(low > 0.4)
+        if len(rows):
+            i = int(rng.integers(len(rows)))
+            cv2.circle(low, (int(columns[i]), int(rows[i])), int(rng.integers(2, 6)), float(rng.integers(2)), -1)
+    rough = cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    return rough if rough.any() else mask
+
+
+def around(mask: Mask) -> tuple[slice, slice]:
+    """Rows and columns that hold the mask and more context than a crop keeps; only to be quick."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    margin = max(np.ptp(rows), np.ptp(columns)) // 2 + 8
+    low, high = np.maximum([rows[0] - margin, columns[0] - margin], 0), np.array([rows[-1], columns[-1]]) + margin + 1
+    return slice(low[0], high[0]), slice(low[1], high[1])
+
+
+def whole_image(scene: Scene, side: int) -> NDArray[np.uint8]:
+    """The middle square at `side` pixels, as open_clip's evaluation transform cuts it."""
+    height, width = scene.pixels.shape[:2]
+    scale = side / min(height, width)
+    size = (max(side, round(width * scale)), max(side, round(height * scale)))
+    small = cv2.resize(scene.pixels, size, interpolation=cv2.INTER_AREA)
+    y, x = (small.shape[0] - side) // 2, (small.shape[1] - side) // 2
+    return small[y : y + side, x : x + side]
+
+
+def draw_crops(base_seed: int, scenes: int, side: int, variants: int = 3) -> Crops:
+    """Draw scenes and cut out every object several times: once with its true mask, then with rough ones."""
+    pixels, colours, shapes, images, backgrounds = [], [], [], [], []
+    for index in tqdm(range(scenes), desc="scenes for CLIP", mininterval=5):
+        seed = training_seed(base_seed, FIRST_INDEX + index)
+        scene, rng = make_scene(seed), np.random.default_rng((seed, 1))
+        images.append(whole_image(scene, side))
+        backgrounds.append(BACKGROUNDS.index(scene.background))
+        for item in scene.objects:
+            place = around(item.mask)
+            true, longer_side = item.mask[place], max(item.mask.shape)
+            masks = [true, *(rough_mask(rng, true, longer_side) for _ in range(variants - 1))]
+            pixels += [crop_for_clip(scene.pixels[place], mask, side) for mask in masks]
+            colours += [COLOURS.index(item.colour)] * variants
+            shapes += [SHAPES.index(item.shape)] * variants
+    return Crops(np.stack(pixels), np.array(colours), np.array(shapes), np.stack(images), np.array(backgrounds))

@@ -1,0 +1,148 @@
+"""Train the small CLIP of the demo: crops against every sentence of the demo world."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import open_clip
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from backend.models.checkpoints import DEMO_CONFIGS
+from scripts.demo_world import captions
+from scripts.demo_world.crops import Crops, draw_crops
+from scripts.demo_world.scenes import SHAPES
+
+MODEL_NAME = "demo-clip"
+_MAX_SCALE = math.log(100)
+
+
+@dataclass(frozen=True)
+class ClipSchedule:
+    """How long and how fast; of each batch an eighth are whole images."""
+
+    scenes: int = 3200
+    steps: int = 1800
+    batch: int = 112
+    images: int = 16
+    warmup_steps: int = 60
+    learning_rate: float = 2.5e-3
+
+    def rate(self, step: int) -> float:
+        wave = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * max(wave, 0.01)
+
+
+QUICK = ClipSchedule(scenes=40, steps=20, batch=32, images=8)
+
+
+def start(seed: int) -> Any:
+    """The demo's CLIP with random weights, as open_clip builds it from its config."""
+    torch.manual_seed(seed)
+    open_clip.add_model_config(DEMO_CONFIGS)
+    model, _, _ = open_clip.create_model_and_transforms(MODEL_NAME)
+    return model
+
+
+def normalise(pixels: NDArray[np.uint8]) -> Tensor:
+    """(N, S, S, 3) to (N, 3, S, S), as open_clip's evaluation transform does at the model's own size."""
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
+    return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+
+def augment(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mirror and turn each crop, slightly shift and zoom it; colours stay what they are called."""
+    side, result = pixels.shape[1], np.empty_like(pixels)
+    for i, crop in enumerate(pixels):
+        turn = cv2.getRotationMatrix2D(
+            (side / 2, side / 2), rng.uniform(-20, 20) + 90 * rng.integers(4), rng.uniform(0.9, 1.1)
+        )
+        turn[:, 2] += rng.uniform(-3, 3, 2)
+        turned = cv2.warpAffine(crop, turn, (side, side), borderMode=cv2.BORDER_REFLECT_101)
+        result[i] = turned[:, ::-1] if rng.random() < 0.5 else turned
+    return np.clip(result * rng.uniform(0.92, 1.08, (len(result), 1, 1, 1)), 0, 255).astype(np.uint8)
+
+
+def _features(model: Any, tokenizer: Any, sentences: list[str]) -> Tensor:
+    return model.encode_text(tokenizer(sentences), normalize=True)
+
+
+def step_loss(
+    model: Any, tokenizer: Any, crops: Crops, schedule: ClipSchedule, rng: np.random.Generator
+) -> tuple[Tensor, float]:
+    """Each crop against all classes (and backgrounds), all colours and all shapes; each whole image against all backgrounds."""
+    chosen, whole = (
+        rng.integers(len(crops.pixels), size=schedule.batch),
+        rng.integers(len(crops.images), size=schedule.images),
+    )
+    flipped = crops.images[whole][:, :, :: rng.choice([-1, 1])]
+    pixels = np.concatenate([augment(rng, crops.pixels[chosen]), flipped])
+    with torch.autocast("cpu", torch.bfloat16):
+        features = F.normalize(model.encode_image(normalise(pixels)).float(), dim=-1)
+    objects, images = features[: schedule.batch], features[schedule.batch :]
+    banks = [
+        captions.class_sentences(rng),
+        captions.background_sentences(rng),
+        captions.colour_sentences(rng),
+        captions.shape_sentences(rng),
+    ]
+    texts = _features(model, tokenizer, [s for bank in banks for s in bank]).split([len(bank) for bank in banks])
+    classes, backgrounds, colours, shapes = texts
+    scale = model.logit_scale.exp()
+    colour, shape = torch.from_numpy(crops.colours[chosen]), torch.from_numpy(crops.shapes[chosen])
+    answers = scale * objects @ torch.cat([classes, backgrounds]).T
+    truth = colour * len(SHAPES) + shape
+    loss = F.cross_entropy(answers, truth, label_smoothing=0.02)
+    loss = (
+        loss
+        + 0.5 * F.cross_entropy(scale * objects @ colours.T, colour)
+        + 0.5 * F.cross_entropy(scale * objects @ shapes.T, shape)
+    )
+    background = torch.from_numpy(crops.backgrounds[whole])
+    loss = loss + 0.5 * F.cross_entropy(scale * images @ torch.cat([backgrounds, classes]).T, background)
+    return loss, float((answers.argmax(dim=1) == truth).float().mean())
+
+
+def train(seed: int, out: Path, schedule: ClipSchedule, crops: Crops | None = None) -> Path:
+    """Train from the seed; returns the path of the weights (float16 safetensors)."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    model, tokenizer = start(seed).train(), open_clip.get_tokenizer(MODEL_NAME)
+    crops = crops or draw_crops(seed, schedule.scenes, model.visual.image_size)
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": weights, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}], betas=(0.9, 0.98)
+    )
+    right = 0.0
+    with tqdm(range(schedule.steps), desc="CLIP", unit="step", mininterval=5) as bar:
+        for step in bar:
+            loss, accuracy = step_loss(model, tokenizer, crops, schedule, np.random.default_rng((seed, step, 2)))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(step)
+            optimizer.step()
+            model.logit_scale.data.clamp_(0, _MAX_SCALE)
+            right = 0.97 * right + 0.03 * accuracy
+            bar.set_postfix({"loss": f"{float(loss.detach()):.3f}", "right": f"{right:.3f}"}, refresh=False)
+    return _save(model, out / "clip_demo.safetensors", {"seed": str(seed), "schedule": json.dumps(asdict(schedule))})
+
+
+def _save(model: Any, path: Path, about: dict[str, str]) -> Path:
+    partial = path.with_suffix(".partial")
+    halves = {n: v.half() if v.is_floating_point() else v for n, v in model.state_dict().items()}
+    save_file({n: v.contiguous() for n, v in halves.items()}, partial, metadata=about)
+    partial.rename(path)
+    return path

@@ -1,0 +1,271 @@
+"""Train the small SAM of the demo: first on windows of the scenes, then on whole canvases, with a schedule counted in steps."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from segment_anything.modeling import Sam
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from backend.models.architectures import build_sam
+from scripts.demo_world import batched
+from scripts.demo_world.evaluate_sam import quick_check
+from scripts.demo_world.losses import SceneHead, prompt_loss, scene_targets
+from scripts.demo_world.pool import Pool, write_pool
+from scripts.demo_world.prompts import Prompts, Window, augment, correct, cut_window, draw_prompts
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast; `cooldown` is the fraction of steps over which the rate falls to zero."""
+
+    window_steps: int = 4000
+    canvas_steps: int = 4000
+    warmup_steps: int = 150
+    cooldown: float = 0.4
+    window_batch: int = 8
+    window_prompts: int = 4
+    canvas_batch: int = 2
+    canvas_prompts: int = 8
+    learning_rate: float = 2e-3
+    shards: int = 45
+    check_every: int = 1000
+
+    @property
+    def steps(self) -> int:
+        return self.window_steps + self.canvas_steps
+
+    def rate(self, step: int) -> float:
+        left = (self.steps - step) / (self.cooldown * self.steps)
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps, max(left, 0.01))
+
+
+QUICK = Schedule(window_steps=20, canvas_steps=10, shards=1, check_every=15)
+
+
+@dataclass
+class Trainer:
+    """Everything that changes while training; saved as a whole so that a run can go on after an interruption."""
+
+    sam: Sam
+    head: SceneHead
+    optimizers: list[torch.optim.Optimizer]
+    average: dict[str, Tensor]
+    step: int = 0
+
+    def save(self, path: Path) -> None:
+        state = {
+            "sam": self.sam.state_dict(),
+            "head": self.head.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "average": self.average,
+            "step": self.step,
+        }
+        torch.save(state, path.with_suffix(".partial"))
+        path.with_suffix(".partial").rename(path)
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path, weights_only=True)
+        self.sam.load_state_dict(state["sam"])
+        self.head.load_state_dict(state["head"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.average, self.step = state["average"], state["step"]
+
+    def update_average(self) -> None:
+        keep = min(0.998, (1 + self.step) / (10 + self.step))
+        for name, value in self.sam.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
+
+    def averaged_sam(self) -> Sam:
+        sam = build_sam("demo")
+        sam.load_state_dict(self.average)
+        return sam
+
+
+def start(seed: int) -> Trainer:
+    """A fresh model: frequencies of several scales for the prompts' positions, waves as the image's position table."""
+    torch.manual_seed(seed)
+    sam = build_sam("demo").train()
+    frequencies = sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+    frequencies.mul_(torch.logspace(0, math.log10(5), frequencies.shape[1]))
+    _set_waves(sam.image_encoder.pos_embed)
+    head = SceneHead(sam.prompt_encoder.embed_dim)
+    parameters = dict([*sam.named_parameters(), *head.named_parameters(prefix="head")])
+    matrices = [p for n, p in parameters.items() if p.ndim == 2 and "embed" not in n and "token" not in n]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in parameters.values() if id(p) not in chosen]
+    optimizers = [
+        torch.optim.Muon(matrices, lr=1e-3, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01),
+    ]
+    return Trainer(sam, head, optimizers, {n: v.clone() for n, v in sam.state_dict().items()})
+
+
+def _set_waves(table: nn.Parameter) -> None:
+    """Sines and cosines of x and y as the start of a learned table (1, g, g, C)."""
+    _, grid, _, channels = table.shape
+    speeds = torch.logspace(0, -1.5, channels // 4) * math.pi / 2
+    angles = torch.arange(grid)[:, None] * speeds
+    wave = torch.cat([angles.sin(), angles.cos()], dim=1)
+    both = torch.cat([wave[None].expand(grid, -1, -1), wave[:, None].expand(-1, grid, -1)], dim=2)
+    table.data.copy_(0.3 * both[None])
+
+
+def draw_batch(pool: Pool, schedule: Schedule, seed: int, step: int) -> tuple[list[Window], list[Prompts]]:
+    """The windows and prompts of one step; depends on nothing but the arguments."""
+    rng = np.random.default_rng((seed, step))
+    early = step < schedule.window_steps
+    batch = schedule.window_batch if early else schedule.canvas_batch
+    first = step * schedule.window_batch // 2 if early else step * batch
+    windows = []
+    for i in range(batch):
+        scene = first + (i // 2 if early else i)
+        windows.append(cut_window(rng, augment(rng, pool[scene]), 128 if early else 256))
+    count = schedule.window_prompts if early else schedule.canvas_prompts
+    return windows, [draw_prompts(rng, w, count) for w in windows]
+
+
+def normalise(sam: Sam, windows: list[Window]) -> Tensor:
+    """(B, 3, S, S) as Sam.preprocess makes them: padding is zero after the normalisation."""
+    pixels = torch.from_numpy(np.stack([w.pixels for w in windows])).permute(0, 3, 1, 2).float()
+    inside = torch.from_numpy(np.stack([w.inside for w in windows]))[:, None]
+    return (pixels - sam.pixel_mean) / sam.pixel_std * inside
+
+
+def _stack(prompts: list[Prompts]) -> Prompts:
+    columns = zip(*[(p.coords, p.labels, p.targets, p.hit) for p in prompts], strict=True)
+    return Prompts(*[np.concatenate(c) for c in columns])
+
+
+def batch_loss(
+    trainer: Trainer, windows: list[Window], prompts: list[Prompts], rng: np.random.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """First answers, then, for half of the prompts, answers to a corrective click, with or without the previous mask."""
+    sam, offsets = trainer.sam, [w.offset for w in windows]
+    asked, count = _stack(prompts), len(prompts[0].hit)
+    with torch.autocast("cpu", torch.bfloat16):
+        embeddings = batched.encode(sam, normalise(sam, windows), offsets)
+        positions = batched.dense_positions(sam, offsets, embeddings.shape[-1])
+        owner = torch.arange(len(windows)).repeat_interleave(count)
+        logits, scores = _answer(sam, embeddings, positions, owner, asked, None)
+        side = 4 * embeddings.shape[-1]
+        scene = torch.from_numpy(np.stack([scene_targets(w.covers, side) for w in windows]))
+        loss = 0.5 * trainer.head.loss(embeddings, scene)
+    targets, hit = torch.from_numpy(asked.targets), torch.from_numpy(asked.hit)
+    single = torch.from_numpy((asked.labels == (1, -1)).all(axis=1))
+    loss = loss + prompt_loss(logits, scores, targets, hit, single)
+
+    best = torch.where(single, 1 + scores[:, 1:].argmax(dim=1), 0)
+    chosen = logits.detach()[torch.arange(len(best)), best]
+    some = np.flatnonzero(asked.hit)
+    some = rng.permutation(some)[: max(1, len(some) // 2)]
+    if len(some):
+        part = Prompts(asked.coords[some], asked.labels[some], asked.targets[some], asked.hit[some])
+        places = np.float32(offsets)[owner.numpy()[some]]
+        again = correct(rng, part, (chosen[some] > 0).numpy(), places)
+        use = torch.from_numpy(rng.random(len(some)) < 0.5)
+        with torch.autocast("cpu", torch.bfloat16):
+            dense = batched.embed_masks(sam, chosen[some][:, None], use)
+            logits2, scores2 = _answer(sam, embeddings, positions, owner[some], again, dense)
+        loss = loss + 0.6 * prompt_loss(
+            logits2, scores2, targets[some], hit[some], torch.zeros(len(some), dtype=torch.bool)
+        )
+    return loss, _measure(logits.detach(), best, targets, hit, single)
+
+
+def _answer(
+    sam: Sam, embeddings: Tensor, positions: Tensor, owner: Tensor, asked: Prompts, dense: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    sparse = batched.embed_prompts(sam, torch.from_numpy(asked.coords), torch.from_numpy(asked.labels))
+    return batched.decode(sam, embeddings[owner], positions[owner], sparse, dense)
+
+
+def _measure(logits: Tensor, best: Tensor, targets: Tensor, hit: Tensor, single: Tensor) -> dict[str, float]:
+    answer, target = logits[torch.arange(len(best)), best] > 0, targets > 0.5
+    ious = (answer & target).sum(dim=(1, 2)) / (answer | target).sum(dim=(1, 2)).clamp(min=1)
+    kinds = {"click": hit & single, "other": hit & ~single}
+    return {name: float(ious[chosen].mean()) for name, chosen in kinds.items() if chosen.any()}
+
+
+def train_step(trainer: Trainer, schedule: Schedule, pool: Pool, seed: int) -> dict[str, float]:
+    """One update of all weights."""
+    windows, prompts = draw_batch(pool, schedule, seed, trainer.step)
+    loss, measured = batch_loss(trainer, windows, prompts, np.random.default_rng((seed, trainer.step, 1)))
+    for optimizer in trainer.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    parameters = [p for o in trainer.optimizers for g in o.param_groups for p in g["params"]]
+    nn.utils.clip_grad_norm_(parameters, 2.0)
+    for optimizer in trainer.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.rate(trainer.step)
+        optimizer.step()
+    trainer.step += 1
+    trainer.update_average()
+    return {"loss": float(loss.detach()), **measured}
+
+
+@contextlib.contextmanager
+def _drawing_pool(work: Path, seed: int, shards: int) -> Iterator[Pool]:
+    """A pool that a second process fills while the training reads."""
+    folder = work / f"seed_{seed}"
+    writer = multiprocessing.get_context("spawn").Process(target=write_pool, args=(folder, seed, shards), daemon=True)
+    writer.start()
+    try:
+        yield Pool(folder, shards, is_alive=writer.is_alive)
+    finally:
+        writer.terminate()
+        writer.join()
+
+
+def save_weights(weights: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
+    """Float32 safetensors, atomically."""
+    partial = path.with_suffix(".partial")
+    save_file({n: v.float().contiguous() for n, v in weights.items()}, partial, metadata=about)
+    partial.rename(path)
+
+
+def train(seed: int, out: Path, work: Path, schedule: Schedule) -> Path:
+    """Train from the seed, or go on where an interrupted run in `work` stopped; returns the path of the weights."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    work.mkdir(parents=True, exist_ok=True)
+    trainer, state, path = start(seed), work / f"sam_{seed}.pt", out / "sam_demo.safetensors"
+    if state.exists():
+        trainer.load(state)
+    running: dict[str, float] = {}
+    began = time.monotonic()
+    with (
+        _drawing_pool(work, seed, schedule.shards) as pool,
+        tqdm(total=schedule.steps, initial=trainer.step, unit="step", mininterval=5) as bar,
+    ):
+        while trainer.step < schedule.steps:
+            for name, value in train_step(trainer, schedule, pool, seed).items():
+                running[name] = 0.98 * running.get(name, value) + 0.02 * value
+            bar.update()
+            bar.set_postfix({n: f"{v:.3f}" for n, v in running.items()}, refresh=False)
+            if trainer.step % schedule.check_every == 0 or trainer.step == schedule.steps:
+                trainer.save(state)
+                checked = quick_check(trainer.averaged_sam())
+                note = {"step": trainer.step, "minutes": (time.monotonic() - began) / 60, **running, **checked}
+                with (work / f"sam_{seed}.jsonl").open("a") as log:
+                    log.write(json.dumps({n: round(v, 4) for n, v in note.items()}) + "\n")
+                save_weights(
+                    trainer.average,
+                    path,
+                    {"seed": str(seed), "step": str(trainer.step), "schedule": json.dumps(asdict(schedule))},
+                )
+    return path
