@@ -208,3 +208,18 @@ def test_choices_that_are_no_texts_are_passed_over(config: LabelingConfig) -> No
     none = {"id": "r1", "type": "choices", "from_name": "other", "value": {}}
     (region,) = parse_regions([brush_result(), odd, none], config)
     assert dict(region.choices) == {"pclass": ("Red",), "other": ()}
+
+
+def test_a_copy_of_a_mask_in_a_choice_or_text_is_not_a_region(config: LabelingConfig) -> None:
+    """Label Studio saves such copies; here the region itself is gone."""
+    rle = brush_result()["value"]["rle"]
+    copies = [brush_result(type=kind, value={"format": "rle", "rle": rle}) for kind in ("choices", "textarea")]
+    assert parse_regions(copies, config) == []
+
+
+def test_a_choice_of_another_control_on_a_region_is_the_regions(config: LabelingConfig) -> None:
+    """A second control with perRegion, of which the config's reader knows the first only."""
+    second = {"id": "r1", "type": "choices", "from_name": "second", "value": {"choices": ["Big"]}}
+    results = [brush_result(), second]
+    assert parse_image_choices(results, config) == {}
+    assert dict(parse_regions(results, config)[0].choices) == {"second": ("Big",)}
