@@ -167,3 +167,12 @@ def test_random_bytes_are_a_mask_or_a_refusal(rle: list[int], width: int, height
 def test_what_is_not_a_mask_is_not_encoded(mask: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"A mask is bool \(H, W\)"):
         encode_brush(mask)
+
+
+@pytest.mark.parametrize("case", load_payload("thi_ng_rle_pack"), ids=lambda case: case["kind"])
+def test_pictures_packed_by_thi_ng_are_read(case: dict[str, Any]) -> None:
+    """Packed by @thi.ng/rle-pack itself, which Label Studio's front end uses; the runs are of alpha >= 128."""
+    runs = case["run_lengths"]
+    values = [case["first_is_mask"] ^ bool(at % 2) for at in range(len(runs))]
+    mask = np.repeat(values, runs).reshape(case["height"], case["width"])
+    assert np.array_equal(decode_brush(case["rle"], Size(case["width"], case["height"])), mask)
