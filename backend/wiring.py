@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,11 +169,4 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
 def _default_proposal(sam_model: str) -> ProposalOptions:
     from backend.models.architectures import SAM_DEFAULTS
 
-    defaults = SAM_DEFAULTS[sam_model]
-    return ProposalOptions(
-        defaults.points_per_side,
-        defaults.pred_iou_thresh,
-        defaults.stability_score_thresh,
-        defaults.min_mask_region_area,
-        defaults.box_nms_thresh,
-    )
+    return ProposalOptions(**asdict(SAM_DEFAULTS[sam_model]))

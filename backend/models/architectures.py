@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -11,6 +10,7 @@ from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 from backend.errors import BadSettings
+from backend.values import ProposalParameters
 
 DEMO_TEMPLATES = ("a photo of a {}.", "a {}.")
 """What the demo CLIP has read around a class name in training."""
@@ -20,21 +20,10 @@ _DEMO_PATCH = 8
 _DEMO_CHANNELS = 96
 
 
-@dataclass(frozen=True)
-class ProposalDefaults:
-    """Parameters of automatic masks (see SamAutomaticMaskGenerator) that suit a checkpoint; areas in pixels."""
+_PUBLISHED = ProposalParameters(32, 0.86, 0.92, 100, 0.7)
 
-    points_per_side: int
-    pred_iou_thresh: float
-    stability_score_thresh: float
-    min_mask_region_area: int
-    box_nms_thresh: float
-
-
-_PUBLISHED = ProposalDefaults(32, 0.86, 0.92, 100, 0.7)
-
-SAM_DEFAULTS: dict[str, ProposalDefaults] = {
-    "demo": ProposalDefaults(16, 0.7, 0.6, 100, 0.7),
+SAM_DEFAULTS: dict[str, ProposalParameters] = {
+    "demo": ProposalParameters(16, 0.7, 0.6, 100, 0.7),
     "vit_b": _PUBLISHED,
     "vit_l": _PUBLISHED,
     "vit_h": _PUBLISHED,
