@@ -215,9 +215,4 @@ def _read(padded: NDArray[np.uint8], position: Integers, width: Integers | int) 
 def _paint(ends: Integers, words: Integers, size: Size) -> Mask:
     """Fill the pixels whose alpha word lies in a run of 128 or more. Alpha of pixel p is word 4 p + 3."""
     pixel_ends = ends // CHANNELS  # the pixels whose alpha word lies before the end of the run
-    pixel_starts = np.concatenate([[0], pixel_ends[:-1]])
-    flat = np.zeros(size.width * size.height, bool)
-    shown = (words >= 128) & (pixel_ends > pixel_starts)
-    for start, end in zip(pixel_starts[shown].tolist(), pixel_ends[shown].tolist(), strict=True):
-        flat[start:end] = True
-    return flat.reshape(size.height, size.width)
+    return np.repeat(words >= 128, np.diff(pixel_ends, prepend=0)).reshape(size.height, size.width)
