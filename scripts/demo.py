@@ -93,6 +93,7 @@ def serve(arguments: argparse.Namespace) -> int:
 def check(arguments: argparse.Namespace) -> int:
     """Go round the circle once; returns 0 when everything is as it should be."""
     started = time.monotonic()
+    arguments.say = lambda line: say(f"{time.monotonic() - started:4.0f} s  {line}")
     scenes = scenes_to_check()
     negative = {name: scene for name, scene in click_scenes(len(scenes) + 1).items() if name not in scenes}
     with (
@@ -101,7 +102,7 @@ def check(arguments: argparse.Namespace) -> int:
     ):
         opened = stage.open({**scenes, **negative}, preannotated_scenes(CHECK_SCENES))
         environment = stage.command_environment(opened.token)
-        report = run_circle(opened, find_targets(scenes), environment, say)
+        report = run_circle(opened, find_targets(scenes), environment, arguments.say)
     say(f"\n{report}")
     for failure in report.failures:
         print(f"FAILED: {failure}", file=sys.stderr)
@@ -110,7 +111,13 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _stage(arguments: argparse.Namespace, folder: DemoFolder, ports: Ports) -> Stage:
-    return Stage(folder, ports, say, label_studio=arguments.label_studio, with_redis=not arguments.no_redis)
+    return Stage(
+        folder,
+        ports,
+        getattr(arguments, "say", say),
+        label_studio=arguments.label_studio,
+        with_redis=not arguments.no_redis,
+    )
 
 
 def _preannotate_once(stage: Stage, opened: Opened) -> None:

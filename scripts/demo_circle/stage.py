@@ -29,8 +29,8 @@ from scripts.demo_world.scenes import Scene
 CLICK_TITLE = "Click on an object"
 PREANNOTATED_TITLE = "Review what the models found"
 LABEL_STUDIO = ROOT / ".venv-label-studio" / "bin" / "label-studio"
-LABEL_STUDIO_SECONDS = 240.0
-BACKEND_SECONDS = 180.0
+LABEL_STUDIO_SECONDS = 480.0
+BACKEND_SECONDS = 300.0
 REDIS_SECONDS = 15.0
 _BACKEND_REMEDY = "Mend what it says; logs/backend.log in the data directory has more."
 

@@ -1,0 +1,124 @@
+"""What the check clicks on, and that it says so when something is not as it should be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from backend.export.coco import LabeledImage, build_coco
+from backend.label_studio.config import AUTO, parse_labeling_config
+from backend.label_studio.prompts import parse_prompts
+from backend.values import Region, Size
+from scripts.demo_circle.circle import Clicked, Report, compare, judge, load_coco, mask_iou, mask_to_box
+from scripts.demo_circle.places import ROOT
+from scripts.demo_circle.site import keypoint, rectangle
+from scripts.demo_circle.targets import Target, click_scenes, find_targets, scenes_to_check
+from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, COLOURS, SHAPES
+
+CONFIG = parse_labeling_config((ROOT / "label_config.xml").read_text(encoding="utf-8"))
+SIZE = (640, 480)
+
+
+def test_the_check_clicks_at_least_ten_objects_of_all_eight_shapes() -> None:
+    scenes = scenes_to_check()
+    targets = find_targets(scenes)
+    assert len(targets) >= 10
+    assert {target.shape for target in targets} == set(SHAPES)
+    assert all(target.mask[int(target.y), int(target.x)] for target in targets)
+    shown = click_scenes(len(scenes))
+    assert all(np.array_equal(scene.pixels, shown[name].pixels) for name, scene in scenes.items())
+
+
+def test_the_first_eight_scenes_show_every_background() -> None:
+    assert {scene.background for scene in click_scenes(8).values()} == set(BACKGROUNDS)
+
+
+def test_the_labeling_config_speaks_the_words_of_the_demo_world() -> None:
+    assert tuple(label.name for label in CONFIG.brush.labels) == COLOURS
+    assert tuple(label.name for label in CONFIG.region_classes) == CLASS_NAMES
+    assert CONFIG.image_choices is not None
+    assert CONFIG.image_choices.label_names == BACKGROUNDS
+    for control in (*CONFIG.keypoints, *CONFIG.rectangles):
+        assert control.label_names == (*COLOURS, AUTO)
+
+
+def test_the_labeling_config_for_photographs_has_fifty_odd_classes_and_the_same_structure() -> None:
+    photos = parse_labeling_config((ROOT / "docs" / "label_config_photos.xml").read_text(encoding="utf-8"))
+    assert 50 <= len(photos.region_classes) < 60
+    for control in (*photos.keypoints, *photos.rectangles):
+        assert control.label_names == (*photos.brush.label_names, AUTO)
+    assert photos.region_choices is not None and photos.image_choices is not None
+
+
+@pytest.mark.parametrize("name", ["label_config.xml", "docs/label_config_photos.xml"])
+def test_no_hotkey_of_a_label_is_taken_twice_or_by_a_tool(name: str) -> None:
+    tree = ElementTree.parse(ROOT / name)
+    keys = [tag.get("hotkey", "") for tag in tree.iter("Label")]
+    assert all(keys) and len(set(keys)) == len(keys)
+    assert set("mbvhu").isdisjoint(keys)  # smart tool, brush, move, hide, unselect
+    assert {tag.get("hotkey") for tag in tree.iter("Choice")} == {"f19"}
+
+
+def test_prompts_are_those_that_label_studio_sends() -> None:
+    (click,) = parse_prompts([keypoint(160, 240, SIZE, "red"), keypoint(1, 2, SIZE, "red", positive=False)], CONFIG)
+    assert click.prompt.point_coords == (pytest.approx((160, 240)), pytest.approx((1, 2)))
+    assert (click.prompt.point_labels, click.label) == ((1, 0), "red")
+    (box,) = parse_prompts([rectangle((10, 20, 30, 50), SIZE, "AUTO")], CONFIG)
+    assert box.prompt.box_xyxy == pytest.approx((10, 20, 30, 50))
+
+
+def square(left: int, top: int, side: int) -> Any:
+    mask = np.zeros((48, 64), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def exported(regions: tuple[Region, ...], tmp_path: Path) -> Any:
+    images = [LabeledImage("a.png", Size(64, 48), 1, 1, regions), LabeledImage("b.png", Size(64, 48), 2, 2)]
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(build_coco(images, COLOURS)))
+    return load_coco(path)
+
+
+TARGET = Target("a.png", "red", "square", square(10, 10, 10), 15, 15)
+
+
+def test_a_perfect_export_is_measured_as_such(tmp_path: Path) -> None:
+    region = Region(TARGET.mask, "red", "r1", choices={"class": ("red square",)})
+    report = Report()
+    compare(exported((region,), tmp_path), [Clicked(TARGET, "r1", 0.1)], report)
+    assert report.failures == []
+    (one,) = report.measured
+    assert (one.iou, one.category, one.class_name) == (1.0, "red", "red square")
+
+
+def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
+    regions = (
+        Region(square(15, 10, 10), "blue", "r1", choices={"class": ("blue square",)}),
+        Region(square(40, 10, 5), "red", "stranger"),
+    )
+    report = Report()
+    lost = Clicked(Target("a.png", "pink", "star", square(0, 0, 5), 2, 2), "lost", 0.1)
+    compare(exported(regions, tmp_path), [Clicked(TARGET, "r1", 0.1), lost], report)
+    judge(report)
+    assert report.failures == [
+        "The pink star's region is missing in the export.",
+        "The export holds 1 regions that nobody made.",
+        "Only 1 objects were measured, not 10.",
+        "Shapes without a measured object: circle, crescent, cross, ellipse, ring, star, triangle.",
+        "The mean IoU is 0.333, less than 0.85.",
+        "The red square in a.png has an IoU of 0.333, less than 0.6.",
+        "The red square in a.png was exported as blue.",
+        "The red square in a.png was called a blue square.",
+    ]
+
+
+def test_iou_and_box_by_hand() -> None:
+    assert mask_iou(square(0, 0, 10), square(5, 0, 10)) == pytest.approx(50 / 150)
+    assert mask_iou(square(0, 0, 0), square(0, 0, 0)) == 1.0
+    assert mask_to_box(square(3, 4, 5)) == (3, 4, 8, 9)
