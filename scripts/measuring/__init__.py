@@ -1,0 +1,1 @@
+"""What `scripts.benchmark` measures, and beside what. Each module measures one thing and returns `timing.Row`s."""

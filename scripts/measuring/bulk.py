@@ -1,0 +1,121 @@
+"""Filling a project: every mask of an image and its class, beside SamAutomaticMaskGenerator and a loop over CLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from label_studio_sdk.converter.brush import mask2rle
+from PIL import Image
+from segment_anything import SamAutomaticMaskGenerator
+
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.tasks import Task
+from backend.models import checkpoints
+from backend.models.clip import ClipClassifier, load_clip
+from backend.values import Mask, Pixels, Priority
+from scripts.measuring.place import CLASSES_AND_MASKS, Picture
+from scripts.measuring.subjects import Subject
+from scripts.measuring.timing import Row, build_row, compare, time_ms
+
+TEMPLATE = "a photo of a {}."
+
+
+class ClipLoop:
+    """What one writes with open_clip in ten minutes: cut out the box, black out the rest, one image after the other."""
+
+    def __init__(self, subject: Subject, class_names: Sequence[str]) -> None:
+        settings = subject.settings
+        open_clip.add_model_config(checkpoints.DEMO_CONFIGS)
+        path = checkpoints.find_clip_checkpoint(settings.clip_model, settings.clip_pretrained, settings.weights_path)
+        made = open_clip.create_model_and_transforms(settings.clip_model, pretrained=str(path))
+        self._model, self._preprocess = made[0].eval().to(subject.segmenter.device), made[2]
+        self._device, self._class_names = subject.segmenter.device, list(class_names)
+        tokens = open_clip.get_tokenizer(settings.clip_model)([TEMPLATE.format(name) for name in class_names])
+        with torch.inference_mode():
+            self._text = self._model.encode_text(tokens.to(self._device), normalize=True)
+
+    @torch.inference_mode()
+    def classify(self, pixels: Pixels, masks: Sequence[Mask]) -> list[str]:
+        """The best class of each mask."""
+        return [self._class_names[self._best(pixels, mask)] for mask in masks]
+
+    def _best(self, pixels: Pixels, mask: Mask) -> int:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        crop = Image.fromarray(np.where(mask[box][..., None], pixels[box], 0).astype(np.uint8))
+        image = self._preprocess(crop)[None].to(self._device)
+        return int((self._model.encode_image(image, normalize=True) @ self._text.T).argmax())
+
+
+def measure_clip(subject: Subject, picture: Picture, *, repeats: int) -> Row:
+    """The classes of all objects of a picture, a mask."""
+    config = parse_labeling_config(CLASSES_AND_MASKS)
+    masks, pixels = [scene_object.mask for scene_object in picture.scene.objects], picture.scene.pixels
+    classifier, loop = _load_classifier(subject), ClipLoop(subject, [c.name for c in config.region_classes])
+    return compare(
+        "Classes",
+        f"{len(masks)} masks of one image among {len(config.region_classes)} classes",
+        lambda: classifier.classify(pixels, masks, [config.region_classes], top_k=5),
+        "open_clip, a crop after the other",
+        lambda: loop.classify(pixels, masks),
+        repeats=repeats,
+        remark="here each crop keeps blurred context",
+    )
+
+
+def measure_preannotation(subject: Subject, pictures: Sequence[Picture]) -> Row:
+    """Each picture once, never seen before: masks, classes, brush RLE."""
+    config = parse_labeling_config(CLASSES_AND_MASKS)
+    names = [c.name for c in config.region_classes]
+    loop, peer = ClipLoop(subject, names), _build_generator(subject)
+    options = {"proposal": subject.predictor.default_proposal(), "priority": Priority.BULK}
+    mine_ms, peer_ms, found = [], [], 0
+    for number, picture in enumerate(pictures):
+        task = Task(number, "1", picture.uri)
+        mine_ms.append(time_ms(lambda task=task: subject.predictor.predict_document(task, config, **options)))
+        records: list[Any] = []
+        peer_ms.append(time_ms(lambda picture=picture, kept=records: kept.extend(_by_hand(peer, loop, picture))))
+        found += len(records)
+    size = pictures[0].scene.size
+    return build_row(
+        "Pre-annotation",
+        f"an image of {size}, masks and classes, SAM {subject.name}",
+        mine_ms[1:],
+        peer="SamAutomaticMaskGenerator, CLIP loop, mask2rle",
+        peer_ms=peer_ms[1:],
+        remark=f"{found / len(pictures):.1f} masks an image, same parameters; fetching and decoding included here",
+    )
+
+
+def _by_hand(generator: SamAutomaticMaskGenerator, loop: ClipLoop, picture: Picture) -> list[Any]:
+    pixels = picture.scene.pixels
+    masks = [record["segmentation"] for record in generator.generate(pixels)]
+    return list(zip(loop.classify(pixels, masks), [mask2rle(m.astype(np.uint8) * 255) for m in masks], strict=True))
+
+
+def _build_generator(subject: Subject) -> SamAutomaticMaskGenerator:
+    chosen = subject.predictor.default_proposal()
+    return SamAutomaticMaskGenerator(
+        subject.sam,
+        points_per_side=chosen.points_per_side,
+        pred_iou_thresh=chosen.pred_iou_thresh,
+        stability_score_thresh=chosen.stability_score_thresh,
+        min_mask_region_area=chosen.min_mask_region_area,
+        box_nms_thresh=chosen.box_nms_thresh,
+    )
+
+
+def _load_classifier(subject: Subject) -> ClipClassifier:
+    settings = subject.settings
+    path = checkpoints.find_clip_checkpoint(settings.clip_model, settings.clip_pretrained, settings.weights_path)
+    return load_clip(
+        settings.clip_model,
+        path,
+        configs=checkpoints.DEMO_CONFIGS,
+        templates=(TEMPLATE,),
+        device=settings.device,
+    )

@@ -1,0 +1,95 @@
+"""The rows as a page for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backend.export.files import write_json
+from scripts.measuring.timing import Row
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where and how the measuring was done."""
+
+    command: str
+    threads: int
+    size: str
+
+    def describe(self) -> dict[str, Any]:
+        """What a reader needs to tell whether their machine is like this one."""
+        return {
+            "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+            "command": self.command,
+            "cpu": _cpu_name(),
+            "cores": os.cpu_count(),
+            "torch_threads": self.threads,
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "image": self.size,
+            "load_average": round(os.getloadavg()[0], 1),
+        }
+
+
+def write_report(rows: Sequence[Row], circumstances: Circumstances, folder: Path) -> Path:
+    """Write benchmarks.md and benchmarks.json into `folder`; returns the page's path."""
+    about = circumstances.describe()
+    measured = [{**asdict(row), "times_faster": row.times_faster} for row in rows]
+    write_json(folder / "benchmarks.json", {"about": about, "rows": measured})
+    page = folder / "benchmarks.md"
+    page.write_text(build_page(rows, about), encoding="utf-8")
+    return page
+
+
+def build_page(rows: Sequence[Row], about: dict[str, Any]) -> str:
+    """The whole page; every figure on it was measured in one run."""
+    where = about["gpu"] or f"{about['cpu']}, {about['cores']} cores"
+    head = f"""# Benchmarks
+
+Written by `{about["command"]}` (`make bench`) on {about["date"]}: {where},
+{about["torch_threads"]} torch thread(s), Python {about["python"]}, torch {about["torch"]}; images of {about["image"]};
+load average {about["load_average"]} at the end. The same figures for programs: [benchmarks.json](benchmarks.json).
+
+"Here" is this backend, "the peer" what one would use otherwise, on the same weights and in the same run; the two took
+turns. Times are medians (p50) in milliseconds, p95 beside them; "faster" is the peer's median over ours. Random weights
+cost the same time as published ones.
+"""
+    groups = list(dict.fromkeys(row.group for row in rows))
+    return head + "".join(_table(group, [row for row in rows if row.group == group]) for group in groups)
+
+
+def _table(group: str, rows: Sequence[Row]) -> str:
+    lines = [f"\n## {group}\n", _line("What", "Here p50", "p95", "The peer", "p50", "Faster", "Remark")]
+    lines.append("|---|--:|--:|---|--:|--:|---|")
+    for row in rows:
+        faster = "" if row.times_faster is None else f"{row.times_faster:.2f}×"
+        aim = f"aim ≥ {row.aim:g}×" if row.aim else ""
+        remark = "; ".join(part for part in (aim, row.remark) if part)
+        peer = "" if row.peer_p50_ms is None else _ms(row.peer_p50_ms)
+        lines.append(_line(row.what, _ms(row.p50_ms), _ms(row.p95_ms), row.peer, peer, faster, remark))
+    return "\n".join(lines) + "\n"
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _cpu_name() -> str:
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return next(line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

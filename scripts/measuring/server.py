@@ -1,0 +1,94 @@
+"""Clicks through the real server: gunicorn in a process of its own, over HTTP on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+
+import orjson
+import requests
+
+from backend.errors import BackendError
+from backend.settings import Settings
+from scripts.demo_circle.places import free_ports
+from scripts.measuring.place import MASKS_ONLY, ROOT, Picture, build_body
+from scripts.measuring.timing import Row, build_row, time_ms
+
+START_SECONDS = 180.0
+
+
+def measure_http(
+    settings: Settings, pictures: Sequence[Picture], folder: Path, *, repeats: int, in_server_ms: float
+) -> list[Row]:
+    """The first click on each picture, then more on the first of them.
+
+    Args:
+        in_server_ms: p50 of the same warm click without HTTP.
+    """
+    group = f"Through HTTP, SAM {settings.sam_model}"
+    bodies = [orjson.dumps(build_body(picture, MASKS_ONLY)) for picture in pictures]
+    with run_server(settings, folder / "server.log") as url, requests.Session() as session:
+        session.trust_env = False
+
+        def click(body: bytes) -> None:
+            headers = {"Content-Type": "application/json"}
+            answer = session.post(f"{url}/predict", data=body, headers=headers, timeout=START_SECONDS)
+            answer.raise_for_status()
+            if not answer.json()["results"][0]:
+                raise BackendError("The server answered without a mask.", remedy=f"Read {folder / 'server.log'}.")
+
+        click(bodies[0])
+        cold = [time_ms(lambda body=body: click(body)) for body in bodies[1:]]
+        warm = [time_ms(lambda: click(bodies[0])) for _ in range(repeats)]
+    row = build_row(group, "warm click", warm)
+    return [
+        build_row(group, "cold click: fetch, decode, encode, mask", cold),
+        build_row(group, "warm click", warm, remark=f"{row.p50_ms - in_server_ms:+.1f} ms on the click without HTTP"),
+    ]
+
+
+@contextmanager
+def run_server(settings: Settings, log: Path) -> Iterator[str]:
+    """Start gunicorn with these settings, wait until it is ready, stop it at the end; yields its address."""
+    port = free_ports().backend
+    command = [sys.executable, "-m", "gunicorn", "-w", "1", "--threads", "8", "-b", f"127.0.0.1:{port}"]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [*command, "backend.wsgi:app"],
+            cwd=ROOT,
+            env={**os.environ, **_to_environment(settings)},
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(f"http://127.0.0.1:{port}", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _to_environment(settings: Settings) -> dict[str, str]:
+    plain = {f.name.upper(): getattr(settings, f.name) for f in fields(settings)}
+    return {name: ",".join(value) if isinstance(value, frozenset) else str(value) for name, value in plain.items()}
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    with requests.Session() as session:
+        session.trust_env = False
+        while time.monotonic() < end and process.poll() is None:
+            with suppress(requests.RequestException):
+                if session.get(f"{url}/ready", timeout=5).ok:
+                    return
+            time.sleep(0.2)
+    raise BackendError("The server did not get ready.", remedy=f"It wrote: {log.read_text(errors='replace')[-2000:]}")

@@ -1,0 +1,58 @@
+"""What is measured: this backend as `wiring` builds it, and beside it the bare model for the libraries' classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from segment_anything import SamPredictor
+from segment_anything.modeling import Sam
+
+from backend.models import checkpoints
+from backend.models.architectures import build_sam
+from backend.models.sam import SamSegmenter
+from backend.predict import TaskPredictor
+from backend.settings import Settings
+from backend.wiring import build_predictor
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One SAM: the whole backend around it, the segmenter alone, and the bare model for the peers.
+
+    The segmenter and the peers share one copy of the weights, on the same device and in the same precision.
+    """
+
+    name: str
+    settings: Settings
+    predictor: TaskPredictor
+    segmenter: SamSegmenter
+    sam: Sam
+
+    def new_peer(self) -> SamPredictor:
+        """segment_anything's own predictor, as users hold it: one image at a time."""
+        return SamPredictor(self.sam)
+
+
+def build_subject(settings: Settings) -> Subject:
+    """Load the models that `settings` name.
+
+    Raises:
+        CheckpointError: Their weights are not there.
+    """
+    predictor = build_predictor(settings)
+    name = settings.sam_model
+    sam = build_sam(name)
+    path = checkpoints.find_sam_checkpoint(name, settings.sam_checkpoint, settings.weights_path)
+    checkpoints.load_into(sam, path, name)
+    segmenter = SamSegmenter(sam, device=settings.device, encoder_dtype=settings.sam_dtype)
+    return Subject(name, settings, predictor, segmenter, sam)
+
+
+def with_random_weights(settings: Settings, model_name: str, folder: Path) -> Settings:
+    """Settings for a published architecture with random weights, which cost the same time as the published ones."""
+    path = folder / f"{model_name}_random.pth"
+    torch.manual_seed(0)
+    torch.save(build_sam(model_name).state_dict(), path)
+    return replace(settings, sam_model=model_name, sam_checkpoint=str(path))

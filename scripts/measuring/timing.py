@@ -1,0 +1,82 @@
+"""Measuring two ways of doing the same, turn by turn, so that whatever else the machine does hits both alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report; times in milliseconds.
+
+    Attributes:
+        group: The table it belongs to.
+        what: What was done.
+        peer: What it is compared with, "" for nothing.
+        p50_ms, p95_ms: Of this backend.
+        peer_p50_ms: Of the peer.
+        repeats: How often each was done.
+        aim: How many times faster it should be at least; None where nothing was aimed at.
+        remark: What else is to be known of it.
+    """
+
+    group: str
+    what: str
+    p50_ms: float
+    p95_ms: float
+    repeats: int
+    peer: str = ""
+    peer_p50_ms: float | None = None
+    aim: float | None = None
+    remark: str = ""
+
+    @property
+    def times_faster(self) -> float | None:
+        return None if self.peer_p50_ms is None else self.peer_p50_ms / self.p50_ms
+
+
+def time_ms(work: Work) -> float:
+    """Wall-clock milliseconds of one run."""
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1000
+
+
+def build_row(
+    group: str,
+    what: str,
+    mine_ms: Sequence[float],
+    *,
+    peer: str = "",
+    peer_ms: Sequence[float] = (),
+    aim: float | None = None,
+    remark: str = "",
+) -> Row:
+    """Summarize measured times."""
+    peer_p50 = float(np.percentile(peer_ms, 50)) if peer_ms else None
+    p50, p95 = (float(np.percentile(mine_ms, q)) for q in (50, 95))
+    return Row(group, what, p50, p95, len(mine_ms), peer, peer_p50, aim, remark)
+
+
+def compare(
+    group: str,
+    what: str,
+    mine: Work,
+    peer_name: str,
+    peer: Work,
+    *,
+    repeats: int,
+    aim: float | None = None,
+    remark: str = "",
+) -> Row:
+    """Run `mine` and `peer` in turn, each once before the clock starts."""
+    mine(), peer()
+    pairs = [(time_ms(mine), time_ms(peer)) for _ in range(repeats)]
+    mine_ms, peer_ms = zip(*pairs, strict=True)
+    return build_row(group, what, mine_ms, peer=peer_name, peer_ms=peer_ms, aim=aim, remark=remark)
