@@ -1,7 +1,7 @@
-"""SAM's forward pass for many images and prompts at once, and for windows of the canvas: what training needs.
+"""SAM's forward pass for many images and prompts at once, and for windows of the canvas.
 
-Computes with the parameters of an unmodified Sam exactly what Sam computes (a test compares them), only faster on a CPU:
-the decoder's transposed convolutions are matrix products, since they do not overlap.
+Computes with the parameters of an unmodified Sam what Sam computes (a test compares them), only faster on a CPU: the
+decoder's transposed convolutions are matrix products, since they do not overlap.
 
 A window is a square cut out of the canvas at a multiple of the patch size; it keeps its place in the position tables.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 Offsets = Sequence[tuple[int, int]]  # (x, y) of each image's window on the canvas, in pixels
 
@@ -62,7 +62,7 @@ def embed_masks(sam: Sam, logits: Tensor, use: Tensor) -> Tensor:
 def decode(
     sam: Sam, embeddings: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """All four masks of each prompt: logits (N, 4, 4g, 4g) and predicted IoUs (N, 4). The first is the single-mask answer.
+    """All four masks of each prompt: logits (N, 4, 4g, 4g), predicted IoUs (N, 4). The first is the single-mask answer.
 
     `embeddings` and `positions` are (N, C, g, g), one per prompt; `dense` None stands for 'no mask'.
     """
@@ -81,7 +81,7 @@ def _upscale(upscaling: torch.nn.Sequential, image: Tensor, kernels: Tensor, gri
     """`hyper_in @ output_upscaling(image)` with the channels last: image (N, g * g, C), kernels (N, 4, c)."""
     first, norm, activation, second, last_activation = upscaling
     x = _double(first, image)  # (N, g * g, 4, C / 4)
-    x = activation(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+    x = activation(functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
     x = last_activation(_double(second, x))  # (N, g * g, 4, 4, C / 8)
     count, channels = x.shape[0], x.shape[-1]
     masks = x.reshape(count, -1, channels) @ kernels.transpose(1, 2).to(x.dtype)
@@ -93,7 +93,7 @@ def _double(layer: torch.nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """A 2 x 2 transposed convolution of stride 2 on (..., C): (..., 4, C'), the four being (y, x)."""
     weight = layer.weight.permute(2, 3, 1, 0).reshape(-1, layer.weight.shape[0])  # (2 * 2 * C', C)
     assert layer.bias is not None
-    return F.linear(x, weight, layer.bias.repeat(4)).unflatten(-1, (4, -1))
+    return functional.linear(x, weight, layer.bias.repeat(4)).unflatten(-1, (4, -1))
 
 
 def _patch_size(sam: Sam) -> int:

@@ -1,4 +1,4 @@
-"""What the small CLIP looks at in training: crops as the backend makes them, under masks as SAM makes them, and whole images."""
+"""What the small CLIP sees in training: the backend's own crops, under masks as SAM makes them, and whole images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIRST_INDEX = 500_000
 
 @dataclass(frozen=True)
 class Crops:
-    """N crops: pixels (N, S, S, 3), and for each the number of its colour and shape; whole images with their background's."""
+    """N crops (N, S, S, 3), each with the number of its colour and shape; whole images with their background's."""
 
     pixels: NDArray[np.uint8]
     colours: NDArray[np.int64]
@@ -31,7 +31,7 @@ class Crops:
 
 
 def rough_mask(rng: np.random.Generator, mask: Mask, image_side: int) -> Mask:
-    """The mask as a small SAM would give it: no finer than 128 cells, uncertain borders, now and then a piece too many or few.
+    """The mask as a small SAM gives it: 128 cells, uncertain borders, now and then a piece too many or few.
 
     `mask` may be a part of an image whose longer side is `image_side` pixels.
     """

@@ -26,7 +26,7 @@ def tight_box(mask: Mask) -> np.ndarray:
 
 
 def corrective_click(answer: Mask, truth: Mask) -> tuple[tuple[float, float], int]:
-    """Where a person would click next: the middle of the largest wrong part; label 1 where the mask lacks it, 0 where not."""
+    """Where a person would click next: the middle of the largest wrong part; 1 where the mask lacks it, else 0."""
     best, where, label = 0, click_point(truth), 1
     for wrong, kind in ((truth & ~answer, 1), (answer & ~truth, 0)):
         _, parts, stats, _ = cv2.connectedComponentsWithStats(wrong.astype(np.uint8), connectivity=4)
@@ -37,7 +37,7 @@ def corrective_click(answer: Mask, truth: Mask) -> tuple[tuple[float, float], in
 
 
 def answer_object(predictor: SamPredictor, truth: Mask) -> dict[str, tuple[Mask, float]]:
-    """The masks and predicted IoUs for one object: a click, the click and a corrective one (with and without the mask), a box."""
+    """Mask and predicted IoU of a click, of a corrective one (without and with the previous mask), of a box."""
     point = np.float32([click_point(truth)])
     masks, scores, low_res = predictor.predict(point, np.array([1]), multimask_output=True)
     best = int(scores.argmax())

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Loss of each mask (N, M) from logits (N, M, h, w) and covers (N, h, w): SAM's 20 focal + dice, and sharper borders.
+    """Loss of each mask (N, M) from logits (N, M, h, w) and covers (N, h, w): SAM's focal + dice, and borders.
 
     The targets are fractions, so focal loss takes |target - probability| where SAM has 1 - p_t.
     """
     target = targets[:, None].expand_as(logits)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     probability = logits.sigmoid()
     focal = ((target - probability) ** 2 * entropy).mean(dim=(2, 3))
     overlap, total = (probability * target).sum(dim=(2, 3)), (probability + target).sum(dim=(2, 3))
@@ -29,7 +29,7 @@ def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
 def border_band(targets: Tensor) -> Tensor:
     """1 within two pixels of a border of the covers (N, h, w), else 0."""
     x = targets[:, None]
-    return ((F.max_pool2d(x, 5, 1, 2) + F.max_pool2d(-x, 5, 1, 2)) > 0.5).float()[:, 0]
+    return ((functional.max_pool2d(x, 5, 1, 2) + functional.max_pool2d(-x, 5, 1, 2)) > 0.5).float()[:, 0]
 
 
 def true_ious(logits: Tensor, targets: Tensor) -> Tensor:
@@ -40,16 +40,16 @@ def true_ious(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def prompt_loss(logits: Tensor, scores: Tensor, targets: Tensor, hit: Tensor, single_click: Tensor) -> Tensor:
-    """Loss of four masks each: of the first always; of the other three the best, and a little of all, on single clicks."""
+    """Loss of four masks each: the first always; of the other three the best, and a little of all."""
     losses = mask_losses(logits, targets)
     several = losses[:, 1:].min(dim=1).values + 0.4 * losses[:, 1:].mean(dim=1)
     masks = losses[:, 0] + torch.where(single_click, 1.2 * several, 0.2 * several)
     ious = torch.where(hit[:, None], true_ious(logits.detach(), targets), 0.0)
-    return (masks * hit).sum() / hit.sum().clamp(min=1) + 2 * F.mse_loss(scores, ious)
+    return (masks * hit).sum() / hit.sum().clamp(min=1) + 2 * functional.mse_loss(scores, ious)
 
 
 class SceneHead(nn.Module):
-    """Foreground, borders, and each object's middle and size, straight from the embedding: it must know objects unprompted."""
+    """Foreground, borders, each object's middle and size, straight from the embedding: it knows objects unprompted."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,19 +57,19 @@ class SceneHead(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """(B, C, g, g) to (B, 6, 4g, 4g)."""
-        return F.pixel_shuffle(self.project(embeddings), 4).float()
+        return functional.pixel_shuffle(self.project(embeddings), 4).float()
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """`targets` (B, 6, 4g, 4g) from scene_targets."""
         answer = self(embeddings)
-        what = F.binary_cross_entropy_with_logits(answer[:, :2], targets[:, :2])
+        what = functional.binary_cross_entropy_with_logits(answer[:, :2], targets[:, :2])
         inside = targets[:, :1] > 0.5
-        where = F.smooth_l1_loss(answer[:, 2:], targets[:, 2:], reduction="none", beta=0.2) * inside
+        where = functional.smooth_l1_loss(answer[:, 2:], targets[:, 2:], reduction="none", beta=0.2) * inside
         return 2 * what + where.sum() / (4 * inside.sum() + 1)
 
 
 def scene_targets(covers: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """(6, side, side) from covers (M, side, side): foreground, border, offset to the middle (x, y), log width and height."""
+    """(6, side, side) from covers (M, side, side): foreground, border, way to the middle (x, y), log width, height."""
     result = np.zeros((6, side, side), np.float32)
     grid_y, grid_x = np.mgrid[:side, :side].astype(np.float32)
     for cover in covers:

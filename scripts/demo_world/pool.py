@@ -22,7 +22,7 @@ _SIZES = [Size(640, 480)] * 6 + [Size(480, 640)] * 2 + [Size(512, 384)] * 4 + [S
 _SIZES += [Size(384, 512), Size(400, 400), Size(640, 360), Size(800, 600), Size(512, 512)]
 
 Sample = tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[int, int]]
-"""Pixels (256, 256, 3), how much of each low-res pixel an object covers (M, 128, 128), and (height, width) before padding."""
+"""Pixels (256, 256, 3), how much of each low-res pixel an object covers (M, 128, 128), (height, width) unpadded."""
 
 
 def training_seed(base_seed: int, index: int) -> int:
@@ -79,7 +79,7 @@ def write_pool(folder: Path, base_seed: int, shards: int) -> None:
 
 
 class Pool:
-    """Reads the shards, waiting for those that are still being drawn; keeps them all in memory (about 0.25 MB a scene)."""
+    """Reads the shards, waiting for those still being drawn; keeps them all in memory (about 0.25 MB a scene)."""
 
     def __init__(self, folder: Path, shards: int, *, is_alive: Callable[[], bool] = lambda: True) -> None:
         self._folder, self._shards, self._is_alive = folder, shards, is_alive

@@ -16,7 +16,7 @@ _MIN_COVER = 75  # low-res pixels of an object that must be in a window
 
 @dataclass(frozen=True)
 class Window:
-    """A square of the canvas: pixels (S, S, 3), covers (M, S/2, S/2), `inside` (S, S) false in the padding, place on the canvas."""
+    """A square of the canvas: pixels (S, S, 3), covers (M, S/2, S/2), `inside` (S, S) not in the padding, its place."""
 
     pixels: NDArray[np.uint8]
     covers: NDArray[np.uint8]
@@ -26,7 +26,7 @@ class Window:
 
 @dataclass
 class Prompts:
-    """N prompts: coords (N, K, 2) on the canvas, labels (N, K), target cover (N, S/2, S/2) in [0, 1], `hit` false on background."""
+    """N prompts: coords (N, K, 2) on the canvas, labels (N, K), targets (N, S/2, S/2), `hit` false on background."""
 
     coords: Array
     labels: NDArray[np.int64]
@@ -139,7 +139,7 @@ def _noisy_box(rng: np.random.Generator, mask: NDArray[np.bool_]) -> Array:
 
 
 def correct(rng: np.random.Generator, prompts: Prompts, answers: NDArray[np.bool_], offsets: Array) -> Prompts:
-    """The same prompts with one click more each, where the answer (N, S/2, S/2) is wrong; `offsets` (N, 2) of the windows."""
+    """The same prompts with a click more, where the answer (N, S/2, S/2) is wrong; `offsets` (N, 2) of the windows."""
     extra, kinds = np.zeros((len(answers), 1, 2), np.float32), np.ones((len(answers), 1), np.int64)
     for i, (answer, target) in enumerate(zip(answers, prompts.targets > 0.5, strict=True)):
         wrong = answer ^ target

@@ -1,7 +1,7 @@
 """The demo world: scenes with exact ground truth, drawn from a seed.
 
-`make_scene(seed)` always draws the same scene. Seeds from HELD_OUT_SEED on are never trained or tuned on: tests and demo
-images come from there. Seeds from TUNING_SEED up to it choose thresholds and watch the training; training uses those below.
+`make_scene(seed)` always draws the same scene. Seeds from HELD_OUT_SEED on are never trained or tuned on: tests and
+demo images come from there. Those from TUNING_SEED up to it choose thresholds and watch training; it uses those below.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """A photo of the demo world: `pixels` uint8 (H, W, 3), its objects from back to front, the kind of its background."""
+    """A photo of the demo world: `pixels` uint8 (H, W, 3), its objects from back to front, its background."""
 
     pixels: Pixels
     objects: tuple[SceneObject, ...]
@@ -77,7 +77,7 @@ class Scene:
 
 @dataclass
 class _Canvas:
-    """A scene while it is being drawn; `shapes` are whole shapes, `visible` what later objects left of them."""
+    """A scene while it is drawn; `shapes` are whole shapes, `visible` what later objects left of them."""
 
     picture: Picture
     shapes: list[Mask] = field(default_factory=list)

@@ -1,8 +1,8 @@
 """The demo world once more, by another hand: a check that the models know the world and not its first renderer.
 
-Shapes here are signed distances and not polygons, drawn at twice the size and scaled down; backgrounds, textures, light,
-shadows and noise are made in other ways. It shares the words and the values with `scenes`, no drawing code. Nothing is trained
-or tuned on it.
+Shapes here are signed distances and not polygons, drawn at twice the size and scaled down; backgrounds, textures,
+light, shadows and noise are made in other ways. It shares words and values with `scenes`, no drawing code. Nothing is
+trained or tuned on it.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _add(
 
 
 def _box_around(middle: NDArray[np.float64], reach: float, width: int, height: int) -> tuple[slice, slice] | None:
-    """Rows and columns of the picture within `reach` of the middle; None when the middle is too near the border or outside."""
+    """Rows and columns of the picture within `reach` of the middle; None when that is near the border or outside."""
     x, y = middle
     if min(x, y, width - x, height - y) < 0.25 * reach:
         return None

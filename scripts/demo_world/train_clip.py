@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 from tqdm import tqdm
 
 from backend.models.checkpoints import DEMO_CONFIGS
@@ -80,7 +80,7 @@ def _features(model: Any, tokenizer: Any, sentences: list[str]) -> Tensor:
 def step_loss(
     model: Any, tokenizer: Any, crops: Crops, schedule: ClipSchedule, rng: np.random.Generator
 ) -> tuple[Tensor, float]:
-    """Each crop against all classes (and backgrounds), all colours and all shapes; each whole image against all backgrounds."""
+    """Each crop against all classes (and backgrounds), colours and shapes; each whole image against all backgrounds."""
     chosen, whole = (
         rng.integers(len(crops.pixels), size=schedule.batch),
         rng.integers(len(crops.images), size=schedule.images),
@@ -88,7 +88,7 @@ def step_loss(
     flipped = crops.images[whole][:, :, :: rng.choice([-1, 1])]
     pixels = np.concatenate([augment(rng, crops.pixels[chosen]), flipped])
     with torch.autocast("cpu", torch.bfloat16):
-        features = F.normalize(model.encode_image(normalise(pixels)).float(), dim=-1)
+        features = functional.normalize(model.encode_image(normalise(pixels)).float(), dim=-1)
     objects, images = features[: schedule.batch], features[schedule.batch :]
     banks = [
         captions.class_sentences(rng),
@@ -102,14 +102,14 @@ def step_loss(
     colour, shape = torch.from_numpy(crops.colours[chosen]), torch.from_numpy(crops.shapes[chosen])
     answers = scale * objects @ torch.cat([classes, backgrounds]).T
     truth = colour * len(SHAPES) + shape
-    loss = F.cross_entropy(answers, truth, label_smoothing=0.02)
+    loss = functional.cross_entropy(answers, truth, label_smoothing=0.02)
     loss = (
         loss
-        + 0.5 * F.cross_entropy(scale * objects @ colours.T, colour)
-        + 0.5 * F.cross_entropy(scale * objects @ shapes.T, shape)
+        + 0.5 * functional.cross_entropy(scale * objects @ colours.T, colour)
+        + 0.5 * functional.cross_entropy(scale * objects @ shapes.T, shape)
     )
     background = torch.from_numpy(crops.backgrounds[whole])
-    loss = loss + 0.5 * F.cross_entropy(scale * images @ torch.cat([backgrounds, classes]).T, background)
+    loss = loss + 0.5 * functional.cross_entropy(scale * images @ torch.cat([backgrounds, classes]).T, background)
     return loss, float((answers.argmax(dim=1) == truth).float().mean())
 
 
@@ -144,5 +144,6 @@ def _save(model: Any, path: Path, about: dict[str, str]) -> Path:
     partial = path.with_suffix(".partial")
     halves = {n: v.half() if v.is_floating_point() else v for n, v in model.state_dict().items()}
     save_file({n: v.contiguous() for n, v in halves.items()}, partial, metadata=about)
+    partial.chmod(0o644)
     partial.rename(path)
     return path

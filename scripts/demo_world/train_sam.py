@@ -1,4 +1,4 @@
-"""Train the small SAM of the demo: first on windows of the scenes, then on whole canvases, with a schedule counted in steps."""
+"""Train the small SAM of the demo: first on windows of scenes, then on whole canvases; the schedule counts steps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Schedule:
     """How long and how fast; `cooldown` is the fraction of steps over which the rate falls to zero."""
 
     window_steps: int = 4000
-    canvas_steps: int = 4000
+    canvas_steps: int = 4700
     warmup_steps: int = 150
     cooldown: float = 0.4
     window_batch: int = 8
@@ -153,7 +153,7 @@ def _stack(prompts: list[Prompts]) -> Prompts:
 def batch_loss(
     trainer: Trainer, windows: list[Window], prompts: list[Prompts], rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, float]]:
-    """First answers, then, for half of the prompts, answers to a corrective click, with or without the previous mask."""
+    """First answers, then, for half of the prompts, answers to a corrective click, with or without the mask."""
     sam, offsets = trainer.sam, [w.offset for w in windows]
     asked, count = _stack(prompts), len(prompts[0].hit)
     with torch.autocast("cpu", torch.bfloat16):
@@ -235,6 +235,7 @@ def save_weights(weights: dict[str, Tensor], path: Path, about: dict[str, str]) 
     """Float32 safetensors, atomically."""
     partial = path.with_suffix(".partial")
     save_file({n: v.float().contiguous() for n, v in weights.items()}, partial, metadata=about)
+    partial.chmod(0o644)
     partial.rename(path)
 
 

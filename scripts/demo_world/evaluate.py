@@ -1,0 +1,206 @@
+"""Measure the two demo checkpoints on scenes they never saw, as their users run them.
+
+    python -m scripts.demo_world.evaluate [--scenes 120] [--proposal-scenes 30] [--out figures.json]
+
+Both renderers of the demo world are measured; the second one is for measuring only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from segment_anything import SamAutomaticMaskGenerator, SamPredictor
+from segment_anything.modeling import Sam
+from tqdm import tqdm
+
+from backend.models.architectures import DEMO_TEMPLATES, SAM_DEFAULTS, build_sam
+from backend.models.checkpoints import DEMO_CLIP, DEMO_CONFIGS, DEMO_SAM, load_into
+from backend.models.clip import ClipClassifier, load_clip
+from backend.values import ClassName, Mask
+from scripts.demo_world import scenes, second_renderer
+from scripts.demo_world.evaluate_sam import answer_object, iou
+from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, HELD_OUT_SEED, SHAPES, Scene
+
+RENDERERS: dict[str, Callable[[int], Scene]] = {
+    "demo world": scenes.make_scene,
+    "second renderer": second_renderer.make_scene,
+}
+PROMPTS = ("click", "box", "corrected", "corrected_with_mask")
+_CLASSES = [ClassName(name) for name in CLASS_NAMES]
+_BACKGROUNDS = [ClassName(name) for name in BACKGROUNDS]
+_MATCH = 0.75
+
+
+@dataclass(frozen=True)
+class ObjectFigures:
+    """One object: the IoU of each kind of prompt, SAM's own score of its click, whether CLIP named it right."""
+
+    shape: str
+    colour: str
+    background: str
+    click: float
+    box: float
+    corrected: float
+    corrected_with_mask: float
+    click_score: float
+    named_right: float
+    named_right_with_true_mask: float
+
+
+def load_demo_sam(path: Path = DEMO_SAM) -> Sam:
+    """The committed SAM, or another of its architecture."""
+    sam = build_sam("demo")
+    load_into(sam, path, "demo")
+    return sam.eval()
+
+
+def load_demo_clip(path: Path = DEMO_CLIP) -> ClipClassifier:
+    """The committed CLIP, or another of its architecture."""
+    return load_clip("demo-clip", path, configs=DEMO_CONFIGS, templates=DEMO_TEMPLATES, device="cpu")
+
+
+def measure_scene(predictor: SamPredictor, clip: ClipClassifier, scene: Scene) -> list[ObjectFigures]:
+    """Every object of a scene, asked for one by one."""
+    predictor.set_image(scene.pixels)
+    answers = [answer_object(predictor, item.mask) for item in scene.objects]
+    clicked = [answer["click"][0] for answer in answers]
+    seen = [mask if mask.any() else item.mask for mask, item in zip(clicked, scene.objects, strict=True)]
+    truths = [item.mask for item in scene.objects]
+    names = [scores[0].name for scores in clip.classify(scene.pixels, seen + truths, [_CLASSES], top_k=1)[0]]
+    figures = []
+    for i, (item, answer) in enumerate(zip(scene.objects, answers, strict=True)):
+        ious = {kind: iou(answer[kind][0], item.mask) for kind in PROMPTS}
+        right = float(names[i] == item.class_name and clicked[i].any())
+        with_truth = float(names[len(truths) + i] == item.class_name)
+        score = answer["click"][1]
+        figures.append(
+            ObjectFigures(
+                item.shape,
+                item.colour,
+                scene.background,
+                **ious,
+                click_score=score,
+                named_right=right,
+                named_right_with_true_mask=with_truth,
+            )
+        )
+    return figures
+
+
+def measure(renderer: str, sam: Sam, clip: ClipClassifier, count: int, first: int = 0) -> dict[str, Any]:
+    """All figures of clicks, boxes and names on `count` held-out scenes: means, per shape and per background."""
+    predictor, rows, right = SamPredictor(sam), [], 0
+    for i in tqdm(range(count), desc=renderer, mininterval=5):
+        scene = RENDERERS[renderer](HELD_OUT_SEED + first + i)
+        rows += measure_scene(predictor, clip, scene)
+        right += clip.classify_image(scene.pixels, _BACKGROUNDS, top_k=1)[0].name == scene.background
+    correlation = float(np.corrcoef([r.click for r in rows], [r.click_score for r in rows])[0, 1])
+    return {
+        "scenes": count,
+        "objects": len(rows),
+        "mean": _means(rows),
+        "click_score_correlation": correlation,
+        "background_named_right": right / count,
+        "per_shape": {shape: _means(r for r in rows if r.shape == shape) for shape in SHAPES},
+        "per_background": {b: _means(r for r in rows if r.background == b) for b in BACKGROUNDS},
+    }
+
+
+def _means(rows: Iterable[ObjectFigures]) -> dict[str, float]:
+    chosen = [asdict(row) for row in rows]
+    names = [*PROMPTS, "named_right", "named_right_with_true_mask"]
+    return (
+        {"objects": len(chosen), **{name: float(np.mean([row[name] for row in chosen])) for name in names}}
+        if chosen
+        else {"objects": 0}
+    )
+
+
+def count_matches(proposals: list[Mask], truths: list[Mask], threshold: float = _MATCH) -> int:
+    """How many objects have a proposal of their own with at least this IoU, best pairs first."""
+    table = np.array([[iou(p, t) for t in truths] for p in proposals]).reshape(len(proposals), len(truths))
+    matches = 0
+    while table.size and table.max() >= threshold:
+        row, column = np.unravel_index(int(table.argmax()), table.shape)
+        table[row], table[:, column] = -1, -1
+        matches += 1
+    return matches
+
+
+def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> dict[str, float]:
+    """Automatic masks at the checkpoint's defaults: recall and precision at IoU 0.75, seconds an image."""
+    generator = SamAutomaticMaskGenerator(sam, **asdict(SAM_DEFAULTS["demo"]))
+    found = made = true = 0
+    seconds = 0.0
+    for i in tqdm(range(count), desc=f"{renderer}, automatic masks", mininterval=5):
+        scene = RENDERERS[renderer](HELD_OUT_SEED + first + i)
+        began = time.process_time()
+        proposals = [answer["segmentation"] for answer in generator.generate(scene.pixels)]
+        seconds += time.process_time() - began
+        found += count_matches(proposals, [item.mask for item in scene.objects])
+        made, true = made + len(proposals), true + len(scene.objects)
+    return {
+        "scenes": count,
+        "recall": found / true,
+        "precision": found / max(made, 1),
+        "seconds_per_image": seconds / count,
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """One renderer's figures as a Markdown table."""
+    head = "| | objects | click | box | + corrective click | … with the mask | CLIP, SAM's mask | CLIP, true mask |"
+    rows = [("all", figures["mean"]), *figures["per_shape"].items()]
+    names = [*PROMPTS, "named_right", "named_right_with_true_mask"]
+    lines = [
+        f"| {label} | {row['objects']} | " + " | ".join(f"{row[n]:.3f}" for n in names) + " |"
+        for label, row in rows
+        if row["objects"]
+    ]
+    return "\n".join([head, "|---|" + "---:|" * 7, *lines])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=120, help="held-out scenes for clicks, boxes and names")
+    parser.add_argument("--proposal-scenes", type=int, default=30, help="held-out scenes for automatic masks")
+    parser.add_argument("--sam", type=Path, default=DEMO_SAM)
+    parser.add_argument("--clip", type=Path, default=DEMO_CLIP)
+    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
+    chosen = parser.parse_args(arguments)
+    figures = measure_all(chosen.sam, chosen.clip, chosen.scenes, chosen.proposal_scenes)
+    if chosen.out:
+        chosen.out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def measure_all(sam_path: Path, clip_path: Path, count: int, proposal_count: int) -> dict[str, Any]:
+    """Measure and print everything, on one thread."""
+    torch.set_num_threads(1)
+    sam, clip, figures = load_demo_sam(sam_path), load_demo_clip(clip_path), {}
+    for renderer in RENDERERS:
+        found = figures[renderer] = measure(renderer, sam, clip, count)
+        print(f"\n{renderer}: {count} scenes, {found['objects']} objects\n\n{table(found)}\n")
+        print(
+            f"Predicted and true IoU correlate at {found['click_score_correlation']:.2f}; "
+            f"background named right in {found['background_named_right']:.3f}."
+        )
+        if proposal_count:
+            found["proposals"] = measure_proposals(renderer, sam, proposal_count)
+            print(
+                "Automatic masks: recall {recall:.3f}, precision {precision:.3f}, {seconds_per_image:.2f} s each.".format(
+                    **found["proposals"]
+                )
+            )
+    return figures
+
+
+if __name__ == "__main__":
+    main()
