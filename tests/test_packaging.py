@@ -216,6 +216,18 @@ def test_a_command_that_is_there_is_not_installed_again(tmp_path: Path) -> None:
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize(("options", "status"), [([], 0), (["-p", "tests.nothing_skipped"], 1)])
+def test_where_nothing_may_be_skipped_a_skip_is_a_failure_that_is_named(
+    tmp_path: Path, options: list[str], status: int
+) -> None:
+    test = tmp_path / "test_one.py"
+    test.write_text("import pytest\ndef test_skipped(): pytest.skip('no reason')\ndef test_passed(): pass\n")
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path), *options, str(test)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == status
+    assert ("SKIPPED WHERE NOTHING MAY BE SKIPPED: test_one.py::test_skipped" in ran.stdout) == bool(status)
+
+
 # ---- container and compose
 
 

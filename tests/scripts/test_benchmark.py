@@ -1,0 +1,60 @@
+"""The arithmetic and the inputs of the benchmark; its figures are nobody's test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from backend.label_studio.tasks import parse_predict_request
+from backend.values import Size
+from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, build_body, make_pictures, serve
+from scripts.measuring.report import Circumstances, write_report
+from scripts.measuring.timing import build_row, compare
+
+
+def test_a_row_holds_medians_and_how_many_times_faster_we_are() -> None:
+    row = build_row("g", "w", [1.0, 2.0, 9.0], peer="p", peer_ms=[5.0, 6.0, 7.0])
+    assert (row.p50_ms, row.peer_p50_ms, row.times_faster, row.repeats) == (2.0, 6.0, 3.0, 3)
+    assert row.p95_ms == pytest.approx(2 + 0.9 * 7)  # between the second and the third of three
+
+
+def test_a_row_without_a_peer_claims_no_ratio() -> None:
+    assert build_row("g", "w", [1.0]).times_faster is None
+
+
+def test_both_sides_take_turns_and_are_warmed_up_once() -> None:
+    calls: list[str] = []
+    compare("g", "w", lambda: calls.append("mine"), "p", lambda: calls.append("peer"), repeats=2)
+    assert calls == ["mine", "peer"] * 3
+
+
+@pytest.mark.parametrize("label_config", [MASKS_ONLY, CLASSES_AND_MASKS])
+def test_the_click_that_is_measured_lies_on_an_object_and_is_one_that_the_backend_takes(label_config: str) -> None:
+    (picture,) = make_pictures(1, Size(320, 240))
+    request = parse_predict_request(build_body(picture, label_config))
+    assert request.interactive
+    (prompt,) = request.tasks[0].prompts
+    assert prompt.drawn_size == Size(320, 240)
+    assert prompt.prompt.is_single_click
+    x, y = prompt.prompt.point_coords[0]
+    assert np.hypot(x - picture.click[0], y - picture.click[1]) < 1
+    assert any(scene_object.mask[int(y), int(x)] for scene_object in picture.scene.objects)
+
+
+def test_pictures_are_served_under_the_address_that_the_task_names() -> None:
+    (picture,) = make_pictures(1, Size(320, 240))
+    with serve({picture.uri: picture.png}) as url, urlopen(url + picture.uri) as answer:
+        assert answer.read() == picture.png
+
+
+def test_the_report_says_the_same_to_people_and_to_programs(tmp_path: Path) -> None:
+    row = build_row("Brush RLE", "encode", [2.0], peer="the SDK", peer_ms=[24.0], aim=8)
+    page = write_report([row], Circumstances("python -m scripts.benchmark", 1, "1920x1080"), tmp_path)
+    assert "| encode | 2 | 2 | the SDK | 24 | 12.00× | aim ≥ 8× |" in page.read_text(encoding="utf-8")
+    document = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
+    assert document["rows"][0]["times_faster"] == 12.0
+    assert document["about"]["command"] == "python -m scripts.benchmark"
