@@ -22,7 +22,7 @@ from scripts.console import positive_int, run_command
 from scripts.demo_circle import commands
 from scripts.demo_circle.circle import run_circle
 from scripts.demo_circle.places import DEFAULT_FOLDER, PASSWORD, USERNAME, DemoFolder, Ports, free_ports
-from scripts.demo_circle.stage import CLICK_TITLE, LABEL_STUDIO, PREANNOTATED_TITLE, Opened, Stage
+from scripts.demo_circle.stage import CLICK_TITLE, LABEL_STUDIO, PREANNOTATED_TITLE, Opened, Say, Stage
 from scripts.demo_circle.targets import click_scenes, find_targets, preannotated_scenes, scenes_to_check
 
 WATCH_SECONDS = 1.0
@@ -37,9 +37,9 @@ Ready after {seconds:.0f} s.
 
   1. Open "{click_title}": {url}/projects/{click}/data
      and a task in it. Below the picture switch on "Auto-Annotation".
-  2. Press 9 (AUTO, or 1 to 8 for a colour), press M until the smart tool is the key point, and click an object:
-     its mask appears, and its class. Alt+click takes something away again. The green tick below accepts it.
-     Accept before you submit: what was not accepted is lost.
+  2. Press M for the smart key point, then 9 (AUTO, or 1 to 8 for a colour), and click an object: its mask appears.
+     Alt+click takes something away again. The green tick below accepts it; select the region to see its class.
+     Accept before you submit: what was not accepted is lost. For boxes click the tool's button once more, then g.
   3. "{preannotated_title}": {url}/projects/{preannotated}/data
      has masks and classes already.
   4. Export what you submitted:
@@ -74,7 +74,7 @@ def serve(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     folder = DemoFolder(arguments.data_dir.resolve())
     ports = Ports(arguments.port_label_studio, arguments.port_backend, arguments.port_redis)
-    with _stage(arguments, folder, ports) as stage:
+    with _stage(arguments, folder, ports, say) as stage:
         if arguments.reset:
             ports.require_free()  # a demo that runs would lose its data under its feet
             folder.reset()
@@ -93,16 +93,19 @@ def serve(arguments: argparse.Namespace) -> int:
 def check(arguments: argparse.Namespace) -> int:
     """Go round the circle once; returns 0 when everything is as it should be."""
     started = time.monotonic()
-    arguments.say = lambda line: say(f"{time.monotonic() - started:4.0f} s  {line}")
+
+    def tell(line: str) -> None:
+        say(f"{time.monotonic() - started:4.0f} s  {line}")
+
     scenes = scenes_to_check()
     negative = {name: scene for name, scene in click_scenes(len(scenes) + 1).items() if name not in scenes}
     with (
         tempfile.TemporaryDirectory(prefix="demo-") as folder,
-        _stage(arguments, DemoFolder(Path(folder)), free_ports()) as stage,
+        _stage(arguments, DemoFolder(Path(folder)), free_ports(), tell) as stage,
     ):
         opened = stage.open({**scenes, **negative}, preannotated_scenes(CHECK_SCENES))
         environment = stage.command_environment(opened.token)
-        report = run_circle(opened, find_targets(scenes), environment, arguments.say)
+        report = run_circle(opened, find_targets(scenes), environment, tell)
     say(f"\n{report}")
     for failure in report.failures:
         print(f"FAILED: {failure}", file=sys.stderr)
@@ -110,11 +113,11 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if report.failures else 0
 
 
-def _stage(arguments: argparse.Namespace, folder: DemoFolder, ports: Ports) -> Stage:
+def _stage(arguments: argparse.Namespace, folder: DemoFolder, ports: Ports, tell: Say) -> Stage:
     return Stage(
         folder,
         ports,
-        getattr(arguments, "say", say),
+        tell,
         label_studio=arguments.label_studio,
         with_redis=not arguments.no_redis,
     )

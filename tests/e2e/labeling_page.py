@@ -75,14 +75,20 @@ class LabelingPage:
         self.wait("Auto-Annotation", lambda: self._find("bottombar-auto-annotation-toggle").is_selected())
         self._run("document.activeElement.blur()")  # keys would go to the switch
 
-    def pick(self, key: str, tool: str) -> None:
-        """Press a label's key, then M until that smart tool ("KeyPointTool", "RectangleTool") is in hand."""
-        self.press(key)
+    def take_smart_tool(self, tool: str) -> None:
+        """Click the button at the bottom of the tool bar until "KeyPointTool" or "RectangleTool" is in hand."""
+        in_hand = _TOOL + " return !!tool && tool.dynamic && tool.toolName === arguments[0];"
         for _ in range(4):
-            if self._run(_TOOL + " return !!tool && tool.dynamic && tool.toolName === arguments[0];", tool):
+            if self._run(in_hand, tool):
                 return
-            self.press("m")
-        raise AssertionError(f"M never led to the smart {tool}; see {self.screenshot('no-tool')}")
+            buttons = self._driver.find_elements(By.CSS_SELECTOR, "button.lsf-tool_smart")
+            next(button for button in buttons if button.is_displayed()).click()
+        raise AssertionError(f"The button never led to the smart {tool}; see {self.screenshot('no-tool')}")
+
+    def pick(self, key: str, tool: str) -> None:
+        """Take the smart tool, then press a label's key. The other way round the tool would drop the label."""
+        self.take_smart_tool(tool)
+        self.press(key)
 
     def press(self, key: str) -> None:
         """Press and release one key."""
