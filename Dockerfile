@@ -6,7 +6,8 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    WEIGHTS_DIR=/weights
+    WEIGHTS_DIR=/weights \
+    LOGNAME=backend
 
 WORKDIR /app
 
@@ -19,7 +20,7 @@ COPY scripts scripts
 COPY backend backend
 
 RUN useradd --uid 10001 --create-home backend && mkdir /weights && chown backend /weights
-USER backend
+USER 10001
 VOLUME /weights
 EXPOSE 9090
 

@@ -317,7 +317,7 @@ def test_the_container_runs_one_unprivileged_process_that_loads_after_the_fork()
     assert command is not None
     assert '"gunicorn", "-w", "1", "--threads", "8"' in command[1]
     assert "--preload" not in command[1]
-    assert re.search(r"^USER (?!root)", dockerfile, flags=re.MULTILINE)
+    assert re.search(r"^USER [1-9]\d+$", dockerfile, flags=re.MULTILINE)
 
 
 def test_the_container_copies_only_what_exists_and_is_not_ignored() -> None:
@@ -334,7 +334,8 @@ def test_the_container_sets_only_variables_that_the_backend_or_its_tools_read() 
     environment = re.search(r"^ENV ((?:.+\\\n)*.+)$", read("Dockerfile"), flags=re.MULTILINE)
     assert environment is not None
     names = re.findall(r"([A-Z_]+)=", environment[1])
-    assert [name for name in names if not name.startswith(("PYTHON", "PIP_")) and name not in VARIABLES] == []
+    known = {*VARIABLES, "LOGNAME"}  # torch asks for it, and fails where the user's id has no name
+    assert [name for name in names if not name.startswith(("PYTHON", "PIP_")) and name not in known] == []
 
 
 # ---- what is written for people
