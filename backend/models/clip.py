@@ -33,6 +33,7 @@ TEMPLATES = (
     "a photo of a large {}.",
 )
 Vocabulary = Sequence[ClassName]
+_SPECK = 0.1  # of the largest part's area
 _VOCABULARIES_KEPT = 64
 _BATCH = 32
 
@@ -169,6 +170,7 @@ def crop_for_clip(pixels: Pixels, mask: Mask, side: int) -> Pixels:
     Returns:
         uint8 RGB (side, side, 3). Parts of the square outside the image repeat its border.
     """
+    mask = _without_specks(mask)
     left, top, right, bottom = _square_around(mask)
     height, width = mask.shape
     inside = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
@@ -181,6 +183,17 @@ def crop_for_clip(pixels: Pixels, mask: Mask, side: int) -> Pixels:
     cover = cv2.resize(cover, (side, side), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)[..., None]
     blurred = cv2.GaussianBlur(crop, (0, 0), side * BLUR)
     return np.rint(crop * cover + blurred * (1 - cover)).astype(np.uint8)
+
+
+def _without_specks(mask: Mask) -> Mask:
+    """The mask without parts of less than a tenth of the largest: a stray pixel far away must not widen the crop."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    kept: Mask = (areas >= _SPECK * areas.max()) & (areas > 0)
+    return kept[parts]
 
 
 def _square_around(mask: Mask) -> tuple[int, int, int, int]:
