@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from segment_anything import SamPredictor
+from segment_anything.modeling import Sam
 from tqdm import tqdm
 
 from backend.models.clip import crop_for_clip
-from backend.values import Mask
+from backend.values import Mask, Size
 from scripts.demo_world.pool import training_seed
-from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, make_scene
+from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, click_point, make_scene
 from scripts.demo_world.surfaces import smooth_noise
 
 FIRST_INDEX = 500_000
@@ -67,19 +70,56 @@ def whole_image(scene: Scene, side: int) -> NDArray[np.uint8]:
     return small[y : y + side, x : x + side]
 
 
-def draw_crops(base_seed: int, scenes: int, side: int, variants: int = 3) -> Crops:
-    """Draw scenes and cut out every object several times: once with its true mask, then with rough ones."""
+def clicked_masks(predictor: SamPredictor, scene: Scene) -> list[list[Mask]]:
+    """What SAM answers to a click on each object: its two best masks. Objects it does not find keep their own."""
+    predictor.set_image(scene.pixels)
+    points = np.array([[click_point(item.mask)] for item in scene.objects], np.float32)
+    coords = torch.from_numpy(predictor.transform.apply_coords(points, scene.pixels.shape[:2])).float()
+    masks, scores, _ = predictor.predict_torch(coords, torch.ones(len(points), 1), multimask_output=True)
+    answers = []
+    for item, candidates, order in zip(scene.objects, masks.numpy(), scores.argsort(descending=True), strict=True):
+        chosen = [candidates[int(i)] for i in order[:2]]
+        answers.append([m if (m & item.mask).sum() > 0.5 * (m | item.mask).sum() else item.mask for m in chosen])
+    return answers
+
+
+def draw_crops(base_seed: int, scenes: int, side: int, sam: Sam | None = None) -> Crops:
+    """Draw scenes and cut out every object several times: with its true mask and rough ones, or as `sam` sees it."""
     pixels, colours, shapes, images, backgrounds = [], [], [], [], []
+    predictor, size = (SamPredictor(sam), Size(480, 360)) if sam else (None, Size(640, 480))
+    first = FIRST_INDEX + (0 if sam is None else FIRST_INDEX // 2)
     for index in tqdm(range(scenes), desc="scenes for CLIP", mininterval=5):
-        seed = training_seed(base_seed, FIRST_INDEX + index)
-        scene, rng = make_scene(seed), np.random.default_rng((seed, 1))
+        seed = training_seed(base_seed, first + index)
+        scene, rng = make_scene(seed, size), np.random.default_rng((seed, 1))
         images.append(whole_image(scene, side))
         backgrounds.append(BACKGROUNDS.index(scene.background))
-        for item in scene.objects:
-            place = around(item.mask)
-            true, longer_side = item.mask[place], max(item.mask.shape)
-            masks = [true, *(rough_mask(rng, true, longer_side) for _ in range(variants - 1))]
-            pixels += [crop_for_clip(scene.pixels[place], mask, side) for mask in masks]
-            colours += [COLOURS.index(item.colour)] * variants
-            shapes += [SHAPES.index(item.shape)] * variants
+        truths = [item.mask for item in scene.objects]
+        masks = clicked_masks(predictor, scene) if predictor else [_true_and_rough(rng, mask) for mask in truths]
+        for item, several in zip(scene.objects, masks, strict=True):
+            pixels += [crop_for_clip(scene.pixels[place], m[place], side) for m in several for place in [around(m)]]
+            colours += [COLOURS.index(item.colour)] * len(several)
+            shapes += [SHAPES.index(item.shape)] * len(several)
     return Crops(np.stack(pixels), np.array(colours), np.array(shapes), np.stack(images), np.array(backgrounds))
+
+
+def _true_and_rough(rng: np.random.Generator, mask: Mask) -> list[Mask]:
+    """A mask and two that are less exact."""
+    place = around(mask)
+    found = [mask]
+    for _ in range(2):
+        rough = np.zeros_like(mask)
+        rough[place] = rough_mask(rng, mask[place], max(mask.shape))
+        found.append(rough)
+    return found
+
+
+def join(one: Crops, other: Crops) -> Crops:
+    """All crops of both."""
+    names = ("pixels", "colours", "shapes", "images", "backgrounds")
+    return Crops(*[np.concatenate([getattr(one, name), getattr(other, name)]) for name in names])
+
+
+def take(crops: Crops, count: int) -> Crops:
+    """The first `count` crops, and all images."""
+    chosen = (crops.pixels[:count], crops.colours[:count], crops.shapes[:count])
+    return Crops(*chosen, crops.images, crops.backgrounds)

@@ -168,6 +168,13 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join([head, "|---|" + "---:|" * 7, *lines])
 
 
+def _proposal_line(figures: dict[str, float]) -> str:
+    return (
+        f"Automatic masks: recall {figures['recall']:.3f}, precision {figures['precision']:.3f} at IoU {_MATCH}, "
+        f"{figures['seconds_per_image']:.2f} s an image."
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=120, help="held-out scenes for clicks, boxes and names")
@@ -194,11 +201,7 @@ def measure_all(sam_path: Path, clip_path: Path, count: int, proposal_count: int
         )
         if proposal_count:
             found["proposals"] = measure_proposals(renderer, sam, proposal_count)
-            print(
-                "Automatic masks: recall {recall:.3f}, precision {precision:.3f}, {seconds_per_image:.2f} s each.".format(
-                    **found["proposals"]
-                )
-            )
+            print(_proposal_line(found["proposals"]))
     return figures
 
 

@@ -52,7 +52,7 @@ def answer_object(predictor: SamPredictor, truth: Mask) -> dict[str, tuple[Mask,
     return found
 
 
-def quick_check(sam: Sam, scenes: int = 12) -> dict[str, float]:
+def quick_check(sam: Sam, scenes: int = 8) -> dict[str, float]:
     """Mean IoU of each kind of prompt on a few tuning scenes, to watch the training by."""
     predictor, found = SamPredictor(sam), []
     for scene in tuning_scenes(scenes):

@@ -14,13 +14,14 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from segment_anything.modeling import Sam
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
 from backend.models.checkpoints import DEMO_CONFIGS
 from scripts.demo_world import captions
-from scripts.demo_world.crops import Crops, draw_crops
+from scripts.demo_world.crops import Crops, draw_crops, join, take
 from scripts.demo_world.scenes import SHAPES
 
 MODEL_NAME = "demo-clip"
@@ -29,21 +30,26 @@ _MAX_SCALE = math.log(100)
 
 @dataclass(frozen=True)
 class ClipSchedule:
-    """How long and how fast; of each batch an eighth are whole images."""
+    """How long and how fast: first crops under true and rough masks, then (`sam_`) as many again under SAM's own."""
 
     scenes: int = 3200
     steps: int = 1800
+    learning_rate: float = 2.5e-3
+    sam_scenes: int = 1200
+    sam_steps: int = 900
+    sam_learning_rate: float = 1.2e-3
     batch: int = 112
     images: int = 16
     warmup_steps: int = 60
-    learning_rate: float = 2.5e-3
-
-    def rate(self, step: int) -> float:
-        wave = 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps) * max(wave, 0.01)
 
 
-QUICK = ClipSchedule(scenes=40, steps=20, batch=32, images=8)
+QUICK = ClipSchedule(scenes=40, steps=20, sam_scenes=20, sam_steps=10, batch=32, images=8)
+
+
+def rate(step: int, steps: int, warmup_steps: int, highest: float) -> float:
+    """A short rise, then half a wave down to a hundredth."""
+    wave = 0.5 * (1 + math.cos(math.pi * step / steps))
+    return highest * min(1.0, (step + 1) / warmup_steps) * max(wave, 0.01)
 
 
 def start(seed: int) -> Any:
@@ -113,34 +119,44 @@ def step_loss(
     return loss, float((answers.argmax(dim=1) == truth).float().mean())
 
 
-def train(seed: int, out: Path, schedule: ClipSchedule, crops: Crops | None = None) -> Path:
-    """Train from the seed; returns the path of the weights (float16 safetensors)."""
+def train(seed: int, out: Path, schedule: ClipSchedule, sam: Sam) -> Path:
+    """Train from the seed, with the masks of `sam`; returns the path of the weights (float16 safetensors)."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     model, tokenizer = start(seed).train(), open_clip.get_tokenizer(MODEL_NAME)
-    crops = crops or draw_crops(seed, schedule.scenes, model.visual.image_size)
+    side = model.visual.image_size
+    drawn = draw_crops(seed, schedule.scenes, side)
+    train_stage(model, tokenizer, drawn, schedule, schedule.steps, schedule.learning_rate, (seed, 2))
+    seen = draw_crops(seed, schedule.sam_scenes, side, sam)
+    both = join(seen, take(drawn, len(seen.pixels)))
+    train_stage(model, tokenizer, both, schedule, schedule.sam_steps, schedule.sam_learning_rate, (seed, 3))
+    return save(model, out / "clip_demo.safetensors", {"seed": str(seed), "schedule": json.dumps(asdict(schedule))})
+
+
+def train_stage(
+    model: Any, tokenizer: Any, crops: Crops, schedule: ClipSchedule, steps: int, highest: float, seed: tuple[int, int]
+) -> None:
+    """`steps` updates of the model, in place."""
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": weights, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}], betas=(0.9, 0.98)
-    )
-    right = 0.0
-    with tqdm(range(schedule.steps), desc="CLIP", unit="step", mininterval=5) as bar:
+    groups = [{"params": weights, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+    optimizer, right = torch.optim.AdamW(groups, betas=(0.9, 0.98)), 0.0
+    with tqdm(range(steps), desc="CLIP", unit="step", mininterval=5) as bar:
         for step in bar:
-            loss, accuracy = step_loss(model, tokenizer, crops, schedule, np.random.default_rng((seed, step, 2)))
+            rng = np.random.default_rng((seed[0], step, seed[1]))
+            loss, accuracy = step_loss(model, tokenizer, crops, schedule, rng)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(step)
+                group["lr"] = rate(step, steps, schedule.warmup_steps, highest)
             optimizer.step()
             model.logit_scale.data.clamp_(0, _MAX_SCALE)
             right = 0.97 * right + 0.03 * accuracy
             bar.set_postfix({"loss": f"{float(loss.detach()):.3f}", "right": f"{right:.3f}"}, refresh=False)
-    return _save(model, out / "clip_demo.safetensors", {"seed": str(seed), "schedule": json.dumps(asdict(schedule))})
 
 
-def _save(model: Any, path: Path, about: dict[str, str]) -> Path:
+def save(model: Any, path: Path, about: dict[str, str]) -> Path:
     partial = path.with_suffix(".partial")
     halves = {n: v.half() if v.is_floating_point() else v for n, v in model.state_dict().items()}
     save_file({n: v.contiguous() for n, v in halves.items()}, partial, metadata=about)

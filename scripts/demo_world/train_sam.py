@@ -29,30 +29,39 @@ from scripts.demo_world.prompts import Prompts, Window, augment, correct, cut_wi
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast; `cooldown` is the fraction of steps over which the rate falls to zero."""
+    """How long and how fast.
+
+    From step `cooldown_from` on the rate falls slowly, by one part in `cooldown_steps` a step, and over the last
+    `final_steps` to nothing. From step `corrections_from` on, answers to corrective clicks count for more, and fewer of
+    them are given the previous mask.
+    """
 
     window_steps: int = 4000
-    canvas_steps: int = 4700
+    canvas_steps: int = 4000
     warmup_steps: int = 150
-    cooldown: float = 0.4
+    cooldown_from: int = 5220
+    cooldown_steps: int = 3480
+    final_steps: int = 1000
+    corrections_from: int = 6000
     window_batch: int = 8
     window_prompts: int = 4
     canvas_batch: int = 2
     canvas_prompts: int = 8
     learning_rate: float = 2e-3
     shards: int = 45
-    check_every: int = 1000
+    check_every: int = 500
 
     @property
     def steps(self) -> int:
         return self.window_steps + self.canvas_steps
 
     def rate(self, step: int) -> float:
-        left = (self.steps - step) / (self.cooldown * self.steps)
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps, max(left, 0.01))
+        warm, left = (step + 1) / self.warmup_steps, (self.steps - step) / self.final_steps
+        slow = 1 - (step - self.cooldown_from) / self.cooldown_steps
+        return self.learning_rate * min(1.0, warm, max(min(slow, left), 0.01))
 
 
-QUICK = Schedule(window_steps=20, canvas_steps=10, shards=1, check_every=15)
+QUICK = Schedule(window_steps=20, canvas_steps=10, final_steps=10, shards=1, check_every=15)
 
 
 @dataclass
@@ -151,7 +160,7 @@ def _stack(prompts: list[Prompts]) -> Prompts:
 
 
 def batch_loss(
-    trainer: Trainer, windows: list[Window], prompts: list[Prompts], rng: np.random.Generator
+    trainer: Trainer, windows: list[Window], prompts: list[Prompts], rng: np.random.Generator, *, late: bool
 ) -> tuple[Tensor, dict[str, float]]:
     """First answers, then, for half of the prompts, answers to a corrective click, with or without the mask."""
     sam, offsets = trainer.sam, [w.offset for w in windows]
@@ -176,11 +185,11 @@ def batch_loss(
         part = Prompts(asked.coords[some], asked.labels[some], asked.targets[some], asked.hit[some])
         places = np.float32(offsets)[owner.numpy()[some]]
         again = correct(rng, part, (chosen[some] > 0).numpy(), places)
-        use = torch.from_numpy(rng.random(len(some)) < 0.5)
+        use = torch.from_numpy(rng.random(len(some)) < (0.3 if late else 0.5))
         with torch.autocast("cpu", torch.bfloat16):
             dense = batched.embed_masks(sam, chosen[some][:, None], use)
             logits2, scores2 = _answer(sam, embeddings, positions, owner[some], again, dense)
-        loss = loss + 0.6 * prompt_loss(
+        loss = loss + (1.5 if late else 0.6) * prompt_loss(
             logits2, scores2, targets[some], hit[some], torch.zeros(len(some), dtype=torch.bool)
         )
     return loss, _measure(logits.detach(), best, targets, hit, single)
@@ -203,7 +212,8 @@ def _measure(logits: Tensor, best: Tensor, targets: Tensor, hit: Tensor, single:
 def train_step(trainer: Trainer, schedule: Schedule, pool: Pool, seed: int) -> dict[str, float]:
     """One update of all weights."""
     windows, prompts = draw_batch(pool, schedule, seed, trainer.step)
-    loss, measured = batch_loss(trainer, windows, prompts, np.random.default_rng((seed, trainer.step, 1)))
+    rng, late = np.random.default_rng((seed, trainer.step, 1)), trainer.step >= schedule.corrections_from
+    loss, measured = batch_loss(trainer, windows, prompts, rng, late=late)
     for optimizer in trainer.optimizers:
         optimizer.zero_grad(set_to_none=True)
     loss.backward()

@@ -132,11 +132,21 @@ def test_a_better_mask_loses_less() -> None:
     assert losses[0] < 0.02 < losses[1] < losses[2]
 
 
-def test_the_rate_warms_up_stays_and_falls_by_steps() -> None:
-    schedule = Schedule(window_steps=600, canvas_steps=400, warmup_steps=10, cooldown=0.4, learning_rate=1.0)
+def test_the_rate_warms_up_stays_falls_slowly_and_then_to_nothing() -> None:
+    schedule = Schedule(
+        window_steps=600,
+        canvas_steps=400,
+        warmup_steps=10,
+        cooldown_from=700,
+        cooldown_steps=400,
+        final_steps=100,
+        learning_rate=1.0,
+    )
     assert schedule.rate(0) == pytest.approx(0.1)
-    assert schedule.rate(599) == 1.0
-    assert schedule.rate(800) == pytest.approx(0.5)
+    assert schedule.rate(700) == 1.0
+    assert schedule.rate(800) == pytest.approx(0.75)
+    assert schedule.rate(950) == pytest.approx(min(0.375, 0.5))
+    assert schedule.rate(980) == pytest.approx(0.2)
     assert schedule.rate(999) == pytest.approx(0.01)
 
 

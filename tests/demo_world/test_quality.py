@@ -1,0 +1,73 @@
+"""The committed checkpoints are as good as the project says, on scenes that nothing was trained or tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
+from scripts.demo_world.evaluate import count_matches, load_demo_clip, load_demo_sam, measure, measure_proposals
+from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_scene
+
+_SCENES = 100
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Any]:
+    return measure("demo world", load_demo_sam(), load_demo_clip(), _SCENES)
+
+
+def test_the_checkpoints_are_small() -> None:
+    for path in (DEMO_SAM, DEMO_CLIP):
+        assert path.stat().st_size <= 8 * 1024 * 1024
+
+
+def test_the_figures_stand_on_enough_objects_of_every_kind(figures: dict[str, Any]) -> None:
+    assert figures["objects"] >= 500
+    assert all(figures["per_shape"][shape]["objects"] >= 30 for shape in SHAPES)
+    assert all(figures["per_background"][background]["objects"] >= 20 for background in BACKGROUNDS)
+
+
+def test_one_click_gives_the_mask(figures: dict[str, Any]) -> None:
+    assert figures["mean"]["click"] >= 0.88
+
+
+def test_a_tight_box_gives_the_mask(figures: dict[str, Any]) -> None:
+    assert figures["mean"]["box"] >= 0.90
+
+
+def test_a_corrective_click_improves_the_mask(figures: dict[str, Any]) -> None:
+    assert figures["mean"]["corrected"] > figures["mean"]["click"]
+    assert figures["mean"]["corrected_with_mask"] > figures["mean"]["click"]
+
+
+def test_clip_names_colour_and_shape_under_sams_mask(figures: dict[str, Any]) -> None:
+    assert figures["mean"]["named_right"] >= 0.95
+
+
+def test_sam_knows_which_of_its_masks_are_good(figures: dict[str, Any]) -> None:
+    assert figures["click_score_correlation"] >= 0.5
+
+
+def test_automatic_masks_find_the_objects() -> None:
+    found = measure_proposals("demo world", load_demo_sam(), 15)
+    assert found["recall"] >= 0.85
+    assert found["precision"] >= 0.5
+
+
+def test_each_object_is_matched_by_one_proposal_at_most() -> None:
+    truths = [item.mask for item in make_scene(HELD_OUT_SEED, objects=3).objects]
+    assert count_matches([truths[0], truths[0], truths[1]], truths) == 2
+    assert count_matches([], truths) == 0
+    assert count_matches([~truths[0]], truths) == 0
