@@ -22,7 +22,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
 _STORE = "const store = window.Htx && Htx.annotationStore && Htx.annotationStore.selected;"
 _IMAGE = _STORE + " const image = store && store.names.get('image');"
 _TOOL = _IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
@@ -119,8 +119,14 @@ class LabelingPage:
         self.wait("the annotation to be saved", lambda: bool(self._all("bottombar-update-button")))
 
     def regions(self) -> list[tuple[str, list[str]]]:
-        """Kind and labels of the regions in the list at the right."""
-        script = _STORE + " return store ? store.regions.map(r => [r.type, Array.from(r.labels || [])]) : [];"
+        """Kind and labels of the regions in the list at the right; choices for the whole image are not listed."""
+        script = (
+            _STORE
+            + """
+            if (!store) return [];
+            return store.regions.filter(r => !r.classification).map(r => [r.type, Array.from(r.labels || [])]);
+        """
+        )
         return [(kind, labels) for kind, labels in self._run(script)]
 
     def select_last_region(self) -> None:
