@@ -7,27 +7,30 @@ status page at `/`, for Label Studio shows an annotator nothing of it. No traceb
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from backend.errors import BackendError, BadRequest, BodyTooLarge
+from backend.errors import BackendError, BadRequest, BodyTooLarge, Overloaded
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
 from backend.predict import TaskPredictor
 from backend.status import BackendStatus, ModelFacts, RequestRecord
+from backend.values import Priority
 from backend.warming import Warmer
 
 log = logging.getLogger(__name__)
 
 LOADING_VERSION = "loading"
 WAIT_FOR_MODELS_SECONDS = 60.0  # a click that comes while the models load; Label Studio waits 100 s
+SHOWN_CHARACTERS = 600  # of anything that came from outside, in answers, log and status page
 BATCH_SECONDS = 60.0  # of classifying whole images in one request, for the same reason
 
 
@@ -41,20 +44,21 @@ class Loader(Protocol):
     def get(self, timeout_seconds: float = 0.0) -> tuple[TaskPredictor, ModelFacts, Warmer]: ...
 
 
-def create_app(loader: Loader, status: BackendStatus, *, max_body_bytes: int) -> Flask:
+def create_app(loader: Loader, status: BackendStatus, *, max_body_bytes: int, most_predicting: int = 36) -> Flask:
     """Build the WSGI application.
 
     Args:
         loader: Brings the predictor, what is to be said of it, and the warmer, when they are there.
         status: Counts requests and remembers errors.
         max_body_bytes: Larger bodies are answered 413.
+        most_predicting: More predictions at once are answered 503, so that threads are left for `/health`.
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     _add_bookkeeping(app, status)
     _add_error_answers(app, max_body_bytes)
     _add_state_routes(app, loader, status)
-    _add_protocol_routes(app, loader)
+    _add_protocol_routes(app, loader, threading.BoundedSemaphore(most_predicting))
     return app
 
 
@@ -85,7 +89,7 @@ def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus) -> None
         return _json({"versions": [loader.get()[1].model_version] if loader.ready else []})
 
 
-def _add_protocol_routes(app: Flask, loader: Loader) -> None:
+def _add_protocol_routes(app: Flask, loader: Loader, places: threading.BoundedSemaphore) -> None:
     @app.post("/setup")
     def setup() -> Response:
         body = _read_json()
@@ -98,19 +102,30 @@ def _add_protocol_routes(app: Flask, loader: Loader) -> None:
 
     @app.post("/predict")
     def predict() -> Response:
-        parsed = parse_predict_request(_read_json())
-        g.what = _describe(parsed)
-        if parsed.interactive:
-            predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
-            document = predictor.predict_document(parsed.tasks[0], parsed.config) if parsed.tasks[0].prompts else None
-            return _json({"results": [document or EMPTY_ANSWER]})
-        return _json({"results": _answer_quietly(parsed, loader)})
+        if not places.acquire(blocking=False):
+            raise Overloaded("Too many predictions are under way.", remedy="Try again in a moment, or add a replica.")
+        try:
+            parsed = parse_predict_request(_read_json())
+            g.what = _describe(parsed)
+            return _json({"results": _answer(parsed, loader)})
+        finally:
+            places.release()
 
     @app.post("/webhook")
     def webhook() -> Response:
         body = _read_json()
-        g.what = f"webhook {body.get('action')}"
+        g.what = _one_line(f"webhook {body.get('action')}")
         return _json({"status": "ok"})  # nothing is trained here, so there is nothing to start
+
+
+def _answer(parsed: PredictRequest, loader: Loader) -> list[Any]:
+    """One answer for each task; a click waits for models that still load."""
+    if not parsed.interactive:
+        return _answer_quietly(parsed, loader)
+    (task,) = parsed.tasks
+    predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
+    document = predictor.predict_document(task, parsed.config) if task.prompts else None
+    return [document or EMPTY_ANSWER]
 
 
 def _answer_quietly(parsed: PredictRequest, loader: Loader) -> list[Any]:
@@ -137,10 +152,10 @@ def _try_classify(predictor: TaskPredictor, task: Task, config: LabelingConfig, 
     if time.monotonic() > end:
         return EMPTY_ANSWER
     try:
-        return predictor.predict_document(task, config) or EMPTY_ANSWER
+        return predictor.predict_document(task, config, priority=Priority.BULK) or EMPTY_ANSWER
     except BackendError as error:
         log.warning("[%s] task %s is left out of the answer: %s", g.request_id, task.task_id, error)
-        g.problem = f"Task {task.task_id}: {error}"
+        g.problem = _one_line(f"Task {task.task_id}: {error}")
         return EMPTY_ANSWER
 
 
@@ -175,7 +190,7 @@ def _read_json() -> Mapping[str, Any]:
             remedy="Send JSON with Content-Type: application/json.",
         )
     try:
-        body = orjson.loads(request.get_data(cache=False))
+        body = orjson.loads(_read_body())
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends.") from error
     if not isinstance(body, dict):
@@ -183,16 +198,48 @@ def _read_json() -> Mapping[str, Any]:
     return body
 
 
+def _read_body() -> bytes:
+    """The whole body; one of unknown length (chunked) is counted as it is read.
+
+    Raises:
+        BodyTooLarge: Over the limit. (With a Content-Length, werkzeug refuses it before it is read.)
+    """
+    if request.content_length is not None:
+        return request.get_data(cache=False)
+    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    ends = request.environ.get("wsgi.input_terminated")  # else there is no telling where the body ends
+    body: bytes = request.environ["wsgi.input"].read(limit + 1) if ends else b""
+    if len(body) > limit:
+        raise _too_large(f"more than {limit}", limit)
+    return body
+
+
+def _too_large(size: object, limit: int) -> BodyTooLarge:
+    message = f"The body has {size} bytes, more than the {limit} that are allowed."
+    return BodyTooLarge(message, remedy="Raise MAX_BODY_BYTES, or split the task.")
+
+
+def _one_line(text: str) -> str:
+    """What a client sent, fit for a log: one line, no control characters, not long."""
+    printable = "".join(character if character.isprintable() else "?" for character in text[:SHOWN_CHARACTERS])
+    return printable if len(text) <= SHOWN_CHARACTERS else f"{printable}…"
+
+
 def _describe(parsed: PredictRequest) -> str:
     count = f"task {parsed.tasks[0].task_id}" if len(parsed.tasks) == 1 else f"{len(parsed.tasks)} tasks"
     kind = "click" if parsed.interactive else "no prompt"
-    return f"project {parsed.project_id or '?'}, {count}, {kind}"
+    return _one_line(f"project {parsed.project_id or '?'}, {count}, {kind}")
 
 
 def _add_bookkeeping(app: Flask, status: BackendStatus) -> None:
     @app.before_request
     def begin() -> None:
-        g.request_id, g.started, g.problem, g.what = uuid.uuid4().hex[:12], time.monotonic(), "", request.path
+        g.request_id, g.started, g.problem, g.what = (
+            uuid.uuid4().hex[:12],
+            time.monotonic(),
+            "",
+            _one_line(request.path),
+        )
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -212,9 +259,7 @@ def _add_error_answers(app: Flask, max_body_bytes: int) -> None:
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_: RequestEntityTooLarge) -> Response:
-        size = request.content_length
-        message = f"The body has {size} bytes, more than the {max_body_bytes} that are allowed."
-        return _refusal(message, "Raise MAX_BODY_BYTES, or split the task.", BodyTooLarge.http_status)
+        return refuse(_too_large(request.content_length, max_body_bytes))
 
     @app.errorhandler(HTTPException)
     def unknown(error: HTTPException) -> Response:
@@ -229,6 +274,7 @@ def _add_error_answers(app: Flask, max_body_bytes: int) -> None:
 
 
 def _refusal(message: str, remedy: str, http_status: int) -> Response:
+    message, remedy = _one_line(message), _one_line(remedy)
     g.problem = f"{message} {remedy}"
     log.warning("[%s] %s", g.request_id, g.problem)
     return _json({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)

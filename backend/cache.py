@@ -8,11 +8,11 @@ Format of a value, little-endian, no pickle:
 
     offset  bytes  what
     0       4      magic b"LSEM"
-    4       2      format version, 1
+    4       2      format version, 2
     6       2      dtype: 1 float16, 2 float32
     8       3 x 4  shape C, S, S
     20      4 x 4  original width, height; input width, height
-    36      4      CRC-32 of the features
+    36      4      CRC-32 of everything before and behind it
     40             the features, C order
 
 Example: SAM's (256, 64, 64) float16 makes 40 + 2 097 152 bytes.
@@ -21,6 +21,7 @@ Example: SAM's (256, 64, 64) float16 makes 40 + 2 097 152 bytes.
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import threading
 import time
@@ -28,6 +29,7 @@ import uuid
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,8 +41,10 @@ from backend.values import ImageEmbedding, Size
 
 log = logging.getLogger(__name__)
 
-_HEADER = struct.Struct("<4sHH3I4II")
-_MAGIC, _VERSION = b"LSEM", 1
+_FACTS = struct.Struct("<4sHH3I4I")
+_CHECKSUM = struct.Struct("<I")
+_HEADER_BYTES = _FACTS.size + _CHECKSUM.size
+_MAGIC, _VERSION = b"LSEM", 2
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f2"), 2: np.dtype("<f4")}
 _CODES = {np.dtype(np.float16): 1, np.dtype(np.float32): 2}
 
@@ -55,8 +59,8 @@ def to_bytes(embedding: ImageEmbedding) -> bytes:
     original, resized = embedding.original_size, embedding.input_size
     sizes = (original.width, original.height, resized.width, resized.height)
     raw = features.data.cast("B")
-    header = _HEADER.pack(_MAGIC, _VERSION, _CODES[features.dtype], *features.shape, *sizes, zlib.crc32(raw))
-    return b"".join((header, raw))
+    facts = _FACTS.pack(_MAGIC, _VERSION, _CODES[features.dtype], *features.shape, *sizes)
+    return b"".join((facts, _CHECKSUM.pack(zlib.crc32(raw, zlib.crc32(facts))), raw))
 
 
 def from_bytes(data: bytes) -> ImageEmbedding:
@@ -65,13 +69,15 @@ def from_bytes(data: bytes) -> ImageEmbedding:
     Raises:
         DamagedEntry: Not this format, cut short, or changed on the way.
     """
-    if len(data) < _HEADER.size:
-        raise DamagedEntry(f"{len(data)} bytes, shorter than the header of {_HEADER.size}")
-    magic, version, code, *shape, width, height, input_width, input_height, checksum = _HEADER.unpack_from(data)
+    if len(data) < _HEADER_BYTES:
+        raise DamagedEntry(f"{len(data)} bytes, shorter than the header of {_HEADER_BYTES}")
+    magic, version, code, *shape, width, height, input_width, input_height = _FACTS.unpack_from(data)
     if magic != _MAGIC or version != _VERSION or code not in _DTYPES:
         raise DamagedEntry(f"magic {magic!r}, version {version}, dtype {code}")
-    raw = memoryview(data)[_HEADER.size :]
-    if len(raw) != int(np.prod(shape)) * _DTYPES[code].itemsize or zlib.crc32(raw) != checksum:
+    view = memoryview(data)
+    raw, (checksum,) = view[_HEADER_BYTES:], _CHECKSUM.unpack_from(data, _FACTS.size)
+    found = zlib.crc32(raw, zlib.crc32(view[: _FACTS.size]))
+    if found != checksum or len(raw) != math.prod(shape) * _DTYPES[code].itemsize:
         raise DamagedEntry(f"{len(raw)} bytes of features of shape {shape} do not match their checksum")
     features = np.frombuffer(raw, dtype=_DTYPES[code]).reshape(shape)
     return ImageEmbedding(features, Size(width, height), Size(input_width, input_height))
@@ -126,7 +132,8 @@ class RedisStore:
     """Embeddings in Redis, and leases that let one worker compute while the others wait.
 
     Any failure (down, slow, full, damaged bytes) is warned of once an outage, counted, and answered as a miss; for
-    `pause_seconds` Redis is then left alone, so that an outage costs one timeout and not one for each click.
+    `pause_seconds` Redis is then left alone, so that an outage costs one timeout and not one for each click. A Redis
+    that answers but refuses (it is full, it is read-only) is not an outage: what it holds is still read.
     """
 
     lease_seconds = 10.0
@@ -140,6 +147,10 @@ class RedisStore:
         self._counts = counts
         self._paused_until = 0.0
         self._failing = False
+        self._refusing = False
+        self._renewal = self._redis.register_script(
+            "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+        )
         self._release = self._redis.register_script(
             "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
         )
@@ -161,7 +172,8 @@ class RedisStore:
             return None
 
     def put(self, key: str, embedding: ImageEmbedding) -> None:
-        self._ask(lambda: self._redis.set(key, to_bytes(embedding), ex=self._ttl_seconds))
+        if self._ask(lambda: self._redis.set(key, to_bytes(embedding), ex=self._ttl_seconds)):
+            self._refusing = False
 
     def ping(self) -> bool:
         """Whether Redis answers now."""
@@ -181,7 +193,7 @@ class RedisStore:
             return
         done = threading.Event()
         if held:
-            threading.Thread(target=self._renew, args=(name, milliseconds, done), daemon=True).start()
+            threading.Thread(target=self._renew, args=(name, token, milliseconds, done), daemon=True).start()
         try:
             yield True
         finally:
@@ -189,16 +201,22 @@ class RedisStore:
             if held:
                 self._ask(lambda: self._release(keys=[name], args=[token]))
 
-    def _renew(self, name: str, milliseconds: int, done: threading.Event) -> None:
+    def _renew(self, name: str, token: str, milliseconds: int, done: threading.Event) -> None:
         while not done.wait(self.lease_seconds / 3):
-            self._ask(lambda: self._redis.pexpire(name, milliseconds))
+            self._ask(lambda: self._renewal(keys=[name], args=[token, milliseconds]))
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         if time.monotonic() < self._paused_until:
             return None
         try:
             answer = question()
-        except (redis.RedisError, OSError) as error:
+        except redis.ResponseError as error:
+            self._counts.add("redis_errors")
+            if not self._refusing:
+                log.warning("Redis refuses (%s); what it does not keep is computed again by whoever needs it.", error)
+            self._refusing = True
+            return None
+        except Exception as error:  # a helper: whatever its client library trips over, the answer does not need it
             self._counts.add("redis_errors")
             self._paused_until = time.monotonic() + self.pause_seconds
             if not self._failing:
@@ -224,27 +242,33 @@ class EmbeddingCache:
     def __init__(self, local: LocalStore, shared: RedisStore | None = None, counts: CacheCounts | None = None) -> None:
         self._local, self._shared = local, shared
         self.counts = counts or CacheCounts()
-        self._computing: dict[str, threading.Lock] = {}
+        self._computing: dict[str, Future[ImageEmbedding]] = {}
         self._lock = threading.Lock()
 
     def get_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding:
         """Return the embedding named `key`; of several threads and workers that miss at once, one computes it.
 
         Raises:
-            Whatever `compute` raises; the next caller then tries anew.
+            Whatever `compute` raises, to all who waited for it; the next caller tries anew.
         """
         found = self._local.get(key)
         if found is not None:
             self.counts.add("local_hits")
             return found
-        with self._one_thread(key):
-            found = self._local.get(key)
-            if found is not None:
-                self.counts.add("local_hits")
-                return found
-            embedding = self._from_shared_or_compute(key, compute)
-            self._local.put(key, embedding)
-            return embedding
+        with self._lock:
+            future = self._computing.get(key)
+            if future is None:
+                mine = self._computing[key] = Future()
+        if future is not None:
+            return future.result()
+        try:
+            mine.set_result(self._find_or_compute(key, compute))
+        except BaseException as error:  # for those who wait for it too; it is raised below
+            mine.set_exception(error)
+        finally:
+            with self._lock:
+                del self._computing[key]
+        return mine.result()
 
     def holds(self, key: str) -> bool:
         """Whether `key` is in this process's tier or in Redis."""
@@ -260,6 +284,15 @@ class EmbeddingCache:
         if self._shared is None:
             return "in this process"
         return "in Redis" if self._shared.healthy else "in this process, because Redis does not answer"
+
+    def _find_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding:
+        found = self._local.get(key)  # somebody may have been done just before this thread became the one
+        if found is not None:
+            self.counts.add("local_hits")
+            return found
+        embedding = self._from_shared_or_compute(key, compute)
+        self._local.put(key, embedding)
+        return embedding
 
     def _from_shared_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding:
         if self._shared is None:
@@ -280,14 +313,3 @@ class EmbeddingCache:
         embedding = compute()
         self.counts.add("computed")
         return embedding
-
-    @contextmanager
-    def _one_thread(self, key: str) -> Iterator[None]:
-        with self._lock:
-            lock = self._computing.setdefault(key, threading.Lock())
-        try:
-            with lock:
-                yield
-        finally:
-            with self._lock:
-                self._computing.pop(key, None)

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 from backend.errors import Overloaded
@@ -33,9 +34,24 @@ class PriorityExecutor:
         for thread in self._threads:
             thread.start()
 
-    def run(self, priority: Priority, work: Callable[[], T]) -> T:
-        """Run `work` in its turn and return what it returns; raises what it raises, or `Overloaded`."""
-        return self.submit(priority, work).result()
+    def run(self, priority: Priority, work: Callable[[], T], timeout_seconds: float | None = None) -> T:
+        """Run `work` in its turn and return what it returns.
+
+        Raises:
+            Overloaded: Too much waits, or there was no answer in `timeout_seconds`; work that still waits is dropped.
+            Whatever `work` raises.
+        """
+        future = self.submit(priority, work)
+        try:
+            return future.result(timeout_seconds)
+        except FutureTimeout:
+            if future.done():  # the work itself ran into a timeout of its own
+                raise
+            future.cancel()
+            raise Overloaded(
+                f"The models did not come to this in {timeout_seconds:.0f} s; {self.waiting} pieces of work wait.",
+                remedy="Try again in a moment; add a replica or a GPU.",
+            ) from None
 
     def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
         """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""

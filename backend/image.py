@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-import warnings
 from collections import OrderedDict
 from functools import cached_property
 
@@ -22,6 +21,7 @@ from backend.values import Pixels, Size
 # What a browser shows, and TIFF; PIL's other readers are only more code for a stranger's file to run through
 _FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", *(["AVIF"] if features.check("avif") else [])]
 _ORIENTATION_TAG = 0x0112
+Image.MAX_IMAGE_PIXELS = None  # the limit is IMAGE_MAX_PIXELS, which is checked below before anything is decoded
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and height
 
 
@@ -76,20 +76,20 @@ class DecodedImages:
 
     def __init__(self, max_bytes: int, max_pixels: int) -> None:
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
-        self._images: OrderedDict[bytes, SourceImage] = OrderedDict()
+        self._images: OrderedDict[tuple[bytes, str], SourceImage] = OrderedDict()
         self._nbytes = 0
         self._lock = threading.Lock()
 
     def open(self, data: bytes, name: str) -> SourceImage:
         """Return the image of these bytes. Raises `BadImage` as `SourceImage` does."""
         with self._lock:
-            image = self._images.get(data)
+            image = self._images.get((data, name))  # by name too, or a message could name another project's file
             if image is not None:
-                self._images.move_to_end(data)
+                self._images.move_to_end((data, name))
                 return image
         image = SourceImage(data, name, self._max_pixels)
         with self._lock:
-            kept = self._images.setdefault(data, image)
+            kept = self._images.setdefault((data, name), image)
             if kept is image:
                 self._nbytes += image.nbytes
             while self._nbytes > self._max_bytes and self._images:
@@ -100,11 +100,7 @@ class DecodedImages:
 
 def _open(data: bytes, name: str) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
-    except Image.DecompressionBombError as error:
-        raise BadImage(f"{name} is too large to open: {error}", remedy="Upload a smaller image.") from error
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, RuntimeError) as error:
         start = data[:16]
         raise BadImage(
@@ -121,11 +117,13 @@ def _read_size(data: bytes, name: str, max_pixels: int) -> Size:
             f"{name} has {width}x{height} = {width * height} pixels, more than the {max_pixels} that are allowed.",
             remedy="Scale the image down, or raise IMAGE_MAX_PIXELS.",
         )
-    sideways = _orientation(image) in _SIDEWAYS
+    sideways = _orientation(image, b"eXIf" in data) in _SIDEWAYS
     return Size(height, width) if sideways else Size(width, height)
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, may_have_exif: bool) -> int:
+    if image.format == "PNG" and not may_have_exif:
+        return 1  # a PNG may carry EXIF behind its pixels, so PIL would decode all of them to look for it
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # PIL raises almost anything on a damaged EXIF block; the picture itself may be fine
@@ -136,7 +134,7 @@ def _decode(data: bytes, name: str) -> Pixels:
     image = _open(data, name)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+        upright = ImageOps.exif_transpose(image) if _orientation(image, b"eXIf" in data) != 1 else image
         pixels = np.asarray(_to_rgb(upright))
     except (OSError, ValueError, SyntaxError, IndexError, MemoryError, RuntimeError) as error:
         raise BadImage(

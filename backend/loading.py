@@ -91,7 +91,8 @@ class BackgroundLoader(Generic[T]):
         """
         self._done.wait(timeout_seconds)
         if self._error is not None:
-            raise self._error
+            error = self._error  # raised anew each time: one object would gather the traceback of every request
+            raise type(error)(error.message, remedy=error.remedy) from error
         if self._value is None:
             raise NotReady("The models are still loading.", remedy="Try again in a few seconds; GET /ready tells.")
         return self._value

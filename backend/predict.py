@@ -15,12 +15,15 @@ from backend.errors import BadPrompt
 from backend.executor import PriorityExecutor
 from backend.image import DecodedImages, SourceImage
 from backend.label_studio.config import LabelingConfig, label_for_click
+from backend.label_studio.image_urls import show_url
 from backend.label_studio.results import build_prediction, build_results, new_region_id
 from backend.label_studio.tasks import LabeledPrompt, Task
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.values import Candidate, ClassScore, Priority, Region, Size
 
 log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 90.0  # Label Studio waits 100 s; an answer that comes later has nobody who waits for it
 
 
 class Fetcher(Protocol):
@@ -71,7 +74,7 @@ class TaskPredictor:
     def fetch_image(self, task: Task) -> SourceImage:
         """The task's image. Raises `ImageUnavailable`, `ImageForbidden` or `BadImage`."""
         data = self._fetcher.fetch(task.image_uri, task.task_id, task.project_id)
-        return self._images.open(data, task.image_uri)
+        return self._images.open(data, show_url(task.image_uri))
 
     def predict(
         self,
@@ -94,7 +97,8 @@ class TaskPredictor:
         image = self.fetch_image(task)
         for prompt in task.prompts:
             _check_drawn_size(prompt, image)
-        return self.executor.run(priority, lambda: self._answer(image, task.prompts, config, proposal))
+        timeout = None if priority is Priority.BULK else ANSWER_SECONDS
+        return self.executor.run(priority, lambda: self._answer(image, task.prompts, config, proposal), timeout)
 
     def predict_document(
         self,
@@ -163,9 +167,8 @@ class TaskPredictor:
         scored = self.labeler.classify(image, [candidate.mask for candidate in candidates], vocabularies)
         choice_scores = scored[0] if config.region_choices else [()] * len(candidates)
         brush_scores = scored[-1] if None in labels else [()] * len(candidates)
-        fallback = config.brush_classes[0].name
         return [
-            _region(candidate, label or (brush[0].name if brush else fallback), choice, brush, config)
+            _region(candidate, label or _best_brush(brush, config), choice, brush, config)
             for candidate, label, choice, brush in zip(candidates, labels, choice_scores, brush_scores, strict=True)
         ]
 
@@ -187,6 +190,18 @@ def _region(
         score=candidate.score,
         choices=MappingProxyType(choices),
         class_scores=choice_scores or brush_scores,
+    )
+
+
+def _best_brush(scores: tuple[ClassScore, ...], config: LabelingConfig) -> str:
+    """CLIP's brush label; without CLIP the only one there is, and never one that nobody chose."""
+    if scores:
+        return scores[0].name
+    if len(config.brush_classes) == 1:
+        return config.brush_classes[0].name
+    raise BadPrompt(
+        "CLIP is not loaded, so no brush label can be picked for this mask.",
+        remedy="Pick a label yourself instead of AUTO; /health says what is wrong with CLIP.",
     )
 
 

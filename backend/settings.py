@@ -7,6 +7,7 @@ documentation shows. `Settings.from_environment` parses once and raises `BadSett
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -48,9 +49,10 @@ class Settings:
         frozenset(), "Other hosts that images may come from: `a.org,b.org:8000`"
     )
     max_body_bytes: int = _setting(64 * MEBIBYTE, "The largest request body; 200 regions at 1080p make 31 MB", 1024)
+    server_threads: int = _setting(40, "Requests answered at once; four are kept free for `/health` and the like", 8)
     max_waiting_requests: int = _setting(64, "How many pieces of work may wait for the models", 1)
     auto_label: bool = _setting(False, "Let CLIP pick the brush label for clicks too, not only in pre-annotation")
-    top_k: int = _setting(5, "How many class scores are kept for each mask", 1)
+    top_k: int = _setting(5, "How many class scores a region keeps (`Region.class_scores`)", 1)
     torch_threads: int = _setting(0, "Threads that torch may use on a CPU; 0: torch decides", 0)
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
@@ -64,6 +66,14 @@ class Settings:
         values = os.environ if environment is None else environment
         read = {f.name: _parse(f, values[f.name.upper()]) for f in fields(cls) if values.get(f.name.upper(), "") != ""}
         return cls(**read)
+
+    @classmethod
+    def from_environment_or_exit(cls) -> Settings:
+        """The same for a server that starts: what is wrong becomes its last words, without a traceback."""
+        try:
+            return cls.from_environment()
+        except BadSettings as error:
+            sys.exit(f"The backend cannot start. {error}")
 
     @classmethod
     def documentation(cls) -> list[tuple[str, str, str]]:
@@ -86,7 +96,7 @@ def _parse(setting: Field[Any], text: str) -> Any:
     except ValueError as error:
         kind = type(setting.default).__name__
         raise BadSettings(
-            f"{name} is {text!r}, which is not of type {kind}.", remedy=f"Set {name} to {setting.metadata['about']}."
+            f"{name} is {text!r}, which is not of type {kind}.", remedy=f"{name} means: {setting.metadata['about']}."
         ) from error
     if minimum is not None and value < minimum:
         raise BadSettings(

@@ -128,6 +128,9 @@ def _try_classifier(settings: Settings) -> tuple[str, ClipClassifier | None, str
     except BackendError as error:
         log.error("CLIP cannot be loaded, so masks come without classes. %s", error)
         return "", None, str(error)
+    except Exception as error:  # masks are worth having without classes, whatever is wrong with CLIP
+        log.exception("CLIP cannot be loaded, so masks come without classes.")
+        return "", None, f"{type(error).__name__}: {error}"
     return digest, classifier, ""
 
 

@@ -1,4 +1,4 @@
-"""What gunicorn serves: `gunicorn -w 1 --threads 8 backend.wsgi:app`. The one global of the project.
+"""What gunicorn serves: `gunicorn backend.wsgi:app`, with gunicorn.conf.py beside it. The one global of the project.
 
 One process per device: more workers would each hold their own copy of the weights. No `--preload`: the models load on a
 thread, and threads do not survive a fork.
@@ -7,10 +7,8 @@ thread, and threads do not survive a fork.
 from __future__ import annotations
 
 import logging
-import sys
 
 from backend.app import create_app
-from backend.errors import BadSettings
 from backend.loading import BackgroundLoader
 from backend.predict import TaskPredictor
 from backend.settings import Settings
@@ -19,6 +17,8 @@ from backend.warming import Warmer
 from backend.wiring import build
 
 log = logging.getLogger(__name__)
+
+THREADS_FOR_STATE = 4  # that no prediction may take, so that /health answers however many wait
 
 
 def _load(settings: Settings, status: BackendStatus) -> tuple[TaskPredictor, ModelFacts, Warmer]:
@@ -34,16 +34,12 @@ def _load(settings: Settings, status: BackendStatus) -> tuple[TaskPredictor, Mod
     return predictor, facts, Warmer(predictor)
 
 
-def _read_settings() -> Settings:
-    try:
-        return Settings.from_environment()
-    except BadSettings as error:
-        sys.exit(f"The backend cannot start. {error}")
-
-
-settings = _read_settings()
+settings = Settings.from_environment_or_exit()
 logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 status = BackendStatus()
 app = create_app(
-    BackgroundLoader(lambda: _load(settings, status)).start(), status, max_body_bytes=settings.max_body_bytes
+    BackgroundLoader(lambda: _load(settings, status)).start(),
+    status,
+    max_body_bytes=settings.max_body_bytes,
+    most_predicting=settings.server_threads - THREADS_FOR_STATE,
 )

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
@@ -46,7 +48,8 @@ class Door:
         self.loader = BackgroundLoader(build or attach).start()
         if build is None:
             self.loader.get(10)
-        self.client = create_app(self.loader, self.status, max_body_bytes=max_body).test_client()
+        self.app = create_app(self.loader, self.status, max_body_bytes=max_body, most_predicting=2)
+        self.client = self.app.test_client()
 
     def predict(self, body: dict):
         return self.client.post("/predict", json=body)
@@ -141,6 +144,54 @@ def test_a_body_that_is_no_document_is_refused(data: bytes, content_type: str, s
     reply = Door().client.post("/predict", data=data, content_type=content_type)
     assert reply.status_code == status
     assert says in reply.json["error"]
+
+
+def test_a_chunked_body_over_the_limit_is_too_large_and_not_broken() -> None:
+    door = Door(max_body=2000)
+    for size, status in ((1500, 400), (2500, 413)):
+        environment = {"wsgi.input": io.BytesIO(b'"' + b"a" * size), "wsgi.input_terminated": True}
+        reply = door.client.post("/predict", content_type="application/json", environ_overrides=environment)
+        assert reply.status_code == status
+    assert reply.json["error"] == "The body has more than 2000 bytes, more than the 2000 that are allowed."
+
+
+def test_more_predictions_than_there_are_places_are_refused_and_health_answers() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    go, fetch = threading.Event(), hall.fetcher.fetch
+    hall.fetcher.fetch = lambda *arguments: (go.wait(10), fetch(*arguments))[1]
+    door = Door(hall)
+    body = predict_body("a.png", keypoint(50, 50))
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(lambda: door.app.test_client().post("/predict", json=body)) for _ in range(2)]
+        while door.app.test_client().post("/predict", json=body).status_code != 503:
+            time.sleep(0.01)
+        assert door.client.get("/health").status_code == 200
+        assert door.predict(body).json["error"] == "Too many predictions are under way."
+        go.set()
+        assert [future.result().status_code for future in waiting] == [200, 200]
+    assert door.predict(body).status_code == 200
+
+
+def test_what_a_client_sends_enters_the_log_as_one_short_line(caplog) -> None:
+    door = Door()
+    with caplog.at_level(logging.DEBUG):
+        door.client.post("/webhook", json={"action": "a\nforged line " + "x" * 5000})
+    (line,) = [record.getMessage() for record in caplog.records if "webhook" in record.getMessage()]
+    assert "a?forged line" in line
+    assert len(line) < 1000
+
+
+def test_an_error_that_is_told_often_does_not_grow() -> None:
+    def fail():
+        raise CheckpointError("sam.pth is damaged.", remedy="Fetch it again.")
+
+    loader = BackgroundLoader(fail).start()
+    depths = []
+    for _ in range(20):
+        with pytest.raises(CheckpointError) as caught:
+            loader.get(10)
+        depths.append(len(caught.traceback))
+    assert len(set(depths[1:])) == 1
 
 
 def test_an_unreachable_image_is_said_on_the_status_page_with_what_to_do() -> None:

@@ -52,6 +52,16 @@ def test_an_error_reaches_the_one_who_waits_and_the_thread_lives_on() -> None:
     assert executor.run(Priority.CLICK, lambda: 5) == 5
 
 
+def test_work_that_does_not_get_its_turn_in_time_is_dropped(blocked) -> None:
+    executor, go = blocked
+    ran: list[int] = []
+    with pytest.raises(Overloaded, match="did not come to this in 0 s"):
+        executor.run(Priority.CLICK, lambda: ran.append(1), timeout_seconds=0.05)
+    go.set()
+    executor.run(Priority.BULK, lambda: None)
+    assert ran == []
+
+
 def test_cancelled_work_is_not_run(blocked) -> None:
     executor, go = blocked
     ran: list[int] = []

@@ -94,6 +94,31 @@ def test_the_same_bytes_are_decoded_once() -> None:
     assert images.open(data, "a") is images.open(data, "a")
 
 
+def test_equal_files_of_two_names_are_not_called_by_the_same_name() -> None:
+    images = DecodedImages(max_bytes=10**6, max_pixels=10**6)
+    data = png(4, 4)
+    assert images.open(data, "project 1's").name == "project 1's"
+    assert images.open(data, "project 2's").name == "project 2's"
+
+
+def test_a_png_with_exif_is_turned_upright_too() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    Image.new("RGB", (32, 16)).save(file, "PNG", exif=exif)
+    image = SourceImage(file.getvalue())
+    assert image.size == Size(16, 32)
+    assert image.pixels.shape == (32, 16, 3)
+
+
+def test_the_limit_on_pixels_may_be_raised_above_pils_own() -> None:
+    header = struct.pack(">IIBBBBB", 20_000, 10_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    huge = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    idat = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    assert SourceImage(huge + idat, "huge.png", max_pixels=300_000_000).size == Size(20_000, 10_000)
+
+
 def test_decoded_images_stay_within_their_budget() -> None:
     files = [noise_png(10, 10, seed) for seed in range(3)]
     cost = SourceImage(files[0]).nbytes

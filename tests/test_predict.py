@@ -94,6 +94,29 @@ def test_the_setting_auto_label_overrides_what_was_picked() -> None:
     assert hall.document(keypoint(50, 50, "dog"))["result"][0]["value"]["brushlabels"] == ["cat"]
 
 
+def test_without_clip_nobody_invents_a_label() -> None:
+    with pytest.raises(BadPrompt, match="CLIP is not loaded, so no brush label can be picked"):
+        Hall().document(keypoint(50, 50, "AUTO"))
+    with pytest.raises(BadPrompt, match="CLIP is not loaded"):
+        Hall().document(proposal=OPTIONS)
+
+
+def test_without_clip_the_only_label_there_is_is_the_label() -> None:
+    xml = CONFIG.replace(
+        '<BrushLabels name="b" toName="img"><Label value="cat"/>', '<BrushLabels name="b" toName="img">'
+    )
+    document = Hall().document(proposal=OPTIONS, xml=xml)
+    assert [r["value"]["brushlabels"] for r in document["result"]] == [["dog"]] * 3
+
+
+def test_messages_do_not_carry_the_signature_of_an_address() -> None:
+    uri = "https://storage.example.org/a.png?X-Signature=secret"
+    with pytest.raises(BadPrompt) as caught:
+        Hall(files={uri: png(40, 30)}).document(keypoint(50, 50, size=(80, 60)), uri=uri)
+    assert "https://storage.example.org/a.png has 40x30" in caught.value.message
+    assert "secret" not in caught.value.message
+
+
 def test_without_clip_masks_come_without_choices() -> None:
     document = Hall().document(keypoint(50, 50, "dog"))
     assert [r["type"] for r in document["result"]] == ["brushlabels"]

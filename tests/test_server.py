@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -35,18 +36,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.started = time.monotonic()
         self.log = log
-        command = [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "-w",
-            "1",
-            "--threads",
-            "8",
-            "-b",
-            f"127.0.0.1:{port}",
-            "backend.wsgi:app",
-        ]
+        command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "backend.wsgi:app"]
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("LABEL_STUDIO", "REDIS", "SAM_", "CLIP_"))}
         with log.open("w") as file:
             self.process = subprocess.Popen(command, cwd=ROOT, env={**clean, **environment}, stdout=file, stderr=file)
@@ -161,6 +151,38 @@ def test_masks_are_of_the_image_that_was_clicked(server: Server, images: str, sc
             mask = decode_brush(click(server, f"{images}/{i}.png", click_point(thing.mask)), Size(320, 240))
             ious.append((mask & thing.mask).sum() / (mask | thing.mask).sum())
     assert sum(ious) / len(ious) > 0.8
+
+
+def test_health_answers_in_time_while_more_clicks_wait_than_there_are_threads(tmp_path: Path) -> None:
+    """The images come from a host that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, IMAGE_TIMEOUT_SECONDS="6", SERVER_THREADS="8")
+        try:
+            server.wait_for("/ready", 60)
+            body = predict_body(f"http://{host}/a.png", keypoint(50, 50, "thing"), config=CONFIG)
+            with ThreadPoolExecutor(12) as pool:
+                clicks = [
+                    pool.submit(lambda: requests.post(f"{server.url}/predict", json=body, timeout=60).status_code)
+                    for _ in range(12)
+                ]
+                time.sleep(0.5)
+                for _ in range(20):
+                    assert server.get("/health", timeout=1).status_code == 200
+                codes = [click.result() for click in clicks]
+            assert codes.count(503) == 8
+            assert set(codes) <= {502, 503, 504}
+        finally:
+            server.stop()
+
+
+def test_a_server_that_is_stopped_while_it_loads_ends_quietly(tmp_path: Path) -> None:
+    server = Server(tmp_path / "log")
+    server.wait_for("/health", 10)
+    time.sleep(1.0)
+    server.stop()
+    assert server.process.returncode == 0
+    assert "SIGSEGV" not in server.log.read_text()
 
 
 def test_a_bad_setting_stops_the_start_with_a_sentence(tmp_path: Path) -> None:

@@ -37,4 +37,4 @@ def test_a_bad_value_is_named_with_its_variable(name: str, text: str, says: str)
     with pytest.raises(BadSettings) as caught:
         Settings.from_environment({name: text})
     assert caught.value.message == says
-    assert caught.value.remedy.startswith(f"Set {name} to")
+    assert caught.value.remedy.startswith((f"Set {name} to", f"{name} means: "))

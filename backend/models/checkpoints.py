@@ -135,7 +135,13 @@ def load_state_dict(path: Path) -> dict[str, Any]:
             f"The checkpoint {path} ({path.stat().st_size} bytes) is damaged: {error}",
             remedy="Delete it and fetch it again with `python -m scripts.download_models`.",
         ) from error
-    return dict(loaded.get("state_dict", loaded))
+    weights = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+        raise CheckpointError(
+            f"The checkpoint {path} holds {type(weights).__name__}, not weights by their names.",
+            remedy="Choose a file of model weights (a state dict).",
+        )
+    return weights
 
 
 def load_into(model: Any, path: Path, model_name: str) -> None:

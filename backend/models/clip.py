@@ -6,6 +6,8 @@ reads a black frame as part of the picture, while a blurred one only loses the r
 
 from __future__ import annotations
 
+import copy
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,11 +21,13 @@ import torch
 from torchvision.transforms.functional import to_pil_image
 
 from backend.errors import BadPrompt, BadSettings, CheckpointError
-from backend.models.sam import choose_device, is_out_of_memory
+from backend.models.devices import choose_device, free_memory, is_out_of_memory
 from backend.values import ClassName, ClassScore, Mask, Pixels
 
 CONTEXT = 0.10  # of the box's longer side, added on each side
 BLUR = 1 / 12  # sigma of the blur outside the mask, of the crop's side
+log = logging.getLogger(__name__)
+
 TEMPLATES = (
     "a photo of a {}.",
     "a photo of the {}.",
@@ -59,6 +63,8 @@ class ClipClassifier:
         self._side: int = side[0] if isinstance(side, tuple | list) else side
         self._text_features: OrderedDict[tuple[ClassName, ...], torch.Tensor] = OrderedDict()
         self._lock = threading.Lock()
+        self._on_cpu: Any = None
+        self._lock_copy = threading.Lock()
 
     def classify(
         self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Vocabulary], *, top_k: int
@@ -86,11 +92,11 @@ class ClipClassifier:
     ) -> list[list[tuple[ClassScore, ...]]]:
         batches = [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
         image_features = torch.cat([self._encode_images(self._to_batch(batch)) for batch in batches])
-        scale = self._model.logit_scale.exp()
+        scale = self._model.logit_scale.exp().cpu()
         scored = []
         for vocabulary in vocabularies:
             logits = scale * image_features @ self._vocabulary_features(tuple(vocabulary)).T
-            probabilities = logits.float().softmax(dim=-1).cpu().numpy()
+            probabilities = logits.softmax(dim=-1).numpy()
             scored.append([_best(row, vocabulary, top_k) for row in probabilities])
         return scored
 
@@ -98,12 +104,36 @@ class ClipClassifier:
         return torch.stack([self._preprocess(to_pil_image(image)) for image in images])
 
     def _encode_images(self, batch: torch.Tensor) -> torch.Tensor:
+        """Unit vectors (B, D) on the CPU; a batch that does not fit the device is halved, one image goes to the CPU."""
         try:
-            return self._model.encode_image(batch.to(self.device), normalize=True)
+            features: torch.Tensor = self._model.encode_image(batch.to(self.device), normalize=True)
+            return features.float().cpu()
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or len(batch) == 1:
+            if not is_out_of_memory(error):
                 raise
-        return torch.cat([self._encode_images(half) for half in batch.chunk(2)])
+        if len(batch) > 1:
+            return torch.cat([self._encode_images(half) for half in batch.chunk(2)])
+        return self._cpu_model().encode_image(batch, normalize=True).float()
+
+    def _encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        try:
+            features: torch.Tensor = self._model.encode_text(tokens.to(self.device), normalize=True)
+            return features.float().cpu()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        return self._cpu_model().encode_text(tokens, normalize=True).float()
+
+    def _cpu_model(self) -> Any:
+        """A copy of the model beside a device that has no memory for it now."""
+        if self.device.type == "cpu":
+            raise MemoryError("The CPU has no memory left for CLIP.")
+        log.warning("%s is out of memory; CLIP answers on the CPU.", self.device)
+        free_memory(self.device)
+        with self._lock_copy:
+            if self._on_cpu is None:
+                self._on_cpu = copy.deepcopy(self._model).to("cpu").float()
+            return self._on_cpu
 
     def _vocabulary_features(self, vocabulary: tuple[ClassName, ...]) -> torch.Tensor:
         with self._lock:
@@ -121,7 +151,7 @@ class ClipClassifier:
         for class_name in vocabulary:
             names = class_name.synonyms or (class_name.name,)
             sentences = [template.format(name) for name in names for template in self._templates]
-            features = self._model.encode_text(self._tokenizer(sentences).to(self.device), normalize=True)
+            features = self._encode_text(self._tokenizer(sentences))
             rows.append(torch.nn.functional.normalize(features.mean(dim=0), dim=0))
         return torch.stack(rows)
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
-from segment_anything.utils.amg import MaskData
 from segment_anything.utils.transforms import ResizeLongestSide
 
-from backend.errors import BadPrompt, BadSettings
+from backend.errors import BadPrompt
+from backend.models.devices import choose_device, choose_encoder_dtype, free_memory, is_out_of_memory
+from backend.models.proposals import EmbeddedMaskGenerator
+from backend.models.sam_steps import enlarge, features_of, predict_low_res
 from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class SamSegmenter:
         Returns:
             Best predicted IoU first.
         """
-        attempts = [(points, self.device) for points in (64, 16)] + [(16, torch.device("cpu"))]
+        attempts = [(points, self.device) for points in (64, 8)] + [(8, torch.device("cpu"))]
         for points_per_batch, device in attempts:
             try:
                 return self._propose(self._model_on(device), embedding, parameters, points_per_batch)
@@ -114,7 +114,7 @@ class SamSegmenter:
                 if not is_out_of_memory(error) or (points_per_batch, device) == attempts[-1]:
                     raise
                 log.warning("%s has no memory for %d points at once; trying with less.", device, points_per_batch)
-                _free(self.device)
+                free_memory(self.device)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def mask_to_logits(self, mask: Mask, *, magnitude: float = 10.0) -> NDArray[np.float32]:
@@ -144,12 +144,12 @@ class SamSegmenter:
 
     @torch.inference_mode()
     def _decode(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt, most: int | None) -> list[Candidate]:
-        low_res_masks, scores = _predict(
-            model, _features(model, embedding), *self._torch_prompt(model, embedding, prompt), prompt.is_single_click
+        low_res_masks, scores = predict_low_res(
+            model, features_of(model, embedding), *self._torch_prompt(model, embedding, prompt), prompt.is_single_click
         )
         best_first = torch.argsort(scores[0], descending=True)[:most]
         low_res_masks, scores = low_res_masks[:, best_first], scores[:, best_first]
-        masks = _postprocess(model, low_res_masks, embedding) > model.mask_threshold
+        masks = enlarge(model, low_res_masks, embedding) > model.mask_threshold
         arrays = (t[0].cpu().numpy() for t in (masks, scores, low_res_masks))
         return [Candidate(m, float(s), logits[None]) for m, s, logits in zip(*arrays, strict=True)]
 
@@ -172,7 +172,7 @@ class SamSegmenter:
     def _propose(
         model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
     ) -> list[Candidate]:
-        generator = _EmbeddedMaskGenerator(model, embedding, parameters, points_per_batch)
+        generator = EmbeddedMaskGenerator(model, embedding, parameters, points_per_batch)
         size = embedding.original_size
         records = generator.generate(np.empty((size.height, size.width, 0), np.uint8))
         records.sort(key=lambda record: -record["predicted_iou"])
@@ -185,7 +185,7 @@ class SamSegmenter:
             if not is_out_of_memory(error) or self.device.type == "cpu":
                 raise
             log.warning("%s is out of memory (%s); this request is answered on the CPU.", self.device, error)
-        _free(self.device)
+        free_memory(self.device)
         return work(self._model_on(torch.device("cpu")))
 
     def _model_on(self, device: torch.device) -> Sam:
@@ -195,158 +195,3 @@ class SamSegmenter:
             if self._on_cpu is None:
                 self._on_cpu = copy.deepcopy(self._model).to("cpu")
             return self._on_cpu
-
-
-class _EmbeddedPredictor(SamPredictor):
-    """A SamPredictor whose image was encoded earlier."""
-
-    def __init__(self, model: Sam, embedding: ImageEmbedding) -> None:
-        super().__init__(model)
-        self._embedding = embedding
-
-    def set_image(self, image: NDArray[Any], image_format: str = "RGB") -> None:
-        size, input_size = self._embedding.original_size, self._embedding.input_size
-        self.original_size, self.input_size = (size.height, size.width), (input_size.height, input_size.width)
-        self.features = _features(self.model, self._embedding)
-        self.is_image_set = True
-
-
-class _EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
-    """SamAutomaticMaskGenerator over an embedding; it throws bad masks away before it enlarges them, not after."""
-
-    def __init__(
-        self, model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
-    ) -> None:
-        super().__init__(
-            model,
-            points_per_side=parameters.points_per_side,
-            points_per_batch=points_per_batch,
-            pred_iou_thresh=parameters.pred_iou_thresh,
-            stability_score_thresh=parameters.stability_score_thresh,
-            min_mask_region_area=parameters.min_mask_region_area,
-            box_nms_thresh=parameters.box_nms_thresh,
-        )
-        self.predictor: Any = _EmbeddedPredictor(model, embedding)
-        self._embedding = embedding
-
-    def _process_batch(self, points: NDArray[Any], im_size: Any, crop_box: Any, orig_size: Any) -> MaskData:
-        """The library's own step on the few masks that its first filter keeps, so the outcome is the same."""
-        model = self.predictor.model
-        scaled = self.predictor.transform.apply_coords(points, im_size)
-        coords = torch.as_tensor(scaled, dtype=torch.float, device=model.device)[:, None, :]
-        labels = torch.ones(len(coords), 1, dtype=torch.int, device=model.device)
-        low_res_masks, scores = _predict(model, self.predictor.features, (coords, labels), None, None, multimask=True)
-        good = scores.flatten() > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf)
-        kept = torch.nonzero(good).flatten().tolist()
-        chosen = low_res_masks.flatten(0, 1)[good][:, None], scores.flatten()[good][:, None]
-        point_of = points[[index // scores.shape[1] for index in kept]]
-        batches = (
-            self._keep_good(chosen[0][i : i + 32], chosen[1][i : i + 32], point_of[i : i + 32], crop_box, orig_size)
-            for i in _steps(len(kept), 32)
-        )
-        return _concatenate(batches)
-
-    def _keep_good(
-        self, low_res_masks: Any, scores: Any, points: NDArray[Any], crop_box: Any, orig_size: Any
-    ) -> MaskData:
-        ready = _ReadyPredictor(
-            self.predictor, _postprocess(self.predictor.model, low_res_masks, self._embedding), scores
-        )
-        predictor, self.predictor = self.predictor, ready
-        try:
-            return super()._process_batch(points, orig_size, crop_box, orig_size)
-        finally:
-            self.predictor = predictor
-
-
-class _ReadyPredictor:
-    """Answers `predict_torch` with masks that are already there, one for each point."""
-
-    def __init__(self, predictor: SamPredictor, masks: Any, scores: Any) -> None:
-        self.transform, self.model, self.device = predictor.transform, predictor.model, predictor.device
-        self._answer = masks, scores, None
-
-    def predict_torch(self, *_: Any, **__: Any) -> Any:
-        return self._answer
-
-
-def _steps(length: int, step: int) -> Iterable[int]:
-    return range(0, max(length, 1), step)  # at least one, so that an image without a good mask goes the same way
-
-
-def _concatenate(batches: Iterator[MaskData]) -> MaskData:
-    data = MaskData()
-    for batch in batches:
-        data.cat(batch)
-    return data
-
-
-def _features(model: Sam, embedding: ImageEmbedding) -> Any:
-    with _writable(embedding.features) as features:
-        return torch.as_tensor(features, device=model.device).float()[None]
-
-
-@contextmanager
-def _writable(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """torch warns of read-only arrays; nothing here writes, and `.float()` copies float16 anyway."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        yield array
-
-
-def _predict(model: Sam, features: Any, points: Any, boxes: Any, masks: Any, multimask: bool) -> tuple[Any, Any]:
-    """Low-resolution logits (B, C, M, M) and predicted IoU (B, C) for B prompts on one image."""
-    sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
-    answer: tuple[Any, Any] = model.mask_decoder(
-        image_embeddings=features,
-        image_pe=model.prompt_encoder.get_dense_pe(),
-        sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense,
-        multimask_output=multimask,
-    )
-    return answer
-
-
-def _postprocess(model: Sam, low_res_masks: Any, embedding: ImageEmbedding) -> Any:
-    size, input_size = embedding.original_size, embedding.input_size
-    return model.postprocess_masks(low_res_masks, (input_size.height, input_size.width), (size.height, size.width))
-
-
-def choose_device(name: str) -> torch.device:
-    """ "auto" is cuda where there is one. Raises `BadSettings` for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise BadSettings(f"DEVICE is {name!r}, which torch does not know.", remedy="Use auto, cpu or cuda.") from error
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise BadSettings(
-            f"DEVICE is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices.",
-            remedy="Use DEVICE=auto, or mend the driver.",
-        )
-    return device
-
-
-def choose_encoder_dtype(name: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 (else float16) on cuda and float32 on a CPU."""
-    if name == "auto":
-        if device.type != "cuda":
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-    if name not in known:
-        raise BadSettings(f"SAM_DTYPE is {name!r}.", remedy=f"Use auto, {', '.join(known)}.")
-    return known[name] if device.type == "cuda" else torch.float32
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch or the system ran out of memory, on whichever device."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
-def _free(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -150,6 +150,14 @@ def test_a_damaged_checkpoint_is_named_with_its_size(tmp_path: Path, name: str) 
         checkpoints.load_state_dict(path)
 
 
+@pytest.mark.parametrize("content", [[1, 2], {1: 2}, {"state_dict": None}])
+def test_a_file_that_holds_no_weights_by_name_is_refused(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "list.pth"
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match="not weights by their names"):
+        checkpoints.load_state_dict(path)
+
+
 class Evil:
     def __reduce__(self):
         return (print, ("code ran",))

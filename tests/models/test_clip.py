@@ -125,6 +125,27 @@ def test_a_batch_that_does_not_fit_is_halved(tiny, monkeypatch) -> None:
     assert [s.name for s in found[0][0]] == [s.name for s in expected[0][0]]
 
 
+def test_a_device_without_memory_for_one_image_leaves_it_to_the_cpu(tiny, monkeypatch, caplog) -> None:
+    classifier = load(tiny)
+    pixels, mask = pixels_and_mask()
+    expected = classifier.classify(pixels, [mask], [WORDS], top_k=3)
+    other = load(tiny)
+    other._on_cpu = classifier._model
+    monkeypatch.setattr("backend.models.clip.free_memory", lambda _: None)
+
+    def no_memory(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    class Tensorless:
+        encode_image = encode_text = staticmethod(no_memory)
+        logit_scale = classifier._model.logit_scale
+
+    other._model, other.device = Tensorless(), torch.device("meta")
+    found = other.classify(pixels, [mask], [WORDS], top_k=3)
+    assert [s.score for s in found[0][0]] == pytest.approx([s.score for s in expected[0][0]], abs=1e-5)
+    assert "CLIP answers on the CPU" in caplog.text
+
+
 def test_the_crop_keeps_the_object_and_blurs_the_rest() -> None:
     pixels = np.zeros((100, 100, 3), np.uint8)
     pixels[::2, ::2] = 255  # a fine pattern, which a blur turns grey

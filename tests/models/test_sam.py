@@ -12,7 +12,8 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from backend.errors import BadPrompt, BadSettings
 from backend.models.architectures import build_sam
 from backend.models.checkpoints import DEMO_SAM, load_into
-from backend.models.sam import SamSegmenter, choose_device, choose_encoder_dtype
+from backend.models.devices import choose_device, choose_encoder_dtype
+from backend.models.sam import SamSegmenter
 from backend.values import Candidate, Prompt, ProposalParameters, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
 
@@ -179,7 +180,7 @@ def test_a_device_without_memory_costs_a_warning_not_the_answer(demo_sam, scene,
     segmenter = SamSegmenter(demo_sam, device="cpu")
     expected = segmenter.encode(scene.pixels).features
     segmenter.device = torch.device("cuda")  # so it believes; the model itself stays where it is
-    monkeypatch.setattr("backend.models.sam._free", lambda _: None)
+    monkeypatch.setattr("backend.models.sam.free_memory", lambda _: None)
     runs_out, encode = RunsOut(segmenter, 1), segmenter._encode
     monkeypatch.setattr(segmenter, "_encode", lambda *arguments: runs_out(encode, *arguments))
     with caplog.at_level(logging.WARNING):

@@ -1,0 +1,46 @@
+"""Which device and which precision, and what to do when a device has no memory left."""
+
+from __future__ import annotations
+
+import torch
+
+from backend.errors import BadSettings
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is cuda where there is one. Raises `BadSettings` for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadSettings(f"DEVICE is {name!r}, which torch does not know.", remedy="Use auto, cpu or cuda.") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise BadSettings(
+            f"DEVICE is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices.",
+            remedy="Use DEVICE=auto, or mend the driver.",
+        )
+    return device
+
+
+def choose_encoder_dtype(name: str, device: torch.device) -> torch.dtype:
+    """ "auto" is bfloat16 (else float16) on cuda and float32 on a CPU."""
+    if name == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise BadSettings(f"SAM_DTYPE is {name!r}.", remedy=f"Use auto, {', '.join(known)}.")
+    return known[name] if device.type == "cuda" else torch.float32
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or the system ran out of memory, on whichever device."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give cached blocks back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
