@@ -112,9 +112,9 @@ def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
         "Only 1 objects were measured, not 10.",
         "Shapes without a measured object: circle, crescent, cross, ellipse, ring, star, triangle.",
         "The mean IoU is 0.333, less than 0.85.",
+        "1 of 1 classes are wrong (red square in a.png: blue square).",
         "The red square in a.png has an IoU of 0.333, less than 0.6.",
         "The red square in a.png was exported as blue.",
-        "The red square in a.png was called a blue square.",
     ]
 
 
