@@ -6,6 +6,17 @@
 
 from __future__ import annotations
 
+MOST_SHOWN = 200
+
+
+def shorten(value: object, most: int = MOST_SHOWN) -> str:
+    """A value for a message, at most `most` characters: what came in may be 30 MB, and messages go into logs."""
+    try:
+        shown = value[: most + 1] if isinstance(value, str) else str(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits, lists in lists in lists
+        shown = f"an odd {type(value).__name__}"
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
 
 class BackendError(Exception):
     """Something a person can mend.

@@ -15,10 +15,11 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from backend.errors import BadConfig
+from backend.errors import BadConfig, shorten
 from backend.values import ClassName
 
 AUTO = "AUTO"
+LONGEST_XML = 1_000_000  # characters; 10,000 choices make 0.4 million
 EDIT_HINT = "Edit it under Settings → Labeling Interface."
 
 
@@ -97,13 +98,22 @@ def label_for_click(config: LabelingConfig, picked: str, auto_label: bool) -> st
     return names[0] if len(names) == 1 else None
 
 
-@lru_cache(maxsize=128)
 def parse_labeling_config(xml: str) -> LabelingConfig:
-    """Parse a labeling config.
+    """Parse a labeling config; the last ones are kept.
 
     Raises:
-        BadConfig: Broken or unsafe XML, no Image tag, no brush control with labels on an image.
+        BadConfig: Broken, unsafe or too long XML, no Image tag, no brush control with labels on an image.
     """
+    if not isinstance(xml, str) or not xml.strip():
+        raise BadConfig("The labeling config is empty.", remedy=f"Give the project a labeling config. {EDIT_HINT}")
+    if len(xml) > LONGEST_XML:
+        message = f"The labeling config has {len(xml)} characters, more than the {LONGEST_XML} that are read."
+        raise BadConfig(message, remedy=f"Give it fewer labels or choices. {EDIT_HINT}")
+    return _parse(xml)
+
+
+@lru_cache(maxsize=128)
+def _parse(xml: str) -> LabelingConfig:
     root = _parse_xml(xml)
     images = {_attribute(tag, "name"): tag for tag in _tags(root, "image")}
     if not images:
@@ -125,12 +135,12 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
 
 
 def _parse_xml(xml: str) -> Element:
-    if not isinstance(xml, str) or not xml.strip():
-        raise BadConfig("The labeling config is empty.", remedy=f"Give the project a labeling config. {EDIT_HINT}")
     try:
         root: Element = fromstring(xml, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
-        raise BadConfig(f"The labeling config is not XML that can be read: {error}.", remedy=EDIT_HINT) from error
+        raise BadConfig(
+            f"The labeling config is not XML that can be read: {shorten(error)}.", remedy=EDIT_HINT
+        ) from error
     return root
 
 
@@ -155,7 +165,7 @@ def _is_per_region(tag: Element) -> bool:
 def _data_key(image: Element) -> str:
     value = _attribute(image, "value")
     if not value.startswith("$") or len(value) < 2:
-        name = _attribute(image, "name")
+        name, value = shorten(_attribute(image, "name")), shorten(value)
         remedy = f'Write value="$image", where "image" is the key of the task data. {EDIT_HINT}'
         raise BadConfig(f'The Image tag "{name}" has value="{value}", which names no key of the data.', remedy=remedy)
     return value[1:]
@@ -166,7 +176,7 @@ def _first_brush(root: Element, images: dict[str, Element]) -> Control:
         brush = _first(_controls(_tags(root, "brushlabels"), name))
         if brush is not None and any(label.name != AUTO for label in brush.labels):
             return brush
-    name = next(iter(images)) or "image"
+    name = shorten(next(iter(images))) or "image"
     line = f'<BrushLabels name="brush" toName="{name}"><Label value="Object"/></BrushLabels>'
     message = "The labeling config has no BrushLabels with a class on its image, so a mask has nowhere to go."
     raise BadConfig(message, remedy=f"Add {line}. {EDIT_HINT}")

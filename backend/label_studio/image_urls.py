@@ -13,7 +13,7 @@ import base64
 import re
 from urllib.parse import urlsplit, urlunsplit
 
-from backend.errors import ImageForbidden, ImageUnavailable
+from backend.errors import ImageForbidden, ImageUnavailable, shorten
 
 Origin = tuple[str, str, int]
 
@@ -65,7 +65,7 @@ def image_uri_to_url(
     if task_id is None:
         message = f"{show_url(image_uri)} lies in a cloud storage and came without a task id."
         raise ImageUnavailable(message, remedy="Label Studio finds such images by their task: send the task's id.")
-    fileuri = base64.urlsafe_b64encode(image_uri.encode()).decode()
+    fileuri = base64.urlsafe_b64encode(image_uri.encode(errors="surrogatepass")).decode()
     return _join(label_studio_url, f"/tasks/{task_id}/resolve/?fileuri={fileuri}")
 
 
@@ -78,8 +78,10 @@ def check_host(url: str, label_studio_url: str, allowed_hosts: frozenset[str]) -
     _, host, port = origin = url_origin(url)
     if _is_allowed(origin, allowed_hosts) or (label_studio_url and origin == url_origin(label_studio_url)):
         return
-    message = f"The image {show_url(url)} lies on {host}:{port}, which this backend may not ask."
-    raise ImageForbidden(message, remedy=f"Add {host} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio.")
+    message = f"The image {show_url(url)} lies on {shorten(host)}:{port}, which this backend may not ask."
+    raise ImageForbidden(
+        message, remedy=f"Add {shorten(host)} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio."
+    )
 
 
 def may_redirect_anywhere(url: str, label_studio_url: str) -> bool:
@@ -97,9 +99,15 @@ def is_immutable(url: str, label_studio_url: str) -> bool:
 
 
 def show_url(url: str) -> str:
-    """A URL for a message: without the query, in which presigned URLs carry their signature, and not too long."""
-    shown = url.partition("?")[0] if "://" in url else url
-    return shown if len(shown) <= 120 else f"{shown[:117]}…"
+    """An image's URI for people and logs: without a query, in which presigned URLs carry their signature, without a
+    password, and at most 200 characters. Label Studio's own "?d=path" stays; nothing is ever raised.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return shorten(url)
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = rest.partition("/")
+    return shorten(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def _is_allowed(origin: Origin, allowed_hosts: frozenset[str]) -> bool:

@@ -16,6 +16,7 @@ from backend.errors import ImageUnavailable, LabelStudioError
 from backend.label_studio.downloads import Downloader, Reply
 from backend.label_studio.image_cache import CachedImage, ImageCache, SingleFlight
 from backend.label_studio.image_urls import (
+    IMPORT_REMEDY,
     check_host,
     image_uri_to_url,
     is_immutable,
@@ -159,16 +160,25 @@ class ImageFetcher:
 
     def _local_file(self, image_uri: str) -> Path | None:
         """The file that a local-files URI means, if the root is known here; never one outside the root."""
-        parts = urlsplit(image_uri)
-        if self._local_files_root is None or parts.netloc or not parts.path.endswith("/data/local-files/"):
-            return None
-        named = parse_qs(parts.query).get("d", [""])[0]
-        path = (self._local_files_root / named.lstrip("/")).resolve()
-        if not path.is_relative_to(self._local_files_root):
-            message = f"{image_uri} lies outside the folder of local files."
+        root = self._local_files_root
+        try:
+            parts = urlsplit(image_uri)
+            if root is None or parts.netloc or not parts.path.endswith("/data/local-files/"):
+                return None
+            named = parse_qs(parts.query).get("d", [""])[0]
+            path = (root / named.lstrip("/")).resolve()
+            is_file = path.is_file()
+        except (ValueError, OSError) as error:  # "http://[::1/a.png", a NUL in the path, a name of a thousand letters
+            raise ImageUnavailable(f"{show_url(image_uri)} is no address of an image.", remedy=IMPORT_REMEDY) from error
+        if not path.is_relative_to(root):
+            message = f"{show_url(image_uri)} lies outside the folder of local files."
             raise ImageUnavailable(message, remedy="Import files below LOCAL_FILES_DOCUMENT_ROOT only.")
-        return path if path.is_file() else None
+        return path if is_file else None
 
     def _read_file(self, path: Path, image_uri: str) -> bytes:
-        self._downloader.check_size(path.stat().st_size, image_uri)
-        return path.read_bytes()
+        try:
+            self._downloader.check_size(path.stat().st_size, image_uri)
+            return path.read_bytes()
+        except OSError as error:
+            message = f"{show_url(image_uri)} cannot be read from the disk: {error.strerror or error}."
+            raise ImageUnavailable(message, remedy="Let the user that this backend runs as read the file.") from error

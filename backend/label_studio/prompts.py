@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import BadPrompt, BadRequest
+from backend.errors import BadPrompt, BadRequest, shorten
 from backend.geometry import percent_to_pixel
 from backend.label_studio.config import Control, LabelingConfig
 from backend.values import Box, Prompt, Size
@@ -58,7 +58,7 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
             prompts.append(LabeledPrompt(Prompt(box_xyxy=_box(value, size)), label, size))
     prompts += [LabeledPrompt(_points_prompt(group, size), label, size) for (label, size), group in points.items()]
     if results and not any(result.get("type") in (KEYPOINT, RECTANGLE) for result in results):
-        kinds = ", ".join(sorted({str(result.get("type")) for result in results}))
+        kinds = shorten(", ".join(sorted({shorten(result.get("type")) for result in results})))
         remedy = "Draw a smart keypoint or a smart rectangle (KeyPointLabels, RectangleLabels with smart)."
         raise BadPrompt(f"A prompt of the kind {kinds} cannot be answered.", remedy=remedy)
     return tuple(prompts)
@@ -66,7 +66,15 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
 
 def _points_prompt(results: Sequence[Mapping[str, Any]], size: Size) -> Prompt:
     coords = tuple(_point(_value(result), size) for result in results)
-    return Prompt(coords, tuple(0 if result.get("is_positive") is False else 1 for result in results))
+    return Prompt(coords, tuple(1 if _is_positive(result) else 0 for result in results))
+
+
+def _is_positive(result: Mapping[str, Any]) -> bool:
+    positive = result.get("is_positive", True)
+    if not isinstance(positive, bool):
+        message = f'A point has "is_positive" {_show(positive)} instead of true or false.'
+        raise BadPrompt(message, remedy="Send true for what belongs to the object and false for what does not.")
+    return positive
 
 
 def _point(value: Mapping[str, Any], size: Size) -> tuple[float, float]:
@@ -106,8 +114,8 @@ def _label(result: Mapping[str, Any], config: LabelingConfig) -> str:
         raise BadPrompt("A prompt has no label.", remedy="Pick a label before you click.")
     label = str(labels[0])
     if label not in control.label_names:
-        known = ", ".join(control.label_names)
-        message = f'The label "{label}" is not in the control "{control.name}", which has: {known}.'
+        known = shorten(", ".join(control.label_names))
+        message = f'The label "{shorten(label)}" is not in the control "{shorten(control.name)}", which has: {known}.'
         raise BadPrompt(message, remedy="Reload the page: the labeling config has changed. Or add the label to it.")
     return label
 
@@ -118,15 +126,15 @@ def _prompt_control(result: Mapping[str, Any], config: LabelingConfig) -> Contro
     for control in controls:
         if control.name == name:
             return control
-    known = ", ".join(control.name for control in controls) or "none"
-    message = f'The prompt comes from the control "{name}", but the controls of its kind are: {known}.'
+    known = shorten(", ".join(control.name for control in controls)) or "none"
+    message = f'The prompt comes from the control "{shorten(name)}", but the controls of its kind are: {known}.'
     raise BadPrompt(message, remedy="Reload the page: the labeling config has changed.")
 
 
 def _drawn_size(result: Mapping[str, Any]) -> Size:
     width, height = result.get("original_width"), result.get("original_height")
     if not (_is_side(width) and _is_side(height)):
-        message = f"A prompt was drawn on an image of {width} x {height} pixels."
+        message = f"A prompt was drawn on an image of {shorten(width)} x {shorten(height)} pixels."
         raise BadPrompt(message, remedy="Send original_width and original_height, whole numbers from 1 on.")
     return Size(int(width), int(height))  # type: ignore[arg-type]
 
@@ -141,7 +149,12 @@ def _number(value: Mapping[str, Any], key: str, default: float | None = None) ->
     number = value.get(key, default)
     if isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number):
         return float(number)
-    raise BadPrompt(f'A prompt has "{key}" {number!r} instead of a number.', remedy="Delete it and draw it anew.")
+    message = f'A prompt has "{key}" {_show(number)} instead of a number.'
+    raise BadPrompt(message, remedy="Delete it and draw it anew.")
+
+
+def _show(value: object) -> str:
+    return shorten(value if isinstance(value, int) else repr(value))
 
 
 def _value(result: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,17 +11,20 @@ choices with the same id:
 
 from __future__ import annotations
 
+import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from backend.errors import BadConfig, BadRle
+from backend.errors import BadConfig, BadRle, shorten
 from backend.label_studio.brush_rle import decode_brush, encode_brush
 from backend.label_studio.config import Control, LabelingConfig
+from backend.label_studio.prompts import kind_of
 from backend.values import ClassScore, Region, Size
 
 Result = dict[str, Any]
+RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and make it anew."
 
 EMPTY_ANSWER: list[Any] = []
 """The answer for one task when there is nothing to say. An empty prediction object would be saved, and the task then
@@ -62,7 +65,12 @@ def build_prediction(results: Sequence[Result], model_version: str, score: float
 
 
 def parse_regions(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> list[Region]:
-    """Read the masks of an annotation, draft or prediction, in their order.
+    """All that `iterate_regions` reads; a mask of 1080p takes 2 MB."""
+    return list(iterate_regions(results, config))
+
+
+def iterate_regions(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> Iterator[Region]:
+    """Read the masks of an annotation, draft or prediction one by one, in their order.
 
     Prompts that were not accepted (keypoints, rectangles) and other shapes are passed over. Label Studio files an
     accepted mask a second time under a keypoint or rectangle control when a label of it was selected at that moment: of
@@ -70,21 +78,20 @@ def parse_regions(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
     label is returned as it was saved, whether or not the config still has it.
 
     Raises:
-        BadRle: A mask that cannot be decoded; the message names its region.
+        BadRle: Not a list of results, or a mask that cannot be decoded; the message names its region.
     """
     by_id: dict[str, list[Mapping[str, Any]]] = {}
-    for result in results:
+    for result in check_results(results):
         by_id.setdefault(str(result.get("id") or new_region_id()), []).append(result)
-    regions = []
     for region_id, group in by_id.items():
         mask_result = next(iter(sorted(filter(_has_mask, group), key=lambda result: not _is_brush(result))), None)
         if mask_result is not None:
-            regions.append(_region(region_id, mask_result, group))
-    return regions
+            yield _region(region_id, mask_result, group)
 
 
 def parse_image_choices(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> dict[str, tuple[str, ...]]:
-    """What was chosen for the whole image, by the name of the control."""
+    """What was chosen for the whole image, by the name of the control. Raises `BadRle` as `parse_regions` does."""
+    check_results(results)
     region_ids = {result.get("id") for result in results if _has_mask(result)}
     own = config.region_choices.name if config.region_choices else None
     return {
@@ -92,6 +99,23 @@ def parse_image_choices(results: Sequence[Mapping[str, Any]], config: LabelingCo
         for result in results
         if _is_choice(result) and result.get("from_name") != own and result.get("id") not in region_ids
     }
+
+
+def check_results(results: object) -> Sequence[Mapping[str, Any]]:
+    """The results of an annotation, as they are.
+
+    Raises:
+        BadRle: Not a list of objects, or an id that is none.
+    """
+    if not isinstance(results, (list, tuple)):
+        raise BadRle(f"An annotation has a list of results, not {kind_of(results)}.", remedy=RESULT_REMEDY)
+    for number, result in enumerate(results, start=1):
+        if not isinstance(result, Mapping):
+            raise BadRle(f"Result {number} of an annotation is {kind_of(result)}, not an object.", remedy=RESULT_REMEDY)
+        if not isinstance(result.get("id"), (str, int, type(None))):
+            message = f"Result {number} of an annotation has the id {shorten(result['id'])}, which is not a text."
+            raise BadRle(message, remedy=RESULT_REMEDY)
+    return results
 
 
 def _brush_result(region: Region, control: Control) -> Result:
@@ -126,8 +150,9 @@ def _choices_result(region_id: str, chosen: Sequence[str], control: Control) -> 
 def _check_known(names: Sequence[str], control: Control) -> None:
     for name in names:
         if name not in control.label_names:
-            known = ", ".join(control.label_names)
-            message = f'"{name}" is not in the control "{control.name}" of the labeling config, which has: {known}.'
+            known = shorten(", ".join(control.label_names))
+            where = f'the control "{shorten(control.name)}" of the labeling config'
+            message = f'"{shorten(name)}" is not in {where}, which has: {known}.'
             raise BadConfig(message, remedy="Add it to the labeling config, or answer with one of these.")
 
 
@@ -139,16 +164,24 @@ def _region(region_id: str, mask_result: Mapping[str, Any], group: Sequence[Mapp
     try:
         mask = decode_brush(mask_result["value"]["rle"], _size(mask_result))
     except BadRle as error:
-        raise BadRle(f'Region "{region_id}": {error.message}', remedy=error.remedy) from error
-    score = mask_result.get("score")
+        raise BadRle(f'Region "{shorten(region_id)}": {error.message}', remedy=error.remedy) from error
     choices = {str(result.get("from_name")): _choice_names(result) for result in group if _is_choice(result)}
     return Region(
         mask=mask,
         label=_saved_label(mask_result, group),
         region_id=region_id,
-        score=float(score) if isinstance(score, (int, float)) else None,
+        score=_saved_score(mask_result),
         choices=MappingProxyType(choices),
     )
+
+
+def _saved_score(result: Mapping[str, Any]) -> float | None:
+    score = result.get("score")
+    try:
+        number = float(score) if isinstance(score, (int, float)) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None  # JSON for the export has no NaN
 
 
 def _saved_label(mask_result: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
@@ -165,7 +198,8 @@ def _size(result: Mapping[str, Any]) -> Size:
     width, height = result.get("original_width"), result.get("original_height")
     if not (type(width) is int and type(height) is int and width > 0 and height > 0):  # bool is an int, too
         raise BadRle(
-            f"its image is {width} x {height} pixels.", remedy="original_width and original_height must be saved."
+            f"its image is {shorten(width)} x {shorten(height)} pixels.",
+            remedy="original_width and original_height must be saved.",
         )
     return Size(width, height)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import BadRequest
+from backend.errors import BadRequest, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.prompts import SEND_REMEDY, LabeledPrompt, kind_of, parse_prompts
 
@@ -62,8 +62,19 @@ def parse_predict_request(body: Mapping[str, Any]) -> PredictRequest:
 
 
 def parse_project_id(project: object) -> str:
-    """The project's id, "" if there is none. Label Studio sends "3.1795206950": the id and the time of its creation."""
-    return "" if project is None else str(project).partition(".")[0]
+    """The project's id, "" if there is none. Label Studio sends "3.1795206950": the id and the time of its creation.
+
+    Raises:
+        BadRequest: No digits before the dot.
+    """
+    if project is None or project == "":
+        return ""
+    text = shorten(project) if isinstance(project, (str, int, float)) else ""
+    project_id = text.partition(".")[0]
+    if isinstance(project, bool) or not (project_id.isascii() and project_id.isdigit() and len(project_id) <= 18):
+        message = f'"project" is "{shorten(project)}", which does not begin with the number of a project.'
+        raise BadRequest(message, remedy='Send its id, as 3 or "3.1795206950".')
+    return project_id
 
 
 def parse_task(
@@ -90,13 +101,11 @@ def parse_task(
 
 def _context_result(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
     """What the person drew; None where nobody did."""
-    params = body.get("params")
-    context = params.get("context") if isinstance(params, Mapping) else None
+    params = _object(body, "params")
+    context = _object(params, "context", "params.")
     if context is None:
-        context = body.get("context")
-    if context is None:
-        return None
-    result = context.get("result") if isinstance(context, Mapping) else None
+        context = _object(body, "context")
+    result = context.get("result") if context is not None else None
     if result is None:
         return None
     if not isinstance(result, list):
@@ -104,13 +113,22 @@ def _context_result(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
     return result
 
 
+def _object(holder: Mapping[str, Any] | None, key: str, where: str = "") -> Mapping[str, Any] | None:
+    """The object under a key; None where there is none. Anything else would be answered as if nobody had clicked."""
+    found = holder.get(key) if holder is not None else None
+    if found is None or isinstance(found, Mapping):
+        return found
+    raise BadRequest(f'"{where}{key}" is {kind_of(found)}, not an object.', remedy=SEND_REMEDY)
+
+
 def _image_uri(data: Mapping[str, Any], config: LabelingConfig, task_id: object) -> str:
     uri = data.get(config.image_key)
     if isinstance(uri, str) and uri.strip():
         return uri.strip()
-    keys = ", ".join(str(key) for key in data) or "nothing"
-    where = f'Task {task_id} has no image under "{config.image_key}"'
+    keys = shorten(", ".join(shorten(key) for key in data)) or "nothing"
+    key = shorten(config.image_key)
+    where = f'Task {shorten(task_id)} has no image under "{key}"'
     found = "an empty text" if isinstance(uri, str) else kind_of(uri)
     message = f"{where} but {found}." if config.image_key in data else f"{where}, its data holds: {keys}."
-    remedy = f'Import it with the key "{config.image_key}", or name its key in the Image tag (value="$…").'
+    remedy = f'Import it with the key "{key}", or name its key in the Image tag (value="$…").'
     raise BadRequest(message, remedy=remedy)

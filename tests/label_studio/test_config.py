@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import BadConfig
+from backend.label_studio import config as config_module
 from backend.label_studio.config import AUTO, LabelingConfig, label_for_click, parse_labeling_config
 from backend.values import ClassName
 
@@ -142,3 +143,10 @@ def test_a_config_that_cannot_carry_an_answer_is_refused(xml: str, message: str)
 def test_entities_and_document_types_are_refused(declaration: str) -> None:
     with pytest.raises(BadConfig, match=r"not XML that can be read.*DTDForbidden"):
         parse_labeling_config(f"{declaration}<View>{IMAGE}{BRUSH}</View>")
+
+
+def test_a_config_of_more_than_a_million_characters_is_refused_and_not_kept() -> None:
+    kept = config_module._parse.cache_info().currsize
+    with pytest.raises(BadConfig, match=r"has 1000013 characters, more than the 1000000 that are read.*fewer labels"):
+        parse_labeling_config(f"<View>{' ' * 1_000_000}</View>")
+    assert config_module._parse.cache_info().currsize == kept

@@ -157,4 +157,13 @@ def test_only_uploads_of_label_studio_never_change() -> None:
 def test_what_is_shown_of_a_url_holds_no_signature_and_is_short() -> None:
     assert show_url("https://a.org/a.png?X-Amz-Signature=secret") == "https://a.org/a.png"
     assert show_url("/data/local-files/?d=a.png") == "/data/local-files/?d=a.png"
-    assert len(show_url("data:image/png;base64," + "A" * 10_000)) == 118
+    assert len(show_url("data:image/png;base64," + "A" * 10_000)) == 200
+    assert show_url("http://me:secret@a.org/a.png#there") == "http://a.org/a.png"
+    assert show_url("https://a.org?X-Amz-Signature=a/b@c") == "https://a.org"
+    assert show_url("http://[::1/a.png") == "http://[::1/a.png"
+
+
+def test_a_refused_host_of_a_thousand_letters_is_cut_in_the_message() -> None:
+    with pytest.raises(ImageForbidden, match="which this backend may not ask") as refusal:
+        check_host(f"http://{'a' * 10_000}/a.png", LS, frozenset())
+    assert len(str(refusal.value)) < 1000

@@ -398,3 +398,25 @@ def test_a_local_file_over_the_limit_is_not_read(label_studio: LocalServer, tmp_
     (tmp_path / "a.png").write_bytes(bytes(11))
     with pytest.raises(ImageUnavailable, match="over the limit of 10 bytes"):
         fetcher(label_studio, local_files_root=tmp_path, max_bytes=10).fetch("/data/local-files/?d=a.png", 7, "2")
+
+
+@pytest.mark.parametrize("root", [None, Path("/")])
+@pytest.mark.parametrize("uri", ["http://[::1/a.png", "http://[::1/data/local-files/?d=a.png"])
+def test_an_address_that_is_none_is_named_with_a_remedy(label_studio: LocalServer, uri: str, root: Path | None) -> None:
+    with pytest.raises(ImageUnavailable, match=r"^http://\[::1/.* is no address of an image. Upload the image"):
+        fetcher(label_studio, local_files_root=root).fetch(uri, 7, "2")
+
+
+@pytest.mark.parametrize("named", ["a%00b.png", "a" * 5000])
+def test_a_local_file_that_no_disk_can_hold_is_named_with_a_remedy(
+    label_studio: LocalServer, tmp_path: Path, named: str
+) -> None:
+    with pytest.raises(ImageUnavailable, match=r"\?d=a.* is no address of an image. Upload the image") as refusal:
+        fetcher(label_studio, local_files_root=tmp_path).fetch(f"/data/local-files/?d={named}", 7, "2")
+    assert len(str(refusal.value)) < 500
+
+
+def test_a_redirect_to_an_address_that_is_none_is_named(label_studio: LocalServer) -> None:
+    label_studio.respond = lambda seen, handler: redirect("http://[::1/a.png")
+    with pytest.raises(ImageUnavailable, match=r"cannot be fetched from 127.0.0.1:\d+: ValueError. Check"):
+        fetcher(label_studio).fetch(UPLOAD, 7, "2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from backend.label_studio.results import (
     EMPTY_ANSWER,
     build_prediction,
     build_results,
+    iterate_regions,
     new_region_id,
     parse_image_choices,
     parse_regions,
@@ -223,3 +225,36 @@ def test_a_choice_of_another_control_on_a_region_is_the_regions(config: Labeling
     results = [brush_result(), second]
     assert parse_image_choices(results, config) == {}
     assert dict(parse_regions(results, config)[0].choices) == {"second": ("Big",)}
+
+
+@pytest.mark.parametrize("read", [parse_regions, parse_image_choices])
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ([None], "Result 1 of an annotation is missing, not an object"),
+        ([{}, 5], "Result 2 of an annotation is int, not an object"),
+        ({"a": 1}, "has a list of results, not dict"),
+        ("abc", "has a list of results, not str"),
+        (5, "has a list of results, not int"),
+        ([{"id": [1]}], r"Result 1 of an annotation has the id \[1\], which is not a text"),
+        ([{"id": {"a": 1}}], "has the id {'a': 1}, which"),
+    ],
+)
+def test_what_is_no_list_of_results_is_refused(
+    read: Callable[[Any, LabelingConfig], Any], results: Any, message: str, config: LabelingConfig
+) -> None:
+    with pytest.raises(BadRle, match=f"{message}.*delete it in Label Studio and make it anew"):
+        read(results, config)
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), 10**400, "0.5", None])
+def test_a_score_that_json_cannot_carry_is_none(score: Any, config: LabelingConfig) -> None:
+    assert [region.score for region in parse_regions([brush_result(score=score)], config)] == [None]
+
+
+def test_regions_are_decoded_one_by_one(config: LabelingConfig) -> None:
+    broken = brush_result(id="r2", value={"format": "rle", "rle": [0, 0], "brushlabels": ["Dog"]})
+    regions_one_by_one = iterate_regions([brush_result(), broken], config)
+    assert next(regions_one_by_one).region_id == "r1"
+    with pytest.raises(BadRle, match='Region "r2"'):
+        next(regions_one_by_one)

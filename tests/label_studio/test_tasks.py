@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import BadConfig, BadPrompt, BadRequest
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.tasks import Task, parse_predict_request, parse_task
+from backend.label_studio.tasks import Task, parse_predict_request, parse_project_id, parse_task
 
 from .conftest import PAYLOADS, load_payload
 
@@ -105,6 +105,16 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(tasks=[{"id": 9, "data": {"image": None}}]), 'Task 9 has no image under "image" but missing'),
         (changed(tasks=[{"id": 9, "data": {"image": ["a"]}}]), 'Task 9 has no image under "image" but list'),
         (changed(tasks=[{"id": 9, "data": {"image": " "}}]), 'no image under "image" but an empty text'),
+        (changed(params=5), '"params" is int, not an object.*Send what Label Studio sends'),
+        (changed(params={"context": 5}), '"params.context" is int, not an object'),
+        (changed(params={"context": []}), '"params.context" is list, not an object'),
+        (changed(params=None, context="click"), '"context" is str, not an object'),
+        (changed(project="../../x"), '"project" is "../../x", which does not begin with the number.*Send its id'),
+        (changed(project="3x.1795206950"), '"project" is "3x.17'),
+        (changed(project=[3]), r'"project" is "\[3\]"'),
+        (changed(project=True), '"project" is "True"'),
+        (changed(project="-3"), '"project" is "-3"'),
+        (changed(project="٣.1"), '"project" is "٣.1"'),
         (changed(params={"context": {"result": "x"}}), '"context.result" is str, not a list'),
         (changed(tasks=load_payload("batch_predict_3_tasks")["tasks"]), "belongs to one task, but 3 tasks came"),
     ],
@@ -114,6 +124,51 @@ def test_a_body_that_label_studio_would_not_send_is_refused(body: Any, message: 
         parse_predict_request(body)
     assert refusal.value.http_status == 400
     assert refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("project", "project_id"), [("3.1795206950", "3"), ("12", "12"), (7, "7"), (3.5, "3"), (None, ""), ("", "")]
+)
+def test_the_project_is_the_number_before_the_dot(project: Any, project_id: str) -> None:
+    assert parse_project_id(project) == project_id
+
+
+HUGE = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"project": HUGE},
+        {"project": "1" * 1_000_000},
+        {"project": [HUGE]},
+        {"tasks": [{"id": HUGE, "data": {HUGE: 1}}]},
+        {"label_config": f'<View><Image name="{HUGE[:400_000]}" value="{HUGE[:400_000]}"/></View>'},
+    ],
+)
+def test_no_message_carries_a_megabyte_into_a_log(changes: dict[str, Any]) -> None:
+    with pytest.raises((BadRequest, BadConfig)) as refusal:
+        parse_predict_request(changed(**changes))
+    assert len(str(refusal.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"value": {"x": 1, "y": 1, "keypointlabels": [HUGE]}},
+        {"value": {"x": HUGE, "y": 1, "keypointlabels": ["Dog"]}},
+        {"from_name": HUGE},
+        {"type": HUGE},
+        {"is_positive": HUGE},
+        {"original_width": HUGE},
+    ],
+)
+def test_no_message_about_a_prompt_carries_a_megabyte_into_a_log(changes: dict[str, Any]) -> None:
+    body = load_payload("interactive_keypoint_positive")
+    body["params"]["context"]["result"][0] |= changes
+    with pytest.raises(BadPrompt) as refusal:
+        parse_predict_request(body)
+    assert len(str(refusal.value)) < 2000
 
 
 def test_a_config_and_a_prompt_are_refused_by_their_own_names() -> None:
