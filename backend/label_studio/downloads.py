@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
@@ -12,6 +11,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
 from backend.errors import ImageUnavailable
+from backend.label_studio.deadlines import LEAST_SECONDS, hang_up_at, keep_headers, open_session
 from backend.label_studio.image_urls import show_url
 
 CHUNK_BYTES = 1 << 16
@@ -37,8 +37,7 @@ class Downloader:
     def __init__(self, max_bytes: int, timeout_seconds: float) -> None:
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
-        self._session = requests.Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session = open_session()
 
     def deadline(self) -> float:
         """Monotonic seconds at which a download that starts now must be done."""
@@ -50,15 +49,20 @@ class Downloader:
         Raises:
             ImageUnavailable: Unreachable, broken off, too large or too slow.
         """
-        remaining = max(deadline - time.monotonic(), 0.01)
+        remaining = max(deadline - time.monotonic(), LEAST_SECONDS)
         try:
-            with self._session.get(
-                url, headers=headers, stream=True, allow_redirects=False, timeout=remaining, auth=_keep_headers
-            ) as response:
-                content = self._read(response, deadline, image_uri) if response.status_code == 200 else b""
+            with (
+                hang_up_at(deadline) as watch,
+                self._session.get(
+                    url, headers=headers, stream=True, allow_redirects=False, timeout=remaining, auth=keep_headers
+                ) as response,
+            ):
+                content = self._read(response, image_uri) if response.status_code == 200 else b""
+                if watch.is_over:  # a body without a length ends where the connection does, and we ended it
+                    raise self._too_slow(image_uri)
                 return Reply(response.status_code, content, response.headers)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
+            if isinstance(error, requests.Timeout) or time.monotonic() >= deadline or watch.is_over:
                 raise self._too_slow(image_uri) from error
             message = f"{show_url(image_uri)} cannot be fetched from {urlsplit(url).netloc}: {type(error).__name__}."
             remedy = "Check that the address is right and reachable from this backend (LABEL_STUDIO_URL)."
@@ -70,8 +74,8 @@ class Downloader:
             message = f"{show_url(image_uri)} is over the limit of {self._max_bytes} bytes (IMAGE_MAX_BYTES)."
             raise ImageUnavailable(message, remedy="Make the image smaller, or raise IMAGE_MAX_BYTES.")
 
-    def _read(self, response: requests.Response, deadline: float, image_uri: str) -> bytes:
-        """The body. `read1` returns with what has come; `read` would wait for a whole chunk, however slow it drips."""
+    def _read(self, response: requests.Response, image_uri: str) -> bytes:
+        """The body, measured while it comes: `read1` returns with what is there."""
         declared = response.headers.get("Content-Length", "")
         self.check_size(int(declared) if declared.isdigit() else 0, image_uri)
         chunks: list[bytes] = []
@@ -80,15 +84,8 @@ class Downloader:
             chunks.append(chunk)
             total += len(chunk)
             self.check_size(total, image_uri)
-            if time.monotonic() >= deadline:
-                raise self._too_slow(image_uri)
         return b"".join(chunks)
 
     def _too_slow(self, image_uri: str) -> ImageUnavailable:
         message = f"{show_url(image_uri)} did not come within {self._timeout_seconds:g} s."
         return ImageUnavailable(message, remedy="Try again, or raise IMAGE_TIMEOUT_SECONDS.")
-
-
-def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stands in for requests' own authentication, which would put a password from ~/.netrc over the token."""
-    return request

@@ -112,7 +112,7 @@ class ImageFetcher:
         check_host(url, self._url, self._allowed_hosts)
         with_token, renewed, refused = self._is_own(url), False, ""
         for _ in range(MOST_REDIRECTS + 2):
-            authorization = self._authorization(image_uri, refused) if with_token else {}
+            authorization = self._authorization(image_uri, refused, deadline) if with_token else {}
             reply = self._downloader.get(url, {**authorization, **conditions}, deadline, image_uri)
             if reply.status == 401 and with_token and self._tokens.can_renew and not renewed:
                 renewed, refused = True, authorization["Authorization"]
@@ -130,9 +130,9 @@ class ImageFetcher:
     def _is_own(self, url: str) -> bool:
         return bool(self._url) and url_origin(url) == url_origin(self._url)
 
-    def _authorization(self, image_uri: str, refused: str) -> dict[str, str]:
+    def _authorization(self, image_uri: str, refused: str, deadline: float) -> dict[str, str]:
         try:
-            return self._tokens.headers(refused)
+            return self._tokens.headers(refused, deadline)
         except LabelStudioError as error:
             message = f"{show_url(image_uri)} cannot be fetched: {error.message}"
             raise ImageUnavailable(message, remedy=error.remedy) from error

@@ -420,3 +420,62 @@ def test_a_redirect_to_an_address_that_is_none_is_named(label_studio: LocalServe
     label_studio.respond = lambda seen, handler: redirect("http://[::1/a.png")
     with pytest.raises(ImageUnavailable, match=r"cannot be fetched from 127.0.0.1:\d+: ValueError. Check"):
         fetcher(label_studio).fetch(UPLOAD, 7, "2")
+
+
+def drip_headers(seen: Seen, handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    drip(handler, b"x")
+
+
+def drip_without_a_length(seen: Seen, handler: BaseHTTPRequestHandler) -> None:
+    """Its end is the connection's: broken off at the deadline it would look whole."""
+    stream(handler, {})
+    drip(handler, b"x")
+
+
+@pytest.mark.parametrize("respond", [drip_headers, drip_without_a_length])
+@pytest.mark.parametrize("connection_is_kept", [False, True])
+def test_an_answer_that_drips_from_its_first_byte_is_given_up_in_time(
+    label_studio: LocalServer,
+    respond: Callable[[Seen, BaseHTTPRequestHandler], None],
+    connection_is_kept: bool,
+) -> None:
+    images = fetcher(label_studio, timeout_seconds=0.3)
+    if connection_is_kept:
+        images.fetch("/data/upload/2/first.png", 7, "2")
+    label_studio.respond = respond
+    started = time.monotonic()
+    with pytest.raises(ImageUnavailable, match=r"did not come within 0.3 s.*IMAGE_TIMEOUT_SECONDS"):
+        images.fetch(UPLOAD, 7, "2")
+    assert time.monotonic() - started < 1.5
+
+
+def test_what_comes_in_time_is_not_broken_off_by_an_earlier_deadline(label_studio: LocalServer) -> None:
+    images = fetcher(label_studio, timeout_seconds=0.4, revalidate_seconds=0)
+    for _ in range(4):
+        assert images.fetch(LOCAL, 7, "2") == PNG
+        time.sleep(0.15)
+
+
+@pytest.mark.parametrize("respond", [say_nothing, drip_headers])
+def test_a_token_exchange_that_hangs_costs_all_who_wait_no_more_than_one_timeout(
+    start_server: Callable[[], LocalServer], respond: Callable[[Seen, BaseHTTPRequestHandler], None]
+) -> None:
+    server = start_server()
+    server.respond = respond
+    images, said = fetcher(server, PAT, timeout_seconds=0.5), []
+
+    def fetch(number: int) -> None:
+        with pytest.raises(ImageUnavailable) as refusal:
+            images.fetch(f"/data/upload/2/{number}.png", 7, "2")
+        said.append(str(refusal.value))
+
+    threads = [threading.Thread(target=fetch, args=(number,)) for number in range(8)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert time.monotonic() - started < 2.0
+    assert len(said) == 8 and all("access token: no answer in time. Check LABEL_STUDIO_URL" in text for text in said)
+    assert len(server.seen) <= 2
