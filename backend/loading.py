@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.util
 import logging
 import sys
@@ -99,6 +100,7 @@ class BackgroundLoader(Generic[T]):
 
     def _run(self) -> None:
         started = time.monotonic()
+        gc.disable()  # each full collection among torch's objects stops every thread, for up to a second
         try:
             self._value = self._build()
         except BackendError as error:
@@ -111,4 +113,6 @@ class BackgroundLoader(Generic[T]):
             )
         finally:
             self.seconds = time.monotonic() - started
+            gc.freeze()  # what was loaded stays, so no later collection has to look at it
+            gc.enable()
             self._done.set()
