@@ -13,6 +13,7 @@ Prompts that were never accepted are no masks. Exit status: 0, or 1 when a task 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +21,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from backend.errors import BackendError
-from backend.export.coco import LabeledImage, build_coco, check_image, count_empty
+from backend.errors import BackendError, ExportError, shorten
+from backend.export.coco import LabeledImage, build_coco, check_image, count_empty, encode_region
 from backend.export.files import write_json
 from backend.image import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.images import ImageFetcher
-from backend.label_studio.results import parse_image_choices, parse_regions
+from backend.label_studio.results import check_results, iterate_regions, parse_image_choices
 from backend.label_studio.tasks import Task, parse_task
 from backend.settings import Settings
 from backend.values import Size
@@ -35,6 +36,7 @@ from scripts.console import add_connection_options, read_settings, run_command, 
 Json = Mapping[str, Any]
 FetchSize = Callable[[Task], Size]
 REASONS_SHOWN = 20
+DAMAGED_REMEDY = "Open the task in Label Studio; delete the annotation and make it anew."
 
 
 @dataclass
@@ -47,8 +49,16 @@ class Collected:
 
 
 def pick_annotation(task: Json) -> Json | None:
-    """The annotation that speaks for the task: the ground truth, else the one changed last; None if there is none."""
-    found = [annotation for annotation in task.get("annotations") or () if not annotation.get("was_cancelled")]
+    """The annotation that speaks for the task: the ground truth, else the one changed last; None if there is none.
+
+    Raises:
+        ExportError: What the task has for annotations is no list of objects.
+    """
+    annotations = task.get("annotations") or []
+    if not isinstance(annotations, list) or not all(isinstance(annotation, Mapping) for annotation in annotations):
+        message = f"Its annotations are no list of objects but {shorten(annotations)}."
+        raise ExportError(message, remedy=DAMAGED_REMEDY)
+    found = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
     return max(
         found,
         key=lambda annotation: (
@@ -62,7 +72,10 @@ def pick_annotation(task: Json) -> Json | None:
 
 def uri_to_file_name(uri: str, task_id: int) -> str:
     """The last part of an image URI: of its path, or of the path in `?d=` that local files have."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # "http://[::1/a.png"
+        return f"task{task_id}"
     path = (parse_qs(parts.query).get("d") or [unquote(parts.path)])[0]
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or f"task{task_id}"
 
@@ -83,18 +96,18 @@ def read_image(document: Json, annotation: Json, config: LabelingConfig, fetch_s
         fetch_size: Looks at the image itself; asked only when no result states the size, as with most negatives.
 
     Raises:
-        BackendError: A mask that cannot be decoded, a label that the config has not got, an image that cannot be looked
-            at.
+        BackendError: No list of results, a mask that cannot be decoded, a label that the config has not got, an image
+            that cannot be looked at.
     """
     task = parse_task(document, config)
-    results = annotation.get("result") or []
+    results = check_results([] if annotation.get("result") is None else annotation["result"])
     task_id = int(document["id"])
     image = LabeledImage(
         file_name=uri_to_file_name(task.image_uri, task_id),
         size=read_size(results) or fetch_size(task),
         task_id=task_id,
         annotation_id=annotation.get("id"),
-        regions=tuple(parse_regions(results, config)),
+        regions=tuple(encode_region(region) for region in iterate_regions(results, config)),
         choices=parse_image_choices(results, config),
     )
     check_image(image, category_names(config))
@@ -112,15 +125,23 @@ def collect(
     """Read all tasks; one that cannot be read is named among the failures and the others go on."""
     collected = Collected()
     for document in tasks:
-        annotation = pick_annotation(document)
-        if annotation is None and not include_unannotated:
-            collected.unannotated += 1
-            continue
         try:
-            collected.images.append(read_image(document, annotation or {}, config, fetch_size))
+            annotation = pick_annotation(document)
+            if annotation is None and not include_unannotated:
+                collected.unannotated += 1
+            else:
+                collected.images.append(read_image(document, annotation or {}, config, fetch_size))
         except BackendError as error:
-            collected.failures.append(f"task {document.get('id')}: {error}")
+            collected.failures.append(f"{_name(document)}: {error}")
+        except Exception as error:  # whatever one task holds, it must not cost the others
+            logging.getLogger(__name__).debug("%s failed", _name(document), exc_info=True)
+            reason = f"It cannot be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
+            collected.failures.append(f"{_name(document)}: {reason}")
     return collected
+
+
+def _name(document: object) -> str:
+    return f"task {shorten(document.get('id'))}" if isinstance(document, Mapping) else f"task {shorten(document)}"
 
 
 def summarize(collected: Collected, path: Path) -> str:

@@ -6,6 +6,8 @@ mask's pixels and `bbox` is [x, y, width, height] of its pixels. Beyond the stan
 `annotation_id` and `attributes` (image-level choices), an annotation `region_id`, `attributes` (per-region choices)
 and, where it is known, `score`.
 
+Regions are encoded one by one as they are read (`encode_region`): a mask of 1080p takes 2 MB, its RLE some kilobytes.
+
 Example: a mask of pixels (1, 0) and (2, 0) in a 4x2 image is [0, 0, 1, 0, 1, 0, 0, 0] column by column, thus the runs 2
 1 1 1 3, written "21102" (from the fourth run on less the run two before it); its area is 2 and its bbox [1, 0, 2, 1].
 
@@ -23,11 +25,32 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from backend.errors import ExportError
+from backend.errors import ExportError, shorten
 from backend.values import Mask, Region, Size
 
 Json = dict[str, Any]
 Choices = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class EncodedRegion:
+    """A region as the document has it, without its mask.
+
+    Attributes:
+        size: Of the mask.
+        segmentation: COCO's compressed RLE, JSON-ready.
+        area: Pixels of the mask; 0 when everything was erased again.
+        bbox: x, y, width, height of its pixels; zeros without any.
+    """
+
+    region_id: str
+    label: str
+    size: Size
+    segmentation: Json
+    area: int
+    bbox: tuple[int, int, int, int]
+    score: float | None = None
+    choices: Choices = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -45,8 +68,28 @@ class LabeledImage:
     size: Size
     task_id: int
     annotation_id: int | None
-    regions: tuple[Region, ...] = ()
+    regions: tuple[EncodedRegion, ...] = ()
     choices: Choices = field(default_factory=lambda: MappingProxyType({}))
+
+
+def encode_region(region: Region) -> EncodedRegion:
+    """Encode a region; its mask is not kept."""
+    height, width = region.mask.shape
+    rows, columns = np.flatnonzero(region.mask.any(axis=1)), np.flatnonzero(region.mask.any(axis=0))
+    bbox = (0, 0, 0, 0)
+    if len(rows):
+        left, top = int(columns[0]), int(rows[0])
+        bbox = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
+    return EncodedRegion(
+        region_id=region.region_id,
+        label=region.label,
+        size=Size(width, height),
+        segmentation=encode_coco_rle(region.mask),
+        area=int(region.mask.sum()),
+        bbox=bbox,
+        score=region.score,
+        choices=region.choices,
+    )
 
 
 def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Json:
@@ -76,7 +119,7 @@ def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Jso
         check_image(image, category_ids)
         coco["images"].append(_image_entry(image_id, names.unique(image.file_name, image.task_id), image))
         for region in image.regions:
-            if region.mask.any():
+            if region.area:
                 number = len(coco["annotations"]) + 1
                 coco["annotations"].append(_annotation_entry(number, image_id, category_ids[region.label], region))
     return coco
@@ -86,23 +129,22 @@ def check_image(image: LabeledImage, categories: Iterable[str]) -> None:
     """Raises ExportError unless every region of the image can be written."""
     known = set(categories)
     for region in image.regions:
-        where = f"Task {image.task_id}, annotation {image.annotation_id}, region {region.region_id}"
+        where = f"Task {image.task_id}, annotation {image.annotation_id}, region {shorten(region.region_id)}"
         if region.label not in known:
             raise ExportError(
-                f"{where} has the label {region.label!r}, which is not a brush label of the project.",
+                f"{where} has the label {shorten(repr(region.label))}, which is not a brush label of the project.",
                 remedy="Put the label back into the labeling config, or give the region another one.",
             )
-        height, width = region.mask.shape
-        if Size(width, height) != image.size:
+        if region.size != image.size:
             raise ExportError(
-                f"{where} is a mask of {width}x{height} on an image of {image.size}.",
+                f"{where} is a mask of {region.size} on an image of {image.size}.",
                 remedy="Delete the region and draw it anew; it was drawn on another version of the image.",
             )
 
 
 def count_empty(images: Iterable[LabeledImage]) -> int:
     """How many regions hold no pixel, for instance because everything was erased again."""
-    return sum(not region.mask.any() for image in images for region in image.regions)
+    return sum(not region.area for image in images for region in image.regions)
 
 
 def encode_coco_rle(mask: Mask) -> Json:
@@ -128,16 +170,14 @@ def _image_entry(image_id: int, file_name: str, image: LabeledImage) -> Json:
     }
 
 
-def _annotation_entry(number: int, image_id: int, category_id: int, region: Region) -> Json:
-    rows, columns = np.flatnonzero(region.mask.any(axis=1)), np.flatnonzero(region.mask.any(axis=0))
-    left, top = int(columns[0]), int(rows[0])
+def _annotation_entry(number: int, image_id: int, category_id: int, region: EncodedRegion) -> Json:
     entry: Json = {
         "id": number,
         "image_id": image_id,
         "category_id": category_id,
-        "segmentation": encode_coco_rle(region.mask),
-        "area": int(region.mask.sum()),
-        "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
+        "segmentation": region.segmentation,
+        "area": region.area,
+        "bbox": list(region.bbox),
         "iscrowd": 0,
         "region_id": region.region_id,
         "attributes": choices_to_attributes(region.choices),

@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from backend.errors import ExportError
-from backend.export.coco import LabeledImage, build_coco, count_empty, encode_coco_rle
+from backend.export.coco import LabeledImage, build_coco, count_empty, encode_coco_rle, encode_region
 from backend.values import Mask, Region, Size
 
 CATEGORIES = ("red", "green", "blue")
@@ -41,7 +41,9 @@ def region(mask: Mask, label: str = "red", region_id: str = "r", **fields: objec
 
 
 def image(*regions: Region, file_name: str = "a.png", task_id: int = 7, size: Size = Size(64, 48)) -> LabeledImage:
-    return LabeledImage(file_name, size, task_id, annotation_id=70 + task_id, regions=regions)
+    return LabeledImage(
+        file_name, size, task_id, annotation_id=70 + task_id, regions=tuple(map(encode_region, regions))
+    )
 
 
 def load(document: dict, folder: Path) -> COCO:
@@ -113,7 +115,7 @@ def test_ids_choices_and_scores_travel_along() -> None:
         Size(64, 48),
         7,
         77,
-        (region(ring(), region_id="xyz", choices=chosen, score=0.93),),
+        (encode_region(region(ring(), region_id="xyz", choices=chosen, score=0.93)),),
         {"scene": ("wood",)},
     )
     coco = build_coco([labeled], CATEGORIES)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from backend.export.coco import LabeledImage, build_coco
+from backend.export.coco import LabeledImage, build_coco, encode_region
 from backend.label_studio.config import AUTO, parse_labeling_config
 from backend.label_studio.prompts import parse_prompts
 from backend.values import Region, Size
@@ -79,7 +79,8 @@ def square(left: int, top: int, side: int) -> Any:
 
 
 def exported(regions: tuple[Region, ...], tmp_path: Path) -> Any:
-    images = [LabeledImage("a.png", Size(64, 48), 1, 1, regions), LabeledImage("b.png", Size(64, 48), 2, 2)]
+    encoded = tuple(map(encode_region, regions))
+    images = [LabeledImage("a.png", Size(64, 48), 1, 1, encoded), LabeledImage("b.png", Size(64, 48), 2, 2)]
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(build_coco(images, COLOURS)))
     return load_coco(path)

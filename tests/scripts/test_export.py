@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from label_studio_sdk.converter import brush
+from pycocotools import mask as coco_mask
 
 from backend.errors import ImageUnavailable
 from backend.export.coco import build_coco
@@ -75,7 +78,7 @@ def test_a_region_keeps_its_mask_label_id_score_and_choices() -> None:
     results += [choice_result("scene", "wood", "c1")]
     found = collect([task(5, annotation(*results, number=9))], CONFIG, no_size)
     (image,) = found.images
-    np.testing.assert_array_equal(image.regions[0].mask, ring())
+    np.testing.assert_array_equal(coco_mask.decode(image.regions[0].segmentation).astype(bool), ring())
     coco = build_coco(found.images, category_names(CONFIG))
     entry = coco["annotations"][0]
     assert (entry["region_id"], entry["score"], entry["attributes"]) == ("r1", 0.8, {"class": "green ring"})
@@ -161,3 +164,55 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
 )
 def test_file_names_are_the_last_part_of_the_image_uri(uri: str, name: str) -> None:
     assert uri_to_file_name(uri, 7) == name
+
+
+def odd_result(**changes: Any) -> Json:
+    return annotation(brush_result(ring()) | changes)
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (task(1, annotation(None)), "Result 1 of an annotation is missing, not an object. The annotation is damaged"),
+        (task(1, annotation(5)), "Result 1 of an annotation is int, not an object."),
+        (task(1, annotation() | {"result": {"a": 1}}), "An annotation has a list of results, not dict."),
+        (task(1, annotation() | {"result": "abc"}), "An annotation has a list of results, not str."),
+        (task(1, odd_result(id=[1])), "Result 1 of an annotation has the id [1], which is not a text."),
+        (task(1, None), "Its annotations are no list of objects but [None]. Open the task in Label Studio"),
+        (task(1) | {"annotations": 5}, "Its annotations are no list of objects but 5."),
+        (task(1) | {"annotations": {"a": 1}}, "Its annotations are no list of objects but {'a': 1}."),
+        (task(1, annotation()) | {"id": "x"}, "It cannot be read (ValueError: invalid literal for int()"),
+        (task(1, annotation()) | {"data": None}, 'A task has "data" with the image, this one has missing.'),
+        (task(1, annotation(number=[1]), annotation(number=2)), "It cannot be read (TypeError: "),
+        (None, "It cannot be read (AttributeError: "),
+    ],
+)
+def test_an_odd_task_is_named_with_its_reason_and_the_others_are_exported(odd: Any, reason: str) -> None:
+    found = collect([odd, task(4, annotation(brush_result(ring())))], CONFIG, lambda _: Size(32, 24))
+    assert found.images[-1].task_id == 4
+    (failure,) = found.failures
+    assert failure.startswith("task ") and reason in failure
+
+
+def test_an_address_that_is_none_still_gives_a_file_name() -> None:
+    assert uri_to_file_name("http://[::1/a.png", 7) == "task7"
+
+
+def test_no_mask_is_kept_while_a_project_is_read() -> None:
+    """Forty tasks of three masks at 640x480 are 37 MB decoded; one of them takes 0.3 MB."""
+    mask = np.zeros((480, 640), bool)
+    mask[100:300, 200:400] = True
+    results = [brush_result(mask, region_id=f"r{number}") for number in range(3)]
+
+    def tasks() -> Iterator[Json]:
+        for number in range(1, 41):
+            yield task(number, annotation(*results))
+
+    tracemalloc.start()
+    try:
+        found = collect(tasks(), CONFIG, no_size)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(region.area for image in found.images for region in image.regions) == 40 * 3 * 200 * 200
+    assert peak < 6_000_000
