@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
-from backend.errors import BackendError, LabelStudioError
+from backend.errors import BackendError, BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_task
 from backend.labeler import ProposalOptions
@@ -46,6 +46,8 @@ class Predictions(Protocol):
     """What of `backend.label_studio.client.LabelStudioClient` is used here."""
 
     def iterate_tasks(self, project_id: str) -> Iterator[Json]: ...
+
+    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]: ...
 
     def create_predictions(self, project_id: str, predictions: list[Json]) -> int: ...
 
@@ -98,8 +100,10 @@ def find_pending(tasks: Iterable[Json], version: str, summary: Summary, limit: i
 
 def has_version(task: Mapping[str, Any], version: str) -> bool:
     """Whether the task is done."""
-    found = task.get("predictions") or ()
-    return any(isinstance(prediction, Mapping) and prediction.get("model_version") == version for prediction in found)
+    found = task.get("predictions")
+    return isinstance(found, list) and any(
+        isinstance(prediction, Mapping) and prediction.get("model_version") == version for prediction in found
+    )
 
 
 def preannotate(
@@ -132,9 +136,11 @@ def preannotate(
                 full, chunk = chunk, []
                 _import(client, project_id, full, summary)
             bar.set_postfix(created=summary.created, failed=summary.failed, refresh=False)
-    finally:
-        if chunk:
-            _import(client, project_id, chunk, summary)
+    except KeyboardInterrupt:
+        _import_before_leaving(client, project_id, chunk, summary)
+        raise
+    if chunk:
+        _import(client, project_id, chunk, summary)
 
 
 def _predict(
@@ -162,13 +168,24 @@ def _import(client: Predictions, project_id: str, chunk: list[Json], summary: Su
         client.create_predictions(project_id, chunk)
         taken = chunk
     except LabelStudioError:
-        version = chunk[0]["model_version"]
-        there = {task["id"] for task in client.iterate_tasks(project_id) if has_version(task, version)}
+        there = client.tasks_with_version([one["task"] for one in chunk], chunk[0]["model_version"])
         taken = [one for one in chunk if one["task"] in there or _import_one(client, project_id, one, summary)]
         if not taken:
             raise
     summary.created += len(taken)
     summary.empty += sum(not any("rle" in result["value"] for result in one["result"]) for one in taken)
+
+
+def _import_before_leaving(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
+    """Import what is done; where that fails the tasks are counted as failed, and the interruption stays one."""
+    failed_before = summary.failed
+    try:
+        if chunk:
+            _import(client, project_id, chunk, summary)
+    except LabelStudioError as error:
+        if summary.failed == failed_before:
+            for one in chunk:
+                summary.fail(one["task"], error)
 
 
 def _import_one(client: Predictions, project_id: str, prediction: Json, summary: Summary) -> bool:
@@ -209,6 +226,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def check_can_name(can_classify: bool, config: LabelingConfig) -> None:
+    """Raises BadSettings where nobody could tell which brush label a mask gets: there are several, and no CLIP."""
+    names = [label.name for label in config.brush_classes]
+    if can_classify or len(names) == 1:
+        return
+    raise BadSettings(
+        f"There is no CLIP to choose among the {len(names)} brush labels ({shorten(', '.join(names))}): every mask "
+        f'would be saved as "{shorten(names[0])}".',
+        remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave one brush label.",
+    )
+
+
 def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:
     """The default proposal with the options that were given."""
     given = {f.name: value for f in fields(proposal) if (value := getattr(arguments, f.name, None)) is not None}
@@ -227,6 +256,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = parse_labeling_config(project.label_config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor = build_predictor(settings)
+    check_can_name(predictor.labeler.can_classify, config)
     proposal = override(predictor.default_proposal(), arguments)
     version = build_version(predictor.model_version, proposal, config)
     print(f"Model version {version}", flush=True)

@@ -5,7 +5,7 @@ The SDK is imported when a client is made, not with this module: it takes a seco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -112,6 +112,20 @@ class LabelStudioClient:
             remedy = "Check that the labeling config still has the controls and labels that were answered."
             raise LabelStudioError(message, remedy=remedy)
         return created
+
+    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]:
+        """Those of the tasks that have a prediction of this version; one request for each task.
+
+        Raises:
+            LabelStudioError: As `project`. A task that does not exist has none.
+        """
+        found = set()
+        for task_id in task_ids:
+            with self._speaking(f"the predictions of task {task_id}"):
+                predictions = self._sdk().predictions.list(task=task_id, request_options=self._options())
+            if any(prediction.model_version == model_version for prediction in predictions):
+                found.add(task_id)
+        return found
 
     def _page(self, project_id: int, page: int, page_size: int) -> list[dict[str, Any]]:
         """One page of tasks as Label Studio spells them; past the last page, none."""

@@ -121,6 +121,18 @@ def test_a_prediction_for_a_task_that_is_not_there_is_named_without_its_masks(la
     assert len(refusal.value.message) < 400
 
 
+def test_tasks_with_a_version_are_found_by_asking_for_those_tasks_only(label_studio: LocalServer) -> None:
+    def respond(seen: Seen, handler: object) -> Answer:
+        (task,) = parse_qs(urlsplit(seen.path).query)["task"]
+        versions = {"4": ["v1", "v2"], "5": ["v1"]}.get(task, [])
+        return reply([{"id": 1, "task": int(task), "result": [], "model_version": version} for version in versions])
+
+    label_studio.respond = respond
+    client = LabelStudioClient(label_studio.url, LEGACY)
+    assert client.tasks_with_version([4, 5, 6], "v2") == {4}
+    assert label_studio.paths() == [f"/api/predictions/?task={task}" for task in (4, 5, 6)]
+
+
 @pytest.mark.parametrize(("api_key", "header"), [(LEGACY, f"Token {LEGACY}"), (PAT, f"Bearer {access()}")])
 def test_the_header_for_plain_requests(label_studio: LocalServer, api_key: str, header: str) -> None:
     assert LabelStudioClient(label_studio.url, api_key).authorization() == {"Authorization": header}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from backend.errors import ImageUnavailable, LabelStudioError
@@ -56,12 +56,26 @@ class FakeLabelStudio:
         self.tasks = list(tasks)
         self.refused = refused
         self.requests: list[list[int]] = []
+        self.looked_up: list[int] = []
+        self.is_away = False
 
     def iterate_tasks(self, project_id: str) -> Iterator[Json]:
         assert project_id == "3"
         return iter(self.tasks)
 
+    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]:
+        self.looked_up += task_ids
+        if self.is_away:
+            raise LabelStudioError("Label Studio is away.", remedy="Start it.")
+        return {
+            task["id"]
+            for task in self.tasks
+            if task["id"] in self.looked_up and any(p["model_version"] == model_version for p in task["predictions"])
+        }
+
     def create_predictions(self, project_id: str, predictions: list[Json]) -> int:
+        if self.is_away:
+            raise LabelStudioError("Label Studio is away.", remedy="Start it.")
         self.requests.append([prediction["task"] for prediction in predictions])
         bad = sorted(set(self.requests[-1]) & set(self.refused))
         if bad:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from backend.errors import LabelStudioError
+from backend.errors import BadSettings, LabelStudioError
+from backend.label_studio.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
 from backend.values import Priority
 from scripts import preannotate
-from scripts.preannotate import CHUNK, Summary, build_parser, build_version, find_pending, override
+from scripts.console import run_command
+from scripts.preannotate import CHUNK, Summary, build_parser, build_version, check_can_name, find_pending, override
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
 
 CONFIG = parse_labeling_config(CONFIG_XML)
@@ -47,6 +50,11 @@ def test_predictions_of_another_version_do_not_count_as_done() -> None:
     tasks[0]["predictions"] = [{"model_version": "demo-1234"}, {"model_version": None}]
     tasks[1]["predictions"] = [17]  # Label Studio lists bare ids where it does not resolve them
     assert [task["id"] for task in find_pending(tasks, VERSION, Summary(), None)] == [1, 2]
+
+
+@pytest.mark.parametrize("predictions", [5, "demo", {"model_version": VERSION}, None])
+def test_predictions_that_are_no_list_do_not_count_as_done(predictions: object) -> None:
+    assert find_pending([{"id": 1, "predictions": predictions}], VERSION, Summary(), None) == [{"id": 1, "data": None}]
 
 
 def test_annotations_of_people_stay_as_they_are() -> None:
@@ -96,6 +104,58 @@ def test_what_was_predicted_before_an_interruption_is_imported() -> None:
     assert fill(site, FakePredictor()).skipped == 3
 
 
+def test_an_interruption_while_label_studio_is_away_stays_an_interruption() -> None:
+    site = FakeLabelStudio(make_tasks(CHUNK))
+    site.is_away = True
+    summary = Summary()
+    pending = find_pending(site.iterate_tasks("3"), VERSION, summary, None)
+    predictor = FakePredictor(interrupt_at=4)
+
+    def work() -> int:
+        preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, PROPOSAL)
+        return 0
+
+    assert run_command(work) == 130
+    assert (summary.created, summary.failed) == (0, 3)
+    assert "task 3: Label Studio is away. Start it." in str(summary)
+
+
+def test_a_refused_chunk_costs_a_look_at_its_own_tasks_only() -> None:
+    site = FakeLabelStudio(make_tasks(4 * CHUNK), refused=[2, CHUNK + 2])
+    fill(site, FakePredictor())
+    assert site.looked_up == list(range(1, 2 * CHUNK + 1))
+
+
+ONE_BRUSH = parse_labeling_config(
+    '<View><Image name="i" value="$image"/><BrushLabels name="b" toName="i"><Label value="red"/></BrushLabels></View>'
+)
+
+
+def test_without_clip_several_brush_labels_are_refused_and_one_is_not() -> None:
+    with pytest.raises(BadSettings, match=r'no CLIP to choose among the 2 brush labels \(red, green\).*as "red"') as no:
+        check_can_name(False, CONFIG)
+    assert "CLIP_MODEL" in no.value.remedy
+    check_can_name(True, CONFIG)
+    check_can_name(False, ONE_BRUSH)
+
+
+def test_the_command_refuses_before_it_looks_for_tasks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Client:
+        def __init__(self, url: str, api_key: str) -> None: ...
+
+        def project(self, project_id: str) -> ProjectInfo:
+            return ProjectInfo(3, "Birds", CONFIG_XML)
+
+    predictor = FakePredictor()
+    monkeypatch.setattr(predictor, "labeler", SimpleNamespace(can_classify=False), raising=False)
+    monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", Client)
+    monkeypatch.setattr("backend.wiring.build_predictor", lambda settings: predictor)
+    assert preannotate.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
+    assert "error: There is no CLIP to choose among the 2 brush labels" in capsys.readouterr().err
+
+
 def test_one_refused_prediction_does_not_take_its_chunk_along() -> None:
     site = FakeLabelStudio(make_tasks(3), refused=[2])
     summary = fill(site, FakePredictor())
@@ -112,6 +172,7 @@ def test_what_label_studio_took_of_a_refused_chunk_is_not_sent_twice() -> None:
     summary = Summary()
     preannotate.preannotate(site, FakePredictor(), "3", CONFIG, pending, VERSION, summary, PROPOSAL)
     assert site.requests == [[1, 2, 3], [2], [3]]
+    assert site.looked_up == [1, 2, 3]
     assert (summary.created, summary.failed) == (2, 1)
 
 
