@@ -15,7 +15,7 @@ COPY requirements.txt requirements-label-studio-ml.txt constraints.txt ./
 RUN pip install -r requirements.txt -c constraints.txt
 RUN pip install --no-deps -r requirements-label-studio-ml.txt
 
-COPY LICENSE label_config.xml ./
+COPY LICENSE label_config.xml gunicorn.conf.py ./
 COPY scripts scripts
 COPY backend backend
 
@@ -28,5 +28,5 @@ EXPOSE 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9090/health', timeout=2)"]
 
-# One process a device, threads for requests. No --preload: each worker must open its own CUDA context.
-CMD ["gunicorn", "-w", "1", "--threads", "8", "-b", "0.0.0.0:9090", "--worker-tmp-dir", "/dev/shm", "backend.wsgi:app"]
+# gunicorn.conf.py: one process a device, many threads. No --preload: each worker must open its own CUDA context.
+CMD ["gunicorn", "-b", "0.0.0.0:9090", "--worker-tmp-dir", "/dev/shm", "backend.wsgi:app"]

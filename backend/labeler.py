@@ -6,7 +6,7 @@ The models and the cache come in through the Protocols below.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from backend.image import SourceImage
@@ -92,7 +92,8 @@ class ImageLabeler:
 
     def segment(self, image: SourceImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
         """Masks for one object, best first; `most=None` gives all that SAM has (three for a single click)."""
-        return self._segmenter.decode(self.embed(image), prompt, most=most)
+        embedding = self.embed(image)
+        return self._segmenter.decode(embedding, self._after_earlier_clicks(embedding, prompt), most=most)
 
     def propose(self, image: SourceImage, options: ProposalOptions) -> list[Candidate]:
         """Masks for everything in the image, best first; none of them is empty."""
@@ -116,6 +117,19 @@ class ImageLabeler:
         if self._classifier is None:
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k)
+
+    def _after_earlier_clicks(self, embedding: ImageEmbedding, prompt: Prompt) -> Prompt:
+        """The prompt with the mask that its last click corrects: the answer to the clicks before it.
+
+        SAM learned its corrections so. All of Label Studio's clicks come in one list, in their order, so nothing has to
+        be remembered between requests. A list that begins with a negative click corrects nothing that SAM drew.
+        """
+        is_plain = prompt.box_xyxy is None and prompt.mask_logits is None
+        if not is_plain or len(prompt.point_coords) < 2 or prompt.point_labels[0] != 1:
+            return prompt
+        before = replace(prompt, point_coords=prompt.point_coords[:-1], point_labels=prompt.point_labels[:-1])
+        answer = self._segmenter.decode(embedding, self._after_earlier_clicks(embedding, before), most=1)[0]
+        return replace(prompt, mask_logits=answer.low_res_logits)
 
     def _key(self, image: SourceImage) -> str:
         return f"embedding:{self._fingerprint}:{image.digest}"

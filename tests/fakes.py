@@ -63,7 +63,8 @@ class FakeSegmenter:
             x, y = (int(v) for v in prompt.point_coords[0])
             left, top, right, bottom = max(x - 2, 0), max(y - 2, 0), x + 3, y + 3
         mask[top:bottom, left:right] = True
-        return [Candidate(mask, score) for score in (0.9, 0.5, 0.3)[:most]]
+        logits = np.full((1, 8, 8), len(self.decoded), np.float32)
+        return [Candidate(mask, score, logits) for score in (0.9, 0.5, 0.3)[:most]]
 
     def propose(self, embedding: ImageEmbedding, parameters: object) -> list[Candidate]:
         corners = [(5.0, 5.0), (15.0, 5.0), (15.0, 15.0)]

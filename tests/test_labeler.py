@@ -22,6 +22,28 @@ def test_all_three_candidates_of_a_click_are_there_for_the_asking() -> None:
     assert [c.score for c in labeler.segment(image, CLICK)] == [0.9]
 
 
+def test_a_second_click_corrects_the_answer_to_the_first() -> None:
+    labeler, segmenter = make()
+    image = SourceImage(png(40, 30))
+    labeler.segment(image, Prompt(((20.0, 15.0), (5.0, 5.0), (9.0, 9.0)), (1, 0, 1)))
+    asked = [
+        (len(p.point_coords), None if p.mask_logits is None else p.mask_logits[0, 0, 0]) for p in segmenter.decoded
+    ]
+    assert asked == [(1, None), (2, 1), (3, 2)]  # the fake's logits count its calls
+
+
+def test_boxes_and_clicks_that_begin_negative_are_asked_as_they_are() -> None:
+    labeler, segmenter = make()
+    image = SourceImage(png(40, 30))
+    for prompt in (
+        Prompt(((20.0, 15.0), (5.0, 5.0)), (0, 1)),
+        Prompt(((20.0, 15.0), (5.0, 5.0)), (1, 0), (0.0, 0.0, 30.0, 30.0)),
+    ):
+        labeler.segment(image, prompt)
+    assert len(segmenter.decoded) == 2
+    assert all(p.mask_logits is None for p in segmenter.decoded)
+
+
 def test_an_image_is_warm_after_it_was_embedded() -> None:
     labeler, _ = make()
     image = SourceImage(png(40, 30))

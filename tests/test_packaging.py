@@ -315,8 +315,12 @@ def test_the_container_runs_one_unprivileged_process_that_loads_after_the_fork()
     dockerfile = read("Dockerfile")
     command = re.search(r"^CMD \[(.+)\]$", dockerfile, flags=re.MULTILINE)
     assert command is not None
-    assert '"gunicorn", "-w", "1", "--threads", "8"' in command[1]
+    assert '"gunicorn", "-b"' in command[1]
+    assert "COPY LICENSE label_config.xml gunicorn.conf.py ./" in dockerfile
     assert "--preload" not in command[1]
+    configuration = read("gunicorn.conf.py")
+    assert "workers = 1" in configuration
+    assert "preload" not in configuration
     assert re.search(r"^USER [1-9]\d+$", dockerfile, flags=re.MULTILINE)
 
 

@@ -139,7 +139,7 @@ class Stage:
 
     def _start_backend(self, token: str, redis_url: str) -> Program:
         address = f"{LOOPBACK}:{self.ports.backend}"
-        argv = [sys.executable, "-m", "gunicorn", "-w", "1", "--threads", "8", "--timeout", "120", "-b", address]
+        argv = [sys.executable, "-m", "gunicorn", "-b", address]
         environment = self.command_environment(token, redis_url)
         return self.programs.start(
             "The backend", [*argv, "backend.wsgi:app"], environment, self.folder.log("backend"), ROOT
