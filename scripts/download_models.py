@@ -1,12 +1,14 @@
 """Fetch real weights: `python -m scripts.download_models vit_b ViT-B-32/laion2b_s34b_b79k`.
 
 Names with a slash are open_clip models and their pretrained tags; others are SAM's. What arrived whole is not fetched
-again, what arrived half is continued, and everything whose digest is known is checked against it.
+again, what arrived half is continued, and everything whose digest is known is checked against it: SAM's are pinned in
+this project, open_clip's are named by the hub and kept beside the file (FILE.sha256, as `sha256sum -c` reads it).
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +16,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from backend.errors import BadSettings
+from backend.errors import BadSettings, CheckpointError, shorten
 from backend.models.checkpoints import SAM_FILES, clip_file_name, download, fetch_hub_digest, sha256_of, verify_pin
 from backend.settings import Settings
 from scripts.console import run_command
 
-_HUB = "https://huggingface.co/{repository}/resolve/main/open_clip_model.safetensors"
+_HUB = "https://huggingface.co/{repository}/resolve/main/{file}"
+_HUB_FILE = "open_clip_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(lambda: _fetch_all(options.models, options.weights_dir))
 
 
-def _fetch_all(names: Sequence[str], weights_dir: Path) -> int:
+def _fetch_all(names: Sequence[str], weights_dir: Path | None) -> int:
+    weights_dir = weights_dir or Settings.from_environment().weights_path
     for wanted in [resolve(name, weights_dir) for name in names]:
         _fetch(wanted)
     return 0
@@ -66,14 +70,19 @@ def _resolve_clip(model: str, tag: str, weights_dir: Path) -> Wanted:
     import open_clip
 
     found = open_clip.get_pretrained_cfg(model, tag)
-    repository = str(found.get("hf_hub", "")).rstrip("/")
-    if not repository:
+    named = str(found.get("hf_hub", "")).strip("/").split("/")  # owner, repository and, for some, the file in it
+    if len(named) < 2:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none"
         raise BadSettings(
             f"open_clip has no weights on the hub for {model}/{tag}.", remedy=f"Tags it knows for {model}: {tags}."
         )
+    url = _HUB.format(repository="/".join(named[:2]), file="/".join(named[2:]) or _HUB_FILE)
     target = weights_dir / clip_file_name(model, tag)
-    return Wanted(_HUB.format(repository=repository), target, None, f"CLIP_MODEL={model} CLIP_PRETRAINED={tag}")
+    suffix = Path(url).suffix
+    if suffix == target.suffix:
+        return Wanted(url, target, None, f"CLIP_MODEL={model} CLIP_PRETRAINED={tag}")
+    target = target.with_suffix(suffix)  # by its tag a .safetensors is looked for, so this one is named by its path
+    return Wanted(url, target, None, f"CLIP_MODEL={model} CLIP_PRETRAINED={target}")
 
 
 def _fetch(wanted: Wanted) -> None:
@@ -84,6 +93,8 @@ def _fetch(wanted: Wanted) -> None:
         with tqdm(unit="B", unit_scale=True, unit_divisor=1024, desc=wanted.target.name) as bar:
             sha256 = wanted.sha256 or fetch_hub_digest(wanted.url)
             download(wanted.url, wanted.target, sha256=sha256, on_progress=_show_on(bar))
+        if wanted.sha256 is None:
+            _write_digest(wanted.target, sha256)
     print(f"SHA-256 {sha256_of(wanted.target)}. Use it with {wanted.settings}")
 
 
@@ -91,6 +102,43 @@ def _check(wanted: Wanted) -> None:
     for published in SAM_FILES.values():
         if published.url == wanted.url:
             verify_pin(wanted.target, published)
+            return
+    expected = _read_digest(wanted.target)
+    if expected is None:
+        print(f"{wanted.target} is not checked: there is no {_digest_path(wanted.target).name} beside it.")
+    elif sha256_of(wanted.target) != expected:
+        raise CheckpointError(
+            f"{wanted.target} has SHA-256 {sha256_of(wanted.target)}, but {expected} when it was fetched.",
+            remedy="It is damaged: delete it and run the command again.",
+        )
+
+
+def _digest_path(target: Path) -> Path:
+    return target.with_name(target.name + ".sha256")
+
+
+def _write_digest(target: Path, sha256: str) -> None:
+    try:
+        _digest_path(target).write_text(f"{sha256}  {target.name}\n", encoding="ascii")
+    except OSError as error:
+        raise CheckpointError(
+            f"{_digest_path(target)} could not be written: {error.strerror}.",
+            remedy="The weights themselves are there and can be used; they are not checked next time.",
+        ) from error
+
+
+def _read_digest(target: Path) -> str | None:
+    path = _digest_path(target)
+    if not path.exists():
+        return None
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.", remedy="Delete it.") from error
+    digest = text.partition(" ")[0].strip()
+    if re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise CheckpointError(f"{path} holds no SHA-256 but {shorten(repr(digest))}.", remedy="Delete it.")
+    return digest
 
 
 def _show_on(bar: tqdm) -> Callable[[int, int | None], None]:
@@ -104,8 +152,7 @@ def _show_on(bar: tqdm) -> Callable[[int, int | None], None]:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scripts.download_models", description="Fetch real weights.")
     parser.add_argument("models", nargs="+", help=f"{', '.join(SAM_FILES)}, or MODEL/TAG of open_clip")
-    default = Settings.from_environment().weights_path
-    parser.add_argument("--weights-dir", type=Path, default=default, help="where they go (%(default)s)")
+    parser.add_argument("--weights-dir", type=Path, help="where they go (default: WEIGHTS_DIR, else weights)")
     return parser.parse_args(arguments)
 
 
