@@ -23,7 +23,7 @@ _DEMO_CHANNELS = 96
 _PUBLISHED = ProposalParameters(32, 0.86, 0.92, 100, 0.7)
 
 SAM_DEFAULTS: dict[str, ProposalParameters] = {
-    "demo": ProposalParameters(16, 0.7, 0.6, 100, 0.7),
+    "demo": ProposalParameters(10, 0.75, 0.75, 100, 0.7),
     "vit_b": _PUBLISHED,
     "vit_l": _PUBLISHED,
     "vit_h": _PUBLISHED,

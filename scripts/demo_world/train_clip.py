@@ -30,20 +30,21 @@ _MAX_SCALE = math.log(100)
 
 @dataclass(frozen=True)
 class ClipSchedule:
-    """How long and how fast: first crops under true and rough masks, then (`sam_`) as many again under SAM's own."""
+    """How long and how fast: first crops under true and rough masks, then under SAM's own, in two rounds and a last one."""
 
     scenes: int = 3200
     steps: int = 1800
     learning_rate: float = 2.5e-3
-    sam_scenes: int = 1200
+    sam_scenes: tuple[int, ...] = (1200, 1400)
     sam_steps: int = 900
+    last_steps: int = 700
     sam_learning_rate: float = 1.2e-3
     batch: int = 112
     images: int = 16
     warmup_steps: int = 60
 
 
-QUICK = ClipSchedule(scenes=40, steps=20, sam_scenes=20, sam_steps=10, batch=32, images=8)
+QUICK = ClipSchedule(scenes=40, steps=20, sam_scenes=(20, 20), sam_steps=10, last_steps=5, batch=32, images=8)
 
 
 def rate(step: int, steps: int, warmup_steps: int, highest: float) -> float:
@@ -127,9 +128,14 @@ def train(seed: int, out: Path, schedule: ClipSchedule, sam: Sam) -> Path:
     side = model.visual.image_size
     drawn = draw_crops(seed, schedule.scenes, side)
     train_stage(model, tokenizer, drawn, schedule, schedule.steps, schedule.learning_rate, (seed, 2))
-    seen = draw_crops(seed, schedule.sam_scenes, side, sam)
-    both = join(seen, take(drawn, len(seen.pixels)))
-    train_stage(model, tokenizer, both, schedule, schedule.sam_steps, schedule.sam_learning_rate, (seed, 3))
+    seen = drawn
+    for number, scenes in enumerate(schedule.sam_scenes):
+        new = draw_crops(seed, scenes, side, sam, skip=sum(schedule.sam_scenes[:number]))
+        seen = join(new, take(seen, len(new.pixels)))
+        train_stage(
+            model, tokenizer, seen, schedule, schedule.sam_steps, schedule.sam_learning_rate, (seed, 3 + number)
+        )
+    train_stage(model, tokenizer, seen, schedule, schedule.last_steps, schedule.sam_learning_rate, (seed, 9))
     return save(model, out / "clip_demo.safetensors", {"seed": str(seed), "schedule": json.dumps(asdict(schedule))})
 
 
