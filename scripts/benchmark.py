@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
             Settings.from_environment(), label_studio_url=url, redis_url="", torch_threads=arguments.threads or 0
         )
         rows = _measure(settings, pictures, small, Path(name), repeats, quick=arguments.quick)
-    command = "python -m scripts.benchmark " + " ".join(sys.argv[1:])
-    page = write_report(rows, Circumstances(command.strip(), torch.get_num_threads(), str(FULL_HD)), arguments.out)
+    command = _command_line(arguments)
+    page = write_report(rows, Circumstances(command, torch.get_num_threads(), str(FULL_HD)), arguments.out)
     print(page.read_text(encoding="utf-8"))
     return 0
 
@@ -116,6 +116,12 @@ def _objects(subject: Any, embedding: Any, picture: Any) -> list[Any]:
     points = [click_point(scene_object.mask) for scene_object in picture.scene.objects]
     prompts = [Prompt(((x * scale, y * scale),), (1,)) for x, y in points]
     return [subject.segmenter.decode(embedding, prompt, most=1)[0].mask for prompt in prompts]
+
+
+def _command_line(arguments: argparse.Namespace) -> str:
+    """How to measure the same again; where it is written does not matter."""
+    given = [f"--{name} {value}" for name in ("threads", "repeats") if (value := getattr(arguments, name))]
+    return " ".join(["python -m scripts.benchmark", *(["--quick"] if arguments.quick else []), *given])
 
 
 def _say(what: str) -> None:

@@ -63,6 +63,8 @@ load average {about["load_average"]} at the end. The same figures for programs: 
 turns. Times are medians (p50) in milliseconds, p95 beside them; "faster" is the peer's median over ours. Random weights
 cost the same time as published ones.
 """
+    if about["load_average"] > about["cores"] + 1:
+        head += "\n**The machine was busy with other work: read the ratios, and distrust the milliseconds.**\n"
     groups = list(dict.fromkeys(row.group for row in rows))
     return head + "".join(_table(group, [row for row in rows if row.group == group]) for group in groups)
 
