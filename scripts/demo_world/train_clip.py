@@ -30,7 +30,7 @@ _MAX_SCALE = math.log(100)
 
 @dataclass(frozen=True)
 class ClipSchedule:
-    """How long and how fast: first crops under true and rough masks, then under SAM's own, in two rounds and a last one."""
+    """How long and how fast: first crops under true and rough masks, then under SAM's own."""
 
     scenes: int = 3200
     steps: int = 1800

@@ -12,7 +12,7 @@ from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
 from scripts.demo_world.evaluate import count_matches, load_demo_clip, load_demo_sam, measure, measure_proposals
 from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_scene
 
-_SCENES = 100
+_SCENES = 110
 
 
 @pytest.fixture(scope="module", autouse=True)
