@@ -66,6 +66,9 @@ class FakeSegmenter:
         logits = np.full((1, 8, 8), len(self.decoded), np.float32)
         return [Candidate(mask, score, logits) for score in (0.9, 0.5, 0.3)[:most]]
 
+    def mask_to_logits(self, mask: Mask) -> np.ndarray:
+        return np.full((1, 2, 2), mask.sum(), np.float32)
+
     def propose(self, embedding: ImageEmbedding, parameters: object) -> list[Candidate]:
         corners = [(5.0, 5.0), (15.0, 5.0), (15.0, 15.0)]
         return [self.decode(embedding, Prompt((corner,), (1,)), most=1)[0] for corner in corners]

@@ -76,7 +76,7 @@ def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: L
         str(result["id"]): (label, size)
         for result in results
         if _has_mask(result, config) and (label := label_of(result)) and (size := _size(result))
-        if (label, size) in wanted
+        if (label, size) in wanted and label in config.brush.label_names
     }
     groups: dict[str, list[Result]] = {region_id: [] for region_id in masks}
     for result in results:
