@@ -21,13 +21,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backend.errors import BadPrompt, BadRle
-from backend.geometry import distance_to_mask
+from backend.geometry import distance_to_box, distance_to_mask
 from backend.image import SourceImage
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.earlier import EarlierRegion
+from backend.label_studio.mask_boxes import MaskBoxes, mask_key
 from backend.label_studio.tasks import LabeledPrompt, Task
 from backend.labeler import ImageLabeler
-from backend.values import Candidate, Mask, Prompt, Region, Size
+from backend.values import Box, Candidate, Mask, Prompt, Region, Size
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +46,19 @@ class ClickAnswer:
 
 
 def answer_prompt(
-    labeler: ImageLabeler, image: SourceImage, prompt: LabeledPrompt, task: Task, config: LabelingConfig
+    labeler: ImageLabeler,
+    image: SourceImage,
+    prompt: LabeledPrompt,
+    task: Task,
+    config: LabelingConfig,
+    boxes: MaskBoxes,
 ) -> ClickAnswer:
-    """SAM's answer to one prompt of a task; the table above says which.
+    """SAM's answer to one prompt of a task; the table above says which. `boxes` remembers where masks lie.
 
     Raises:
         BadPrompt: Negative points with nothing to take them from.
     """
-    corrected = find_corrected(prompt, task.earlier, config)
+    corrected = find_corrected(prompt, task.earlier, config, boxes)
     if corrected is not None:
         return ClickAnswer(labeler.refine(image, prompt.prompt, corrected.mask), corrected)
     points = prompt.prompt
@@ -77,20 +83,28 @@ def keep_identity(region: Region, answer: ClickAnswer, config: LabelingConfig) -
     return replace(region, region_id=answer.corrected.region_id, choices=choices)
 
 
-def find_corrected(prompt: LabeledPrompt, earlier: Sequence[EarlierRegion], config: LabelingConfig) -> Region | None:
+def find_corrected(
+    prompt: LabeledPrompt, earlier: Sequence[EarlierRegion], config: LabelingConfig, boxes: MaskBoxes
+) -> Region | None:
     """The mask of the prompt's label that all points lie on, else the nearest they lie beside; of equals the newest.
 
-    Decodes masks of that label only; a damaged one is passed over, for it is no reason to refuse a click elsewhere.
+    Decodes only masks of that label, and of those that it has seen before only the ones near the points. A damaged one
+    is passed over, for it is no reason to refuse a click elsewhere.
     """
     best, least = None, math.inf
     for region in earlier:
         if (region.label, region.drawn_size) != (prompt.label, prompt.drawn_size) or not prompt.prompt.point_coords:
+            continue
+        key = mask_key(region)
+        box = boxes.get(key)
+        if box is not None and not _may_be_beside(prompt.prompt, box):
             continue
         try:
             decoded = region.decode(config)
         except BadRle as error:
             log.warning("A mask on the page cannot be corrected: %s", error)
             continue
+        boxes.put(key, decoded.mask)
         distance = distance_of_points(prompt.prompt, decoded.mask)
         if distance < least:
             best, least = decoded, distance
@@ -99,9 +113,19 @@ def find_corrected(prompt: LabeledPrompt, earlier: Sequence[EarlierRegion], conf
     return best
 
 
+def _may_be_beside(prompt: Prompt, box: Box) -> bool:
+    """Whether the points may lie beside a mask of which only the box is known: no mask is larger than its box."""
+    limit = _reach((box[2] - box[0]) * (box[3] - box[1])) + 1  # pixels are measured from corner to corner
+    return all(distance_to_box(point, box) <= limit for point in prompt.point_coords)
+
+
+def _reach(area: float) -> float:
+    return max(BESIDE_PIXELS, BESIDE * math.sqrt(area))
+
+
 def distance_of_points(prompt: Prompt, mask: Mask) -> float:
     """How far the farthest point is from the mask, in pixels; infinite if it is not beside the mask."""
-    limit = max(BESIDE_PIXELS, BESIDE * math.sqrt(np.count_nonzero(mask)))
+    limit = _reach(np.count_nonzero(mask))
     if not mask.any():
         return math.inf
     return max(distance_to_mask(mask, point, limit) for point in prompt.point_coords)

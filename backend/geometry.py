@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.values import Mask
+from backend.values import Box, Mask
 
 Point = tuple[float, float]
 GRID_STEPS = 64
@@ -22,6 +22,14 @@ def percent_to_pixel(percent: float, extent: int) -> float:
 def pixel_to_percent(pixel: float, extent: int) -> float:
     """Pixels to percent of a width or height."""
     return pixel / extent * 100
+
+
+def distance_to_box(point: Point, box_xyxy: Box) -> float:
+    """Pixels from a point to a box, 0 inside."""
+    left, top, right, bottom = box_xyxy
+    across = max(left - point[0], point[0] - right, 0.0)
+    down = max(top - point[1], point[1] - bottom, 0.0)
+    return float((across**2 + down**2) ** 0.5)
 
 
 def distance_to_mask(mask: Mask, point: Point, limit: float) -> float:

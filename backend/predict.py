@@ -17,6 +17,7 @@ from backend.executor import PriorityExecutor
 from backend.image import DecodedImages, SourceImage
 from backend.label_studio.config import LabelingConfig, label_for_click
 from backend.label_studio.image_urls import show_url
+from backend.label_studio.mask_boxes import MaskBoxes
 from backend.label_studio.results import build_prediction, build_results, new_region_id
 from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler, ProposalOptions
@@ -68,6 +69,7 @@ class TaskPredictor:
         self.labeler, self.executor, self.model_version = labeler, executor, model_version
         self._fetcher, self._images = fetcher, images
         self._default_proposal, self._auto_label = default_proposal, auto_label
+        self._mask_boxes = MaskBoxes()
 
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
@@ -137,7 +139,7 @@ class TaskPredictor:
     def _clicked(self, image: SourceImage, task: Task, config: LabelingConfig) -> list[Region]:
         labels, answers = [], []
         for prompt in task.prompts:
-            answer = answer_prompt(self.labeler, image, prompt, task, config)
+            answer = answer_prompt(self.labeler, image, prompt, task, config, self._mask_boxes)
             if answer.candidate.mask.any():
                 picked = label_for_click(config, prompt.label, self._auto_label)
                 labels.append(answer.corrected.label if answer.corrected else picked)

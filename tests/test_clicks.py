@@ -154,6 +154,21 @@ def test_masks_of_other_labels_are_never_decoded(monkeypatch: pytest.MonkeyPatch
     assert decoded == ["saved"]
 
 
+def test_a_mask_of_the_label_far_from_the_click_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    original = EarlierRegion.decode
+    monkeypatch.setattr(
+        EarlierRegion, "decode", lambda self, config: decoded.append(self.region_id) or original(self, config)
+    )
+    hall, far = Hall(), block(0, 30, 5, 35)
+    for _ in range(3):
+        click(hall, keypoint(37.5, 50), regions=(saved(BODY), saved(far, region_id="far")))
+    assert decoded == ["far", "saved", "saved", "saved"]
+    changed = far | block(14, 14, 16, 16)
+    (result,) = click(hall, keypoint(37.5, 50), regions=(saved(BODY), saved(changed, region_id="far")))
+    assert result["id"] == "far"
+
+
 def test_a_click_costs_about_the_same_beside_two_hundred_masks_of_another_label() -> None:
     def seconds(regions: tuple[dict, ...]) -> float:
         best = math.inf

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.geometry import distance_to_mask, inner_point, mask_iou
+from backend.geometry import distance_to_box, distance_to_mask, inner_point, mask_iou
 from backend.values import Mask
 
 
@@ -80,3 +80,8 @@ def test_the_inner_point_lies_in_the_mask_about_as_deep_as_any(seed: int) -> Non
 def test_iou_is_the_shared_part_of_both() -> None:
     assert mask_iou(block(0, 0, 10, 10), block(0, 5, 10, 15)) == 50 / 150
     assert mask_iou(block(0, 0, 0, 0), block(0, 0, 0, 0)) == 1
+
+
+@pytest.mark.parametrize(("place", "pixels"), [((5, 5), 0), ((13, 14), 5), ((-2, 5), 2), ((5, -7), 7)])
+def test_the_distance_to_a_box_is_zero_inside(place: tuple[float, float], pixels: float) -> None:
+    assert distance_to_box(place, (0, 0, 10, 10)) == pixels

@@ -23,13 +23,13 @@ from dataclasses import replace
 from typing import Any
 
 from backend.errors import BadPrompt, BadRequest
+from backend.geometry import distance_to_box
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.leaks import Result, ids_of, is_ordinary, objects_of, results_of, submitted_ids
 from backend.label_studio.prompts import KEYPOINT, RECTANGLE, LabeledPrompt, parse_prompts
 from backend.values import Box, Prompt
 
 NEAR = 0.1  # of the box's longer side
-Point = tuple[float, float]
 
 
 def newest_draft(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -63,14 +63,6 @@ def join_draft(
     if prompts[0].prompt.box_xyxy is None:
         return tuple(_with_box(prompt, pending) for prompt in prompts)
     return tuple(_with_points(prompts, pending))
-
-
-def distance_to_box(point: Point, box_xyxy: Box) -> float:
-    """Pixels from a point to a box, 0 inside."""
-    left, top, right, bottom = box_xyxy
-    across = max(left - point[0], point[0] - right, 0.0)
-    down = max(top - point[1], point[1] - bottom, 0.0)
-    return float((across**2 + down**2) ** 0.5)
 
 
 def _pending(
@@ -146,7 +138,7 @@ def _is_alike(one: LabeledPrompt, other: LabeledPrompt) -> bool:
     return (one.label, one.drawn_size) == (other.label, other.drawn_size)
 
 
-def _is_with(point: Point, box_xyxy: Box) -> bool:
+def _is_with(point: tuple[float, float], box_xyxy: Box) -> bool:
     longer_side = max(box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1])
     return distance_to_box(point, box_xyxy) <= NEAR * longer_side
 

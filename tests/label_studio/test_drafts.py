@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.label_studio.drafts import distance_to_box, newest_draft
+from backend.label_studio.drafts import newest_draft
 from backend.label_studio.tasks import Task, parse_predict_request
 from backend.values import Prompt
 
@@ -137,8 +137,3 @@ def test_an_ordinary_point_of_the_draft_is_not_taken_into_a_box() -> None:
     plain = point(25, 25)
     del plain["is_positive"]
     assert prompts([rectangle()], draft(plain)) == [Prompt(box_xyxy=BOX)]
-
-
-@pytest.mark.parametrize(("place", "pixels"), [((5, 5), 0), ((13, 14), 5), ((-2, 5), 2), ((5, -7), 7)])
-def test_the_distance_to_a_box_is_zero_inside(place: tuple[float, float], pixels: float) -> None:
-    assert distance_to_box(place, (0, 0, 10, 10)) == pixels
