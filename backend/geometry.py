@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.values import Box, Mask
+
+Point = tuple[float, float]
+GRID_STEPS = 64
+
 
 def percent_to_pixel(percent: float, extent: int) -> float:
     """Percent of a width or height (Label Studio's unit) to pixels."""
@@ -11,3 +22,78 @@ def percent_to_pixel(percent: float, extent: int) -> float:
 def pixel_to_percent(pixel: float, extent: int) -> float:
     """Pixels to percent of a width or height."""
     return pixel / extent * 100
+
+
+def distance_to_box(point: Point, box_xyxy: Box) -> float:
+    """Pixels from a point to a box, 0 inside."""
+    left, top, right, bottom = box_xyxy
+    across = max(left - point[0], point[0] - right, 0.0)
+    down = max(top - point[1], point[1] - bottom, 0.0)
+    return float((across**2 + down**2) ** 0.5)
+
+
+def distance_to_mask(mask: Mask, point: Point, limit: float) -> float:
+    """Pixels from a point to the nearest pixel of a mask: 0 on it, infinite beyond `limit`.
+
+    Args:
+        mask: bool (H, W).
+        point: XY; it lies in the pixel (floor(x), floor(y)).
+    """
+    height, width = mask.shape
+    x, y = min(int(point[0]), width - 1), min(int(point[1]), height - 1)
+    if mask[y, x]:
+        return 0.0
+    reach = math.ceil(limit)
+    left, top = max(x - reach, 0), max(y - reach, 0)
+    rows, columns = np.nonzero(mask[top : y + reach + 1, left : x + reach + 1])
+    if not len(rows):
+        return math.inf
+    nearest = float(np.hypot(columns + left - x, rows + top - y).min())
+    return nearest if nearest <= limit else math.inf
+
+
+def inner_point(mask: Mask, away_from: Sequence[Point] = ()) -> Point:
+    """The middle of a pixel that lies deep in a mask and at least twice as far from some points as from the border.
+
+    It is found on a grid of at most 64 steps over the mask's box, so its cost does not grow with the image.
+
+    Args:
+        mask: bool (H, W) with at least one pixel.
+        away_from: XY.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    box = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+    step = math.ceil(max(box.shape) / GRID_STEPS)
+    grid = box[::step, ::step]
+    if not grid.any():  # thinner than a step
+        ys, xs = np.nonzero(box)
+        return left + float(xs[len(xs) // 2]) + 0.5, top + float(ys[len(ys) // 2]) + 0.5
+    worth = _depth(grid)
+    ys, xs = np.indices(grid.shape) * step
+    for x, y in away_from:
+        worth = np.minimum(worth, np.hypot(xs + left - x, ys + top - y) / (2 * step))
+    worth[~grid] = -1
+    row, column = np.unravel_index(int(worth.argmax()), grid.shape)
+    return left + float(column * step) + 0.5, top + float(row * step) + 0.5
+
+
+def _depth(grid: Mask) -> NDArray[np.float64]:
+    """How many layers, of four and of eight neighbours in turn, lie between each pixel and the outside."""
+    layer = np.pad(grid, 1)
+    depth = np.zeros(layer.shape)
+    corners = False
+    while layer.any():
+        depth += layer
+        across = layer[:, :-2] & layer[:, 1:-1] & layer[:, 2:]
+        inner = (
+            across[:-2] & across[1:-1] & across[2:] if corners else across[1:-1] & layer[:-2, 1:-1] & layer[2:, 1:-1]
+        )
+        layer, corners = np.pad(inner, 1), not corners
+    return depth[1:-1, 1:-1]
+
+
+def mask_iou(one: Mask, other: Mask) -> float:
+    """Intersection over union; 1 for two empty masks."""
+    union = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / union if union else 1.0

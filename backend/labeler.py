@@ -9,6 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.geometry import inner_point, mask_iou
 from backend.image import SourceImage
 from backend.values import (
     Candidate,
@@ -21,6 +25,8 @@ from backend.values import (
     ProposalParameters,
 )
 
+SAME_MASK_IOU = 0.95  # candidates that a person would not tell apart
+
 
 class Segmenter(Protocol):
     """What the labeler needs of SAM; see `models.sam.SamSegmenter`."""
@@ -28,6 +34,7 @@ class Segmenter(Protocol):
     def encode(self, pixels: Pixels) -> ImageEmbedding: ...
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]: ...
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]: ...
+    def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
 
 
 class Classifier(Protocol):
@@ -94,6 +101,38 @@ class ImageLabeler:
         """Masks for one object, best first; `most=None` gives all that SAM has (three for a single click)."""
         embedding = self.embed(image)
         return self._segmenter.decode(embedding, self._after_earlier_clicks(embedding, prompt), most=most)
+
+    def segment_larger(self, image: SourceImage, click: Prompt, times: int) -> Candidate:
+        """What a click may have meant besides the best candidate: the next larger one, `times` over, in a circle.
+
+        After the largest comes the smallest. Candidates that look the same count once.
+        """
+        best, *others = self.segment(image, click, most=None)
+        distinct = [best]
+        for other in others:
+            if other.mask.any() and all(mask_iou(other.mask, known.mask) < SAME_MASK_IOU for known in distinct):
+                distinct.append(other)
+        by_size = sorted(distinct, key=lambda candidate: int(np.count_nonzero(candidate.mask)))
+        start = next(place for place, candidate in enumerate(by_size) if candidate is best)
+        return by_size[(start + times) % len(by_size)]
+
+    def refine(self, image: SourceImage, prompt: Prompt, mask: Mask) -> Candidate:
+        """Correct a mask by points: what they say where they are, the mask everywhere else.
+
+        SAM gets the mask and one more point, deep inside the mask and away from the negative points: the mask alone
+        holds it too loosely, above all where a person gives negative points only.
+
+        Args:
+            prompt: Its points; a box would bring back what a negative point takes away, so it is not used.
+            mask: bool (H, W) with at least one pixel.
+        """
+        taken = [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 0]
+        coords = (inner_point(mask, taken), *prompt.point_coords)
+        logits = self._segmenter.mask_to_logits(mask)
+        asked = replace(
+            prompt, point_coords=coords, point_labels=(1, *prompt.point_labels), box_xyxy=None, mask_logits=logits
+        )
+        return self.segment(image, asked)[0]
 
     def propose(self, image: SourceImage, options: ProposalOptions) -> list[Candidate]:
         """Masks for everything in the image, best first; none of them is empty."""

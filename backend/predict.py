@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from backend.clicks import answer_prompt, check_drawn_size, keep_identity
 from backend.errors import BadPrompt
 from backend.executor import PriorityExecutor
 from backend.image import DecodedImages, SourceImage
 from backend.label_studio.config import LabelingConfig, label_for_click
 from backend.label_studio.image_urls import show_url
+from backend.label_studio.mask_boxes import MaskBoxes
 from backend.label_studio.results import build_prediction, build_results, new_region_id
-from backend.label_studio.tasks import LabeledPrompt, Task
+from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler, ProposalOptions
-from backend.values import Candidate, ClassScore, Priority, Region, Size
+from backend.values import Candidate, ClassScore, Priority, Region
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class TaskPredictor:
         self.labeler, self.executor, self.model_version = labeler, executor, model_version
         self._fetcher, self._images = fetcher, images
         self._default_proposal, self._auto_label = default_proposal, auto_label
+        self._mask_boxes = MaskBoxes()
 
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
@@ -96,9 +99,9 @@ class TaskPredictor:
             return Prediction((), ())
         image = self.fetch_image(task)
         for prompt in task.prompts:
-            _check_drawn_size(prompt, image)
+            check_drawn_size(prompt, image)
         timeout = None if priority is Priority.BULK else ANSWER_SECONDS
-        return self.executor.run(priority, lambda: self._answer(image, task.prompts, config, proposal), timeout)
+        return self.executor.run(priority, lambda: self._answer(image, task, config, proposal), timeout)
 
     def predict_document(
         self,
@@ -124,25 +127,27 @@ class TaskPredictor:
     def _answer(
         self,
         image: SourceImage,
-        prompts: Sequence[LabeledPrompt],
+        task: Task,
         config: LabelingConfig,
         proposal: ProposalOptions | None,
     ) -> Prediction:
-        if prompts:
-            return Prediction(tuple(self._clicked(image, prompts, config)), ())
+        if task.prompts:
+            return Prediction(tuple(self._clicked(image, task, config)), ())
         choices = self.labeler.classify_image(image, config.image_choices.labels) if config.image_choices else ()
         return Prediction(tuple(self._proposed(image, config, proposal)) if proposal else (), choices)
 
-    def _clicked(self, image: SourceImage, prompts: Sequence[LabeledPrompt], config: LabelingConfig) -> list[Region]:
-        labels, candidates = [], []
-        for prompt in prompts:
-            best = self.labeler.segment(image, prompt.prompt)[0]
-            if best.mask.any():
-                labels.append(label_for_click(config, prompt.label, self._auto_label))
-                candidates.append(best)
+    def _clicked(self, image: SourceImage, task: Task, config: LabelingConfig) -> list[Region]:
+        labels, answers = [], []
+        for prompt in task.prompts:
+            answer = answer_prompt(self.labeler, image, prompt, task, config, self._mask_boxes)
+            if answer.candidate.mask.any():
+                picked = label_for_click(config, prompt.label, self._auto_label)
+                labels.append(answer.corrected.label if answer.corrected else picked)
+                answers.append(answer)
             else:
                 log.info("SAM sees nothing at the prompt on %s.", image.name)
-        return self._name(image, candidates, labels, config)
+        regions = self._name(image, [answer.candidate for answer in answers], labels, config)
+        return [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
 
     def _proposed(self, image: SourceImage, config: LabelingConfig, options: ProposalOptions) -> list[Region]:
         candidates = self.labeler.propose(image, options)
@@ -203,12 +208,3 @@ def _best_brush(scores: tuple[ClassScore, ...], config: LabelingConfig) -> str:
         "CLIP is not loaded, so no brush label can be picked for this mask.",
         remedy="Pick a label yourself instead of AUTO; /health says what is wrong with CLIP.",
     )
-
-
-def _check_drawn_size(prompt: LabeledPrompt, image: SourceImage) -> None:
-    drawn: Size = prompt.drawn_size
-    if drawn != image.size:
-        raise BadPrompt(
-            f"The prompt was drawn on an image of {drawn} pixels, but {image.name} has {image.size}.",
-            remedy="Reload the page: the image was replaced after it was opened.",
-        )

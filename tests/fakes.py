@@ -38,8 +38,22 @@ def noise_png(width: int, height: int, seed: int) -> bytes:
     return file.getvalue()
 
 
+def _square_or_box(size: Size, prompt: Prompt, radius: int) -> Mask:
+    mask = np.zeros((size.height, size.width), bool)
+    if prompt.box_xyxy is not None:
+        left, top, right, bottom = (int(v) for v in prompt.box_xyxy)
+    else:
+        x, y = (int(v) for v in prompt.point_coords[0])
+        left, top, right, bottom = max(x - radius, 0), max(y - radius, 0), x + radius + 1, y + radius + 1
+    mask[top:bottom, left:right] = True
+    return mask
+
+
 class FakeSegmenter:
-    """The mask is a square of 5 pixels around the first point, or the box; `mean` of the pixels marks the embedding."""
+    """The best mask is a square of 5 pixels around the first point, then come 7 and 3; or the box.
+
+    The mean of the pixels marks the embedding.
+    """
 
     def __init__(self, encode_seconds: float = 0.0) -> None:
         self.encoded: list[tuple[int, ...]] = []
@@ -56,15 +70,13 @@ class FakeSegmenter:
 
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
         self.decoded.append(prompt)
-        mask = np.zeros((embedding.original_size.height, embedding.original_size.width), bool)
-        if prompt.box_xyxy is not None:
-            left, top, right, bottom = (int(v) for v in prompt.box_xyxy)
-        else:
-            x, y = (int(v) for v in prompt.point_coords[0])
-            left, top, right, bottom = max(x - 2, 0), max(y - 2, 0), x + 3, y + 3
-        mask[top:bottom, left:right] = True
+        size = embedding.original_size
         logits = np.full((1, 8, 8), len(self.decoded), np.float32)
-        return [Candidate(mask, score, logits) for score in (0.9, 0.5, 0.3)[:most]]
+        scored = ((0.9, 2), (0.5, 3), (0.3, 1))[:most]
+        return [Candidate(_square_or_box(size, prompt, radius), score, logits) for score, radius in scored]
+
+    def mask_to_logits(self, mask: Mask) -> np.ndarray:
+        return np.full((1, 2, 2), mask.sum(), np.float32)
 
     def propose(self, embedding: ImageEmbedding, parameters: object) -> list[Candidate]:
         corners = [(5.0, 5.0), (15.0, 5.0), (15.0, 15.0)]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from backend.cache import EmbeddingCache, LocalStore
 from backend.image import SourceImage
 from backend.labeler import ImageLabeler, ProposalOptions
-from backend.values import ClassName, Prompt
+from backend.values import Candidate, ClassName, Prompt
 from tests.fakes import FakeClassifier, FakeSegmenter, png
 
 CLICK = Prompt(((20.0, 15.0),), (1,))
@@ -42,6 +45,36 @@ def test_boxes_and_clicks_that_begin_negative_are_asked_as_they_are() -> None:
         labeler.segment(image, prompt)
     assert len(segmenter.decoded) == 2
     assert all(p.mask_logits is None for p in segmenter.decoded)
+
+
+def test_the_next_larger_candidates_go_in_a_circle() -> None:
+    labeler, _ = make()
+    image = SourceImage(png(40, 30))
+    areas = [int(labeler.segment_larger(image, CLICK, times).mask.sum()) for times in range(4)]
+    assert areas == [25, 49, 9, 25]  # the fake's best is 5 x 5, then 7 x 7 and 3 x 3
+
+
+def test_candidates_that_look_the_same_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    labeler, segmenter = make()
+    image = SourceImage(png(40, 30))
+    square, empty = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
+    square[:10, :10] = True
+    nearly = square.copy()
+    nearly[0, 0] = False
+    candidates = [Candidate(mask, 0.5) for mask in (square, nearly, empty)]
+    monkeypatch.setattr(segmenter, "decode", lambda *_, most: candidates[:most])
+    assert labeler.segment_larger(image, CLICK, 1).mask is square
+
+
+def test_a_correction_gives_sam_the_mask_and_a_point_deep_inside_it() -> None:
+    labeler, segmenter = make()
+    mask = np.zeros((30, 40), bool)
+    mask[0:21, 0:21] = True
+    asked = Prompt(((25.0, 10.0),), (1,), (0, 0, 40, 30))
+    labeler.refine(SourceImage(png(40, 30)), asked, mask)
+    (seen,) = segmenter.decoded
+    assert (seen.point_coords, seen.point_labels, seen.box_xyxy) == (((10.5, 10.5), (25, 10)), (1, 1), None)
+    assert seen.mask_logits is not None and (seen.mask_logits == 21 * 21).all()
 
 
 def test_an_image_is_warm_after_it_was_embedded() -> None:

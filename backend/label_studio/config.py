@@ -25,11 +25,15 @@ EDIT_HINT = "Edit it under Settings → Labeling Interface."
 
 @dataclass(frozen=True)
 class Control:
-    """A control tag: `name` is a result's `from_name`, `to_name` the image's name, `labels` in the config's order."""
+    """A control tag: `name` is a result's `from_name`, `to_name` the image's name, `labels` in the config's order.
+
+    `smart`: it has a smart tool, which it has unless smart="false" (smartOnly="true" gives it one all the same).
+    """
 
     name: str
     to_name: str
     labels: tuple[ClassName, ...]
+    smart: bool = True
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -162,6 +166,10 @@ def _is_per_region(tag: Element) -> bool:
     return _attribute(tag, "perregion").lower() == "true"
 
 
+def _is_smart(tag: Element) -> bool:
+    return _attribute(tag, "smart").lower() != "false" or _attribute(tag, "smartonly").lower() == "true"
+
+
 def _data_key(image: Element) -> str:
     value = _attribute(image, "value")
     if not value.startswith("$") or len(value) < 2:
@@ -185,7 +193,9 @@ def _first_brush(root: Element, images: dict[str, Element]) -> Control:
 def _controls(tags: Iterator[Element], image_name: str) -> tuple[Control, ...]:
     """Those of the tags that are for the image and have labels."""
     controls = (
-        Control(_attribute(tag, "name"), image_name, _labels(tag)) for tag in tags if image_name in _targets(tag)
+        Control(_attribute(tag, "name"), image_name, _labels(tag), _is_smart(tag))
+        for tag in tags
+        if image_name in _targets(tag)
     )
     return tuple(control for control in controls if control.labels)
 

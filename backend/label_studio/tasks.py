@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.errors import BadRequest, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.drafts import join_draft
+from backend.label_studio.earlier import EarlierRegion, find_earlier
+from backend.label_studio.leaks import drop_leaks
 from backend.label_studio.prompts import SEND_REMEDY, LabeledPrompt, kind_of, parse_prompts
 
 __all__ = ["LabeledPrompt", "PredictRequest", "Task", "parse_predict_request", "parse_project_id", "parse_task"]
@@ -15,12 +18,16 @@ __all__ = ["LabeledPrompt", "PredictRequest", "Task", "parse_predict_request", "
 
 @dataclass(frozen=True)
 class Task:
-    """One image of one project and the prompts on it; none when nobody clicked."""
+    """One image of one project and the prompts on it; none when nobody clicked.
+
+    `earlier`: masks on the page that the prompts may correct, newest first, not decoded.
+    """
 
     task_id: int | None
     project_id: str
     image_uri: str
     prompts: tuple[LabeledPrompt, ...] = ()
+    earlier: tuple[EarlierRegion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class PredictRequest:
 def parse_predict_request(body: Mapping[str, Any]) -> PredictRequest:
     """Parse the body of POST /predict.
 
-    Drafts, annotations and predictions in it are not looked at, so a click costs the same however many there are.
+    Of drafts, annotations and predictions only ids, kinds and labels are looked at and no mask is decoded, so a click
+    costs about the same however many there are.
 
     Raises:
         BadRequest: No tasks, no labeling config, wrong types, no image in a task.
@@ -86,6 +94,8 @@ def parse_task(
 ) -> Task:
     """Parse one task as Label Studio's API and /predict spell it, with the prompts of the context, if there is one.
 
+    Its drafts may complete the prompts; see `drafts` for that, `leaks` for what is left out, `earlier` for corrections.
+
     Raises:
         BadRequest: Not a task, or no image under the key that the labeling config names.
         BadPrompt: A prompt that cannot be answered.
@@ -95,8 +105,13 @@ def parse_task(
         raise BadRequest(f'A task has "data" with the image, this one has {kind_of(data)}.', remedy=SEND_REMEDY)
     task_id = document.get("id")
     project = project_id or parse_project_id(document.get("project"))
-    prompts = parse_prompts(context_result, config) if context_result else ()
-    return Task(task_id if isinstance(task_id, int) else None, project, _image_uri(data, config, task_id), prompts)
+    own_id = task_id if isinstance(task_id, int) else None
+    task = Task(own_id, project, _image_uri(data, config, task_id))
+    if not context_result:
+        return task
+    clicked = parse_prompts(drop_leaks(context_result, document, config), config)
+    prompts = join_draft(clicked, context_result, document, config)
+    return replace(task, prompts=prompts, earlier=find_earlier(clicked, context_result, document, config))
 
 
 def _context_result(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:

@@ -129,6 +129,11 @@ class LabelingPage:
         )
         return [(kind, labels) for kind, labels in self._run(script)]
 
+    def region_ids(self) -> list[str]:
+        """The ids of the masks on the page; Label Studio adds "#" and the annotation's to the saved ones."""
+        script = " return store.regions.filter(r => r.type === 'brushregion').map(r => r.id);"
+        return [str(region_id) for region_id in self._run(_STORE + script)]
+
     def select_last_region(self) -> None:
         """Select the region that came last, so that its choices are shown."""
         self._run(_STORE + " store.selectArea(store.regions[store.regions.length - 1]);")

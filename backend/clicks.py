@@ -1,0 +1,150 @@
+"""What a click asks for: a new object, the same one larger, or a correction of a mask that is on the page.
+
+| the points                                                   | the answer                                        |
+|--------------------------------------------------------------|---------------------------------------------------|
+| all on or beside a mask of their label                       | that mask, corrected, under its own id            |
+| several positive ones at (nearly) one place and nothing else | SAM's next larger candidate, in a circle          |
+| negative ones alone, no box, no mask there                   | refused: there is nothing to take them from       |
+| any others, a box, both                                      | SAM's best candidate, as a new region             |
+
+"Beside" is within 15 % of the side of a square as large as the mask (3 pixels at least), so that the middle of the next
+object of the same label does not count. "Nearly one place" is 1 % of the image's diagonal.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backend.errors import BadPrompt, BadRle
+from backend.geometry import distance_to_box, distance_to_mask
+from backend.image import SourceImage
+from backend.label_studio.config import LabelingConfig
+from backend.label_studio.earlier import EarlierRegion
+from backend.label_studio.mask_boxes import MaskBoxes, mask_key
+from backend.label_studio.tasks import LabeledPrompt, Task
+from backend.labeler import ImageLabeler
+from backend.values import Box, Candidate, Mask, Prompt, Region, Size
+
+log = logging.getLogger(__name__)
+
+BESIDE = 0.15  # of the square root of the mask's area
+BESIDE_PIXELS = 3.0
+SAME_PLACE = 0.01  # of the image's diagonal
+
+
+@dataclass(frozen=True)
+class ClickAnswer:
+    """A mask, and the region on the page that it corrects; None for a new one."""
+
+    candidate: Candidate
+    corrected: Region | None = None
+
+
+def answer_prompt(
+    labeler: ImageLabeler,
+    image: SourceImage,
+    prompt: LabeledPrompt,
+    task: Task,
+    config: LabelingConfig,
+    boxes: MaskBoxes,
+) -> ClickAnswer:
+    """SAM's answer to one prompt of a task; the table above says which. `boxes` remembers where masks lie.
+
+    Raises:
+        BadPrompt: Negative points with nothing to take them from.
+    """
+    corrected = find_corrected(prompt, task.earlier, config, boxes)
+    if corrected is not None:
+        return ClickAnswer(labeler.refine(image, prompt.prompt, corrected.mask), corrected)
+    points = prompt.prompt
+    if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
+        message = f'A negative point needs a mask with the label "{prompt.label}" under it, and there is none.'
+        raise BadPrompt(message, remedy="Click on the object first; hold Alt only to take something away from it.")
+    repeats = count_repeats(points, image.size)
+    if repeats:
+        first = Prompt(points.point_coords[:1], points.point_labels[:1])
+        return ClickAnswer(labeler.segment_larger(image, first, repeats))
+    return ClickAnswer(labeler.segment(image, points)[0])
+
+
+def keep_identity(region: Region, answer: ClickAnswer, config: LabelingConfig) -> Region:
+    """A corrected region keeps its id, which lets Label Studio replace it, and what a person chose for it."""
+    if answer.corrected is None:
+        return region
+    control = config.region_choices
+    chosen = answer.corrected.choices.get(control.name, ()) if control else ()
+    known = control is not None and bool(chosen) and set(chosen) <= set(control.label_names)
+    choices = answer.corrected.choices if known else region.choices
+    return replace(region, region_id=answer.corrected.region_id, choices=choices)
+
+
+def find_corrected(
+    prompt: LabeledPrompt, earlier: Sequence[EarlierRegion], config: LabelingConfig, boxes: MaskBoxes
+) -> Region | None:
+    """The mask of the prompt's label that all points lie on, else the nearest they lie beside; of equals the newest.
+
+    Decodes only masks of that label, and of those that it has seen before only the ones near the points. A damaged one
+    is passed over, for it is no reason to refuse a click elsewhere.
+    """
+    best, least = None, math.inf
+    for region in earlier:
+        if (region.label, region.drawn_size) != (prompt.label, prompt.drawn_size) or not prompt.prompt.point_coords:
+            continue
+        key = mask_key(region)
+        box = boxes.get(key)
+        if box is not None and not _may_be_beside(prompt.prompt, box):
+            continue
+        try:
+            decoded = region.decode(config)
+        except BadRle as error:
+            log.warning("A mask on the page cannot be corrected: %s", error)
+            continue
+        boxes.put(key, decoded.mask)
+        distance = distance_of_points(prompt.prompt, decoded.mask)
+        if distance < least:
+            best, least = decoded, distance
+        if least == 0:
+            break
+    return best
+
+
+def _may_be_beside(prompt: Prompt, box: Box) -> bool:
+    """Whether the points may lie beside a mask of which only the box is known: no mask is larger than its box."""
+    limit = _reach((box[2] - box[0]) * (box[3] - box[1])) + 1  # pixels are measured from corner to corner
+    return all(distance_to_box(point, box) <= limit for point in prompt.point_coords)
+
+
+def _reach(area: float) -> float:
+    return max(BESIDE_PIXELS, BESIDE * math.sqrt(area))
+
+
+def distance_of_points(prompt: Prompt, mask: Mask) -> float:
+    """How far the farthest point is from the mask, in pixels; infinite if it is not beside the mask."""
+    limit = _reach(np.count_nonzero(mask))
+    if not mask.any():
+        return math.inf
+    return max(distance_to_mask(mask, point, limit) for point in prompt.point_coords)
+
+
+def count_repeats(prompt: Prompt, size: Size) -> int:
+    """How often a single click was repeated at nearly its place; 0 if anything else was drawn."""
+    if prompt.box_xyxy is not None or not prompt.point_labels or not all(prompt.point_labels):
+        return 0
+    reach = SAME_PLACE * math.hypot(size.width, size.height)
+    first = prompt.point_coords[0]
+    together = all(math.dist(first, point) <= reach for point in prompt.point_coords)
+    return len(prompt.point_coords) - 1 if together else 0
+
+
+def check_drawn_size(prompt: LabeledPrompt, image: SourceImage) -> None:
+    """Raises `BadPrompt` for a prompt that was drawn on an image of another size."""
+    if prompt.drawn_size != image.size:
+        raise BadPrompt(
+            f"The prompt was drawn on an image of {prompt.drawn_size} pixels, but {image.name} has {image.size}.",
+            remedy="Reload the page: the image was replaced after it was opened.",
+        )

@@ -1,0 +1,102 @@
+"""The masks that a click may correct: brush regions of this task with the label that was picked for the click.
+
+Where they are, newest first; the first that has any decides, for each is the whole page at its time:
+
+1. the newest draft, which is the page of the person who clicked, some seconds ago;
+2. the annotations, if one person made them all: the payload does not say who clicks, and what another annotator drew
+   must not show through in an annotation that ought to be independent;
+3. the newest prediction, which Label Studio copies into a new annotation.
+
+A mask that Label Studio files under the key points of the context (its mixed results) is on the page now and goes
+first. Nothing is decoded here: `EarlierRegion.decode` does it, when a click is to be compared with that region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backend.label_studio.config import LabelingConfig
+from backend.label_studio.drafts import label_of, newest_draft, saved_at
+from backend.label_studio.leaks import Result, objects_of, results_of
+from backend.label_studio.prompts import LabeledPrompt
+from backend.label_studio.results import parse_regions
+from backend.values import Region, Size
+
+
+@dataclass(frozen=True)
+class EarlierRegion:
+    """A mask on the page, not decoded yet; `results` are all with its id: the mask, its choices."""
+
+    region_id: str
+    label: str
+    drawn_size: Size
+    results: tuple[Result, ...]
+
+    def decode(self, config: LabelingConfig) -> Region:
+        """Raises `BadRle` where the mask is damaged."""
+        return parse_regions(self.results, config)[0]
+
+
+def find_earlier(
+    prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: LabelingConfig
+) -> tuple[EarlierRegion, ...]:
+    """The regions that clicks may correct, newest first: of their labels and of the size they were drawn on.
+
+    A prompt that is only a box starts anew, so it has none.
+    """
+    wanted = {(prompt.label, prompt.drawn_size) for prompt in prompts if prompt.prompt.point_coords}
+    if not wanted:
+        return ()
+    found = [*_collect(context, wanted, config)]
+    known = {region.region_id for region in found}
+    for source in _sources(document):
+        regions = [region for region in _collect(source, wanted, config) if region.region_id not in known]
+        found += regions
+        if regions:
+            break
+    return tuple(found)
+
+
+def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
+    draft = newest_draft(document)
+    if draft is not None:
+        return [results_of(draft)]
+    annotations = sorted(objects_of(document.get("annotations")), key=saved_at)
+    if annotations:
+        one_person = len({str(annotation.get("completed_by")) for annotation in annotations}) == 1
+        return [results_of(annotation) for annotation in reversed(annotations)] if one_person else []
+    predictions = sorted(objects_of(document.get("predictions")), key=saved_at)
+    return [results_of(prediction) for prediction in predictions[-1:]]
+
+
+def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: LabelingConfig) -> list[EarlierRegion]:
+    masks = {
+        str(result["id"]): (label, size)
+        for result in results
+        if _has_mask(result, config) and (label := label_of(result)) and (size := _size(result))
+        if (label, size) in wanted and label in config.brush.label_names
+    }
+    groups: dict[str, list[Result]] = {region_id: [] for region_id in masks}
+    for result in results:
+        group = groups.get(str(result.get("id")))
+        if group is not None:
+            group.append(result)
+    return [EarlierRegion(key, *masks[key], tuple(group)) for key, group in reversed(groups.items())]
+
+
+def _has_mask(result: Result, config: LabelingConfig) -> bool:
+    value = result.get("value")
+    return (
+        isinstance(value, Mapping)
+        and "rle" in value
+        and result.get("id") is not None
+        and str(result.get("type")).endswith("labels")
+        and result.get("to_name") == config.image_name
+    )
+
+
+def _size(result: Result) -> Size | None:
+    width, height = result.get("original_width"), result.get("original_height")
+    return Size(width, height) if type(width) is int and type(height) is int and min(width, height) > 0 else None

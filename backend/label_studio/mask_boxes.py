@@ -1,0 +1,58 @@
+"""In which box a mask on the page lies, remembered, so that a click decodes only the masks it may be about."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import numpy as np
+
+from backend.label_studio.earlier import EarlierRegion
+from backend.values import Box, Mask
+
+MOST = 20_000  # about 4 MB
+
+
+class MaskBoxes:
+    """Boxes of the masks that were decoded last, found by the digest of their RLE and size. Safe to share."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._boxes: OrderedDict[bytes, Box] = OrderedDict()
+        self._most, self._lock = most, threading.Lock()
+
+    def get(self, key: bytes) -> Box | None:
+        """The box as it was put; None for a mask that was not decoded yet."""
+        with self._lock:
+            if key in self._boxes:
+                self._boxes.move_to_end(key)
+            return self._boxes.get(key)
+
+    def put(self, key: bytes, mask: Mask) -> None:
+        """Remember the box around a mask, bool (H, W); an empty one lies in the box (0, 0, 0, 0)."""
+        with self._lock:
+            self._boxes[key] = mask_box(mask)
+            while len(self._boxes) > self._most:
+                self._boxes.popitem(last=False)
+
+
+def mask_key(region: EarlierRegion) -> bytes:
+    """Names a region's mask by what it is made of, not by an id that somebody may reuse; b"" where it is no RLE."""
+    digest = hashlib.blake2b(str(region.drawn_size).encode(), digest_size=16)
+    for result in region.results:
+        value = result.get("value")
+        rle = value.get("rle") if isinstance(value, Mapping) and result.get("type") != "choices" else None
+        try:
+            digest.update(bytes(rle) if isinstance(rle, list) else b"")
+        except (TypeError, ValueError):
+            return b""
+    return digest.digest()
+
+
+def mask_box(mask: Mask) -> Box:
+    """XYXY around the pixels of a mask, (0, 0, 0, 0) for none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0.0, 0.0, 0.0, 0.0
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
