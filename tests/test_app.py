@@ -157,16 +157,22 @@ def test_a_chunked_body_over_the_limit_is_too_large_and_not_broken() -> None:
 
 def test_more_predictions_than_there_are_places_are_refused_and_health_answers() -> None:
     hall = Hall(classifier=FakeClassifier())
-    go, fetch = threading.Event(), hall.fetcher.fetch
-    hall.fetcher.fetch = lambda *arguments: (go.wait(10), fetch(*arguments))[1]
+    go, fetch, fetching = threading.Event(), hall.fetcher.fetch, threading.Semaphore(0)
+
+    def wait_and_fetch(*arguments):
+        fetching.release()
+        go.wait(30)
+        return fetch(*arguments)
+
+    hall.fetcher.fetch = wait_and_fetch
     door = Door(hall)
     body = predict_body("a.png", keypoint(50, 50))
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(lambda: door.app.test_client().post("/predict", json=body)) for _ in range(2)]
-        while door.app.test_client().post("/predict", json=body).status_code != 503:
-            time.sleep(0.01)
+        assert all(fetching.acquire(timeout=30) for _ in waiting)
         assert door.client.get("/health").status_code == 200
-        assert door.predict(body).json["error"] == "Too many predictions are under way."
+        refused = door.predict(body)
+        assert (refused.status_code, refused.json["error"]) == (503, "Too many predictions are under way.")
         go.set()
         assert [future.result().status_code for future in waiting] == [200, 200]
     assert door.predict(body).status_code == 200

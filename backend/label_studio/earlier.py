@@ -3,9 +3,11 @@
 Where they are, newest first; the first that has any decides, for each is the whole page at its time:
 
 1. the newest draft, which is the page of the person who clicked, some seconds ago;
-2. the annotations, if one person made them all: the payload does not say who clicks, and what another annotator drew
-   must not show through in an annotation that ought to be independent;
-3. the newest prediction, which Label Studio copies into a new annotation.
+2. the newest prediction, if nobody has annotated the task yet: Label Studio copies it into a new annotation.
+
+Saved annotations are never looked at: the payload does not say who clicks, and what another annotator drew must not
+show through in an annotation that ought to be independent. Whoever goes back to an annotation of their own has a draft
+of it as soon as Label Studio saves their first change.
 
 A mask that Label Studio files under the key points of the context (its mixed results) is on the page now and goes
 first. Nothing is decoded here: `EarlierRegion.decode` does it, when a click is to be compared with that region.
@@ -63,10 +65,8 @@ def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
     draft = newest_draft(document)
     if draft is not None:
         return [results_of(draft)]
-    annotations = sorted(objects_of(document.get("annotations")), key=saved_at)
-    if annotations:
-        one_person = len({str(annotation.get("completed_by")) for annotation in annotations}) == 1
-        return [results_of(annotation) for annotation in reversed(annotations)] if one_person else []
+    if any(True for _ in objects_of(document.get("annotations"))):
+        return []
     predictions = sorted(objects_of(document.get("predictions")), key=saved_at)
     return [results_of(prediction) for prediction in predictions[-1:]]
 

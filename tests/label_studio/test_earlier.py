@@ -52,18 +52,12 @@ def test_the_recorded_draft_offers_its_mask_to_a_click_with_its_label(config: La
 def test_the_draft_is_the_page_and_what_it_lacks_was_deleted(config: LabelingConfig) -> None:
     annotations, predictions = [annotation(mask(id="a"))], [{"id": 1, "result": [mask(id="p")]}]
     assert ids(config, drafts=[draft()], annotations=annotations, predictions=predictions) == []
-    assert ids(config, annotations=annotations, predictions=predictions) == ["a"]
+    assert ids(config, annotations=annotations, predictions=predictions) == []
     assert ids(config, annotations=[], predictions=predictions) == ["p"]
 
 
-def test_of_several_annotations_of_one_person_the_newest_that_has_such_a_mask_counts(config: LabelingConfig) -> None:
-    new = annotation(mask("Dog", id="dog"), at="2026-11-20T22:00:00Z")
-    old = annotation(mask(id="old"), at="2026-11-20T21:00:00Z")
-    oldest = annotation(mask(id="oldest"))
-    assert ids(config, annotations=[new, oldest, old]) == ["old"]
-
-
-def test_annotations_of_several_people_stay_independent(config: LabelingConfig) -> None:
+def test_a_saved_annotation_may_be_another_persons_and_is_never_corrected(config: LabelingConfig) -> None:
+    assert ids(config, annotations=[annotation(mask(id="a"))]) == []
     assert ids(config, annotations=[annotation(mask(id="a")), annotation(mask(id="b"), by=2)]) == []
 
 
@@ -72,10 +66,10 @@ def test_only_the_newest_prediction_is_copied_into_a_new_annotation(config: Labe
     assert ids(config, predictions=[{**old, "id": 2, "result": [mask(id="new")]}, old]) == ["new"]
 
 
-def test_a_recorded_annotation_brings_the_choices_of_its_masks(config: LabelingConfig) -> None:
+def test_a_recorded_result_brings_the_choices_of_its_masks(config: LabelingConfig) -> None:
     saved = load_payload("annotation_from_prediction")
     context = [point(25, 25, label="Dog")]
-    (region,) = find_earlier(parse_prompts(context, config), context, {"annotations": [saved]}, config)
+    (region,) = find_earlier(parse_prompts(context, config), context, {"drafts": [saved]}, config)
     decoded = region.decode(config)
     assert (decoded.region_id, decoded.label, dict(decoded.choices)) == ("r2", "Dog", {"pclass": ("Blue",)})
 
