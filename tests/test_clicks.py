@@ -15,7 +15,7 @@ from backend.label_studio.brush_rle import decode_brush, encode_brush
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.earlier import EarlierRegion
 from backend.label_studio.tasks import parse_task
-from backend.values import Prompt, Size
+from backend.values import Candidate, Prompt, Size
 from tests.fakes import CONFIG, FakeClassifier, keypoint, rectangle
 from tests.test_predict import Hall
 
@@ -72,11 +72,29 @@ def test_a_click_with_another_label_starts_a_new_mask() -> None:
     assert result["id"] != "saved" and hall.segmenter.decoded[0].mask_logits is None
 
 
-def test_a_click_beside_a_mask_corrects_it_and_one_farther_away_does_not() -> None:
+def test_a_click_beside_a_mask_corrects_it_and_one_farther_away_does_not(monkeypatch) -> None:
+    monkeypatch.setattr("backend.clicks.OTHER_SCORE", 1.0)  # the fake is always sure
     """15 % of a 10 x 10 mask's side are 1.5, so 3 pixels count: from column 19 up to column 22."""
     for column, corrected in ((22.5, True), (23.5, False)):
         (result,) = click(Hall(), keypoint(column / 0.4, 50), regions=(saved(BODY),))
         assert (result["id"] == "saved") is corrected
+
+
+def test_a_click_on_a_neighbour_of_the_same_label_leaves_the_accepted_mask_alone(monkeypatch) -> None:
+    hall, beside = Hall(), keypoint(100 * 21.5 / 40, 50)
+    sure = Candidate(block(10, 21, 20, 30), 0.9)
+    monkeypatch.setattr(hall.segmenter, "decode", lambda *_, **__: [sure])
+    (result,) = click(hall, beside, regions=(saved(BODY),))
+    assert result["id"] != "saved"
+    assert np.array_equal(decode_brush(result["value"]["rle"], Size(40, 30)), sure.mask)
+
+
+@pytest.mark.parametrize("alone", [Candidate(block(10, 21, 20, 30), 0.3), Candidate(block(10, 12, 20, 30), 0.9)])
+def test_a_click_beside_a_mask_corrects_it_where_sam_is_unsure_or_sees_the_same_object(alone, monkeypatch) -> None:
+    hall = Hall()
+    monkeypatch.setattr(hall.segmenter, "decode", lambda *_, **__: [alone])
+    (result,) = click(hall, keypoint(100 * 21.5 / 40, 50), regions=(saved(BODY),))
+    assert result["id"] == "saved"
 
 
 def test_all_points_must_lie_on_or_beside_the_mask() -> None:
