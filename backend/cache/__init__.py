@@ -1,0 +1,12 @@
+"""EmbeddingCache: what SAM's encoder made of an image, computed once for all threads and all workers.
+
+Two tiers: an LRU in the process within a byte budget, and Redis where `REDIS_URL` names one, shared by every worker.
+An entry is named by all that made it (model fingerprint, preprocessing version, dtype, SHA-256 of the image's bytes),
+so it is never wrong and never needs to be invalidated; it may only be dropped.
+"""
+
+from backend.cache.codec import DamagedEntry, from_bytes, to_bytes
+from backend.cache.embeddings import EmbeddingCache
+from backend.cache.stores import CacheCounts, LocalStore, RedisStore
+
+__all__ = ["CacheCounts", "DamagedEntry", "EmbeddingCache", "LocalStore", "RedisStore", "from_bytes", "to_bytes"]
