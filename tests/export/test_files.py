@@ -7,6 +7,7 @@ import json
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,18 @@ from backend.export.files import write_json
 LONG = {"text": "x" * 200_000}
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may grow beyond 64 KiB: the system refuses the write half-way, as a full disk does."""
+    """No file may grow beyond 64 KiB: the system refuses the write half-way, as a full disk does.
+
+    Only around the write itself, for the limit holds for every file of the process, the test's own log among them.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_is_written_can_be_read_and_folders_are_made(tmp_path: Path) -> None:
@@ -42,11 +48,10 @@ def test_the_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_a_write_that_the_system_cuts_off_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "instances.json"
     write_json(path, {"old": True})
-    with pytest.raises(ExportError) as caught:
+    with pytest.raises(ExportError) as caught, small_disk():
         write_json(path, LONG)
     assert caught.value.message == f"{path} could not be written: File too large."
     assert caught.value.remedy == "Allow larger files there (ulimit -f), or choose another folder with --out."
