@@ -67,6 +67,12 @@ class BadRle(BackendError):
     http_status = 422
 
 
+class BadRegion(BackendError):
+    """A region whose shape cannot be drawn: a polygon of two points, a radius of 0, a bitmask that is no PNG."""
+
+    http_status = 422
+
+
 class BadImage(BackendError):
     """The bytes are not an image, are truncated, or are more pixels than allowed."""
 

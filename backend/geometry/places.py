@@ -1,4 +1,4 @@
-"""Pure conversions between the coordinate languages of the rooms."""
+"""Percents and pixels; how far points lie from boxes and masks, and how deep inside."""
 
 from __future__ import annotations
 

@@ -1,0 +1,40 @@
+"""Pure geometry of masks: places, polygons, fitted shapes, their rasters, cleaning. numpy and OpenCV only.
+
+One convention for all: coordinates are continuous, XY, and the pixel in column c and row r is the square from (c, r) to
+(c + 1, r + 1) with its middle at (c + 0.5, r + 0.5). The whole image runs from 0 to its width and height, as Label
+Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape covers the pixels whose middle lies in it.
+"""
+
+from backend.geometry.cleaning import clean_mask, speck_area
+from backend.geometry.fits import Ellipse, fit_box, fit_ellipse
+from backend.geometry.places import (
+    Point,
+    distance_to_box,
+    distance_to_mask,
+    inner_point,
+    mask_iou,
+    percent_to_pixel,
+    pixel_to_percent,
+)
+from backend.geometry.polygons import mask_to_polygon, mask_to_rings
+from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
+
+__all__ = [
+    "Ellipse",
+    "Point",
+    "clean_mask",
+    "distance_to_box",
+    "distance_to_mask",
+    "ellipse_to_mask",
+    "fit_box",
+    "fit_ellipse",
+    "inner_point",
+    "mask_iou",
+    "mask_to_polygon",
+    "mask_to_rings",
+    "percent_to_pixel",
+    "pixel_to_percent",
+    "polygon_to_mask",
+    "rectangle_to_mask",
+    "speck_area",
+]

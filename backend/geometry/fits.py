@@ -1,0 +1,73 @@
+"""The rectangle and the ellipse that stand for a mask."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.values import Mask
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse in pixels.
+
+    Attributes:
+        center: XY.
+        radii: Half the extent along its first and its second axis, before it is turned.
+        degrees: How far it is turned, clockwise on the screen.
+    """
+
+    center: tuple[float, float]
+    radii: tuple[float, float]
+    degrees: float = 0.0
+
+
+def fit_box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """The tightest upright box, XYXY: the pixels of columns left to right - 1; None for an empty mask.
+
+    An upright box, not a turned one: it is what detectors and COCO expect, and what Label Studio's tool draws.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def fit_ellipse(mask: Mask) -> Ellipse | None:
+    """The ellipse with the mask's area moments up to the second; None for an empty mask.
+
+    Of an ellipse it is that ellipse. It is turned by less than 45 degrees either way, so that its first radius is the
+    one that lies more across. A pixel counts as a square, so a line one pixel wide has a second radius of 0.58.
+
+    Source: the variance of a filled ellipse along an axis is a quarter of its squared radius, that of a unit square
+    1/12; the axes are the eigenvectors of the covariance.
+    """
+    box = fit_box(mask)
+    if box is None:
+        return None
+    left, top, right, bottom = box
+    inside = mask[top:bottom, left:right]
+    across = np.arange(left, right) + 0.5
+    down = np.arange(top, bottom) + 0.5
+    per_column, per_row = inside.sum(axis=0), inside.sum(axis=1)
+    area = float(per_column.sum())
+    x, y = float(per_column @ across) / area, float(per_row @ down) / area
+    xx = float(per_column @ (across - x) ** 2) / area + 1 / 12
+    yy = float(per_row @ (down - y) ** 2) / area + 1 / 12
+    xy = float((down - y) @ (inside @ (across - x))) / area
+    return Ellipse((x, y), *_axes(np.array([(xx, xy), (xy, yy)])))
+
+
+def _axes(covariance: NDArray[np.float64]) -> tuple[tuple[float, float], float]:
+    """Radii along the axis that lies more across and along the other one, and the first one's angle in degrees."""
+    variances, directions = np.linalg.eigh(covariance)
+    first = int(abs(directions[0, 1]) > abs(directions[0, 0]))
+    cosine, sine = directions[:, first]
+    degrees = math.degrees(math.atan2(sine, cosine))
+    degrees = (degrees + 90) % 180 - 90  # an axis points both ways
+    radii = 2 * np.sqrt(variances)
+    return (float(radii[first]), float(radii[1 - first])), degrees
