@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backend.errors import BadPrompt, BadRle
+from backend.errors import BadPrompt, BadRegion
 from backend.geometry import distance_to_box, distance_to_mask
 from backend.image import SourceImage
 from backend.label_studio.config import LabelingConfig
@@ -119,7 +119,7 @@ def find_corrected(
             continue
         try:
             decoded = region.decode(config)
-        except BadRle as error:
+        except BadRegion as error:
             log.warning("A mask on the page cannot be corrected: %s", error)
             continue
         boxes.put(key, decoded.mask)

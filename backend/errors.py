@@ -61,16 +61,14 @@ class BadPrompt(BackendError):
     http_status = 422
 
 
-class BadRle(BackendError):
-    """A brush mask whose bytes cannot be decoded, or of another size than it says."""
-
-    http_status = 422
-
-
 class BadRegion(BackendError):
-    """A region whose shape cannot be drawn: a polygon of two points, a radius of 0, a bitmask that is no PNG."""
+    """A region whose shape is missing or cannot be drawn: a polygon of two points, a radius of 0, a broken PNG."""
 
     http_status = 422
+
+
+class BadRle(BadRegion):
+    """A brush mask whose bytes cannot be decoded, or of another size than it says."""
 
 
 class BadImage(BackendError):

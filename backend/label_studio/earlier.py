@@ -37,7 +37,7 @@ class EarlierRegion:
     results: tuple[Result, ...]
 
     def decode(self, config: LabelingConfig) -> Region:
-        """Raises `BadRle` where the mask is damaged."""
+        """Raises `BadRegion` where the mask is damaged."""
         return parse_regions(self.results, config)[0]
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import BadRegion, shorten
+from backend.errors import BadRegion, BadRle, shorten
 from backend.geometry import (
     Ellipse,
     ellipse_to_mask,
@@ -83,10 +83,10 @@ def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
 
     Raises:
         BadRle: A brush without a mask, or with one that cannot be decoded.
-        BadRegion: Another shape that is missing or cannot be drawn; the message names the kind.
+        BadRegion: Its parent: another shape that is missing or cannot be drawn; the message names the kind.
     """
     readers = {
-        "brush": lambda: decode_brush(value.get("rle"), size),  # type: ignore[arg-type]
+        "brush": lambda: _read_brush(value, size),
         "bitmask": lambda: decode_bitmask(value.get("imageDataURL"), size),
         "polygon": lambda: polygon_to_mask(_read_points(value, size), size),
         "rectangle": lambda: _read_rectangle(value, size),
@@ -132,6 +132,12 @@ def _build_ellipse(mask: Mask) -> list[Value]:
         "rotation": ellipse.degrees,
     }
     return [value]
+
+
+def _read_brush(value: Mapping[str, Any], size: Size) -> Mask:
+    if "rle" not in value:
+        raise BadRle('The brush has no mask: its value has no "rle".', remedy=REMEDY)
+    return decode_brush(value["rle"], size)
 
 
 def _read_points(value: Mapping[str, Any], size: Size) -> NDArray[np.float64]:

@@ -17,13 +17,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from backend.errors import BadConfig, BadRle, shorten
-from backend.label_studio.brush_rle import decode_brush, encode_brush
+from backend.errors import BadConfig, BadRegion, BadRle, shorten
+from backend.label_studio.brush_rle import encode_brush
 from backend.label_studio.config import Control, LabelingConfig
 from backend.label_studio.prompts import kind_of
+from backend.label_studio.region_values import KINDS, mask_from_value
 from backend.values import ClassScore, Region, Size
 
 Result = dict[str, Any]
+SHAPES_BY_KEY = {"rle": "brush", "imageDataURL": "bitmask", "points": "polygon", "radiusX": "ellipse"}
 RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and make it anew."
 
 EMPTY_ANSWER: list[Any] = []
@@ -70,29 +72,43 @@ def parse_regions(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
 
 
 def iterate_regions(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> Iterator[Region]:
-    """Read the masks of an annotation, draft or prediction one by one, in their order.
+    """Read the masks of an annotation, draft or prediction one by one, in their order: of every kind of region.
 
-    Prompts that were not accepted (keypoints, rectangles) and other shapes are passed over. Label Studio files an
-    accepted mask a second time under a keypoint or rectangle control when a label of it was selected at that moment: of
-    several masks with one id the brush's counts, and where only such a one is left it is the mask, with that label. A
-    label is returned as it was saved, whether or not the config still has it.
+    Prompts that were not accepted are passed over: key points, and rectangles of a control with a smart tool. Label
+    Studio files an accepted shape a second time under a keypoint or rectangle control when a label of it was selected
+    at that moment: of several shapes with one id the first of its own control counts, and where only such a one is left
+    it is the region, with that label. A label is returned as it was saved, whether or not the config still has it.
 
     Raises:
-        BadRle: Not a list of results, or a mask that cannot be decoded; the message names its region.
+        BadRle: Not a list of results, or a brush whose mask is missing or cannot be decoded.
+        BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region.
     """
     by_id: dict[str, list[Mapping[str, Any]]] = {}
     for result in check_results(results):
         by_id.setdefault(str(result.get("id") or new_region_id()), []).append(result)
     for region_id, group in by_id.items():
-        mask_result = next(iter(sorted(filter(_has_mask, group), key=lambda result: not _is_brush(result))), None)
-        if mask_result is not None:
-            yield _region(region_id, mask_result, group)
+        shapes = [result for result in group if shape_kind(result, config)]
+        if shapes:
+            own = next((result for result in shapes if _own_kind(result) == shape_kind(result, config)), shapes[0])
+            yield _region(region_id, own, str(shape_kind(own, config)), group)
+
+
+def shape_kind(result: Mapping[str, Any], config: LabelingConfig) -> str | None:
+    """What kind of region a result is the shape of; None for prompts, choices and texts, and what holds no mask.
+
+    Saved choices and texts carry a copy of their region's value: only labels and shapes are shapes.
+    """
+    own = _own_kind(result)
+    if not own and not str(result.get("type")).endswith("labels"):
+        return None
+    found = next((kind for key, kind in SHAPES_BY_KEY.items() if key in _value(result)), None)
+    return found or (None if own == "rectangle" and _is_prompt(result, config) else own)
 
 
 def parse_image_choices(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> dict[str, tuple[str, ...]]:
     """What was chosen for the whole image, by the name of the control. Raises `BadRle` as `parse_regions` does."""
     check_results(results)
-    region_ids = {result.get("id") for result in results if _has_mask(result)}
+    region_ids = {result.get("id") for result in results if shape_kind(result, config)}
     own = config.region_choices.name if config.region_choices else None
     return {
         str(result.get("from_name")): _choice_names(result)
@@ -160,17 +176,17 @@ def _clip_score(score: float | None) -> float | None:
     return None if score is None else min(max(float(score), 0.0), 1.0)
 
 
-def _region(region_id: str, mask_result: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> Region:
+def _region(region_id: str, shape: Mapping[str, Any], kind: str, group: Sequence[Mapping[str, Any]]) -> Region:
     try:
-        mask = decode_brush(mask_result["value"]["rle"], _size(mask_result))
-    except BadRle as error:
-        raise BadRle(f'Region "{shorten(region_id)}": {error.message}', remedy=error.remedy) from error
+        mask = mask_from_value(_value(shape), kind, _size(shape))
+    except BadRegion as error:
+        raise type(error)(f'Region "{shorten(region_id)}": {error.message}', remedy=error.remedy) from error
     choices = {str(result.get("from_name")): _choice_names(result) for result in group if _is_choice(result)}
     return Region(
         mask=mask,
-        label=_saved_label(mask_result, group),
+        label=_saved_label(shape, group),
         region_id=region_id,
-        score=_saved_score(mask_result),
+        score=_saved_score(shape),
         choices=MappingProxyType(choices),
     )
 
@@ -184,10 +200,10 @@ def _saved_score(result: Mapping[str, Any]) -> float | None:
     return number if math.isfinite(number) else None  # JSON for the export has no NaN
 
 
-def _saved_label(mask_result: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
-    """The first label of the mask, or of a separate Labels control on it; "" if it has none."""
+def _saved_label(shape: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
+    """The first label of the shape, or of a separate Labels control on it; "" if it has none."""
     separate = [result for result in group if result.get("type") == "labels"]
-    for result in (mask_result, *separate):
+    for result in (shape, *separate):
         labels = _value(result).get(str(result.get("type")))
         if isinstance(labels, list) and labels:
             return str(labels[0])
@@ -204,14 +220,14 @@ def _size(result: Mapping[str, Any]) -> Size:
     return Size(width, height)
 
 
-def _has_mask(result: Mapping[str, Any]) -> bool:
-    """Saved choices and texts carry a copy of their region's RLE: only labels and brushes are masks."""
-    kind = str(result.get("type"))
-    return "rle" in _value(result) and (kind == "brush" or kind.endswith("labels"))
+def _own_kind(result: Mapping[str, Any]) -> str | None:
+    """The kind of region that a result's type names: "polygon" of polygonlabels and of polygon."""
+    kind = str(result.get("type")).removesuffix("labels")
+    return kind if kind in KINDS else None
 
 
-def _is_brush(result: Mapping[str, Any]) -> bool:
-    return result.get("type") in ("brushlabels", "brush")
+def _is_prompt(result: Mapping[str, Any], config: LabelingConfig) -> bool:
+    return any(control.smart and control.name == result.get("from_name") for control in config.rectangles)
 
 
 def _is_choice(result: Mapping[str, Any]) -> bool:

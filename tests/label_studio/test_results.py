@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from label_studio_sdk.converter.brush import decode_rle
 
-from backend.errors import BadConfig, BadRle
+from backend.errors import BadConfig, BadRegion, BadRle
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.region_values import build_value
 from backend.label_studio.results import (
     EMPTY_ANSWER,
     build_prediction,
@@ -166,11 +168,54 @@ def test_a_mask_that_is_only_filed_under_a_keypoint_control_is_kept_with_that_la
     assert np.array_equal(region.mask, square())
 
 
-def test_prompts_and_other_shapes_are_not_regions(config: LabelingConfig) -> None:
+def test_prompts_are_not_regions(config: LabelingConfig) -> None:
     context = load_payload("interactive_keypoint_negative")["params"]["context"]["result"]
     boxes = load_payload("interactive_rectangle")["params"]["context"]["result"]
-    polygon = {"type": "polygonlabels", "value": {"points": [[1, 2]], "polygonlabels": ["Dog"]}, "id": "p"}
-    assert parse_regions([*context, *boxes, polygon], config) == []
+    assert parse_regions([*context, *boxes], config) == []
+
+
+SHAPES = {
+    "bitmask": build_value(square(), "bitmask", tolerance=0)[0],
+    "polygon": {"points": [[100 / 3, 25], [500 / 6, 25], [500 / 6, 75], [100 / 3, 75]], "closed": True},
+    "rectangle": {"x": 100 / 3, "y": 25, "width": 50, "height": 50, "rotation": 0},
+    "ellipse": {"x": 350 / 6, "y": 50, "radiusX": 35, "radiusY": 35, "rotation": 0},  # 2.1 x 1.4 pixels
+}
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_region_of_every_kind_is_a_mask(kind: str, plain: bool, config: LabelingConfig) -> None:
+    """Columns 2 to 4 of rows 1 and 2; a plain tag's label comes with a copy of the shape in a second result."""
+    label_key = "labels" if plain else f"{kind}labels"
+    labelled = brush_result(type=label_key, from_name="drawn", value=SHAPES[kind] | {label_key: ["Cat"]})
+    shape = brush_result(type=kind, from_name="drawn", value=SHAPES[kind])
+    (region,) = parse_regions([shape, labelled] if plain else [labelled], config)
+    assert np.array_equal(region.mask, square())
+    assert (region.label, region.score) == ("Cat", 0.5)
+
+
+def test_a_rectangle_of_a_control_without_a_smart_tool_is_a_region(config: LabelingConfig) -> None:
+    name = config.rectangles[0].name
+    drawn = brush_result(type="rectanglelabels", from_name=name, value=SHAPES["rectangle"])
+    assert parse_regions([drawn], config) == []
+    plain = replace(config, rectangles=(replace(config.rectangles[0], smart=False),))
+    assert len(parse_regions([drawn], plain)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("brush", 'The brush has no mask: its value has no "rle"'),
+        ("bitmask", 'The bitmask has "imageDataURL": None, not a PNG'),
+        ("polygon", "A polygon has three points or more, and this one has no list of points"),
+        ("rectangle", 'The rectangle has "x": None'),
+        ("ellipse", 'The ellipse has "x": None'),
+    ],
+)
+def test_a_region_without_its_shape_is_refused_by_name(kind: str, message: str, config: LabelingConfig) -> None:
+    labels = f"{kind}labels"
+    with pytest.raises(BadRegion, match=f'Region "r1": {message}.*draw it anew'):
+        parse_regions([brush_result(type=labels, from_name="drawn", value={labels: ["Dog"]})], config)
 
 
 def test_masks_without_ids_are_each_a_region(config: LabelingConfig) -> None:
