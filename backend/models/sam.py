@@ -1,8 +1,8 @@
 """SamSegmenter: image pixels to an embedding, an embedding and a prompt to masks. It remembers no image.
 
 Equal to `segment_anything.SamPredictor` and `SamAutomaticMaskGenerator` on the same weights; the tests prove it. What
-differs is that the embedding is an argument, that only the masks which are used are brought to the original size, and
-that a device without memory costs time and not the answer.
+differs is that the embedding is an argument, that a click is decoded with less work (see `sam_decoder`), that only the
+masks which are used are brought to the original size, and that a device without memory costs time and not the answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from backend.errors import BadPrompt
 from backend.models.devices import choose_device, choose_encoder_dtype, free_memory, is_out_of_memory
 from backend.models.proposals import EmbeddedMaskGenerator
-from backend.models.sam_steps import enlarge, features_of, predict_low_res
+from backend.models.sam_decoder import PromptDecoder
+from backend.models.sam_steps import enlarge
 from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class SamSegmenter:
         self.encoder_dtype = choose_encoder_dtype(encoder_dtype, self.device)
         self.embedding_dtype = np.dtype(embedding_dtype)
         self._model = model.eval().requires_grad_(False).to(self.device)
+        self._decoders = {self.device: PromptDecoder(self._model)}
         self._on_cpu: Sam | None = None
         self._falling_back = threading.Lock()
         self._transform = ResizeLongestSide(model.image_encoder.img_size)
@@ -144,13 +146,13 @@ class SamSegmenter:
 
     @torch.inference_mode()
     def _decode(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt, most: int | None) -> list[Candidate]:
-        low_res_masks, scores = predict_low_res(
-            model, features_of(model, embedding), *self._torch_prompt(model, embedding, prompt), prompt.is_single_click
+        points, boxes, masks = self._torch_prompt(model, embedding, prompt)
+        sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
+        low_res_masks, scores = self._decoder_of(model).decode(
+            embedding, sparse[0], None if masks is None else dense, multimask=prompt.is_single_click, most=most
         )
-        best_first = torch.argsort(scores[0], descending=True)[:most]
-        low_res_masks, scores = low_res_masks[:, best_first], scores[:, best_first]
-        masks = enlarge(model, low_res_masks, embedding) > model.mask_threshold
-        arrays = (t[0].cpu().numpy() for t in (masks, scores, low_res_masks))
+        enlarged = enlarge(model, low_res_masks[None], embedding)[0] > model.mask_threshold
+        arrays = (t.cpu().numpy() for t in (enlarged, scores, low_res_masks))
         return [Candidate(m, float(s), logits[None]) for m, s, logits in zip(*arrays, strict=True)]
 
     def _torch_prompt(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt) -> tuple[Any, Any, Any]:
@@ -195,3 +197,10 @@ class SamSegmenter:
             if self._on_cpu is None:
                 self._on_cpu = copy.deepcopy(self._model).to("cpu")
             return self._on_cpu
+
+    def _decoder_of(self, model: Sam) -> PromptDecoder:
+        """The decoder of this model or of its copy on the CPU."""
+        with self._falling_back:
+            if model.device not in self._decoders:
+                self._decoders[model.device] = PromptDecoder(model)
+            return self._decoders[model.device]

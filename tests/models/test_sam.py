@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from backend.models.architectures import build_sam
 from backend.models.checkpoints import DEMO_SAM, load_into
 from backend.models.devices import choose_device, choose_encoder_dtype
 from backend.models.sam import SamSegmenter
-from backend.values import Candidate, Prompt, ProposalParameters, Size
+from backend.models.sam_decoder import MOST_IMAGES
+from backend.models.sam_steps import features_of
+from backend.values import Candidate, ImageEmbedding, Prompt, ProposalParameters, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
 
 CLICK = Prompt(((200.0, 150.0),), (1,))
@@ -84,6 +87,59 @@ def test_decode_equals_sampredictor_on_a_random_vit_b(scene) -> None:
     assert embedding.features.shape == (256, 64, 64)
     for prompt in PROMPTS.values():
         assert_equal_to_peer(segmenter.decode(embedding, prompt), *peer_predict(predictor, prompt))
+
+
+def library_logits(model, embedding: ImageEmbedding, prompt: Prompt, segmenter: SamSegmenter):
+    """Low-resolution logits and scores of segment_anything's own decoder, best first."""
+    points, boxes, masks = segmenter._torch_prompt(model, embedding, prompt)
+    sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
+    logits, scores = model.mask_decoder(
+        image_embeddings=torch.from_numpy(embedding.features.astype(np.float32))[None],
+        image_pe=model.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=prompt.is_single_click,
+    )
+    order = torch.argsort(scores[0], descending=True)
+    return logits[0, order].numpy(), scores[0, order].numpy()
+
+
+@pytest.mark.parametrize("model_name", ["demo", "vit_b"])
+def test_the_decoder_rounds_as_finely_as_the_library_with_any_number_of_points(model_name: str) -> None:
+    torch.manual_seed(1)
+    model = build_sam(model_name).requires_grad_(False)
+    channels, side = model.mask_decoder.transformer_dim, model.prompt_encoder.image_embedding_size[0]
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(channels, side, side)).astype(np.float16)
+    embedding = ImageEmbedding(features, Size(400, 300), Size(side * 16, side * 12))
+    segmenter = SamSegmenter(model, device="cpu")
+    earlier = generator.normal(size=(1, 4 * side, 4 * side)).astype(np.float32) * 5
+    points = tuple((float(x), float(y)) for x, y in generator.uniform(0, 300, (21, 2)))
+    labels = tuple(int(label) for label in generator.integers(0, 2, 21))
+    prompts = [*PROMPTS.values(), Prompt(points, labels), Prompt(points[:3], labels[:3], mask_logits=earlier)]
+    for prompt in prompts:
+        logits, scores = library_logits(model, embedding, prompt, segmenter)
+        found = segmenter.decode(embedding, prompt)
+        assert [c.score for c in found] == pytest.approx(scores.tolist(), abs=1e-5)
+        assert np.abs(np.stack([c.low_res_logits[0] for c in found]) - logits).max() < 2e-5 * np.abs(logits).max()
+
+
+def test_clicks_on_a_few_images_convert_each_embedding_once(demo_sam, scene, monkeypatch) -> None:
+    segmenter, converted = SamSegmenter(demo_sam, device="cpu"), []
+
+    def convert(model, embedding):
+        converted.append(embedding)
+        return features_of(model, embedding)
+
+    monkeypatch.setattr("backend.models.sam_decoder.features_of", convert)
+    one = segmenter.encode(scene.pixels)
+    others = [replace(one, features=one.features + np.float16(shift)) for shift in range(1, MOST_IMAGES)]
+    for embedding in (one, *others, one, one, *others):
+        segmenter.decode(embedding, CLICK, most=1)
+    assert converted == [one, *others]
+    segmenter.decode(replace(one), CLICK, most=1)  # one too many: the oldest makes room
+    assert segmenter.decode(one, CLICK)[0].score == SamSegmenter(demo_sam, device="cpu").decode(one, CLICK)[0].score
+    assert len(converted) == len(others) + 4
 
 
 def test_a_mask_prompt_equals_sampredictor(demo_sam, scene) -> None:
