@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +15,9 @@ from backend.geometry.fits import fit_box
 from backend.geometry.places import Point
 from backend.values import Mask, Size
 
+Contour = NDArray[np.int32]  # (N, 1, 2) XY of the middles of pixels, one after the other
+
+PARENT = 3  # of OpenCV's hierarchy: the border around a hole, -1 for a border
 SPECK_SHARE = 1 / 40_000
 LEAST_SPECK_AREA = 8
 
@@ -30,8 +36,7 @@ def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> M
     """The mask without its specks and pinholes, those of less than `max_speck_area` pixels.
 
     The largest part always stays, and so does a part under a point of `keep`: what a person clicked on is no speck.
-    Pixels that touch at a corner are one part; a hole ends there. A hole is background that does not reach the
-    border of the mask's box.
+    Pixels that touch at a corner are one part. A hole is all that a part surrounds, with what lies in it.
 
     Args:
         mask: bool (H, W).
@@ -44,36 +49,61 @@ def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> M
     if box is None:
         return mask
     left, top, right, bottom = box
-    inside = mask[top:bottom, left:right]
-    pixels = np.ascontiguousarray(inside, np.uint8)
-    if len(cv2.findContours(pixels, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]) == 1:
+    pixels = np.ascontiguousarray(mask[top:bottom, left:right], np.uint8)
+    contours, tree = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if len(contours) == 1:
         return mask  # one part without a hole, as most masks are
-    under = [(int(y) - top, int(x) - left) for x, y in keep if left <= x < right and top <= y < bottom]
-    filled = _fill_pinholes(_remove_specks(pixels, max_speck_area, under), max_speck_area)
-    cleaned = np.zeros_like(mask)
-    cleaned[top:bottom, left:right] = filled
+    under = [(int(x) - left, int(y) - top) for x, y in keep]
+    parts = _parts(contours, tree[0, :, PARENT].tolist())
+    largest = max(parts, key=lambda part: part.area)
+    changed = False
+    for part in parts:
+        if part.area < max_speck_area and part is not largest and not any(map(part.holds, under)):
+            cv2.drawContours(pixels, [part.border, *part.holes], -1, 0, cv2.FILLED)
+            changed = True
+            continue
+        pinholes = [hole for hole in part.holes if _enclosed(hole) < max_speck_area]
+        cv2.drawContours(pixels, pinholes, -1, 1, cv2.FILLED)
+        changed = changed or bool(pinholes)
+    return _replace(mask, box, pixels) if changed else mask
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Pixels that hang together: OpenCV's contours of its border and around its holes, all on its own pixels."""
+
+    border: Contour
+    holes: tuple[Contour, ...]
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels, by Pick's theorem: within the border and on it, less what the holes enclose."""
+        steps = len(self.border) if len(self.border) > 1 else 0
+        within = cv2.contourArea(self.border) + steps / 2 + 1
+        return round(within) - sum(map(_enclosed, self.holes))
+
+    def holds(self, pixel: tuple[int, int]) -> bool:
+        """Whether a pixel is one of its own."""
+        if cv2.pointPolygonTest(self.border, pixel, measureDist=False) < 0:
+            return False
+        return all(cv2.pointPolygonTest(hole, pixel, measureDist=False) <= 0 for hole in self.holes)
+
+
+def _parts(contours: Sequence[Any], parents: Sequence[int]) -> list[_Part]:
+    holes: dict[int, list[Contour]] = {number: [] for number, parent in enumerate(parents) if parent < 0}
+    for contour, parent in zip(contours, parents, strict=True):
+        if parent >= 0:
+            holes[parent].append(contour)
+    return [_Part(contours[number], tuple(inner)) for number, inner in holes.items()]
+
+
+def _enclosed(hole: Contour) -> int:
+    """Pixels that a hole's contour runs around, by Pick's theorem."""
+    return round(cv2.contourArea(hole) - len(hole) / 2 + 1)
+
+
+def _replace(mask: Mask, box: tuple[int, int, int, int], pixels: NDArray[np.uint8]) -> Mask:
+    left, top, right, bottom = box
+    cleaned = mask.copy()
+    cleaned[top:bottom, left:right] = pixels
     return cleaned
-
-
-def _remove_specks(pixels: NDArray[np.uint8], max_speck_area: int, under: Sequence[tuple[int, int]]) -> Mask:
-    """Keep the largest part, those of the least area, and those under a (row, column)."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    areas[0] = 0  # the background
-    stays = areas >= max_speck_area
-    stays[areas.argmax()] = True
-    stays[[labels[place] for place in under]] = True
-    stays[0] = False
-    kept: Mask = stays[labels]
-    return kept
-
-
-def _fill_pinholes(mask: Mask, max_speck_area: int) -> Mask:
-    """Set the background that is shut in and less than an area; pixels that touch at a corner are two of it."""
-    outside = np.pad(~mask, 1, constant_values=True).view(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < max_speck_area
-    small[labels[0, 0]] = False
-    small[0] = True  # the mask itself
-    filled: Mask = small[labels[1:-1, 1:-1]]
-    return filled
