@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         sam = train_sam.train(chosen.seed, chosen.out, work, schedule)
     if chosen.only != "sam":
         clip_schedule = train_clip.QUICK if chosen.quick else train_clip.ClipSchedule()
-        clip = train_clip.train(chosen.seed, chosen.out, clip_schedule, evaluate.load_demo_sam(sam))
+        clip = train_clip.train(chosen.seed, chosen.out, work, clip_schedule, lambda: evaluate.load_demo_sam(sam))
     if sam.exists() and clip.exists():
         evaluate.measure_all(sam, clip, *((4, 1) if chosen.quick else (120, 30)))
 

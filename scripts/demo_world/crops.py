@@ -83,11 +83,11 @@ def clicked_masks(predictor: SamPredictor, scene: Scene) -> list[list[Mask]]:
     return answers
 
 
-def draw_crops(base_seed: int, scenes: int, side: int, sam: Sam | None = None, skip: int = 0) -> Crops:
+def draw_crops(base_seed: int, scenes: int, side: int, sam: Sam | None = None) -> Crops:
     """Draw scenes and cut out every object several times: with its true mask and rough ones, or as `sam` sees it."""
     pixels, colours, shapes, images, backgrounds = [], [], [], [], []
     predictor, size = (SamPredictor(sam), Size(480, 360)) if sam else (None, Size(640, 480))
-    first = FIRST_INDEX + skip + (0 if sam is None else FIRST_INDEX // 2)
+    first = FIRST_INDEX + (0 if sam is None else FIRST_INDEX // 2)
     for index in tqdm(range(scenes), desc="scenes for CLIP", mininterval=5):
         seed = training_seed(base_seed, first + index)
         scene, rng = make_scene(seed, size), np.random.default_rng((seed, 1))

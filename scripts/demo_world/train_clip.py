@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,21 +31,20 @@ _MAX_SCALE = math.log(100)
 
 @dataclass(frozen=True)
 class ClipSchedule:
-    """How long and how fast: first crops under true and rough masks, then under SAM's own."""
+    """How long and how fast: first crops under true and rough masks, then as many under SAM's own."""
 
     scenes: int = 3200
-    steps: int = 1800
+    steps: int = 2400
     learning_rate: float = 2.5e-3
-    sam_scenes: tuple[int, ...] = (1200, 1400)
-    sam_steps: int = 900
-    last_steps: int = 700
-    sam_learning_rate: float = 1.2e-3
+    sam_scenes: int = 2600
+    sam_steps: int = 2600
+    sam_learning_rate: float = 1.5e-3
     batch: int = 112
-    images: int = 16
+    images: int = 20
     warmup_steps: int = 60
 
 
-QUICK = ClipSchedule(scenes=40, steps=20, sam_scenes=(20, 20), sam_steps=10, last_steps=5, batch=32, images=8)
+QUICK = ClipSchedule(scenes=40, steps=20, sam_scenes=40, sam_steps=10, batch=32, images=8)
 
 
 def rate(step: int, steps: int, warmup_steps: int, highest: float) -> float:
@@ -58,6 +58,7 @@ def start(seed: int) -> Any:
     torch.manual_seed(seed)
     open_clip.add_model_config(DEMO_CONFIGS)
     model, _, _ = open_clip.create_model_and_transforms(MODEL_NAME)
+    model.visual.to(memory_format=torch.channels_last)  # a step in 0.23 s instead of 0.33 s, with the same results
     return model
 
 
@@ -120,22 +121,26 @@ def step_loss(
     return loss, float((answers.argmax(dim=1) == truth).float().mean())
 
 
-def train(seed: int, out: Path, schedule: ClipSchedule, sam: Sam) -> Path:
-    """Train from the seed, with the masks of `sam`; returns the path of the weights (float16 safetensors)."""
+def train(seed: int, out: Path, work: Path, schedule: ClipSchedule, load_sam: Callable[[], Sam]) -> Path:
+    """Train from the seed, or go on after a first stage in `work`; returns the path of the weights.
+
+    The first stage needs no SAM, so it may be run while SAM still trains (`load_sam` is called after it).
+    """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    work.mkdir(parents=True, exist_ok=True)
     model, tokenizer = start(seed).train(), open_clip.get_tokenizer(MODEL_NAME)
-    side = model.visual.image_size
+    side, first = model.visual.image_size, work / f"clip_{seed}.pt"
     drawn = draw_crops(seed, schedule.scenes, side)
-    train_stage(model, tokenizer, drawn, schedule, schedule.steps, schedule.learning_rate, (seed, 2))
-    seen = drawn
-    for number, scenes in enumerate(schedule.sam_scenes):
-        new = draw_crops(seed, scenes, side, sam, skip=sum(schedule.sam_scenes[:number]))
-        seen = join(new, take(seen, len(new.pixels)))
-        train_stage(
-            model, tokenizer, seen, schedule, schedule.sam_steps, schedule.sam_learning_rate, (seed, 3 + number)
-        )
-    train_stage(model, tokenizer, seen, schedule, schedule.last_steps, schedule.sam_learning_rate, (seed, 9))
+    if first.exists():
+        model.load_state_dict(torch.load(first, weights_only=True))
+    else:
+        train_stage(model, tokenizer, drawn, schedule, schedule.steps, schedule.learning_rate, (seed, 2))
+        torch.save(model.state_dict(), first.with_suffix(".partial"))
+        first.with_suffix(".partial").rename(first)
+    seen = draw_crops(seed, schedule.sam_scenes, side, load_sam())
+    both = join(seen, take(drawn, len(seen.pixels)))
+    train_stage(model, tokenizer, both, schedule, schedule.sam_steps, schedule.sam_learning_rate, (seed, 3))
     return save(model, out / "clip_demo.safetensors", {"seed": str(seed), "schedule": json.dumps(asdict(schedule))})
 
 

@@ -164,6 +164,17 @@ def test_a_crop_over_the_border_repeats_the_border() -> None:
     assert (crop_for_clip(pixels, mask, 32) == (200, 10, 10)).all()
 
 
+def test_a_stray_part_does_not_widen_the_crop_but_an_equal_one_does() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (100, 100, 3)).astype(np.uint8)
+    mask = np.zeros((100, 100), bool)
+    mask[10:30, 10:30] = True
+    alone = crop_for_clip(pixels, mask, 24)
+    mask[80:92, 80:92] = True  # 144 of 400 pixels
+    assert np.array_equal(crop_for_clip(pixels, mask, 24), alone)
+    mask[75:95, 75:95] = True
+    assert not np.array_equal(crop_for_clip(pixels, mask, 24), alone)
+
+
 def test_an_empty_mask_has_no_crop() -> None:
     with pytest.raises(BadPrompt, match="The mask has no pixel"):
         crop_for_clip(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), bool), 8)
