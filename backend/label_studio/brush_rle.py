@@ -52,12 +52,8 @@ def encode_brush(mask: Mask) -> list[int]:
     """
     if mask.ndim != 2 or mask.dtype != np.bool_ or mask.size == 0:
         raise ValueError(f"A mask is bool (H, W) with at least one pixel, not {mask.dtype} {mask.shape}.")
-    counts, values = _runs(np.ascontiguousarray(mask).reshape(-1))
-    records, lengths = _records(*_split_long_runs(counts * CHANNELS, values))
-    bits = np.concatenate([_header_bits(mask.size * CHANNELS), _to_bits(records, lengths)])
-    packed = np.packbits(bits)
-    tail = [0] if len(bits) % 8 == 0 else []
-    return packed.tolist() + tail
+    counts, values = _runs(np.ascontiguousarray(mask))
+    return _pack(mask.size * CHANNELS, *_records(*_split_long_runs(counts * CHANNELS, values)))
 
 
 def decode_brush(rle: Sequence[int], size: Size) -> Mask:
@@ -71,10 +67,8 @@ def decode_brush(rle: Sequence[int], size: Size) -> Mask:
         BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.
     """
     data = _to_bytes(rle)
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    rle_sizes = _parse_header(bits, data, size)
-    starts = _record_starts(bits, data, rle_sizes)
-    ends, words = _words(data, starts, rle_sizes)
+    rle_sizes = _parse_header(data, size)
+    ends, words = _words(data, _record_starts(data, rle_sizes), rle_sizes)
     word_count = size.width * size.height * CHANNELS
     last = int(np.searchsorted(ends, word_count))
     if last == len(ends):
@@ -88,11 +82,15 @@ def decode_brush(rle: Sequence[int], size: Size) -> Mask:
     return _paint(ends[: last + 1], words[: last + 1], size)
 
 
-def _runs(flat: Mask) -> tuple[Integers, Mask]:
-    """Lengths and values of the runs of a flat mask."""
-    ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
-    counts = np.diff(ends, prepend=0)
-    return counts, flat[ends - 1]
+def _runs(mask: Mask) -> tuple[Integers, Mask]:
+    """Lengths and values of the runs, row by row; only the rows that hold any pixel are searched for borders."""
+    flat, width = mask.reshape(-1), mask.shape[1]
+    rows = np.flatnonzero(mask.any(axis=1))
+    first, last = (int(rows[0]), int(rows[-1])) if len(rows) else (0, 0)
+    start, stop = max(first * width - 1, 0), min((last + 1) * width + 1, flat.size)  # and a pixel on either side
+    borders = np.flatnonzero(flat[start + 1 : stop] != flat[start : stop - 1]) + (start + 1)
+    ends = np.append(borders, flat.size)
+    return np.diff(ends, prepend=0), flat[ends - 1]
 
 
 def _split_long_runs(counts: Integers, values: Mask) -> tuple[Integers, Mask, Mask]:
@@ -115,21 +113,26 @@ def _records(counts: Integers, values: Mask, is_long: Mask) -> tuple[Integers, I
     return records, count_bits + 3 + WORD_BITS
 
 
-def _header_bits(word_count: int) -> NDArray[np.uint8]:
-    header = word_count
-    header = header << 5 | WORD_BITS - 1
+def _header(word_count: int) -> bytes:
+    """Seven bytes, the last three bits of which are the first of the records."""
+    header = word_count << 5 | WORD_BITS - 1
     for rle_size in RLE_SIZES:
         header = header << 4 | rle_size - 1
-    raw = (header << 64 - HEADER_BITS).to_bytes(8, "big")
-    return np.unpackbits(np.frombuffer(raw, np.uint8))[:HEADER_BITS]
+    return (header << 56 - HEADER_BITS).to_bytes(7, "big")
 
 
-def _to_bits(records: Integers, lengths: Integers) -> NDArray[np.uint8]:
-    """The lowest `lengths` bits of each record, highest bit first, one after the other."""
-    place = np.arange(MOST_RECORD_BITS - 1, -1, -1, dtype=np.int32)
-    bits = ((records.astype(np.int32)[:, None] >> place) & 1).astype(np.uint8)  # (records, 27)
-    kept: NDArray[np.uint8] = bits[place < lengths[:, None]]
-    return kept
+def _pack(word_count: int, records: Integers, lengths: Integers) -> list[int]:
+    """The header and the lowest `lengths` bits of each record, highest bit first, one after the other."""
+    ends = np.cumsum(lengths) + HEADER_BITS
+    starts = ends - lengths
+    first, shift = starts >> 3, 40 - (starts & 7) - lengths
+    spread = records << shift  # 40 bits from the byte on in which the record starts
+    total = int(ends[-1])
+    packed = np.zeros((total >> 3) + 5, np.uint8)
+    packed[:7] = np.frombuffer(_header(word_count), np.uint8)
+    for place in range(5):  # a record has more than 8 bits, so no two of them start in the same byte
+        packed[first + place] |= (spread >> (32 - 8 * place)).astype(np.uint8)
+    return packed[: (total >> 3) + 1].tolist()  # with the zero byte that the SDK adds to whole bytes
 
 
 def _to_bytes(rle: Sequence[int]) -> bytes:
@@ -144,7 +147,7 @@ def _to_bytes(rle: Sequence[int]) -> bytes:
     return data
 
 
-def _parse_header(bits: NDArray[np.uint8], data: bytes, size: Size) -> tuple[int, ...]:
+def _parse_header(data: bytes, size: Size) -> tuple[int, ...]:
     """Check word count and word size; return the four rle sizes in bits."""
     header = int.from_bytes(data[:7], "big") >> 3
     word_count, word_bits = header >> 21, (header >> 16 & 31) + 1
@@ -160,23 +163,32 @@ def _parse_header(bits: NDArray[np.uint8], data: bytes, size: Size) -> tuple[int
     return tuple((header >> shift & 15) + 1 for shift in (12, 8, 4, 0))
 
 
-def _record_starts(bits: NDArray[np.uint8], data: bytes, rle_sizes: tuple[int, ...]) -> list[int]:
+def _record_starts(data: bytes, rle_sizes: tuple[int, ...]) -> list[int]:
     """Where the records start, in bits; the one sequential step, so it is kept to a table look-up per repeated run."""
-    codes = (bits[:-2] << 2 | bits[1:-1] << 1 | bits[2:]).tobytes()  # the three bits from each bit on
-    step = [0] * 4 + [3 + rle_size + WORD_BITS for rle_size in rle_sizes]
-    end = len(bits)
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    codes = bits[:-2] << 2 | bits[1:-1] << 1 | bits[2:]  # the three bits from each bit on
+    lengths = codes.tobytes().translate(_length_table(rle_sizes)) + bytes(MOST_RECORD_BITS)
+    end, last = len(bits), len(codes)
     starts: list[int] = []
     append = starts.append
-    position = HEADER_BITS
-    last_code = len(codes)
-    while position < last_code:
-        code = codes[position]
-        length = step[code] or _literal_bits(data, position, rle_sizes[code])
+    position, length = HEADER_BITS, 0
+    while position < last:
+        while length := lengths[position]:
+            append(position)
+            position += length
+        if position >= last:
+            break
+        length = _literal_bits(data, position, rle_sizes[codes[position]])
         if position + length > end:
             break
         append(position)
         position += length
-    return starts
+    return starts[:-1] if starts and position > end else starts
+
+
+def _length_table(rle_sizes: tuple[int, ...]) -> bytes:
+    """By the first three bits of a record its length in bits; 0 for literal words, whose count decides."""
+    return bytes(4) + bytes(3 + rle_size + WORD_BITS for rle_size in rle_sizes) + bytes(248)
 
 
 def _literal_bits(data: bytes, position: int, count_bits: int) -> int:
@@ -189,26 +201,31 @@ def _literal_bits(data: bytes, position: int, count_bits: int) -> int:
 
 def _words(data: bytes, starts: list[int], rle_sizes: tuple[int, ...]) -> tuple[Integers, Integers]:
     """Where each run ends, in words, and its word; a literal record is many runs of one."""
-    padded = np.frombuffer(data + bytes(8), np.uint8)
+    padded = data + bytes(8)
     start = np.array(starts, np.int64)
-    code = _read(padded, start, 3)
-    count_bits = np.array(rle_sizes, np.int64)[code & 3]
-    counts = _read(padded, start + 3, count_bits) + 1
-    word_at = start + 3 + count_bits
-    is_literal = code < 4
-    if is_literal.any():
-        copies = np.where(is_literal, counts, 1)
-        within = np.arange(int(copies.sum())) - np.repeat(np.cumsum(copies) - copies, copies)
-        word_at = np.repeat(word_at, copies) + within * WORD_BITS
-        counts = np.repeat(np.where(is_literal, 1, counts), copies)
+    record = _read(padded, start, MOST_RECORD_BITS)  # and what follows it, if it is shorter
+    code = record >> (MOST_RECORD_BITS - 3)
+    count_bits = np.array(rle_sizes * 2, np.int64)[code]
+    rest = MOST_RECORD_BITS - 3 - count_bits
+    counts = (record >> rest & (1 << count_bits) - 1) + 1
+    if len(code) and code.min() < 4:
+        return _with_literals(padded, start + 3 + count_bits, counts, code < 4)
+    return np.cumsum(counts), record >> (rest - WORD_BITS) & 255
+
+
+def _with_literals(padded: bytes, word_at: Integers, counts: Integers, is_literal: Mask) -> tuple[Integers, Integers]:
+    """The same where some records are literal: `word_at` is the first word's bit, `counts` how many there are."""
+    copies = np.where(is_literal, counts, 1)
+    within = np.arange(int(copies.sum())) - np.repeat(np.cumsum(copies) - copies, copies)
+    word_at = np.repeat(word_at, copies) + within * WORD_BITS
+    counts = np.repeat(np.where(is_literal, 1, counts), copies)
     return np.cumsum(counts), _read(padded, word_at, WORD_BITS)
 
 
-def _read(padded: NDArray[np.uint8], position: Integers, width: Integers | int) -> Integers:
-    """Read up to 16 bits at each bit position."""
-    byte = position >> 3
-    window = padded[byte].astype(np.int64) << 16 | padded[byte + 1].astype(np.int64) << 8 | padded[byte + 2]
-    read: Integers = window >> (24 - (position & 7) - width) & ((1 << np.asarray(width)) - 1)
+def _read(padded: bytes, position: Integers, width: int) -> Integers:
+    """Read `width` bits, up to 57, at each bit position; `padded` has 8 bytes more than there is to read."""
+    windows = np.ndarray(len(padded) - 7, ">u8", padded, strides=(1,))[position >> 3].astype(np.uint64)
+    read: Integers = (windows << (position & 7).astype(np.uint64) >> np.uint64(64 - width)).astype(np.int64)
     return read
 
 

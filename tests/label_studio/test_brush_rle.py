@@ -172,7 +172,21 @@ def test_what_is_not_a_mask_is_not_encoded(mask: np.ndarray) -> None:
 @pytest.mark.parametrize("case", load_payload("thi_ng_rle_pack"), ids=lambda case: case["kind"])
 def test_pictures_packed_by_thi_ng_are_read(case: dict[str, Any]) -> None:
     """Packed by @thi.ng/rle-pack itself, which Label Studio's front end uses; the runs are of alpha >= 128."""
+    assert np.array_equal(decode_brush(case["rle"], Size(case["width"], case["height"])), mask_of(case))
+
+
+def mask_of(case: dict[str, Any]) -> Mask:
     runs = case["run_lengths"]
     values = [case["first_is_mask"] ^ bool(at % 2) for at in range(len(runs))]
-    mask = np.repeat(values, runs).reshape(case["height"], case["width"])
-    assert np.array_equal(decode_brush(case["rle"], Size(case["width"], case["height"])), mask)
+    return np.repeat(values, runs).reshape(case["height"], case["width"])
+
+
+@pytest.mark.parametrize("case", load_payload("thi_ng_judges_us"), ids=lambda case: case["kind"])
+def test_thi_ng_reads_what_we_write_and_we_read_what_it_writes(case: dict[str, Any]) -> None:
+    """Recorded from @thi.ng/rle-pack by `record_thi_ng`; a word for each channel of each pixel."""
+    mask = mask_of(case)
+    assert encode_brush(mask) == case["ours"], "other bytes than thi.ng was asked about: record them anew"
+    read = case["read_by_thi_ng"]
+    assert read["first_word"] == (255 if mask.flat[0] else 0)
+    assert read["run_lengths"] == [4 * length for length in case["run_lengths"]]
+    assert np.array_equal(decode_brush(case["packed_by_thi_ng"], size_of(mask)), mask)
