@@ -138,8 +138,9 @@ def _answer_quietly(parsed: PredictRequest, loader: Loader) -> list[Any]:
         return [EMPTY_ANSWER for _ in parsed.tasks]
     predictor, facts, warmer = loader.get()
     for task in parsed.tasks:
-        warmer.warm(task)
-    if parsed.config.image_choices is None or not facts.clip_works:
+        for shown in reversed(task.images):  # the newest goes first
+            warmer.warm(shown)
+    if not parsed.config.classifies_images or not facts.clip_works:
         return [EMPTY_ANSWER for _ in parsed.tasks]
     if len(parsed.tasks) == 1:
         return [predictor.predict_document(parsed.tasks[0], parsed.config) or EMPTY_ANSWER]

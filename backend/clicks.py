@@ -20,6 +20,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -91,14 +92,19 @@ def find_other_object(labeler: ImageLabeler, image: SourceImage, points: Prompt,
 
 
 def keep_identity(region: Region, answer: ClickAnswer, config: LabelingConfig) -> Region:
-    """A corrected region keeps its id, which lets Label Studio replace it, and what a person chose for it."""
-    if answer.corrected is None:
+    """A corrected region keeps its id, which lets Label Studio replace it, its control, and what a person chose."""
+    old = answer.corrected
+    if old is None:
         return region
-    control = config.region_choices
-    chosen = answer.corrected.choices.get(control.name, ()) if control else ()
-    known = control is not None and bool(chosen) and set(chosen) <= set(control.label_names)
-    choices = answer.corrected.choices if known else region.choices
-    return replace(region, region_id=answer.corrected.region_id, choices=choices)
+    choices = dict(region.choices)
+    for control in config.region_choices:
+        chosen = old.choices.get(control.name, ())
+        if chosen and set(chosen) <= set(control.label_names):
+            choices[control.name] = chosen
+    homes = [control for control in config.answers if control.name == old.control]
+    fits = any(not control.labels or region.label in control.label_names for control in homes)
+    control_name = old.control if fits else region.control
+    return replace(region, region_id=old.region_id, choices=MappingProxyType(choices), control=control_name)
 
 
 def find_corrected(

@@ -6,25 +6,27 @@ A person's click and the script that fills a project overnight go through the sa
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from backend.clicks import answer_prompt, check_drawn_size, keep_identity
-from backend.errors import BadPrompt
 from backend.executor import PriorityExecutor
+from backend.geometry import Point, clean_mask, speck_area
 from backend.image import DecodedImages, SourceImage
-from backend.label_studio.config import LabelingConfig, label_for_click
+from backend.label_studio.config import LabelingConfig, label_for_click, prefer_shape
 from backend.label_studio.image_urls import show_url
 from backend.label_studio.mask_boxes import MaskBoxes
-from backend.label_studio.results import build_prediction, build_results, new_region_id
+from backend.label_studio.results import build_prediction, build_results
 from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler, ProposalOptions
-from backend.values import Candidate, ClassScore, Priority, Region
+from backend.naming import choose, name_regions
+from backend.project_settings import ProjectSettings
+from backend.values import Candidate, ClassScore, Priority, Prompt, Region, Size
 
 log = logging.getLogger(__name__)
 
+DEFAULTS = ProjectSettings()
 ANSWER_SECONDS = 90.0  # Label Studio waits 100 s; an answer that comes later has nobody who waits for it
 
 
@@ -36,10 +38,14 @@ class Fetcher(Protocol):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is to be said about one image: its objects and, best first, the class of the whole."""
+    """What is to be said about one image: its objects, and what is chosen for the whole by the name of the control.
 
-    regions: tuple[Region, ...]
-    image_choices: tuple[ClassScore, ...]
+    `image_scores`: what CLIP thought of the whole, by the name of the control, best first.
+    """
+
+    regions: tuple[Region, ...] = ()
+    image_choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    image_scores: Mapping[str, tuple[ClassScore, ...]] = field(default_factory=dict)
 
 
 class TaskPredictor:
@@ -85,23 +91,27 @@ class TaskPredictor:
         config: LabelingConfig,
         *,
         proposal: ProposalOptions | None = None,
+        settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
     ) -> Prediction:
         """Answer the prompts of a task; without any, classify the image and find everything, if `proposal` says how.
 
-        A task without a prompt never runs SAM unless `proposal` is given: Label Studio sends one, and waits, when a
-        person opens a task.
+        It is one image: of the task's `others` nothing is said. A task without a prompt never runs SAM unless
+        `proposal` is given: Label Studio sends one, and waits, when a person opens a task.
 
         Raises:
-            BackendError: The image cannot be had, a prompt does not fit it, or too much waits already.
+            BackendError: The image cannot be had, a prompt does not fit it, too much waits already, or the labeling
+                config cannot carry what the settings ask for.
         """
-        if not task.prompts and proposal is None and config.image_choices is None:
-            return Prediction((), ())
+        config = prefer_shape(config, settings.answer).of_image(task.image_name)
+        wanted = proposal if config.answers else None
+        if not task.prompts and wanted is None and not config.image_choices:
+            return Prediction()
         image = self.fetch_image(task)
         for prompt in task.prompts:
             check_drawn_size(prompt, image)
         timeout = None if priority is Priority.BULK else ANSWER_SECONDS
-        return self.executor.run(priority, lambda: self._answer(image, task, config, proposal), timeout)
+        return self.executor.run(priority, lambda: self._answer(image, task, config, wanted, settings), timeout)
 
     def predict_document(
         self,
@@ -109,16 +119,22 @@ class TaskPredictor:
         config: LabelingConfig,
         *,
         proposal: ProposalOptions | None = None,
+        settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
     ) -> dict[str, Any] | None:
-        """The same as a Label Studio prediction, its score the mean of the regions; None if there is nothing to say."""
-        prediction = self.predict(task, config, proposal=proposal, priority=priority)
-        results = build_results(prediction.regions, config, prediction.image_choices)
-        if not results:
-            return None
-        scores = [region.score for region in prediction.regions if region.score is not None]
-        scores = scores or [choice.score for choice in prediction.image_choices[:1]]
-        return build_prediction(results, self.model_version, sum(scores) / len(scores))
+        """The same for all images of a task, as a Label Studio prediction; None if there is nothing to say.
+
+        Its score is the mean of the regions' scores; of the image classes' best ones where there is no region.
+        """
+        preferred = prefer_shape(config, settings.answer)
+        results, predictions = [], []
+        for each in task.images:
+            found = self.predict(each, config, proposal=proposal, settings=settings, priority=priority)
+            own = preferred.of_image(each.image_name)
+            tolerance = settings.polygon_tolerance
+            results += build_results(found.regions, own, found.image_choices, tolerance=tolerance)
+            predictions.append(found)
+        return build_prediction(results, self.model_version, _mean_score(predictions)) if results else None
 
     def warm(self, image: SourceImage) -> None:
         """Compute the image's embedding behind the clicks, unless it is there already."""
@@ -130,81 +146,57 @@ class TaskPredictor:
         task: Task,
         config: LabelingConfig,
         proposal: ProposalOptions | None,
+        settings: ProjectSettings,
     ) -> Prediction:
         if task.prompts:
-            return Prediction(tuple(self._clicked(image, task, config)), ())
-        choices = self.labeler.classify_image(image, config.image_choices.labels) if config.image_choices else ()
-        return Prediction(tuple(self._proposed(image, config, proposal)) if proposal else (), choices)
+            return Prediction(tuple(self._clicked(image, task, config, settings)))
+        regions = self._proposed(image, config, proposal, settings) if proposal else []
+        scores = {control.name: self.labeler.classify_image(image, control.labels) for control in config.image_choices}
+        whole = replace(settings, clip_threshold=0.0)  # it is for regions
+        chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
+        return Prediction(tuple(regions), chosen, scores)
 
-    def _clicked(self, image: SourceImage, task: Task, config: LabelingConfig) -> list[Region]:
-        labels, answers = [], []
+    def _clicked(
+        self, image: SourceImage, task: Task, config: LabelingConfig, settings: ProjectSettings
+    ) -> list[Region]:
+        auto_label = self._auto_label if settings.auto_label is None else settings.auto_label
+        labels, answers, candidates = [], [], []
         for prompt in task.prompts:
             answer = answer_prompt(self.labeler, image, prompt, task, config, self._mask_boxes)
             if answer.candidate.mask.any():
-                picked = label_for_click(config, prompt.label, self._auto_label)
+                picked = label_for_click(config, prompt.label, auto_label)
                 labels.append(answer.corrected.label if answer.corrected else picked)
                 answers.append(answer)
+                clicked_on = _positive_points(prompt.prompt)
+                candidates.append(_clean(answer.candidate, image.size, settings, clicked_on))
             else:
                 log.info("SAM sees nothing at the prompt on %s.", image.name)
-        regions = self._name(image, [answer.candidate for answer in answers], labels, config)
+        regions = name_regions(self.labeler, image, candidates, labels, config, settings)
         return [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
 
-    def _proposed(self, image: SourceImage, config: LabelingConfig, options: ProposalOptions) -> list[Region]:
-        candidates = self.labeler.propose(image, options)
-        regions = self._name(image, candidates, [None] * len(candidates), config)
-        if self.labeler.can_classify:
-            regions = [region for region in regions if region.class_scores[0].score >= options.score_threshold]
+    def _proposed(
+        self, image: SourceImage, config: LabelingConfig, options: ProposalOptions, settings: ProjectSettings
+    ) -> list[Region]:
+        found = [_clean(candidate, image.size, settings) for candidate in self.labeler.propose(image, options)]
+        regions = name_regions(self.labeler, image, found, [None] * len(found), config, settings)
+        least = options.score_threshold
+        regions = [one for one in regions if not one.class_scores or one.class_scores[0].score >= least]
         return regions[: options.max_masks]
 
-    def _name(
-        self,
-        image: SourceImage,
-        candidates: Sequence[Candidate],
-        labels: Sequence[str | None],
-        config: LabelingConfig,
-    ) -> list[Region]:
-        """Give each mask its brush label (None: CLIP picks) and its per-region choice, looking at it once."""
-        vocabularies = []
-        if config.region_choices:
-            vocabularies.append(config.region_choices.labels)
-        if None in labels:
-            vocabularies.append(config.brush_classes)
-        scored = self.labeler.classify(image, [candidate.mask for candidate in candidates], vocabularies)
-        choice_scores = scored[0] if config.region_choices else [()] * len(candidates)
-        brush_scores = scored[-1] if None in labels else [()] * len(candidates)
-        return [
-            _region(candidate, label or _best_brush(brush, config), choice, brush, config)
-            for candidate, label, choice, brush in zip(candidates, labels, choice_scores, brush_scores, strict=True)
-        ]
+
+def _clean(candidate: Candidate, size: Size, settings: ProjectSettings, keep: Sequence[Point] = ()) -> Candidate:
+    """The candidate without specks and pinholes, unless the project wants them; a mask never loses its largest part."""
+    if not settings.clean_masks:
+        return candidate
+    return replace(candidate, mask=clean_mask(candidate.mask, speck_area(size), keep))
 
 
-def _region(
-    candidate: Candidate,
-    label: str,
-    choice_scores: tuple[ClassScore, ...],
-    brush_scores: tuple[ClassScore, ...],
-    config: LabelingConfig,
-) -> Region:
-    choices = {}
-    if config.region_choices and choice_scores:
-        choices[config.region_choices.name] = (choice_scores[0].name,)
-    return Region(
-        mask=candidate.mask,
-        label=label,
-        region_id=new_region_id(),
-        score=candidate.score,
-        choices=MappingProxyType(choices),
-        class_scores=choice_scores or brush_scores,
-    )
+def _positive_points(prompt: Prompt) -> list[Point]:
+    return [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 1]
 
 
-def _best_brush(scores: tuple[ClassScore, ...], config: LabelingConfig) -> str:
-    """CLIP's brush label; without CLIP the only one there is, and never one that nobody chose."""
-    if scores:
-        return scores[0].name
-    if len(config.brush_classes) == 1:
-        return config.brush_classes[0].name
-    raise BadPrompt(
-        "CLIP is not loaded, so no brush label can be picked for this mask.",
-        remedy="Pick a label yourself instead of AUTO; /health says what is wrong with CLIP.",
-    )
+def _mean_score(predictions: Sequence[Prediction]) -> float | None:
+    regions = [region.score for found in predictions for region in found.regions if region.score is not None]
+    whole = [scores[0].score for found in predictions for scores in found.image_scores.values() if scores]
+    scores = regions or whole
+    return sum(scores) / len(scores) if scores else None

@@ -120,11 +120,12 @@ class Region:
 
     Attributes:
         mask: bool (H, W) at original size.
-        label: The value of the brush label.
+        label: The value of its label; "" where the labeling config has none for it.
         region_id: Label Studio's id, shared by the mask and its per-region choices.
         score: SAM's predicted IoU, or what was saved; None for a mask that a person painted.
         choices: Values chosen for this region, by the name of the choices control.
         class_scores: What CLIP thought, best first; empty when it was not asked.
+        control: The name of the control that carries the mask; "": the first that has the label.
     """
 
     mask: Mask
@@ -133,3 +134,4 @@ class Region:
     score: float | None = None
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     class_scores: tuple[ClassScore, ...] = ()
+    control: str = ""

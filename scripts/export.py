@@ -27,7 +27,7 @@ from backend.export.files import write_json
 from backend.image import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.images import ImageFetcher
-from backend.label_studio.results import check_results, iterate_regions, parse_image_choices
+from backend.label_studio.saved_regions import check_results, iterate_regions, parse_image_choices
 from backend.label_studio.tasks import Task, parse_task
 from backend.settings import Settings
 from backend.values import Size
@@ -115,8 +115,8 @@ def read_image(document: Json, annotation: Json, config: LabelingConfig, fetch_s
 
 
 def category_names(config: LabelingConfig) -> tuple[str, ...]:
-    """COCO's categories: the brush labels in the order of the labeling config."""
-    return tuple(label.name for label in config.brush_classes)
+    """COCO's categories: the labels of the masks in the order of the labeling config."""
+    return tuple(label.name for label in config.answer_classes)
 
 
 def collect(

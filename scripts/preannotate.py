@@ -79,8 +79,12 @@ class Summary:
 
 def build_version(model_version: str, proposal: ProposalOptions, config: LabelingConfig) -> str:
     """What predictions are filed under: the models' version, then 8 digits for parameters and vocabulary."""
-    controls = (config.brush, config.region_choices, config.image_choices)
-    named = {"proposal": asdict(proposal), "controls": [asdict(control) for control in controls if control]}
+    controls = [
+        asdict(control)
+        for image in config.images
+        for control in (*image.answers, *image.region_choices, *image.image_choices)
+    ]
+    named = {"proposal": asdict(proposal), "controls": controls}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
 
@@ -173,7 +177,7 @@ def _import(client: Predictions, project_id: str, chunk: list[Json], summary: Su
         if not taken:
             raise
     summary.created += len(taken)
-    summary.empty += sum(not any("rle" in result["value"] for result in one["result"]) for one in taken)
+    summary.empty += sum(not any("original_width" in result for result in one["result"]) for one in taken)
 
 
 def _import_before_leaving(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
@@ -227,14 +231,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def check_can_name(can_classify: bool, config: LabelingConfig) -> None:
-    """Raises BadSettings where nobody could tell which brush label a mask gets: there are several, and no CLIP."""
-    names = [label.name for label in config.brush_classes]
-    if can_classify or len(names) == 1:
+    """Raises BadSettings where nobody could tell which label a mask gets: there are several, and no CLIP."""
+    names = max(([label.name for label in image.answer_classes] for image in config.images), key=len)
+    if can_classify or len(names) <= 1:
         return
     raise BadSettings(
-        f"There is no CLIP to choose among the {len(names)} brush labels ({shorten(', '.join(names))}): every mask "
+        f"There is no CLIP to choose among the {len(names)} labels ({shorten(', '.join(names))}): every mask "
         f'would be saved as "{shorten(names[0])}".',
-        remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave one brush label.",
+        remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave one label.",
     )
 
 

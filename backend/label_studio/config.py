@@ -1,102 +1,114 @@
-"""Labeling config XML → LabelingConfig: which image a project shows and which controls can carry which answer.
+"""Labeling config XML → LabelingConfig: which images a project shows and which controls can carry which answer.
 
-No name is assumed: the image, the data key, the controls and the labels are all read from the config. A label's name is
-what Label Studio writes into results: its `alias` if it has one, else its `value`. What CLIP reads instead of that name
-are the synonyms: the `hint`, separated by commas; without a hint, the `value` of a label that has an alias.
+No name is assumed: images, data keys, controls and labels are all read from the config; see `controls` for what each
+tag is taken for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from xml.etree.ElementTree import Element
 
 from backend.errors import BadConfig, shorten
+from backend.label_studio.config_xml import EDIT_HINT, check_length, find_tags, parse_xml, read_attribute
+from backend.label_studio.controls import (
+    SHAPES,
+    ClassControl,
+    Control,
+    ScoreControl,
+    distinct,
+    find_classes,
+    find_scores,
+    find_shapes,
+)
 from backend.values import ClassName
 
 AUTO = "AUTO"
-LONGEST_XML = 1_000_000  # characters; 10,000 choices make 0.4 million
-EDIT_HINT = "Edit it under Settings → Labeling Interface."
-
-
-@dataclass(frozen=True)
-class Control:
-    """A control tag: `name` is a result's `from_name`, `to_name` the image's name, `labels` in the config's order.
-
-    `smart`: it has a smart tool, which it has unless smart="false" (smartOnly="true" gives it one all the same).
-    """
-
-    name: str
-    to_name: str
-    labels: tuple[ClassName, ...]
-    smart: bool = True
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return tuple(label.name for label in self.labels)
 
 
 @dataclass(frozen=True)
 class LabelingConfig:
-    """What a project's labeling config lets the backend answer.
+    """What a project's labeling config lets the backend answer for one image, and of the page's `others` the same.
 
     Attributes:
         image_name: The `name` of the Image tag.
         image_key: The key of the task's data that holds the image, `image` of `value="$image"`.
-        brush: The BrushLabels control of that image.
-        keypoints: KeyPointLabels controls of that image.
-        rectangles: RectangleLabels controls of that image.
-        region_choices: The first Choices of that image with `perRegion="true"`.
-        image_choices: The first Choices of that image without it.
+        answers: Controls that can carry a mask, preferred first. A rectangle control whose smart tool is on sends
+            prompts and is among them only where the image has no other shape.
+        keypoints: Key point controls of that image.
+        rectangles: Rectangle controls of that image.
+        region_choices: Choices and Taxonomy controls of that image with `perRegion="true"`.
+        image_choices: Those without it.
+        scores: Per-region controls that show a score.
+        others: The page's other images that can be answered, each without others.
         xml: As it came.
     """
 
     image_name: str
     image_key: str
-    brush: Control
+    answers: tuple[Control, ...]
     keypoints: tuple[Control, ...] = ()
     rectangles: tuple[Control, ...] = ()
-    region_choices: Control | None = None
-    image_choices: Control | None = None
+    region_choices: tuple[ClassControl, ...] = ()
+    image_choices: tuple[ClassControl, ...] = ()
+    scores: tuple[ScoreControl, ...] = ()
+    others: tuple[LabelingConfig, ...] = ()
     xml: str = field(default="", repr=False)
 
     @property
-    def brush_classes(self) -> tuple[ClassName, ...]:
-        """The brush labels that name a class, which AUTO does not."""
-        return tuple(label for label in self.brush.labels if label.name != AUTO)
+    def images(self) -> tuple[LabelingConfig, ...]:
+        """This image's and the others'."""
+        return (self, *self.others)
+
+    @cached_property
+    def answer_classes(self) -> tuple[ClassName, ...]:
+        """The labels a mask may get that name a class, which AUTO does not."""
+        labels = [label for control in self.answers for label in control.labels]
+        return tuple(label for label in distinct(labels) if label.name != AUTO)
 
     @property
     def region_classes(self) -> tuple[ClassName, ...]:
-        """What CLIP chooses among for a region: the per-region choices, else the brush labels."""
-        return self.region_choices.labels if self.region_choices else self.brush_classes
+        """What CLIP chooses among for a region: the first per-region choices, else the labels."""
+        return self.region_choices[0].labels if self.region_choices else self.answer_classes
+
+    @property
+    def classifies_images(self) -> bool:
+        """Whether any image of the page has a class of its own."""
+        return any(image.image_choices for image in self.images)
+
+    def of_image(self, name: str) -> LabelingConfig:
+        """Of the image of that name; of the first where there is none."""
+        return next((image for image in self.images if image.image_name == name), self)
 
     def control(self, name: str) -> Control | None:
         """The control of that name that can send a prompt or carry an answer."""
-        own = (self.brush, *self.keypoints, *self.rectangles, self.region_choices, self.image_choices)
-        return next((control for control in own if control and control.name == name), None)
+        own = (*self.answers, *self.keypoints, *self.rectangles, *self.region_choices, *self.image_choices)
+        return next((control for control in own if control.name == name), None)
+
+    def control_for(self, label: str) -> Control:
+        """Where a mask with that label goes: to the first answer control that has it, else to the first."""
+        return next((control for control in self.answers if label in control.label_names), self.answers[0])
 
 
 def label_for_click(config: LabelingConfig, picked: str, auto_label: bool) -> str | None:
-    """Which brush label the mask of a click gets; None where CLIP picks it among `config.brush_classes`.
+    """Which label the mask of a click gets; None where CLIP picks it among `config.answer_classes`.
 
-    | when                                 | the brush label                               | per-region choice |
-    |--------------------------------------|-----------------------------------------------|-------------------|
-    | click, a brush label picked          | the one the person picked                     | CLIP              |
-    | click, the label AUTO picked         | CLIP, among all but AUTO                      | CLIP              |
-    | click, AUTO_LABEL is on              | CLIP, among all but AUTO                      | CLIP              |
-    | click, a label the brush has not got | the brush's only label, or CLIP among several | CLIP              |
-    | pre-annotation, no click             | CLIP, among all but AUTO                      | CLIP              |
-    | any of these, CLIP away              | picked, else the first class                  | none              |
+    | when                                       | the mask's label                       | per-region choice |
+    |--------------------------------------------|----------------------------------------|-------------------|
+    | click, a label of an answer control picked | the one the person picked              | CLIP              |
+    | click, the label AUTO picked               | CLIP, among all but AUTO               | CLIP              |
+    | click, AUTO_LABEL is on                    | CLIP, among all but AUTO               | CLIP              |
+    | click, a label no answer control has       | the only label, or CLIP among several  | CLIP              |
+    | pre-annotation, no click                   | CLIP, among all but AUTO               | CLIP              |
+    | any of these, CLIP away                    | picked or the only label, else refused | none              |
+    | any of these, a plain shape without Labels | none                                   | CLIP              |
 
-    The last two rows are not decided here: without a click nobody asks, and without CLIP the labeler falls back.
+    The last three rows are not decided here: without a click nobody asks, and without CLIP the hall falls back.
     """
     if picked == AUTO or auto_label:
         return None
-    names = [label.name for label in config.brush_classes]
+    names = [label.name for label in config.answer_classes]
     if picked in names:
         return picked
     return names[0] if len(names) == 1 else None
@@ -106,116 +118,89 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
     """Parse a labeling config; the last ones are kept.
 
     Raises:
-        BadConfig: Broken, unsafe or too long XML, no Image tag, no brush control with labels on an image.
+        BadConfig: Broken, unsafe or too long XML, no Image tag, no shape control on an image.
     """
-    if not isinstance(xml, str) or not xml.strip():
-        raise BadConfig("The labeling config is empty.", remedy=f"Give the project a labeling config. {EDIT_HINT}")
-    if len(xml) > LONGEST_XML:
-        message = f"The labeling config has {len(xml)} characters, more than the {LONGEST_XML} that are read."
-        raise BadConfig(message, remedy=f"Give it fewer labels or choices. {EDIT_HINT}")
-    return _parse(xml)
+    return _parse(check_length(xml))
+
+
+def prefer_shape(config: LabelingConfig, kind: str | None) -> LabelingConfig:
+    """The config with the answer controls of one kind first; None leaves it as it is.
+
+    Labels that no control of that kind has go on to be answered by those that have them.
+
+    Raises:
+        BadConfig: No image has such a control.
+    """
+    if kind is None:
+        return config
+    if not any(_of_kind(image, kind) for image in config.images):
+        tag = f"{kind.capitalize()}Labels"
+        message = f'The setting answer is "{shorten(kind)}", but the labeling config has no {tag} on its image.'
+        raise BadConfig(message, remedy=f"Add {_example(tag, config.image_name)}, or take the setting away.")
+    others = tuple(_prefer(other, kind) for other in config.others)
+    return replace(_prefer(config, kind), others=others)
+
+
+def _prefer(config: LabelingConfig, kind: str) -> LabelingConfig:
+    first = _of_kind(config, kind)
+    return replace(config, answers=(*first, *(control for control in config.answers if control not in first)))
+
+
+def _of_kind(config: LabelingConfig, kind: str) -> tuple[Control, ...]:
+    own = (*config.answers, *config.rectangles) if kind == "rectangle" else config.answers
+    found = [control for control in own if control.kind == kind and _names_a_class(control)]
+    return tuple(control for place, control in enumerate(found) if control not in found[:place])
 
 
 @lru_cache(maxsize=128)
 def _parse(xml: str) -> LabelingConfig:
-    root = _parse_xml(xml)
-    images = {_attribute(tag, "name"): tag for tag in _tags(root, "image")}
-    if not images:
+    root = parse_xml(xml)
+    tags = {read_attribute(tag, "name"): tag for tag in find_tags(root, "image")}
+    if not tags:
         remedy = f'Add <Image name="image" value="$image"/>. {EDIT_HINT}'
         raise BadConfig("The labeling config has no Image tag.", remedy=remedy)
-    brush = _first_brush(root, images)
-    image_name = brush.to_name
-    choices = [tag for tag in _tags(root, "choices") if image_name in _targets(tag)]
+    images = [_image(root, name, tag, xml) for name, tag in tags.items()]
+    first = next((image for image in images if image.answers), None)
+    if first is None:
+        message = "The labeling config has no shape with a class on its image, so a mask has nowhere to go."
+        line = _example("BrushLabels", images[0].image_name)
+        kinds = "BitmaskLabels, PolygonLabels, RectangleLabels and EllipseLabels"
+        raise BadConfig(message, remedy=f"Add {line} ({kinds} will do as well). {EDIT_HINT}")
+    others = [image for image in images if image is not first and (image.answers or image.image_choices)]
+    for image in (first, *others):
+        _check_data_key(tags[image.image_name])
+    return replace(first, others=tuple(others))
+
+
+def _image(root: Element, name: str, tag: Element, xml: str) -> LabelingConfig:
+    shapes = {kind: find_shapes(root, kind, name) for kind in SHAPES}
+    answers = [control for kind in SHAPES for control in shapes[kind] if _names_a_class(control)]
+    prompts_only = [control for control in shapes["rectangle"] if control.smart]
     return LabelingConfig(
-        image_name=image_name,
-        image_key=_data_key(images[image_name]),
-        brush=brush,
-        keypoints=_controls(_tags(root, "keypointlabels"), image_name),
-        rectangles=_controls(_tags(root, "rectanglelabels"), image_name),
-        region_choices=_first(_controls((tag for tag in choices if _is_per_region(tag)), image_name)),
-        image_choices=_first(_controls((tag for tag in choices if not _is_per_region(tag)), image_name)),
+        image_name=name,
+        image_key=read_attribute(tag, "value")[1:],
+        answers=tuple([control for control in answers if control not in prompts_only] or answers),
+        keypoints=find_shapes(root, "keypoint", name),
+        rectangles=shapes["rectangle"],
+        region_choices=find_classes(root, name, per_region=True),
+        image_choices=find_classes(root, name, per_region=False),
+        scores=find_scores(root, name),
         xml=xml,
     )
 
 
-def _parse_xml(xml: str) -> Element:
-    try:
-        root: Element = fromstring(xml, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise BadConfig(
-            f"The labeling config is not XML that can be read: {shorten(error)}.", remedy=EDIT_HINT
-        ) from error
-    return root
+def _names_a_class(control: Control) -> bool:
+    return control.labels_name == "" or any(label.name != AUTO for label in control.labels)
 
 
-def _tags(root: Element, name: str) -> Iterator[Element]:
-    """All tags of that name; Label Studio reads tag names without regard to case."""
-    return (tag for tag in root.iter() if isinstance(tag.tag, str) and tag.tag.lower() == name)
-
-
-def _attribute(tag: Element, name: str) -> str:
-    """An attribute by its lower-case name; Label Studio reads attribute names without regard to case."""
-    return next((value for key, value in tag.attrib.items() if key.lower() == name), "").strip()
-
-
-def _targets(tag: Element) -> list[str]:
-    return [target.strip() for target in _attribute(tag, "toname").split(",")]
-
-
-def _is_per_region(tag: Element) -> bool:
-    return _attribute(tag, "perregion").lower() == "true"
-
-
-def _is_smart(tag: Element) -> bool:
-    return _attribute(tag, "smart").lower() != "false" or _attribute(tag, "smartonly").lower() == "true"
-
-
-def _data_key(image: Element) -> str:
-    value = _attribute(image, "value")
+def _check_data_key(image: Element) -> None:
+    value = read_attribute(image, "value")
     if not value.startswith("$") or len(value) < 2:
-        name, value = shorten(_attribute(image, "name")), shorten(value)
+        name, value = shorten(read_attribute(image, "name")), shorten(value)
         remedy = f'Write value="$image", where "image" is the key of the task data. {EDIT_HINT}'
         raise BadConfig(f'The Image tag "{name}" has value="{value}", which names no key of the data.', remedy=remedy)
-    return value[1:]
 
 
-def _first_brush(root: Element, images: dict[str, Element]) -> Control:
-    for name in images:
-        brush = _first(_controls(_tags(root, "brushlabels"), name))
-        if brush is not None and any(label.name != AUTO for label in brush.labels):
-            return brush
-    name = shorten(next(iter(images))) or "image"
-    line = f'<BrushLabels name="brush" toName="{name}"><Label value="Object"/></BrushLabels>'
-    message = "The labeling config has no BrushLabels with a class on its image, so a mask has nowhere to go."
-    raise BadConfig(message, remedy=f"Add {line}. {EDIT_HINT}")
-
-
-def _controls(tags: Iterator[Element], image_name: str) -> tuple[Control, ...]:
-    """Those of the tags that are for the image and have labels."""
-    controls = (
-        Control(_attribute(tag, "name"), image_name, _labels(tag), _is_smart(tag))
-        for tag in tags
-        if image_name in _targets(tag)
-    )
-    return tuple(control for control in controls if control.labels)
-
-
-def _labels(control: Element) -> tuple[ClassName, ...]:
-    """Labels or choices below a control at any depth, each name once."""
-    found: dict[str, ClassName] = {}
-    for tag in control.iter():
-        if isinstance(tag.tag, str) and tag.tag.lower() in ("label", "choice"):
-            value, alias = _attribute(tag, "value"), _attribute(tag, "alias")
-            name = alias or value
-            if name:
-                found.setdefault(name, ClassName(name, _synonyms(value, alias, _attribute(tag, "hint"))))
-    return tuple(found.values())
-
-
-def _synonyms(value: str, alias: str, hint: str) -> tuple[str, ...]:
-    spoken = hint or (value if alias else "")
-    return tuple(dict.fromkeys(word.strip() for word in spoken.split(",") if word.strip()))
-
-
-def _first(controls: tuple[Control, ...]) -> Control | None:
-    return controls[0] if controls else None
+def _example(tag: str, image_name: str) -> str:
+    name, image = tag.removesuffix("Labels").lower(), shorten(image_name) or "image"
+    return f'<{tag} name="{name}" toName="{image}"><Label value="Object"/></{tag}>'

@@ -8,7 +8,7 @@ What is pending there of the other kind belongs to the click when it has the sam
 the points in the box or within a tenth of its longer side. It is pending unless
 
 * it is an ordinary region (see `leaks`) or was submitted,
-* a mask of its label comes after it in the draft: it has been answered and the answer accepted,
+* a mask or another answer of its label comes after it in the draft: it has been answered and the answer accepted,
 * the draft holds a prompt of the click's own kind and label that the click's context, which holds all of them, has not:
   accepting or rejecting deletes all prompts, so this draft is from before, and nothing in it is pending.
 
@@ -25,8 +25,19 @@ from typing import Any
 from backend.errors import BadPrompt, BadRequest
 from backend.geometry import distance_to_box
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.leaks import Result, ids_of, is_ordinary, objects_of, results_of, submitted_ids
-from backend.label_studio.prompts import KEYPOINT, RECTANGLE, LabeledPrompt, parse_prompts
+from backend.label_studio.controls import SHAPES
+from backend.label_studio.labels import (
+    KEYPOINT,
+    RECTANGLE,
+    Result,
+    join_labels,
+    kind_of_region,
+    label_of,
+    value_of,
+)
+from backend.label_studio.leaks import ids_of, is_ordinary, objects_of, results_of, submitted_ids
+from backend.label_studio.prompts import LabeledPrompt, parse_prompts
+from backend.label_studio.region_ids import is_own_id
 from backend.values import Box, Prompt
 
 NEAR = 0.1  # of the box's longer side
@@ -57,7 +68,7 @@ def join_draft(
     kinds = {prompt.prompt.box_xyxy is None for prompt in prompts}
     if draft is None or len(kinds) != 1:
         return tuple(prompts)
-    pending = _pending(results_of(draft), prompts, context, document, config)
+    pending = _pending(join_labels(results_of(draft)), prompts, context, document, config)
     if not pending:
         return tuple(prompts)
     if prompts[0].prompt.box_xyxy is None:
@@ -78,10 +89,10 @@ def _pending(
     known = ids_of(context)
     found: list[tuple[str, Result]] = []
     for result in saved:
-        label, kind = label_of(result), result.get("type")
+        label, kind = label_of(result) or "", kind_of_region(result)
         if label not in labels or result.get("to_name", config.image_name) != config.image_name:
             continue
-        if "rle" in result["value"]:
+        if _is_answer(result):
             found = [(other_label, prompt) for other_label, prompt in found if other_label != label]
         elif is_ordinary(result, config, others_are_marked=True):
             continue
@@ -143,8 +154,8 @@ def _is_with(point: tuple[float, float], box_xyxy: Box) -> bool:
     return distance_to_box(point, box_xyxy) <= NEAR * longer_side
 
 
-def label_of(result: Result) -> str | None:
-    """The first label of a result, if it has one."""
-    value = result.get("value")
-    labels = value.get(str(result.get("type"))) if isinstance(value, Mapping) else None
-    return str(labels[0]) if isinstance(labels, list) and labels else None
+def _is_answer(result: Result) -> bool:
+    """A shape that can be no prompt: a mask, a polygon, an ellipse, a rectangle that this backend made."""
+    kind = kind_of_region(result)
+    is_shape = kind in SHAPES and kind != RECTANGLE
+    return "rle" in value_of(result) or is_shape or (kind == RECTANGLE and is_own_id(result.get("id")))

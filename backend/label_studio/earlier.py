@@ -1,4 +1,6 @@
-"""The masks that a click may correct: brush regions of this task with the label that was picked for the click.
+"""The masks that a click may correct: regions of this task with the label that was picked for the click.
+
+Brushes, bitmasks and polygons: a rectangle or an ellipse is only fitted to the mask it was made of, which is lost.
 
 Where they are, newest first; the first that has any decides, for each is the whole page at its time:
 
@@ -20,16 +22,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.drafts import label_of, newest_draft, saved_at
-from backend.label_studio.leaks import Result, objects_of, results_of
+from backend.label_studio.drafts import newest_draft, saved_at
+from backend.label_studio.labels import Result, join_labels, kind_of_region, label_of, value_of
+from backend.label_studio.leaks import objects_of, results_of
 from backend.label_studio.prompts import LabeledPrompt
-from backend.label_studio.results import parse_regions
+from backend.label_studio.saved_regions import parse_regions
 from backend.values import Region, Size
+
+SHAPE_KEYS = {"brush": "rle", "bitmask": "imageDataURL", "polygon": "points"}
 
 
 @dataclass(frozen=True)
 class EarlierRegion:
-    """A mask on the page, not decoded yet; `results` are all with its id: the mask, its choices."""
+    """A mask on the page, not decoded yet; `results` are all with its id: the mask, its label, its choices."""
 
     region_id: str
     label: str
@@ -51,10 +56,10 @@ def find_earlier(
     wanted = {(prompt.label, prompt.drawn_size) for prompt in prompts if prompt.prompt.point_coords}
     if not wanted:
         return ()
-    found = [*_collect(context, wanted, config)]
+    found = _collect(join_labels(context), wanted, config)
     known = {region.region_id for region in found}
     for source in _sources(document):
-        regions = [region for region in _collect(source, wanted, config) if region.region_id not in known]
+        regions = [region for region in _collect(join_labels(source), wanted, config) if region.region_id not in known]
         found += regions
         if regions:
             break
@@ -75,8 +80,9 @@ def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: L
     masks = {
         str(result["id"]): (label, size)
         for result in results
-        if _has_mask(result, config) and (label := label_of(result)) and (size := _size(result))
-        if (label, size) in wanted and label in config.brush.label_names
+        if _has_mask(result, config) and (size := _size(result))
+        if ((label := label_of(result) or ""), size) in wanted
+        if any(label in control.label_names or control.labels_name == "" for control in config.answers)
     }
     groups: dict[str, list[Result]] = {region_id: [] for region_id in masks}
     for result in results:
@@ -87,14 +93,13 @@ def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: L
 
 
 def _has_mask(result: Result, config: LabelingConfig) -> bool:
-    value = result.get("value")
-    return (
-        isinstance(value, Mapping)
-        and "rle" in value
-        and result.get("id") is not None
-        and str(result.get("type")).endswith("labels")
-        and result.get("to_name") == config.image_name
-    )
+    """A shape that is a mask, or one that Label Studio files under the control of a prompt."""
+    if result.get("id") is None or result.get("to_name") != config.image_name:
+        return False
+    kind, value = kind_of_region(result), value_of(result)
+    if kind in SHAPE_KEYS:
+        return SHAPE_KEYS[kind] in value
+    return "rle" in value and kind != "" and str(result.get("type")).endswith("labels")
 
 
 def _size(result: Result) -> Size | None:

@@ -9,6 +9,7 @@ whether the region was). What the payload says about a region; the first row tha
 | its id is in an annotation of the task                  | ordinary: it was submitted                             |
 | its id is in a draft, as a key point without the mark   | ordinary                                               |
 | `origin` is prediction or prediction-changed            | ordinary: a model's region, copied into the annotation |
+| its id is one that this backend makes                   | ordinary: an accepted answer, in the prompt's control  |
 | a key point with the mark, which is `is_positive`       | a prompt: the editor writes it for smart ones alone    |
 | a key point without it, beside others that have it      | ordinary                                               |
 | its control has smart="false" and not smartOnly="true"  | ordinary                                               |
@@ -24,10 +25,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from backend.label_studio.config import LabelingConfig
+from backend.label_studio.labels import KEYPOINT, Result, kind_of_region
+from backend.label_studio.region_ids import is_own_id
 
-KEYPOINT = "keypointlabels"
 MARK = "is_positive"
-Result = Mapping[str, Any]
 
 
 def drop_leaks(context: Sequence[Result], document: Mapping[str, Any], config: LabelingConfig) -> list[Result]:
@@ -51,9 +52,9 @@ def drop_leaks(context: Sequence[Result], document: Mapping[str, Any], config: L
 
 def is_ordinary(result: Result, config: LabelingConfig, *, others_are_marked: bool) -> bool:
     """Whether a result says by itself that it is no prompt."""
-    if str(result.get("origin", "")).startswith("prediction"):
+    if str(result.get("origin", "")).startswith("prediction") or is_own_id(result.get("id")):
         return True
-    if result.get("type") == KEYPOINT and (MARK in result or others_are_marked):
+    if kind_of_region(result) == KEYPOINT and (MARK in result or others_are_marked):
         return MARK not in result
     control = config.control(str(result.get("from_name")))
     return control is not None and not control.smart
@@ -94,4 +95,4 @@ def _found(ids: set[str], documents: object, counts: Callable[[Result], bool]) -
 
 
 def _is_plain_keypoint(result: Result) -> bool:
-    return result.get("type") == KEYPOINT and MARK not in result
+    return kind_of_region(result) == KEYPOINT and MARK not in result

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
 
 import numpy as np
 
-from backend.label_studio.earlier import EarlierRegion
+from backend.label_studio.earlier import SHAPE_KEYS, EarlierRegion
+from backend.label_studio.labels import kind_of_region, value_of
 from backend.values import Box, Mask
 
 MOST = 20_000  # about 4 MB
@@ -38,13 +38,15 @@ class MaskBoxes:
 
 
 def mask_key(region: EarlierRegion) -> bytes:
-    """Names a region's mask by what it is made of, not by an id that somebody may reuse; b"" where it is no RLE."""
+    """Names a region's mask by what it is made of, not by an id that somebody may reuse; b"" where it is damaged."""
     digest = hashlib.blake2b(str(region.drawn_size).encode(), digest_size=16)
     for result in region.results:
-        value = result.get("value")
-        rle = value.get("rle") if isinstance(value, Mapping) and result.get("type") != "choices" else None
+        kind = kind_of_region(result)
+        if not kind or not (kind in SHAPE_KEYS or str(result.get("type")).endswith("labels")):
+            continue  # classes and texts of a region repeat its mask
+        shape = value_of(result).get(SHAPE_KEYS.get(kind, "rle"))
         try:
-            digest.update(bytes(rle) if isinstance(rle, list) else b"")
+            digest.update(bytes(shape) if kind != "polygon" and isinstance(shape, list) else repr(shape).encode())
         except (TypeError, ValueError):
             return b""
     return digest.digest()

@@ -2,7 +2,8 @@
 
 Label Studio sends a prompt as a result: x, y, width, height in percent of the upright image, `is_positive` beside
 `value` (missing means positive). `context.result` holds all prompts of one kind and one label at once, so the keypoints
-of a list are one object and every rectangle is one.
+of a list are one object and every rectangle is one. A plain `KeyPoint` or `Rectangle` has its label in a second result
+(see `labels`), or none.
 
     {"original_width": 640, "original_height": 480, "value": {"x": 25.0, "y": 50.0, "keypointlabels": ["Dog"]},
      "is_positive": false, "from_name": "kp", "type": "keypointlabels", …}     is the background point (160, 240)
@@ -17,18 +18,21 @@ from typing import Any
 
 from backend.errors import BadPrompt, BadRequest, shorten
 from backend.geometry import percent_to_pixel
-from backend.label_studio.config import Control, LabelingConfig
+from backend.label_studio.config import LabelingConfig
+from backend.label_studio.controls import Control
+from backend.label_studio.labels import KEYPOINT, RECTANGLE, join_labels, kind_of_region, label_of
 from backend.values import Box, Prompt, Size
 
-KEYPOINT = "keypointlabels"
-RECTANGLE = "rectanglelabels"
 HAIR_PERCENT = 0.1  # rounding in the browser may put a point at the border this far outside
 SEND_REMEDY = "Send what Label Studio sends to an ML backend: tasks, label_config and params.context."
 
 
 @dataclass(frozen=True)
 class LabeledPrompt:
-    """A prompt, the label that was picked for it, and the size of the image it was drawn on, whose pixels it is in."""
+    """A prompt, the label that was picked for it, and the size of the image it was drawn on, whose pixels it is in.
+
+    `label` is "" where nothing was picked, as a plain control allows.
+    """
 
     prompt: Prompt
     label: str
@@ -46,9 +50,8 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
     """
     points: dict[tuple[str, Size], list[Mapping[str, Any]]] = {}
     prompts: list[LabeledPrompt] = []
-    for result in results:
-        value = _value(result)
-        kind = result.get("type")
+    for result in join_labels(results):
+        value, kind = _value(result), kind_of_region(result)
         if kind not in (KEYPOINT, RECTANGLE) or "rle" in value:
             continue
         size, label = _drawn_size(result), _label(result, config)
@@ -57,7 +60,7 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
         else:
             prompts.append(LabeledPrompt(Prompt(box_xyxy=_box(value, size)), label, size))
     prompts += [LabeledPrompt(_points_prompt(group, size), label, size) for (label, size), group in points.items()]
-    if results and not any(result.get("type") in (KEYPOINT, RECTANGLE) for result in results):
+    if results and not any(kind_of_region(result) in (KEYPOINT, RECTANGLE) for result in results):
         kinds = shorten(", ".join(sorted({shorten(result.get("type")) for result in results})))
         remedy = "Draw a smart keypoint or a smart rectangle (KeyPointLabels, RectangleLabels with smart)."
         raise BadPrompt(f"A prompt of the kind {kinds} cannot be answered.", remedy=remedy)
@@ -106,26 +109,31 @@ def _box(value: Mapping[str, Any], size: Size) -> Box:
 
 
 def _label(result: Mapping[str, Any], config: LabelingConfig) -> str:
-    """The picked label, checked against the control it came from."""
-    control = _prompt_control(result, config)
-    value = _value(result)
-    labels = value.get(str(result.get("type"))) or value.get("labels")
-    if not isinstance(labels, list) or not labels:
+    """The picked label, checked against the control it came from; "" where a plain control was used without one."""
+    controls = _prompt_controls(result, config)
+    label = label_of(result) or _first(_value(result).get("labels"))
+    if label is None:
+        if controls[0].labels_name is not None:
+            return ""
         raise BadPrompt("A prompt has no label.", remedy="Pick a label before you click.")
-    label = str(labels[0])
-    if label not in control.label_names:
-        known = shorten(", ".join(control.label_names))
-        message = f'The label "{shorten(label)}" is not in the control "{shorten(control.name)}", which has: {known}.'
+    if not any(label in control.label_names for control in controls):
+        name, known = controls[0].name, shorten(", ".join(name for one in controls for name in one.label_names))
+        message = f'The label "{shorten(label)}" is not in the control "{shorten(name)}", which has: {known}.'
         raise BadPrompt(message, remedy="Reload the page: the labeling config has changed. Or add the label to it.")
     return label
 
 
-def _prompt_control(result: Mapping[str, Any], config: LabelingConfig) -> Control:
-    controls = config.keypoints if result.get("type") == KEYPOINT else config.rectangles
+def _first(labels: object) -> str | None:
+    return str(labels[0]) if isinstance(labels, list) and labels else None
+
+
+def _prompt_controls(result: Mapping[str, Any], config: LabelingConfig) -> list[Control]:
+    """The control that sent a prompt; a plain one once for each Labels control beside it."""
+    controls = config.keypoints if kind_of_region(result) == KEYPOINT else config.rectangles
     name = result.get("from_name")
-    for control in controls:
-        if control.name == name:
-            return control
+    found = [control for control in controls if control.name == name]
+    if found:
+        return found
     known = shorten(", ".join(control.name for control in controls)) or "none"
     message = f'The prompt comes from the control "{shorten(name)}", but the controls of its kind are: {known}.'
     raise BadPrompt(message, remedy="Reload the page: the labeling config has changed.")

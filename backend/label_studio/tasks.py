@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backend.errors import BadRequest, shorten
+from backend.errors import BadPrompt, BadRequest, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.drafts import join_draft
 from backend.label_studio.earlier import EarlierRegion, find_earlier
@@ -20,7 +20,10 @@ __all__ = ["LabeledPrompt", "PredictRequest", "Task", "parse_predict_request", "
 class Task:
     """One image of one project and the prompts on it; none when nobody clicked.
 
-    `earlier`: masks on the page that the prompts may correct, newest first, not decoded.
+    Attributes:
+        earlier: Masks on the page that the prompts may correct, newest first, not decoded.
+        image_name: The Image tag that shows it; "" for the first.
+        others: The task's other images, where nobody clicked, each without others.
     """
 
     task_id: int | None
@@ -28,6 +31,13 @@ class Task:
     image_uri: str
     prompts: tuple[LabeledPrompt, ...] = ()
     earlier: tuple[EarlierRegion, ...] = ()
+    image_name: str = ""
+    others: tuple[Task, ...] = ()
+
+    @property
+    def images(self) -> tuple[Task, ...]:
+        """This image and the others."""
+        return (self, *self.others)
 
 
 @dataclass(frozen=True)
@@ -94,10 +104,12 @@ def parse_task(
 ) -> Task:
     """Parse one task as Label Studio's API and /predict spell it, with the prompts of the context, if there is one.
 
-    Its drafts may complete the prompts; see `drafts` for that, `leaks` for what is left out, `earlier` for corrections.
+    With prompts it is the image they were drawn on (their `to_name`). Without, it is the page's first image that the
+    task has, and the others it has are its `others`. Its drafts may complete the prompts; see `drafts` for that,
+    `leaks` for what is left out, `earlier` for corrections.
 
     Raises:
-        BadRequest: Not a task, or no image under the key that the labeling config names.
+        BadRequest: Not a task, or no image under the keys that the labeling config names.
         BadPrompt: A prompt that cannot be answered.
     """
     data = document.get("data") if isinstance(document, Mapping) else None
@@ -106,12 +118,35 @@ def parse_task(
     task_id = document.get("id")
     project = project_id or parse_project_id(document.get("project"))
     own_id = task_id if isinstance(task_id, int) else None
-    task = Task(own_id, project, _image_uri(data, config, task_id))
     if not context_result:
-        return task
-    clicked = parse_prompts(drop_leaks(context_result, document, config), config)
-    prompts = join_draft(clicked, context_result, document, config)
-    return replace(task, prompts=prompts, earlier=find_earlier(clicked, context_result, document, config))
+        first, *others = [
+            Task(own_id, project, _image_uri(data, image, task_id), image_name=image.image_name)
+            for image in _shown_images(data, config)
+        ]
+        return replace(first, others=tuple(others))
+    drawn_on = _image_of_prompts(context_result, config)
+    task = Task(own_id, project, _image_uri(data, drawn_on, task_id), image_name=drawn_on.image_name)
+    clicked = parse_prompts(drop_leaks(context_result, document, drawn_on), drawn_on)
+    prompts = join_draft(clicked, context_result, document, drawn_on)
+    return replace(task, prompts=prompts, earlier=find_earlier(clicked, context_result, document, drawn_on))
+
+
+def _shown_images(data: Mapping[str, Any], config: LabelingConfig) -> list[LabelingConfig]:
+    """The images of the page that the task has; the first, whose absence is then an error, if it has none."""
+    return [image for image in config.images if data.get(image.image_key)] or [config]
+
+
+def _image_of_prompts(context_result: Sequence[Mapping[str, Any]], config: LabelingConfig) -> LabelingConfig:
+    """The image that the prompts were drawn on; Label Studio sends those of one image at a time."""
+    names = {result.get("to_name") for result in context_result if isinstance(result, Mapping)} - {None}
+    if len(names) != 1 or not config.others:
+        return config
+    (name,) = names
+    if not any(image.image_name == name for image in config.images):
+        known = shorten(", ".join(image.image_name for image in config.images))
+        message = f'The prompt was drawn on the image "{shorten(name)}", but those that can be answered are: {known}.'
+        raise BadPrompt(message, remedy="Give that image a control for masks, such as BrushLabels with its toName.")
+    return config.of_image(str(name))
 
 
 def _context_result(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
