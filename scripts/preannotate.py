@@ -21,6 +21,8 @@ from typing import Any, Protocol
 
 from backend.errors import BackendError, BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.controls import SHAPES
+from backend.label_studio.labels import kind_of_region
 from backend.label_studio.tasks import Task, parse_task
 from backend.labeler import ProposalOptions
 from backend.values import Priority
@@ -177,7 +179,7 @@ def _import(client: Predictions, project_id: str, chunk: list[Json], summary: Su
         if not taken:
             raise
     summary.created += len(taken)
-    summary.empty += sum(not any("original_width" in result for result in one["result"]) for one in taken)
+    summary.empty += sum(not any(kind_of_region(result) in SHAPES for result in one["result"]) for one in taken)
 
 
 def _import_before_leaving(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:

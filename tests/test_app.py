@@ -105,7 +105,11 @@ def test_clearing_the_prompts_is_answered_with_nothing() -> None:
         (lambda b: b.pop("tasks"), 400, '"tasks" is missing, not a list.'),
         (lambda b: b["tasks"][0]["data"].pop("photo"), 400, 'has no image under "photo"'),
         (lambda b: b.update(label_config="<View><Image"), 422, "The labeling config is not XML that can be read"),
-        (lambda b: b.update(label_config="<View><Image name='i' value='$photo'/></View>"), 422, "no BrushLabels"),
+        (
+            lambda b: b.update(label_config="<View><Image name='i' value='$photo'/></View>"),
+            422,
+            "no shape with a class",
+        ),
         (lambda b: b["params"]["context"]["result"][0]["value"].update(x=120), 422, "lies outside the image"),
         (
             lambda b: b["params"]["context"]["result"][0].update(original_width=41),

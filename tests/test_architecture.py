@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "values": set(),
     "errors": set(),
     "settings": {"errors"},
+    "project_settings": {"errors"},
     "geometry": VALUES,
     "cache": VALUES,
     "executor": VALUES,
@@ -23,7 +24,9 @@ MAY_IMPORT = {
     "export": VALUES | {"geometry"},
     "labeler": VALUES | {"geometry", "image"},
     "clicks": VALUES | {"geometry", "labeler", "image", "label_studio"},
-    "predict": VALUES | {"clicks", "labeler", "image", "label_studio", "executor"},
+    "naming": VALUES | {"labeler", "image", "label_studio", "project_settings"},
+    "predict": VALUES
+    | {"clicks", "naming", "labeler", "image", "label_studio", "executor", "geometry", "project_settings"},
     "warming": VALUES | {"labeler", "image", "label_studio", "predict"},
     "status": VALUES | {"cache", "executor"},
     "app": VALUES | {"predict", "warming", "label_studio", "status"},

@@ -96,7 +96,7 @@ def test_the_setting_auto_label_overrides_what_was_picked() -> None:
 
 
 def test_without_clip_nobody_invents_a_label() -> None:
-    with pytest.raises(BadPrompt, match="CLIP is not loaded, so no brush label can be picked"):
+    with pytest.raises(BadPrompt, match="CLIP is not loaded, so no label can be picked"):
         Hall().document(keypoint(50, 50, "AUTO"))
     with pytest.raises(BadPrompt, match="CLIP is not loaded"):
         Hall().document(proposal=OPTIONS)

@@ -12,7 +12,7 @@ import pytest
 from backend.errors import LabelStudioError
 from backend.label_studio.client import LabelStudioClient, ProjectInfo
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.results import parse_regions
+from backend.label_studio.saved_regions import parse_regions
 
 from .conftest import Answer, LocalServer, Seen, load_payload
 from .test_tokens import LEGACY, PAT, jwt

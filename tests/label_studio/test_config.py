@@ -20,12 +20,15 @@ def parse(*tags: str) -> LabelingConfig:
 def test_a_recorded_config_is_read_whole(config: LabelingConfig) -> None:
     animals = ("Cat", "Dog", "Bird")
     assert (config.image_name, config.image_key) == ("image", "image")
-    assert (config.brush.name, config.brush.to_name, config.brush.label_names) == ("brush", "image", animals)
+    assert (config.answers[0].name, config.answers[0].to_name, config.answers[0].label_names) == (
+        "brush",
+        "image",
+        animals,
+    )
     assert [(control.name, control.label_names) for control in config.keypoints] == [("kp", animals)]
     assert [(control.name, control.label_names) for control in config.rectangles] == [("rect", animals)]
-    assert config.region_choices is not None and config.image_choices is not None
-    assert (config.region_choices.name, config.region_choices.label_names) == ("pclass", ("Red", "Blue", "Green"))
-    assert (config.image_choices.name, config.image_choices.label_names) == ("iclass", ("Indoor", "Outdoor"))
+    assert [(one.name, one.label_names) for one in config.region_choices] == [("pclass", ("Red", "Blue", "Green"))]
+    assert [(one.name, one.label_names) for one in config.image_choices] == [("iclass", ("Indoor", "Outdoor"))]
 
 
 def test_names_and_nesting_are_free() -> None:
@@ -35,8 +38,8 @@ def test_names_and_nesting_are_free() -> None:
         "</BrushLabels></View>",
         '<Choices name="c" toName="photo" perRegion="true"><Choice value="x"><Choice value="y"/></Choice></Choices>',
     )
-    assert (config.image_key, config.brush.label_names) == ("url", ("A", "B"))
-    assert config.region_choices is not None and config.region_choices.label_names == ("x", "y")
+    assert (config.image_key, config.answers[0].label_names) == ("url", ("A", "B"))
+    assert [control.label_names for control in config.region_choices] == [("x", "y")]
 
 
 def test_case_of_tags_and_attributes_does_not_matter() -> None:
@@ -44,8 +47,8 @@ def test_case_of_tags_and_attributes_does_not_matter() -> None:
         '<image name="i" value="$picture"/><brushlabels name="b" toname="i"><label value="Cat"/></brushlabels>',
         '<choices name="c" toname="i" perregion="True"><choice value="x"/></choices>',
     )
-    assert config.brush.label_names == ("Cat",)
-    assert config.region_choices is not None
+    assert config.answers[0].label_names == ("Cat",)
+    assert [control.name for control in config.region_choices] == ["c"]
 
 
 def test_of_two_images_the_one_with_a_brush_counts() -> None:
@@ -53,7 +56,7 @@ def test_of_two_images_the_one_with_a_brush_counts() -> None:
         '<Image name="map" value="$map"/>', IMAGE, BRUSH, '<Choices name="c" toName="map"><Choice value="x"/></Choices>'
     )
     assert (config.image_name, config.image_key) == ("i", "picture")
-    assert config.image_choices is None
+    assert config.image_choices == ()
 
 
 def test_controls_of_other_objects_and_without_labels_are_passed_over() -> None:
@@ -64,7 +67,7 @@ def test_controls_of_other_objects_and_without_labels_are_passed_over() -> None:
         '<RectangleLabels name="r" toName="i"/>',
         '<Choices name="c" toName="i" perRegion="true" value="$dynamic"/>',
     )
-    assert (config.keypoints, config.rectangles, config.region_choices) == ((), (), None)
+    assert (config.keypoints, config.rectangles, config.region_choices) == ((), (), ())
 
 
 def test_an_alias_is_the_name_that_results_carry_and_hints_are_what_clip_reads() -> None:
@@ -73,7 +76,7 @@ def test_an_alias_is_the_name_that_results_carry_and_hints_are_what_clip_reads()
         '<BrushLabels name="b" toName="i"><Label value="Cat" alias="c01"/><Label value="Rad" hint="bicycle, bike"/>',
         '<Label value="Dog"/><Label value="Hund" alias="d" hint="dog"/></BrushLabels>',
     )
-    assert config.brush.labels == (
+    assert config.answers[0].labels == (
         ClassName("c01", ("Cat",)),
         ClassName("Rad", ("bicycle", "bike")),
         ClassName("Dog", ()),
@@ -83,14 +86,14 @@ def test_an_alias_is_the_name_that_results_carry_and_hints_are_what_clip_reads()
 
 def test_a_label_that_is_there_twice_counts_once() -> None:
     config = parse(IMAGE, '<BrushLabels name="b" toName="i"><Label value="A"/><Label value="A"/></BrushLabels>')
-    assert config.brush.label_names == ("A",)
+    assert config.answers[0].label_names == ("A",)
 
 
 def test_clip_chooses_among_choices_if_there_are_any_else_among_the_brush_labels_but_auto() -> None:
     brush = f'<BrushLabels name="b" toName="i"><Label value="{AUTO}"/><Label value="Cat"/></BrushLabels>'
     choices = '<Choices name="c" toName="i" perRegion="true"><Choice value="x"/></Choices>'
     assert parse(IMAGE, brush).region_classes == (ClassName("Cat"),)
-    assert parse(IMAGE, brush).brush_classes == (ClassName("Cat"),)
+    assert parse(IMAGE, brush).answer_classes == (ClassName("Cat"),)
     assert parse(IMAGE, brush, choices).region_classes == (ClassName("x"),)
 
 
@@ -119,8 +122,11 @@ def test_a_label_that_the_brush_has_not_got_becomes_its_only_one() -> None:
         ("<View>", "not XML that can be read: no element found"),
         ("<View><a></View>", "not XML that can be read: mismatched tag"),
         ("<View/>", r'no Image tag.*Add <Image name="image" value="\$image"/>'),
-        (f"<View>{IMAGE}</View>", 'no BrushLabels.*Add <BrushLabels name="brush" toName="i"><Label value="Object"/>'),
-        (f'<View>{IMAGE}<BrushLabels name="b" toName="i"/></View>', "no BrushLabels with a class"),
+        (
+            f"<View>{IMAGE}</View>",
+            'no shape with a class.*Add <BrushLabels name="brush" toName="i"><Label value="Object"/>',
+        ),
+        (f'<View>{IMAGE}<BrushLabels name="b" toName="i"/></View>', "no shape with a class"),
         (f'<View>{IMAGE}<BrushLabels name="b" toName="i"><Label value="AUTO"/></BrushLabels></View>', "with a class"),
         (f'<View>{IMAGE}<BrushLabels name="b" toName="j"><Label value="A"/></BrushLabels></View>', "on its image"),
         (f'<View><Image name="i" value="http://a/b.png"/>{BRUSH}</View>', 'value="http://a/b.png".*names no key'),

@@ -15,17 +15,11 @@ from label_studio_sdk.converter.brush import decode_rle
 
 from backend.errors import BadConfig, BadRegion, BadRle
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.region_ids import new_region_id
 from backend.label_studio.region_values import build_value
-from backend.label_studio.results import (
-    EMPTY_ANSWER,
-    build_prediction,
-    build_results,
-    iterate_regions,
-    new_region_id,
-    parse_image_choices,
-    parse_regions,
-)
-from backend.values import ClassScore, Mask, Region
+from backend.label_studio.results import EMPTY_ANSWER, build_prediction, build_results
+from backend.label_studio.saved_regions import iterate_regions, parse_image_choices, parse_regions
+from backend.values import Mask, Region
 
 from .conftest import load_payload
 
@@ -62,7 +56,7 @@ def square() -> Mask:
 @given(st.lists(regions(), max_size=4), st.booleans())
 @settings(deadline=None)
 def test_regions_come_back_as_they_were_written(written: list[Region], with_class: bool) -> None:
-    image_choices = (ClassScore("Outdoor", 0.7), ClassScore("Indoor", 0.3)) if with_class else ()
+    image_choices = {"iclass": ("Outdoor",)} if with_class else {}
     results = build_results(written, CONFIG, image_choices)
     read = parse_regions(results, CONFIG)
     assert len(read) == len(written)
@@ -88,7 +82,7 @@ def test_choices_for_controls_that_the_config_has_not_got_are_not_written() -> N
     brush = '<BrushLabels name="b" toName="i"><Label value="Dog"/></BrushLabels>'
     config = parse_labeling_config(f'<View><Image name="i" value="$image"/>{brush}</View>')
     region = Region(square(), "Dog", "r1", choices={"pclass": ("Red",)})
-    results = build_results([region], config, [ClassScore("Indoor", 1.0)])
+    results = build_results([region], config, {"iclass": ("Indoor",)})
     assert [result["type"] for result in results] == ["brushlabels"]
     assert "score" not in results[0]
 
@@ -109,7 +103,7 @@ def test_a_label_that_the_config_has_not_got_is_never_written(
 
 def test_an_image_class_that_the_config_has_not_got_is_never_written(config: LabelingConfig) -> None:
     with pytest.raises(BadConfig, match='"Space" is not in the control "iclass"'):
-        build_results([], config, [ClassScore("Space", 1.0)])
+        build_results([], config, {"iclass": ("Space",)})
 
 
 @pytest.mark.parametrize(("score", "written"), [(0.5, 0.5), (1.03, 1.0), (-0.2, 0.0), (None, None)])
@@ -251,7 +245,7 @@ def test_a_mask_without_a_size_names_its_region(size: Any, config: LabelingConfi
 
 
 def test_choices_that_are_no_texts_are_passed_over(config: LabelingConfig) -> None:
-    odd = {"id": "r1", "type": "choices", "from_name": "pclass", "value": {"choices": [["a", "b"], "Red"]}}
+    odd = {"id": "r1", "type": "choices", "from_name": "pclass", "value": {"choices": [["a", 1], [], {}, "Red"]}}
     none = {"id": "r1", "type": "choices", "from_name": "other", "value": {}}
     (region,) = parse_regions([brush_result(), odd, none], config)
     assert dict(region.choices) == {"pclass": ("Red",), "other": ()}

@@ -31,7 +31,7 @@ def test_every_recorded_click_is_one_task_with_one_prompt(name: str) -> None:
 def test_a_recorded_batch_is_tasks_without_prompts() -> None:
     request = parse_predict_request(load_payload("batch_predict_3_tasks"))
     uri = "/data/local-files/?d=imgs/a640.png"
-    assert request.tasks == tuple(Task(task_id, "3", uri) for task_id in (71, 72, 73))
+    assert request.tasks == tuple(Task(task_id, "3", uri, image_name="image") for task_id in (71, 72, 73))
     assert not request.interactive
 
 
@@ -75,12 +75,12 @@ def best_of(times: int, body: dict[str, Any]) -> float:
 
 def test_a_task_of_the_api_brings_its_own_project(config: LabelingConfig) -> None:
     document = {"id": 5, "project": 12, "data": {"image": " s3://bucket/a.png "}}
-    assert parse_task(document, config) == Task(5, "12", "s3://bucket/a.png")
+    assert parse_task(document, config) == Task(5, "12", "s3://bucket/a.png", image_name="image")
     assert parse_task(document, config, project_id="7").project_id == "7"
 
 
 def test_a_task_without_an_id_has_none(config: LabelingConfig) -> None:
-    assert parse_task({"data": {"image": "/a.png"}}, config) == Task(None, "", "/a.png")
+    assert parse_task({"data": {"image": "/a.png"}}, config) == Task(None, "", "/a.png", image_name="image")
 
 
 def changed(**changes: Any) -> dict[str, Any]:

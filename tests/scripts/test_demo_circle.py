@@ -39,10 +39,9 @@ def test_the_first_eight_scenes_show_every_background() -> None:
 
 
 def test_the_labeling_config_speaks_the_words_of_the_demo_world() -> None:
-    assert tuple(label.name for label in CONFIG.brush.labels) == COLOURS
+    assert tuple(label.name for label in CONFIG.answers[0].labels) == COLOURS
     assert tuple(label.name for label in CONFIG.region_classes) == CLASS_NAMES
-    assert CONFIG.image_choices is not None
-    assert CONFIG.image_choices.label_names == BACKGROUNDS
+    assert [control.label_names for control in CONFIG.image_choices] == [BACKGROUNDS]
     for control in (*CONFIG.keypoints, *CONFIG.rectangles):
         assert control.label_names == (*COLOURS, AUTO)
 
@@ -51,8 +50,8 @@ def test_the_labeling_config_for_photographs_has_fifty_odd_classes_and_the_same_
     photos = parse_labeling_config((ROOT / "docs" / "label_config_photos.xml").read_text(encoding="utf-8"))
     assert 50 <= len(photos.region_classes) < 60
     for control in (*photos.keypoints, *photos.rectangles):
-        assert control.label_names == (*photos.brush.label_names, AUTO)
-    assert photos.region_choices is not None and photos.image_choices is not None
+        assert control.label_names == (*photos.answers[0].label_names, AUTO)
+    assert photos.region_choices and photos.image_choices
 
 
 @pytest.mark.parametrize("name", ["label_config.xml", "docs/label_config_photos.xml"])

@@ -132,7 +132,7 @@ ONE_BRUSH = parse_labeling_config(
 
 
 def test_without_clip_several_brush_labels_are_refused_and_one_is_not() -> None:
-    with pytest.raises(BadSettings, match=r'no CLIP to choose among the 2 brush labels \(red, green\).*as "red"') as no:
+    with pytest.raises(BadSettings, match=r'no CLIP to choose among the 2 labels \(red, green\).*as "red"') as no:
         check_can_name(False, CONFIG)
     assert "CLIP_MODEL" in no.value.remedy
     check_can_name(True, CONFIG)
@@ -153,7 +153,7 @@ def test_the_command_refuses_before_it_looks_for_tasks(
     monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", Client)
     monkeypatch.setattr("backend.wiring.build_predictor", lambda settings: predictor)
     assert preannotate.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
-    assert "error: There is no CLIP to choose among the 2 brush labels" in capsys.readouterr().err
+    assert "error: There is no CLIP to choose among the 2 labels" in capsys.readouterr().err
 
 
 def test_one_refused_prediction_does_not_take_its_chunk_along() -> None:
