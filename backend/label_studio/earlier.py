@@ -77,12 +77,13 @@ def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
 
 
 def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: LabelingConfig) -> list[EarlierRegion]:
+    bare = any(control.labels_name == "" for control in config.answers)
+    labels = {label for label, _ in wanted if bare or any(label in control.label_names for control in config.answers)}
     masks = {
         str(result["id"]): (label, size)
         for result in results
-        if _has_mask(result, config) and (size := _size(result))
-        if ((label := label_of(result) or ""), size) in wanted
-        if any(label in control.label_names or control.labels_name == "" for control in config.answers)
+        if (label := label_of(result) or "") in labels and _has_mask(result, config)
+        if (size := _size(result)) and (label, size) in wanted
     }
     groups: dict[str, list[Result]] = {region_id: [] for region_id in masks}
     for result in results:
