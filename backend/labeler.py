@@ -5,15 +5,19 @@ The models and the cache come in through the Protocols below.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.errors import BadPrompt
 from backend.geometry import inner_point, mask_iou
 from backend.image import SourceImage
+from backend.proposed import ProposedCache, ProposedMasks, pack
+from backend.text_prompts import parse_text, probability, standing_out, text_log_odds
 from backend.values import (
     Candidate,
     ClassName,
@@ -25,6 +29,9 @@ from backend.values import (
     ProposalParameters,
 )
 
+log = logging.getLogger(__name__)
+
+MOST_LOGGED = 10
 SAME_MASK_IOU = 0.95  # candidates that a person would not tell apart
 
 
@@ -46,6 +53,10 @@ class Classifier(Protocol):
     def classify_image(
         self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int
     ) -> tuple[ClassScore, ...]: ...
+    @property
+    def logit_scale(self) -> float: ...
+    def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...
+    def embed_texts(self, names: Sequence[ClassName]) -> NDArray[np.float32]: ...
 
 
 class Cache(Protocol):
@@ -68,6 +79,14 @@ class ProposalOptions(ProposalParameters):
     max_masks: int | None = None
 
 
+@dataclass(frozen=True)
+class FoundMask:
+    """A mask that a text names, and how probable that is in [0, 1]."""
+
+    candidate: Candidate
+    probability: float
+
+
 class ImageLabeler:
     """Masks and classes of images, each image encoded once.
 
@@ -84,6 +103,7 @@ class ImageLabeler:
     ) -> None:
         self._segmenter, self._classifier, self._cache = segmenter, classifier, cache
         self._fingerprint, self._top_k = fingerprint, top_k
+        self._proposed = ProposedCache()
 
     @property
     def can_classify(self) -> bool:
@@ -139,6 +159,38 @@ class ImageLabeler:
         found = self._segmenter.propose(self.embed(image), options)
         return [candidate for candidate in found if candidate.mask.any()]
 
+    def find(
+        self, image: SourceImage, text: str, options: ProposalParameters, vocabulary: Sequence[ClassName] = ()
+    ) -> list[FoundMask]:
+        """The automatic masks that a text names, the most probable first; none where nothing stands out.
+
+        The masks are made once for an image, however many texts are asked; see `text_prompts` for how they are compared.
+
+        Args:
+            text: As "the red car"; best in English.
+            options: How automatic masks are made.
+            vocabulary: The project's classes, against which the text has to hold its own.
+
+        Raises:
+            BadPrompt: A text that names nothing, or there is no CLIP to read it.
+        """
+        query = parse_text(text)
+        if self._classifier is None:
+            remedy = "Click on the thing or draw a box around it; /health says what is wrong with CLIP."
+            raise BadPrompt("CLIP is not loaded, so no text can be read.", remedy=remedy)
+        proposed = self._propose_once(image, options, self._classifier)
+        features, scale = proposed.image_features, self._classifier.logit_scale
+        if not proposed.scores:
+            log.info('Text "%s" on %s: there is no automatic mask.', query.spoken, image.name)
+            return []
+        odds = text_log_odds(query, vocabulary, features, self._classifier.embed_texts, scale)
+        masks, chances = proposed.masks(), probability(odds)
+        places = standing_out(odds, masks)
+        scores = " ".join(f"{chances[place]:.2f}" for place in np.argsort(-odds)[:MOST_LOGGED])
+        message = 'Text "%s" on %s: %d of %d masks stand out; the best scores are %s.'
+        log.info(message, query.spoken, image.name, len(places), len(masks), scores)
+        return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(chances[i])) for i in places]
+
     def classify(
         self, image: SourceImage, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]]
     ) -> list[list[tuple[ClassScore, ...]]]:
@@ -156,6 +208,20 @@ class ImageLabeler:
         if self._classifier is None:
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k)
+
+    def _propose_once(
+        self, image: SourceImage, options: ProposalParameters, classifier: Classifier
+    ) -> ProposedMasks:
+        """The image's automatic masks and what CLIP sees under them, kept for the next text."""
+
+        def compute() -> ProposedMasks:
+            found = [candidate for candidate in self._segmenter.propose(self.embed(image), options) if candidate.mask.any()]
+            seen = [candidate.mask for candidate in found]
+            features = classifier.embed_masks(image.pixels, seen) if seen else np.zeros((0, 1), np.float32)
+            return pack(found, (image.size.height, image.size.width), features)
+
+        parameters = tuple(getattr(options, field.name) for field in fields(ProposalParameters))
+        return self._proposed.get_or_compute((self._key(image), parameters), compute)
 
     def _after_earlier_clicks(self, embedding: ImageEmbedding, prompt: Prompt) -> Prompt:
         """The prompt with the mask that its last click corrects: the answer to the clicks before it.

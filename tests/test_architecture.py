@@ -22,7 +22,9 @@ MAY_IMPORT = {
     "models": VALUES | {"geometry"},
     "label_studio": VALUES | {"geometry"},
     "export": VALUES | {"geometry"},
-    "labeler": VALUES | {"geometry", "image"},
+    "text_prompts": VALUES,
+    "proposed": VALUES,
+    "labeler": VALUES | {"geometry", "image", "proposed", "text_prompts"},
     "clicks": VALUES | {"geometry", "labeler", "image", "label_studio"},
     "naming": VALUES | {"labeler", "image", "label_studio", "project_settings"},
     "predict": VALUES

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import open_clip
 import torch
+from numpy.typing import NDArray
 from torchvision.transforms.functional import to_pil_image
 
 from backend.errors import BadPrompt, BadSettings, CheckpointError
@@ -86,12 +87,29 @@ class ClipClassifier:
         """Name the whole image, through open_clip's own transform; best first."""
         return self._score([pixels], [vocabulary], top_k)[0][0]
 
+    @property
+    def logit_scale(self) -> float:
+        """What a cosine is multiplied by before a softmax."""
+        return float(self._model.logit_scale.exp())
+
+    def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]:
+        """What CLIP sees under each mask, (N, D) unit vectors; the arguments are those of `classify`."""
+        return self._embed([crop_for_clip(pixels, mask, self._side) for mask in masks]).numpy()
+
+    def embed_texts(self, names: Vocabulary) -> NDArray[np.float32]:
+        """What CLIP reads in each name, of at least one, in its templates: (T, D) unit vectors; the last are kept."""
+        return self._vocabulary_features(tuple(names)).numpy()
+
+    @torch.inference_mode()
+    def _embed(self, images: list[Pixels]) -> torch.Tensor:
+        batches = [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
+        return torch.cat([self._encode_images(self._to_batch(batch)) for batch in batches])
+
     @torch.inference_mode()
     def _score(
         self, images: list[Pixels], vocabularies: Sequence[Vocabulary], top_k: int
     ) -> list[list[tuple[ClassScore, ...]]]:
-        batches = [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
-        image_features = torch.cat([self._encode_images(self._to_batch(batch)) for batch in batches])
+        image_features = self._embed(images)
         scale = self._model.logit_scale.exp().cpu()
         scored = []
         for vocabulary in vocabularies:
