@@ -160,11 +160,11 @@ class ImageLabeler:
         return [candidate for candidate in found if candidate.mask.any()]
 
     def find(
-        self, image: SourceImage, text: str, options: ProposalParameters, vocabulary: Sequence[ClassName] = ()
+        self, image: SourceImage, text: str, options: ProposalOptions, vocabulary: Sequence[ClassName] = ()
     ) -> list[FoundMask]:
         """The automatic masks that a text names, the most probable first; none where nothing stands out.
 
-        The masks are made once for an image, however many texts are asked; see `text_prompts` for how they are compared.
+        The masks are made once for an image, however many texts are asked; `text_prompts` says how they are compared.
 
         Args:
             text: As "the red car"; best in English.
@@ -179,14 +179,14 @@ class ImageLabeler:
             remedy = "Click on the thing or draw a box around it; /health says what is wrong with CLIP."
             raise BadPrompt("CLIP is not loaded, so no text can be read.", remedy=remedy)
         proposed = self._propose_once(image, options, self._classifier)
-        features, scale = proposed.image_features, self._classifier.logit_scale
         if not proposed.scores:
             log.info('Text "%s" on %s: there is no automatic mask.', query.spoken, image.name)
             return []
+        features, scale = proposed.image_features, self._classifier.logit_scale
         odds = text_log_odds(query, vocabulary, features, self._classifier.embed_texts, scale)
         masks, chances = proposed.masks(), probability(odds)
         places = standing_out(odds, masks)
-        scores = " ".join(f"{chances[place]:.2f}" for place in np.argsort(-odds)[:MOST_LOGGED])
+        scores = " ".join(f"{chance:.2f}" for chance in sorted(chances, reverse=True)[:MOST_LOGGED])
         message = 'Text "%s" on %s: %d of %d masks stand out; the best scores are %s.'
         log.info(message, query.spoken, image.name, len(places), len(masks), scores)
         return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(chances[i])) for i in places]
@@ -209,15 +209,13 @@ class ImageLabeler:
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k)
 
-    def _propose_once(
-        self, image: SourceImage, options: ProposalParameters, classifier: Classifier
-    ) -> ProposedMasks:
+    def _propose_once(self, image: SourceImage, options: ProposalOptions, classifier: Classifier) -> ProposedMasks:
         """The image's automatic masks and what CLIP sees under them, kept for the next text."""
 
         def compute() -> ProposedMasks:
-            found = [candidate for candidate in self._segmenter.propose(self.embed(image), options) if candidate.mask.any()]
-            seen = [candidate.mask for candidate in found]
-            features = classifier.embed_masks(image.pixels, seen) if seen else np.zeros((0, 1), np.float32)
+            found = self.propose(image, options)
+            masks = [candidate.mask for candidate in found]
+            features = classifier.embed_masks(image.pixels, masks) if masks else np.zeros((0, 1), np.float32)
             return pack(found, (image.size.height, image.size.width), features)
 
         parameters = tuple(getattr(options, field.name) for field in fields(ProposalParameters))

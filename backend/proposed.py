@@ -42,9 +42,7 @@ class ProposedMasks:
         return [row.reshape(height, width).view(bool) for row in rows]
 
 
-def pack(
-    candidates: Sequence[Candidate], shape: tuple[int, int], image_features: NDArray[np.float32]
-) -> ProposedMasks:
+def pack(candidates: Sequence[Candidate], shape: tuple[int, int], image_features: NDArray[np.float32]) -> ProposedMasks:
     """Keep automatic masks; there may be none."""
     rows = [np.packbits(candidate.mask) for candidate in candidates]
     packed = np.stack(rows) if rows else np.zeros((0, -(-shape[0] * shape[1] // 8)), np.uint8)

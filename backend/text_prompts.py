@@ -10,9 +10,9 @@ A mask is compared with several texts at once. Some of them speak for it, the ot
 | the text with one word left out, if no class says all of it      | against |
 | object, background, texture                                      | against |
 
-The share of those that speak for it, in a softmax over all of them, is the probability that the text names the mask. A
-mask stands out when that is at least a half and its log-odds are within 3 of the best mask's. A word is said by the same
-word, in singular or plural, or by one whose text features are (nearly) the same: "donut" is "ring" for the demo's CLIP.
+The share of those that speak for it, in a softmax over all of them, is the probability that the text names the mask.
+A mask stands out when that is at least a half and its log-odds are within 3 of the best mask's. A word is said by the
+same word, in singular or plural, or by one with (nearly) the same text features: "donut" is "ring" for the demo's CLIP.
 
 The text with a word left out is what keeps a blue car from being "the red car": it is better called "car".
 """
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +39,8 @@ NEUTRAL = ("object", "background", "texture")
 REMEDY = 'Name what you look for in a few words, as "the red car".'
 _GRID = 256  # masks are compared on about so many pixels a side
 
-_DETERMINERS = frozenset("a an the this that these those all any some every each my your our its".split())
-_SILENT = _DETERMINERS | frozenset("of in on at with and or to thing object shape item one".split())
+_DETERMINERS = {"a", "an", "the", "this", "that", "these", "those", "all", "any", "some", "every", "each"}
+_SILENT = _DETERMINERS | {"of", "in", "on", "at", "with", "and", "or", "to", "thing", "object", "shape", "item"}
 
 Features = NDArray[np.float32]  # (N, D), unit vectors
 
@@ -121,37 +121,36 @@ def text_log_odds(
         embed_texts: CLIP's text features, (T, D) for T names.
         scale: CLIP's logit scale.
     """
-    words = distinct_words(query, vocabulary)
-    sides = take_sides(query, vocabulary, words, embed_texts([ClassName(word) for word in words]))
-    own = embed_texts([ClassName(text) for text in (query.spoken, *sides.against)])
-    classes = embed_texts(vocabulary) if vocabulary else own[:0]
+
+    def embed(names: Sequence[ClassName]) -> Features:
+        return embed_texts(names) if names else image_features[:0]
+
+    words = distinct_words(vocabulary)
+    says = embed([ClassName(word) for word in words]) @ embed([ClassName(word) for word in query.words]).T >= SAME_WORD
+    sides = take_sides(query, vocabulary, dict(zip(words, says, strict=True)))
+    own, classes = embed([ClassName(text) for text in (query.spoken, *sides.against)]), embed(vocabulary)
     is_known = np.isin(np.arange(len(classes)), sides.known)
     speaks_for, against = [own[:1], classes[is_known]], [own[1:], classes[~is_known]]
     pro, contra = (scale * image_features @ np.concatenate(side).T.astype(np.float64) for side in (speaks_for, against))
     return np.asarray(np.logaddexp.reduce(pro, axis=1) - np.logaddexp.reduce(contra, axis=1))
 
 
-def distinct_words(query: TextQuery, vocabulary: Sequence[ClassName]) -> list[str]:
-    """All words that `take_sides` compares, the query's first."""
-    texts = [content_words(name) for class_name in vocabulary for name in _names(class_name)]
-    return list(dict.fromkeys([*query.words, *(word for words in texts for word in words)]))
+def distinct_words(vocabulary: Sequence[ClassName]) -> list[str]:
+    """All words of the classes that `take_sides` compares with those of the text."""
+    texts = (content_words(name) for class_name in vocabulary for name in _names(class_name))
+    return list(dict.fromkeys(word for words in texts for word in words))
 
 
-def take_sides(
-    query: TextQuery, vocabulary: Sequence[ClassName], words: Sequence[str], word_features: Features
-) -> Sides:
+def take_sides(query: TextQuery, vocabulary: Sequence[ClassName], says: Mapping[str, NDArray[np.bool_]]) -> Sides:
     """Sort the texts that a mask is compared with; the table above says how.
 
     Args:
-        words: Of `distinct_words`.
-        word_features: (len(words), D) unit vectors.
+        says: For each word of the classes, which of the text's words it says: bool (len(query.words),).
     """
-    at = {word: place for place, word in enumerate(words)}
-    like = word_features[[at[word] for word in query.words]] @ word_features.T >= SAME_WORD  # (query's words, words)
 
     def says_all(text: str) -> bool:
-        own = [at[word] for word in content_words(text)]
-        return bool(like[:, own].any(axis=1).all())
+        own = [says[word] for word in content_words(text)]
+        return bool(own) and bool(np.logical_or.reduce(own).all())
 
     known = tuple(i for i, class_name in enumerate(vocabulary) if any(map(says_all, _names(class_name))))
     neutral = [word for word in NEUTRAL if word not in query.words]

@@ -84,11 +84,25 @@ class FakeSegmenter:
 
 
 class FakeClassifier:
-    """The first class of every vocabulary, with the score it was given."""
+    """The first class of every vocabulary, with the score it was given.
 
-    def __init__(self, score: float = 0.8) -> None:
+    Every name has a direction of its own; mask number n lies in that of `looks[n]`.
+    """
+
+    logit_scale = 10.0
+
+    def __init__(self, score: float = 0.8, looks: Sequence[str] = ()) -> None:
         self.calls: list[tuple[int, int]] = []
-        self._score = score
+        self._score, self._looks = score, looks
+        self._axes: dict[str, int] = {}
+
+    def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> np.ndarray:
+        self.calls.append((len(masks), 0))
+        return self.embed_texts([ClassName(self._looks[number % len(self._looks)]) for number in range(len(masks))])
+
+    def embed_texts(self, names: Sequence[ClassName]) -> np.ndarray:
+        axes = [self._axes.setdefault(name.name, len(self._axes)) for name in names]
+        return np.eye(256, dtype=np.float32)[axes]
 
     def classify(
         self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]], *, top_k: int

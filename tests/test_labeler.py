@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backend.cache import EmbeddingCache, LocalStore
+from backend.errors import BadPrompt
 from backend.image import SourceImage
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.values import Candidate, ClassName, Prompt
@@ -107,3 +110,53 @@ def test_no_mask_asks_clip_nothing() -> None:
     labeler, _ = make(classifier)
     assert labeler.classify(SourceImage(png(40, 30)), [], [(ClassName("cat"),)]) == [[]]
     assert classifier.calls == []
+
+
+OPTIONS = ProposalOptions(10, 0.75, 0.75, 100, 0.7)
+
+
+def test_a_text_finds_the_automatic_masks_that_it_names(caplog: pytest.LogCaptureFixture) -> None:
+    labeler, _ = make(FakeClassifier(looks=["red car", "tree", "red car"]))
+    caplog.set_level("INFO", "backend.labeler")
+    found = labeler.find(SourceImage(png(40, 30), "street.png"), "the red cars", OPTIONS)
+    assert [int(np.argwhere(one.candidate.mask)[0].sum()) for one in found] == [6, 26]  # (3, 3) and (13, 13)
+    assert all(one.probability > 0.99 and one.candidate.score == 0.9 for one in found)
+    said = 'Text "red car" on street.png: 2 of 3 masks stand out; the best scores are 1.00 1.00 0.17.'
+    assert said in caplog.text  # 0.17 is one in six: the tree is as far from the text as from the five against it
+
+
+def test_a_text_that_nothing_stands_out_for_finds_nothing() -> None:
+    labeler, _ = make(FakeClassifier(looks=["tree"]))
+    assert labeler.find(SourceImage(png(40, 30)), "the red car", OPTIONS) == []
+
+
+def test_a_class_of_the_project_that_fits_better_takes_the_mask_from_a_text() -> None:
+    labeler, _ = make(FakeClassifier(looks=["blue car"]))
+    image = SourceImage(png(40, 30))
+    assert len(labeler.find(image, "blue things", OPTIONS, [ClassName("blue car")])) == 3
+    assert labeler.find(image, "red things", OPTIONS, [ClassName("blue car"), ClassName("red car")]) == []
+
+
+def test_a_second_text_makes_no_masks_and_looks_at_none() -> None:
+    classifier = FakeClassifier(looks=["red car", "tree"])
+    labeler, segmenter = make(classifier)
+    for text in ("red car", "tree"):
+        assert labeler.find(SourceImage(png(40, 30)), text, OPTIONS)
+    assert (len(segmenter.decoded), classifier.calls) == (3, [(3, 0)])
+    labeler.find(SourceImage(png(40, 30)), "tree", replace(OPTIONS, points_per_side=11))
+    assert len(segmenter.decoded) == 6
+    labeler.find(SourceImage(png(40, 30)), "tree", replace(OPTIONS, points_per_side=11, max_masks=1))
+    assert len(segmenter.decoded) == 6  # how many are kept does not change how they are made
+
+
+def test_an_image_without_automatic_masks_answers_a_text_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    labeler, segmenter = make(FakeClassifier(looks=["tree"]))
+    monkeypatch.setattr(segmenter, "propose", lambda embedding, parameters: [])
+    assert labeler.find(SourceImage(png(40, 30)), "tree", OPTIONS) == []
+
+
+def test_without_clip_a_text_is_refused() -> None:
+    labeler, segmenter = make()
+    with pytest.raises(BadPrompt, match=r"CLIP is not loaded, so no text can be read\. Click on the thing"):
+        labeler.find(SourceImage(png(40, 30)), "tree", OPTIONS)
+    assert segmenter.encoded == []

@@ -190,3 +190,15 @@ def test_a_checkpoint_of_another_model_is_named(tiny, tmp_path) -> None:
     torch.save({"weight": torch.zeros(2)}, wrong)
     with pytest.raises(CheckpointError, match=r"wrong\.pt cannot be loaded into CLIP model 'tiny-clip'"):
         load_clip("tiny-clip", wrong, configs=tiny[0], templates=("{}",), device="cpu")
+
+
+def test_features_of_masks_and_texts_give_the_scores(tiny) -> None:
+    classifier = load(tiny)
+    pixels, mask = pixels_and_mask()
+    masks = [mask, ~mask]
+    cosines = classifier.embed_masks(pixels, masks) @ classifier.embed_texts(WORDS).T
+    expected = torch.softmax(torch.tensor(classifier.logit_scale * cosines), dim=-1)
+    for row, scores in zip(expected, classifier.classify(pixels, masks, [WORDS], top_k=3)[0], strict=True):
+        assert {score.name: score.score for score in scores} == pytest.approx(
+            {word.name: float(value) for word, value in zip(WORDS, row, strict=True)}, abs=1e-5
+        )

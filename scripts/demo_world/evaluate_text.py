@@ -1,0 +1,153 @@
+"""Measure text prompts with the two demo checkpoints, as the demo's project asks them, on scenes they never saw.
+
+    python -m scripts.demo_world.evaluate_text [--scenes 60] [--tuning] [--out figures.json]
+
+Each scene is asked for every thing in it and for some things that are not there, in four wordings: "the red ring", a
+synonym ("red donut"), the colour alone ("red things") and the shape alone ("all rings"). A found mask counts when it
+has an IoU of at least 0.75 with an object that the text names, one mask an object. Both renderers are measured;
+--tuning takes scenes of the first from the tuning seeds, to choose thresholds by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from backend.cache import CacheCounts, EmbeddingCache, LocalStore
+from backend.image import SourceImage
+from backend.labeler import ImageLabeler, ProposalOptions
+from backend.models.architectures import SAM_DEFAULTS
+from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
+from backend.models.sam import SamSegmenter
+from backend.values import ClassName
+from scripts.demo_circle.targets import encode_png
+from scripts.demo_world.captions import SYNONYMS
+from scripts.demo_world.evaluate import RENDERERS, count_matches, load_demo_clip, load_demo_sam
+from scripts.demo_world.scenes import CLASS_NAMES, COLOURS, HELD_OUT_SEED, SHAPES, TUNING_SEED, Scene, SceneObject
+
+FIRST = 7000  # scenes from here on are asked for nothing else
+ABSENT = 4  # of each wording, a scene
+VOCABULARY = tuple(ClassName(name) for name in (*CLASS_NAMES, *COLOURS))
+"""Per-region choices and brush labels of label_config.xml."""
+PROPOSAL = ProposalOptions(**asdict(SAM_DEFAULTS["demo"]))
+
+Wording = Callable[[str, str], str]
+
+
+def _synonym(shape: str) -> str:
+    return (*SYNONYMS[shape], shape)[0]
+
+
+WORDINGS: dict[str, Wording] = {
+    "colour and shape": lambda colour, shape: f"the {colour} {shape}",
+    "with a synonym": lambda colour, shape: f"{colour} {_synonym(shape)}",
+    "colour alone": lambda colour, _: f"{colour} things",
+    "shape alone": lambda _, shape: f"all {shape}s" if shape != "cross" else "all crosses",
+}
+
+
+@dataclass
+class TextFigures:
+    """Counts over many texts; `empty` of the `absent` ones, whose thing is not in the picture, found nothing."""
+
+    objects: int = 0
+    found: int = 0
+    answered: int = 0
+    absent: int = 0
+    empty: int = 0
+
+    @property
+    def recall(self) -> float:
+        return self.found / max(self.objects, 1)
+
+    @property
+    def precision(self) -> float:
+        """Of all masks that were answered, to texts of absent things too."""
+        return self.found / max(self.answered, 1)
+
+    @property
+    def absent_empty(self) -> float:
+        return self.empty / max(self.absent, 1)
+
+    def add(self, wanted: Sequence[SceneObject], masks: Sequence[np.ndarray]) -> None:
+        """Count one text: the objects it names and the masks that were answered."""
+        self.objects += len(wanted)
+        self.answered += len(masks)
+        self.found += count_matches(list(masks), [item.mask for item in wanted]) if wanted and masks else 0
+        self.absent += not wanted
+        self.empty += not wanted and not masks
+
+
+def build_labeler(sam: Path = DEMO_SAM, clip: Path = DEMO_CLIP) -> ImageLabeler:
+    """The demo's labeler with a small cache of its own."""
+    segmenter = SamSegmenter(load_demo_sam(sam), device="cpu", encoder_dtype="float32")
+    cache = EmbeddingCache(LocalStore(1_000_000), None, CacheCounts())
+    return ImageLabeler(segmenter, load_demo_clip(clip), cache, fingerprint="evaluate")
+
+
+def texts_for(scene: Scene, wording: Wording, rng: np.random.Generator) -> dict[str, list[SceneObject]]:
+    """What is asked of a scene, and the objects that each text names: all that are there and ABSENT that are not."""
+    texts: dict[str, list[SceneObject]] = {wording(item.colour, item.shape): [] for item in scene.objects}
+    for item in scene.objects:
+        texts[wording(item.colour, item.shape)].append(item)
+    others = sorted({wording(colour, shape) for colour in COLOURS for shape in SHAPES} - texts.keys())
+    chosen = rng.choice(others, min(ABSENT, len(others)), replace=False) if others else ()
+    return texts | {str(text): [] for text in chosen}
+
+
+def measure(
+    labeler: ImageLabeler, make_scene: Callable[[int], Scene], seeds: Sequence[int], wordings: Sequence[str]
+) -> dict[str, TextFigures]:
+    """The figures of each wording over the scenes of these seeds."""
+    figures = {name: TextFigures() for name in wordings}
+    for seed in tqdm(seeds, mininterval=5, desc="scenes"):
+        scene = make_scene(seed)
+        image = SourceImage(encode_png(scene))
+        for name in wordings:
+            for text, wanted in texts_for(scene, WORDINGS[name], np.random.default_rng(seed)).items():
+                found = labeler.find(image, text, PROPOSAL, VOCABULARY)
+                figures[name].add(wanted, [one.candidate.mask for one in found])
+    return figures
+
+
+def table(figures: dict[str, TextFigures]) -> str:
+    """One line a wording, in Markdown."""
+    lines = [
+        "| text | objects | recall | precision | texts of absent things | of those empty |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, f in figures.items():
+        lines.append(
+            f"| {name} | {f.objects} | {f.recall:.3f} | {f.precision:.3f} | {f.absent} | {f.absent_empty:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=60)
+    parser.add_argument("--tuning", action="store_true", help="tuning scenes of the first renderer only")
+    parser.add_argument("--sam", type=Path, default=DEMO_SAM)
+    parser.add_argument("--clip", type=Path, default=DEMO_CLIP)
+    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    labeler, report = build_labeler(chosen.sam, chosen.clip), {}
+    first = (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + FIRST
+    for renderer in list(RENDERERS)[: 1 if chosen.tuning else None]:
+        figures = measure(labeler, RENDERERS[renderer], range(first, first + chosen.scenes), list(WORDINGS))
+        print(f"\n{renderer}: {chosen.scenes} scenes\n\n{table(figures)}\n", flush=True)
+        report[renderer] = {name: asdict(found) for name, found in figures.items()}
+    if chosen.out:
+        chosen.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

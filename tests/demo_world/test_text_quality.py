@@ -1,0 +1,34 @@
+"""Text prompts with the committed checkpoints, on few scenes that nothing was trained or tuned on.
+
+`python -m scripts.demo_world.evaluate_text` measures many; docs/text_prompts.md has the figures.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scripts.demo_world.evaluate import RENDERERS
+from scripts.demo_world.evaluate_text import FIRST, WORDINGS, build_labeler, measure
+from scripts.demo_world.scenes import HELD_OUT_SEED
+
+_SCENES = 5
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_texts_find_what_they_name_and_nothing_where_it_is_not(renderer: str) -> None:
+    first = HELD_OUT_SEED + FIRST + 500
+    figures = measure(build_labeler(), RENDERERS[renderer], range(first, first + _SCENES), list(WORDINGS))
+    for name, found in figures.items():
+        assert found.objects >= 15, name
+        assert found.recall >= 0.7, (name, found)
+        assert found.precision >= 0.85, (name, found)
+        assert found.absent_empty >= 0.9, (name, found)
