@@ -99,6 +99,12 @@ class BadSettings(BackendError):
     """An environment variable or an option with a value that cannot be used."""
 
 
+class BadProjectSettings(BadSettings):
+    """A setting of a project, in its labeling config or in the extra params of the ML backend, that cannot be used."""
+
+    http_status = 422
+
+
 class CheckpointError(BackendError):
     """A checkpoint is missing, damaged, or of another architecture than its name says."""
 
