@@ -50,8 +50,11 @@ class Hall:
         )
 
     def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **options):
+        return self.task_document({"id": 1, "data": {"photo": uri}}, xml, list(prompts) or None, **options)
+
+    def task_document(self, document: dict, xml: str, prompts: list[dict] | None, **options):
         config = parse_labeling_config(xml)
-        task = parse_task({"id": 1, "data": {"photo": uri}}, config, list(prompts) or None, project_id="3")
+        task = parse_task(document, config, prompts, project_id="3")
         return self.predictor.predict_document(task, config, **options)
 
 

@@ -11,7 +11,7 @@ the score. The shape comes first (a choice that comes before it breaks the regio
 With <Polygon name="poly"/> and <Labels name="what"> the first of them is two:
 
     {"id": …, "type": "polygon", "from_name": "poly", …, "value": {"points": [[10, 20], …], "closed": true}}
-    {"id": …, "type": "labels", "from_name": "what", "to_name": "image", "value": {"labels": ["Dog"]}}
+    {"id": …, "type": "labels", "from_name": "what", "to_name": "image", "value": {"points": …, "labels": ["Dog"]}}
 """
 
 from __future__ import annotations
@@ -104,7 +104,11 @@ def _shape_results(region: Region, control: Control, tolerance: float) -> list[R
             result["score"] = _clip_score(region.score)
         results.append(result)
     if results and control.labels_name and labels:
-        results.append(_attribute(region.region_id, "labels", control.labels_name, control.to_name, {"labels": labels}))
+        value = {
+            **results[0]["value"],
+            "labels": labels,
+        }  # Label Studio refuses predictions that do not repeat the shape
+        results.append(_attribute(region.region_id, "labels", control.labels_name, control.to_name, value))
     return results
 
 
