@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections import OrderedDict
 from functools import cached_property
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from backend.errors import BadImage
+from backend.lru import LeastRecentlyUsed
 from backend.values import Pixels, Size
 
 # What a browser shows, and TIFF; PIL's other readers are only more code for a stranger's file to run through
@@ -74,28 +74,24 @@ class DecodedImages:
     Python remembers the hash of a `bytes` object, so a hit costs a dictionary look-up.
     """
 
-    def __init__(self, max_bytes: int, max_pixels: int) -> None:
-        self._max_bytes, self._max_pixels = max_bytes, max_pixels
-        self._images: OrderedDict[tuple[bytes, str], SourceImage] = OrderedDict()
-        self._nbytes = 0
-        self._lock = threading.Lock()
+    def __init__(self, max_bytes: int, max_pixels: int, max_ahead: int = 0) -> None:
+        self._max_pixels = max_pixels
+        self._images = LeastRecentlyUsed[tuple[bytes, str], SourceImage](
+            max_bytes, lambda image: image.nbytes, max_ahead
+        )
 
-    def open(self, data: bytes, name: str) -> SourceImage:
-        """Return the image of these bytes. Raises `BadImage` as `SourceImage` does."""
-        with self._lock:
-            image = self._images.get((data, name))  # by name too, or a message could name another project's file
-            if image is not None:
-                self._images.move_to_end((data, name))
-                return image
+    def open(self, data: bytes, name: str, *, ahead: bool = False) -> SourceImage:
+        """Return the image of these bytes. Raises `BadImage` as `SourceImage` does.
+
+        Args:
+            ahead: Nobody has asked for it yet (see `lru`).
+        """
+        kept = self._images.get((data, name))  # by name too, or a message could name another project's file
+        if kept is not None:
+            return kept
         image = SourceImage(data, name, self._max_pixels)
-        with self._lock:
-            kept = self._images.setdefault((data, name), image)
-            if kept is image:
-                self._nbytes += image.nbytes
-            while self._nbytes > self._max_bytes and self._images:
-                _, dropped = self._images.popitem(last=False)
-                self._nbytes -= dropped.nbytes
-        return kept
+        self._images.put((data, name), image, ahead=ahead)
+        return image
 
 
 def _open(data: bytes, name: str) -> Image.Image:

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import redis
 
 from backend.cache.codec import DamagedEntry, from_bytes, to_bytes
+from backend.lru import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
 log = logging.getLogger(__name__)
@@ -36,33 +36,15 @@ class CacheCounts:
             setattr(self, name, getattr(self, name) + 1)
 
 
-class LocalStore:
-    """An LRU of embeddings in this process within `max_bytes`."""
+class LocalStore(LeastRecentlyUsed[str, ImageEmbedding]):
+    """An LRU of embeddings in this process within `max_bytes`, of which `max_ahead` for those nobody asked for yet."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._entries: OrderedDict[str, ImageEmbedding] = OrderedDict()
-        self._nbytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> ImageEmbedding | None:
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-            return self._entries.get(key)
-
-    def put(self, key: str, embedding: ImageEmbedding) -> None:
-        with self._lock:
-            old = self._entries.pop(key, None)
-            self._nbytes -= old.nbytes if old else 0
-            self._entries[key] = embedding
-            self._nbytes += embedding.nbytes
-            while self._nbytes > self._max_bytes and self._entries:
-                self._nbytes -= self._entries.popitem(last=False)[1].nbytes
+    def __init__(self, max_bytes: int, max_ahead: int = 0) -> None:
+        super().__init__(max_bytes, lambda embedding: embedding.nbytes, max_ahead)
 
     @property
     def nbytes(self) -> int:
-        return self._nbytes
+        return self.cost
 
 
 class RedisStore:

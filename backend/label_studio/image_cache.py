@@ -1,12 +1,13 @@
-"""A bounded store of encoded images in memory, least recently used out first; one fetch for many who miss at once."""
+"""Encoded images in memory within a budget, and one fetch for many who miss at once."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+
+from backend.lru import LeastRecentlyUsed
 
 
 @dataclass(frozen=True)
@@ -19,40 +20,11 @@ class CachedImage:
     validators: Mapping[str, str] = field(default_factory=dict)
 
 
-class ImageCache:
-    """At most `max_bytes` of images; safe for threads."""
+class ImageCache(LeastRecentlyUsed[Hashable, CachedImage]):
+    """At most `max_bytes` of images, of which `max_ahead` for those nobody asked for yet."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._nbytes = 0
-        self._images: OrderedDict[Hashable, CachedImage] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @property
-    def nbytes(self) -> int:
-        return self._nbytes
-
-    def get(self, key: Hashable) -> CachedImage | None:
-        with self._lock:
-            if key in self._images:
-                self._images.move_to_end(key)
-            return self._images.get(key)
-
-    def put(self, key: Hashable, image: CachedImage) -> None:
-        """Keep the image and let go of the oldest; one larger than the whole budget is not kept."""
-        with self._lock:
-            self._drop(key)
-            if len(image.content) > self._max_bytes:
-                return
-            self._images[key] = image
-            self._nbytes += len(image.content)
-            while self._nbytes > self._max_bytes:
-                self._drop(next(iter(self._images)))
-
-    def _drop(self, key: Hashable) -> None:
-        old = self._images.pop(key, None)
-        if old is not None:
-            self._nbytes -= len(old.content)
+    def __init__(self, max_bytes: int, max_ahead: int = 0) -> None:
+        super().__init__(max_bytes, lambda image: len(image.content), max_ahead)
 
 
 class SingleFlight:

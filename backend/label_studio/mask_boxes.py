@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 
 import numpy as np
 
 from backend.label_studio.earlier import SHAPE_KEYS, EarlierRegion
 from backend.label_studio.labels import kind_of_region, value_of
+from backend.lru import LeastRecentlyUsed
 from backend.values import Box, Mask
 
 MOST = 20_000  # about 4 MB
@@ -19,22 +18,15 @@ class MaskBoxes:
     """Boxes of the masks that were decoded last, found by the digest of their RLE and size. Safe to share."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._boxes: OrderedDict[bytes, Box] = OrderedDict()
-        self._most, self._lock = most, threading.Lock()
+        self._boxes = LeastRecentlyUsed[bytes, Box](most)
 
     def get(self, key: bytes) -> Box | None:
         """The box as it was put; None for a mask that was not decoded yet."""
-        with self._lock:
-            if key in self._boxes:
-                self._boxes.move_to_end(key)
-            return self._boxes.get(key)
+        return self._boxes.get(key)
 
     def put(self, key: bytes, mask: Mask) -> None:
         """Remember the box around a mask, bool (H, W); an empty one lies in the box (0, 0, 0, 0)."""
-        with self._lock:
-            self._boxes[key] = mask_box(mask)
-            while len(self._boxes) > self._most:
-                self._boxes.popitem(last=False)
+        self._boxes.put(key, mask_box(mask))
 
 
 def mask_key(region: EarlierRegion) -> bytes:

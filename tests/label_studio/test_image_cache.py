@@ -37,7 +37,7 @@ def test_an_image_that_outgrew_the_budget_is_forgotten() -> None:
     cache = ImageCache(max_bytes=30)
     cache.put("a", image(10))
     cache.put("a", image(31))
-    assert cache.get("a") is None and cache.nbytes == 0
+    assert cache.get("a") is None and cache.cost == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40))))
@@ -46,7 +46,7 @@ def test_the_budget_holds(puts: list[tuple[int, int]]) -> None:
     for key, nbytes in puts:
         cache.put(key, image(nbytes))
         kept = [found for found in map(cache.get, range(6)) if found]
-        assert cache.nbytes == sum(len(found.content) for found in kept) <= 60
+        assert cache.cost == sum(len(found.content) for found in kept) <= 60
 
 
 def test_who_comes_meanwhile_gets_the_same_value() -> None:
