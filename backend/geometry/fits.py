@@ -65,7 +65,7 @@ def fit_ellipse(mask: Mask) -> Ellipse | None:
 def _axes(covariance: NDArray[np.float64]) -> tuple[tuple[float, float], float]:
     """Radii along the axis that lies more across and along the other one, and the first one's angle in degrees."""
     variances, directions = np.linalg.eigh(covariance)
-    first = int(abs(directions[0, 1]) > abs(directions[0, 0]))
+    first = int(abs(directions[0, 1]) > abs(directions[0, 0]) - 1e-9)  # the longer one at 45 degrees
     cosine, sine = directions[:, first]
     degrees = math.degrees(math.atan2(sine, cosine))
     degrees = (degrees + 90) % 180 - 90  # an axis points both ways

@@ -30,6 +30,8 @@ def polygon_to_mask(points: Points, size: Size) -> Mask:
         bool (H, W).
     """
     mask = np.zeros((size.height, size.width), bool)
+    if not len(points):
+        return mask
     left, right = _span(points[:, 0], size.width)
     top, bottom = _span(points[:, 1], size.height)
     if left < right and top < bottom:

@@ -19,7 +19,6 @@ Example: the pixels (1, 0) and (2, 0) of a 4x2 image as a rectangle are x 25, y 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -169,7 +168,7 @@ def _read_ellipse(value: Mapping[str, Any], size: Size) -> Ellipse:
 def _is_percent(number: Any) -> bool:
     """A number not ten images away; True, NaN and infinity are none."""
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    return is_number and math.isfinite(number) and abs(number) <= FURTHEST_PERCENT
+    return is_number and -FURTHEST_PERCENT <= number <= FURTHEST_PERCENT
 
 
 def _number(value: Mapping[str, Any], kind: str, key: str) -> float:

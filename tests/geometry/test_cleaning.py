@@ -98,7 +98,7 @@ def test_no_speck_and_no_pinhole_is_left_and_nothing_else_is_touched(
     holes, sizes = parts_of(~np.pad(cleaned, 1), 4)
     assert all(size >= least for number, size in enumerate(sizes) if number not in (0, holes[0, 0])) or kept
     added = cleaned & ~mask
-    _, added_areas = parts_of(added, 8)
+    _, added_areas = parts_of(added, 4)
     assert all(area < least for area in added_areas[1:])
 
 
