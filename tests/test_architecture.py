@@ -52,7 +52,7 @@ TENANTS = {
     "label_studio_sdk": {"label_studio"},
     "label_studio_ml": {"model"},
     "pycocotools": {"export", "geometry"},
-    "cv2": {"geometry", "label_studio"},
+    "cv2": {"geometry", "label_studio", "models"},
     "prometheus_client": {"status"},
 }
 
