@@ -2,12 +2,15 @@
 
     python -m scripts.export --project 1 --out exports/birds --url http://localhost:8080 --api-key TOKEN
 
-writes exports/birds/instances.json: COCO instances, every brush region with its exact mask.
+writes exports/birds/instances.json: COCO instances, every region with its exact mask: what was painted (brush,
+bitmask) pixel by pixel, what was drawn (polygon, rectangle, ellipse, turned or not) as the pixels whose middle lies in
+it.
 
 Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the one that was
 changed last. Skipped ("cancelled") ones do not count. A task that was annotated and has no masks is a negative and
 kept; one that nobody has annotated says nothing and is left out, unless --include-unannotated calls it a negative too.
-Prompts that were never accepted are no masks. Exit status: 0, or 1 when a task could not be exported (the others are).
+Prompts that were never accepted are no masks; how many were left out is said at the end. A region whose mask or shape
+is missing or broken fails its task by name. Exit status: 0, or 1 when a task could not be exported (the others are).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +31,7 @@ from backend.export.files import write_json
 from backend.image import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.images import ImageFetcher
-from backend.label_studio.saved_regions import check_results, iterate_regions, parse_image_choices
+from backend.label_studio.saved_regions import check_results, count_left_out, iterate_regions, parse_image_choices
 from backend.label_studio.tasks import Task, parse_task
 from backend.settings import Settings
 from backend.values import Size
@@ -41,10 +45,15 @@ DAMAGED_REMEDY = "Open the task in Label Studio; delete the annotation and make 
 
 @dataclass
 class Collected:
-    """What was read of a project: images to export, and what is not among them."""
+    """What was read of a project: images to export, and what is not among them.
+
+    Attributes:
+        left_out: Drawn regions of the exported annotations that are no masks, by type: prompts that were not accepted.
+    """
 
     images: list[LabeledImage] = field(default_factory=list)
     unannotated: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
 
@@ -131,6 +140,7 @@ def collect(
                 collected.unannotated += 1
             else:
                 collected.images.append(read_image(document, annotation or {}, config, fetch_size))
+                collected.left_out += count_left_out((annotation or {}).get("result") or [], config)
         except BackendError as error:
             collected.failures.append(f"{_name(document)}: {error}")
         except Exception as error:  # whatever one task holds, it must not cost the others
@@ -155,6 +165,9 @@ def summarize(collected: Collected, path: Path) -> str:
     ]
     if empty:
         lines.append(f"  {empty} regions without a single pixel were left out")
+    if collected.left_out:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(collected.left_out.items()))
+        lines.append(f"  left out, for they are no masks: {counts} (prompts that were not accepted)")
     lines += [f"  {failure}" for failure in collected.failures[:REASONS_SHOWN]]
     if len(collected.failures) > REASONS_SHOWN:
         lines.append(f"  … and {len(collected.failures) - REASONS_SHOWN} more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -66,6 +67,23 @@ def shape_kind(result: Result, config: LabelingConfig) -> str | None:
     if found is None and own == RECTANGLE and _is_prompt(result, config):
         return None
     return found or (own if own in SHAPES else None)
+
+
+def count_left_out(results: Sequence[Result], config: LabelingConfig) -> Counter[str]:
+    """How many drawn regions `iterate_regions` passes over, by the type of their result.
+
+    They are key points and rectangles that were prompts and not accepted, and shapes without an area, such as vectors.
+    """
+    elsewhere = {other.image_name for other in config.others}
+    read = {result.get("id") for result in results if shape_kind(result, config)}
+    types = {
+        str(result.get("id") or number): str(result.get("type"))
+        for number, result in enumerate(check_results(results))
+        if result.get("id") not in read and result.get("to_name") not in elsewhere
+        if result.get("type") in ("keypoint", "rectangle", "vector") or kind_of_region(result) != result.get("type")
+        if kind_of_region(result)  # "" of separate labels, which repeat a shape
+    }
+    return Counter(types.values())
 
 
 def parse_image_choices(results: Sequence[Result], config: LabelingConfig) -> dict[str, tuple[str, ...]]:

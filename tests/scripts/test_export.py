@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pycocotools import mask as coco_mask
 from backend.errors import ImageUnavailable
 from backend.export.coco import build_coco
 from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.region_values import build_value
 from backend.label_studio.tasks import Task
 from backend.values import Mask, Size
 from scripts.export import category_names, collect, pick_annotation, summarize, uri_to_file_name
@@ -94,6 +96,82 @@ def test_prompts_that_were_never_accepted_are_no_masks_but_tell_the_size() -> No
     assert image.size == Size(32, 24)
 
 
+ALL_SHAPES = """
+<View>
+  <Image name="image" value="$image"/>
+  <KeyPointLabels name="click" toName="image"><Label value="green"/></KeyPointLabels>
+  <RectangleLabels name="drag" toName="image" smartOnly="true"><Label value="green"/></RectangleLabels>
+  <PolygonLabels name="polygon" toName="image"><Label value="green"/></PolygonLabels>
+  <RectangleLabels name="rectangle" toName="image" smart="false"><Label value="green"/></RectangleLabels>
+  <EllipseLabels name="ellipse" toName="image"><Label value="green"/></EllipseLabels>
+  <BitmaskLabels name="bitmask" toName="image"><Label value="green"/></BitmaskLabels>
+  <BrushLabels name="brush" toName="image"><Label value="green"/></BrushLabels>
+</View>
+"""
+TURNED = {"x": 50, "y": 12.5, "width": 25, "height": 12.5, "rotation": 90}  # 8 x 3 pixels, hanging down from (16, 3)
+DRAWN = {
+    "polygon": {"points": [[0, 0], [50, 0], [50, 50], [0, 50]], "closed": True},  # 16 x 12 pixels
+    "rectangle": TURNED,
+    "ellipse": {"x": 50, "y": 50, "radiusX": 25, "radiusY": 100 / 3, "rotation": 0},  # a circle of 8 pixels
+}
+
+
+def shape_result(kind: str, value: Json, region_id: str) -> Json:
+    labels = f"{kind}labels"
+    size = {"original_width": 32, "original_height": 24, "image_rotation": 0}
+    named = {"id": region_id, "type": labels, "from_name": kind, "to_name": "image"}
+    return {**size, **named, "value": {**value, labels: ["green"]}}
+
+
+def test_regions_of_every_kind_are_exported_as_their_pixels() -> None:
+    """pycocotools makes the same mask of the polygon."""
+    drawn = {**DRAWN, "bitmask": build_value(ring(), "bitmask", tolerance=1)[0]}
+    results = [*(shape_result(kind, value, kind) for kind, value in drawn.items()), brush_result(ring())]
+    config = parse_labeling_config(ALL_SHAPES)
+    (image,) = collect([task(5, annotation(*results))], config, no_size).images
+    masks = {region.region_id: coco_mask.decode(region.segmentation) > 0 for region in image.regions}
+    np.testing.assert_array_equal(masks["bitmask"], ring())
+    np.testing.assert_array_equal(masks["r1"], ring())
+    theirs = coco_mask.frPyObjects([[0, 0, 16, 0, 16, 12, 0, 12]], 24, 32)[0]
+    np.testing.assert_array_equal(masks["polygon"], coco_mask.decode(theirs) > 0)
+    assert np.argwhere(masks["rectangle"]).min(axis=0).tolist() == [3, 13]  # to the left of its corner (16, 3)
+    assert np.argwhere(masks["rectangle"]).max(axis=0).tolist() == [10, 15]
+    assert masks["ellipse"].sum() == pytest.approx(np.pi * 64, rel=0.05)
+    entries = build_coco([image], category_names(config))["annotations"]
+    assert [entry["bbox"] for entry in entries][:3] == [[0, 0, 16, 12], [13, 3, 3, 8], [8, 4, 16, 16]]
+
+
+def test_prompts_and_shapes_without_area_are_counted_in_the_summary() -> None:
+    box = shape_result("rectangle", DRAWN["rectangle"], "b1") | {"from_name": "drag"}
+    vector = shape_result("vector", {"vertices": []}, "v1")
+    results = [keypoint_result(), box, vector, brush_result(ring())]
+    found = collect(
+        [task(5, annotation(*results)), task(6, annotation(box))], parse_labeling_config(ALL_SHAPES), no_size
+    )
+    assert [len(image.regions) for image in found.images] == [1, 0]
+    expected = "left out, for they are no masks: 1 keypointlabels, 2 rectanglelabels, 1 vectorlabels (prompts that"
+    assert expected in summarize(found, Path("a.json"))
+    accepted = collect([task(5, annotation(brush_result(ring())))], CONFIG, no_size)
+    assert "left out" not in summarize(accepted, Path("a.json"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (shape_result("brush", {"format": "rle"}, "r7"), 'Region "r7": The brush has no mask: its value has no "rle"'),
+        (shape_result("bitmask", {}, "r7"), 'Region "r7": The bitmask has "imageDataURL": None'),
+        (shape_result("polygon", {"points": [[1, 2]]}, "r7"), 'Region "r7": A polygon has three points or more'),
+        (shape_result("ellipse", DRAWN["ellipse"] | {"radiusX": 0}, "r7"), 'Region "r7": The ellipse has "radiusX": 0'),
+    ],
+)
+def test_a_region_whose_shape_is_missing_fails_its_task_by_name(broken: Json, message: str) -> None:
+    tasks = [task(5, annotation(broken)), task(6, annotation(brush_result(ring())))]
+    found = collect(tasks, parse_labeling_config(ALL_SHAPES), no_size)
+    assert [image.task_id for image in found.images] == [6]
+    assert len(found.failures) == 1 and found.failures[0].startswith(f"task 5: {message}")
+    assert message in summarize(found, Path("a.json"))
+
+
 def test_a_negative_is_measured_by_looking_at_its_image() -> None:
     asked = []
 
@@ -149,7 +227,8 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
     tasks = [task(1), task(2, annotation(brush_result(ring()), empty)), task(3, annotation(keypoint_result()))]
     lines = summarize(collect(tasks, CONFIG, no_size), tmp_path).splitlines()
     assert lines[0] == f"{tmp_path}: 2 images (1 negatives), 1 masks; 1 tasks not annotated, 0 failed"
-    assert lines[1:] == ["  1 regions without a single pixel were left out"]
+    assert lines[1] == "  1 regions without a single pixel were left out"
+    assert lines[2].startswith("  left out, for they are no masks: 1 keypointlabels") and len(lines) == 3
 
 
 @pytest.mark.parametrize(
