@@ -124,7 +124,7 @@ def _answer(parsed: PredictRequest, loader: Loader) -> list[Any]:
         return _answer_quietly(parsed, loader)
     (task,) = parsed.tasks
     predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
-    document = predictor.predict_document(task, parsed.config) if task.prompts else None
+    document = predictor.predict_document(task, parsed.config) if task.prompts or task.texts else None
     return [document or EMPTY_ANSWER]
 
 

@@ -14,7 +14,8 @@ from backend.clicks import answer_prompt, check_drawn_size, keep_identity
 from backend.executor import PriorityExecutor
 from backend.geometry import Point, clean_mask, speck_area
 from backend.image import DecodedImages, SourceImage
-from backend.label_studio.config import LabelingConfig, label_for_click, prefer_shape
+from backend.label_studio.config import LabelingConfig, check_text_prompt, label_for_click, prefer_shape
+from backend.label_studio.controls import distinct
 from backend.label_studio.image_urls import show_url
 from backend.label_studio.mask_boxes import MaskBoxes
 from backend.label_studio.results import build_prediction, build_results
@@ -22,6 +23,7 @@ from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.naming import choose, name_regions
 from backend.project_settings import ProjectSettings
+from backend.text_prompts import named_class, parse_text
 from backend.values import Candidate, ClassScore, Priority, Prompt, Region, Size
 
 log = logging.getLogger(__name__)
@@ -93,25 +95,30 @@ class TaskPredictor:
         proposal: ProposalOptions | None = None,
         settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
+        text: str | None = None,
     ) -> Prediction:
         """Answer the prompts of a task; without any, classify the image and find everything, if `proposal` says how.
 
         It is one image: of the task's `others` nothing is said. A task without a prompt never runs SAM unless
         `proposal` is given: Label Studio sends one, and waits, when a person opens a task.
 
+        Args:
+            text: Find what it names and nothing else; without it, what was typed into the project's text prompt counts.
+
         Raises:
             BackendError: The image cannot be had, a prompt does not fit it, too much waits already, or the labeling
                 config cannot carry what the settings ask for.
         """
+        asked = text if text is not None else _typed(task, config, settings)
         config = prefer_shape(config, settings.answer).of_image(task.image_name)
         wanted = proposal if config.answers else None
-        if not task.prompts and wanted is None and not config.image_choices:
+        if not (config.answers if asked is not None else task.prompts or _may_say(task, config, wanted)):
             return Prediction()
         image = self.fetch_image(task)
         for prompt in task.prompts:
             check_drawn_size(prompt, image)
         timeout = None if priority is Priority.BULK else ANSWER_SECONDS
-        return self.executor.run(priority, lambda: self._answer(image, task, config, wanted, settings), timeout)
+        return self.executor.run(priority, lambda: self._answer(image, task, config, wanted, settings, asked), timeout)
 
     def predict_document(
         self,
@@ -121,6 +128,7 @@ class TaskPredictor:
         proposal: ProposalOptions | None = None,
         settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
+        text: str | None = None,
     ) -> dict[str, Any] | None:
         """The same for all images of a task, as a Label Studio prediction; None if there is nothing to say.
 
@@ -129,7 +137,7 @@ class TaskPredictor:
         preferred = prefer_shape(config, settings.answer)
         results, predictions = [], []
         for each in task.images:
-            found = self.predict(each, config, proposal=proposal, settings=settings, priority=priority)
+            found = self.predict(each, config, proposal=proposal, settings=settings, priority=priority, text=text)
             own = preferred.of_image(each.image_name)
             tolerance = settings.polygon_tolerance
             results += build_results(found.regions, own, found.image_choices, tolerance=tolerance)
@@ -147,7 +155,10 @@ class TaskPredictor:
         config: LabelingConfig,
         proposal: ProposalOptions | None,
         settings: ProjectSettings,
+        text: str | None,
     ) -> Prediction:
+        if text is not None:
+            return Prediction(tuple(self._found(image, text, config, proposal, settings)))
         if task.prompts:
             return Prediction(tuple(self._clicked(image, task, config, settings)))
         regions = self._proposed(image, config, proposal, settings) if proposal else []
@@ -174,6 +185,22 @@ class TaskPredictor:
         regions = name_regions(self.labeler, image, candidates, labels, config, settings)
         return [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
 
+    def _found(
+        self,
+        image: SourceImage,
+        text: str,
+        config: LabelingConfig,
+        proposal: ProposalOptions | None,
+        settings: ProjectSettings,
+    ) -> list[Region]:
+        """What a text names; it gets the label that the text is the name of, else the one that CLIP picks."""
+        options = proposal or self._default_proposal
+        vocabulary = (*(label for control in config.region_choices for label in control.labels), *config.answer_classes)
+        found = self.labeler.find(image, text, options, distinct(vocabulary))[: options.max_masks]
+        candidates = [_clean(one.candidate, image.size, settings) for one in found]
+        label = named_class(parse_text(text), config.answer_classes)
+        return name_regions(self.labeler, image, candidates, [label] * len(found), config, settings)
+
     def _proposed(
         self, image: SourceImage, config: LabelingConfig, options: ProposalOptions, settings: ProjectSettings
     ) -> list[Region]:
@@ -189,6 +216,19 @@ def _clean(candidate: Candidate, size: Size, settings: ProjectSettings, keep: Se
     if not settings.clean_masks:
         return candidate
     return replace(candidate, mask=clean_mask(candidate.mask, speck_area(size), keep))
+
+
+def _may_say(task: Task, config: LabelingConfig, proposal: ProposalOptions | None) -> bool:
+    """Whether there is anything to say of an image where nobody clicked or typed."""
+    return not task.texts and (proposal is not None or bool(config.image_choices))
+
+
+def _typed(task: Task, config: LabelingConfig, settings: ProjectSettings) -> str | None:
+    """What was typed into the project's text prompt; None where nothing was, or into another text area only."""
+    if not task.texts or settings.text_prompt is None:
+        return None
+    check_text_prompt(config, settings.text_prompt)
+    return task.text_in(settings.text_prompt)
 
 
 def _positive_points(prompt: Prompt) -> list[Point]:

@@ -1,6 +1,7 @@
 """Fill a project with predictions: automatic masks by SAM, classes by CLIP.
 
     python -m scripts.preannotate --project 1 --url http://localhost:8080 --api-key TOKEN
+    python -m scripts.preannotate --project 1 --text "the red car"      only what the words name
 
 It may be stopped and started again: a task is done when it has a prediction of this model version, which names the
 weights, the parameters and the vocabulary. Annotations of people are neither read nor touched. Exit status: 0 when
@@ -25,6 +26,7 @@ from backend.label_studio.controls import SHAPES
 from backend.label_studio.labels import kind_of_region
 from backend.label_studio.tasks import Task, parse_task
 from backend.labeler import ProposalOptions
+from backend.text_prompts import parse_text
 from backend.values import Priority
 from scripts.console import add_connection_options, positive_int, read_settings, run_command, share, show_progress
 
@@ -40,7 +42,13 @@ class Predictor(Protocol):
     def model_version(self) -> str: ...
 
     def predict_document(
-        self, task: Task, config: LabelingConfig, *, proposal: ProposalOptions | None, priority: Priority
+        self,
+        task: Task,
+        config: LabelingConfig,
+        *,
+        proposal: ProposalOptions | None,
+        priority: Priority,
+        text: str | None,
     ) -> Json | None: ...
 
 
@@ -79,14 +87,16 @@ class Summary:
         return "\n".join(lines)
 
 
-def build_version(model_version: str, proposal: ProposalOptions, config: LabelingConfig) -> str:
-    """What predictions are filed under: the models' version, then 8 digits for parameters and vocabulary."""
+def build_version(
+    model_version: str, proposal: ProposalOptions, config: LabelingConfig, text: str | None = None
+) -> str:
+    """What predictions are filed under: the models' version, then 8 digits for parameters, vocabulary and text."""
     controls = [
         asdict(control)
         for image in config.images
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
-    named = {"proposal": asdict(proposal), "controls": controls}
+    named = {"proposal": asdict(proposal), "controls": controls} | ({"text": text} if text is not None else {})
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
 
@@ -121,12 +131,14 @@ def preannotate(
     version: str,
     summary: Summary,
     proposal: ProposalOptions | None,
+    text: str | None = None,
 ) -> None:
     """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
 
     Args:
         pending: Tasks with "id" and "data".
         proposal: How automatic masks are made.
+        text: Keep only those that it names; None keeps all.
 
     Raises:
         LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
@@ -135,7 +147,7 @@ def preannotate(
     bar = show_progress(pending, "pre-annotating")
     try:
         for task in bar:
-            document = _predict(predictor, task, project_id, config, summary, proposal)
+            document = _predict(predictor, task, project_id, config, summary, proposal, text)
             if document is not None:
                 chunk.append({**document, "task": task["id"], "model_version": version})
             if len(chunk) == CHUNK:
@@ -156,11 +168,12 @@ def _predict(
     config: LabelingConfig,
     summary: Summary,
     proposal: ProposalOptions | None,
+    text: str | None,
 ) -> Json | None:
     """The task's prediction, without a mask where there is none to be found; None when it failed, which is counted."""
     try:
         parsed = parse_task(task, config, project_id=project_id)
-        document = predictor.predict_document(parsed, config, proposal=proposal, priority=Priority.BULK)
+        document = predictor.predict_document(parsed, config, proposal=proposal, priority=Priority.BULK, text=text)
     except Exception as error:  # one broken task must not end the work on thousands
         logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
         summary.fail(task.get("id"), error)
@@ -211,6 +224,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_connection_options(parser)
     parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N tasks that have none yet")
+    parser.add_argument("--text", metavar="WORDS", help='predict only what the words name, as "the red car"')
     masks = parser.add_argument_group(
         "automatic masks", "SamAutomaticMaskGenerator's parameters; defaults belong to the weights"
     )
@@ -244,6 +258,18 @@ def check_can_name(can_classify: bool, config: LabelingConfig) -> None:
     )
 
 
+def check_can_read(can_classify: bool, text: str | None) -> None:
+    """Raises BadSettings where a text is given and there is no CLIP to read it, BadPrompt where it names nothing."""
+    if text is None:
+        return
+    parse_text(text)
+    if not can_classify:
+        raise BadSettings(
+            f'There is no CLIP to find "{shorten(text)}" with.',
+            remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave --text out.",
+        )
+
+
 def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:
     """The default proposal with the options that were given."""
     given = {f.name: value for f in fields(proposal) if (value := getattr(arguments, f.name, None)) is not None}
@@ -263,15 +289,16 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor = build_predictor(settings)
     check_can_name(predictor.labeler.can_classify, config)
+    check_can_read(predictor.labeler.can_classify, arguments.text)
     proposal = override(predictor.default_proposal(), arguments)
-    version = build_version(predictor.model_version, proposal, config)
+    version = build_version(predictor.model_version, proposal, config, arguments.text)
     print(f"Model version {version}", flush=True)
     summary = Summary()
     tasks = show_progress(client.iterate_tasks(project_id), "looking for tasks")
     pending = find_pending(tasks, version, summary, arguments.limit)
     tasks.close()
     try:
-        preannotate(client, predictor, project_id, config, pending, version, summary, proposal)
+        preannotate(client, predictor, project_id, config, pending, version, summary, proposal, arguments.text)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

@@ -93,6 +93,12 @@ def test_in_a_batch_one_missing_image_does_not_cost_the_others() -> None:
     assert "Task 8: gone.png is away." in door.client.get("/", headers={"Accept": "text/html"}).text
 
 
+def test_a_text_area_that_is_no_text_prompt_is_answered_with_nothing_and_without_complaint() -> None:
+    text = {"value": {"text": ["a street"]}, "id": "t", "from_name": "note", "to_name": "img", "type": "textarea"}
+    reply = Door().predict(predict_body("a.png", text))
+    assert (reply.status_code, reply.json) == (200, {"results": [[]]})
+
+
 def test_clearing_the_prompts_is_answered_with_nothing() -> None:
     body = predict_body("a.png")
     body["params"]["context"] = {"result": []}

@@ -29,7 +29,17 @@ MAY_IMPORT = {
     "clicks": VALUES | {"geometry", "labeler", "image", "label_studio"},
     "naming": VALUES | {"labeler", "image", "label_studio", "project_settings"},
     "predict": VALUES
-    | {"clicks", "naming", "labeler", "image", "label_studio", "executor", "geometry", "project_settings"},
+    | {
+        "clicks",
+        "naming",
+        "labeler",
+        "image",
+        "label_studio",
+        "executor",
+        "geometry",
+        "project_settings",
+        "text_prompts",
+    },
     "warming": VALUES | {"labeler", "image", "label_studio", "predict"},
     "status": VALUES | {"cache", "executor"},
     "app": VALUES | {"predict", "warming", "label_studio", "status"},

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from backend.cache import EmbeddingCache, LocalStore
-from backend.errors import BadPrompt, ImageUnavailable
+from backend.errors import BadConfig, BadPrompt, ImageUnavailable
 from backend.executor import PriorityExecutor
 from backend.image import DecodedImages
 from backend.label_studio.brush_rle import decode_brush
@@ -14,6 +15,7 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import parse_task
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.predict import TaskPredictor
+from backend.project_settings import ProjectSettings
 from backend.values import Size
 from tests.fakes import (
     CONFIG,
@@ -201,3 +203,62 @@ def test_many_threads_on_many_images_each_get_the_serial_answer() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda job: ask(hall, job), jobs)) == serial
     assert len(hall.segmenter.encoded) == len(files)
+
+
+WITH_TEXT = CONFIG.replace("</View>", '<TextArea name="find" toName="img"/><TextArea name="note" toName="img"/></View>')
+SEARCHED = ProjectSettings(text_prompt="find")
+
+
+def typed(*texts: str, name: str = "find") -> dict:
+    return {"value": {"text": list(texts)}, "id": name, "from_name": name, "to_name": "img", "type": "textarea"}
+
+
+def test_a_text_gives_the_masks_that_it_names_with_clips_label_and_class() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["red car", "tree", "red car"]))
+    document = hall.document(typed("the red car"), xml=WITH_TEXT, settings=SEARCHED)
+    brushes = [result for result in document["result"] if result["type"] == "brushlabels"]
+    tops = [np.argwhere(decode_brush(brush["value"]["rle"], Size(40, 30)))[0].tolist() for brush in brushes]
+    assert tops == [[3, 3], [13, 13]]
+    assert [brush["value"]["brushlabels"] for brush in brushes] == [["cat"], ["cat"]]  # the fake's CLIP says the first
+    assert [result["value"]["choices"] for result in document["result"] if result["type"] == "choices"] == [
+        ["black"]
+    ] * 2
+
+
+def test_a_text_that_is_a_labels_name_gives_that_label() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["dog"]))
+    document = hall.document(typed("all dogs"), xml=WITH_TEXT, settings=SEARCHED)
+    assert {r["value"]["brushlabels"][0] for r in document["result"] if "brushlabels" in r["value"]} == {"dog"}
+
+
+def test_a_text_that_names_nothing_in_the_image_is_answered_with_nothing() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["tree"]))
+    assert hall.document(typed("the red car"), xml=WITH_TEXT, settings=SEARCHED) is None
+
+
+def test_a_text_in_another_text_area_asks_for_nothing() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["tree"]))
+    assert hall.document(typed("tree", name="note"), xml=WITH_TEXT, settings=SEARCHED) is None
+    assert hall.document(typed("tree"), xml=WITH_TEXT) is None
+    assert hall.fetcher.fetched == []
+
+
+def test_a_text_does_not_classify_the_image_again() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["tree"]))
+    xml = WITH_TEXT.replace("</View>", '<Choices name="place" toName="img"><Choice value="indoor"/></Choices></View>')
+    assert hall.document(typed("tree", name="note"), xml=xml, settings=SEARCHED) is None
+    kinds = {r["from_name"] for r in hall.document(typed("tree"), xml=xml, settings=SEARCHED)["result"]}
+    assert kinds == {"b", "kind"}
+
+
+def test_a_text_prompt_that_the_config_has_not_got_is_refused() -> None:
+    settings = ProjectSettings(text_prompt="fnd")
+    with pytest.raises(BadConfig, match=r'text_prompt is "fnd".* those of its images are: find, note'):
+        Hall(classifier=FakeClassifier()).document(typed("tree"), xml=WITH_TEXT, settings=settings)
+
+
+def test_a_command_may_give_the_text_itself() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["tree", "red car"]))
+    document = hall.document(text="tree", proposal=OPTIONS)
+    assert len([r for r in document["result"] if r["type"] == "brushlabels"]) == 2
+    assert len(hall.document(text="tree", proposal=replace(OPTIONS, max_masks=1))["result"]) == 2  # one, and its choice

@@ -21,6 +21,7 @@ from backend.label_studio.controls import (
     find_classes,
     find_scores,
     find_shapes,
+    find_text_areas,
 )
 from backend.values import ClassName
 
@@ -41,6 +42,7 @@ class LabelingConfig:
         region_choices: Choices and Taxonomy controls of that image with `perRegion="true"`.
         image_choices: Those without it.
         scores: Per-region controls that show a score.
+        text_areas: Names of the TextAreas for the whole image.
         others: The page's other images that can be answered, each without others.
         xml: As it came.
     """
@@ -53,6 +55,7 @@ class LabelingConfig:
     region_choices: tuple[ClassControl, ...] = ()
     image_choices: tuple[ClassControl, ...] = ()
     scores: tuple[ScoreControl, ...] = ()
+    text_areas: tuple[str, ...] = ()
     others: tuple[LabelingConfig, ...] = ()
     xml: str = field(default="", repr=False)
 
@@ -91,6 +94,17 @@ class LabelingConfig:
         return next((control for control in self.answers if label in control.label_names), self.answers[0])
 
 
+def check_text_prompt(config: LabelingConfig, name: str | None) -> None:
+    """Raises `BadConfig` where the setting text_prompt names no TextArea for a whole image."""
+    known = [area for image in config.images for area in image.text_areas]
+    if name is None or name in known:
+        return
+    those = f"those of its images are: {shorten(', '.join(known))}" if known else "its images have none"
+    message = f'The setting text_prompt is "{shorten(name)}", but no TextArea without perRegion has that name: {those}.'
+    line = f'<TextArea name="{shorten(name)}" toName="{shorten(config.image_name)}"/>'
+    raise BadConfig(message, remedy=f"Add {line}, or name another one. {EDIT_HINT}")
+
+
 def label_for_click(config: LabelingConfig, picked: str, auto_label: bool) -> str | None:
     """Which label the mask of a click gets; None where CLIP picks it among `config.answer_classes`.
 
@@ -101,10 +115,12 @@ def label_for_click(config: LabelingConfig, picked: str, auto_label: bool) -> st
     | click, AUTO_LABEL is on                    | CLIP, among all but AUTO               | CLIP              |
     | click, a label no answer control has       | the only label, or CLIP among several  | CLIP              |
     | pre-annotation, no click                   | CLIP, among all but AUTO               | CLIP              |
+    | a text that is a label's name or synonym   | that label                             | CLIP              |
+    | any other text                             | CLIP, among all but AUTO               | CLIP              |
     | any of these, CLIP away                    | picked or the only label, else refused | none              |
     | any of these, a plain shape without Labels | none                                   | CLIP              |
 
-    The last three rows are not decided here: without a click nobody asks, and without CLIP the hall falls back.
+    The last five rows are not decided here: without a click nobody asks, and without CLIP the hall falls back.
     """
     if picked == AUTO or auto_label:
         return None
@@ -185,6 +201,7 @@ def _image(root: Element, name: str, tag: Element, xml: str) -> LabelingConfig:
         region_choices=find_classes(root, name, per_region=True),
         image_choices=find_classes(root, name, per_region=False),
         scores=find_scores(root, name),
+        text_areas=find_text_areas(root, name),
         xml=xml,
     )
 

@@ -127,6 +127,12 @@ def find_scores(root: Element, image_name: str) -> tuple[ScoreControl, ...]:
     )
 
 
+def find_text_areas(root: Element, image_name: str) -> tuple[str, ...]:
+    """The names of an image's TextArea tags that are not per region."""
+    tags = find_for_image(root, image_name, "textarea")
+    return tuple(read_attribute(tag, "name") for tag in tags if not is_true(tag, "perregion"))
+
+
 def read_labels(control: Element) -> tuple[ClassName, ...]:
     """Labels or choices below a control at any depth, each name once."""
     named = (_class_name(tag) for tag in find_tags(control, "label", "choice"))

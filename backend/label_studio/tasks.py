@@ -12,6 +12,7 @@ from backend.label_studio.drafts import join_draft
 from backend.label_studio.earlier import EarlierRegion, find_earlier
 from backend.label_studio.leaks import drop_leaks
 from backend.label_studio.prompts import SEND_REMEDY, LabeledPrompt, kind_of, parse_prompts
+from backend.label_studio.text_areas import holds_texts, parse_texts
 
 __all__ = ["LabeledPrompt", "PredictRequest", "Task", "parse_predict_request", "parse_project_id", "parse_task"]
 
@@ -24,6 +25,7 @@ class Task:
         earlier: Masks on the page that the prompts may correct, newest first, not decoded.
         image_name: The Image tag that shows it; "" for the first.
         others: The task's other images, where nobody clicked, each without others.
+        texts: What was typed instead: names of text areas and what is asked in each.
     """
 
     task_id: int | None
@@ -33,11 +35,16 @@ class Task:
     earlier: tuple[EarlierRegion, ...] = ()
     image_name: str = ""
     others: tuple[Task, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
 
     @property
     def images(self) -> tuple[Task, ...]:
         """This image and the others."""
         return (self, *self.others)
+
+    def text_in(self, text_area: str | None) -> str | None:
+        """What was typed into the text area of that name."""
+        return dict(self.texts).get(text_area or "")
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,8 @@ def parse_task(
         return replace(first, others=tuple(others))
     drawn_on = _image_of_prompts(context_result, config)
     task = Task(own_id, project, _image_uri(data, drawn_on, task_id), image_name=drawn_on.image_name)
+    if holds_texts(context_result):
+        return replace(task, texts=parse_texts(context_result, document))
     clicked = parse_prompts(drop_leaks(context_result, document, drawn_on), drawn_on)
     prompts = join_draft(clicked, context_result, document, drawn_on)
     return replace(task, prompts=prompts, earlier=find_earlier(clicked, context_result, document, drawn_on))

@@ -7,13 +7,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend.errors import BadSettings, LabelStudioError
+from backend.errors import BadPrompt, BadSettings, LabelStudioError
 from backend.label_studio.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
 from backend.values import Priority
 from scripts import preannotate
 from scripts.console import run_command
-from scripts.preannotate import CHUNK, Summary, build_parser, build_version, check_can_name, find_pending, override
+from scripts.preannotate import (
+    CHUNK,
+    Summary,
+    build_parser,
+    build_version,
+    check_can_name,
+    check_can_read,
+    find_pending,
+    override,
+)
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
 
 CONFIG = parse_labeling_config(CONFIG_XML)
@@ -33,7 +42,7 @@ def test_every_task_gets_one_prediction_of_the_version_in_chunks() -> None:
     assert (summary.created, summary.skipped, summary.failed) == (2 * CHUNK + 3, 0, 0)
     assert [len(request) for request in site.requests] == [CHUNK, CHUNK, 3]
     assert all([p["model_version"] for p in task["predictions"]] == [VERSION] for task in site.tasks)
-    assert predictor.options[0] == {"proposal": PROPOSAL, "priority": Priority.BULK}
+    assert predictor.options[0] == {"proposal": PROPOSAL, "priority": Priority.BULK, "text": None}
 
 
 def test_a_second_run_skips_what_is_done_and_asks_the_models_nothing() -> None:
@@ -227,3 +236,21 @@ def test_many_reasons_are_cut_short_with_their_number() -> None:
     assert lines[1] == "  task 0: ValueError: odd"
     assert lines[-1] == "  … and 5 more"
     assert len(lines) == 22
+
+
+def test_what_a_text_names_is_filed_under_a_version_of_its_own() -> None:
+    site, predictor, summary = FakeLabelStudio(make_tasks(1)), FakePredictor(), Summary()
+    version = build_version("demo-1234", PROPOSAL, CONFIG, "the red car")
+    assert version not in (VERSION, build_version("demo-1234", PROPOSAL, CONFIG, "the blue car"))
+    pending = find_pending(site.iterate_tasks("3"), version, summary, None)
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, version, summary, PROPOSAL, "the red car")
+    assert predictor.options[0]["text"] == "the red car"
+
+
+def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None:
+    check_can_read(True, "the red car")
+    check_can_read(False, None)
+    with pytest.raises(BadPrompt, match=r"The text is empty\. Name what you look for"):
+        check_can_read(True, " ")
+    with pytest.raises(BadSettings, match=r'no CLIP to find "the red car" with\. Set CLIP_MODEL'):
+        check_can_read(False, "the red car")
