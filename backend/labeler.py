@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from backend.errors import BadPrompt
 from backend.geometry import inner_point, mask_iou
 from backend.image import SourceImage
-from backend.proposed import ProposedCache, ProposedMasks, pack
+from backend.lru import LeastRecentlyUsed
+from backend.proposed import MAX_BYTES, ProposedMasks, pack
 from backend.text_prompts import parse_text, probability, standing_out, text_log_odds
 from backend.values import (
     Candidate,
@@ -103,7 +104,7 @@ class ImageLabeler:
     ) -> None:
         self._segmenter, self._classifier, self._cache = segmenter, classifier, cache
         self._fingerprint, self._top_k = fingerprint, top_k
-        self._proposed = ProposedCache()
+        self._proposed = LeastRecentlyUsed[tuple[object, ...], ProposedMasks](MAX_BYTES, lambda kept: kept.nbytes)
 
     @property
     def can_classify(self) -> bool:
@@ -212,14 +213,15 @@ class ImageLabeler:
     def _propose_once(self, image: SourceImage, options: ProposalOptions, classifier: Classifier) -> ProposedMasks:
         """The image's automatic masks and what CLIP sees under them, kept for the next text."""
 
-        def compute() -> ProposedMasks:
+        key = (self._key(image), *(getattr(options, field.name) for field in fields(ProposalParameters)))
+        kept = self._proposed.get(key)
+        if kept is None:
             found = self.propose(image, options)
             masks = [candidate.mask for candidate in found]
             features = classifier.embed_masks(image.pixels, masks) if masks else np.zeros((0, 1), np.float32)
-            return pack(found, (image.size.height, image.size.width), features)
-
-        parameters = tuple(getattr(options, field.name) for field in fields(ProposalParameters))
-        return self._proposed.get_or_compute((self._key(image), parameters), compute)
+            kept = pack(found, (image.size.height, image.size.width), features)
+            self._proposed.put(key, kept)
+        return kept
 
     def _after_earlier_clicks(self, embedding: ImageEmbedding, prompt: Prompt) -> Prompt:
         """The prompt with the mask that its last click corrects: the answer to the clicks before it.

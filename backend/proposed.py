@@ -1,10 +1,8 @@
-"""What automatic masks of the last images were, so that a second text on an image does not make them again."""
+"""An image's automatic masks in little room, kept so that a second text on the image does not make them again."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,30 +45,3 @@ def pack(candidates: Sequence[Candidate], shape: tuple[int, int], image_features
     rows = [np.packbits(candidate.mask) for candidate in candidates]
     packed = np.stack(rows) if rows else np.zeros((0, -(-shape[0] * shape[1] // 8)), np.uint8)
     return ProposedMasks(packed, shape, tuple(candidate.score for candidate in candidates), image_features)
-
-
-class ProposedCache:
-    """An LRU within `max_bytes`; what is larger than that alone is not kept."""
-
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes, self._nbytes = max_bytes, 0
-        self._entries: OrderedDict[Hashable, ProposedMasks] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get_or_compute(self, key: Hashable, compute: Callable[[], ProposedMasks]) -> ProposedMasks:
-        """What is kept under the key, else what `compute` gives; two threads may compute the same at once."""
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return self._entries[key]
-        found = compute()
-        self._put(key, found)
-        return found
-
-    def _put(self, key: Hashable, found: ProposedMasks) -> None:
-        with self._lock:
-            old = self._entries.pop(key, None)
-            self._entries[key] = found
-            self._nbytes += found.nbytes - (old.nbytes if old else 0)
-            while self._nbytes > self._max_bytes:
-                self._nbytes -= self._entries.popitem(last=False)[1].nbytes

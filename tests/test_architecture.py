@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "export": VALUES | {"geometry"},
     "text_prompts": VALUES,
     "proposed": VALUES,
-    "labeler": VALUES | {"geometry", "image", "proposed", "text_prompts"},
+    "labeler": VALUES | {"geometry", "image", "lru", "proposed", "text_prompts"},
     "clicks": VALUES | {"geometry", "labeler", "image", "label_studio"},
     "naming": VALUES | {"labeler", "image", "label_studio", "project_settings"},
     "predict": VALUES

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.proposed import ProposedCache, ProposedMasks, pack
+from backend.proposed import pack
 from backend.values import Candidate
-
-
-def proposed(count: int = 1, shape: tuple[int, int] = (9, 11)) -> ProposedMasks:
-    rng = np.random.default_rng(count)
-    candidates = [Candidate(rng.random(shape) < 0.5, 0.9) for _ in range(count)]
-    return pack(candidates, shape, np.zeros((count, 4), np.float32))
 
 
 def test_masks_come_back_as_they_were() -> None:
@@ -24,26 +18,4 @@ def test_masks_come_back_as_they_were() -> None:
 
 
 def test_an_image_without_masks_is_kept_too() -> None:
-    empty = pack([], (9, 11), np.zeros((0, 1), np.float32))
-    assert empty.masks() == []
-    cache = ProposedCache()
-    assert cache.get_or_compute("a", lambda: empty) is cache.get_or_compute("a", lambda: proposed())
-
-
-def test_the_oldest_go_when_there_is_no_room() -> None:
-    cache, made = ProposedCache(max_bytes=2 * 29), []
-
-    def ask(key: str) -> None:
-        cache.get_or_compute(key, lambda: made.append(key) or proposed())  # type: ignore[func-returns-value]
-
-    for key in "abaca":
-        ask(key)
-    assert made == ["a", "b", "c"]
-    ask("b")
-    assert made == ["a", "b", "c", "b"]
-
-
-def test_what_is_larger_than_all_room_is_not_kept() -> None:
-    cache = ProposedCache(max_bytes=20)
-    first = cache.get_or_compute("a", proposed)
-    assert cache.get_or_compute("a", proposed) is not first
+    assert pack([], (9, 11), np.zeros((0, 1), np.float32)).masks() == []
