@@ -14,8 +14,9 @@ from backend.errors import BadPrompt
 from backend.label_studio.brush_rle import decode_brush, encode_brush
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.earlier import EarlierRegion
+from backend.label_studio.results import build_results
 from backend.label_studio.tasks import parse_task
-from backend.values import Candidate, Prompt, Size
+from backend.values import Candidate, Prompt, Region, Size
 from tests.fakes import CONFIG, FakeClassifier, keypoint, rectangle
 from tests.test_predict import Hall
 
@@ -235,3 +236,44 @@ def test_beside_a_large_mask_reaches_farther_than_beside_a_small_one() -> None:
     assert distance_of_points(Prompt(((214.5, 150),), (1,)), large) == 15
     assert distance_of_points(Prompt(((215.5, 150),), (1,)), large) == math.inf
     assert distance_of_points(Prompt(((205, 150), (150, 150)), (1, 0)), large) == 6
+
+
+SHAPES = """<View><Image name="img" value="$photo"/>
+<PolygonLabels name="p" toName="img"><Label value="cat"/></PolygonLabels>
+<Bitmask name="m" toName="img"/><Polygon name="q" toName="img"/>
+<EllipseLabels name="e" toName="img"><Label value="cat"/></EllipseLabels><Labels name="l" toName="img"><Label value="cat"/></Labels>
+<KeyPointLabels name="k" toName="img"><Label value="cat"/></KeyPointLabels></View>"""
+
+
+@pytest.mark.parametrize(
+    ("control", "types"),
+    [
+        ("p", ["polygonlabels"]),
+        ("q", ["polygon", "labels"]),
+        ("m", ["bitmask", "labels"]),
+        ("e", ["bitmask", "labels"]),
+    ],
+)
+def test_polygons_and_bitmasks_are_corrected_in_their_own_control_and_an_ellipse_is_not(
+    control: str, types: list[str]
+) -> None:
+    config, hall = parse_labeling_config(SHAPES), Hall()
+    region = Region(BODY, "cat", "saved", 0.5, control=control)
+    drawn = {"id": 1, "updated_at": "2026-11-20T20:00:00Z", "result": build_results([region], config)}
+    for _ in range(2):  # the second time the box of the mask is known
+        document = {"id": 1, "data": {"photo": "a.png"}, "drafts": [drawn]}
+        task = parse_task(document, config, [keypoint(37.5, 50)])
+        results = hall.predictor.predict_document(task, config)["result"]
+        assert [result["type"] for result in results] == types
+        assert (results[0]["id"] == "saved") is (control != "e")
+        logits = hall.segmenter.decoded[-1].mask_logits
+        assert (logits is None) if control == "e" else logits.max() == 100  # the fake writes the mask's area
+
+
+def test_a_damaged_polygon_is_passed_over_and_the_click_answered() -> None:
+    config, hall = parse_labeling_config(SHAPES), Hall()
+    broken = build_results([Region(BODY, "cat", "saved", control="p")], config)[0]
+    broken["value"]["points"] = [[1, 2]]
+    document = {"id": 1, "data": {"photo": "a.png"}, "drafts": [{"id": 1, "result": [broken]}]}
+    (result, _) = hall.predictor.predict_document(parse_task(document, config, [keypoint(37.5, 50)]), config)["result"]
+    assert result["id"] != "saved"

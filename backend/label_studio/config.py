@@ -6,6 +6,7 @@ tag is taken for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from xml.etree.ElementTree import Element
@@ -182,10 +183,14 @@ def _parse(xml: str) -> LabelingConfig:
         line = _example("BrushLabels", images[0].image_name)
         kinds = "BitmaskLabels, PolygonLabels, RectangleLabels and EllipseLabels"
         raise BadConfig(message, remedy=f"Add {line} ({kinds} will do as well). {EDIT_HINT}")
-    others = [image for image in images if image is not first and (image.answers or image.image_choices)]
+    others = [image for image in images if image is not first and (image.answers or _can_be_classified(image, tags))]
     for image in (first, *others):
         _check_data_key(tags[image.image_name])
     return replace(first, others=tuple(others))
+
+
+def _can_be_classified(image: LabelingConfig, tags: Mapping[str, Element]) -> bool:
+    return bool(image.image_choices) and read_attribute(tags[image.image_name], "value").startswith("$")
 
 
 def _image(root: Element, name: str, tag: Element, xml: str) -> LabelingConfig:

@@ -104,6 +104,19 @@ def test_a_box_whose_answer_was_accepted_is_not_used_again() -> None:
     assert prompts([point(25, 25)], draft(rectangle(), mask("Dog"))) == [Prompt(((160, 120),), (1,), BOX)]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        result("polygonlabels", "poly", {"points": [[1, 1], [2, 1], [2, 2]]}, "Cat"),
+        result("ellipselabels", "ell", {"x": 1, "y": 1, "radiusX": 1, "radiusY": 1}, "Cat"),
+        rectangle(id="0123456789abcdef"),
+    ],
+    ids=["polygon", "ellipse", "rectangle of this backend"],
+)
+def test_any_shape_that_cannot_be_a_prompt_is_the_answer_to_the_box_before_it(answer: dict[str, Any]) -> None:
+    assert prompts([point(25, 25)], draft(rectangle(), answer)) == prompts([point(25, 25)])
+
+
 def test_a_draft_from_before_an_accept_is_not_used() -> None:
     """It holds a point that the context, which holds all points of the label, has no more."""
     before = draft(rectangle(), point(24, 24, id="gone"))

@@ -9,6 +9,7 @@ import pytest
 
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.leaks import drop_leaks
+from backend.label_studio.region_ids import new_region_id
 from backend.label_studio.tasks import parse_predict_request
 
 from .conftest import PAYLOADS, load_payload
@@ -54,6 +55,11 @@ def test_ordinary_key_points_that_remain_when_a_prompt_is_deleted_are_known_from
 @pytest.mark.parametrize("origin", ["prediction", "prediction-changed"])
 def test_a_models_region_is_no_prompt(origin: str, config: LabelingConfig) -> None:
     assert kept([rectangle(id="model", origin=origin), rectangle(id="mine")], config) == ["mine"]
+
+
+def test_an_accepted_answer_in_the_control_of_the_prompt_is_no_prompt(config: LabelingConfig) -> None:
+    answer = rectangle(id=new_region_id())
+    assert kept([answer, rectangle(id="aB3dE6gH9j")], config) == ["aB3dE6gH9j"]
 
 
 def test_a_submitted_region_is_no_prompt(config: LabelingConfig) -> None:

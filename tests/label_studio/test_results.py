@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from label_studio_sdk.converter.brush import decode_rle
+from label_studio_sdk.label_interface import LabelInterface
 
 from backend.errors import BadConfig, BadRegion, BadRle
-from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.geometry import mask_iou
+from backend.label_studio.config import LabelingConfig, parse_labeling_config, prefer_shape
 from backend.label_studio.region_ids import new_region_id
 from backend.label_studio.region_values import build_value
 from backend.label_studio.results import EMPTY_ANSWER, build_prediction, build_results
 from backend.label_studio.saved_regions import iterate_regions, parse_image_choices, parse_regions
-from backend.values import Mask, Region
+from backend.values import ClassScore, Mask, Region
 
 from .conftest import load_payload
 
@@ -62,6 +65,105 @@ def test_regions_come_back_as_they_were_written(written: list[Region], with_clas
     assert len(read) == len(written)
     assert all(same(left, right) for left, right in zip(read, written, strict=True))
     assert parse_image_choices(results, CONFIG) == ({"iclass": ("Outdoor",)} if with_class else {})
+
+
+EVERYTHING = """<View><Image name="i" value="$i"/>{shape}
+<Choices name="kind" toName="i" perRegion="true" choice="multiple"><Choice value="x"/><Choice value="y"/></Choices>
+<Taxonomy name="tree" toName="i" perRegion="true"><Choice value="a / b"><Choice value="c"/></Choice></Taxonomy>
+<Number name="score" toName="i" perRegion="true" max="100" step="5"/>
+<TextArea name="class_score" toName="i" perRegion="true"/></View>"""
+WITHIN = '<{kind}Labels name="s" toName="i" smart="false"><Label value="Cat"/><Label value="Dog"/></{kind}Labels>'
+APART = """<{kind} name="s" toName="i" smart="false"/><Labels name="l" toName="i"><Label value="Cat"/></Labels>
+<Labels name="m" toName="i"><Label value="Dog"/></Labels>"""
+UNLABELED = '<{kind} name="s" toName="i" smart="false"/>'
+
+
+@pytest.mark.parametrize("kind", ["Brush", "Bitmask", "Polygon", "Rectangle", "Ellipse"])
+@pytest.mark.parametrize("template", [WITHIN, APART, UNLABELED], ids=["within", "apart", "unlabeled"])
+@given(
+    box=st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(1, 6), st.integers(1, 6)),
+    label=st.sampled_from(["Cat", "Dog"]),
+    score=st.none() | st.floats(0, 1),
+    chosen=st.sampled_from([(), ("x",), ("y", "x")]),
+)
+@settings(deadline=None, max_examples=15)
+def test_every_kind_of_answer_is_read_as_it_was_written(
+    kind: str, template: str, box: tuple[int, ...], label: str, score: float | None, chosen: tuple[str, ...]
+) -> None:
+    config = parse_labeling_config(EVERYTHING.format(shape=template.format(kind=kind)))
+    x, y, width, height = box
+    mask = np.zeros((12, 12), bool)
+    mask[y : y + height, x : x + width] = True
+    label = "" if template == UNLABELED else label
+    tree = {"tree": ("a / b / c",)}
+    written = Region(mask, label, new_region_id(), score, tree | ({"kind": chosen} if chosen else {}), control="s")
+    results = json.loads(json.dumps(build_results([written], config)))
+    (read,) = parse_regions(results, config)
+    assert (read.label, read.region_id, read.score, read.control) == (label, written.region_id, score, "s")
+    assert dict(read.choices) == dict(written.choices)
+    assert np.array_equal(read.mask, mask) if kind != "Ellipse" else mask_iou(read.mask, mask) > 0.5
+    assert LabelInterface(config.xml).validate_prediction({"result": results}, return_errors=True) == []
+
+
+def test_a_plain_shape_its_label_its_classes_and_its_scores_follow_each_other() -> None:
+    config = parse_labeling_config(EVERYTHING.format(shape=APART.format(kind="Polygon")))
+    classes = (ClassScore("x", 0.25), ClassScore("y", 0.2))
+    region = Region(square(), "Dog", "r1", 0.83, {"tree": ("a / b / c",), "kind": ("x", "y")}, classes)
+    polygon, labels, kind, tree, score, class_score = build_results([region], config)
+    assert (polygon["type"], polygon["from_name"], polygon["score"]) == ("polygon", "s", 0.83)
+    assert (labels["type"], labels["from_name"]) == ("labels", "m")
+    assert labels["value"] == polygon["value"] | {"labels": ["Dog"]}
+    assert (kind["type"], kind["value"]) == ("choices", {"choices": ["x", "y"]})
+    assert (tree["type"], tree["value"]) == ("taxonomy", {"taxonomy": [["a / b", "c"]]})
+    assert (score["type"], score["value"]) == ("number", {"number": 85})  # 83 of 100 in steps of 5
+    assert (class_score["type"], class_score["value"]) == ("textarea", {"text": ["0.250"]})
+    assert {result["id"] for result in (polygon, labels, kind, tree, score, class_score)} == {"r1"}
+
+
+def test_a_region_without_scores_shows_none() -> None:
+    config = parse_labeling_config(EVERYTHING.format(shape=WITHIN.format(kind="Brush")))
+    assert [result["type"] for result in build_results([Region(square(), "Dog", "r1")], config)] == ["brushlabels"]
+
+
+def test_an_empty_mask_is_no_polygon_and_leaves_nothing_behind() -> None:
+    config = parse_labeling_config(EVERYTHING.format(shape=WITHIN.format(kind="Polygon")))
+    empty = Region(np.zeros((4, 6), bool), "Dog", "r1", 0.5, {"kind": ("x",)})
+    assert build_results([empty], config) == []
+
+
+def test_the_tolerance_is_the_polygons() -> None:
+    config = parse_labeling_config(EVERYTHING.format(shape=WITHIN.format(kind="Polygon")))
+    rows, columns = np.indices((60, 60))
+    region = Region((rows - 30) ** 2 + (columns - 30) ** 2 < 400, "Dog", "r1")
+    fine, coarse = (
+        len(build_results([region], config, tolerance=tolerance)[0]["value"]["points"]) for tolerance in (0.5, 4)
+    )
+    assert coarse < fine
+
+
+def test_what_is_on_another_image_of_the_page_is_passed_over() -> None:
+    two = """<View><Image name="i" value="$i"/><Image name="j" value="$j"/>
+<BrushLabels name="b" toName="i"><Label value="Dog"/></BrushLabels>
+<BrushLabels name="c" toName="j"><Label value="Dog"/></BrushLabels>
+<Choices name="k" toName="i"><Choice value="x"/></Choices><Choices name="l" toName="j"><Choice value="x"/></Choices>
+</View>"""
+    config = parse_labeling_config(two)
+    results = [
+        *build_results([Region(square(), "Dog", "r1")], config, {"k": ("x",)}),
+        *build_results([Region(square(), "Dog", "r2")], config.of_image("j"), {"l": ("x",)}),
+    ]
+    assert [result["to_name"] for result in results] == ["i", "i", "j", "j"]
+    assert [region.region_id for region in parse_regions(results, config)] == ["r1"]
+    assert parse_image_choices(results, config) == {"k": ("x",)}
+
+
+def test_an_unaccepted_smart_rectangle_is_no_region_and_an_answer_in_its_control_is() -> None:
+    shapes = WITHIN.format(kind="Brush") + '<RectangleLabels name="r" toName="i"><Label value="Dog"/></RectangleLabels>'
+    config = prefer_shape(parse_labeling_config(EVERYTHING.format(shape=shapes)), "rectangle")
+    (answer,) = build_results([Region(square(), "Dog", new_region_id())], config)
+    prompt = answer | {"id": "aB3dE6gH9j"}
+    (region,) = parse_regions([prompt, answer], parse_labeling_config(config.xml))
+    assert (answer["type"], region.region_id) == ("rectanglelabels", answer["id"])
 
 
 def test_a_region_is_a_brush_and_then_its_choices_with_the_same_id(config: LabelingConfig) -> None:
