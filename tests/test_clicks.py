@@ -241,7 +241,8 @@ def test_beside_a_large_mask_reaches_farther_than_beside_a_small_one() -> None:
 SHAPES = """<View><Image name="img" value="$photo"/>
 <PolygonLabels name="p" toName="img"><Label value="cat"/></PolygonLabels>
 <Bitmask name="m" toName="img"/><Polygon name="q" toName="img"/>
-<EllipseLabels name="e" toName="img"><Label value="cat"/></EllipseLabels><Labels name="l" toName="img"><Label value="cat"/></Labels>
+<EllipseLabels name="e" toName="img"><Label value="cat"/></EllipseLabels>
+<Labels name="l" toName="img"><Label value="cat"/></Labels>
 <KeyPointLabels name="k" toName="img"><Label value="cat"/></KeyPointLabels></View>"""
 
 
