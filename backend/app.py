@@ -1,7 +1,8 @@
 """create_app: Label Studio's ML backend protocol over HTTP. The only room that speaks HTTP status and uses Flask.
 
-Every refused request is answered `{"error": …, "remedy": …, "request_id": …}`; the same text is in the log and on the
-status page at `/`, for Label Studio shows an annotator nothing of it. No traceback leaves.
+Every refused request is answered `{"error": …, "remedy": …, "request_id": …}`; the same text is in the log, on the
+status page at `/` and, as one line, in the HTTP reason phrase, which is all that Label Studio shows, and only to the
+person who saves the backend. No traceback leaves.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from backend.errors import BackendError, BadRequest, BodyTooLarge, Overloaded
-from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.config import LabelingConfig
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
 from backend.predict import TaskPredictor
-from backend.status import BackendStatus, ModelFacts, RequestRecord
+from backend.project_settings import ProjectSettings
+from backend.setups import ProjectSetups
+from backend.status import BackendStatus, ModelFacts, ProjectFacts, RequestRecord
 from backend.values import Priority
 from backend.warming import Warmer
 
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 LOADING_VERSION = "loading"
 WAIT_FOR_MODELS_SECONDS = 60.0  # a click that comes while the models load; Label Studio waits 100 s
 SHOWN_CHARACTERS = 600  # of anything that came from outside, in answers, log and status page
+REASON_CHARACTERS = 400  # of a reason phrase; nginx as it comes has room for 4,096 with all other headers
+_ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
 BATCH_SECONDS = 60.0  # of classifying whole images in one request, for the same reason
 
 
@@ -44,7 +49,14 @@ class Loader(Protocol):
     def get(self, timeout_seconds: float = 0.0) -> tuple[TaskPredictor, ModelFacts, Warmer]: ...
 
 
-def create_app(loader: Loader, status: BackendStatus, *, max_body_bytes: int, most_predicting: int = 36) -> Flask:
+def create_app(
+    loader: Loader,
+    status: BackendStatus,
+    *,
+    max_body_bytes: int,
+    most_predicting: int = 36,
+    setups: ProjectSetups | None = None,
+) -> Flask:
     """Build the WSGI application.
 
     Args:
@@ -52,17 +64,18 @@ def create_app(loader: Loader, status: BackendStatus, *, max_body_bytes: int, mo
         status: Counts requests and remembers errors.
         max_body_bytes: Larger bodies are answered 413.
         most_predicting: More predictions at once are answered 503, so that threads are left for `/health`.
+        setups: Where the projects' settings are kept; without it, in this process.
     """
-    app = Flask(__name__)
+    app, setups = Flask(__name__), setups or ProjectSetups()
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     _add_bookkeeping(app, status)
     _add_error_answers(app, max_body_bytes)
-    _add_state_routes(app, loader, status)
-    _add_protocol_routes(app, loader, threading.BoundedSemaphore(most_predicting))
+    _add_state_routes(app, loader, status, setups)
+    _add_protocol_routes(app, loader, setups, threading.BoundedSemaphore(most_predicting))
     return app
 
 
-def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus) -> None:
+def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus, setups: ProjectSetups) -> None:
     @app.get("/health")
     def health() -> Response:
         return _json(*_health(loader))
@@ -73,7 +86,11 @@ def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus) -> None
             return _json(*_health(loader))
         facts = loader.get()[1] if loader.ready else None
         problem = str(loader.error) if loader.error else "The models are still loading."
-        return Response(status.page(facts, problem), content_type="text/html; charset=utf-8")
+        projects = [
+            ProjectFacts(_one_line(project), setup.origin, setup.in_force, _one_line(setup.complaint))
+            for project, setup in setups.reports()
+        ]
+        return Response(status.page(facts, problem, projects), content_type="text/html; charset=utf-8")
 
     @app.get("/ready")
     def ready() -> Response:
@@ -89,13 +106,12 @@ def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus) -> None
         return _json({"versions": [loader.get()[1].model_version] if loader.ready else []})
 
 
-def _add_protocol_routes(app: Flask, loader: Loader, places: threading.BoundedSemaphore) -> None:
+def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, places: threading.BoundedSemaphore) -> None:
     @app.post("/setup")
     def setup() -> Response:
         body = _read_json()
-        schema = body.get("schema")
-        if isinstance(schema, str) and schema.strip():
-            parse_labeling_config(schema)
+        schema, origin = (value if isinstance(value := body.get(key), str) else "" for key in ("schema", "hostname"))
+        setups.accept(_project(body), origin, schema, body.get("extra_params"))
         if loader.error is not None:
             raise loader.error
         return _json({"model_version": loader.get()[1].model_version if loader.ready else LOADING_VERSION})
@@ -105,9 +121,11 @@ def _add_protocol_routes(app: Flask, loader: Loader, places: threading.BoundedSe
         if not places.acquire(blocking=False):
             raise Overloaded("Too many predictions are under way.", remedy="Try again in a moment, or add a replica.")
         try:
-            parsed = parse_predict_request(_read_json())
+            body = _read_json()
+            parsed = parse_predict_request(body)
             g.what = _describe(parsed)
-            return _json({"results": _answer(parsed, loader)})
+            settings = setups.settings_for(_project(body), parsed.config.xml)
+            return _json({"results": _answer(parsed, loader, settings)})
         finally:
             places.release()
 
@@ -118,17 +136,18 @@ def _add_protocol_routes(app: Flask, loader: Loader, places: threading.BoundedSe
         return _json({"status": "ok"})  # nothing is trained here, so there is nothing to start
 
 
-def _answer(parsed: PredictRequest, loader: Loader) -> list[Any]:
+def _answer(parsed: PredictRequest, loader: Loader, settings: ProjectSettings) -> list[Any]:
     """One answer for each task; a click waits for models that still load."""
     if not parsed.interactive:
-        return _answer_quietly(parsed, loader)
+        return _answer_quietly(parsed, loader, settings)
     (task,) = parsed.tasks
     predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
-    document = predictor.predict_document(task, parsed.config) if task.prompts or task.texts else None
+    asked = task.prompts or task.texts
+    document = predictor.predict_document(task, parsed.config, settings=settings) if asked else None
     return [document or EMPTY_ANSWER]
 
 
-def _answer_quietly(parsed: PredictRequest, loader: Loader) -> list[Any]:
+def _answer_quietly(parsed: PredictRequest, loader: Loader, settings: ProjectSettings) -> list[Any]:
     """Answers for tasks without a prompt, which never wait for SAM: the class of the image, or nothing.
 
     Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected ones). The
@@ -143,17 +162,19 @@ def _answer_quietly(parsed: PredictRequest, loader: Loader) -> list[Any]:
     if not parsed.config.classifies_images or not facts.clip_works:
         return [EMPTY_ANSWER for _ in parsed.tasks]
     if len(parsed.tasks) == 1:
-        return [predictor.predict_document(parsed.tasks[0], parsed.config) or EMPTY_ANSWER]
+        return [predictor.predict_document(parsed.tasks[0], parsed.config, settings=settings) or EMPTY_ANSWER]
     end = time.monotonic() + BATCH_SECONDS
-    return [_try_classify(predictor, task, parsed.config, end) for task in parsed.tasks]
+    return [_try_classify(predictor, task, parsed.config, settings, end) for task in parsed.tasks]
 
 
-def _try_classify(predictor: TaskPredictor, task: Task, config: LabelingConfig, end: float) -> Any:
+def _try_classify(
+    predictor: TaskPredictor, task: Task, config: LabelingConfig, settings: ProjectSettings, end: float
+) -> Any:
     """One image that cannot be had must not cost the answers for the others."""
     if time.monotonic() > end:
         return EMPTY_ANSWER
     try:
-        return predictor.predict_document(task, config, priority=Priority.BULK) or EMPTY_ANSWER
+        return predictor.predict_document(task, config, settings=settings, priority=Priority.BULK) or EMPTY_ANSWER
     except BackendError as error:
         log.warning("[%s] task %s is left out of the answer: %s", g.request_id, task.task_id, error)
         g.problem = _one_line(f"Task {task.task_id}: {error}")
@@ -199,6 +220,12 @@ def _read_json() -> Mapping[str, Any]:
     return body
 
 
+def _project(body: Mapping[str, Any]) -> str:
+    """What Label Studio calls the project in /setup and in /predict: its number and the second of its creation."""
+    project = body.get("project")
+    return str(project) if isinstance(project, (str, int, float)) and not isinstance(project, bool) else ""
+
+
 def _read_body() -> bytes:
     """The whole body; one of unknown length (chunked) is counted as it is read.
 
@@ -224,6 +251,20 @@ def _one_line(text: str) -> str:
     """What a client sent, fit for a log: one line, no control characters, not long."""
     printable = "".join(character if character.isprintable() else "?" for character in text[:SHOWN_CHARACTERS])
     return printable if len(text) <= SHOWN_CHARACTERS else f"{printable}…"
+
+
+def _reason_phrase(message: str, remedy: str) -> str:
+    """The refusal as one ASCII line of bounded length; a long message is cut before the remedy is.
+
+    Label Studio's dialog shows the line as HTML and takes unknown tags away, so tags are escaped.
+    """
+    as_ascii = [
+        text.translate(_ASCII).encode("ascii", "replace").decode().replace("<", "&lt;").replace(">", "&gt;")
+        for text in (message, remedy[: REASON_CHARACTERS // 2])
+    ]
+    room = max(REASON_CHARACTERS - len(as_ascii[1]) - 1, 0)
+    said = as_ascii[0] if len(as_ascii[0]) <= room else f"{as_ascii[0][: max(room - 3, 0)]}..."
+    return f"{said} {as_ascii[1]}"[:REASON_CHARACTERS]
 
 
 def _describe(parsed: PredictRequest) -> str:
@@ -278,7 +319,9 @@ def _refusal(message: str, remedy: str, http_status: int) -> Response:
     message, remedy = _one_line(message), _one_line(remedy)
     g.problem = f"{message} {remedy}"
     log.warning("[%s] %s", g.request_id, g.problem)
-    return _json({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
+    response = _json({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
+    response.status = f"{http_status} {_reason_phrase(message, remedy)}"
+    return response
 
 
 def _json(body: Mapping[str, Any], http_status: int = 200) -> Response:

@@ -49,10 +49,16 @@ class Classifier(Protocol):
     """What the labeler needs of CLIP; see `models.clip.ClipClassifier`."""
 
     def classify(
-        self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]], *, top_k: int
+        self,
+        pixels: Pixels,
+        masks: Sequence[Mask],
+        vocabularies: Sequence[Sequence[ClassName]],
+        *,
+        top_k: int,
+        templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]: ...
     def classify_image(
-        self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int
+        self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int, templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]: ...
     @property
     def logit_scale(self) -> float: ...
@@ -193,22 +199,29 @@ class ImageLabeler:
         return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(chances[i])) for i in places]
 
     def classify(
-        self, image: SourceImage, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]]
+        self,
+        image: SourceImage,
+        masks: Sequence[Mask],
+        vocabularies: Sequence[Sequence[ClassName]],
+        templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
         """For each vocabulary the classes of each mask, best first; () for every mask where there is no CLIP.
 
         Args:
             masks: None of them empty.
+            templates: CLIP's prompt templates; () for the model's.
         """
         if self._classifier is None or not masks or not vocabularies:
             return [[() for _ in masks] for _ in vocabularies]
-        return self._classifier.classify(image.pixels, masks, vocabularies, top_k=self._top_k)
+        return self._classifier.classify(image.pixels, masks, vocabularies, top_k=self._top_k, templates=templates)
 
-    def classify_image(self, image: SourceImage, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
+    def classify_image(
+        self, image: SourceImage, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()
+    ) -> tuple[ClassScore, ...]:
         """The classes of the whole image, best first; empty where there is no CLIP."""
         if self._classifier is None:
             return ()
-        return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k)
+        return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k, templates=templates)
 
     def _propose_once(self, image: SourceImage, options: ProposalOptions, classifier: Classifier) -> ProposedMasks:
         """The image's automatic masks and what CLIP sees under them, kept for the next text."""

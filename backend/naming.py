@@ -45,7 +45,7 @@ def name_regions(
     vocabularies = [control.labels for control in controls]
     if None in labels and config.answer_classes:
         vocabularies.append(config.answer_classes)
-    scored = labeler.classify(image, masks, vocabularies)
+    scored = labeler.classify(image, masks, vocabularies, settings.templates)
     nothing: list[Scores] = [() for _ in candidates]
     label_scores = scored[len(controls)] if len(scored) > len(controls) else nothing
     regions = []

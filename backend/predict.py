@@ -162,7 +162,10 @@ class TaskPredictor:
         if task.prompts:
             return Prediction(tuple(self._clicked(image, task, config, settings)))
         regions = self._proposed(image, config, proposal, settings) if proposal else []
-        scores = {control.name: self.labeler.classify_image(image, control.labels) for control in config.image_choices}
+        scores = {
+            control.name: self.labeler.classify_image(image, control.labels, settings.templates)
+            for control in config.image_choices
+        }
         whole = replace(settings, clip_threshold=0.0)  # it is for regions
         chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
         return Prediction(tuple(regions), chosen, scores)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import json
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -16,6 +19,7 @@ from backend.cache import CacheCounts, EmbeddingCache
 from backend.executor import PriorityExecutor
 
 _REMEMBERED = 20
+_PROJECTS_SHOWN = 50
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
 
 
@@ -32,6 +36,16 @@ class ModelFacts:
     counts: CacheCounts
     cache: EmbeddingCache
     executor: PriorityExecutor
+
+
+@dataclass(frozen=True)
+class ProjectFacts:
+    """A project that Label Studio told of: its settings that are not the default, and what is wrong with the last."""
+
+    project: str
+    origin: str
+    settings: Mapping[str, Any]
+    complaint: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,7 @@ class BackendStatus:
         """In Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def page(self, facts: ModelFacts | None, problem: str) -> str:
+    def page(self, facts: ModelFacts | None, problem: str, projects: Sequence[ProjectFacts] = ()) -> str:
         """The status page: HTML without scripts; everything that came from outside is escaped."""
         with self._lock:
             requests, errors = list(self._requests), list(self._errors)
@@ -100,6 +114,7 @@ class BackendStatus:
         return _PAGE.format(
             mark="ok" if facts and facts.clip_works else "bad" if not facts else "warn",
             rows="".join(f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows),
+            projects="".join(map(_project, projects[:_PROJECTS_SHOWN])) or "<p>None yet. Open one in Label Studio.</p>",
             errors=_list(errors) or "<p>None.</p>",
             requests=_list(requests) or "<p>None yet. Click in Label Studio, then reload this page.</p>",
         )
@@ -137,6 +152,14 @@ def _fact_rows(facts: ModelFacts) -> list[tuple[str, str]]:
     ]
 
 
+def _project(facts: ProjectFacts) -> str:
+    number = facts.project.partition(".")[0]
+    said = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in facts.settings.items())
+    wrong = f"<br><em>Not in force: {html.escape(facts.complaint)}</em>" if facts.complaint else ""
+    settings = html.escape(said or "the defaults")
+    return f"<p><b>Project {html.escape(number)}</b> of {html.escape(facts.origin or '?')}: {settings}{wrong}</p>"
+
+
 def _clock(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
 
@@ -158,5 +181,6 @@ h1.ok::before{{background:#1a9c4b}}h1.warn::before{{background:#e0a100}}h1.bad::
 th{{text-align:left;vertical-align:top;padding-right:1.5rem;white-space:nowrap}}em{{color:#a11}}small{{color:#777}}
 </style></head><body><h1 class="{mark}">Segmentation backend</h1><table>{rows}</table>
 <p>No mask came? Label Studio shows nothing when a backend refuses; the reason is below.</p>
+<h2>Projects and their settings</h2>{projects}
 <h2>Last errors</h2>{errors}<h2>Last predictions</h2>{requests}</body></html>
 """

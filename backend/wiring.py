@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
+from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
 from backend.errors import BackendError, BadSettings
 from backend.executor import PriorityExecutor
 from backend.image import DecodedImages
@@ -16,6 +16,7 @@ from backend.labeler import ImageLabeler, ProposalOptions
 from backend.models import checkpoints
 from backend.predict import TaskPredictor
 from backend.settings import Settings
+from backend.setups import ProjectSetups
 from backend.status import ModelFacts
 
 if TYPE_CHECKING:
@@ -143,6 +144,16 @@ def _load_classifier(settings: Settings) -> tuple[str, ClipClassifier]:
     templates = DEMO_TEMPLATES if name == "demo-clip" else TEMPLATES
     classifier = load_clip(name, path, configs=checkpoints.DEMO_CONFIGS, templates=templates, device=settings.device)
     return checkpoints.sha256_of(path), classifier
+
+
+def build_setups(settings: Settings) -> ProjectSetups:
+    """Where the projects' settings are kept. Nothing is connected, so that it is there before the models are."""
+    if not settings.redis_url:
+        return ProjectSetups()
+    try:
+        return ProjectSetups(RedisDocuments(settings.redis_url, settings.redis_timeout_seconds))
+    except ValueError:  # `build` says so, and /health, for without it there is no predictor either
+        return ProjectSetups()
 
 
 def _build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:

@@ -14,7 +14,7 @@ from backend.predict import TaskPredictor
 from backend.settings import Settings
 from backend.status import BackendStatus, ModelFacts
 from backend.warming import Warmer
-from backend.wiring import build
+from backend.wiring import build, build_setups
 
 log = logging.getLogger(__name__)
 
@@ -42,4 +42,5 @@ app = create_app(
     status,
     max_body_bytes=settings.max_body_bytes,
     most_predicting=settings.server_threads - THREADS_FOR_STATE,
+    setups=build_setups(settings),
 )

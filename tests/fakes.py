@@ -93,6 +93,7 @@ class FakeClassifier:
 
     def __init__(self, score: float = 0.8, looks: Sequence[str] = ()) -> None:
         self.calls: list[tuple[int, int]] = []
+        self.templates: list[tuple[str, ...]] = []
         self._score, self._looks = score, looks
         self._axes: dict[str, int] = {}
 
@@ -105,12 +106,22 @@ class FakeClassifier:
         return np.eye(256, dtype=np.float32)[axes]
 
     def classify(
-        self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]], *, top_k: int
+        self,
+        pixels: Pixels,
+        masks: Sequence[Mask],
+        vocabularies: Sequence[Sequence[ClassName]],
+        *,
+        top_k: int,
+        templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
+        self.templates.append(tuple(templates))
         self.calls.append((len(masks), len(vocabularies)))
         return [[self._scores(vocabulary)[:top_k] for _ in masks] for vocabulary in vocabularies]
 
-    def classify_image(self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int) -> tuple[ClassScore, ...]:
+    def classify_image(
+        self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int, templates: Sequence[str] = ()
+    ) -> tuple[ClassScore, ...]:
+        self.templates.append(tuple(templates))
         self.calls.append((1, 1))
         return self._scores(vocabulary)[:top_k]
 

@@ -15,6 +15,7 @@ from backend.app import create_app
 from backend.cache import CacheCounts
 from backend.errors import CheckpointError, ImageUnavailable
 from backend.loading import BackgroundLoader
+from backend.setups import ProjectSetups
 from backend.status import BackendStatus, ModelFacts
 from backend.warming import Warmer
 from tests.fakes import CONFIG, CONFIG_WITH_IMAGE_CHOICES, FakeClassifier, keypoint, png, predict_body, rectangle
@@ -285,8 +286,84 @@ def test_models_that_cannot_load_are_said_everywhere_and_kill_nothing() -> None:
 def test_setup_gives_the_model_version_and_refuses_a_config_without_a_brush() -> None:
     client = Door().client
     assert client.post("/setup", json={"project": "3.1", "schema": CONFIG}).json == {"model_version": "fake-1"}
-    reply = client.post("/setup", json={"project": "3.1", "schema": "<View/>"})
+    reply = client.post("/setup", json={"project": "4.1", "schema": "<View/>"})
     assert (reply.status_code, "no Image tag" in reply.json["error"]) == (422, True)
+
+
+def setup_body(**extra_params) -> dict:
+    return {"project": "3.1", "schema": CONFIG, "hostname": "http://ls", "extra_params": extra_params}
+
+
+def test_of_a_refused_setup_the_reason_phrase_says_what_is_wrong_and_what_to_do() -> None:
+    reply = Door().client.post("/setup", json=setup_body(clip_threshold=1.7))
+    assert reply.status == "422 clip_threshold is 1.7. Set clip_threshold to a number from 0 to 1."
+    assert reply.json["remedy"] == "Set clip_threshold to a number from 0 to 1."
+
+
+@pytest.mark.parametrize("key", ["a\r\nSet-Cookie: b", "ключ", "x" * 5000, "<b>\x00\x7f"])
+def test_a_reason_phrase_is_one_short_ascii_line_and_keeps_the_remedy(key: str) -> None:
+    reply = Door().client.post("/setup", json=setup_body(**{key: 1}))
+    phrase = reply.status.removeprefix("422 ")
+    assert len(phrase) <= 400
+    assert all(32 <= ord(character) < 127 for character in phrase)
+    assert "<" not in phrase
+    assert phrase.endswith("polygon_tolerance, clean_masks, prefetch, text_prompt.")
+
+
+def test_a_project_with_other_settings_gets_other_answers() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    door = Door(hall)
+
+    def types(project: str) -> list[str]:
+        (prediction,) = door.predict(predict_body("a.png", keypoint(50, 50)) | {"project": project}).json["results"]
+        return [result["type"] for result in prediction["result"]]
+
+    door.client.post("/setup", json=setup_body(clip_threshold=0.9, templates=["the {}"]))
+    assert types("3.1") == ["brushlabels"]
+    assert hall.classifier.templates == [("the {}",)]
+    assert types("4.1") == ["brushlabels", "choices"]
+    assert hall.classifier.templates[1:] == [()]
+    door.client.post("/setup", json=setup_body())
+    assert types("3.1") == ["brushlabels", "choices"]
+
+
+def test_a_comment_in_the_labeling_config_is_a_setting() -> None:
+    body = predict_body("a.png", keypoint(50, 50))
+    body["label_config"] = CONFIG.replace("<View>", '<View><!-- backend: {"clip_threshold": 0.9} -->', 1)
+    (prediction,) = Door().predict(body).json["results"]
+    assert [result["type"] for result in prediction["result"]] == ["brushlabels"]
+
+
+def test_auto_label_of_the_project_lets_clip_pick_the_label() -> None:
+    door = Door()
+    body = predict_body("a.png", keypoint(50, 50, "dog"))
+    labels = []
+    for auto_label in (False, True):
+        door.client.post("/setup", json=setup_body(auto_label=auto_label) | {"project": body["project"]})
+        (prediction,) = door.predict(body).json["results"]
+        labels += prediction["result"][0]["value"]["brushlabels"]
+    assert labels == ["dog", "cat"]
+
+
+def test_the_status_page_says_the_settings_in_force_and_what_is_wrong() -> None:
+    client = Door().client
+    client.post("/setup", json=setup_body(auto_label=True))
+    client.post("/setup", json=setup_body(auto_label=True) | {"schema": "<View><Broken"})
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "<b>Project 3</b> of http://ls: auto_label = true" in page
+    assert "Not in force: The labeling config is not XML that can be read" in page
+
+
+def test_health_asks_nobody_for_the_settings() -> None:
+    class Away:
+        def get(self, name: str) -> bytes | None:
+            raise AssertionError(name)
+
+        put = get
+
+    door = Door()
+    client = create_app(door.loader, door.status, max_body_bytes=10**6, setups=ProjectSetups(Away())).test_client()
+    assert client.get("/health").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["health", "setup"])

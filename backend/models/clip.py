@@ -62,13 +62,19 @@ class ClipClassifier:
         self._preprocess, self._tokenizer, self._templates = preprocess, tokenizer, tuple(templates)
         side = model.visual.image_size
         self._side: int = side[0] if isinstance(side, tuple | list) else side
-        self._text_features: OrderedDict[tuple[ClassName, ...], torch.Tensor] = OrderedDict()
+        self._text_features: OrderedDict[tuple[tuple[ClassName, ...], tuple[str, ...]], torch.Tensor] = OrderedDict()
         self._lock = threading.Lock()
         self._on_cpu: Any = None
         self._lock_copy = threading.Lock()
 
     def classify(
-        self, pixels: Pixels, masks: Sequence[Mask], vocabularies: Sequence[Vocabulary], *, top_k: int
+        self,
+        pixels: Pixels,
+        masks: Sequence[Mask],
+        vocabularies: Sequence[Vocabulary],
+        *,
+        top_k: int,
+        templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
         """Name what is under each mask, looking at it once however many vocabularies there are.
 
@@ -77,15 +83,19 @@ class ClipClassifier:
             masks: bool (H, W) each, none of them empty.
             vocabularies: Each the classes there are, at least one.
             top_k: How many scores are kept.
+            templates: Sentences with a `{}`, instead of the classifier's own.
 
         Returns:
             For each vocabulary, for each mask: its classes, best first; the scores are a softmax over the vocabulary.
         """
-        return self._score([crop_for_clip(pixels, mask, self._side) for mask in masks], vocabularies, top_k)
+        crops = [crop_for_clip(pixels, mask, self._side) for mask in masks]
+        return self._score(crops, vocabularies, top_k, tuple(templates))
 
-    def classify_image(self, pixels: Pixels, vocabulary: Vocabulary, *, top_k: int) -> tuple[ClassScore, ...]:
+    def classify_image(
+        self, pixels: Pixels, vocabulary: Vocabulary, *, top_k: int, templates: Sequence[str] = ()
+    ) -> tuple[ClassScore, ...]:
         """Name the whole image, through open_clip's own transform; best first."""
-        return self._score([pixels], [vocabulary], top_k)[0][0]
+        return self._score([pixels], [vocabulary], top_k, tuple(templates))[0][0]
 
     @property
     def logit_scale(self) -> float:
@@ -107,13 +117,13 @@ class ClipClassifier:
 
     @torch.inference_mode()
     def _score(
-        self, images: list[Pixels], vocabularies: Sequence[Vocabulary], top_k: int
+        self, images: list[Pixels], vocabularies: Sequence[Vocabulary], top_k: int, templates: tuple[str, ...]
     ) -> list[list[tuple[ClassScore, ...]]]:
         image_features = self._embed(images)
         scale = self._model.logit_scale.exp().cpu()
         scored = []
         for vocabulary in vocabularies:
-            logits = scale * image_features @ self._vocabulary_features(tuple(vocabulary)).T
+            logits = scale * image_features @ self._vocabulary_features(tuple(vocabulary), templates).T
             probabilities = logits.softmax(dim=-1).numpy()
             scored.append([_best(row, vocabulary, top_k) for row in probabilities])
         return scored
@@ -153,22 +163,24 @@ class ClipClassifier:
                 self._on_cpu = copy.deepcopy(self._model).to("cpu").float()
             return self._on_cpu
 
-    def _vocabulary_features(self, vocabulary: tuple[ClassName, ...]) -> torch.Tensor:
+    def _vocabulary_features(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...] = ()) -> torch.Tensor:
+        templates = templates or self._templates
+        key = (vocabulary, templates)
         with self._lock:
-            if vocabulary not in self._text_features:
-                self._text_features[vocabulary] = self._encode_vocabulary(vocabulary)
-            self._text_features.move_to_end(vocabulary)
+            if key not in self._text_features:
+                self._text_features[key] = self._encode_vocabulary(vocabulary, templates)
+            self._text_features.move_to_end(key)
             while len(self._text_features) > _VOCABULARIES_KEPT:
                 self._text_features.popitem(last=False)
-            return self._text_features[vocabulary]
+            return self._text_features[key]
 
     @torch.inference_mode()
-    def _encode_vocabulary(self, vocabulary: tuple[ClassName, ...]) -> torch.Tensor:
+    def _encode_vocabulary(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...]) -> torch.Tensor:
         """One unit vector (D,) a class: the mean over names and templates. See open_clip.build_zero_shot_classifier."""
         rows = []
         for class_name in vocabulary:
             names = class_name.synonyms or (class_name.name,)
-            sentences = [template.format(name) for name in names for template in self._templates]
+            sentences = [template.format(name) for name in names for template in templates]
             features = self._encode_text(self._tokenizer(sentences))
             rows.append(torch.nn.functional.normalize(features.mean(dim=0), dim=0))
         return torch.stack(rows)

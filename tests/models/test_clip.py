@@ -95,17 +95,33 @@ def test_text_is_encoded_once_for_a_vocabulary(tiny, monkeypatch) -> None:
     classifier = load(tiny)
     calls: list[tuple[ClassName, ...]] = []
     encode = classifier._encode_vocabulary
-    monkeypatch.setattr(classifier, "_encode_vocabulary", lambda words: (calls.append(words), encode(words))[1])
+    monkeypatch.setattr(
+        classifier, "_encode_vocabulary", lambda words, how: (calls.append((words, how)), encode(words, how))[1]
+    )
     pixels, mask = pixels_and_mask()
     for words in (WORDS, WORDS, WORDS[:2]):
         classifier.classify(pixels, [mask], [words], top_k=1)
-    assert calls == [WORDS, WORDS[:2]]
+    own = calls[0][1]
+    assert calls == [(WORDS, own), (WORDS[:2], own)]
+
+
+def test_a_projects_templates_give_the_scores_of_a_classifier_that_has_them(tiny) -> None:
+    pixels, mask = pixels_and_mask()
+    classifier, theirs = load(tiny), ("a painting of a {}", "{} at night")
+    ((before,),) = classifier.classify(pixels, [mask], [WORDS], top_k=3)
+    ((found,),) = classifier.classify(pixels, [mask], [WORDS], top_k=3, templates=theirs)
+    ((expected,),) = load(tiny, templates=theirs).classify(pixels, [mask], [WORDS], top_k=3)
+    assert found == expected
+    assert found != before
+    assert classifier.classify(pixels, [mask], [WORDS], top_k=3) == [[before]]
+    of_image = load(tiny, templates=theirs).classify_image(pixels, WORDS, top_k=3)
+    assert classifier.classify_image(pixels, WORDS, top_k=3, templates=theirs) == of_image
 
 
 def test_synonyms_are_read_instead_of_the_name(tiny) -> None:
     classifier = load(tiny)
-    spoken = classifier._encode_vocabulary((ClassName("N07", ("cat",)),))
-    named = classifier._encode_vocabulary((ClassName("cat"),))
+    spoken = classifier._vocabulary_features((ClassName("N07", ("cat",)),))
+    named = classifier._vocabulary_features((ClassName("cat"),))
     assert torch.equal(spoken, named)
 
 
