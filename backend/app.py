@@ -19,6 +19,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from backend.errors import BackendError, BadRequest, BodyTooLarge, Overloaded
+from backend.label_studio.bodies import parse_body
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
@@ -212,7 +213,7 @@ def _read_json() -> Mapping[str, Any]:
             remedy="Send JSON with Content-Type: application/json.",
         )
     try:
-        body = orjson.loads(_read_body())
+        body = parse_body(_read_body())
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends.") from error
     if not isinstance(body, dict):

@@ -29,7 +29,7 @@ from backend.geometry import distance_to_box, distance_to_mask
 from backend.image import SourceImage
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.earlier import EarlierRegion
-from backend.label_studio.mask_boxes import MaskBoxes, mask_key
+from backend.label_studio.mask_boxes import MaskBoxes
 from backend.label_studio.tasks import LabeledPrompt, Task
 from backend.labeler import ImageLabeler
 from backend.values import Box, Candidate, Mask, Prompt, Region, Size
@@ -112,23 +112,20 @@ def find_corrected(
 ) -> Region | None:
     """The mask of the prompt's label that all points lie on, else the nearest they lie beside; of equals the newest.
 
-    Decodes only masks of that label, and of those that it has seen before only the ones near the points. A damaged one
-    is passed over, for it is no reason to refuse a click elsewhere.
+    Of the masks with that label only those near the points are decoded. A damaged one is passed over, for it is no
+    reason to refuse a click elsewhere.
     """
     best, least = None, math.inf
     for region in earlier:
         if (region.label, region.drawn_size) != (prompt.label, prompt.drawn_size) or not prompt.prompt.point_coords:
             continue
-        key = mask_key(region)
-        box = boxes.get(key)
-        if box is not None and not _may_be_beside(prompt.prompt, box):
-            continue
         try:
+            if not _may_be_beside(prompt.prompt, boxes.box_of(region, config)):
+                continue
             decoded = region.decode(config)
         except BadRegion as error:
             log.warning("A mask on the page cannot be corrected: %s", error)
             continue
-        boxes.put(key, decoded.mask)
         distance = distance_of_points(prompt.prompt, decoded.mask)
         if distance < least:
             best, least = decoded, distance

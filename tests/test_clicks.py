@@ -173,7 +173,7 @@ def test_masks_of_other_labels_are_never_decoded(monkeypatch: pytest.MonkeyPatch
     assert decoded == ["saved"]
 
 
-def test_a_mask_of_the_label_far_from_the_click_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_of_the_label_far_from_the_click_is_not_painted(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
     original = EarlierRegion.decode
     monkeypatch.setattr(
@@ -182,7 +182,7 @@ def test_a_mask_of_the_label_far_from_the_click_is_decoded_once(monkeypatch: pyt
     hall, far = Hall(), block(0, 30, 5, 35)
     for _ in range(3):
         click(hall, keypoint(37.5, 50), regions=(saved(BODY), saved(far, region_id="far")))
-    assert decoded == ["far", "saved", "saved", "saved"]
+    assert decoded == ["saved"] * 3
     changed = far | block(14, 14, 16, 16)
     (result,) = click(hall, keypoint(37.5, 50), regions=(saved(BODY), saved(changed, region_id="far")))
     assert result["id"] == "far"
@@ -192,14 +192,14 @@ def test_a_click_costs_about_the_same_beside_two_hundred_masks_of_another_label(
     def seconds(regions: tuple[dict, ...]) -> float:
         best = math.inf
         for _ in range(10):
-            started = time.perf_counter()
+            started = time.process_time()
             click(hall, keypoint(37.5, 50), regions=regions)
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.process_time() - started)
         return best
 
     hall = Hall()
     many = tuple(saved(BODY, "dog", f"dog{i}") for i in range(200))
-    assert seconds((*many, saved(BODY))) < 1.5 * seconds((saved(BODY),)) + 1e-3
+    assert seconds((*many, saved(BODY))) < 1.5 * seconds((saved(BODY),)) + 5e-3  # 200 masks painted would take 20 ms
 
 
 def test_a_repeated_click_asks_for_the_next_larger_candidate_in_a_circle() -> None:

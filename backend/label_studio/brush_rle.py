@@ -25,12 +25,14 @@ Source: https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack; the b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from backend.errors import BadRle
-from backend.values import Mask, Size
+from backend.values import Box, Mask, Size
 
 Integers = NDArray[np.int64]
 
@@ -56,16 +58,36 @@ def encode_brush(mask: Mask) -> list[int]:
     return _pack(mask.size * CHANNELS, *_records(*_split_long_runs(counts * CHANNELS, values)))
 
 
-def decode_brush(rle: Sequence[int], size: Size) -> Mask:
+def decode_brush(rle: Sequence[int] | str, size: Size) -> Mask:
     """Decode Label Studio's brush RLE into a bool (H, W) mask: where alpha is 128 or more.
 
     Args:
-        rle: Bytes as a list of integers.
+        rle: Bytes as a list of integers, or the JSON text of such a list (see `bodies`).
         size: Of the image that the mask lies on (`original_width`, `original_height`).
 
     Raises:
         BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.
     """
+    pixel_ends, opaque = _decode_runs(rle, size)
+    return np.repeat(opaque, np.diff(pixel_ends, prepend=0)).reshape(size.height, size.width)
+
+
+def brush_box(rle: Sequence[int] | str, size: Size) -> Box:
+    """XYXY around the pixels of a mask, (0, 0, 0, 0) for none, without painting it; raises as `decode_brush` does."""
+    ends, opaque = _decode_runs(rle, size)
+    starts = np.append(0, ends[:-1])
+    is_filled = opaque & (ends > starts)
+    if not is_filled.any():
+        return 0.0, 0.0, 0.0, 0.0
+    top, left = np.divmod(starts[is_filled], size.width)
+    bottom, right = np.divmod(ends[is_filled] - 1, size.width)
+    is_wide = bool((bottom > top).any())  # a run that goes on in the next row has been to both sides of the image
+    across = (0, size.width) if is_wide else (left.min(), right.max() + 1)
+    return float(across[0]), float(top[0]), float(across[1]), float(bottom[-1] + 1)
+
+
+def _decode_runs(rle: Sequence[int] | str, size: Size) -> tuple[Integers, Mask]:
+    """Runs of pixels: where each ends and whether it is mask. Alpha of pixel p is word 4 p + 3; a run may be empty."""
     data = _to_bytes(rle)
     rle_sizes = _parse_header(data, size)
     ends, words = _words(data, _record_starts(data, rle_sizes), rle_sizes)
@@ -79,7 +101,7 @@ def decode_brush(rle: Sequence[int], size: Size) -> Mask:
     if ends[last] != word_count:
         message = f"The brush mask of {size} pixels needs {word_count} values but its runs end at {ends[last]}."
         raise BadRle(message, remedy=REMEDY)
-    return _paint(ends[: last + 1], words[: last + 1], size)
+    return ends[: last + 1] // CHANNELS, words[: last + 1] >= 128
 
 
 def _runs(mask: Mask) -> tuple[Integers, Mask]:
@@ -135,8 +157,10 @@ def _pack(word_count: int, records: Integers, lengths: Integers) -> list[int]:
     return packed[: (total >> 3) + 1].tolist()  # with the zero byte that the SDK adds to whole bytes
 
 
-def _to_bytes(rle: Sequence[int]) -> bytes:
-    if not isinstance(rle, (list, tuple, np.ndarray)):
+def _to_bytes(rle: Sequence[int] | str) -> bytes:
+    if isinstance(rle, str) and rle.startswith("["):
+        rle = _parse_numbers(rle)
+    if not isinstance(rle, (list, tuple, np.ndarray, bytes)):
         raise BadRle(f"A brush mask is a list of bytes, not {type(rle).__name__}.", remedy=REMEDY)
     try:
         data = bytes(rle)
@@ -145,6 +169,13 @@ def _to_bytes(rle: Sequence[int]) -> bytes:
     if len(data) * 8 < HEADER_BITS:
         raise BadRle(f"The brush mask is truncated: {len(data)} bytes, less than its header.", remedy=REMEDY)
     return data
+
+
+def _parse_numbers(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadRle(f"The brush mask is no list of numbers: {error}.", remedy=REMEDY) from error
 
 
 def _parse_header(data: bytes, size: Size) -> tuple[int, ...]:
@@ -227,9 +258,3 @@ def _read(padded: bytes, position: Integers, width: int) -> Integers:
     windows = np.ndarray(len(padded) - 7, ">u8", padded, strides=(1,))[position >> 3].astype(np.uint64)
     read: Integers = (windows << (position & 7).astype(np.uint64) >> np.uint64(64 - width)).astype(np.int64)
     return read
-
-
-def _paint(ends: Integers, words: Integers, size: Size) -> Mask:
-    """Fill the pixels whose alpha word lies in a run of 128 or more. Alpha of pixel p is word 4 p + 3."""
-    pixel_ends = ends // CHANNELS  # the pixels whose alpha word lies before the end of the run
-    return np.repeat(words >= 128, np.diff(pixel_ends, prepend=0)).reshape(size.height, size.width)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from label_studio_sdk.converter.brush import decode_rle, encode_rle, mask2rle
 
 from backend.errors import BadRle
-from backend.label_studio.brush_rle import decode_brush, encode_brush
+from backend.label_studio.brush_rle import brush_box, decode_brush, encode_brush
 from backend.values import Mask, Size
 
 from .conftest import load_payload
@@ -67,6 +67,16 @@ def test_the_bytes_are_those_of_the_sdk(mask: Mask) -> None:
 @settings(deadline=None)
 def test_the_sdk_decodes_what_we_encode(mask: Mask) -> None:
     assert np.array_equal(sdk_decode(encode_brush(mask), size_of(mask)), mask)
+
+
+@given(masks)
+@settings(deadline=None)
+def test_the_json_text_of_a_mask_and_its_box_say_the_same(mask: Mask) -> None:
+    text = str(encode_brush(mask))
+    assert np.array_equal(decode_brush(text, size_of(mask)), mask)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if mask.any() else (0, 0, 0, 0)
+    assert brush_box(text, size_of(mask)) == box
 
 
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(4))))
@@ -152,6 +162,12 @@ def test_what_is_not_a_byte_is_refused(rle: list[Any]) -> None:
 def test_what_is_not_a_list_is_refused(rle: Any) -> None:
     with pytest.raises(BadRle, match=f"a list of bytes, not {type(rle).__name__}"):
         decode_brush(rle, Size(1, 1))
+
+
+@pytest.mark.parametrize("text", ["[0, 0", "[01]", "[,]", "[ü]"])
+def test_a_text_that_is_no_list_is_refused(text: str) -> None:
+    with pytest.raises(BadRle, match="no list of numbers"):
+        decode_brush(text, Size(1, 1))
 
 
 @given(st.lists(st.integers(0, 255), max_size=60), st.integers(1, 8), st.integers(1, 8))

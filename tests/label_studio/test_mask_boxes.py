@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from backend.label_studio.brush_rle import brush_box, encode_brush
+from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.earlier import EarlierRegion
 from backend.label_studio.mask_boxes import MaskBoxes, mask_box, mask_key
-from backend.values import Size
+from backend.values import Box, Size
+from tests import fakes
+
+CONFIG = parse_labeling_config(fakes.CONFIG)
 
 
 def region(rle: object, size: Size = Size(4, 3), region_id: str = "a") -> EarlierRegion:
@@ -23,7 +29,8 @@ def test_the_box_of_a_mask_holds_its_pixels() -> None:
 def test_a_mask_is_named_by_its_bytes_and_size_and_not_by_its_id() -> None:
     assert mask_key(region([1, 2])) == mask_key(region([1, 2], region_id="b"))
     assert len({mask_key(region([1, 2])), mask_key(region([1, 3])), mask_key(region([1, 2], Size(3, 4)))}) == 3
-    assert mask_key(region([1, 300])) == mask_key(region(["x"])) == b""
+    assert mask_key(region("[1,2]")) == mask_key(region("[1,2]", region_id="b")) != mask_key(region("[1,3]"))
+    assert mask_key(region([1, 300])) != mask_key(region([1, "x"]))  # damaged ones are told apart, too
 
 
 def test_the_choices_of_a_region_do_not_change_its_name() -> None:
@@ -32,10 +39,26 @@ def test_the_choices_of_a_region_do_not_change_its_name() -> None:
     assert mask_key(EarlierRegion("a", "Cat", Size(4, 3), (mask, choice))) == mask_key(region([1, 2]))
 
 
-def test_the_box_that_was_not_asked_for_longest_is_forgotten() -> None:
-    boxes, mask = MaskBoxes(most=2), np.ones((3, 4), bool)
-    for key in (b"one", b"two"):
-        boxes.put(key, mask)
-    assert boxes.get(b"one") == (0, 0, 4, 3)
-    boxes.put(b"three", mask)
-    assert boxes.get(b"two") is None and boxes.get(b"one") is not None
+def test_a_mask_is_read_once_and_a_brush_is_not_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def read(rle: object, size: Size) -> Box:
+        asked.append(rle)
+        return brush_box(rle, size)
+
+    monkeypatch.setattr("backend.label_studio.mask_boxes.brush_box", read)
+    monkeypatch.setattr(EarlierRegion, "decode", lambda *_: pytest.fail("painted"))
+    mask = np.zeros((3, 4), bool)
+    mask[1, 1:3] = True
+    boxes, rle = MaskBoxes(), encode_brush(mask)
+    for _ in range(3):
+        assert boxes.box_of(region(rle), CONFIG) == boxes.box_of(region(str(rle)), CONFIG) == (1, 1, 3, 2)
+    assert asked == [rle, str(rle)]
+
+
+def test_the_box_that_was_not_asked_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes, asked = MaskBoxes(most=2), []
+    monkeypatch.setattr("backend.label_studio.mask_boxes.brush_box", lambda rle, _: asked.append(rle) or (0, 0, 1, 1))
+    for rle in ("[1]", "[2]", "[1]", "[3]", "[1]", "[2]"):
+        boxes.box_of(region(rle), CONFIG)
+    assert asked == ["[1]", "[2]", "[3]", "[2]"]
