@@ -26,6 +26,8 @@ from backend.label_studio.controls import SHAPES
 from backend.label_studio.labels import kind_of_region
 from backend.label_studio.tasks import Task, parse_task
 from backend.labeler import ProposalOptions
+from backend.project_settings import DEFAULTS, ProjectSettings
+from backend.setups import check_setup
 from backend.text_prompts import parse_text
 from backend.values import Priority
 from scripts.console import add_connection_options, positive_int, read_settings, run_command, share, show_progress
@@ -33,6 +35,7 @@ from scripts.console import add_connection_options, positive_int, read_settings,
 Json = dict[str, Any]
 CHUNK = 10
 REASONS_SHOWN = 20
+FOR_CLICKS = ("auto_label", "prefetch", "text_prompt")  # project settings that change nothing here
 
 
 class Predictor(Protocol):
@@ -47,9 +50,16 @@ class Predictor(Protocol):
         config: LabelingConfig,
         *,
         proposal: ProposalOptions | None,
+        settings: ProjectSettings,
         priority: Priority,
         text: str | None,
     ) -> Json | None: ...
+
+
+class Backends(Protocol):
+    """What of `backend.label_studio.client.LabelStudioClient` tells of the project's ML backends."""
+
+    def extra_params(self, project_id: str) -> list[Any]: ...
 
 
 class Predictions(Protocol):
@@ -88,15 +98,21 @@ class Summary:
 
 
 def build_version(
-    model_version: str, proposal: ProposalOptions, config: LabelingConfig, text: str | None = None
+    model_version: str,
+    proposal: ProposalOptions,
+    config: LabelingConfig,
+    text: str | None = None,
+    settings: ProjectSettings = DEFAULTS,
 ) -> str:
-    """What predictions are filed under: the models' version, then 8 digits for parameters, vocabulary and text."""
+    """What predictions are filed under: the models' version, then 8 digits for all that makes them besides."""
     controls = [
         asdict(control)
         for image in config.images
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
     named = {"proposal": asdict(proposal), "controls": controls} | ({"text": text} if text is not None else {})
+    changed = {name: value for name, value in settings.changed().items() if name not in FOR_CLICKS}
+    named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
 
@@ -132,6 +148,7 @@ def preannotate(
     summary: Summary,
     proposal: ProposalOptions | None,
     text: str | None = None,
+    settings: ProjectSettings = DEFAULTS,
 ) -> None:
     """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
 
@@ -139,6 +156,7 @@ def preannotate(
         pending: Tasks with "id" and "data".
         proposal: How automatic masks are made.
         text: Keep only those that it names; None keeps all.
+        settings: The project's.
 
     Raises:
         LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
@@ -147,7 +165,7 @@ def preannotate(
     bar = show_progress(pending, "pre-annotating")
     try:
         for task in bar:
-            document = _predict(predictor, task, project_id, config, summary, proposal, text)
+            document = _predict(predictor, task, project_id, config, summary, proposal, text, settings)
             if document is not None:
                 chunk.append({**document, "task": task["id"], "model_version": version})
             if len(chunk) == CHUNK:
@@ -169,11 +187,14 @@ def _predict(
     summary: Summary,
     proposal: ProposalOptions | None,
     text: str | None,
+    settings: ProjectSettings,
 ) -> Json | None:
     """The task's prediction, without a mask where there is none to be found; None when it failed, which is counted."""
     try:
         parsed = parse_task(task, config, project_id=project_id)
-        document = predictor.predict_document(parsed, config, proposal=proposal, priority=Priority.BULK, text=text)
+        document = predictor.predict_document(
+            parsed, config, proposal=proposal, settings=settings, priority=Priority.BULK, text=text
+        )
     except Exception as error:  # one broken task must not end the work on thousands
         logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
         summary.fail(task.get("id"), error)
@@ -270,6 +291,26 @@ def check_can_read(can_classify: bool, text: str | None) -> None:
         )
 
 
+def read_project_settings(client: Backends, project_id: str, label_config: str) -> ProjectSettings:
+    """What the project says in its labeling config and, where this token may read them, in its backend's extra params.
+
+    Raises:
+        BadConfig, BadProjectSettings: Something in them cannot be used; better said now than saved a thousand times.
+    """
+    try:
+        said = client.extra_params(project_id)
+    except LabelStudioError as error:
+        print(f"The extra params of the project's ML backend are left out. {error}", flush=True)
+        said = []
+    if any(other != said[0] for other in said):
+        print(f"The project's {len(said)} ML backends have different extra params, which are left out.", flush=True)
+        said = []
+    settings = check_setup(label_config, said[0] if said else None)[1]
+    if settings.changed():
+        print(f"Project settings: {json.dumps(settings.changed())}", flush=True)
+    return settings
+
+
 def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:
     """The default proposal with the options that were given."""
     given = {f.name: value for f in fields(proposal) if (value := getattr(arguments, f.name, None)) is not None}
@@ -286,19 +327,20 @@ def run(arguments: argparse.Namespace) -> int:
     project_id = str(arguments.project)
     project = client.project(project_id)  # a wrong token should not wait for the models
     config = parse_labeling_config(project.label_config)
+    wanted = read_project_settings(client, project_id, project.label_config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor = build_predictor(settings)
     check_can_name(predictor.labeler.can_classify, config)
     check_can_read(predictor.labeler.can_classify, arguments.text)
     proposal = override(predictor.default_proposal(), arguments)
-    version = build_version(predictor.model_version, proposal, config, arguments.text)
+    version = build_version(predictor.model_version, proposal, config, arguments.text, wanted)
     print(f"Model version {version}", flush=True)
     summary = Summary()
     tasks = show_progress(client.iterate_tasks(project_id), "looking for tasks")
     pending = find_pending(tasks, version, summary, arguments.limit)
     tasks.close()
     try:
-        preannotate(client, predictor, project_id, config, pending, version, summary, proposal, arguments.text)
+        preannotate(client, predictor, project_id, config, pending, version, summary, proposal, arguments.text, wanted)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

@@ -48,5 +48,12 @@ def test_a_prompt_of_another_projects_config_is_refused(hall: Hall) -> None:
         model.predict(body["tasks"], context=body["params"]["context"])
 
 
+def test_the_labeling_configs_settings_count_here_too(hall: Hall) -> None:
+    said = CONFIG.replace("<View>", '<View><!-- backend: {"clip_threshold": 0.9} -->', 1)
+    body = predict_body("a.png", keypoint(50, 50))
+    (prediction,) = SamClipModel(label_config=said).predict(body["tasks"], context=body["params"]["context"])
+    assert [r["type"] for r in prediction["result"]] == ["brushlabels"]
+
+
 def test_training_is_accepted_and_does_nothing(hall: Hall) -> None:
     assert SamClipModel(label_config=CONFIG).fit((), event="ANNOTATION_CREATED", data={}) == {}

@@ -71,6 +71,18 @@ class LabelStudioClient:
             found = self._sdk().projects.get(id=_project_number(project_id))
         return ProjectInfo(_project_number(project_id), str(found.title or ""), str(found.label_config or ""))
 
+    def extra_params(self, project_id: int | str) -> list[Any]:
+        """The extra params of each ML backend of the project, as they were saved; [] where none is connected.
+
+        Label Studio first asks each backend how it is, as when a page is opened.
+
+        Raises:
+            LabelStudioError: As `project`; or this token may not read them.
+        """
+        with self._speaking(f"the ML backends of project {project_id}"):
+            backends = self._sdk().ml.list(project=_project_number(project_id), request_options=self._options())
+        return [backend.extra_params for backend in backends]
+
     def iterate_tasks(self, project_id: int | str, *, page_size: int = PAGE_SIZE) -> Iterator[dict[str, Any]]:
         """All tasks of a project in the order of their ids, with `data`, `annotations`, `drafts` and `predictions`.
 

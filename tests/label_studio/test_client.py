@@ -64,6 +64,15 @@ def test_a_project_is_found_with_either_token(label_studio: LocalServer, api_key
     assert project == ProjectInfo(1, "test", config.xml)
 
 
+def test_the_extra_params_of_all_backends_are_read(label_studio: LocalServer) -> None:
+    backends = [
+        {"id": 1, "project": 1, "url": "http://a", "extra_params": said} for said in ({"a": 1}, '{"b": 2}', None)
+    ]
+    label_studio.respond = lambda seen, handler: reply(backends)
+    assert LabelStudioClient(label_studio.url, LEGACY).extra_params(1) == [{"a": 1}, '{"b": 2}', None]
+    assert label_studio.paths() == ["/api/ml/?project=1"]
+
+
 @pytest.mark.parametrize("page_size", [1, 2, 3, 100])
 def test_all_tasks_come_once_whatever_the_page(label_studio: LocalServer, page_size: int) -> None:
     client = LabelStudioClient(label_studio.url, LEGACY)

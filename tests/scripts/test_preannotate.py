@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend.errors import BadPrompt, BadSettings, LabelStudioError
+from backend.errors import BadProjectSettings, BadPrompt, BadSettings, LabelStudioError
 from backend.label_studio.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
+from backend.project_settings import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
 from scripts.console import run_command
@@ -22,6 +23,7 @@ from scripts.preannotate import (
     check_can_read,
     find_pending,
     override,
+    read_project_settings,
 )
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
 
@@ -42,7 +44,12 @@ def test_every_task_gets_one_prediction_of_the_version_in_chunks() -> None:
     assert (summary.created, summary.skipped, summary.failed) == (2 * CHUNK + 3, 0, 0)
     assert [len(request) for request in site.requests] == [CHUNK, CHUNK, 3]
     assert all([p["model_version"] for p in task["predictions"]] == [VERSION] for task in site.tasks)
-    assert predictor.options[0] == {"proposal": PROPOSAL, "priority": Priority.BULK, "text": None}
+    assert predictor.options[0] == {
+        "proposal": PROPOSAL,
+        "settings": ProjectSettings(),
+        "priority": Priority.BULK,
+        "text": None,
+    }
 
 
 def test_a_second_run_skips_what_is_done_and_asks_the_models_nothing() -> None:
@@ -157,6 +164,9 @@ def test_the_command_refuses_before_it_looks_for_tasks(
         def project(self, project_id: str) -> ProjectInfo:
             return ProjectInfo(3, "Birds", CONFIG_XML)
 
+        def extra_params(self, project_id: str) -> list[object]:
+            return []
+
     predictor = FakePredictor()
     monkeypatch.setattr(predictor, "labeler", SimpleNamespace(can_classify=False), raising=False)
     monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", Client)
@@ -254,3 +264,55 @@ def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None
         check_can_read(True, " ")
     with pytest.raises(BadSettings, match=r'no CLIP to find "the red car" with\. Set CLIP_MODEL'):
         check_can_read(False, "the red car")
+
+
+class Backends:
+    """The extra params of a project's ML backends, or the error that is raised instead."""
+
+    def __init__(self, *said: object) -> None:
+        self.said = said
+
+    def extra_params(self, project_id: str) -> list[object]:
+        if self.said and isinstance(self.said[0], Exception):
+            raise self.said[0]
+        return list(self.said)
+
+
+SETTINGS_XML = CONFIG_XML.replace("<View>", '<View><!-- backend: {"clip_threshold": 0.1, "clean_masks": false} -->', 1)
+HIDDEN = LabelStudioError("You may not.", remedy="Ask.")
+
+
+@pytest.mark.parametrize(
+    ("backends", "threshold", "says"),
+    [
+        (Backends(), 0.1, ""),
+        (Backends(None), 0.1, ""),
+        (Backends('{"clip_threshold": 0.2}'), 0.2, ""),
+        (Backends({"clip_threshold": 0.2}, {"clip_threshold": 0.2}), 0.2, ""),
+        (
+            Backends({"clip_threshold": 0.2}, None),
+            0.1,
+            "2 ML backends have different extra params, which are left out.",
+        ),
+        (Backends(HIDDEN), 0.1, "extra params of the project's ML backend are left out. You may not. Ask."),
+    ],
+)
+def test_the_projects_settings_come_from_its_config_and_its_backend(backends, threshold, says, capsys) -> None:
+    settings = read_project_settings(backends, "3", SETTINGS_XML)
+    assert settings == ProjectSettings(clip_threshold=threshold, clean_masks=False)
+    said = capsys.readouterr().out
+    assert says in said
+    assert f'Project settings: {{"clip_threshold": {threshold}, "clean_masks": false}}' in said
+
+
+def test_a_setting_that_cannot_be_used_ends_the_command_before_the_models_load() -> None:
+    with pytest.raises(BadProjectSettings, match="prefetch is -1"):
+        read_project_settings(Backends({"prefetch": -1}), "3", CONFIG_XML)
+
+
+def test_settings_that_change_predictions_change_the_version_and_others_do_not() -> None:
+    def version(**said: object) -> str:
+        return build_version("demo-1234", PROPOSAL, CONFIG, None, ProjectSettings(**said))
+
+    assert version() == version(prefetch=3) == version(auto_label=True) == VERSION
+    assert len({VERSION, version(templates=("a {}",)), version(answer="polygon"), version(clean_masks=False)}) == 4
