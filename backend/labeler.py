@@ -33,6 +33,7 @@ from backend.values import (
 log = logging.getLogger(__name__)
 
 MOST_LOGGED = 10
+ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks, a quarter of a megabyte each for SAM's own models
 SAME_MASK_IOU = 0.95  # candidates that a person would not tell apart
 
 
@@ -110,6 +111,9 @@ class ImageLabeler:
     ) -> None:
         self._segmenter, self._classifier, self._cache = segmenter, classifier, cache
         self._fingerprint, self._top_k = fingerprint, top_k
+        self._answers = LeastRecentlyUsed[tuple[object, ...], NDArray[np.float32]](
+            ANSWERS_MAX_BYTES, lambda logits: logits.nbytes
+        )
         self._proposed = LeastRecentlyUsed[tuple[object, ...], ProposedMasks](MAX_BYTES, lambda kept: kept.nbytes)
 
     @property
@@ -126,8 +130,7 @@ class ImageLabeler:
 
     def segment(self, image: SourceImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
         """Masks for one object, best first; `most=None` gives all that SAM has (three for a single click)."""
-        embedding = self.embed(image)
-        return self._segmenter.decode(embedding, self._after_earlier_clicks(embedding, prompt), most=most)
+        return self._decode(self._key(image), self.embed(image), prompt, most)
 
     def segment_larger(self, image: SourceImage, click: Prompt, times: int) -> Candidate:
         """What a click may have meant besides the best candidate: the next larger one, `times` over, in a circle.
@@ -236,18 +239,26 @@ class ImageLabeler:
             self._proposed.put(key, kept)
         return kept
 
-    def _after_earlier_clicks(self, embedding: ImageEmbedding, prompt: Prompt) -> Prompt:
-        """The prompt with the mask that its last click corrects: the answer to the clicks before it.
+    def _decode(self, key: str, embedding: ImageEmbedding, prompt: Prompt, most: int | None) -> list[Candidate]:
+        """SAM's answer to a prompt; the last of several clicks corrects the answer to the clicks before it.
 
         SAM learned its corrections so. All of Label Studio's clicks come in one list, in their order, so nothing has to
-        be remembered between requests. A list that begins with a negative click corrects nothing that SAM drew.
+        be remembered between requests; what still is known of the clicks before saves decoding them again. A list that
+        begins with a negative click corrects nothing that SAM drew.
         """
-        is_plain = prompt.box_xyxy is None and prompt.mask_logits is None
-        if not is_plain or len(prompt.point_coords) < 2 or prompt.point_labels[0] != 1:
-            return prompt
-        before = replace(prompt, point_coords=prompt.point_coords[:-1], point_labels=prompt.point_labels[:-1])
-        answer = self._segmenter.decode(embedding, self._after_earlier_clicks(embedding, before), most=1)[0]
-        return replace(prompt, mask_logits=answer.low_res_logits)
+        if prompt.box_xyxy is not None or prompt.mask_logits is not None or prompt.point_labels[:1] != (1,):
+            return self._segmenter.decode(embedding, prompt, most=most)
+        asked = prompt
+        if len(prompt.point_coords) > 1:
+            before = replace(prompt, point_coords=prompt.point_coords[:-1], point_labels=prompt.point_labels[:-1])
+            logits = self._answers.get((key, before.point_coords, before.point_labels))
+            if logits is None:
+                logits = self._decode(key, embedding, before, 1)[0].low_res_logits
+            asked = replace(prompt, mask_logits=logits)
+        found = self._segmenter.decode(embedding, asked, most=most)
+        if (best := found[0].low_res_logits) is not None:
+            self._answers.put((key, prompt.point_coords, prompt.point_labels), best.copy())  # not all three
+        return found
 
     def _key(self, image: SourceImage) -> str:
         return f"embedding:{self._fingerprint}:{image.digest}"

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.cache import EmbeddingCache, LocalStore
 from backend.errors import BadPrompt
 from backend.image import SourceImage
 from backend.labeler import ImageLabeler, ProposalOptions
-from backend.values import Candidate, ClassName, Prompt
+from backend.models.architectures import build_sam
+from backend.models.checkpoints import DEMO_SAM, load_into
+from backend.models.sam import SamSegmenter
+from backend.values import Candidate, ClassName, Prompt, Size
+from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 from tests.fakes import FakeClassifier, FakeSegmenter, png
 
 CLICK = Prompt(((20.0, 15.0),), (1,))
@@ -36,6 +42,46 @@ def test_a_second_click_corrects_the_answer_to_the_first() -> None:
         (len(p.point_coords), None if p.mask_logits is None else p.mask_logits[0, 0, 0]) for p in segmenter.decoded
     ]
     assert asked == [(1, None), (2, 1), (3, 2)]  # the fake's logits count its calls
+
+
+def test_the_next_click_of_an_object_costs_one_decode_and_gives_what_all_at_once_give() -> None:
+    labeler, segmenter = make()
+    image, other = SourceImage(png(40, 30)), SourceImage(png(40, 30, (90, 0, 0)))
+    coords, labels = ((20.0, 15.0), (5.0, 5.0), (9.0, 9.0), (30.0, 9.0)), (1, 0, 1, 0)
+    for count in (1, 2, 3, 4):
+        labeler.segment(image, Prompt(coords[:count], labels[:count]))
+        assert len(segmenter.decoded) == count
+    asked = [None if p.mask_logits is None else p.mask_logits[0, 0, 0] for p in segmenter.decoded]
+    assert asked == [None, 1, 2, 3]  # each corrects the answer before it; the fake's logits count its calls
+    labeler.segment(image, Prompt(coords[:2], (1, 1)))  # the first click is known, this second one is another
+    assert len(segmenter.decoded) == 5
+    labeler.segment(other, Prompt(coords, labels))  # nothing is known of another image
+    assert len(segmenter.decoded) == 9
+
+
+def test_kept_answers_are_those_that_sam_gives_again() -> None:
+    model = build_sam("demo")
+    load_into(model, DEMO_SAM, "demo")
+    scene = make_scene(HELD_OUT_SEED, Size(320, 240))
+    data = io.BytesIO()
+    Image.fromarray(scene.pixels).save(data, "PNG")
+    image, segmenter = SourceImage(data.getvalue()), SamSegmenter(model, device="cpu")
+    first, second = (click_point(thing.mask) for thing in scene.objects[:2])
+    coords, labels = (first, second, (first[0] + 3, first[1] + 2)), (1, 0, 1)
+    kept = ImageLabeler(segmenter, None, EmbeddingCache(LocalStore(10**7)), fingerprint="f")
+    for count in (1, 2, 3):
+        clicks = Prompt(coords[:count], labels[:count])
+        fresh = ImageLabeler(segmenter, None, EmbeddingCache(LocalStore(10**7)), fingerprint="f")
+        one, all_at_once = kept.segment(image, clicks)[0], fresh.segment(image, clicks)[0]
+        assert one.score == all_at_once.score and np.array_equal(one.mask, all_at_once.mask)
+
+
+def test_going_back_to_an_image_encodes_nothing() -> None:
+    labeler, segmenter = make()
+    here, there = SourceImage(png(40, 30)), SourceImage(png(40, 30, (90, 0, 0)))
+    for image in (here, there, here, there, here):
+        labeler.segment(image, CLICK)
+    assert len(segmenter.encoded) == 2
 
 
 def test_boxes_and_clicks_that_begin_negative_are_asked_as_they_are() -> None:
