@@ -55,7 +55,7 @@ class TextQuery:
 
 @dataclass(frozen=True)
 class Sides:
-    """Which classes speak for a mask, as places in the vocabulary, and what else speaks against it."""
+    """Which classes speak for a mask, as places in the vocabulary, and which parts of the text speak against it."""
 
     known: tuple[int, ...]
     against: tuple[str, ...]
@@ -129,8 +129,9 @@ def text_log_odds(
     says = embed([ClassName(word) for word in words]) @ embed([ClassName(word) for word in query.words]).T >= SAME_WORD
     sides = take_sides(query, vocabulary, dict(zip(words, says, strict=True)))
     own, classes = embed([ClassName(text) for text in (query.spoken, *sides.against)]), embed(vocabulary)
+    neutral = embed([ClassName(word) for word in NEUTRAL])[[word not in query.words for word in NEUTRAL]]
     is_known = np.isin(np.arange(len(classes)), sides.known)
-    speaks_for, against = [own[:1], classes[is_known]], [own[1:], classes[~is_known]]
+    speaks_for, against = [own[:1], classes[is_known]], [own[1:], classes[~is_known], neutral]
     pro, contra = (scale * image_features @ np.concatenate(side).T.astype(np.float64) for side in (speaks_for, against))
     return np.asarray(np.logaddexp.reduce(pro, axis=1) - np.logaddexp.reduce(contra, axis=1))
 
@@ -153,9 +154,8 @@ def take_sides(query: TextQuery, vocabulary: Sequence[ClassName], says: Mapping[
         return bool(own) and bool(np.logical_or.reduce(own).all())
 
     known = tuple(i for i, class_name in enumerate(vocabulary) if any(map(says_all, _names(class_name))))
-    neutral = [word for word in NEUTRAL if word not in query.words]
     parts = [] if known else _with_one_left_out(query.words)
-    return Sides(known, tuple(dict.fromkeys([*parts, *neutral])))
+    return Sides(known, tuple(dict.fromkeys(parts)))
 
 
 def probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:

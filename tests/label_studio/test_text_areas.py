@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.errors import BadConfig, BadRequest
 from backend.label_studio.config import check_text_prompt, parse_labeling_config
+from backend.label_studio.config_settings import read_config_settings
 from backend.label_studio.tasks import parse_predict_request, parse_task
 from backend.label_studio.text_areas import holds_texts, parse_texts
+from backend.project_settings import parse_project_settings
 from tests.fakes import CONFIG, keypoint, predict_body, rectangle
 
 FIND = '<TextArea name="find" toName="img"/>'
@@ -118,3 +121,15 @@ def test_a_text_prompt_that_is_no_text_area_for_the_image_is_refused(config: str
         f'The setting text_prompt is "{name}", but no TextArea without perRegion has that name: {those}'
     )
     assert refused.value.remedy.startswith(f'Add <TextArea name="{name}" toName="img"/>, or name another one.')
+
+
+def test_the_documented_interface_names_its_text_prompt() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "text_prompts.md").read_text(encoding="utf-8")
+    xml = (
+        text.split("```xml")[1]
+        .split("```")[0]
+        .replace("…", '<BrushLabels name="b" toName="image"><Label value="car"/></BrushLabels>')
+    )
+    settings = parse_project_settings(read_config_settings(xml))
+    assert settings.text_prompt == "find"
+    check_text_prompt(parse_labeling_config(xml), settings.text_prompt)
