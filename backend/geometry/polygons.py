@@ -130,31 +130,27 @@ def signed_area(ring: Ring) -> float:
 
 
 def _douglas_peucker(ring: Ring, tolerance: float) -> NDArray[np.bool_]:
-    """Which vertices stay."""
+    """Which vertices stay. All open spans between two that stay are split at once, which is what makes it fast."""
     first = int(((ring - ring.mean(axis=0)) ** 2).sum(axis=1).argmax())
     closed = np.concatenate([ring[first:], ring[: first + 1]])
     kept = np.zeros(len(closed), bool)
-    middle = int(((closed - closed[0]) ** 2).sum(axis=1).argmax())
-    kept[[0, middle]] = True
-    open_spans = [(0, middle), (middle, len(closed) - 1)]
-    while open_spans:
-        start, end = open_spans.pop()
-        if end - start < 2:
-            continue
-        squared = _squared_distances(closed[start + 1 : end], closed[start], closed[end])
-        furthest = int(squared.argmax())
-        if squared[furthest] > tolerance**2:
-            split = start + 1 + furthest
-            kept[split] = True
-            open_spans += [(start, split), (split, end)]
-    return np.roll(kept[:-1], first)
+    kept[[0, int(((closed - closed[0]) ** 2).sum(axis=1).argmax()), len(closed) - 1]] = True
+    while True:
+        ends = np.flatnonzero(kept)
+        span = np.repeat(np.arange(len(ends) - 1), np.diff(ends))  # of each vertex but the last
+        squared = _squared_distances(closed[:-1], closed[ends[:-1]][span], closed[ends[1:]][span])
+        furthest = np.maximum.reduceat(squared, ends[:-1])
+        splits = np.flatnonzero((squared == furthest[span]) & (squared > tolerance**2))
+        if not len(splits):
+            return np.roll(kept[:-1], first)
+        kept[splits[np.unique(span[splits], return_index=True)[1]]] = True  # of equally far ones the first
 
 
-def _squared_distances(points: Ring, start: Ring, end: Ring) -> NDArray[np.float64]:
-    """From points to the segment between two others."""
-    along, away = end - start, points - start
-    length = float(along @ along)
-    share = np.clip(away @ along / length, 0, 1) if length else np.zeros(len(points))
+def _squared_distances(points: Ring, starts: Ring, ends: Ring) -> NDArray[np.float64]:
+    """From each point to the segment from its start to its end."""
+    along, away = ends - starts, points - starts
+    length = np.maximum(np.einsum("ij,ij->i", along, along), 1e-12)  # start and end may be one place
+    share = np.clip(np.einsum("ij,ij->i", along, away) / length, 0, 1)
     off = away - share[:, None] * along
     return np.einsum("ij,ij->i", off, off)
 

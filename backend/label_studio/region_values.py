@@ -44,7 +44,8 @@ Value = dict[str, Any]
 KINDS = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
 REMEDY = "Delete this region in Label Studio and draw it anew."
 FURTHEST_PERCENT = 1_000.0  # Label Studio lets nobody draw beyond the image; ten images away is no region of it
-DIGITS = 6  # of a pixel: 1080 * (7 / 1080 * 100) / 100 is 7.000000000000001
+PERCENT_DIGITS = 6  # half of the JSON of a polygon that says 17; 0.0001 pixels of a picture 10,000 wide
+PIXEL_DIGITS = 3  # so that the corners of pixels are whole numbers again
 LARGEST_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
 
 
@@ -100,7 +101,8 @@ def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
 def _build_polygon(mask: Mask, tolerance: float) -> list[Value]:
     height, width = mask.shape
     ring = mask_to_polygon(mask, tolerance)
-    return [{"points": (ring * (100 / width, 100 / height)).tolist(), "closed": True}] if len(ring) else []
+    points = np.round(ring * (100 / width, 100 / height), PERCENT_DIGITS).tolist()
+    return [{"points": points, "closed": True}] if points else []
 
 
 def _build_rectangle(mask: Mask) -> list[Value]:
@@ -148,7 +150,7 @@ def _read_points(value: Mapping[str, Any], size: Size) -> NDArray[np.float64]:
         if not isinstance(point, (list, tuple)) or len(point) != 2 or not all(map(_is_percent, point)):
             message = f"Point {number} of a polygon is {shorten(point)}, not two percents of the image."
             raise BadRegion(message, remedy=REMEDY)
-    return np.round(np.array(points, float) * (size.width / 100, size.height / 100), DIGITS)
+    return np.round(np.array(points, float) * (size.width / 100, size.height / 100), PIXEL_DIGITS)
 
 
 def _read_rectangle(value: Mapping[str, Any], size: Size) -> Mask:
