@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from label_studio_sdk.converter import Converter
+from label_studio_sdk.converter.utils import convert_annotation_to_yolo_obb
 from label_studio_sdk.label_interface import LabelInterface
+from pycocotools import mask as coco_mask
 
 from backend.errors import BadRegion
+from backend.geometry import polygon_to_mask
 from backend.label_studio.region_values import KINDS, build_value, mask_from_value
 from backend.values import Mask, Size
 
@@ -129,3 +135,38 @@ def test_a_missing_rotation_is_none(kind: str) -> None:
     size = Size(40, 30)
     assert np.array_equal(mask_from_value(unturned, kind, size), mask_from_value(value, kind, size))
     assert np.array_equal(mask_from_value(value | {"rotation": None}, kind, size), mask_from_value(value, kind, size))
+
+
+def test_label_studios_own_export_of_the_polygon_is_the_mask_with_its_hole_and_parts(tmp_path: Path) -> None:
+    """Through the SDK's COCO converter and pycocotools, as another tool will read the annotation."""
+    mask = np.zeros((24, 32), bool)
+    mask[2:20, 3:18] = True
+    mask[6:12, 7:12] = False
+    mask[15:22, 24:31] = True
+    mask &= ~np.eye(24, 32, dtype=bool)
+    (value,) = build_value(mask, "polygon", tolerance=0)
+    result = {
+        "id": "r", "type": "polygonlabels", "from_name": "s", "to_name": "i", "original_width": 32,
+        "original_height": 24, "value": value | {"polygonlabels": ["Dog"]},
+    }  # fmt: skip
+    annotation = {"id": 1, "was_cancelled": False, "completed_by": {"id": 1, "email": "a@b.org"}, "result": [result]}
+    document = {"id": 1, "data": {"image": "/data/upload/1/a.png"}, "annotations": [annotation]}
+    source = tmp_path / "tasks.json"
+    source.write_text(json.dumps([document]))
+    config = '<View><Image name="i" value="$image"/><PolygonLabels name="s" toName="i"><Label value="Dog"/>'
+    converter = Converter(f"{config}</PolygonLabels></View>", str(tmp_path), download_resources=False)
+    converter.convert(str(source), str(tmp_path / "out"), "COCO", is_dir=False, image_dir=str(tmp_path))
+    (theirs,) = json.loads((tmp_path / "out" / "result.json").read_text())["annotations"]
+    (rle,) = coco_mask.frPyObjects(theirs["segmentation"], 24, 32)
+    assert np.array_equal(coco_mask.decode(rle) > 0, mask)
+
+
+@settings(deadline=None)
+@given(st.floats(5, 60), st.floats(5, 60), st.floats(5, 40), st.floats(5, 40), st.floats(-180, 360))
+def test_a_turned_rectangle_has_the_corners_of_the_sdk(
+    x: float, y: float, width: float, height: float, rotation: float
+) -> None:
+    value = {"x": x, "y": y, "width": width, "height": height, "rotation": rotation}
+    corners = convert_annotation_to_yolo_obb(value | {"original_width": 90, "original_height": 60}, normalize=False)
+    theirs, ours = polygon_to_mask(np.array(corners), Size(90, 60)), mask_from_value(value, "rectangle", Size(90, 60))
+    assert np.count_nonzero(theirs ^ ours) <= 2  # a middle of a pixel that lies on the border to the last bit
