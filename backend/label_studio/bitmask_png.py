@@ -3,7 +3,7 @@
 Format: "data:image/png;base64," and a PNG of the image's size in which the mask is opaque and black, and everything
 else is transparent; Label Studio's canvas writes it in RGBA of 8 bits, shows whatever is not transparent, and keeps the
 text as it came while nobody paints on it. We write one bit a pixel with a palette of two, 0 transparent and 1 opaque
-black, which a browser shows the same and which is packed in a tenth of the time. What is read is the alpha channel;
+black, which a browser shows the same and which is packed in a hundredth of the time. What is read is the alpha channel;
 from 128 on it is mask.
 
 Worked example: the rows of the mask [[True, False]] are, after the filter byte 0, the byte 0b10000000.

@@ -106,7 +106,7 @@ def test_a_smooth_mask_comes_back_with_few_points(seed: int) -> None:
     ring = mask_to_polygon(mask, 1.0)
     if mask.sum() < 400:
         return
-    assert mask_iou(polygon_to_mask(ring, size_of(mask)), mask) >= 0.95
+    assert mask_iou(polygon_to_mask(ring, size_of(mask)), mask) >= 0.9
     exact = mask_to_polygon(mask, 0)
     assert len(ring) < len(exact) / 2
 
