@@ -1,4 +1,4 @@
-"""PriorityExecutor: one bounded queue before the models; clicks go before warming, warming before bulk."""
+"""PriorityExecutor: one bounded queue before the models, the most urgent first (see `values.Priority`)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ class PriorityExecutor:
     Args:
         threads: How many pieces of work run at once.
         max_waiting: More are refused with `Overloaded`.
+        for_clicks: So many of the threads do nothing but clicks, which then never wait for warming or bulk work.
     """
 
-    def __init__(self, threads: int, max_waiting: int) -> None:
+    def __init__(self, threads: int, max_waiting: int, for_clicks: int = 0) -> None:
         self._max_waiting = max_waiting
         self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
-        self._threads = [threading.Thread(target=self._work, name=f"model-{i}", daemon=True) for i in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(i < for_clicks,), name=f"model-{i}", daemon=True)
+            for i in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -65,7 +69,7 @@ class PriorityExecutor:
                     remedy="Try again in a moment; add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
                 )
             heapq.heappush(self._waiting, (int(priority), next(self._order), future, work))
-            self._changed.notify()
+            self._changed.notify_all()  # one alone might be a thread that does not take it
         return future
 
     @property
@@ -82,8 +86,8 @@ class PriorityExecutor:
             self._waiting.clear()
             self._changed.notify_all()
 
-    def _work(self) -> None:
-        while (task := self._next()) is not None:
+    def _work(self, clicks_only: bool) -> None:
+        while (task := self._next(clicks_only)) is not None:
             future, work = task
             if not future.set_running_or_notify_cancel():
                 continue
@@ -93,10 +97,12 @@ class PriorityExecutor:
                 future.set_exception(error)
             del future, work, task  # or the last answer's arrays would live until the next request
 
-    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+    def _next(self, clicks_only: bool) -> tuple[Future[Any], Callable[[], Any]] | None:
+        def has_work() -> bool:
+            return bool(self._waiting) and (not clicks_only or self._waiting[0][0] == Priority.CLICK)
+
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
+            self._changed.wait_for(lambda: has_work() or self._closed)
             if not self._waiting:
                 return None
             _, _, future, work = heapq.heappop(self._waiting)

@@ -86,7 +86,8 @@ class DecodedImages:
         Args:
             ahead: Nobody has asked for it yet (see `lru`).
         """
-        kept = self._images.get((data, name))  # by name too, or a message could name another project's file
+        look = self._images.peek if ahead else self._images.get
+        kept = look((data, name))  # by name too, or a message could name another project's file
         if kept is not None:
             return kept
         image = SourceImage(data, name, self._max_pixels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
@@ -67,11 +68,22 @@ class Classifier(Protocol):
     def embed_texts(self, names: Sequence[ClassName]) -> NDArray[np.float32]: ...
 
 
+class Awaited(Protocol):
+    """An embedding that somebody else computes now; see `cache.ComputedElsewhere`."""
+
+    def wait(self, seconds: float | None) -> ImageEmbedding | None: ...
+
+
 class Cache(Protocol):
     """What the labeler needs of the cache; see `cache.EmbeddingCache`."""
 
+    def find(self, key: str, *, ahead: bool = False) -> ImageEmbedding | None: ...
     def get_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding: ...
+    def try_compute(
+        self, key: str, compute: Callable[[], ImageEmbedding], *, ahead: bool = False
+    ) -> ImageEmbedding | Awaited: ...
     def holds(self, key: str) -> bool: ...
+    def hold(self, key: str, embedding: ImageEmbedding) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,18 @@ class ImageLabeler:
     def embed(self, image: SourceImage) -> ImageEmbedding:
         """The image's embedding, from the cache or from the encoder."""
         return self._cache.get_or_compute(self._key(image), lambda: self._segmenter.encode(image.pixels))
+
+    def find_embedding(self, image: SourceImage, *, ahead: bool = False) -> ImageEmbedding | None:
+        """The image's embedding, if it is in the cache. `ahead`: nobody asked for it yet."""
+        return self._cache.find(self._key(image), ahead=ahead)
+
+    def try_embed(self, image: SourceImage, *, ahead: bool = False) -> ImageEmbedding | Awaited:
+        """As `embed`, but never waits: where somebody else computes it, this gives what is to be waited for."""
+        return self._cache.try_compute(self._key(image), lambda: self._segmenter.encode(image.pixels), ahead=ahead)
+
+    def holding(self, image: SourceImage, embedding: ImageEmbedding) -> AbstractContextManager[None]:
+        """Within, whatever needs the image's embedding finds this one, however small the cache is."""
+        return self._cache.hold(self._key(image), embedding)
 
     def is_warm(self, image: SourceImage) -> bool:
         """Whether a click on this image would find its embedding in the cache."""

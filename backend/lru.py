@@ -58,6 +58,11 @@ class LeastRecentlyUsed(Generic[Key, Value]):
                 self._used.move_to_end(key)
             return self._used.get(key)
 
+    def peek(self, key: Key) -> Value | None:
+        """The value; looking does not count as a use."""
+        with self._lock:
+            return self._used.get(key, self._ahead.get(key))
+
     def put(self, key: Key, value: Value, *, ahead: bool = False) -> None:
         """Keep a value in place of the old one, and let go of others; one that is larger than its budget is not kept.
 

@@ -6,11 +6,14 @@ A person's click and the script that fills a project overnight go through the sa
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from backend.clicks import answer_prompt, check_drawn_size, keep_identity
+from backend.errors import Overloaded
 from backend.executor import PriorityExecutor
 from backend.geometry import Point, clean_mask, speck_area
 from backend.image import DecodedImages, SourceImage
@@ -24,7 +27,7 @@ from backend.labeler import ImageLabeler, ProposalOptions
 from backend.naming import choose, name_regions
 from backend.project_settings import ProjectSettings
 from backend.text_prompts import named_class, parse_text
-from backend.values import Candidate, ClassScore, Priority, Prompt, Region, Size
+from backend.values import Candidate, ClassScore, ImageEmbedding, Priority, Prompt, Region, Size
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,15 @@ ANSWER_SECONDS = 90.0  # Label Studio waits 100 s; an answer that comes later ha
 class Fetcher(Protocol):
     """What the hall needs of `label_studio.images.ImageFetcher`."""
 
-    def fetch(self, image_uri: str, task_id: int | None, project_id: str) -> bytes: ...
+    def fetch(
+        self,
+        image_uri: str,
+        task_id: int | None,
+        project_id: str,
+        *,
+        ahead: bool = False,
+        wait_seconds: float | None = None,
+    ) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,20 @@ class TaskPredictor:
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
 
-    def fetch_image(self, task: Task) -> SourceImage:
-        """The task's image. Raises `ImageUnavailable`, `ImageForbidden` or `BadImage`."""
-        data = self._fetcher.fetch(task.image_uri, task.task_id, task.project_id)
-        return self._images.open(data, show_url(task.image_uri))
+    def fetch_image(self, task: Task, *, ahead: bool = False, wait_seconds: float | None = None) -> SourceImage:
+        """The task's image.
+
+        Args:
+            ahead: Nobody asked for it yet, so it must not drive out what is in use.
+            wait_seconds: An image that takes longer raises `ImageUnavailable`, though its fetching goes on.
+
+        Raises:
+            ImageUnavailable, ImageForbidden, BadImage: It cannot be had, or it is none.
+        """
+        data = self._fetcher.fetch(
+            task.image_uri, task.task_id, task.project_id, ahead=ahead, wait_seconds=wait_seconds
+        )
+        return self._images.open(data, show_url(task.image_uri), ahead=ahead)
 
     def predict(
         self,
@@ -96,6 +117,7 @@ class TaskPredictor:
         settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
         text: str | None = None,
+        patience: float | None = None,
     ) -> Prediction:
         """Answer the prompts of a task; without any, classify the image and find everything, if `proposal` says how.
 
@@ -104,6 +126,7 @@ class TaskPredictor:
 
         Args:
             text: Find what it names and nothing else; without it, what was typed into the project's text prompt counts.
+            patience: Seconds after which nobody waits any more; without it, what Label Studio waits for an answer.
 
         Raises:
             BackendError: The image cannot be had, a prompt does not fit it, too much waits already, or the labeling
@@ -114,11 +137,14 @@ class TaskPredictor:
         wanted = proposal if config.answers else None
         if not (config.answers if asked is not None else task.prompts or _may_say(task, config, wanted)):
             return Prediction()
-        image = self.fetch_image(task)
+        end = None if priority is Priority.BULK else time.monotonic() + (patience or ANSWER_SECONDS)
+        image = self.fetch_image(task, wait_seconds=patience)
         for prompt in task.prompts:
             check_drawn_size(prompt, image)
-        timeout = None if priority is Priority.BULK else ANSWER_SECONDS
-        return self.executor.run(priority, lambda: self._answer(image, task, config, wanted, settings, asked), timeout)
+        work = lambda: self._answer(image, task, config, wanted, settings, asked)  # noqa: E731 - it fits no def
+        needs_sam = bool(task.prompts) or asked is not None or wanted is not None
+        with self._embedded(image, priority, end) if needs_sam else nullcontext():
+            return self.executor.run(priority, work, _remaining(end))
 
     def predict_document(
         self,
@@ -129,6 +155,7 @@ class TaskPredictor:
         settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
         text: str | None = None,
+        patience: float | None = None,
     ) -> dict[str, Any] | None:
         """The same for all images of a task, as a Label Studio prediction; None if there is nothing to say.
 
@@ -137,16 +164,48 @@ class TaskPredictor:
         preferred = prefer_shape(config, settings.answer)
         results, predictions = [], []
         for each in task.images:
-            found = self.predict(each, config, proposal=proposal, settings=settings, priority=priority, text=text)
+            found = self.predict(
+                each, config, proposal=proposal, settings=settings, priority=priority, text=text, patience=patience
+            )
             own = preferred.of_image(each.image_name)
             tolerance = settings.polygon_tolerance
             results += build_results(found.regions, own, found.image_choices, tolerance=tolerance)
             predictions.append(found)
         return build_prediction(results, self.model_version, _mean_score(predictions)) if results else None
 
-    def warm(self, image: SourceImage) -> None:
+    def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         """Compute the image's embedding behind the clicks, unless it is there already."""
-        self.executor.run(Priority.WARM, lambda: self.labeler.embed(image))
+        self._embed(image, priority, None)
+
+    def is_warm(self, image: SourceImage) -> bool:
+        """Whether a click on this image would find its embedding."""
+        return self.labeler.is_warm(image)
+
+    @contextmanager
+    def _embedded(self, image: SourceImage, priority: Priority, end: float | None) -> Iterator[None]:
+        """Within, the image's embedding is there."""
+        with self.labeler.holding(image, self._embed(image, priority, end)):
+            yield
+
+    def _embed(self, image: SourceImage, priority: Priority, end: float | None) -> ImageEmbedding:
+        """The image's embedding. Only encoding takes one of the models' threads: to wait for somebody else who encodes
+        this image, in this process or in another replica, is this thread's own business.
+
+        Args:
+            end: In monotonic seconds; None to wait as long as it takes.
+
+        Raises:
+            Overloaded: Not there in time.
+        """
+        ahead = priority is Priority.AHEAD
+        found = self.labeler.find_embedding(image, ahead=ahead)
+        while found is None:
+            made = self.executor.run(priority, lambda: self.labeler.try_embed(image, ahead=ahead), _remaining(end))
+            found = made if isinstance(made, ImageEmbedding) else made.wait(_remaining(end))
+            if found is None and _remaining(end) == 0:
+                message = f"Another worker has been encoding {image.name} for too long."
+                raise Overloaded(message, remedy="Try again in a moment.")
+        return found
 
     def _answer(
         self,
@@ -232,6 +291,8 @@ def _typed(task: Task, config: LabelingConfig, settings: ProjectSettings) -> str
         return None
     check_text_prompt(config, settings.text_prompt)
     return task.text_in(settings.text_prompt)
+def _remaining(end: float | None) -> float | None:
+    return None if end is None else max(end - time.monotonic(), 0.0)
 
 
 def _positive_points(prompt: Prompt) -> list[Point]:

@@ -51,6 +51,12 @@ class Settings:
     max_body_bytes: int = _setting(64 * MEBIBYTE, "The largest request body; 200 regions at 1080p make 31 MB", 1024)
     server_threads: int = _setting(40, "Requests answered at once; four are kept free for `/health` and the like", 8)
     max_waiting_requests: int = _setting(64, "How many pieces of work may wait for the models", 1)
+    prefetch_tasks: int = _setting(
+        3, "How many of the tasks that come next are prepared while a person works on one; 0: none", 0
+    )
+    prefetch_max_bytes: int = _setting(
+        128 * MEBIBYTE, "What of each cache may hold tasks that nobody opened yet; the rest is for those in use", 0
+    )
     auto_label: bool = _setting(False, "Let CLIP pick the brush label for clicks too, not only in pre-annotation")
     top_k: int = _setting(5, "How many class scores a region keeps (`Region.class_scores`)", 1)
     torch_threads: int = _setting(0, "Threads that torch may use on a CPU; 0: torch decides", 0)

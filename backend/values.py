@@ -19,11 +19,15 @@ Pixels = NDArray[np.uint8]
 
 
 class Priority(IntEnum):
-    """Who waits for whom in front of the models: a click goes before warming, warming before bulk work."""
+    """Who waits for whom in front of the models.
+
+    A click goes before the image of an opened task, that before the tasks that come next, and all before bulk work.
+    """
 
     CLICK = 0
     WARM = 1
-    BULK = 2
+    AHEAD = 2
+    BULK = 3
 
 
 @dataclass(frozen=True)

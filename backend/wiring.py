@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 NO_CLIP = "none"
 _MODEL_THREADS = 2  # one may decode a click while the other encodes; more would only share the same device
+_THREADS_FOR_CLICKS = 1
 
 
 def build_predictor(settings: Settings) -> TaskPredictor:
@@ -54,11 +55,11 @@ def build(settings: Settings) -> tuple[TaskPredictor, ModelFacts]:
         fingerprint=f"{settings.sam_model}-{sam_digest[:16]}-{segmenter.identity}",
         top_k=settings.top_k,
     )
-    executor = PriorityExecutor(_MODEL_THREADS, settings.max_waiting_requests)
+    executor = PriorityExecutor(_MODEL_THREADS, settings.max_waiting_requests, _THREADS_FOR_CLICKS)
     predictor = TaskPredictor(
         labeler,
         _build_fetcher(settings),
-        DecodedImages(settings.image_cache_max_bytes, settings.image_max_pixels),
+        DecodedImages(settings.image_cache_max_bytes, settings.image_max_pixels, settings.prefetch_max_bytes),
         executor,
         model_version=model_version(settings, sam_digest, clip_digest),
         default_proposal=_default_proposal(settings.sam_model),
@@ -166,7 +167,7 @@ def _build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
                 f"REDIS_URL is {settings.redis_url!r}: {error}", remedy="Write redis://host:6379/0, or leave it empty."
             ) from error
         shared.ping()
-    return EmbeddingCache(LocalStore(settings.cache_max_bytes), shared, counts)
+    return EmbeddingCache(LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes), shared, counts)
 
 
 def _build_fetcher(settings: Settings) -> ImageFetcher:
@@ -177,6 +178,7 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
         max_bytes=settings.image_max_bytes,
         timeout_seconds=settings.image_timeout_seconds,
         cache_bytes=settings.image_cache_max_bytes,
+        ahead_bytes=settings.prefetch_max_bytes,
     )
 
 

@@ -136,7 +136,15 @@ class FakeFetcher:
         self.files = files
         self.fetched: list[tuple[str, int | None, str]] = []
 
-    def fetch(self, image_uri: str, task_id: int | None, project_id: str) -> bytes:
+    def fetch(
+        self,
+        image_uri: str,
+        task_id: int | None,
+        project_id: str,
+        *,
+        ahead: bool = False,
+        wait_seconds: float | None = None,
+    ) -> bytes:
         self.fetched.append((image_uri, task_id, project_id))
         found = self.files[image_uri]
         if isinstance(found, Exception):

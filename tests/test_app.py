@@ -170,10 +170,10 @@ def test_more_predictions_than_there_are_places_are_refused_and_health_answers()
     hall = Hall(classifier=FakeClassifier())
     go, fetch, fetching = threading.Event(), hall.fetcher.fetch, threading.Semaphore(0)
 
-    def wait_and_fetch(*arguments):
+    def wait_and_fetch(*arguments, **options):
         fetching.release()
         go.wait(30)
-        return fetch(*arguments)
+        return fetch(*arguments, **options)
 
     hall.fetcher.fetch = wait_and_fetch
     door = Door(hall)

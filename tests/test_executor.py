@@ -23,17 +23,17 @@ def blocked() -> tuple[PriorityExecutor, threading.Event]:
     return executor, go
 
 
-def test_clicks_go_before_warming_and_warming_before_bulk(blocked) -> None:
+def test_clicks_go_before_opened_tasks_those_before_prefetching_and_all_before_bulk(blocked) -> None:
     executor, go = blocked
     order: list[str] = []
     futures = [
         executor.submit(priority, lambda name=name: order.append(name))
-        for priority, name in [(Priority.BULK, "bulk"), (Priority.WARM, "warm"), (Priority.CLICK, "click")]
+        for priority, name in [(Priority.BULK, "bulk"), (Priority.AHEAD, "ahead"), (Priority.CLICK, "click")]
     ]
     go.set()
     for future in futures:
         future.result(10)
-    assert order == ["click", "warm", "bulk"]
+    assert order == ["click", "ahead", "bulk"]
 
 
 def test_more_than_the_bound_is_refused_and_what_waits_is_kept(blocked) -> None:
@@ -80,3 +80,27 @@ def test_closing_cancels_what_waits_and_refuses_more(blocked) -> None:
     assert future.cancelled()
     with pytest.raises(Overloaded, match="shutting down"):
         executor.submit(Priority.CLICK, lambda: 1)
+
+
+def test_a_thread_for_clicks_is_free_while_warming_fills_all_others() -> None:
+    executor, go, busy = PriorityExecutor(threads=2, max_waiting=9, for_clicks=1), threading.Event(), threading.Event()
+
+    def wait() -> int:
+        busy.set()
+        go.wait(10)
+        return 1
+
+    slow = [executor.submit(priority, wait) for priority in (Priority.WARM, Priority.AHEAD, Priority.BULK)]
+    assert busy.wait(10)
+    assert [executor.run(Priority.CLICK, lambda: 5, 10) for _ in range(3)] == [5, 5, 5]
+    assert not any(future.done() for future in slow)
+    go.set()
+    assert [future.result(10) for future in slow] == [1, 1, 1]
+
+
+def test_a_closed_executor_lets_its_threads_go() -> None:
+    executor = PriorityExecutor(threads=3, max_waiting=9, for_clicks=1)
+    executor.close()
+    for thread in executor._threads:
+        thread.join(10)
+        assert not thread.is_alive()

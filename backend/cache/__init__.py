@@ -7,11 +7,12 @@ so it is never wrong and never needs to be invalidated; it may only be dropped.
 
 from backend.cache.codec import DamagedEntry, from_bytes, to_bytes
 from backend.cache.documents import RedisDocuments
-from backend.cache.embeddings import EmbeddingCache
+from backend.cache.embeddings import ComputedElsewhere, EmbeddingCache
 from backend.cache.stores import CacheCounts, LocalStore, RedisStore
 
 __all__ = [
     "CacheCounts",
+    "ComputedElsewhere",
     "DamagedEntry",
     "EmbeddingCache",
     "LocalStore",

@@ -4,11 +4,49 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from backend.cache.stores import CacheCounts, LocalStore, RedisStore
 from backend.values import ImageEmbedding
+
+POLL_SECONDS = 0.02
+Compute = Callable[[], ImageEmbedding]
+
+
+@dataclass(frozen=True)
+class ComputedElsewhere:
+    """Somebody else computes it now: another thread of this process, or another worker.
+
+    Attributes:
+        result: Brings what a thread of this process makes; None where it had to leave it to another worker.
+        is_leased: Whether another worker is still at it.
+    """
+
+    result: Future[ImageEmbedding | None] | None = None
+    is_leased: Callable[[], bool] = bool
+
+    def wait(self, seconds: float | None) -> ImageEmbedding | None:
+        """Wait at most so long; None means: ask the cache again.
+
+        Raises:
+            Whatever the other thread's computation raised.
+        """
+        if self.result is not None:
+            try:
+                return self.result.result(seconds)
+            except FutureTimeout:
+                if self.result.done():  # the computation itself ran into a timeout of its own
+                    raise
+                return None
+        end = None if seconds is None else time.monotonic() + seconds
+        while self.is_leased() and (end is None or time.monotonic() < end):
+            time.sleep(POLL_SECONDS)
+        return None
 
 
 class EmbeddingCache:
@@ -19,46 +57,91 @@ class EmbeddingCache:
         shared: Redis, or None.
     """
 
-    poll_seconds = 0.02
-
     def __init__(self, local: LocalStore, shared: RedisStore | None = None, counts: CacheCounts | None = None) -> None:
         self._local, self._shared = local, shared
         self.counts = counts or CacheCounts()
-        self._computing: dict[str, Future[ImageEmbedding]] = {}
+        self._computing: dict[str, Future[ImageEmbedding | None]] = {}
+        self._held: dict[str, ImageEmbedding] = {}
+        self._holders = Counter[str]()
         self._lock = threading.Lock()
 
-    def get_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding:
+    def get_or_compute(self, key: str, compute: Compute, *, ahead: bool = False) -> ImageEmbedding:
         """Return the embedding named `key`; of several threads and workers that miss at once, one computes it.
+
+        Args:
+            ahead: Nobody has asked for it yet (see `lru`).
 
         Raises:
             Whatever `compute` raises, to all who waited for it; the next caller tries anew.
         """
-        found = self._local.get(key)
-        if found is not None:
-            self.counts.add("local_hits")
-            return found
+        found = self.find(key, ahead=ahead)
+        while found is None:
+            made = self.try_compute(key, compute, ahead=ahead)
+            found = made.wait(None) if isinstance(made, ComputedElsewhere) else made
+        return found
+
+    def find(self, key: str, *, ahead: bool = False) -> ImageEmbedding | None:
+        """The embedding, if somebody holds it, or this process or Redis keeps it."""
         with self._lock:
-            future = self._computing.get(key)
-            if future is None:
-                mine = self._computing[key] = Future()
-        if future is not None:
-            return future.result()
+            held = self._held.get(key)
+        if held is not None:
+            return held
+        found = self._find_here(key, ahead)
+        if found is None and self._shared is not None:
+            found = self._shared.get(key)
+            if found is not None:
+                self.counts.add("redis_hits")
+                self._local.put(key, found, ahead=ahead)
+        return found
+
+    def try_compute(self, key: str, compute: Compute, *, ahead: bool = False) -> ImageEmbedding | ComputedElsewhere:
+        """The same as `get_or_compute`, but where somebody else computes it this says so at once and does not wait.
+
+        For the few threads that serve the models: whoever wants the embedding waits on a thread of their own.
+        """
+        with self._lock:
+            running = self._computing.get(key)
+            if running is None:
+                mine = self._computing[key] = Future[ImageEmbedding | None]()
+        if running is not None:
+            return ComputedElsewhere(running)
         try:
-            mine.set_result(self._find_or_compute(key, compute))
-        except BaseException as error:  # for those who wait for it too; it is raised below
-            mine.set_exception(error)
+            found = self._compute_under_lease(key, compute, ahead)
+            mine.set_result(found)
+        except BaseException as error:
+            mine.set_exception(error)  # for those who wait for it too
+            raise
         finally:
             with self._lock:
                 del self._computing[key]
-        return mine.result()
+        return found if found is not None else ComputedElsewhere(is_leased=lambda: self._is_leased(key))
 
     def holds(self, key: str) -> bool:
-        """Whether `key` is in this process's tier or in Redis."""
-        return self._local.get(key) is not None or (self._shared is not None and self._shared.get(key) is not None)
+        """Whether `key` is in this process's tier or in Redis; asking does not count as a use."""
+        return key in self._local or (self._shared is not None and self._shared.has(key))
+
+    @contextmanager
+    def hold(self, key: str, embedding: ImageEmbedding) -> Iterator[None]:
+        """Within, `find` finds this embedding, whatever the tiers let go of, and counts nothing."""
+        with self._lock:
+            self._held[key] = embedding
+            self._holders[key] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders[key] -= 1
+                if not self._holders[key]:
+                    del self._holders[key], self._held[key]
 
     @property
     def nbytes(self) -> int:
         return self._local.nbytes
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes see what is put here: there is a Redis, and it answers."""
+        return self._shared is not None and self._shared.ping()
 
     @property
     def description(self) -> str:
@@ -67,31 +150,36 @@ class EmbeddingCache:
             return "in this process"
         return "in Redis" if self._shared.healthy else "in this process, because Redis does not answer"
 
-    def _find_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding:
-        found = self._local.get(key)  # somebody may have been done just before this thread became the one
+    def _find_here(self, key: str, ahead: bool) -> ImageEmbedding | None:
+        found = self._local.peek(key) if ahead else self._local.get(key)
         if found is not None:
             self.counts.add("local_hits")
+        return found
+
+    def _compute_under_lease(self, key: str, compute: Compute, ahead: bool) -> ImageEmbedding | None:
+        """None: another worker has the lease."""
+        found = self._find_here(key, ahead)  # somebody may have been done just before this thread became the one
+        if found is not None:
             return found
-        embedding = self._from_shared_or_compute(key, compute)
-        self._local.put(key, embedding)
+        if self._shared is None:
+            embedding = self._compute(compute)
+        else:
+            with self._shared.lease(key) as mine:
+                if not mine:
+                    return None
+                kept = self._shared.get(key)
+                embedding = self._compute(compute) if kept is None else kept
+                if kept is None:
+                    self._shared.put(key, embedding)
+                else:
+                    self.counts.add("redis_hits")
+        self._local.put(key, embedding, ahead=ahead)
         return embedding
 
-    def _from_shared_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding:
-        if self._shared is None:
-            return self._compute(compute)
-        while True:
-            found = self._shared.get(key)
-            if found is not None:
-                self.counts.add("redis_hits")
-                return found
-            with self._shared.lease(key) as mine:
-                if mine:
-                    embedding = self._shared.get(key) or self._compute(compute)
-                    self._shared.put(key, embedding)
-                    return embedding
-            time.sleep(self.poll_seconds)
-
-    def _compute(self, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding:
+    def _compute(self, compute: Compute) -> ImageEmbedding:
         embedding = compute()
         self.counts.add("computed")
         return embedding
+
+    def _is_leased(self, key: str) -> bool:
+        return self._shared is not None and self._shared.is_leased(key)

@@ -90,6 +90,10 @@ class RedisStore:
             self._ask(lambda: self._redis.delete(key))
             return None
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry, which is not read."""
+        return bool(self._ask(lambda: self._redis.exists(key)))
+
     def put(self, key: str, embedding: ImageEmbedding) -> None:
         if self._ask(lambda: self._redis.set(key, to_bytes(embedding), ex=self._ttl_seconds)):
             self._refusing = False
@@ -119,6 +123,10 @@ class RedisStore:
             done.set()
             if held:
                 self._ask(lambda: self._release(keys=[name], args=[token]))
+
+    def is_leased(self, key: str) -> bool:
+        """Whether some worker computes `key` now; False also when Redis is away."""
+        return bool(self._ask(lambda: self._redis.exists(f"{key}:lease")))
 
     def _renew(self, name: str, token: str, milliseconds: int, done: threading.Event) -> None:
         while not done.wait(self.lease_seconds / 3):

@@ -34,15 +34,26 @@ class SingleFlight:
         self._flights: dict[Hashable, Future[bytes]] = {}
         self._lock = threading.Lock()
 
-    def run(self, key: Hashable, call: Callable[[], bytes]) -> bytes:
+    def run(self, key: Hashable, call: Callable[[], bytes], wait_seconds: float | None = None) -> bytes:
+        """What `call` returns.
+
+        Args:
+            wait_seconds: After these whoever asked goes; the call itself goes on, on a thread of its own.
+
+        Raises:
+            TimeoutError: It took longer than `wait_seconds`.
+            Whatever `call` raises.
+        """
         with self._lock:
             flight = self._flights.get(key)
             is_leader = flight is None
             if flight is None:
                 flight = self._flights[key] = Future()
-        if is_leader:
+        if is_leader and wait_seconds is None:
             self._lead(key, flight, call)
-        return flight.result()
+        elif is_leader:
+            threading.Thread(target=self._lead, args=(key, flight, call), name="fetch", daemon=True).start()
+        return flight.result(wait_seconds)
 
     def _lead(self, key: Hashable, flight: Future[bytes], call: Callable[[], bytes]) -> None:
         try:

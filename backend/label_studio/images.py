@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -43,6 +44,7 @@ class ImageFetcher:
         timeout_seconds: For one image, from the first connection to the last byte.
         local_files_root: Label Studio's LOCAL_FILES_DOCUMENT_ROOT, where this process can read it too.
         cache_bytes: Budget of the images kept in memory.
+        ahead_bytes: What of it those may take that nobody asked for yet.
         revalidate_seconds: How long an image that may change is taken for the same.
     """
 
@@ -55,40 +57,58 @@ class ImageFetcher:
         timeout_seconds: float,
         local_files_root: Path | str | None = None,
         cache_bytes: int = 256 << 20,
+        ahead_bytes: int = 0,
         revalidate_seconds: float = REVALIDATE_SECONDS,
     ) -> None:
         self._url = label_studio_url.rstrip("/")
         self._tokens = TokenSource(self._url, api_key, timeout_seconds=timeout_seconds)
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._local_files_root = Path(local_files_root).resolve() if local_files_root else None
-        self._cache = ImageCache(cache_bytes)
+        self._cache = ImageCache(cache_bytes, ahead_bytes)
         self._flights = SingleFlight()
         self._revalidate_seconds = revalidate_seconds
         self._downloader = Downloader(max_bytes, timeout_seconds)
 
-    def fetch(self, image_uri: str, task_id: int | None, project_id: str) -> bytes:
+    def fetch(
+        self,
+        image_uri: str,
+        task_id: int | None,
+        project_id: str,
+        *,
+        ahead: bool = False,
+        wait_seconds: float | None = None,
+    ) -> bytes:
         """The encoded bytes of an image.
 
         Args:
             image_uri: As it stands in the task's data.
             task_id: By which Label Studio resolves cloud storage.
             project_id: Bytes are not shared between projects.
+            ahead: Nobody asked for it yet, so it must not drive out what is in use (see `lru`).
+            wait_seconds: An image that takes longer is refused, though its fetching goes on for whoever comes next.
 
         Raises:
             ImageForbidden: On a host that may not be asked.
             ImageUnavailable: Unreachable, refused, too large, too slow, or an address of no known kind.
         """
         key = (self._url, project_id, image_uri)
-        kept = self._cache.get(key)
+        kept = self._look(key, ahead)
         if kept is not None and self._is_fresh(kept):
             return kept.content
-        return self._flights.run(key, lambda: self._fetch_and_keep(key, image_uri, task_id))
+        try:
+            return self._flights.run(key, lambda: self._fetch_and_keep(key, image_uri, task_id, ahead), wait_seconds)
+        except FutureTimeout as error:
+            message = f"{show_url(image_uri)} did not come within {wait_seconds:g} s; it is still being fetched."
+            raise ImageUnavailable(message, remedy="Try again in a moment.") from error
+
+    def _look(self, key: tuple[str, str, str], ahead: bool) -> CachedImage | None:
+        return self._cache.peek(key) if ahead else self._cache.get(key)
 
     def _is_fresh(self, kept: CachedImage) -> bool:
         return kept.is_immutable or time.monotonic() - kept.checked_at < self._revalidate_seconds
 
-    def _fetch_and_keep(self, key: tuple[str, str, str], image_uri: str, task_id: int | None) -> bytes:
-        kept = self._cache.get(key)
+    def _fetch_and_keep(self, key: tuple[str, str, str], image_uri: str, task_id: int | None, ahead: bool) -> bytes:
+        kept = self._look(key, ahead)
         if kept is not None and self._is_fresh(kept):  # somebody else's flight landed between the look and the start
             return kept.content
         asked_at = time.monotonic()
@@ -103,7 +123,7 @@ class ImageFetcher:
             validators = {ask: reply.headers[tell] for tell, ask in VALIDATORS if tell in reply.headers}
             immutable = bool(self._url) and is_immutable(url, self._url)
             image = CachedImage(reply.content, asked_at, immutable, validators)
-        self._cache.put(key, image)
+        self._cache.put(key, image, ahead=ahead)
         return image.content
 
     def _get(self, url: str, image_uri: str, conditions: Mapping[str, str]) -> Reply:
