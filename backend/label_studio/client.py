@@ -5,6 +5,7 @@ The SDK is imported when a client is made, not with this module: it takes a seco
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,15 @@ class ProjectInfo:
     id: int
     title: str
     label_config: str
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab of the Data Manager ("view" in the API): whether it has an order of its own, and whether it filters."""
+
+    id: int
+    is_ordered: bool
+    is_filtered: bool
 
 
 class LabelStudioClient:
@@ -95,7 +105,7 @@ class LabelStudioClient:
         number, seen, page = _project_number(project_id), set[int](), 1
         while True:
             with self._speaking(f"the tasks of project {project_id}"):
-                documents = self._page(number, page, page_size)
+                documents = self._page(page, page_size, project=number, fields="all")
             for document in documents:
                 if document["id"] not in seen:
                     seen.add(document["id"])
@@ -103,6 +113,47 @@ class LabelStudioClient:
             if len(documents) < page_size:
                 return
             page += 1
+
+    def first_tab(self, project_id: int | str) -> Tab | None:
+        """The Data Manager's first tab, which is the one that opens; None where nobody has opened it yet.
+
+        Raises:
+            LabelStudioError: As `project`.
+        """
+        with self._speaking(f"the Data Manager's tabs of project {project_id}"):
+            views = self._sdk().views.list(project=_project_number(project_id), request_options=self._options())
+        if not views:
+            return None
+        data: Any = views[0].data or {}
+        filters = data.get("filters") or {}
+        return Tab(int(views[0].id), bool(data.get("ordering")), bool(filters.get("items")))
+
+    def tab_page(self, tab: Tab, page: int, page_size: int) -> list[dict[str, Any]]:
+        """One page of a tab's tasks in its order, without annotations; past the last page, none.
+
+        Raises:
+            LabelStudioError: As `project`.
+        """
+        with self._speaking(f"the tasks of tab {tab.id}"):
+            return self._page(page, page_size, view=tab.id)
+
+    def tasks_after(self, project_id: int | str, task_id: int, most: int, *, unlabeled: bool) -> list[dict[str, Any]]:
+        """The first tasks with a higher id, in the order of their ids, without annotations.
+
+        Args:
+            unlabeled: Only those that nobody has finished.
+
+        Raises:
+            LabelStudioError: As `project`.
+        """
+        items: list[dict[str, Any]] = [
+            {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": task_id}
+        ]
+        if unlabeled:
+            items += [{"filter": "filter:tasks:completed_at", "operator": "empty", "type": "Datetime", "value": True}]
+        query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
+        with self._speaking(f"the next tasks of project {project_id}"):
+            return self._page(1, most, project=_project_number(project_id), query=query)
 
     def create_predictions(self, project_id: int | str, predictions: Sequence[dict[str, Any]]) -> int:
         """Import predictions, each with "task", "result", "score" and "model_version"; return how many were made.
@@ -139,18 +190,13 @@ class LabelStudioClient:
                 found.add(task_id)
         return found
 
-    def _page(self, project_id: int, page: int, page_size: int) -> list[dict[str, Any]]:
+    def _page(self, page: int, page_size: int, **which: Any) -> list[dict[str, Any]]:
         """One page of tasks as Label Studio spells them; past the last page, none."""
         from label_studio_sdk.core.api_error import ApiError
 
         try:
             pager: Any = self._sdk().tasks.list(
-                project=project_id,
-                page=page,
-                page_size=page_size,
-                fields="all",
-                resolve_uri=False,
-                request_options=self._options(),
+                page=page, page_size=page_size, resolve_uri=False, request_options=self._options(), **which
             )
         except ApiError as error:
             if error.status_code == 404 and page > 1:
