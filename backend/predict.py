@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from backend.clicks import answer_prompt, check_drawn_size, keep_identity
-from backend.errors import Overloaded
+from backend.embedding import embed_in_turn, remaining
 from backend.executor import PriorityExecutor
 from backend.geometry import Point, clean_mask, speck_area
 from backend.image import DecodedImages, SourceImage
@@ -27,7 +27,7 @@ from backend.labeler import ImageLabeler, ProposalOptions
 from backend.naming import choose, name_regions
 from backend.project_settings import ProjectSettings
 from backend.text_prompts import named_class, parse_text
-from backend.values import Candidate, ClassScore, ImageEmbedding, Priority, Prompt, Region, Size
+from backend.values import Candidate, ClassScore, Priority, Prompt, Region, Size
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class TaskPredictor:
         work = lambda: self._answer(image, task, config, wanted, settings, asked)  # noqa: E731 - it fits no def
         needs_sam = bool(task.prompts) or asked is not None or wanted is not None
         with self._embedded(image, priority, end) if needs_sam else nullcontext():
-            return self.executor.run(priority, work, _remaining(end))
+            return self.executor.run(priority, work, remaining(end))
 
     def predict_document(
         self,
@@ -175,7 +175,7 @@ class TaskPredictor:
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         """Compute the image's embedding behind the clicks, unless it is there already."""
-        self._embed(image, priority, None)
+        embed_in_turn(self.labeler, self.executor, image, priority)
 
     def is_warm(self, image: SourceImage) -> bool:
         """Whether a click on this image would find its embedding."""
@@ -184,28 +184,9 @@ class TaskPredictor:
     @contextmanager
     def _embedded(self, image: SourceImage, priority: Priority, end: float | None) -> Iterator[None]:
         """Within, the image's embedding is there."""
-        with self.labeler.holding(image, self._embed(image, priority, end)):
+        embedding = embed_in_turn(self.labeler, self.executor, image, priority, end)
+        with self.labeler.holding(image, embedding):
             yield
-
-    def _embed(self, image: SourceImage, priority: Priority, end: float | None) -> ImageEmbedding:
-        """The image's embedding. Only encoding takes one of the models' threads: to wait for somebody else who encodes
-        this image, in this process or in another replica, is this thread's own business.
-
-        Args:
-            end: In monotonic seconds; None to wait as long as it takes.
-
-        Raises:
-            Overloaded: Not there in time.
-        """
-        ahead = priority is Priority.AHEAD
-        found = self.labeler.find_embedding(image, ahead=ahead)
-        while found is None:
-            made = self.executor.run(priority, lambda: self.labeler.try_embed(image, ahead=ahead), _remaining(end))
-            found = made if isinstance(made, ImageEmbedding) else made.wait(_remaining(end))
-            if found is None and _remaining(end) == 0:
-                message = f"Another worker has been encoding {image.name} for too long."
-                raise Overloaded(message, remedy="Try again in a moment.")
-        return found
 
     def _answer(
         self,
@@ -291,8 +272,6 @@ def _typed(task: Task, config: LabelingConfig, settings: ProjectSettings) -> str
         return None
     check_text_prompt(config, settings.text_prompt)
     return task.text_in(settings.text_prompt)
-def _remaining(end: float | None) -> float | None:
-    return None if end is None else max(end - time.monotonic(), 0.0)
 
 
 def _positive_points(prompt: Prompt) -> list[Point]:

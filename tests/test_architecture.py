@@ -26,10 +26,12 @@ MAY_IMPORT = {
     "text_prompts": VALUES,
     "proposed": VALUES,
     "labeler": VALUES | {"geometry", "image", "lru", "proposed", "text_prompts"},
+    "embedding": VALUES | {"executor", "image", "labeler"},
     "clicks": VALUES | {"geometry", "labeler", "image", "label_studio"},
     "naming": VALUES | {"labeler", "image", "label_studio", "project_settings"},
     "predict": VALUES
     | {
+        "embedding",
         "clicks",
         "naming",
         "labeler",

@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.cache import CacheCounts, DamagedEntry, EmbeddingCache, LocalStore, RedisStore, from_bytes, to_bytes
+from backend.cache import (
+    CacheCounts,
+    ComputedElsewhere,
+    DamagedEntry,
+    EmbeddingCache,
+    LocalStore,
+    RedisStore,
+    from_bytes,
+    to_bytes,
+)
 from backend.values import ImageEmbedding, Size
 from tests.conftest import RedisServer
 
@@ -251,3 +260,68 @@ def test_a_server_that_does_not_speak_redis_costs_no_answer() -> None:
         cache = EmbeddingCache(LocalStore(10**6), store, counts)
         assert same(cache.get_or_compute("a", Computes(8.0)), embedding(8.0))
         assert counts.redis_errors >= 1
+
+
+def test_who_asks_for_what_another_thread_computes_is_told_so_at_once() -> None:
+    cache, go, begun = EmbeddingCache(LocalStore(0)), threading.Event(), threading.Event()
+
+    def compute() -> ImageEmbedding:
+        begun.set()
+        assert go.wait(10)
+        return embedding(2.0)
+
+    thread = threading.Thread(target=lambda: cache.get_or_compute("a", compute))
+    thread.start()
+    assert begun.wait(10)
+    other = cache.try_compute("a", lambda: embedding(9.0))
+    assert isinstance(other, ComputedElsewhere)
+    assert other.wait(0.01) is None
+    go.set()
+    found = other.wait(10)
+    assert found is not None
+    assert same(found, embedding(2.0))
+    thread.join(10)
+
+
+def test_who_asks_for_what_another_worker_computes_is_told_so_at_once(redis_server: RedisServer) -> None:
+    client, cache = redis.Redis.from_url(redis_server.url), cache_on(redis_server)
+    client.set("a:lease", "another worker", px=60_000)
+    compute = Computes()
+    started = time.monotonic()
+    other = cache.try_compute("a", compute)
+    assert isinstance(other, ComputedElsewhere)
+    assert other.wait(0.1) is None
+    assert time.monotonic() - started < 5
+    client.set("a", to_bytes(embedding(3.0)))
+    client.delete("a:lease")
+    assert other.wait(10) is None
+    assert same(cache.get_or_compute("a", compute), embedding(3.0))
+    assert compute.calls == 0
+
+
+def test_a_held_embedding_is_found_however_small_the_cache_is_until_it_is_let_go() -> None:
+    cache = EmbeddingCache(LocalStore(0))
+    with cache.hold("a", embedding(4.0)), cache.hold("a", embedding(4.0)):
+        assert same(cache.get_or_compute("a", Computes(9.0)), embedding(4.0))
+    assert cache.find("a") is None
+    assert (cache.counts.local_hits, cache.counts.computed) == (0, 0)
+
+
+def test_what_was_computed_ahead_does_not_drive_out_what_is_in_use() -> None:
+    one = embedding().nbytes
+    cache = EmbeddingCache(LocalStore(3 * one, max_ahead=one))
+    for key in ("used", "also used"):
+        cache.get_or_compute(key, Computes())
+    for key in "abc":
+        cache.get_or_compute(key, Computes(), ahead=True)
+    assert [cache.holds(key) for key in ("used", "also used", "a", "b", "c")] == [True, True, False, False, True]
+
+
+def test_holds_asks_redis_without_reading_the_entry(redis_server: RedisServer) -> None:
+    cache_on(redis_server).get_or_compute("a", Computes())
+    other = cache_on(redis_server)
+    assert (other.holds("a"), other.holds("b"), other.nbytes) == (True, False, 0)
+    assert other.is_shared
+    redis_server.stop()
+    assert not other.is_shared
+    assert not EmbeddingCache(LocalStore(10)).is_shared
