@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BadConfig, BadPrompt, BadRequest
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_predict_request, parse_project_id, parse_task
 
 from .conftest import PAYLOADS, load_payload
@@ -178,3 +178,73 @@ def test_a_config_and_a_prompt_are_refused_by_their_own_names() -> None:
     body["params"]["context"]["result"][0]["value"]["x"] = 140
     with pytest.raises(BadPrompt, match=r"The point \(140 %"):
         parse_predict_request(body)
+
+
+def test_a_recorded_plain_key_point_has_the_label_of_the_labels_control() -> None:
+    (task,) = parse_predict_request(load_payload("plain_keypoint")).tasks
+    (prompt,) = task.prompts
+    assert (prompt.label, prompt.prompt.point_labels) == ("green", (1,))
+    assert prompt.prompt.point_coords[0] == pytest.approx(
+        (258.557, 108.590), abs=1e-3
+    )  # 40.3996 % of 640, 22.623 of 480
+
+
+def test_a_recorded_plain_rectangle_has_the_label_of_the_labels_control() -> None:
+    (task,) = parse_predict_request(load_payload("plain_rectangle")).tasks
+    (prompt,) = task.prompts
+    assert (prompt.label, prompt.prompt.point_coords) == ("blue", ())
+    assert prompt.prompt.box_xyxy == pytest.approx((431.165, 48.923, 590.277, 222.952), abs=1e-3)
+
+
+def test_a_plain_prompt_without_a_label_is_none_and_one_that_the_config_has_not_got_is_refused() -> None:
+    body = copy.deepcopy(load_payload("plain_keypoint"))
+    point, labels = body["params"]["context"]["result"]
+    body["params"]["context"]["result"] = [point | {"value": {key: point["value"][key] for key in ("x", "y")}}]
+    assert [prompt.label for prompt in parse_predict_request(body).tasks[0].prompts] == [""]
+    wrong = {"value": labels["value"] | {"labels": ["Unicorn"]}}
+    body["params"]["context"]["result"] = [point | wrong, labels | wrong]
+    with pytest.raises(BadPrompt, match='"Unicorn" is not in the control "pt", which has: red, orange'):
+        parse_predict_request(body)
+
+
+def test_recorded_answers_in_the_control_of_the_rectangles_are_no_prompts() -> None:
+    """Label Studio sends the accepted rectangle along with the one that was drawn after it."""
+    body = load_payload("rectangle_beside_answers")
+    drawn = body["params"]["context"]["result"]
+    assert [result["type"] for result in drawn] == ["rectanglelabels", "number", "rectanglelabels"]
+    (prompt,) = parse_predict_request(body).tasks[0].prompts
+    assert prompt.prompt.box_xyxy is not None
+    assert prompt.prompt.box_xyxy[0] == pytest.approx(426.903, abs=1e-3)  # 66.7036 % of 640, the second one's
+
+
+TWO = """<View><Image name="left" value="$l"/><BrushLabels name="b" toName="left"><Label value="x"/></BrushLabels>
+<KeyPointLabels name="kl" toName="left"><Label value="x"/></KeyPointLabels>
+<Image name="right" value="$r"/><BrushLabels name="c" toName="right"><Label value="x"/></BrushLabels>
+<KeyPointLabels name="kr" toName="right"><Label value="x"/></KeyPointLabels></View>"""
+
+
+def keypoint_on(image: str, control: str) -> dict[str, Any]:
+    value = {"x": 50, "y": 50, "keypointlabels": ["x"]}
+    size = {"original_width": 40, "original_height": 30}
+    return {"id": "p", "type": "keypointlabels", "from_name": control, "to_name": image, "value": value} | size
+
+
+def test_a_task_without_a_prompt_is_all_images_that_it_has() -> None:
+    config = parse_labeling_config(TWO)
+    task = parse_task({"id": 1, "data": {"l": "l.png", "r": "r.png"}}, config)
+    assert [(image.image_uri, image.image_name) for image in task.images] == [("l.png", "left"), ("r.png", "right")]
+    (only,) = parse_task({"id": 1, "data": {"r": "r.png"}}, config).images
+    assert (only.image_uri, only.image_name) == ("r.png", "right")
+    with pytest.raises(BadRequest, match='no image under "l"'):
+        parse_task({"id": 1, "data": {"other": "r.png"}}, config)
+
+
+def test_a_prompt_says_which_image_it_is_for() -> None:
+    config, document = parse_labeling_config(TWO), {"id": 1, "data": {"l": "l.png", "r": "r.png"}}
+    task = parse_task(document, config, [keypoint_on("right", "kr")])
+    assert (task.image_uri, task.image_name, task.others) == ("r.png", "right", ())
+    assert parse_task(document, config, [keypoint_on("left", "kl")]).image_uri == "l.png"
+    with pytest.raises(BadPrompt, match=r'on the image "map", but those that can be answered are: left, right\.'):
+        parse_task(document, config, [keypoint_on("map", "k")])
+    with pytest.raises(BadPrompt, match='comes from the control "kl", but the controls of its kind are: kr'):
+        parse_task(document, config, [keypoint_on("right", "kl")])
