@@ -89,20 +89,20 @@ class ProjectSettings:
         None, _bool, "Let CLIP pick the label of clicks too; null: the server's AUTO_LABEL"
     )
     clip_threshold: float = _setting(
-        0.0, _number(0, 1), "A per-region class (single choice) less probable than this is left out"
+        0.0, _number(0, 1), "A per-region class (single choice) less probable than this, 0 to 1, is left out"
     )
     choices_threshold: float = _setting(
-        0.3, _number(0, 1), "Of a multiple choice every class at least this probable is chosen, best first"
+        0.3, _number(0, 1), "Of a multiple choice every class at least this probable, 0 to 1, is chosen, best first"
     )
     templates: tuple[str, ...] = _setting(
-        (), _templates, "CLIP's prompt templates, each with one {}; []: the model's own"
+        (), _templates, "CLIP's prompt templates, at most 32, each with one {}; []: the model's own"
     )
     polygon_tolerance: float = _setting(
-        1.0, _number(0, 100), "How far a polygon may run from its mask, in pixels of the original image"
+        1.0, _number(0, 100), "How far a polygon may run from its mask, 0 to 100 pixels of the original image"
     )
     clean_masks: bool = _setting(True, _bool, "Take specks and pinholes out of masks")
     prefetch: int | None = _setting(
-        None, _number(0, 100, int), "How many of the next tasks are warmed; null: the server's PREFETCH_TASKS"
+        None, _number(0, 100, int), "How many of the next tasks are warmed, 0 to 100; null: the server's PREFETCH_TASKS"
     )
     text_prompt: str | None = _setting(None, _name, "The name of the TextArea that is a text prompt; null: none")
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +119,22 @@ def test_changed_holds_what_is_not_the_default() -> None:
     changed = ProjectSettings(templates=("a {}",), prefetch=0).changed()
     assert changed == {"templates": ["a {}"], "prefetch": 0}
     assert parse_project_settings(changed) == ProjectSettings(templates=("a {}",), prefetch=0)
+
+
+def test_the_documentation_has_every_setting_with_its_default() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "project_settings.md").read_text(encoding="utf-8")
+    table = [line for line in text.splitlines() if line.startswith("| `")]
+    assert table == [
+        f"| `{name}` | `{default}` | {about} |" for name, default, about in ProjectSettings.documentation()
+    ]
+
+
+def test_the_documentations_examples_are_settings() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "project_settings.md").read_text(encoding="utf-8")
+    in_config = re.search(r"<!-- backend: (.*?) -->", text)
+    in_form = re.search(r"```json\n(.*?)\n```", text, re.DOTALL)
+    assert parse_project_settings(json.loads(in_config[1])) == ProjectSettings(auto_label=True, polygon_tolerance=2)
+    templates = ("an aerial photo of a {}.", "a {} seen from above.")
+    assert parse_project_settings(parse_extra_params(in_form[1])) == ProjectSettings(
+        auto_label=True, templates=templates
+    )
