@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _measure(
     settings: Settings, pictures: Sequence[Any], small: Sequence[Any], folder: Path, repeats: int, *, quick: bool
 ) -> list[Any]:
-    from scripts.measuring import bulk, clicks, codecs, server
+    from scripts.measuring import bulk, clicks, codecs, server, shapes
     from scripts.measuring.subjects import build_subject, with_random_weights
 
     _say(f"SAM {settings.sam_model}")
@@ -87,6 +87,7 @@ def _measure(
         ("12 MP", _objects(subject, replace(embedding, original_size=TWELVE_MEGAPIXELS), pictures[0])),
     ):
         rows += codecs.measure_codec(what, masks[:4], repeats=few)
+        rows += shapes.measure_shapes(what, masks[:4], repeats=few)
     rows += codecs.measure_export(_objects(subject, embedding, pictures[0])[:3], folder, tasks=5, repeats=few)
     _say("classes and pre-annotation")
     if subject.predictor.labeler.can_classify:

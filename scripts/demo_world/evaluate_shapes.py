@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from scripts.demo_world.evaluate import load_demo_sam
 from scripts.demo_world.evaluate_sam import answer_object
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 
+T = TypeVar("T")
 FIRST = 8000  # scenes from here on are measured for nothing else
 SHAPES = (
     ("brush", 0.0), ("bitmask", 0.0), ("polygon", 0.0), ("polygon", 0.5), ("polygon", 1.0), ("polygon", 2.0),
@@ -77,12 +79,21 @@ def find_answers(scenes: int, size: Size) -> list[Answer]:
     return found
 
 
+def time_best(work: Callable[[], T]) -> tuple[T, float]:
+    """What the work gives, and the milliseconds of processor time that it took: the least of five."""
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        result = work()
+        times.append((time.process_time() - start) * 1000)
+    return result, min(times)
+
+
 def clean(answer: Answer) -> Cleaned:
     """Clean one mask as the backend does for a click."""
     height, width = answer.mask.shape
-    start = time.perf_counter()
-    cleaned = clean_mask(answer.mask, speck_area(Size(width, height)), [answer.point])
-    milliseconds = (time.perf_counter() - start) * 1000
+    least = speck_area(Size(width, height))
+    cleaned, milliseconds = time_best(lambda: clean_mask(answer.mask, least, [answer.point]))
     ious = [mask_iou(mask, answer.truth) for mask in (answer.mask, cleaned)]
     sizes = [len(build_value(mask, "brush", tolerance=0)[0]["rle"]) for mask in (answer.mask, cleaned)]
     return Cleaned(cleaned is not answer.mask, *ious, *sizes, milliseconds)
@@ -92,9 +103,7 @@ def shape(answer: Answer, kind: str, tolerance: float) -> Shaped:
     """One cleaned mask as a region of a kind and back."""
     height, width = answer.mask.shape
     mask = clean_mask(answer.mask, speck_area(Size(width, height)), [answer.point])
-    start = time.perf_counter()
-    (value,) = build_value(mask, kind, tolerance=tolerance)
-    milliseconds = (time.perf_counter() - start) * 1000
+    (value,), milliseconds = time_best(lambda: build_value(mask, kind, tolerance=tolerance))
     again = mask_from_value(value, kind, Size(width, height))
     size = len(json.dumps(value, separators=(",", ":")))
     return Shaped(

@@ -32,7 +32,7 @@ def measure_codec(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Row
         raise AssertionError("the bytes differ from the SDK's: compare nothing until they do not")
     size, each = Size(width, height), len(masks)
     return [
-        _per_mask(
+        per_mask(
             compare(
                 "Brush RLE",
                 f"encode a mask, {what}",
@@ -45,7 +45,7 @@ def measure_codec(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Row
             ),
             each,
         ),
-        _per_mask(
+        per_mask(
             compare(
                 "Brush RLE",
                 f"decode a mask to (H, W), {what}",
@@ -84,10 +84,11 @@ def measure_export(masks: Sequence[Mask], folder: Path, *, tasks: int, repeats: 
         repeats=repeats,
         remark="here exact RLE with holes and parts, there the polygons of outer contours",
     )
-    return [_per_mask(row, count)]
+    return [per_mask(row, count)]
 
 
-def _per_mask(row: Row, masks: int) -> Row:
+def per_mask(row: Row, masks: int) -> Row:
+    """The row of one mask from that of several."""
     values = {**vars(row), "p50_ms": row.p50_ms / masks, "p95_ms": row.p95_ms / masks}
     values["peer_p50_ms"] = None if row.peer_p50_ms is None else row.peer_p50_ms / masks
     return Row(**values)

@@ -15,6 +15,13 @@ import torch
 from backend.export.files import write_json
 from scripts.measuring.timing import Row
 
+CLEANING = """
+## Cleaning masks
+
+What taking specks and pinholes out of masks does to their IoU with the truth and to the size of their RLE, and what
+each kind of region keeps of a mask, is in [region_shapes.md](region_shapes.md).
+"""
+
 
 @dataclass(frozen=True)
 class Circumstances:
@@ -66,7 +73,7 @@ cost the same time as published ones.
     if about["load_average"] > about["cores"] + 1:
         head += "\n**The machine was busy with other work: read the ratios, and distrust the milliseconds.**\n"
     groups = list(dict.fromkeys(row.group for row in rows))
-    return head + "".join(_table(group, [row for row in rows if row.group == group]) for group in groups)
+    return head + "".join(_table(group, [row for row in rows if row.group == group]) for group in groups) + CLEANING
 
 
 def _table(group: str, rows: Sequence[Row]) -> str:
