@@ -10,9 +10,10 @@
 | ellipse   | `{"x", "y", "radiusX", "radiusY", "rotation"}`; x, y the middle             | the ellipse of its moments |
 
 A kind is a result's `type` without "labels". Rotation is in degrees, clockwise: a rectangle turns about its left upper
-corner, an ellipse about its middle. Label Studio's polygon is one ring and its results with one id are one region, of
-which it draws the first shape only; so a mask of several parts or with holes is one ring whose parts are joined by
-bridges of no width (`geometry.polygons`), never several regions for one object.
+corner, an ellipse about its middle. A result's `image_rotation` is only how the picture was looked at. Label Studio's
+polygon is one ring and its results with one id are one region, of which it draws the first shape only; so a mask of
+several parts or with holes is one ring whose parts are joined by bridges of no width (`geometry.polygons`), never
+several regions for one object.
 
 Example: the pixels (1, 0) and (2, 0) of a 4x2 image as a rectangle are x 25, y 0, width 50, height 50.
 """

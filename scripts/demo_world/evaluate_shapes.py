@@ -80,9 +80,9 @@ def find_answers(scenes: int, size: Size) -> list[Answer]:
 
 
 def time_best(work: Callable[[], T]) -> tuple[T, float]:
-    """What the work gives, and the milliseconds of processor time that it took: the least of five."""
+    """What the work gives, and the milliseconds of processor time that it took: the least of three."""
     times = []
-    for _ in range(5):
+    for _ in range(3):
         start = time.process_time()
         result = work()
         times.append((time.process_time() - start) * 1000)
