@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import orjson
@@ -20,9 +21,10 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from backend.errors import BackendError, BadRequest, BodyTooLarge, Overloaded
 from backend.label_studio.bodies import parse_body
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
+from backend.label_studio.webhooks import parse_finished_task
 from backend.predict import TaskPredictor
 from backend.project_settings import ProjectSettings
 from backend.setups import ProjectSetups
@@ -37,6 +39,7 @@ WAIT_FOR_MODELS_SECONDS = 60.0  # a click that comes while the models load; Labe
 SHOWN_CHARACTERS = 600  # of anything that came from outside, in answers, log and status page
 REASON_CHARACTERS = 400  # of a reason phrase; nginx as it comes has room for 4,096 with all other headers
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
+OPENING_SECONDS = 1.0  # a page may wait for the class of its image
 BATCH_SECONDS = 60.0  # of classifying whole images in one request, for the same reason
 
 
@@ -126,7 +129,10 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
             parsed = parse_predict_request(body)
             g.what = _describe(parsed)
             settings = setups.settings_for(_project(body), parsed.config.xml)
-            return _json({"results": _answer(parsed, loader, settings)})
+            results = _answer(parsed, loader, settings)
+            if len(parsed.tasks) == 1 and loader.ready:  # several at once are no person's way through a project
+                _look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
+            return _json({"results": results})
         finally:
             places.release()
 
@@ -134,7 +140,20 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
     def webhook() -> Response:
         body = _read_json()
         g.what = _one_line(f"webhook {body.get('action')}")
+        done = parse_finished_task(body)
+        if done is not None and loader.ready:
+            with suppress(BackendError):  # a config that we cannot serve is said where somebody asks for a mask
+                config = parse_labeling_config(done.label_config)
+                settings = setups.settings_for(done.project_id, done.label_config)
+                _look_ahead(loader, done.project_id, done.task_id, config, settings)
         return _json({"status": "ok"})  # nothing is trained here, so there is nothing to start
+
+
+def _look_ahead(
+    loader: Loader, project_id: str, task_id: int | None, config: LabelingConfig, settings: ProjectSettings
+) -> None:
+    """Somebody is at this task: prepare what comes next, behind everything else."""
+    loader.get()[2].look_ahead(project_id, task_id, config, settings.prefetch)
 
 
 def _answer(parsed: PredictRequest, loader: Loader, settings: ProjectSettings) -> list[Any]:
@@ -163,9 +182,25 @@ def _answer_quietly(parsed: PredictRequest, loader: Loader, settings: ProjectSet
     if not parsed.config.classifies_images or not facts.clip_works:
         return [EMPTY_ANSWER for _ in parsed.tasks]
     if len(parsed.tasks) == 1:
-        return [predictor.predict_document(parsed.tasks[0], parsed.config, settings=settings) or EMPTY_ANSWER]
+        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, settings)]
     end = time.monotonic() + BATCH_SECONDS
     return [_try_classify(predictor, task, parsed.config, settings, end) for task in parsed.tasks]
+
+
+def _classify_quickly(predictor: TaskPredictor, task: Task, config: LabelingConfig, settings: ProjectSettings) -> Any:
+    """The class of an opened image, if it is to be had at once: the page opens only when this is answered.
+
+    An image that is slow, or models that are busy, are no error; an image that is not there is.
+    """
+    started = time.monotonic()
+    try:
+        document = predictor.predict_document(task, config, settings=settings, patience=OPENING_SECONDS)
+        return document or EMPTY_ANSWER
+    except BackendError as error:
+        if time.monotonic() - started < OPENING_SECONDS:
+            raise
+        log.info("[%s] task %s is opened without the class of its image: %s", g.request_id, task.task_id, error)
+        return EMPTY_ANSWER
 
 
 def _try_classify(

@@ -109,6 +109,10 @@ class CheckpointError(BackendError):
     """A checkpoint is missing, damaged, or of another architecture than its name says."""
 
 
+class CacheUnavailable(BackendError):
+    """The shared cache is away, or did not keep what it was given; only commands that fill it mind."""
+
+
 class NotReady(BackendError):
     """The models are still loading."""
 

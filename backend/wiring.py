@@ -11,13 +11,16 @@ from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocument
 from backend.errors import BackendError, BadSettings
 from backend.executor import PriorityExecutor
 from backend.image import DecodedImages
+from backend.label_studio.client import LabelStudioClient
 from backend.label_studio.images import ImageFetcher
+from backend.label_studio.next_tasks import NextTasks
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.models import checkpoints
 from backend.predict import TaskPredictor
 from backend.settings import Settings
 from backend.setups import ProjectSetups
 from backend.status import ModelFacts
+from backend.warming import Warmer
 
 if TYPE_CHECKING:
     from backend.models.clip import ClipClassifier
@@ -47,7 +50,7 @@ def build(settings: Settings) -> tuple[TaskPredictor, ModelFacts]:
     sam_digest, segmenter = _load_segmenter(settings)
     clip_digest, classifier, clip_problem = _try_classifier(settings)
     counts = CacheCounts()
-    cache = _build_cache(settings, counts)
+    cache = build_cache(settings, counts)
     labeler = ImageLabeler(
         segmenter,
         classifier,
@@ -157,7 +160,8 @@ def build_setups(settings: Settings) -> ProjectSetups:
         return ProjectSetups()
 
 
-def _build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
+def build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
+    """The cache of embeddings. Raises `BadSettings` for a REDIS_URL that is none; a Redis that is away is only said."""
     shared = None
     if settings.redis_url:
         try:
@@ -168,6 +172,18 @@ def _build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
             ) from error
         shared.ping()
     return EmbeddingCache(LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes), shared, counts)
+
+
+def build_warmer(settings: Settings, predictor: TaskPredictor) -> Warmer:
+    """Prepares opened tasks, and those that come next where Label Studio can be asked for them."""
+    if not settings.prefetch_tasks:
+        return Warmer(predictor)
+    try:
+        client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key, timeout_seconds=10.0)
+    except BackendError as error:
+        log.info("The tasks that come next are not prepared, because Label Studio cannot be asked for them. %s", error)
+        return Warmer(predictor)
+    return Warmer(predictor, NextTasks(client), settings.prefetch_tasks)
 
 
 def _build_fetcher(settings: Settings) -> ImageFetcher:

@@ -14,7 +14,7 @@ from backend.predict import TaskPredictor
 from backend.settings import Settings
 from backend.status import BackendStatus, ModelFacts
 from backend.warming import Warmer
-from backend.wiring import build, build_setups
+from backend.wiring import build, build_setups, build_warmer
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def _load(settings: Settings, status: BackendStatus) -> tuple[TaskPredictor, Mod
         log.warning(
             "DEMO MODELS: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL for photographs."
         )
-    return predictor, facts, Warmer(predictor)
+    return predictor, facts, build_warmer(settings, predictor)
 
 
 settings = Settings.from_environment_or_exit()

@@ -15,12 +15,11 @@ import hashlib
 import json
 import logging
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
-from backend.errors import BackendError, BadSettings, LabelStudioError, shorten
+from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.controls import SHAPES
 from backend.label_studio.labels import kind_of_region
@@ -30,11 +29,18 @@ from backend.project_settings import DEFAULTS, ProjectSettings
 from backend.setups import check_setup
 from backend.text_prompts import parse_text
 from backend.values import Priority
-from scripts.console import add_connection_options, positive_int, read_settings, run_command, share, show_progress
+from scripts.console import (
+    Failures,
+    add_connection_options,
+    positive_int,
+    read_settings,
+    run_command,
+    share,
+    show_progress,
+)
 
 Json = dict[str, Any]
 CHUNK = 10
-REASONS_SHOWN = 20
 FOR_CLICKS = ("auto_label", "prefetch", "text_prompt")  # project settings that change nothing here
 
 
@@ -73,28 +79,17 @@ class Predictions(Protocol):
 
 
 @dataclass
-class Summary:
+class Summary(Failures):
     """What became of the tasks; `empty` of the created predictions hold no mask."""
 
     created: int = 0
     empty: int = 0
     skipped: int = 0
-    failed: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def fail(self, task: object, error: Exception) -> None:
-        """Count a task that got no prediction, and remember why."""
-        self.failed += 1
-        why = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
-        self.reasons[f"task {task}: {why}"] += 1
 
     def __str__(self) -> str:
         blank = f" ({self.empty} without a mask)" if self.empty else ""
-        lines = [f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"]
-        lines += [f"  {reason}" for reason in list(self.reasons)[:REASONS_SHOWN]]
-        if len(self.reasons) > REASONS_SHOWN:
-            lines.append(f"  … and {len(self.reasons) - REASONS_SHOWN} more")
-        return "\n".join(lines)
+        first = f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"
+        return "\n".join([first, *self.reason_lines])
 
 
 def build_version(

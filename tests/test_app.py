@@ -17,8 +17,18 @@ from backend.errors import CheckpointError, ImageUnavailable
 from backend.loading import BackgroundLoader
 from backend.setups import ProjectSetups
 from backend.status import BackendStatus, ModelFacts
+from backend.values import Priority
 from backend.warming import Warmer
-from tests.fakes import CONFIG, CONFIG_WITH_IMAGE_CHOICES, FakeClassifier, keypoint, png, predict_body, rectangle
+from tests.fakes import (
+    CONFIG,
+    CONFIG_WITH_IMAGE_CHOICES,
+    FakeClassifier,
+    keypoint,
+    noise_png,
+    png,
+    predict_body,
+    rectangle,
+)
 from tests.test_predict import Hall
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -27,7 +37,9 @@ PAYLOADS = Path(__file__).parent / "payloads"
 class Door:
     """The application on a hall of fakes; `client` is Flask's."""
 
-    def __init__(self, hall: Hall | None = None, *, clip_works: bool = True, build=None, max_body: int = 10**6) -> None:
+    def __init__(
+        self, hall: Hall | None = None, *, clip_works: bool = True, build=None, max_body: int = 10**6, following=None
+    ) -> None:
         self.hall = hall or Hall(classifier=FakeClassifier())
         self.status = BackendStatus()
         facts = ModelFacts(
@@ -44,7 +56,7 @@ class Door:
 
         def attach():
             self.status.attach(facts)
-            return self.hall.predictor, facts, Warmer(self.hall.predictor)
+            return self.hall.predictor, facts, Warmer(self.hall.predictor, following, 1)
 
         self.loader = BackgroundLoader(build or attach).start()
         if build is None:
@@ -409,3 +421,100 @@ def test_drafts_and_annotations_in_the_body_do_not_change_the_answer() -> None:
 def test_counts_start_at_nothing() -> None:
     counts = CacheCounts()
     assert (counts.local_hits, counts.redis_hits, counts.computed) == (0, 0, 0)
+
+
+class Neighbours:
+    """Task n is followed by n + 1, whose image is b.png."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int, int]] = []
+
+    def after(self, project_id: str, task_id: int, most: int) -> list[dict]:
+        self.asked.append((project_id, task_id, most))
+        return [{"id": task_id + 1, "data": {"photo": "b.png"}}]
+
+
+def door_with_neighbours() -> tuple[Door, Neighbours]:
+    hall = Hall(classifier=FakeClassifier(), files={"a.png": noise_png(40, 30, 1), "b.png": noise_png(40, 30, 2)})
+    neighbours = Neighbours()
+    return Door(hall, following=neighbours), neighbours
+
+
+def wait_for_encodings(door: Door, count: int) -> None:
+    end = time.monotonic() + 20
+    while len(door.hall.segmenter.encoded) < count:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("prompts", [(), (keypoint(50, 50),)], ids=["opened", "clicked"])
+def test_the_first_click_on_the_next_task_encodes_nothing(prompts) -> None:
+    door, neighbours = door_with_neighbours()
+    assert door.predict(predict_body("a.png", *prompts, task_id=7)).status_code == 200
+    wait_for_encodings(door, 2)
+    assert door.predict(predict_body("b.png", keypoint(50, 50), task_id=8)).json["results"][0]["result"]
+    assert len(door.hall.segmenter.encoded) == 2
+    assert neighbours.asked[0] == ("3", 7, 1)
+
+
+def test_a_submitted_annotation_prepares_what_comes_next() -> None:
+    door, neighbours = door_with_neighbours()
+    recorded = json.loads((PAYLOADS / "webhook_annotation_created.json").read_text())["json"]
+    recorded["project"]["label_config"] = CONFIG
+    assert door.client.post("/webhook", json=recorded).status_code == 200
+    wait_for_encodings(door, 1)
+    assert neighbours.asked == [("3", 70, 1)]
+
+
+def test_several_tasks_at_once_are_no_persons_way_through_a_project() -> None:
+    door, neighbours = door_with_neighbours()
+    body = predict_body("a.png")
+    body["tasks"].append({"id": 8, "data": {"photo": "b.png"}})
+    assert door.predict(body).json == {"results": [[], []]}
+    wait_for_encodings(door, 2)
+    assert neighbours.asked == []
+
+
+@pytest.mark.parametrize("body", [{"action": "ANNOTATION_CREATED"}, {"action": "ANNOTATION_CREATED", "project": 3}])
+def test_a_webhook_that_tells_nothing_is_answered_all_the_same(body: dict) -> None:
+    door, neighbours = door_with_neighbours()
+    assert door.client.post("/webhook", json=body).status_code == 200
+    assert neighbours.asked == []
+
+
+def test_a_page_does_not_wait_for_a_slow_image(monkeypatch) -> None:
+    monkeypatch.setattr("backend.app.OPENING_SECONDS", 0.2)
+    hall = Hall(classifier=FakeClassifier())
+    fetch, waits = hall.fetcher.fetch, []
+
+    def fetch_slowly(*arguments, wait_seconds=None, **options):
+        waits.append(wait_seconds)
+        if wait_seconds is not None:
+            time.sleep(wait_seconds)
+            raise ImageUnavailable("a.png did not come within 0.2 s.", remedy="Try again.")
+        return fetch(*arguments, **options)
+
+    hall.fetcher.fetch = fetch_slowly
+    door = Door(hall)
+    reply = door.predict(predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES))
+    assert (reply.status_code, reply.json) == (200, {"results": [[]]})
+    assert 0.2 in waits
+    wait_for_encodings(door, 1)
+
+
+def test_a_page_does_not_wait_for_busy_models(monkeypatch) -> None:
+    monkeypatch.setattr("backend.app.OPENING_SECONDS", 0.2)
+    door, go = Door(), threading.Event()
+    busy = [door.hall.predictor.executor.submit(Priority.CLICK, lambda: go.wait(20)) for _ in range(2)]
+    started = time.monotonic()
+    reply = door.predict(predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES))
+    assert (reply.status_code, reply.json) == (200, {"results": [[]]})
+    assert time.monotonic() - started < 5
+    go.set()
+    assert all(future.result(20) for future in busy)
+
+
+def test_an_opened_image_that_is_gone_is_said() -> None:
+    hall = Hall(classifier=FakeClassifier(), files={"a.png": ImageUnavailable("a.png is gone.", remedy="Upload it.")})
+    reply = Door(hall).predict(predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES))
+    assert (reply.status_code, reply.json["error"]) == (502, "a.png is gone.")

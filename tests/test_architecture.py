@@ -42,7 +42,8 @@ MAY_IMPORT = {
         "project_settings",
         "text_prompts",
     },
-    "warming": VALUES | {"labeler", "image", "label_studio", "predict"},
+    "walks": {"label_studio"},
+    "warming": VALUES | {"labeler", "image", "label_studio", "predict", "walks"},
     "setups": VALUES | {"label_studio", "project_settings"},
     "status": VALUES | {"cache", "executor"},
     "app": VALUES | {"predict", "warming", "label_studio", "status", "setups", "project_settings"},
@@ -60,6 +61,7 @@ MAY_IMPORT = {
         "predict",
         "setups",
         "status",
+        "warming",
     },
     "wsgi": VALUES | {"setups", "app", "loading", "predict", "settings", "status", "warming", "wiring"},
 }

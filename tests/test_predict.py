@@ -38,13 +38,13 @@ class Hall:
     def __init__(self, *, classifier: FakeClassifier | None = None, auto_label: bool = False, files=None) -> None:
         self.segmenter = FakeSegmenter()
         self.fetcher = FakeFetcher(files or {"a.png": png(40, 30)})
-        self.cache = EmbeddingCache(LocalStore(10**7))
+        self.cache = EmbeddingCache(LocalStore(10**7, 10**6))
         self.classifier = classifier
         labeler = ImageLabeler(self.segmenter, classifier, self.cache, fingerprint="fake", top_k=2)
         self.predictor = TaskPredictor(
             labeler,
             self.fetcher,
-            DecodedImages(10**7, 10**6),
+            DecodedImages(10**7, 10**6, 10**6),
             PriorityExecutor(2, 64),
             model_version="fake-1",
             default_proposal=OPTIONS,

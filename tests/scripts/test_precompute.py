@@ -1,0 +1,160 @@
+"""Precomputing: into a cache that others see, resumable, one broken task does not end it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import redis
+
+from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
+from backend.errors import ImageUnavailable
+from backend.executor import PriorityExecutor
+from backend.image import DecodedImages
+from backend.label_studio.client import ProjectInfo
+from backend.label_studio.config import parse_labeling_config
+from backend.labeler import ImageLabeler, ProposalOptions
+from backend.predict import TaskPredictor
+from scripts import precompute
+from scripts.console import run_command
+from scripts.precompute import Summary, strip
+from tests.conftest import RedisServer
+from tests.fakes import CONFIG, FakeFetcher, FakeSegmenter, keypoint, noise_png
+
+LABELING = parse_labeling_config(CONFIG)
+
+
+class Replica:
+    """A predictor on fakes and a real Redis."""
+
+    def __init__(self, server: RedisServer, files: dict[str, bytes | Exception]) -> None:
+        self.segmenter, self.counts, self.fetcher = FakeSegmenter(), CacheCounts(), FakeFetcher(files)
+        self.cache = EmbeddingCache(LocalStore(10**7), RedisStore(server.url, 60, 1.0, self.counts), self.counts)
+        self.predictor = TaskPredictor(
+            ImageLabeler(self.segmenter, None, self.cache, fingerprint="fake"),
+            self.fetcher,
+            DecodedImages(10**7, 10**6),
+            PriorityExecutor(2, 64),
+            model_version="fake-1",
+            default_proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7),
+        )
+
+    def fill(self, tasks: list[dict]) -> Summary:
+        summary = Summary()
+        precompute.precompute(self.predictor, tasks, LABELING, "3", self.counts, summary)
+        return summary
+
+
+def project(count: int) -> tuple[list[dict], dict[str, bytes | Exception]]:
+    tasks = [{"id": n, "data": {"photo": f"{n}.png"}} for n in range(1, count + 1)]
+    return tasks, {f"{n}.png": noise_png(40, 30, n) for n in range(1, count + 1)}
+
+
+def test_after_it_the_first_click_in_another_process_encodes_nothing(redis_server: RedisServer) -> None:
+    tasks, files = project(4)
+    assert str(Replica(redis_server, files).fill(tasks)) == "computed 4, in the cache already 0, failed 0"
+    backend = Replica(redis_server, files)
+    from backend.label_studio.tasks import parse_task
+
+    for document in tasks:
+        asked = parse_task(document, LABELING, [keypoint(50, 50)], project_id="3")
+        assert backend.predictor.predict_document(asked, LABELING)
+    assert backend.segmenter.encoded == []
+    assert (backend.counts.computed, backend.counts.redis_hits) == (0, 4)
+
+
+def test_a_second_run_computes_nothing_and_reads_no_embedding(redis_server: RedisServer) -> None:
+    tasks, files = project(3)
+    Replica(redis_server, files).fill(tasks)
+    again = Replica(redis_server, files)
+    assert str(again.fill(tasks)) == "computed 0, in the cache already 3, failed 0"
+    assert (again.segmenter.encoded, again.cache.nbytes) == ([], 0)
+
+
+def test_it_goes_on_after_an_interruption(redis_server: RedisServer) -> None:
+    tasks, files = project(5)
+    first, summary = Replica(redis_server, files), Summary()
+    warm = first.predictor.warm
+
+    def stop_at_the_third(image, **options):
+        if first.counts.computed == 2:
+            raise KeyboardInterrupt
+        warm(image, **options)
+
+    first.predictor.warm = stop_at_the_third
+
+    def work() -> int:
+        precompute.precompute(first.predictor, tasks, LABELING, "3", first.counts, summary)
+        return 0
+
+    assert run_command(work) == 130
+    assert (summary.computed, summary.failed) == (2, 0)
+    assert str(Replica(redis_server, files).fill(tasks)) == "computed 3, in the cache already 2, failed 0"
+
+
+def test_broken_tasks_are_counted_with_their_reasons_and_the_others_go_on(redis_server: RedisServer) -> None:
+    tasks, files = project(4)
+    files["2.png"] = ImageUnavailable("2.png is gone.", remedy="Upload it again.")
+    files["3.png"] = b"no image at all"
+    tasks.append({"id": 9, "data": {"picture": "9.png"}})
+    lines = str(Replica(redis_server, files).fill(tasks)).splitlines()
+    assert lines[0] == "computed 2, in the cache already 0, failed 3"
+    assert lines[1] == "  task 2: 2.png is gone. Upload it again."
+    assert lines[2].startswith("  task 3: 3.png is not an image")
+    assert lines[3].startswith("  task 9: ")
+
+
+def test_an_embedding_that_redis_does_not_keep_is_a_failure(redis_server: RedisServer) -> None:
+    tasks, files = project(1)
+    client = redis.Redis.from_url(redis_server.url)
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", "1")
+    summary = Replica(redis_server, files).fill(tasks)
+    assert (summary.computed, summary.failed) == (0, 1)
+    assert "was computed, but Redis did not keep it. Read the warning above" in str(summary)
+
+
+def test_of_tasks_only_what_is_needed_is_kept() -> None:
+    assert strip([{"id": 1, "data": {"photo": "a"}, "predictions": [{"result": []}]}]) == [
+        {"id": 1, "data": {"photo": "a"}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("", "error: There is no shared cache: REDIS_URL is empty"),
+        ("redis://127.0.0.1:9/0", "error: Redis does not answer at redis://127.0.0.1:9/0."),
+        ("http://127.0.0.1:9", "error: REDIS_URL is 'http://127.0.0.1:9'"),
+    ],
+)
+def test_without_a_shared_cache_it_refuses_before_anything_else(monkeypatch, capsys, url: str, says: str) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    assert precompute.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert re.search(r"help: .*redis://", said)
+
+
+def test_the_command_fills_the_cache_with_the_real_models(
+    monkeypatch, capsys, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    class Client:
+        def __init__(self, url: str, api_key: str) -> None: ...
+
+        def project(self, project_id: str) -> ProjectInfo:
+            return ProjectInfo(3, "Birds", CONFIG)
+
+        def iterate_tasks(self, project_id: str):
+            return iter(project(2)[0])
+
+    monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", Client)
+    monkeypatch.setattr("backend.wiring._build_fetcher", lambda settings: FakeFetcher(project(2)[1]))
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    command = ["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]
+    assert precompute.main(command) == 0
+    assert "computed 2, in the cache already 0, failed 0" in capsys.readouterr().out
+    assert len(redis.Redis.from_url(redis_server.url).keys("embedding:*")) == 2
+    assert precompute.main(command) == 0
+    assert "computed 0, in the cache already 2, failed 0" in capsys.readouterr().out
