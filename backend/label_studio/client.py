@@ -135,7 +135,7 @@ class LabelStudioClient:
             LabelStudioError: As `project`.
         """
         with self._speaking(f"the tasks of tab {tab.id}"):
-            return self._page(page, page_size, view=tab.id)
+            return self._page(page, page_size, view=tab.id, fields="task_only")
 
     def tasks_after(self, project_id: int | str, task_id: int, most: int, *, unlabeled: bool) -> list[dict[str, Any]]:
         """The first tasks with a higher id, in the order of their ids, without annotations.
@@ -153,7 +153,7 @@ class LabelStudioClient:
             items += [{"filter": "filter:tasks:completed_at", "operator": "empty", "type": "Datetime", "value": True}]
         query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
         with self._speaking(f"the next tasks of project {project_id}"):
-            return self._page(1, most, project=_project_number(project_id), query=query)
+            return self._page(1, most, project=_project_number(project_id), query=query, fields="task_only")
 
     def create_predictions(self, project_id: int | str, predictions: Sequence[dict[str, Any]]) -> int:
         """Import predictions, each with "task", "result", "score" and "model_version"; return how many were made.

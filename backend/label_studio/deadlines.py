@@ -19,15 +19,21 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 
 LEAST_SECONDS = 0.01
 _here = threading.local()
 
 
 class Watch:
-    """The sockets of one request, and whether its time is over."""
+    """The sockets of one request, and whether its time is over.
 
-    def __init__(self) -> None:
+    Args:
+        deadline: When it will be, in monotonic seconds.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
         self.is_over = False
         self._twins: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -59,7 +65,7 @@ def hang_up_at(deadline: float) -> Iterator[Watch]:
 
     What broke off raises one of requests' errors, or reads as the end of a body: ask `is_over` of the watch.
     """
-    watch = _here.watch = Watch()
+    watch = _here.watch = Watch(deadline)
     timer = threading.Timer(max(deadline - time.monotonic(), LEAST_SECONDS), watch.hang_up)
     timer.daemon = True
     timer.start()
@@ -85,6 +91,15 @@ def keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+def _addresses_of(host: str, port: int) -> list[str]:
+    """A host's addresses in the order of preference; none where the name is not known, which urllib3 then says."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
 def _shut(twin: socket.socket) -> None:
     with contextlib.suppress(OSError):  # the other side was first
         twin.shutdown(socket.SHUT_RDWR)
@@ -100,10 +115,41 @@ class _Watched:
     """Tells this thread's watch of each socket: of a new one before TLS begins, of a kept one before it is used."""
 
     sock: Any
+    port: int
+    timeout: Any
+    _dns_host: str
 
     def _new_conn(self) -> socket.socket:
-        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
+        sock = self._connect_in_time()
         _tell_watch(sock)
+        return sock
+
+    def _connect_in_time(self) -> socket.socket:
+        """Connect to one of the host's addresses; urllib3 by itself would give each of them the whole time anew.
+
+        What is left until the deadline is shared by the addresses that are left, so that a dead one leaves the next its
+        part. To look the name up takes what the system's resolver takes.
+        """
+        host, timeout = self._dns_host, self.timeout
+        watch: Watch | None = getattr(_here, "watch", None)
+        addresses = _addresses_of(host, self.port) if watch else []
+        if watch is None or not addresses:
+            return self._connect()
+        try:
+            for left in range(len(addresses), 1, -1):
+                self._aim(addresses[-left], (watch.deadline - time.monotonic()) / left)
+                with contextlib.suppress(HTTPError):
+                    return self._connect()
+            self._aim(addresses[-1], watch.deadline - time.monotonic())
+            return self._connect()
+        finally:
+            self._dns_host, self.timeout = host, timeout
+
+    def _aim(self, address: str, seconds: float) -> None:
+        self._dns_host, self.timeout = address, max(seconds, LEAST_SECONDS)
+
+    def _connect(self) -> socket.socket:
+        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
         return sock
 
     def request(self, *args: Any, **kwargs: Any) -> Any:

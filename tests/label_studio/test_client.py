@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from backend.errors import LabelStudioError
-from backend.label_studio.client import LabelStudioClient, ProjectInfo
+from backend.label_studio.client import LabelStudioClient, ProjectInfo, Tab
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.saved_regions import parse_regions
 
@@ -199,3 +199,48 @@ def test_a_token_that_is_damaged_or_old_says_where_to_get_one(label_studio: Loca
     label_studio.respond = lambda seen, handler: recorded("api_wrong_token")
     with pytest.raises(LabelStudioError, match=r"Account & Settings"):
         LabelStudioClient(label_studio.url, api_key).project(1)
+
+
+def test_the_next_tasks_are_asked_for_by_id_and_without_annotations(label_studio: LocalServer) -> None:
+    client = LabelStudioClient(label_studio.url, LEGACY)
+    assert [task["id"] for task in client.tasks_after(1, 4, 3, unlabeled=True)] == [1, 2, 3]
+    query = parse_qs(urlsplit(label_studio.seen[-1].path).query)
+    assert (query["page_size"], query["resolve_uri"], query["fields"]) == (["3"], ["false"], ["task_only"])
+    asked = json.loads(query["query"][0])
+    assert asked["ordering"] == ["tasks:id"]
+    assert [(i["filter"], i["operator"], i["value"]) for i in asked["filters"]["items"]] == [
+        ("filter:tasks:id", "greater", 4),
+        ("filter:tasks:completed_at", "empty", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "tab"),
+    [
+        ({"title": "Default"}, Tab(5, is_ordered=False, is_filtered=False)),
+        ({"ordering": ["-tasks:data.image"]}, Tab(5, is_ordered=True, is_filtered=False)),
+        ({"ordering": [], "filters": {"conjunction": "and", "items": [{}]}}, Tab(5, False, True)),
+    ],
+)
+def test_the_first_tab_tells_whether_it_orders_and_filters(label_studio: LocalServer, data: Any, tab: Tab) -> None:
+    views = [{"id": number, "data": data, "order": 0, "project": 1} for number in (5, 6)]
+    respond = label_studio.respond
+    label_studio.respond = lambda seen, handler: (
+        reply(views) if seen.path.startswith("/api/dm/views") else respond(seen, handler)
+    )
+    assert LabelStudioClient(label_studio.url, LEGACY).first_tab("1") == tab
+    label_studio.respond = lambda seen, handler: reply([])
+    assert LabelStudioClient(label_studio.url, LEGACY).first_tab("1") is None
+
+
+def test_a_tab_is_read_page_by_page(label_studio: LocalServer) -> None:
+    pages = {"1": load_payload("api_tasks")["reply"]}
+    label_studio.respond = lambda seen, handler: (
+        reply(pages[page])
+        if (page := parse_qs(urlsplit(seen.path).query)["page"][0]) in pages
+        else recorded("api_tasks_past_the_end")
+    )
+    client = LabelStudioClient(label_studio.url, LEGACY)
+    assert [task["id"] for task in client.tab_page(Tab(5, True, False), 1, 100)] == [1, 2, 3]
+    assert parse_qs(urlsplit(label_studio.seen[-1].path).query)["view"] == ["5"]
+    assert client.tab_page(Tab(5, True, False), 2, 100) == []

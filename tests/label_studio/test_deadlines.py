@@ -79,3 +79,66 @@ def test_no_descriptor_is_left_open(start_server: Callable[[], LocalServer]) -> 
             twins += watch._twins
     assert len(twins) == 3
     assert [twin.fileno() for twin in twins] == [-1] * 3
+
+
+@pytest.fixture
+def dead_addresses() -> Iterator[tuple[list[str], int]]:
+    """Four addresses and a port on which a connection is never taken: the queues of their listeners are full."""
+    sockets = [socket.socket()]
+    sockets[0].bind(("127.0.0.21", 0))
+    port = sockets[0].getsockname()[1]
+    addresses = [f"127.0.0.{number}" for number in (21, 22, 23, 24)]
+    for address in addresses[1:]:
+        sockets.append(socket.socket())
+        sockets[-1].bind((address, port))
+    for listener, address in zip(list(sockets), addresses, strict=True):
+        listener.listen(0)
+        for _ in range(3):
+            sockets.append(socket.socket())
+            sockets[-1].setblocking(False)
+            sockets[-1].connect_ex((address, port))
+    yield addresses, port
+    for each in sockets:
+        each.close()
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
+    known = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, *arguments: int, **options: int) -> list:
+        hosts = addresses if host == "many.example" else [host]
+        return [found for each in hosts for found in known(each, port, *arguments, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_all_dead_addresses_of_a_host_share_one_deadline(monkeypatch, dead_addresses) -> None:
+    addresses, port = dead_addresses
+    resolve_to(monkeypatch, addresses)
+    started = time.monotonic()
+    with hang_up_at(started + 1.0), pytest.raises(requests.ConnectionError):
+        open_session().get(f"http://many.example:{port}/", timeout=1.0)
+    assert 0.7 < time.monotonic() - started < 2.5  # four times the whole second without it
+
+
+def test_a_live_address_behind_dead_ones_is_reached(monkeypatch, dead_addresses) -> None:
+    dead, port = dead_addresses
+    resolve_to(monkeypatch, [*dead[:2], "127.0.0.30"])
+    hosts = []
+    with socket.create_server(("127.0.0.30", port)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                hosts.append([line for line in connection.recv(4096).split(b"\r\n") if line.startswith(b"Host")])
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+        threading.Thread(target=serve, daemon=True).start()
+        with hang_up_at(time.monotonic() + 3.0):
+            assert open_session().get(f"http://many.example:{port}/", timeout=3.0).text == "hi"
+    assert hosts == [[f"Host: many.example:{port}".encode()]]
+
+
+def test_a_name_that_nobody_knows_is_said_as_before() -> None:
+    with hang_up_at(time.monotonic() + 10), pytest.raises(requests.ConnectionError, match="resolve"):
+        open_session().get("http://no-such-host.invalid/", timeout=10)

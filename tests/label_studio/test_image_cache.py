@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import TimeoutError as FutureTimeout
 
 import pytest
 from hypothesis import given
@@ -85,3 +86,18 @@ def test_an_error_is_shared_and_then_forgotten() -> None:
     with pytest.raises(ImageUnavailable, match="gone"):
         flights.run("a", fail)
     assert flights.run("a", lambda: b"there") == b"there"
+
+
+def test_who_has_no_time_goes_and_the_call_goes_on_for_those_who_come_later() -> None:
+    flights, landing, calls = SingleFlight(), threading.Event(), []
+
+    def call() -> bytes:
+        calls.append(1)
+        assert landing.wait(10)
+        return b"value"
+
+    with pytest.raises(FutureTimeout):
+        flights.run("a", call, wait_seconds=0.05)
+    threading.Timer(0.1, landing.set).start()
+    assert flights.run("a", call) == b"value"
+    assert calls == [1]

@@ -479,3 +479,32 @@ def test_a_token_exchange_that_hangs_costs_all_who_wait_no_more_than_one_timeout
     assert time.monotonic() - started < 2.0
     assert len(said) == 8 and all("access token: no answer in time. Check LABEL_STUDIO_URL" in text for text in said)
     assert len(server.seen) <= 2
+
+
+def test_who_opens_a_page_does_not_wait_for_a_slow_image_and_the_next_one_finds_it(label_studio: LocalServer) -> None:
+    go, respond = threading.Event(), label_studio.respond
+
+    def slowly(seen: Seen, handler: BaseHTTPRequestHandler) -> Answer | None:
+        assert go.wait(10)
+        return respond(seen, handler)
+
+    label_studio.respond = slowly
+    images = fetcher(label_studio)
+    with pytest.raises(ImageUnavailable, match=r"did not come within 0\.1 s; it is still being fetched"):
+        images.fetch(UPLOAD, 7, "2", wait_seconds=0.1)
+    go.set()
+    assert images.fetch(UPLOAD, 7, "2") == PNG
+    assert label_studio.paths() == [UPLOAD]
+
+
+def test_images_fetched_ahead_do_not_drive_out_those_in_use(elsewhere: LocalServer) -> None:
+    options = {"allowed_hosts": frozenset({host_of(elsewhere)}), "cache_bytes": 3 * len(PNG), "ahead_bytes": len(PNG)}
+    images = fetcher(elsewhere, **options)
+    for name in ("used", "also"):
+        images.fetch(f"{elsewhere.url}/{name}.png", None, "2")
+    for name in "abc":
+        images.fetch(f"{elsewhere.url}/{name}.png", None, "2", ahead=True)
+    elsewhere.seen.clear()
+    for name in ("used", "also", "c"):
+        images.fetch(f"{elsewhere.url}/{name}.png", None, "2")
+    assert elsewhere.seen == []
