@@ -58,7 +58,7 @@ class Settings:
         128 * MEBIBYTE, "What of each cache may hold tasks that nobody opened yet; the rest is for those in use", 0
     )
     auto_label: bool = _setting(False, "Let CLIP pick the label for clicks too, not only in pre-annotation")
-    top_k: int = _setting(5, "How many class scores a region keeps (`Region.class_scores`)", 1)
+    top_k: int = _setting(5, "How many classes are looked at, best first; a multiple choice gets at most so many", 1)
     torch_threads: int = _setting(0, "Threads that torch may use on a CPU; 0: torch decides", 0)
     log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
