@@ -50,7 +50,7 @@ class Server:
             try:
                 if self.get(path).status_code == 200:
                     return time.monotonic() - self.started
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 pass
             time.sleep(0.02)
         raise AssertionError(f"{path} did not answer in {seconds} s: {self.log.read_text()[-2000:]}")
@@ -123,6 +123,16 @@ def test_the_socket_opens_at_once_and_state_answers_in_time_while_models_load(se
             slowest[path] = max(slow, time.monotonic() - begin)
     assert slowest["/health"] < 1
     assert slowest["/setup"] < 3
+
+
+def test_gunicorn_sends_the_reason_of_a_refused_setup_as_label_studio_shows_it(server: Server) -> None:
+    server.wait_for("/ready", 120)
+    said = {"project": "9.9", "schema": CONFIG.replace("BrushLabels", "Labels"), "extra_params": None}
+    reply = requests.post(f"{server.url}/setup", json=said, timeout=10)
+    with pytest.raises(
+        requests.HTTPError, match=r"422 Client Error: The labeling config has .* Add &lt;\w+Labels name="
+    ):
+        reply.raise_for_status()
 
 
 def test_demo_models_are_said_loudly(server: Server) -> None:
