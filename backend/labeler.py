@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -65,7 +66,7 @@ class Classifier(Protocol):
     @property
     def logit_scale(self) -> float: ...
     def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...
-    def embed_texts(self, names: Sequence[ClassName]) -> NDArray[np.float32]: ...
+    def embed_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> NDArray[np.float32]: ...
 
 
 class Awaited(Protocol):
@@ -194,7 +195,12 @@ class ImageLabeler:
         return [candidate for candidate in found if candidate.mask.any()]
 
     def find(
-        self, image: SourceImage, text: str, options: ProposalOptions, vocabulary: Sequence[ClassName] = ()
+        self,
+        image: SourceImage,
+        text: str,
+        options: ProposalOptions,
+        vocabulary: Sequence[ClassName] = (),
+        templates: Sequence[str] = (),
     ) -> list[FoundMask]:
         """The automatic masks that a text names, the most probable first; none where nothing stands out.
 
@@ -204,6 +210,7 @@ class ImageLabeler:
             text: As "the red car"; best in English.
             options: How automatic masks are made.
             vocabulary: The project's classes, against which the text has to hold its own.
+            templates: CLIP's prompt templates; () for the model's.
 
         Raises:
             BadPrompt: A text that names nothing, or there is no CLIP to read it.
@@ -217,7 +224,8 @@ class ImageLabeler:
             log.info('Text "%s" on %s: there is no automatic mask.', query.spoken, image.name)
             return []
         features, scale = proposed.image_features, self._classifier.logit_scale
-        odds = text_log_odds(query, vocabulary, features, self._classifier.embed_texts, scale)
+        embed_texts = partial(self._classifier.embed_texts, templates=templates)
+        odds = text_log_odds(query, vocabulary, features, embed_texts, scale)
         masks, chances = proposed.masks(), probability(odds)
         places = standing_out(odds, masks)
         scores = " ".join(f"{chance:.2f}" for chance in sorted(chances, reverse=True)[:MOST_LOGGED])

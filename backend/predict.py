@@ -239,7 +239,7 @@ class TaskPredictor:
         """What a text names; it gets the label that the text is the name of, else the one that CLIP picks."""
         options = proposal or self._default_proposal
         vocabulary = (*(label for control in config.region_choices for label in control.labels), *config.answer_classes)
-        found = self.labeler.find(image, text, options, distinct(vocabulary))[: options.max_masks]
+        found = self.labeler.find(image, text, options, distinct(vocabulary), settings.templates)[: options.max_masks]
         candidates = [_clean(one.candidate, image.size, settings) for one in found]
         label = named_class(parse_text(text), config.answer_classes)
         return name_regions(self.labeler, image, candidates, [label] * len(found), config, settings)

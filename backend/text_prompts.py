@@ -2,19 +2,23 @@
 
 A mask is compared with several texts at once. Some of them speak for it, the others against it:
 
-| text                                                             | speaks  |
-|------------------------------------------------------------------|---------|
-| the text itself                                                  | for     |
-| a class of the project that says all of it: "red ring" for "red" | for     |
-| every other class of the project                                 | against |
-| the text with one word left out, if no class says all of it      | against |
-| object, background, texture                                      | against |
+| text                                                                | speaks                            |
+|---------------------------------------------------------------------|-----------------------------------|
+| a class of the project that says all of the text: "red ring", "red" | for                               |
+| a class of which only some of the words in its hint say it          | neither for nor against           |
+| any other class                                                     | against                           |
+| the text itself                                                     | for, if no class says it          |
+| the text with one word left out                                     | against, if no class says it      |
+| object, background, texture                                         | against                           |
+| person, animal, plant, … (KINDS)                                    | against, if no class says it; all |
+|                                                                     | 16 together weigh as three texts  |
 
 The share of those that speak for it, in a softmax over all of them, is the probability that the text names the mask.
 A mask stands out when that is at least a half and its log-odds are within 3 of the best mask's. A word is said by the
 same word, in singular or plural, or by one with (nearly) the same text features: "donut" is "ring" for the demo's CLIP.
 
-The text with a word left out is what keeps a blue car from being "the red car": it is better called "car".
+The text with a word left out is what keeps a blue car from being "the red car": it is better called "car". The kinds
+are what a thing can be called that no class of the project knows; they are wide, so that no text is narrower than they.
 """
 
 from __future__ import annotations
@@ -35,7 +39,11 @@ LEAST_PROBABILITY = 0.5
 MOST_BEHIND = 3.0  # log-odds behind the best mask
 SAME_WORD = 0.97  # cosine of two words' text features; unrelated words reach 0.9 in large CLIPs
 SAME_THING = 0.8  # of the smaller of two masks, inside the other
-NEUTRAL = ("object", "background", "texture")
+NEUTRAL: tuple[str, ...] = ("object", "background", "texture")
+KINDS: tuple[str, ...] = (
+    *("person", "animal", "plant", "vehicle", "building", "furniture", "food", "clothing", "tool"),
+    *("sign", "ground", "sky", "water"),
+)
 REMEDY = 'Name what you look for in a few words, as "the red car".'
 _GRID = 256  # masks are compared on about so many pixels a side
 
@@ -55,10 +63,10 @@ class TextQuery:
 
 @dataclass(frozen=True)
 class Sides:
-    """Which classes speak for a mask, as places in the vocabulary, and which parts of the text speak against it."""
+    """Which classes speak for a mask and which against it, as places in the vocabulary."""
 
     known: tuple[int, ...]
-    against: tuple[str, ...]
+    others: tuple[int, ...]
 
 
 def parse_text(text: str) -> TextQuery:
@@ -125,15 +133,24 @@ def text_log_odds(
     def embed(names: Sequence[ClassName]) -> Features:
         return embed_texts(names) if names else image_features[:0]
 
+    def mass(texts: Features) -> NDArray[np.float64]:
+        return np.asarray(np.logaddexp.reduce(scale * (image_features @ texts.T).astype(np.float64), axis=1))
+
     words = distinct_words(vocabulary)
-    says = embed([ClassName(word) for word in words]) @ embed([ClassName(word) for word in query.words]).T >= SAME_WORD
-    sides = take_sides(query, vocabulary, dict(zip(words, says, strict=True)))
-    own, classes = embed([ClassName(text) for text in (query.spoken, *sides.against)]), embed(vocabulary)
-    neutral = embed([ClassName(word) for word in NEUTRAL])[[word not in query.words for word in NEUTRAL]]
-    is_known = np.isin(np.arange(len(classes)), sides.known)
-    speaks_for, against = [own[:1], classes[is_known]], [own[1:], classes[~is_known], neutral]
-    pro, contra = (scale * image_features @ np.concatenate(side).T.astype(np.float64) for side in (speaks_for, against))
-    return np.asarray(np.logaddexp.reduce(pro, axis=1) - np.logaddexp.reduce(contra, axis=1))
+    says = embed(_as_names(words)) @ embed(_as_names(query.words)).T >= SAME_WORD
+    sides, classes = take_sides(query, vocabulary, dict(zip(words, says, strict=True))), embed(vocabulary)
+    own = () if sides.known else (query.spoken, *_with_one_left_out(query.words))
+    wide = NEUTRAL if sides.known else NEUTRAL + KINDS
+    own_features = embed(_as_names(own))
+    wide_features = embed(_as_names(wide))[[word not in query.words for word in wide]]
+    speaks_for = classes[list(sides.known)] if sides.known else own_features[:1]
+    against = np.concatenate([classes[list(sides.others)], own_features[1:]])
+    weight = np.log(len(NEUTRAL) / len(wide_features))
+    return np.asarray(mass(speaks_for) - np.logaddexp(mass(against), mass(wide_features) + weight))
+
+
+def _as_names(texts: Sequence[str]) -> list[ClassName]:
+    return [ClassName(text) for text in texts]
 
 
 def distinct_words(vocabulary: Sequence[ClassName]) -> list[str]:
@@ -153,9 +170,10 @@ def take_sides(query: TextQuery, vocabulary: Sequence[ClassName], says: Mapping[
         own = [says[word] for word in content_words(text)]
         return bool(own) and bool(np.logical_or.reduce(own).all())
 
-    known = tuple(i for i, class_name in enumerate(vocabulary) if any(map(says_all, _names(class_name))))
-    parts = [] if known else _with_one_left_out(query.words)
-    return Sides(known, tuple(dict.fromkeys(parts)))
+    spoken = [[says_all(word) for word in class_name.synonyms] for class_name in vocabulary]
+    named = [says_all(class_name.name) for class_name in vocabulary]
+    known = tuple(i for i in range(len(vocabulary)) if named[i] or (spoken[i] and all(spoken[i])))
+    return Sides(known, tuple(i for i in range(len(vocabulary)) if i not in known and not any(spoken[i])))
 
 
 def probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -99,10 +99,14 @@ class FakeClassifier:
 
     def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> np.ndarray:
         self.calls.append((len(masks), 0))
-        return self.embed_texts([ClassName(self._looks[number % len(self._looks)]) for number in range(len(masks))])
+        return self._directions([self._looks[number % len(self._looks)] for number in range(len(masks))])
 
-    def embed_texts(self, names: Sequence[ClassName]) -> np.ndarray:
-        axes = [self._axes.setdefault(name.name, len(self._axes)) for name in names]
+    def embed_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> np.ndarray:
+        self.templates.append(tuple(templates))
+        return self._directions([name.name for name in names])
+
+    def _directions(self, names: Sequence[str]) -> np.ndarray:
+        axes = [self._axes.setdefault(name, len(self._axes)) for name in names]
         return np.eye(256, dtype=np.float32)[axes]
 
     def classify(

@@ -262,3 +262,10 @@ def test_a_command_may_give_the_text_itself() -> None:
     document = hall.document(text="tree", proposal=OPTIONS)
     assert len([r for r in document["result"] if r["type"] == "brushlabels"]) == 2
     assert len(hall.document(text="tree", proposal=replace(OPTIONS, max_masks=1))["result"]) == 2  # one, and its choice
+
+
+def test_a_text_is_read_in_the_projects_templates() -> None:
+    classifier = FakeClassifier(looks=["tree"])
+    settings = ProjectSettings(text_prompt="find", templates=("a drawing of a {}.",))
+    assert Hall(classifier=classifier).document(typed("tree"), xml=WITH_TEXT, settings=settings)
+    assert set(classifier.templates) == {("a drawing of a {}.",)}

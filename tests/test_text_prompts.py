@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from backend.errors import BadPrompt
 from backend.text_prompts import (
+    Sides,
     TextQuery,
     content_words,
     distinct_words,
@@ -85,16 +87,9 @@ def test_words_of_any_alphabet_are_words() -> None:
     assert parse_text("赤い車").words == ("赤い車",)
 
 
-def test_classes_that_say_all_of_the_text_speak_for_it() -> None:
-    sides = sides_of("red things", RING_CLASSES)
-    assert sides.known == (0, 1)
-    assert sides.against == ()
-
-
-def test_a_word_left_out_speaks_against_a_text_that_no_class_says() -> None:
-    assert sides_of("the red car", RING_CLASSES) == sides_of("red car", ())
-    assert sides_of("the red car", ()).against == ("car", "red")
-    assert sides_of("the red ring", RING_CLASSES).against == ()
+def test_classes_that_say_all_of_the_text_speak_for_it_and_the_others_against() -> None:
+    assert sides_of("red things", RING_CLASSES) == Sides(known=(0, 1), others=(2,))
+    assert sides_of("the red car", RING_CLASSES) == Sides(known=(), others=(0, 1, 2))
 
 
 def test_words_with_the_same_features_are_the_same_word() -> None:
@@ -102,44 +97,56 @@ def test_words_with_the_same_features_are_the_same_word() -> None:
     assert sides_of("donuts", RING_CLASSES, same={"donut": "ring"}).known == (0, 2)
 
 
-def test_a_synonym_of_a_class_is_its_name_too() -> None:
+def test_a_class_of_several_kinds_speaks_neither_for_nor_against_one_of_them() -> None:
+    vocabulary = (ClassName("pet", ("dog", "cat")), ClassName("cls_17", ("delivery van", "red van")), ClassName("bus"))
+    assert sides_of("dogs", vocabulary) == Sides(known=(), others=(1, 2))
+    assert sides_of("pets", vocabulary) == Sides(known=(0,), others=(1, 2))
+    assert sides_of("vans", vocabulary) == Sides(known=(1,), others=(0, 2))
+
+
+def test_a_text_is_the_name_of_a_class_in_its_own_words_or_its_hints() -> None:
     vocabulary = (ClassName("cls_17", ("delivery van", "truck")), ClassName("bus"))
-    assert sides_of("trucks", vocabulary).known == (0,)
     assert named_class(parse_text("the delivery vans"), vocabulary) == "cls_17"
+    assert named_class(parse_text("buses"), vocabulary) is None
     assert named_class(parse_text("van"), vocabulary) is None
 
 
-def test_a_neutral_word_does_not_speak_against_itself() -> None:
-    axes = {"object": 0, "background": 1, "texture": 2}
+class Directions:
+    """Text features in which every name has a direction of its own."""
 
-    def embed(names):
-        return np.eye(3, dtype=np.float32)[[axes[name.name] for name in names]]
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
 
-    odds = text_log_odds(parse_text("background"), (), np.eye(3, dtype=np.float32)[1:2], embed, 2.0)
-    assert odds == pytest.approx([math.log(math.exp(2) / 2)])
+    def embed(self, names: Sequence[ClassName]) -> np.ndarray:
+        self.names += [name.name for name in names if name.name not in self.names]
+        return np.eye(64, dtype=np.float32)[[self.names.index(name.name) for name in names]]
 
-
-def test_log_odds_are_those_of_a_softmax_over_both_sides() -> None:
-    """Hand arithmetic: cosines 1, 0 and 0 at scale 2 give e^2 : (1 + 1 + 1)."""
-    axes = {"ring": 0, "object": 1, "background": 2, "texture": 3}
-
-    def embed(names):
-        return np.eye(4, dtype=np.float32)[[axes[name.name] for name in names]]
-
-    odds = text_log_odds(parse_text("ring"), (), np.eye(4, dtype=np.float32)[:2], embed, 2.0)
-    assert odds[0] == pytest.approx(math.log(math.exp(2) / 3))
-    assert odds[1] == pytest.approx(math.log(1 / (math.exp(2) + 2)))
+    def odds(self, text: str, vocabulary: Sequence[ClassName] = ()) -> list[float]:
+        """Of one mask in each direction, at scale 2: a text in its direction counts e^2, any other 1."""
+        looks = np.eye(64, dtype=np.float32)[: len(self.names)]
+        return list(text_log_odds(parse_text(text), vocabulary, looks, self.embed, 2.0))
 
 
-def test_a_class_that_says_the_text_is_added_to_it_and_the_others_to_the_rest() -> None:
-    axes = {"red": 0, "car": 1, "red car": 2, "blue car": 3, "blue": 4, "object": 5, "background": 6, "texture": 7}
+def test_a_text_that_no_class_says_speaks_for_itself_against_its_parts_and_wide_words() -> None:
+    """Against it are "car" and "red", and 16 wide words that count as three, so (e^2 + 15) * 3 / 16 on one of them."""
+    e2 = math.exp(2)
+    odds = Directions("red car", "car", "animal", "anything").odds("the red car")
+    assert odds == pytest.approx(
+        [math.log(e2 / 5), math.log(1 / (e2 + 4)), math.log(1 / (2 + (e2 + 15) * 3 / 16)), math.log(1 / 5)]
+    )
 
-    def embed(names):
-        return np.eye(8, dtype=np.float32)[[axes[name.name] for name in names]]
 
+def test_classes_that_say_the_text_stand_for_it() -> None:
+    """For "red" speaks "red car"; against it "blue car" and three neutral words."""
     vocabulary = (ClassName("red car"), ClassName("blue car"))
-    odds = text_log_odds(parse_text("red"), vocabulary, np.eye(8, dtype=np.float32)[[2, 3]], embed, 2.0)
-    assert odds == pytest.approx([math.log((1 + math.exp(2)) / 4), math.log(2 / (3 + math.exp(2)))])
+    e2 = math.exp(2)
+    odds = Directions("red car", "blue car", "object").odds("red", vocabulary)
+    assert odds == pytest.approx([math.log(e2 / 4), math.log(1 / (e2 + 3)), math.log(1 / (1 + e2 + 2))])
+
+
+def test_a_neutral_word_does_not_speak_against_itself() -> None:
+    e2 = math.exp(2)
+    assert Directions("background").odds("background") == pytest.approx([math.log(e2 / 3)])
 
 
 def test_probabilities_of_huge_odds_are_0_and_1() -> None:

@@ -106,9 +106,13 @@ class ClipClassifier:
         """What CLIP sees under each mask, (N, D) unit vectors; the arguments are those of `classify`."""
         return self._embed([crop_for_clip(pixels, mask, self._side) for mask in masks]).numpy()
 
-    def embed_texts(self, names: Vocabulary) -> NDArray[np.float32]:
-        """What CLIP reads in each name, of at least one, in its templates: (T, D) unit vectors; the last are kept."""
-        return self._vocabulary_features(tuple(names)).numpy()
+    def embed_texts(self, names: Vocabulary, templates: Sequence[str] = ()) -> NDArray[np.float32]:
+        """What CLIP reads in each name, of at least one: (T, D) unit vectors; the last are kept.
+
+        Args:
+            templates: As for `classify`.
+        """
+        return self._vocabulary_features(tuple(names), tuple(templates)).numpy()
 
     @torch.inference_mode()
     def _embed(self, images: list[Pixels]) -> torch.Tensor:
