@@ -31,7 +31,7 @@ from backend.export.files import write_json
 from backend.image import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.images import ImageFetcher
-from backend.label_studio.saved_regions import check_results, count_left_out, iterate_regions, parse_image_choices
+from backend.label_studio.saved_regions import count_left_out, iterate_regions, parse_image_choices, pick_image
 from backend.label_studio.tasks import Task, parse_task
 from backend.settings import Settings
 from backend.values import Size
@@ -98,8 +98,8 @@ def read_size(results: Sequence[Json]) -> Size | None:
     return None
 
 
-def read_image(document: Json, annotation: Json, config: LabelingConfig, fetch_size: FetchSize) -> LabeledImage:
-    """Read one task's annotation.
+def read_images(document: Json, annotation: Json, config: LabelingConfig, fetch_size: FetchSize) -> list[LabeledImage]:
+    """Read one task's annotation: an image for each on the page that the task has and that masks can be drawn on.
 
     Args:
         fetch_size: Looks at the image itself; asked only when no result states the size, as with most negatives.
@@ -108,24 +108,35 @@ def read_image(document: Json, annotation: Json, config: LabelingConfig, fetch_s
         BackendError: No list of results, a mask that cannot be decoded, a label that the config has not got, an image
             that cannot be looked at.
     """
-    task = parse_task(document, config)
-    results = check_results([] if annotation.get("result") is None else annotation["result"])
-    task_id = int(document["id"])
-    image = LabeledImage(
+    results = [] if annotation.get("result") is None else annotation["result"]
+    shown = [(task, config.of_image(task.image_name)) for task in parse_task(document, config).images]
+    images = [
+        _read_image(task, results, int(document["id"]), annotation.get("id"), own, fetch_size)
+        for task, own in shown
+        if own.answers
+    ]
+    for image in images:
+        check_image(image, category_names(config))
+    return images
+
+
+def _read_image(
+    task: Task, results: Any, task_id: int, annotation_id: int | None, config: LabelingConfig, fetch_size: FetchSize
+) -> LabeledImage:
+    own = pick_image(results, config)
+    return LabeledImage(
         file_name=uri_to_file_name(task.image_uri, task_id),
-        size=read_size(results) or fetch_size(task),
+        size=read_size(own) or fetch_size(task),
         task_id=task_id,
-        annotation_id=annotation.get("id"),
-        regions=tuple(encode_region(region) for region in iterate_regions(results, config)),
-        choices=parse_image_choices(results, config),
+        annotation_id=annotation_id,
+        regions=tuple(encode_region(region) for region in iterate_regions(own, config)),
+        choices=parse_image_choices(own, config),
     )
-    check_image(image, category_names(config))
-    return image
 
 
 def category_names(config: LabelingConfig) -> tuple[str, ...]:
-    """COCO's categories: the labels of the masks in the order of the labeling config."""
-    return tuple(label.name for label in config.answer_classes)
+    """COCO's categories: the labels of the masks in the order of the labeling config, each once."""
+    return tuple(dict.fromkeys(label.name for image in config.images for label in image.answer_classes))
 
 
 def collect(
@@ -139,8 +150,9 @@ def collect(
             if annotation is None and not include_unannotated:
                 collected.unannotated += 1
             else:
-                collected.images.append(read_image(document, annotation or {}, config, fetch_size))
-                collected.left_out += count_left_out((annotation or {}).get("result") or [], config)
+                collected.images += read_images(document, annotation or {}, config, fetch_size)
+                results = (annotation or {}).get("result") or []
+                collected.left_out += sum((count_left_out(results, image) for image in config.images), Counter())
         except BackendError as error:
             collected.failures.append(f"{_name(document)}: {error}")
         except Exception as error:  # whatever one task holds, it must not cost the others

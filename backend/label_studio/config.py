@@ -45,6 +45,7 @@ class LabelingConfig:
         scores: Per-region controls that show a score.
         text_areas: Names of the TextAreas for the whole image.
         others: The page's other images that can be answered, each without others.
+        elsewhere: The names of all other images of the page.
         xml: As it came.
     """
 
@@ -58,6 +59,7 @@ class LabelingConfig:
     scores: tuple[ScoreControl, ...] = ()
     text_areas: tuple[str, ...] = ()
     others: tuple[LabelingConfig, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     xml: str = field(default="", repr=False)
 
     @property
@@ -176,7 +178,7 @@ def _parse(xml: str) -> LabelingConfig:
     if not tags:
         remedy = f'Add <Image name="image" value="$image"/>. {EDIT_HINT}'
         raise BadConfig("The labeling config has no Image tag.", remedy=remedy)
-    images = [_image(root, name, tag, xml) for name, tag in tags.items()]
+    images = [_image(root, name, tags, xml) for name in tags]
     first = next((image for image in images if image.answers), None)
     if first is None:
         message = "The labeling config has no shape with a class on its image, so a mask has nowhere to go."
@@ -193,19 +195,20 @@ def _can_be_classified(image: LabelingConfig, tags: Mapping[str, Element]) -> bo
     return bool(image.image_choices) and read_attribute(tags[image.image_name], "value").startswith("$")
 
 
-def _image(root: Element, name: str, tag: Element, xml: str) -> LabelingConfig:
+def _image(root: Element, name: str, tags: Mapping[str, Element], xml: str) -> LabelingConfig:
     shapes = {kind: find_shapes(root, kind, name) for kind in SHAPES}
     answers = [control for kind in SHAPES for control in shapes[kind] if _names_a_class(control)]
     prompts_only = [control for control in shapes["rectangle"] if control.smart]
     return LabelingConfig(
         image_name=name,
-        image_key=read_attribute(tag, "value")[1:],
+        image_key=read_attribute(tags[name], "value")[1:],
         answers=tuple([control for control in answers if control not in prompts_only] or answers),
         keypoints=find_shapes(root, "keypoint", name),
         rectangles=shapes["rectangle"],
         region_choices=find_classes(root, name, per_region=True),
         image_choices=find_classes(root, name, per_region=False),
         scores=find_scores(root, name),
+        elsewhere=tuple(other for other in tags if other != name),
         text_areas=find_text_areas(root, name),
         xml=xml,
     )

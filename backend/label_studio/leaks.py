@@ -9,7 +9,7 @@ whether the region was). What the payload says about a region; the first row tha
 | its id is in an annotation of the task                  | ordinary: it was submitted                             |
 | its id is in a draft, as a key point without the mark   | ordinary                                               |
 | `origin` is prediction or prediction-changed            | ordinary: a model's region, copied into the annotation |
-| its id is one that this backend makes                   | ordinary: an accepted answer, in the prompt's control  |
+| a rectangle with an id that this backend makes          | ordinary: an accepted answer, in the prompt's control  |
 | a key point with the mark, which is `is_positive`       | a prompt: the editor writes it for smart ones alone    |
 | a key point without it, beside others that have it      | ordinary                                               |
 | its control has smart="false" and not smartOnly="true"  | ordinary                                               |
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.labels import KEYPOINT, Result, kind_of_region
+from backend.label_studio.labels import KEYPOINT, RECTANGLE, Result, kind_of_region
 from backend.label_studio.region_ids import is_own_id
 
 MARK = "is_positive"
@@ -52,9 +52,11 @@ def drop_leaks(context: Sequence[Result], document: Mapping[str, Any], config: L
 
 def is_ordinary(result: Result, config: LabelingConfig, *, others_are_marked: bool) -> bool:
     """Whether a result says by itself that it is no prompt."""
-    if str(result.get("origin", "")).startswith("prediction") or is_own_id(result.get("id")):
+    kind = kind_of_region(result)
+    is_own = kind == RECTANGLE and is_own_id(result.get("id"))
+    if is_own or str(result.get("origin", "")).startswith("prediction"):
         return True
-    if kind_of_region(result) == KEYPOINT and (MARK in result or others_are_marked):
+    if kind == KEYPOINT and (MARK in result or others_are_marked):
         return MARK not in result
     control = config.control(str(result.get("from_name")))
     return control is not None and not control.smart

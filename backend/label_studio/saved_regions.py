@@ -44,10 +44,8 @@ def iterate_regions(results: Sequence[Result], config: LabelingConfig) -> Iterat
         BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region.
     """
     by_id: dict[str, list[Result]] = {}
-    elsewhere = {other.image_name for other in config.others}
-    for result in join_labels(check_results(results)):
-        if result.get("to_name") not in elsewhere:
-            by_id.setdefault(str(result.get("id") or new_region_id()), []).append(result)
+    for result in join_labels(pick_image(results, config)):
+        by_id.setdefault(str(result.get("id") or new_region_id()), []).append(result)
     for region_id, group in by_id.items():
         shapes = [result for result in group if shape_kind(result, config)]
         if shapes:
@@ -74,12 +72,12 @@ def count_left_out(results: Sequence[Result], config: LabelingConfig) -> Counter
 
     They are key points and rectangles that were prompts and not accepted, and shapes without an area, such as vectors.
     """
-    elsewhere = {other.image_name for other in config.others}
-    read = {result.get("id") for result in results if shape_kind(result, config)}
+    own = pick_image(results, config)
+    read = {result.get("id") for result in own if shape_kind(result, config)}
     types = {
         str(result.get("id") or number): str(result.get("type"))
-        for number, result in enumerate(check_results(results))
-        if result.get("id") not in read and result.get("to_name") not in elsewhere
+        for number, result in enumerate(own)
+        if result.get("id") not in read
         if result.get("type") in ("keypoint", "rectangle", "vector") or kind_of_region(result) != result.get("type")
         if kind_of_region(result)  # "" of separate labels, which repeat a shape
     }
@@ -88,16 +86,20 @@ def count_left_out(results: Sequence[Result], config: LabelingConfig) -> Counter
 
 def parse_image_choices(results: Sequence[Result], config: LabelingConfig) -> dict[str, tuple[str, ...]]:
     """What was chosen for the whole image, by the name of the control. Raises `BadRle` as `parse_regions` does."""
-    check_results(results)
-    region_ids = {result.get("id") for result in results if shape_kind(result, config)}
-    own = {control.name for control in config.region_choices}
-    elsewhere = {control.name for other in config.others for control in other.image_choices}
+    own = pick_image(results, config)
+    region_ids = {result.get("id") for result in own if shape_kind(result, config)}
+    per_region = {control.name for control in config.region_choices}
     return {
         str(result.get("from_name")): _choice_names(result)
-        for result in results
-        if result.get("type") in CLASS_KINDS and result.get("from_name") not in own | elsewhere
+        for result in own
+        if result.get("type") in CLASS_KINDS and result.get("from_name") not in per_region
         if result.get("id") not in region_ids
     }
+
+
+def pick_image(results: object, config: LabelingConfig) -> list[Result]:
+    """The results of one image of the page. Raises `BadRle` as `check_results` does."""
+    return [result for result in check_results(results) if result.get("to_name") not in config.elsewhere]
 
 
 def check_results(results: object) -> Sequence[Result]:

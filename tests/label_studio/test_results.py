@@ -154,7 +154,9 @@ def test_what_is_on_another_image_of_the_page_is_passed_over() -> None:
     ]
     assert [result["to_name"] for result in results] == ["i", "i", "j", "j"]
     assert [region.region_id for region in parse_regions(results, config)] == ["r1"]
+    assert [region.region_id for region in parse_regions(results, config.of_image("j"))] == ["r2"]
     assert parse_image_choices(results, config) == {"k": ("x",)}
+    assert parse_image_choices(results, config.of_image("j")) == {"l": ("x",)}
 
 
 def test_an_unaccepted_smart_rectangle_is_no_region_and_an_answer_in_its_control_is() -> None:

@@ -295,3 +295,25 @@ def test_no_mask_is_kept_while_a_project_is_read() -> None:
         tracemalloc.stop()
     assert sum(region.area for image in found.images for region in image.regions) == 40 * 3 * 200 * 200
     assert peak < 6_000_000
+
+
+def test_a_task_of_two_images_is_two_images_of_the_export() -> None:
+    xml = """<View><Image name="left" value="$l"/><Image name="right" value="$r"/>
+    <BrushLabels name="a" toName="left"><Label value="green"/></BrushLabels>
+    <BrushLabels name="b" toName="right"><Label value="blue"/><Label value="green"/></BrushLabels></View>"""
+    config = parse_labeling_config(xml)
+    small = np.ones((4, 6), bool)
+    results = [
+        brush_result(ring(), to_name="left", from_name="a"),
+        brush_result(small, "blue", "r2", to_name="right", from_name="b"),
+    ]
+    document = {
+        "id": 1,
+        "data": {"l": "/data/l.png", "r": "/data/r.png"},
+        "annotations": [{"id": 5, "result": results}],
+    }
+    found = collect([document], config, no_size)
+    read = [(image.file_name, image.size, [region.label for region in image.regions]) for image in found.images]
+    assert read == [("l.png", Size(32, 24), ["green"]), ("r.png", Size(6, 4), ["blue"])]
+    assert category_names(config) == ("green", "blue")
+    assert found.failures == []
