@@ -1,7 +1,8 @@
 """Measure this backend beside what one would use otherwise, and write docs/benchmarks.md and docs/benchmarks.json.
 
-    python -m scripts.benchmark            the demo SAM and a ViT-B with random weights; about ten minutes on two cores
-    python -m scripts.benchmark --quick    the demo SAM only, few repeats; about a minute
+    python -m scripts.benchmark                     the demo SAM and a ViT-B with random weights; some minutes on a core
+    python -m scripts.benchmark --quick             few repeats
+    python -m scripts.benchmark --only click,codec --out /tmp    some sections, which it says as it goes
 
 Every figure has its peer in the same run: segment_anything's SamPredictor and SamAutomaticMaskGenerator, a loop over
 open_clip, label_studio_sdk's converter. The models are those that the environment names (see the README).
@@ -13,8 +14,10 @@ import argparse
 import logging
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,9 @@ FASTER_CLICK = {"demo": 1 / 0.8, "vit_b": 1 / 0.95}
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--quick", action="store_true", help="the demo SAM only, few repeats")
+    parser.add_argument("--quick", action="store_true", help="few repeats")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a machine with other work")
+    parser.add_argument("--only", type=_sections, metavar="A,B", help=f"only some of: {', '.join(SECTIONS)}")
     parser.add_argument("--repeats", type=positive_int, metavar="N", help="of each click (default: 40, or 10)")
     parser.add_argument("--threads", type=positive_int, default=None, metavar="N", help="for torch (default: its own)")
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR", help="where to write (default: docs)")
@@ -43,8 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from scripts.measuring.place import FULL_HD, make_pictures, serve
     from scripts.measuring.report import Circumstances, write_report
+    from scripts.measuring.timing import Clock
 
     logging.basicConfig(level=logging.WARNING)
+    Clock.chosen = arguments.clock
     repeats = arguments.repeats or (10 if arguments.quick else 40)
     _say("drawing pictures")
     pictures, small = make_pictures(9), make_pictures(9, FOUR_THIRDS, first=100)
@@ -55,58 +62,135 @@ def run(arguments: argparse.Namespace) -> int:
         settings = replace(
             Settings.from_environment(), label_studio_url=url, redis_url="", torch_threads=arguments.threads or 0
         )
-        rows = _measure(settings, pictures, small, Path(name), repeats, quick=arguments.quick)
+        bench = Bench(settings, pictures, small, Path(name), repeats)
+        rows = [row for section in arguments.only or SECTIONS for row in _run_section(section, bench)]
     command = _command_line(arguments)
-    page = write_report(rows, Circumstances(command, torch.get_num_threads(), str(FULL_HD)), arguments.out)
+    page = write_report(
+        rows, Circumstances(command, torch.get_num_threads(), str(FULL_HD), arguments.clock), arguments.out
+    )
     print(page.read_text(encoding="utf-8"))
     return 0
 
 
-def _measure(
-    settings: Settings, pictures: Sequence[Any], small: Sequence[Any], folder: Path, repeats: int, *, quick: bool
-) -> list[Any]:
-    from scripts.measuring import bulk, clicks, codecs, server, shapes
+@dataclass(frozen=True)
+class Bench:
+    """What the sections measure with; the subject is loaded once."""
+
+    settings: Settings
+    pictures: Sequence[Any]
+    small: Sequence[Any]
+    folder: Path
+    repeats: int
+
+    @property
+    def few(self) -> int:
+        return max(3, self.repeats // 8)
+
+    @cached_property
+    def subject(self) -> Any:
+        from scripts.measuring.subjects import build_subject
+
+        return build_subject(self.settings)
+
+
+def _measure_click(bench: Bench) -> list[Any]:
+    from scripts.measuring import clicks
+
+    subject, pictures = bench.subject, bench.pictures
+    rows = clicks.measure_click(subject, pictures, repeats=bench.repeats, aim=FASTER_CLICK.get(subject.name, 1.0))
+    rows.append(clicks.measure_next_click(subject, pictures[0], repeats=bench.few))
+    rows.append(clicks.measure_return(subject, pictures, repeats=bench.few))
+    return rows + clicks.measure_payload(subject, pictures[0], repeats=bench.repeats)
+
+
+def _measure_model(bench: Bench) -> list[Any]:
+    from scripts.measuring import clicks
+
+    return clicks.measure_model(bench.subject, bench.pictures[0], encodes=bench.few, repeats=bench.repeats)
+
+
+def _measure_http(bench: Bench) -> list[Any]:
+    from scripts.measuring import clicks, server
+
+    (in_server, *_) = clicks.measure_click(bench.subject, bench.pictures, repeats=bench.repeats, aim=1.0)
+    options = {"repeats": bench.repeats, "in_server_ms": in_server.p50_ms}
+    return server.measure_http(bench.settings, bench.pictures, bench.folder, **options)
+
+
+def _measure_vit_b(bench: Bench) -> list[Any]:
+    """A click and the way back; four images are encoded, which takes most of the time."""
+    from scripts.measuring import clicks
     from scripts.measuring.subjects import build_subject, with_random_weights
 
-    _say(f"SAM {settings.sam_model}")
+    settings = replace(with_random_weights(bench.settings, "vit_b", bench.folder), clip_model="none")
     subject = build_subject(settings)
-    few = max(3, repeats // 8)
-    rows = clicks.measure_click(subject, pictures, repeats=repeats, aim=FASTER_CLICK.get(subject.name, 1.0))
-    in_server_ms = rows[0].p50_ms
-    rows.append(clicks.measure_return(subject, pictures, repeats=few))
-    rows += clicks.measure_payload(subject, pictures[0], repeats=repeats)
-    rows += clicks.measure_model(subject, pictures[0], encodes=few, repeats=repeats)
-    _say("the server")
-    rows += server.measure_http(settings, pictures, folder, repeats=repeats, in_server_ms=in_server_ms)
-    if not quick:
-        rows += _measure_vit_b(with_random_weights(settings, "vit_b", folder), pictures, repeats)
-    _say("brush masks and export")
-    embedding = subject.segmenter.encode(pictures[0].scene.pixels)
+    rows = clicks.measure_click(subject, bench.pictures, repeats=bench.few, aim=FASTER_CLICK["vit_b"])
+    return [*rows, clicks.measure_return(subject, bench.pictures, repeats=1)]
+
+
+def _measure_codec(bench: Bench) -> list[Any]:
+    from scripts.measuring import codecs, shapes
+
+    rows, subject, picture = [], bench.subject, bench.pictures[0]
+    embedding = subject.segmenter.encode(picture.scene.pixels)
     for what, masks in (
-        ("1080p", _objects(subject, embedding, pictures[0])),
-        ("12 MP", _objects(subject, replace(embedding, original_size=TWELVE_MEGAPIXELS), pictures[0])),
+        ("1080p", _objects(subject, embedding, picture)),
+        ("12 MP", _objects(subject, replace(embedding, original_size=TWELVE_MEGAPIXELS), picture)),
     ):
-        rows += codecs.measure_codec(what, masks[:4], repeats=few)
-        rows += shapes.measure_shapes(what, masks[:4], repeats=few)
-    rows += codecs.measure_export(_objects(subject, embedding, pictures[0])[:3], folder, tasks=5, repeats=few)
-    _say("classes and pre-annotation")
-    if subject.predictor.labeler.can_classify:
-        rows.append(bulk.measure_clip(subject, pictures[0], repeats=few))
-        rows.append(bulk.measure_preannotation(subject, small[: few + 1]))
-        if not quick:
-            rows.append(bulk.measure_preannotation(subject, pictures[:3]))
+        rows += codecs.measure_codec(what, masks[:4], repeats=bench.few)
+        rows += shapes.measure_shapes(what, masks[:4], repeats=bench.few)
     return rows
 
 
-def _measure_vit_b(settings: Settings, pictures: Sequence[Any], repeats: int) -> list[Any]:
-    from scripts.measuring import clicks
-    from scripts.measuring.subjects import build_subject
+def _measure_export(bench: Bench) -> list[Any]:
+    from scripts.measuring import codecs
 
-    _say("SAM vit_b with random weights")
-    subject = build_subject(settings)
-    rows = clicks.measure_click(subject, pictures, repeats=repeats, aim=FASTER_CLICK["vit_b"])
-    rows.append(clicks.measure_return(subject, pictures, repeats=3))
-    return rows + clicks.measure_model(subject, pictures[0], encodes=3, repeats=repeats)
+    embedding = bench.subject.segmenter.encode(bench.pictures[0].scene.pixels)
+    masks = _objects(bench.subject, embedding, bench.pictures[0])[:3]
+    return codecs.measure_export(masks, bench.folder, tasks=5, repeats=bench.few)
+
+
+def _measure_classes(bench: Bench) -> list[Any]:
+    from scripts.measuring import bulk
+
+    if not bench.subject.predictor.labeler.can_classify:
+        return []
+    return [bulk.measure_clip(bench.subject, bench.pictures[0], repeats=bench.few)]
+
+
+def _measure_preannotation(bench: Bench) -> list[Any]:
+    from scripts.measuring import bulk
+
+    if not bench.subject.predictor.labeler.can_classify:
+        return []
+    return [bulk.measure_preannotation(bench.subject, bench.small[: bench.few + 1])]
+
+
+SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
+    "click": _measure_click,
+    "model": _measure_model,
+    "http": _measure_http,
+    "vit_b": _measure_vit_b,
+    "codec": _measure_codec,
+    "export": _measure_export,
+    "classes": _measure_classes,
+    "preannotation": _measure_preannotation,
+}
+
+
+def _run_section(name: str, bench: Bench) -> list[Any]:
+    _say(name)
+    started = time.monotonic()
+    rows = SECTIONS[name](bench)
+    _say(f"{name}: {time.monotonic() - started:.0f} s")
+    return rows
+
+
+def _sections(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in SECTIONS]:
+        raise argparse.ArgumentTypeError(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+    return names
 
 
 def _objects(subject: Any, embedding: Any, picture: Any) -> list[Any]:
@@ -122,7 +206,9 @@ def _objects(subject: Any, embedding: Any, picture: Any) -> list[Any]:
 def _command_line(arguments: argparse.Namespace) -> str:
     """How to measure the same again; where it is written does not matter."""
     given = [f"--{name} {value}" for name in ("threads", "repeats") if (value := getattr(arguments, name))]
-    return " ".join(["python -m scripts.benchmark", *(["--quick"] if arguments.quick else []), *given])
+    given += ["--clock cpu"] if arguments.clock == "cpu" else []
+    only = [f"--only {','.join(arguments.only)}"] if arguments.only else []
+    return " ".join(["python -m scripts.benchmark", *(["--quick"] if arguments.quick else []), *only, *given])
 
 
 def _say(what: str) -> None:

@@ -17,8 +17,9 @@ first. Nothing is decoded here: `EarlierRegion.decode` does it, when a click is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.label_studio.config import LabelingConfig
@@ -40,10 +41,24 @@ class EarlierRegion:
     label: str
     drawn_size: Size
     results: tuple[Result, ...]
+    mask_name: Hashable = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Name the mask by what it is made of, not by an id that somebody may reuse; here, so that a click need not."""
+        size = self.drawn_size.width, self.drawn_size.height
+        object.__setattr__(self, "mask_name", (size, *(_name(shape) for _, shape in shapes_of(self.results))))
 
     def decode(self, config: LabelingConfig) -> Region:
         """Raises `BadRegion` where the mask is damaged."""
         return parse_regions(self.results, config)[0]
+
+
+def shapes_of(results: Sequence[Result]) -> Iterator[tuple[str, Any]]:
+    """Kind and shape of each result that has one; classes and texts of a region repeat its mask and are left out."""
+    for result in results:
+        kind = kind_of_region(result)
+        if kind and (kind in SHAPE_KEYS or str(result.get("type")).endswith("labels")):
+            yield kind, value_of(result).get(SHAPE_KEYS.get(kind, "rle"))
 
 
 def find_earlier(
@@ -106,3 +121,14 @@ def _has_mask(result: Result, config: LabelingConfig) -> bool:
 def _size(result: Result) -> Size | None:
     width, height = result.get("original_width"), result.get("original_height")
     return Size(width, height) if type(width) is int and type(height) is int and min(width, height) > 0 else None
+
+
+def _name(shape: object) -> Hashable:
+    """Of a text a number of 64 bits, which Python keeps with it, and its length; a digest of anything else."""
+    if isinstance(shape, str):
+        return hash(shape), len(shape)
+    try:
+        raw = bytes(shape) if isinstance(shape, list) else repr(shape).encode()
+    except (TypeError, ValueError):
+        raw = repr(shape).encode()
+    return hashlib.blake2b(raw, digest_size=16).digest()

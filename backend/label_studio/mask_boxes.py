@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Hashable, Iterator
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 
 from backend.errors import BadRle
 from backend.label_studio.brush_rle import brush_box
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.earlier import SHAPE_KEYS, EarlierRegion
-from backend.label_studio.labels import kind_of_region, value_of
+from backend.label_studio.earlier import EarlierRegion, shapes_of
 from backend.lru import LeastRecentlyUsed
 from backend.values import Box, Mask
 
@@ -31,41 +28,16 @@ class MaskBoxes:
         Raises:
             BadRegion: The mask is damaged.
         """
-        key = mask_key(region)
-        box = self._boxes.get(key)
+        box = self._boxes.get(region.mask_name)
         if box is None:
             box = _brush_box(region) or mask_box(region.decode(config).mask)
-            self._boxes.put(key, box)
+            self._boxes.put(region.mask_name, box)
         return box
-
-
-def mask_key(region: EarlierRegion) -> tuple[Hashable, ...]:
-    """Names a region's mask by what it is made of, not by an id that somebody may reuse."""
-    return region.drawn_size, *(_name(shape) for _, shape in _shapes(region))
-
-
-def _shapes(region: EarlierRegion) -> Iterator[tuple[str, Any]]:
-    """Kind and shape of each result that has one; classes and texts of a region repeat its mask and are left out."""
-    for result in region.results:
-        kind = kind_of_region(result)
-        if kind and (kind in SHAPE_KEYS or str(result.get("type")).endswith("labels")):
-            yield kind, value_of(result).get(SHAPE_KEYS.get(kind, "rle"))
-
-
-def _name(shape: object) -> Hashable:
-    """Two numbers of 64 bits for a text, which Python works out once and keeps with it; a digest of anything else."""
-    if isinstance(shape, str):
-        return hash(shape), len(shape)
-    try:
-        raw = bytes(shape) if isinstance(shape, list) else repr(shape).encode()
-    except (TypeError, ValueError):
-        raw = repr(shape).encode()
-    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 def _brush_box(region: EarlierRegion) -> Box | None:
     """The box of a region that is one sound brush and nothing else; None for any other, which `decode` reads."""
-    shapes = list(_shapes(region))
+    shapes = list(shapes_of(region.results))
     if len(shapes) != 1 or shapes[0][0] != "brush":
         return None
     try:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+from backend.label_studio.bodies import parse_body
 from backend.label_studio.brush_rle import encode_brush
-from backend.label_studio.tasks import PredictRequest, parse_predict_request
+from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
 from backend.values import Mask, Prompt
+from scripts.demo_world.scenes import click_point
 from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, Json, Picture, build_body
 from scripts.measuring.subjects import Subject
 from scripts.measuring.timing import Row, build_row, compare, time_ms
@@ -72,24 +74,55 @@ def measure_click(subject: Subject, pictures: Sequence[Picture], *, repeats: int
         )
     ]
     if subject.predictor.labeler.can_classify:
+        with_class = _click(subject, build_body(picture, CLASSES_AND_MASKS))
         rows.append(
             compare(
                 group,
                 "warm click: mask and class",
-                _click(subject, build_body(picture, CLASSES_AND_MASKS)),
+                with_class,
                 PREDICT,
                 _peer_click(peer, picture),
                 repeats=repeats,
-                remark="the peer gives no class",
+                remark=f"the peer gives no class; CLIP looks at {_count_clip(subject, with_class)}",
             )
         )
     return rows
 
 
+def _count_clip(subject: Subject, click: Callable[[], object]) -> str:
+    """How often CLIP's image encoder runs in a click, and on how many crops."""
+    batches: list[int] = []
+    visual = subject.predictor.labeler._classifier._model.visual  # type: ignore[union-attr]
+    hook = visual.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
+    click()
+    hook.remove()
+    return f"{sum(batches)} crop(s) in {len(batches)} forward(s)"
+
+
+def measure_next_click(subject: Subject, picture: Picture, *, repeats: int) -> Row:
+    """The fourth click of an object, each on another place, so that no answer of an earlier repeat helps."""
+    labeler, image = subject.predictor.labeler, subject.predictor.fetch_image(_task(picture))
+    (x, y), mine_ms, peer_ms = picture.click, [], []
+    for repeat in range(repeats + 1):
+        coords = tuple((x + shift * (repeat + 1) / (repeats + 1), y + shift) for shift in (0, 3, -3, 2))
+        first = [Prompt(coords[:count], (1, 0, 1, 0)[:count]) for count in (1, 2, 3)]
+        peer_ms.append(time_ms(lambda first=first: labeler.segment(image, first[0])))
+        labeler.segment(image, first[1]), labeler.segment(image, first[2])
+        mine_ms.append(time_ms(lambda coords=coords: labeler.segment(image, Prompt(coords, (1, 0, 1, 0)))))
+    return build_row(
+        f"A click, SAM {subject.name}",
+        "the fourth click of an object",
+        mine_ms[1:],
+        peer="its first click",
+        peer_ms=peer_ms[1:],
+        remark="each costs one decode, with a mask prompt from the second on",
+    )
+
+
 def measure_return(subject: Subject, pictures: Sequence[Picture], *, repeats: int) -> Row:
     """Image A, image B and back to A, beside a server that remembers one image, as Label Studio's SAM example does."""
     here, there = (_click(subject, build_body(picture, MASKS_ONLY)) for picture in pictures[:2])
-    peer = subject.new_peer()
+    peer, encodes = subject.new_peer(), CountedEncodes(subject)
     mine_ms, peer_ms = [], []
     for _ in range(repeats):
         here(), there()
@@ -101,40 +134,73 @@ def measure_return(subject: Subject, pictures: Sequence[Picture], *, repeats: in
         mine_ms,
         peer="one cached image: set_image + predict",
         peer_ms=peer_ms,
+        remark=f"{encodes.stop()} encodes here in {repeats} ways there and back, {2 * repeats} by the peer",
     )
 
 
+class CountedEncodes:
+    """Counts the images that the backend's encoder sees until `stop`."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._count = 0
+        encoder = subject.predictor.labeler._segmenter._model.image_encoder  # type: ignore[attr-defined]
+        self._hook = encoder.register_forward_hook(self._add)
+
+    def _add(self, *_: object) -> None:
+        self._count += 1
+
+    def stop(self) -> int:
+        self._hook.remove()
+        return self._count
+
+
 def measure_payload(subject: Subject, picture: Picture, *, repeats: int) -> list[Row]:
-    """The same click on a task that holds 200 finished regions, and what reading such a body costs."""
-    masks = [candidate.mask for candidate in _some_masks(subject, picture)]
+    """The same click on a task that holds 200 finished regions of its label, and what reading such a body costs.
+
+    They lie in the newest draft, where each may be what the click corrects, and once more in an annotation.
+    """
+    masks = _other_masks(subject, picture)
     regions = [_region(index, masks[index % len(masks)]) for index in range(REGIONS)]
-    full = build_body(picture, MASKS_ONLY, [{"id": 1, "result": regions}])
+    full = build_body(picture, MASKS_ONLY, [{"id": 1, "result": regions}], [{"id": 2, "result": regions}])
     light, heavy = (orjson.dumps(body) for body in (build_body(picture, MASKS_ONLY), full))
-    group = f"A click, SAM {subject.name}"
-    megabytes = len(heavy) / 1e6
+    group, megabytes = f"A click, SAM {subject.name}", len(heavy) / 1e6
+    few, many = (_click(subject, body) for body in (light, heavy))
+    first = build_row(
+        group,
+        f"the first click of all on a task with {REGIONS} regions",
+        [time_ms(many)],
+        remark="each mask of the label is read once to see where it lies",
+    )
     return [
         compare(
             group,
-            f"warm click on a task with {REGIONS} regions, once it is parsed",
-            _click(subject, full),
+            f"warm click on a task with {REGIONS} regions of its label, once it is parsed",
+            many,
             "the same without regions",
-            _click(subject, build_body(picture, MASKS_ONLY)),
+            few,
             repeats=repeats,
+            aim=1 / 1.1,
         ),
+        first,
         compare(
             group,
-            f"read and parse that body ({megabytes:.1f} MB)",
+            f"parse that body ({megabytes:.1f} MB)",
             lambda: _parse(heavy),
-            f"a body without regions ({len(light) / 1e3:.1f} kB)",
-            lambda: _parse(light),
+            "orjson.loads of it",
+            lambda: orjson.loads(heavy),
             repeats=repeats,
+            remark=f"a body without regions ({len(light) / 1e3:.1f} kB) takes {_p50(lambda: _parse(light)):.2f} ms",
         ),
     ]
 
 
-def _click(subject: Subject, body: Json) -> Callable[[], object]:
+def _p50(work: Callable[[], object]) -> float:
+    return float(np.median([time_ms(work) for _ in range(9)]))
+
+
+def _click(subject: Subject, body: Json | bytes) -> Callable[[], object]:
     """A click whose image is encoded already, without the limit that the server sets for a piece of work."""
-    request = parse_predict_request(body)
+    request = _parse(body if isinstance(body, bytes) else orjson.dumps(body))
     subject.predictor.labeler.embed(subject.predictor.fetch_image(request.tasks[0]))
 
     def answer() -> bytes:
@@ -143,8 +209,12 @@ def _click(subject: Subject, body: Json) -> Callable[[], object]:
     return answer
 
 
+def _task(picture: Picture) -> Task:
+    return _parse(orjson.dumps(build_body(picture, MASKS_ONLY))).tasks[0]
+
+
 def _parse(body: bytes) -> PredictRequest:
-    return parse_predict_request(orjson.loads(body))
+    return parse_predict_request(parse_body(body))
 
 
 def _peer_click(peer: Any, picture: Picture) -> Callable[[], object]:
@@ -157,9 +227,17 @@ def _set_and_click(peer: Any, picture: Picture) -> None:
     _peer_click(peer, picture)()
 
 
-def _some_masks(subject: Subject, picture: Picture) -> list[Any]:
+def _other_masks(subject: Subject, picture: Picture) -> list[Mask]:
+    """SAM's masks of objects that the click is not beside; where SAM has no idea, the objects themselves."""
     embedding = subject.segmenter.encode(picture.scene.pixels)
-    return subject.segmenter.decode(embedding, Prompt((picture.click,), (1,)))
+    points = [click_point(thing.mask) for thing in picture.scene.objects]
+    away = [point for point in points if np.hypot(point[0] - picture.click[0], point[1] - picture.click[1]) > 1]
+    found = [subject.segmenter.decode(embedding, Prompt((point,), (1,)), most=1)[0].mask for point in away]
+    x, y = (int(value) for value in picture.click)
+    clear = [
+        mask for mask in found if mask.any() and not mask[max(y - 150, 0) : y + 150, max(x - 150, 0) : x + 150].any()
+    ]
+    return clear or [thing.mask for thing in picture.scene.objects if not thing.mask[y, x]]
 
 
 def _region(index: int, mask: Mask) -> Json:

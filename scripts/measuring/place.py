@@ -53,7 +53,9 @@ def make_pictures(count: int, size: Size = FULL_HD, *, first: int = 0) -> list[P
     return pictures
 
 
-def build_body(picture: Picture, label_config: str, annotations: Sequence[Json] = ()) -> Json:
+def build_body(
+    picture: Picture, label_config: str, annotations: Sequence[Json] = (), drafts: Sequence[Json] = ()
+) -> Json:
     """What Label Studio posts to /predict when somebody clicks."""
     size, (x, y) = picture.scene.size, picture.click
     value = {"x": x / size.width * 100, "y": y / size.height * 100, "width": 0.2, "keypointlabels": ["red"]}
@@ -68,7 +70,8 @@ def build_body(picture: Picture, label_config: str, annotations: Sequence[Json] 
         "is_positive": True,
         "value": value,
     }
-    task = {"id": 1, "data": {"image": picture.uri}, "annotations": list(annotations), "drafts": [], "predictions": []}
+    task = {"id": 1, "data": {"image": picture.uri}, "predictions": []}
+    task |= {"annotations": list(annotations), "drafts": list(drafts)}
     context = {"context": {"result": [keypoint]}}
     return {"tasks": [task], "project": "1.1", "label_config": label_config, "params": context}
 

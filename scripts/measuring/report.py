@@ -30,6 +30,7 @@ class Circumstances:
     command: str
     threads: int
     size: str
+    clock: str = "wall"
 
     def describe(self) -> dict[str, Any]:
         """What a reader needs to tell whether their machine is like this one."""
@@ -43,6 +44,7 @@ class Circumstances:
             "python": platform.python_version(),
             "torch": torch.__version__,
             "image": self.size,
+            "clock": self.clock,
             "load_average": round(os.getloadavg()[0], 1),
         }
 
@@ -70,10 +72,29 @@ load average {about["load_average"]} at the end. The same figures for programs: 
 turns. Times are medians (p50) in milliseconds, p95 beside them; "faster" is the peer's median over ours. Random weights
 cost the same time as published ones.
 """
+    if about["clock"] == "cpu":
+        head += "\nMilliseconds are of CPU time, except through HTTP: the machine had other work.\n"
     if about["load_average"] > about["cores"] + 1:
         head += "\n**The machine was busy with other work: read the ratios, and distrust the milliseconds.**\n"
+    head += _goals(rows)
     groups = list(dict.fromkeys(row.group for row in rows))
     return head + "".join(_table(group, [row for row in rows if row.group == group]) for group in groups) + CLEANING
+
+
+def _goals(rows: Sequence[Row]) -> str:
+    """What was to be reached, and what was."""
+    lines = ["\n## Speed to reach\n", _line("What", "Of", "Target", "Measured", ""), "|---|---|--:|--:|---|"]
+    for row in rows:
+        if row.aim and row.times_faster is not None:
+            target, found = f"≤ {1 / row.aim:.3g} of its time", f"{1 / row.times_faster:.3g}"
+            reached = row.times_faster >= row.aim
+        elif row.most_more_ms is not None and row.more_ms is not None:
+            target, found = f"≤ {row.most_more_ms:g} ms more", f"{row.more_ms:+.1f} ms"
+            reached = row.more_ms <= row.most_more_ms
+        else:
+            continue
+        lines.append(_line(f"{row.group}: {row.what}", row.peer, target, found, "reached" if reached else "**missed**"))
+    return "\n".join(lines) + "\n" if len(lines) > 3 else ""
 
 
 def _table(group: str, rows: Sequence[Row]) -> str:

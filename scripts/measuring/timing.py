@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class Row:
         peer_p50_ms: Of the peer.
         repeats: How often each was done.
         aim: How many times faster it should be at least; None where nothing was aimed at.
+        most_more_ms: How many milliseconds it may take more than the peer; None where nothing was aimed at.
         remark: What else is to be known of it.
     """
 
@@ -35,17 +37,33 @@ class Row:
     peer_p50_ms: float | None = None
     aim: float | None = None
     remark: str = ""
+    most_more_ms: float | None = None
 
     @property
     def times_faster(self) -> float | None:
         return None if self.peer_p50_ms is None else self.peer_p50_ms / self.p50_ms
 
+    @property
+    def more_ms(self) -> float | None:
+        return None if self.peer_p50_ms is None else self.p50_ms - self.peer_p50_ms
 
-def time_ms(work: Work) -> float:
-    """Wall-clock milliseconds of one run."""
-    started = time.perf_counter()
+
+class Clock:
+    """What milliseconds are counted in: "wall", or "cpu" for a machine that is busy with other work.
+
+    CPU time is that of all threads of this process, so it is comparable on one torch thread and without a GPU.
+    """
+
+    CLOCKS: ClassVar = {"wall": time.perf_counter, "cpu": time.process_time}
+    chosen = "wall"
+
+
+def time_ms(work: Work, clock: str = "") -> float:
+    """Milliseconds of one run, by the chosen clock or the one that is named."""
+    read = Clock.CLOCKS[clock or Clock.chosen]
+    started = read()
     work()
-    return (time.perf_counter() - started) * 1000
+    return float(read() - started) * 1000
 
 
 def build_row(
@@ -57,11 +75,12 @@ def build_row(
     peer_ms: Sequence[float] = (),
     aim: float | None = None,
     remark: str = "",
+    most_more_ms: float | None = None,
 ) -> Row:
     """Summarize measured times."""
     peer_p50 = float(np.percentile(peer_ms, 50)) if peer_ms else None
     p50, p95 = (float(np.percentile(mine_ms, q)) for q in (50, 95))
-    return Row(group, what, p50, p95, len(mine_ms), peer, peer_p50, aim, remark)
+    return Row(group, what, p50, p95, len(mine_ms), peer, peer_p50, aim, remark, most_more_ms)
 
 
 def compare(
