@@ -25,6 +25,7 @@ Source: https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack; the b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,8 @@ def decode_brush(rle: Sequence[int] | str, size: Size) -> Mask:
     Raises:
         BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.
     """
-    pixel_ends, opaque = _decode_runs(rle, size)
-    return np.repeat(opaque, np.diff(pixel_ends, prepend=0)).reshape(size.height, size.width)
+    ends, opaque = _decode_runs(rle, size)
+    return np.repeat(opaque, np.diff(ends, prepend=0)).reshape(size.height, size.width)
 
 
 def brush_box(rle: Sequence[int] | str, size: Size) -> Box:
@@ -194,46 +195,56 @@ def _parse_header(data: bytes, size: Size) -> tuple[int, ...]:
     return tuple((header >> shift & 15) + 1 for shift in (12, 8, 4, 0))
 
 
-def _record_starts(data: bytes, rle_sizes: tuple[int, ...]) -> list[int]:
+def _record_starts(data: bytes, rle_sizes: tuple[int, ...]) -> Integers:
     """Where the records start, in bits; the one sequential step, so it is kept to a table look-up per repeated run."""
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    codes = bits[:-2] << 2 | bits[1:-1] << 1 | bits[2:]  # the three bits from each bit on
-    lengths = codes.tobytes().translate(_length_table(rle_sizes)) + bytes(MOST_RECORD_BITS)
-    end, last = len(bits), len(codes)
-    starts: list[int] = []
-    append = starts.append
-    position, length = HEADER_BITS, 0
+    octets = np.frombuffer(data + b"\0", np.uint8).astype(np.int64)
+    table = _length_table(rle_sizes)[octets[:-1] << 2 | octets[1:] >> 6].tobytes() + bytes(MOST_RECORD_BITS)
+    end, last = len(data) * 8, len(data) * 8 - 2
+    lengths: list[int] = []
+    append = lengths.append
+    position, has_literals = HEADER_BITS, False
     while position < last:
-        while length := lengths[position]:
-            append(position)
+        while length := table[position]:
+            append(length)
             position += length
         if position >= last:
             break
-        length = _literal_bits(data, position, rle_sizes[codes[position]])
+        length = _literal_bits(data, position, rle_sizes)
         if position + length > end:
             break
-        append(position)
+        append(length)
         position += length
-    return starts[:-1] if starts and position > end else starts
+        has_literals = True
+    if lengths and position > end:
+        lengths.pop()
+    # repeated runs have few bits, and a list becomes bytes in a quarter of the time that an array takes
+    each = np.array(lengths, np.int64) if has_literals else np.frombuffer(bytes(lengths), np.uint8)
+    return HEADER_BITS + np.cumsum(each, dtype=np.int64) - each
 
 
-def _length_table(rle_sizes: tuple[int, ...]) -> bytes:
-    """By the first three bits of a record its length in bits; 0 for literal words, whose count decides."""
-    return bytes(4) + bytes(3 + rle_size + WORD_BITS for rle_size in rle_sizes) + bytes(248)
+@lru_cache(maxsize=16)
+def _length_table(rle_sizes: tuple[int, ...]) -> Integers:
+    """For ten bits the lengths of the records that start at the first eight of them, a byte each.
+
+    A record's length follows from its first three bits; it is 0 for literal words, whose count decides.
+    """
+    lengths = np.array([0, 0, 0, 0, *(3 + rle_size + WORD_BITS for rle_size in rle_sizes)], np.uint8)
+    windows = np.arange(1024)[:, None] >> np.arange(7, -1, -1) & 7  # (1024, 8)
+    table: Integers = lengths[windows].view(np.int64)[:, 0]
+    return table
 
 
-def _literal_bits(data: bytes, position: int, count_bits: int) -> int:
+def _literal_bits(data: bytes, position: int, rle_sizes: tuple[int, ...]) -> int:
     """Bits of the record of literal words at `position`."""
-    first = position + 3
-    window = int.from_bytes(data[first >> 3 : (first >> 3) + 3].ljust(3, b"\0"), "big")
-    count = (window >> (24 - (first & 7) - count_bits)) & ((1 << count_bits) - 1)
+    window = int.from_bytes(data[position >> 3 : (position >> 3) + 4].ljust(4, b"\0"), "big") << (position & 7)
+    count_bits = rle_sizes[window >> 29 & 3]
+    count = window >> (29 - count_bits) & (1 << count_bits) - 1
     return 3 + count_bits + (count + 1) * WORD_BITS
 
 
-def _words(data: bytes, starts: list[int], rle_sizes: tuple[int, ...]) -> tuple[Integers, Integers]:
+def _words(data: bytes, start: Integers, rle_sizes: tuple[int, ...]) -> tuple[Integers, Integers]:
     """Where each run ends, in words, and its word; a literal record is many runs of one."""
     padded = data + bytes(8)
-    start = np.array(starts, np.int64)
     record = _read(padded, start, MOST_RECORD_BITS)  # and what follows it, if it is shorter
     code = record >> (MOST_RECORD_BITS - 3)
     count_bits = np.array(rle_sizes * 2, np.int64)[code]
