@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -11,9 +12,10 @@ import pytest
 
 from backend.label_studio.tasks import parse_predict_request
 from backend.values import Size
+from scripts.benchmark import build_parser
 from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, build_body, make_pictures, serve
 from scripts.measuring.report import Circumstances, write_report
-from scripts.measuring.timing import build_row, compare
+from scripts.measuring.timing import build_row, compare, time_ms
 
 
 def test_a_row_holds_medians_and_how_many_times_faster_we_are() -> None:
@@ -58,3 +60,31 @@ def test_the_report_says_the_same_to_people_and_to_programs(tmp_path: Path) -> N
     document = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
     assert document["rows"][0]["times_faster"] == 12.0
     assert document["about"]["command"] == "python -m scripts.benchmark"
+
+
+def test_the_page_says_what_was_to_be_reached_and_what_was(tmp_path: Path) -> None:
+    rows = [
+        build_row("A click", "warm", [8.0], peer="SamPredictor", peer_ms=[10.0], aim=1 / 0.8),
+        build_row("A click", "slow", [9.0], peer="SamPredictor", peer_ms=[10.0], aim=1 / 0.8),
+        build_row("HTTP", "near", [12.0], peer="inside", peer_ms=[8.0], most_more_ms=5),
+        build_row("HTTP", "far", [14.0], peer="inside", peer_ms=[8.0], most_more_ms=5),
+        build_row("Other", "not aimed at", [1.0], peer="p", peer_ms=[1.0]),
+    ]
+    page = write_report(rows, Circumstances("c", 1, "1x1"), tmp_path).read_text(encoding="utf-8")
+    goals = page.split("## Speed to reach")[1].split("\n## ")[0]
+    assert "| A click: warm | SamPredictor | ≤ 0.8 of its time | 0.8 | reached |" in goals
+    assert "| A click: slow | SamPredictor | ≤ 0.8 of its time | 0.9 | **missed** |" in goals
+    assert "| HTTP: near | inside | ≤ 5 ms more | +4.0 ms | reached |" in goals
+    assert "| HTTP: far | inside | ≤ 5 ms more | +6.0 ms | **missed** |" in goals
+    assert "not aimed at" not in goals
+
+
+def test_only_the_named_sections_are_run_and_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert build_parser().parse_args(["--only", "click, codec"]).only == ["click", "codec"]
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["--only", "click,everything"])
+    assert "no section 'everything'; there are click, model" in capsys.readouterr().err
+
+
+def test_cpu_time_does_not_count_waiting() -> None:
+    assert time_ms(lambda: time.sleep(0.05), "cpu") < 40 <= time_ms(lambda: time.sleep(0.05), "wall")
