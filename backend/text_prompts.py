@@ -14,7 +14,7 @@ A mask is compared with several texts at once. Some of them speak for it, the ot
 |                                                                     | 16 together weigh as three texts  |
 
 The share of those that speak for it, in a softmax over all of them, is the probability that the text names the mask.
-A mask stands out when that is at least a half and its log-odds are within 3 of the best mask's. A word is said by the
+A mask stands out when that is at least 0.4 and its log-odds are within 3 of the best mask's. A word is said by the
 same word, in singular or plural, or by one with (nearly) the same text features: "donut" is "ring" for the demo's CLIP.
 
 The text with a word left out is what keeps a blue car from being "the red car": it is better called "car". The kinds
@@ -35,7 +35,7 @@ from backend.errors import BadPrompt, shorten
 from backend.values import ClassName, Mask
 
 LONGEST_TEXT = 200  # characters; CLIP reads 77 tokens at most
-LEAST_PROBABILITY = 0.5
+LEAST_PROBABILITY = 0.4
 MOST_BEHIND = 3.0  # log-odds behind the best mask
 SAME_WORD = 0.97  # cosine of two words' text features; unrelated words reach 0.9 in large CLIPs
 SAME_THING = 0.8  # of the smaller of two masks, inside the other

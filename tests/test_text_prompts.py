@@ -153,10 +153,10 @@ def test_probabilities_of_huge_odds_are_0_and_1() -> None:
     assert probability(np.array([-1e4, 0.0, 1e4])) == pytest.approx([0, 0.5, 1])
 
 
-def test_a_mask_less_probable_than_a_half_does_not_stand_out() -> None:
+def test_a_mask_less_probable_than_two_fifths_does_not_stand_out() -> None:
     masks = [square(0, 0, 8), square(20, 0, 8), square(40, 0, 8)]
-    assert standing_out(np.array([-0.1, 0.1, -9.0]), masks) == [1]
-    assert standing_out(np.array([-0.1, -0.2, -9.0]), masks) == []
+    assert standing_out(np.array([-0.41, -0.40, -9.0]), masks) == [1]  # the log-odds of 0.4 are -0.405
+    assert standing_out(np.array([-0.41, -0.42, -9.0]), masks) == []
     assert standing_out(np.zeros(0), []) == []
 
 
