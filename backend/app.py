@@ -197,7 +197,7 @@ def _classify_quickly(predictor: TaskPredictor, task: Task, config: LabelingConf
         document = predictor.predict_document(task, config, settings=settings, patience=OPENING_SECONDS)
         return document or EMPTY_ANSWER
     except BackendError as error:
-        if time.monotonic() - started < OPENING_SECONDS:
+        if not isinstance(error, Overloaded) and time.monotonic() - started < OPENING_SECONDS:
             raise
         log.info("[%s] task %s is opened without the class of its image: %s", g.request_id, task.task_id, error)
         return EMPTY_ANSWER

@@ -137,7 +137,9 @@ class TaskPredictor:
         wanted = proposal if config.answers else None
         if not (config.answers if asked is not None else task.prompts or _may_say(task, config, wanted)):
             return Prediction()
-        end = None if priority is Priority.BULK else time.monotonic() + (patience or ANSWER_SECONDS)
+        end = (
+            None if priority is Priority.BULK else time.monotonic() + (ANSWER_SECONDS if patience is None else patience)
+        )
         image = self.fetch_image(task, wait_seconds=patience)
         for prompt in task.prompts:
             check_drawn_size(prompt, image)
@@ -163,9 +165,16 @@ class TaskPredictor:
         """
         preferred = prefer_shape(config, settings.answer)
         results, predictions = [], []
+        end = None if patience is None else time.monotonic() + patience
         for each in task.images:
             found = self.predict(
-                each, config, proposal=proposal, settings=settings, priority=priority, text=text, patience=patience
+                each,
+                config,
+                proposal=proposal,
+                settings=settings,
+                priority=priority,
+                text=text,
+                patience=remaining(end),
             )
             own = preferred.of_image(each.image_name)
             tolerance = settings.polygon_tolerance

@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor, facts = build(settings)
     summary = Summary()
-    with show_progress(client.iterate_tasks(project_id), "looking for tasks") as listed:
+    with show_progress(client.iterate_tasks(project_id, fields="task_only"), "looking for tasks") as listed:
         tasks = strip(listed)
     try:
         precompute(predictor, tasks, config, project_id, facts.counts, summary)

@@ -14,6 +14,8 @@ import pytest
 from backend.app import create_app
 from backend.cache import CacheCounts
 from backend.errors import CheckpointError, ImageUnavailable
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.tasks import parse_task
 from backend.loading import BackgroundLoader
 from backend.setups import ProjectSetups
 from backend.status import BackendStatus, ModelFacts
@@ -423,6 +425,13 @@ def test_counts_start_at_nothing() -> None:
     assert (counts.local_hits, counts.redis_hits, counts.computed) == (0, 0, 0)
 
 
+CONFIG_WITH_TWO_IMAGES = CONFIG_WITH_IMAGE_CHOICES.replace(
+    "</View>",
+    """<Image name="two" value="$other"/><Choices name="at" toName="two"><Choice value="in"/><Choice value="out"/>
+</Choices></View>""",
+)
+
+
 class Neighbours:
     """Task n is followed by n + 1, whose image is b.png."""
 
@@ -498,7 +507,7 @@ def test_a_page_does_not_wait_for_a_slow_image(monkeypatch) -> None:
     door = Door(hall)
     reply = door.predict(predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES))
     assert (reply.status_code, reply.json) == (200, {"results": [[]]})
-    assert 0.2 in waits
+    assert max(wait for wait in waits if wait is not None) <= 0.2
     wait_for_encodings(door, 1)
 
 
@@ -512,6 +521,35 @@ def test_a_page_does_not_wait_for_busy_models(monkeypatch) -> None:
     assert time.monotonic() - started < 5
     go.set()
     assert all(future.result(20) for future in busy)
+
+
+def test_a_page_opens_while_too_much_waits_for_the_models() -> None:
+    door, go = Door(), threading.Event()
+    executor = door.hall.predictor.executor
+    waiting = [executor.submit(Priority.BULK, lambda: go.wait(20)) for _ in range(64)]
+    while executor.waiting < 62:
+        time.sleep(0.01)
+    waiting += [executor.submit(Priority.BULK, lambda: go.wait(20)) for _ in range(64 - executor.waiting)]
+    reply = door.predict(predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES))
+    assert (reply.status_code, reply.json) == (200, {"results": [[]]})
+    go.set()
+
+
+def test_all_images_of_a_task_share_the_patience_of_its_page() -> None:
+    hall, waits = Hall(classifier=FakeClassifier()), []
+    fetch = hall.fetcher.fetch
+
+    def fetch_slowly(*arguments, wait_seconds=None, **options):
+        waits.append(wait_seconds)
+        time.sleep(0.1)
+        return fetch(*arguments, **options)
+
+    hall.fetcher.fetch = fetch_slowly
+    config = parse_labeling_config(CONFIG_WITH_TWO_IMAGES)
+    task = parse_task({"id": 1, "data": {"photo": "a.png", "other": "a.png"}}, config, project_id="3")
+    hall.predictor.predict_document(task, config, patience=5.0)
+    assert len(waits) == 2
+    assert waits[1] <= waits[0] - 0.1 < 5.0
 
 
 def test_an_opened_image_that_is_gone_is_said() -> None:

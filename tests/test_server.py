@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,13 @@ import requests
 from PIL import Image
 
 from backend.label_studio.brush_rle import decode_brush
-from backend.values import Size
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.tasks import parse_task
+from backend.settings import Settings
+from backend.values import Priority, Size
+from backend.wiring import build_predictor
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
-from tests.conftest import free_port
+from tests.conftest import RedisServer, free_port
 from tests.fakes import keypoint, predict_body
 
 ROOT = Path(__file__).parent.parent
@@ -221,3 +226,25 @@ def test_a_damaged_checkpoint_is_said_by_a_server_that_lives_on(tmp_path: Path) 
 def _first_answer(server: Server) -> requests.Response:
     server.wait_for("/metrics", 10)
     return server.get("/health")
+
+
+def test_the_first_click_on_a_preannotated_task_encodes_nothing(
+    images: str, scenes, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """What `scripts.preannotate` runs, in a process of its own; then a backend that never saw the task."""
+    host, config = images.removeprefix("http://"), parse_labeling_config(CONFIG)
+    predictor = build_predictor(Settings(redis_url=redis_server.url, image_allowed_hosts=frozenset({host})))
+    task = parse_task({"id": 7, "data": {"photo": f"{images}/0.png"}}, config, project_id="3")
+    few = replace(predictor.default_proposal(), points_per_side=4)
+    assert predictor.predict_document(task, config, proposal=few, priority=Priority.BULK)
+    server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, REDIS_URL=redis_server.url)
+    try:
+        server.wait_for("/ready", 60)
+        assert click(server, f"{images}/0.png", click_point(scenes[0].objects[0].mask))
+        metrics = server.get("/metrics", timeout=20).text
+        assert 'backend_embeddings_total{source="computed"} 0.0' in metrics
+        assert 'backend_embeddings_total{source="redis_hits"} 1.0' in metrics
+        assert click(server, f"{images}/1.png", click_point(scenes[1].objects[0].mask))
+        assert 'backend_embeddings_total{source="computed"} 1.0' in server.get("/metrics", timeout=20).text
+    finally:
+        server.stop()

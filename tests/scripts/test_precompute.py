@@ -146,7 +146,8 @@ def test_the_command_fills_the_cache_with_the_real_models(
         def project(self, project_id: str) -> ProjectInfo:
             return ProjectInfo(3, "Birds", CONFIG)
 
-        def iterate_tasks(self, project_id: str):
+        def iterate_tasks(self, project_id: str, *, fields: str):
+            assert fields == "task_only"
             return iter(project(2)[0])
 
     monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", Client)
