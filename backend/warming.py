@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any, Protocol
 
 from backend.errors import BackendError
@@ -123,9 +124,12 @@ class Warmer:
                 self._walks.give_up(walk)
 
     def _ask(self, walk: Walk) -> None:
-        """Raises `LabelStudioError`, or `BadRequest` for a task that is none."""
+        """Raises `LabelStudioError`."""
         documents = self._following.after(walk.project_id, walk.task_id, walk.most) if self._following else []
-        tasks = [parse_task(document, walk.config, project_id=walk.project_id) for document in documents]
+        tasks = []
+        for document in documents:
+            with suppress(BackendError):  # one without an image, which is said to whoever opens it
+                tasks.append(parse_task(document, walk.config, project_id=walk.project_id))
         with self._changed:
             self._walks.tell(walk, tasks)
         self._is_refused = False

@@ -190,6 +190,14 @@ def test_an_image_that_is_not_there_ends_only_its_own_walk() -> None:
     assert [uri for uri, _ in warms.fetched if uri.startswith("missing")] == ["missing-8"]
 
 
+def test_a_task_without_an_image_does_not_cost_the_others() -> None:
+    warms, following = Warms(), Following()
+    warms.go.set()
+    following.data = lambda project, number: "" if number == 9 else f"{project}-{number}"
+    Warmer(warms, following, 3).look_ahead("3", 7, LABELING)
+    wait_until(lambda: warms.names == ["3-8", "3-10"])
+
+
 def test_people_who_left_cost_no_more_than_their_last_place() -> None:
     warms, following = Warms(), Following()
     warmer = Warmer(warms, following, 3)
