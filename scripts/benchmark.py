@@ -62,12 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
         settings = replace(
             Settings.from_environment(), label_studio_url=url, redis_url="", torch_threads=arguments.threads or 0
         )
-        bench = Bench(settings, pictures, small, Path(name), repeats)
-        rows = [row for section in arguments.only or SECTIONS for row in _run_section(section, bench)]
-    command = _command_line(arguments)
-    page = write_report(
-        rows, Circumstances(command, torch.get_num_threads(), str(FULL_HD), arguments.clock), arguments.out
-    )
+        bench, rows = Bench(settings, pictures, small, Path(name), repeats), []
+        command = _command_line(arguments)
+        for section in arguments.only or SECTIONS:
+            rows += _run_section(section, bench)  # each is written at once, so that an interrupted run leaves figures
+            about = Circumstances(command, torch.get_num_threads(), str(FULL_HD), arguments.clock)
+            page = write_report(rows, about, arguments.out)
     print(page.read_text(encoding="utf-8"))
     return 0
 
