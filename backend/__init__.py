@@ -5,7 +5,7 @@ The road of a request, from the top floor down:
     POST /predict -> app -> label_studio.tasks (JSON to Task, prompts in pixels)
         -> predict -> label_studio.images (URI to bytes) -> image (bytes to upright RGB pixels)
         -> clicks (a new object, the next larger one, or a correction of a mask on the page)
-        -> naming (its label, its classes, the control that carries it)
+        -> naming (its label and its classes)
         -> labeler -> cache (digest to ImageEmbedding; on a miss models.sam encodes)
                    -> models.sam (embedding + prompt to mask) -> models.clip (pixels + mask to class)
         -> label_studio.results (regions to Label Studio JSON) -> app -> HTTP

@@ -1,4 +1,4 @@
-"""What a mask is called: its label, its per-region classes, and the control it is filed under.
+"""What a mask is called: its label and its per-region classes.
 
 | control                        | what is chosen                                                                  |
 |--------------------------------|---------------------------------------------------------------------------------|
@@ -80,7 +80,6 @@ def _region(
         score=candidate.score,
         choices=MappingProxyType({name: names for name, names in chosen.items() if names}),
         class_scores=next((by_control[control.name] for control in own), ()) or label_scores,
-        control=config.control_for(label).name,
     )
 
 

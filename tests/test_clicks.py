@@ -271,6 +271,16 @@ def test_polygons_and_bitmasks_are_corrected_in_their_own_control_and_an_ellipse
         assert (logits is None) if control == "e" else logits.max() == 100  # the fake writes the mask's area
 
 
+def test_two_polygons_of_one_image_are_told_apart() -> None:
+    config, hall = parse_labeling_config(SHAPES), Hall()
+    places = {"left": block(10, 2, 20, 12), "right": block(10, 28, 20, 38)}
+    regions = [Region(mask, "cat", name, control="p") for name, mask in places.items()]
+    drafts = [{"id": 1, "result": build_results(regions, config)}]
+    for x, name in ((17.5, "left"), (82.5, "right"), (17.5, "left")):  # 7 and 33 of 40
+        task = parse_task({"id": 1, "data": {"photo": "a.png"}, "drafts": drafts}, config, [keypoint(x, 50)])
+        assert hall.predictor.predict_document(task, config)["result"][0]["id"] == name
+
+
 def test_a_damaged_polygon_is_passed_over_and_the_click_answered() -> None:
     config, hall = parse_labeling_config(SHAPES), Hall()
     broken = build_results([Region(BODY, "cat", "saved", control="p")], config)[0]
