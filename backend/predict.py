@@ -17,10 +17,11 @@ from backend.embedding import embed_in_turn, remaining
 from backend.executor import PriorityExecutor
 from backend.geometry import Point, clean_mask, speck_area
 from backend.image import DecodedImages, SourceImage
-from backend.label_studio.config import LabelingConfig, check_text_prompt, label_for_click, prefer_shape
+from backend.label_studio.config import LabelingConfig, check_text_prompt, label_for_click
 from backend.label_studio.controls import distinct
 from backend.label_studio.image_urls import show_url
 from backend.label_studio.mask_boxes import MaskBoxes
+from backend.label_studio.preferred_shape import prefer_shape
 from backend.label_studio.results import build_prediction, build_results
 from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler, ProposalOptions

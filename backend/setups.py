@@ -27,8 +27,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from backend.errors import BackendError, BadConfig, BadProjectSettings, shorten
-from backend.label_studio.config import check_text_prompt, parse_labeling_config, prefer_shape
+from backend.label_studio.config import check_text_prompt, parse_labeling_config
 from backend.label_studio.config_settings import read_config_settings
+from backend.label_studio.preferred_shape import prefer_shape
 from backend.project_settings import ProjectSettings, parse_extra_params, parse_project_settings
 
 log = logging.getLogger(__name__)

@@ -142,35 +142,6 @@ def parse_labeling_config(xml: str) -> LabelingConfig:
     return _parse(check_length(xml))
 
 
-def prefer_shape(config: LabelingConfig, kind: str | None) -> LabelingConfig:
-    """The config with the answer controls of one kind first; None leaves it as it is.
-
-    Labels that no control of that kind has go on to be answered by those that have them.
-
-    Raises:
-        BadConfig: No image has such a control.
-    """
-    if kind is None:
-        return config
-    if not any(_of_kind(image, kind) for image in config.images):
-        tag = f"{kind.capitalize()}Labels"
-        message = f'The setting answer is "{shorten(kind)}", but the labeling config has no {tag} on its image.'
-        raise BadConfig(message, remedy=f"Add {_example(tag, config.image_name)}, or take the setting away.")
-    others = tuple(_prefer(other, kind) for other in config.others)
-    return replace(_prefer(config, kind), others=others)
-
-
-def _prefer(config: LabelingConfig, kind: str) -> LabelingConfig:
-    first = _of_kind(config, kind)
-    return replace(config, answers=(*first, *(control for control in config.answers if control not in first)))
-
-
-def _of_kind(config: LabelingConfig, kind: str) -> tuple[Control, ...]:
-    own = (*config.answers, *config.rectangles) if kind == "rectangle" else config.answers
-    found = [control for control in own if control.kind == kind and _names_a_class(control)]
-    return tuple(control for place, control in enumerate(found) if control not in found[:place])
-
-
 @lru_cache(maxsize=128)
 def _parse(xml: str) -> LabelingConfig:
     root = parse_xml(xml)
@@ -182,7 +153,7 @@ def _parse(xml: str) -> LabelingConfig:
     first = next((image for image in images if image.answers), None)
     if first is None:
         message = "The labeling config has no shape with a class on its image, so a mask has nowhere to go."
-        line = _example("BrushLabels", images[0].image_name)
+        line = write_example("BrushLabels", images[0].image_name)
         kinds = "BitmaskLabels, PolygonLabels, RectangleLabels and EllipseLabels"
         raise BadConfig(message, remedy=f"Add {line} ({kinds} will do as well). {EDIT_HINT}")
     others = [image for image in images if image is not first and (image.answers or _can_be_classified(image, tags))]
@@ -197,7 +168,7 @@ def _can_be_classified(image: LabelingConfig, tags: Mapping[str, Element]) -> bo
 
 def _image(root: Element, name: str, tags: Mapping[str, Element], xml: str) -> LabelingConfig:
     shapes = {kind: find_shapes(root, kind, name) for kind in SHAPES}
-    answers = [control for kind in SHAPES for control in shapes[kind] if _names_a_class(control)]
+    answers = [control for kind in SHAPES for control in shapes[kind] if names_a_class(control)]
     prompts_only = [control for control in shapes["rectangle"] if control.smart]
     return LabelingConfig(
         image_name=name,
@@ -214,7 +185,8 @@ def _image(root: Element, name: str, tags: Mapping[str, Element], xml: str) -> L
     )
 
 
-def _names_a_class(control: Control) -> bool:
+def names_a_class(control: Control) -> bool:
+    """Whether a mask can be filed under it: a label besides AUTO, or a plain shape that needs none."""
     return control.labels_name == "" or any(label.name != AUTO for label in control.labels)
 
 
@@ -226,6 +198,7 @@ def _check_data_key(image: Element) -> None:
         raise BadConfig(f'The Image tag "{name}" has value="{value}", which names no key of the data.', remedy=remedy)
 
 
-def _example(tag: str, image_name: str) -> str:
+def write_example(tag: str, image_name: str) -> str:
+    """A control of that tag for a remedy."""
     name, image = tag.removesuffix("Labels").lower(), shorten(image_name) or "image"
     return f'<{tag} name="{name}" toName="{image}"><Label value="Object"/></{tag}>'

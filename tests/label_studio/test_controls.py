@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import BadConfig
-from backend.label_studio.config import LabelingConfig, label_for_click, parse_labeling_config, prefer_shape
+from backend.label_studio.config import LabelingConfig, label_for_click, parse_labeling_config
+from backend.label_studio.preferred_shape import prefer_shape
 from backend.values import ClassName
 
 IMAGE = '<Image name="i" value="$picture"/>'

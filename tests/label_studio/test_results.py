@@ -17,7 +17,8 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from backend.errors import BadConfig, BadRegion, BadRle
 from backend.geometry import mask_iou
-from backend.label_studio.config import LabelingConfig, parse_labeling_config, prefer_shape
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.preferred_shape import prefer_shape
 from backend.label_studio.region_ids import new_region_id
 from backend.label_studio.region_values import build_value
 from backend.label_studio.results import EMPTY_ANSWER, build_prediction, build_results
