@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -69,14 +70,17 @@ class LabelStudioSite:
     def upload_images(self, project: int, images: Mapping[str, bytes]) -> dict[str, int]:
         """Make one task of each image; returns the task ids by file name."""
         # of several files in fields of one name Label Studio keeps the last
-        files = {f"file{n}": (name, content, "image/png") for n, (name, content) in enumerate(images.items())}
+        files = {
+            f"file{n}": (name, content, mimetypes.guess_type(name)[0] or "application/octet-stream")
+            for n, (name, content) in enumerate(images.items())
+        }
         self._json("POST", f"/api/projects/{project}/import", files=files)
         return {name: task for name, task in self.tasks_by_name(project).items() if name in images}
 
     def tasks_by_name(self, project: int) -> dict[str, int]:
         """Task ids by the name their image had before Label Studio put eight hex digits and a dash before it."""
         page = self._json("GET", f"/api/tasks?project={project}&page_size=10000&fields=all")
-        return {task["data"]["image"].rsplit("/", 1)[-1][9:]: int(task["id"]) for task in page["tasks"]}
+        return {_image_of(task["data"]).rsplit("/", 1)[-1][9:]: int(task["id"]) for task in page["tasks"]}
 
     def task(self, task: int) -> Json:
         """The task with its annotations and predictions."""
@@ -107,6 +111,10 @@ class LabelStudioSite:
         """Submit an annotation; returns its id."""
         return int(self._json("POST", f"/api/tasks/{task}/annotations", json={"result": list(result)})["id"])
 
+    def invite_link(self) -> str:
+        """Where somebody else can sign up."""
+        return self.url + str(self._json("GET", "/api/invite")["invite_url"])
+
     @property
     def _csrf_token(self) -> str:
         return str(self._session.cookies.get("csrftoken", ""))
@@ -131,6 +139,12 @@ class LabelStudioSite:
                 remedy="Start again with --reset; if that does not help, read logs/label-studio.log.",
             )
         return answer
+
+
+def _image_of(data: Mapping[str, Any]) -> str:
+    """The one field of a task that was uploaded, whatever the labeling config calls it."""
+    (image,) = data.values()
+    return str(image)
 
 
 def keypoint(x: float, y: float, size: tuple[int, int], label: str, *, positive: bool = True) -> Json:

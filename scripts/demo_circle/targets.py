@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 
 import cv2
@@ -35,12 +36,12 @@ class Target:
 
 def click_scenes(how_many: int = CLICK_SCENES) -> dict[str, Scene]:
     """The scenes of the first project, by file name; the first eight show all eight backgrounds."""
-    return dict(_scene(number) for number in range(how_many))
+    return dict(click_scene(number) for number in range(how_many))
 
 
 def preannotated_scenes(how_many: int = PREANNOTATED_SCENES) -> dict[str, Scene]:
     """Other scenes, for the second project."""
-    return dict(_scene(number) for number in range(_PREANNOTATED_FROM, _PREANNOTATED_FROM + how_many))
+    return dict(click_scene(number) for number in range(_PREANNOTATED_FROM, _PREANNOTATED_FROM + how_many))
 
 
 def encode_png(scene: Scene) -> bytes:
@@ -57,25 +58,28 @@ def scenes_to_check() -> dict[str, Scene]:
     """The first click scenes, as many as it takes to show every shape and ten objects."""
     scenes: dict[str, Scene] = {}
     for number in count():
-        scenes.update([_scene(number)])
+        scenes.update([click_scene(number)])
         found = find_targets(scenes)
         if len(found) >= LEAST_OBJECTS and {target.shape for target in found} == set(SHAPES):
             return scenes
     raise AssertionError("unreachable: count() does not end")
 
 
-def _scene(number: int) -> tuple[str, Scene]:
+@cache
+def click_scene(number: int) -> tuple[str, Scene]:
+    """One scene and its file name; the same object for every caller."""
     background = BACKGROUNDS[number % len(BACKGROUNDS)]
     return f"scene-{number:03d}.png", make_scene(HELD_OUT_SEED + number, background=background)
 
 
 def _targets(name: str, scene: Scene) -> Iterator[Target]:
     for thing in scene.objects:
-        if _touches_border(thing.mask):
+        if touches_border(thing.mask):
             continue
         x, y = click_point(thing.mask)
         yield Target(name, thing.colour, thing.shape, thing.mask, x, y)
 
 
-def _touches_border(mask: Mask) -> bool:
+def touches_border(mask: Mask) -> bool:
+    """Whether the image's border may cut the object."""
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())

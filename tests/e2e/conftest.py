@@ -1,18 +1,30 @@
-"""One demo for all browser tests: Label Studio, the backend, Redis where there is one, in a temporary folder."""
+"""One site for all browser tests: Label Studio, the backend, Redis where there is one, in a temporary folder.
+
+Without Label Studio or Chromium these tests are skipped, saying how to get them; tests.nothing_skipped forbids that.
+Screenshots of what the tests did are left in .cache/screenshots.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.demo_circle.places import PASSWORD, ROOT, USERNAME, DemoFolder, free_ports
 from scripts.demo_circle.stage import LABEL_STUDIO, Opened, Stage
 from scripts.demo_circle.targets import click_scenes, preannotated_scenes
+from tests.e2e.objects import scenes_of, two_of_each_shape
+from tests.e2e.site import Site
 
-SCREENSHOTS = ROOT / ".data" / "e2e"
+if TYPE_CHECKING:  # selenium may be missing
+    from tests.e2e.labeling_page import LabelingPage
+
+SCREENSHOTS = ROOT / ".cache" / "screenshots"
+COLLEAGUE, COLLEAGUES_PASSWORD = "colleague@example.com", "label-studio-colleague"
 
 
 def require(program: str | Path, how: str) -> str:
@@ -30,25 +42,68 @@ def label_studio() -> str:
 
 
 @pytest.fixture(scope="session")
-def opened(label_studio: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
-    """The demo with eight scenes to click on, one of each background."""
+def chromium() -> tuple[str, str]:
+    """The browser and the program that drives it."""
+    pytest.importorskip("selenium", reason="selenium is not installed: pip install -r requirements-dev.txt")
+    how = "`make chromium` installs it where it may (Debian's chromium and chromium-driver)"
+    return require("chromium", how), require("chromedriver", how)
+
+
+@pytest.fixture(scope="session")
+def stage(label_studio: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """What starts the programs, and stops them in the end."""
     folder = DemoFolder(tmp_path_factory.mktemp("demo"))
     with Stage(folder, free_ports(), print, label_studio=Path(label_studio)) as stage:
-        yield stage.open(click_scenes(8), preannotated_scenes(1))
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def opened(stage: Stage) -> Opened:
+    """The demo, with the scenes of the objects to click on; for tests that need no browser, too."""
+    wanted = scenes_of(two_of_each_shape())
+    scenes = {name: scene for name, scene in click_scenes(1 + int(wanted[-1][6:9])).items() if name in wanted}
+    return stage.open(scenes, preannotated_scenes(1))
+
+
+@pytest.fixture(scope="session")
+def site(chromium: tuple[str, str], opened: Opened, stage: Stage) -> Site:
+    """The same for tests in a browser; without one nothing is started for them."""
+    print(f"Screenshots: {SCREENSHOTS}")
+    return Site(opened, stage)
 
 
 @pytest.fixture
-def page(opened: Opened, tmp_path: Path) -> Iterator:
-    """A logged-in browser."""
-    chromium = require("chromium", "apt-get install chromium chromium-driver")
-    driver_program = require("chromedriver", "apt-get install chromium-driver")
-    labeling_page = pytest.importorskip(
-        "tests.e2e.labeling_page", reason="selenium: pip install -r requirements-dev.txt"
-    )
-    driver = labeling_page.start_chromium(chromium, driver_program, tmp_path / "profile")
-    try:
-        page = labeling_page.LabelingPage(driver, opened.site.url, SCREENSHOTS)
-        page.log_in(USERNAME, PASSWORD)
-        yield page
-    finally:
-        driver.quit()
+def open_browser(chromium: tuple[str, str], site: Site, tmp_path: Path) -> Iterator[Callable[[str, str], LabelingPage]]:
+    """Opens browsers, each with a profile of its own, and logs a person in."""
+    from tests.e2e.browser import start_chromium
+    from tests.e2e.labeling_page import LabelingPage
+
+    with contextlib.ExitStack() as stack:
+
+        def open_browser(username: str, password: str) -> LabelingPage:
+            driver = start_chromium(*chromium, tmp_path / f"profile-{username}")
+            stack.callback(driver.quit)
+            page = LabelingPage(driver, site.url, SCREENSHOTS)
+            page.log_in(username, password)
+            return page
+
+        yield open_browser
+
+
+@pytest.fixture
+def page(open_browser: Callable[[str, str], LabelingPage]) -> LabelingPage:
+    """The browser of the person who owns the projects, logged in."""
+    return open_browser(USERNAME, PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def colleague(chromium: tuple[str, str], site: Site) -> tuple[str, str]:
+    """A second person who may log in: name and password."""
+    site.sign_up(COLLEAGUE, COLLEAGUES_PASSWORD)
+    return COLLEAGUE, COLLEAGUES_PASSWORD
+
+
+@pytest.fixture
+def colleagues_page(colleague: tuple[str, str], open_browser: Callable[[str, str], LabelingPage]) -> LabelingPage:
+    """The second person at a browser of their own, logged in."""
+    return open_browser(*colleague)

@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-FLAGS = (
-    "--headless=new",
-    "--window-size=1500,1140",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.e2e.browser import Exchange, read_exchanges
+from tests.e2e.shown import IMAGE, Shown
+
 WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
-_STORE = "const store = window.Htx && Htx.annotationStore && Htx.annotationStore.selected;"
-_IMAGE = _STORE + " const image = store && store.names.get('image');"
-_TOOL = _IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
-_GEOMETRY = (
-    _IMAGE
-    + """
-    const stage = Konva.stages[0], box = stage.container().getBoundingClientRect();
-    return {left: box.left + stage.x(), top: box.top + stage.y(),
-            x: stage.scaleX() * image.stageWidth / image.naturalWidth,
-            y: stage.scaleY() * image.stageHeight / image.naturalHeight};
-"""
-)
-
-
-def start_chromium(binary: str, driver: str, profile: Path) -> webdriver.Chrome:
-    """A fresh browser without a window; the caller must `quit` it."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+_TOOL = IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
+_BAR = "bottombar-"
 
 
 class LabelingPage:
-    """One person at one browser."""
+    """One person at one browser. `shown` is what they see of regions and masks."""
 
     def __init__(self, driver: webdriver.Chrome, url: str, screenshots: Path) -> None:
         self._driver, self._url, self._screenshots = driver, url, screenshots
+        self.shown = Shown(driver)
+        self._answers_seen = 0
         screenshots.mkdir(parents=True, exist_ok=True)
 
     def log_in(self, username: str, password: str) -> None:
@@ -62,17 +39,31 @@ class LabelingPage:
         self.wait("a page after the login", lambda: "/user/login" not in self._driver.current_url)
 
     def open_task(self, project: int, task: int) -> None:
-        """Open a task for labeling and wait until its picture is drawn."""
+        """Open a task for labeling, wait until its picture is drawn, and fit it in: at first its edges are cut."""
         self._driver.get(f"{self._url}/projects/{project}/data?task={task}")
-        drawn = _IMAGE + " return !!(image && image.naturalWidth > 1 && image.stageWidth > 1 && Konva.stages.length);"
+        self._answers_seen = 0
+        drawn = IMAGE + " return !!(image && image.naturalWidth > 1 && image.stageWidth > 1 && Konva.stages.length);"
         self.wait("the picture", lambda: self._run(drawn))
+        self.wait("all of the picture in view", self._fit_in)
 
-    def switch_on_auto_annotation(self) -> None:
-        """Move the switch in the bottom bar, if it is off."""
-        switch = self._find("bottombar-auto-annotation-toggle")
-        if not switch.is_selected():
-            self._run("arguments[0].closest('label').click()", switch)
-        self.wait("Auto-Annotation", lambda: self._find("bottombar-auto-annotation-toggle").is_selected())
+    def _fit_in(self) -> bool:
+        """Press Shift+1 unless the whole picture is in view; a new page is deaf to it for a moment."""
+        fits = bool(self._run(IMAGE + " return image.zoomScale === 1"))
+        if not fits:
+            ActionChains(self._driver).key_down(Keys.SHIFT).send_keys("1").key_up(Keys.SHIFT).perform()
+        return fits
+
+    def start(self, project: int, task: int) -> None:
+        """Open a task and switch Auto-Annotation on."""
+        self.open_task(project, task)
+        self.switch_on("auto-annotation")
+
+    def switch_on(self, name: str, on: bool = True) -> None:
+        """Move a switch in the bottom bar, "auto-annotation" or "auto-accept", if it stands otherwise."""
+        switch = f"{name}-toggle"
+        if self._find(switch).is_selected() != on:
+            self._run("arguments[0].closest('label').click()", self._find(switch))
+        self.wait(name, lambda: self._find(switch).is_selected() == on)
         self._run("document.activeElement.blur()")  # keys would go to the switch
 
     def take_smart_tool(self, tool: str) -> None:
@@ -88,59 +79,85 @@ class LabelingPage:
     def pick(self, key: str, tool: str) -> None:
         """Take the smart tool, then press a label's key. The other way round the tool would drop the label."""
         self.take_smart_tool(tool)
-        self.press(key)
+        if not self.shown.picked_labels():  # "Keep label selected" does what it says
+            self.press(key)
+        self.wait(f"a label picked by {key!r}", self.shown.picked_labels)
+
+    def unselect(self) -> None:
+        """Key U: nothing is selected; a label's key would go to the selected region."""
+        self.press("u")
+        self.wait("no selection", lambda: not self.shown.selected_ids())
 
     def press(self, key: str) -> None:
         """Press and release one key."""
-        ActionChains(self._driver).send_keys(key).pause(0.2).perform()
+        ActionChains(self._driver).send_keys(key).perform()
 
-    def click(self, x: float, y: float) -> None:
-        """Click on a pixel of the image."""
+    def click(self, x: float, y: float, *, alt: bool = False, ctrl: bool = False) -> None:
+        """Click on a pixel of the image.
+
+        Args:
+            alt: Hold the Alt key, which makes a smart point negative.
+            ctrl: Hold the Control key, which lets a click through to the image where a region or a box lies.
+        """
+        held = [key for key, is_held in ((Keys.ALT, alt), (Keys.CONTROL, ctrl)) if is_held]
+        for key in held:
+            ActionChains(self._driver).key_down(key).perform()
         self._pointer((x, y))
+        for key in held:
+            ActionChains(self._driver).key_up(key).perform()
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Drag from one pixel of the image to another."""
         self._pointer(start, end)
 
-    def wait_for_suggestion(self) -> None:
-        """Until the bottom bar offers something to accept."""
-        self.wait("a suggestion", lambda: bool(self._all("bottombar-accept-suggestions-button")))
+    def enter_text(self, text: str) -> None:
+        """Type into the text area of the image and press Enter."""
+        self._run("document.querySelector('[data-testid=textarea-input]').focus()")
+        self.press(f"{text}\n")
+
+    def wait_for_answer(self) -> Exchange:
+        """Until the next smart click or box has been answered and the page shows what came."""
+        self.wait("an answer", lambda: read_exchanges(self._driver, self._answers_seen))
+        new = read_exchanges(self._driver, self._answers_seen)
+        self._answers_seen += len(new)
+        exchange = new[-1]
+        self.wait("the page to take the answer", lambda: not self._run("return !!Htx.awaitingSuggestions"))
+        if exchange.masks:
+            self.wait("the answer on the page", lambda: self.shown.suggested_masks() == exchange.masks)
+        return exchange
 
     def accept(self) -> None:
         """The green tick in the bottom bar."""
-        before = len(self.regions())
-        self._find("bottombar-accept-suggestions-button").click()
-        self.wait("the suggestion to go", lambda: not self._all("bottombar-accept-suggestions-button"))
-        self.wait("a region", lambda: any(kind == "brushregion" for kind, _ in self.regions()) and bool(before))
+        suggested = set(self.shown.suggested_masks())
+        self._find("accept-suggestions-button").click()
+        self.wait("the suggestion to go", lambda: not self.has_suggestion())
+        self.wait("the accepted region", lambda: suggested <= set(self.shown.mask_ids()))
+
+    def has_suggestion(self) -> bool:
+        """Whether the bottom bar offers something to accept."""
+        return bool(self._all("accept-suggestions-button"))
 
     def submit(self) -> None:
         """The button, then wait until the page turns to an update of what was saved."""
-        self._find("bottombar-submit-button").click()
-        self.wait("the annotation to be saved", lambda: bool(self._all("bottombar-update-button")))
+        self._find("submit-button").click()
+        self.wait("the annotation to be saved", lambda: bool(self._all("update-button")))
 
-    def regions(self) -> list[tuple[str, list[str]]]:
-        """Kind and labels of the regions in the list at the right; choices for the whole image are not listed."""
-        script = (
-            _STORE
-            + """
-            if (!store) return [];
-            return store.regions.filter(r => !r.classification).map(r => [r.type, Array.from(r.labels || [])]);
-        """
-        )
-        return [(kind, labels) for kind, labels in self._run(script)]
+    def keep_label_selected(self) -> None:
+        """Tick that box in the settings, which the button with the two sliders opens."""
+        self._find("settings-button").click()
+        box = "//label[contains(., 'Keep label selected')]//input"
+        self.wait("the settings", lambda: self._driver.find_elements(By.XPATH, box))
+        self._run("arguments[0].click()", self._driver.find_element(By.XPATH, box))
+        self.press(Keys.ESCAPE)
+        self.wait("the labels to be kept", lambda: self._run("return Htx.settings.continuousLabeling"))
 
-    def region_ids(self) -> list[str]:
-        """The ids of the masks on the page; Label Studio adds "#" and the annotation's to the saved ones."""
-        script = " return store.regions.filter(r => r.type === 'brushregion').map(r => r.id);"
-        return [str(region_id) for region_id in self._run(_STORE + script)]
+    def look_at(self, url: str) -> None:
+        """Go to another page."""
+        self._driver.get(url)
 
-    def select_last_region(self) -> None:
-        """Select the region that came last, so that its choices are shown."""
-        self._run(_STORE + " store.selectArea(store.regions[store.regions.length - 1]);")
-
-    def shown_class(self) -> str:
-        """What the choice of the selected region says."""
-        return str(self._run(_STORE + " return store.names.get('class').selectedLabels.map(c => c.value).join();"))
+    def text(self) -> str:
+        """What is written on the page."""
+        return str(self._driver.find_element(By.TAG_NAME, "body").text)
 
     def screenshot(self, name: str) -> Path:
         """Write what is to be seen; returns the file."""
@@ -148,17 +165,16 @@ class LabelingPage:
         self._driver.save_screenshot(str(path))
         return path
 
-    def wait(self, what: str, is_there: Any) -> None:
+    def wait(self, what: str, is_there: Callable[[], Any]) -> None:
         """Wait for something; when it does not come, fail with a picture."""
         try:
-            WebDriverWait(self._driver, WAIT_SECONDS, poll_frequency=0.2).until(lambda _: is_there())
-        except Exception as error:
+            WebDriverWait(self._driver, WAIT_SECONDS, poll_frequency=0.1).until(lambda _: is_there())
+        except WebDriverException as error:
             raise AssertionError(f"waited in vain for {what}; see {self.screenshot('waited-in-vain')}") from error
 
     def _pointer(self, *points: tuple[float, float]) -> None:
-        """Press at the first pixel of the image, release at the last. Label Studio zooms and shifts its canvas."""
-        at = self._run(_GEOMETRY)
-        places = [(round(at["left"] + at["x"] * x), round(at["top"] + at["y"] * y)) for x, y in points]
+        """Press at the first pixel of the image, release at the last."""
+        places = [self.shown.place(x, y) for x, y in points]
         chain = ActionChains(self._driver)
         pointer = chain.w3c_actions.pointer_action
         pointer.move_to_location(*places[0])
@@ -169,12 +185,12 @@ class LabelingPage:
         pointer.pointer_up()
         chain.perform()
 
-    def _all(self, testid: str) -> list[Any]:
-        return self._driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{testid}"]')
+    def _all(self, name: str) -> list[Any]:
+        return self._driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{_BAR}{name}"]')
 
-    def _find(self, testid: str) -> Any:
-        self.wait(testid, lambda: bool(self._all(testid)))
-        return self._all(testid)[0]
+    def _find(self, name: str) -> Any:
+        self.wait(name, lambda: bool(self._all(name)))
+        return self._all(name)[0]
 
     def _run(self, script: str, *arguments: Any) -> Any:
         return self._driver.execute_script(script, *arguments)

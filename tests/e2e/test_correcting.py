@@ -2,63 +2,79 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pytest
 
 from backend.clicks import distance_of_points
-from backend.values import Prompt
-from scripts.demo_circle.stage import Opened
-from tests.e2e.test_browser import KEYS, largest_targets, saved_regions
+from backend.values import Mask, Prompt
+from tests.e2e.objects import KEYS, largest_targets
+from tests.e2e.site import Site
 
 if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
 SCENE = "scene-001.png"
-DRAFT_SECONDS = 30
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
-@pytest.mark.e2e
-@pytest.mark.timeout(900)
-def test_a_click_beside_an_accepted_mask_replaces_it(page: LabelingPage, opened: Opened) -> None:
+def test_a_click_beside_an_accepted_mask_replaces_it(page: LabelingPage, site: Site) -> None:
     (target,) = largest_targets(SCENE, 1)
-    task = opened.site.tasks_by_name(opened.click_project)[SCENE]
-    page.open_task(opened.click_project, task)
-    page.switch_on_auto_annotation()
+    project = site.scene_project("Coloured shapes", SCENE)
+    page.start(project.number, project.tasks[SCENE])
     page.pick(KEYS[target.colour], "KeyPointTool")
     page.click(target.x + 0.5, target.y + 0.5)
-    page.wait_for_suggestion()
+    page.wait_for_answer()
     page.accept()
-    before = page.region_ids()
-    wait_for_draft(opened, task, before)
+    before = page.shown.mask_ids()
+    site.wait_for_draft(project.tasks[SCENE], before[0])
 
-    x, y = point_beside(target.mask)
     page.pick(KEYS[target.colour], "KeyPointTool")
-    page.click(x, y)
-    page.wait_for_suggestion()
+    page.click(*point_beside(target.mask))
+    page.wait_for_answer()
     page.screenshot("correcting-1-suggested")
     page.accept()
     page.screenshot("correcting-2-accepted")
-    assert page.region_ids() == before
+    assert page.shown.mask_ids() == before
     page.submit()
-    (region,) = saved_regions(opened, task)
-    assert region.region_id in before[0]
+    saved = site.annotation(project.tasks[SCENE])
+    assert [result["id"] for result in saved if result["type"] == "brushlabels"] == before
 
 
-def wait_for_draft(opened: Opened, task: int, region_ids: list[str]) -> None:
-    """Until Label Studio has saved the page, which the backend reads the accepted mask from."""
-    end = time.monotonic() + DRAFT_SECONDS
-    while time.monotonic() < end:
-        drafts = opened.site.task(task).get("drafts") or []
-        saved = {result.get("id") for draft in drafts for result in draft["result"]}
-        if saved & {region_id.partition("#")[0] for region_id in region_ids}:
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"no draft with {region_ids} came in {DRAFT_SECONDS} s")
+def test_control_lets_points_through_to_an_accepted_mask(page: LabelingPage, site: Site) -> None:
+    """Without the Control key a click inside a mask selects it and asks nothing."""
+    (target,) = largest_targets(SCENE, 1)
+    project = site.scene_project("Coloured shapes", SCENE)
+    page.start(project.number, project.tasks[SCENE])
+    page.pick(KEYS[target.colour], "KeyPointTool")
+    page.click(target.x + 0.5, target.y + 0.5)
+    page.wait_for_answer()
+    page.accept()
+    (before,) = page.shown.mask_ids()
+    page.click(target.x + 0.5, target.y + 0.5)
+    page.wait("the mask to be selected", lambda: page.shown.selected_ids() == [before])
+    page.unselect()
+    site.wait_for_draft(project.tasks[SCENE], before)
+
+    page.pick(KEYS[target.colour], "KeyPointTool")
+    page.click(*deep_point_away_from(target.mask, target.x, target.y), alt=True, ctrl=True)
+    answer = page.wait_for_answer()
+    assert [prompt["is_positive"] for prompt in answer.prompts] == [False]
+    assert list(answer.masks) == [before]
+    page.screenshot("correcting-3-negative-inside")
 
 
-def point_beside(mask) -> tuple[float, float]:
+def deep_point_away_from(mask: Mask, x: float, y: float) -> tuple[float, float]:
+    """A pixel of the mask at least 4 pixels inside it, as far from a point as can be."""
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5) >= 4
+    ys, xs = inside.nonzero()
+    farthest = ((xs - x) ** 2 + (ys - y) ** 2).argmax()
+    return float(xs[farthest]) + 0.5, float(ys[farthest]) + 0.5
+
+
+def point_beside(mask: Mask) -> tuple[float, float]:
     """A pixel outside a mask that counts as beside it: left of its leftmost pixel, well inside the reach."""
     ys, xs = mask.nonzero()
     leftmost = xs.argmin()

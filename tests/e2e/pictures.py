@@ -1,0 +1,46 @@
+"""The pictures of README and docs/annotating.md, made of the browser tests' screenshots.
+
+    python -m pytest tests/e2e && python -m tests.e2e.pictures
+
+Each becomes narrower and has 256 colours, so that it stays under 300 KB.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from scripts.demo_circle.places import ROOT
+
+SCREENSHOTS = ROOT / ".cache" / "screenshots"
+IMAGES = ROOT / "docs" / "images"
+WIDTH, COLOURS, MOST_BYTES = 1300, 256, 300_000
+PICTURES = {
+    "scene-000-accepted": "click",
+    "guide-2-label-first": "annotating-label-first",
+    "guide-3-suggested": "annotating-suggested",
+    "guide-4-accepted": "annotating-accepted",
+    "negative-1-too-much": "annotating-too-much",
+    "negative-2-taken-away": "annotating-taken-away",
+    "guide-7-two-boxes": "annotating-two-boxes",
+    "correcting-1-suggested": "annotating-corrected",
+    "guide-9-status-page": "annotating-status-page",
+}
+"""The name of the picture by that of the screenshot."""
+
+
+def shrink(screenshot: Path, picture: Path) -> None:
+    """Write a screenshot as a small PNG. Raises ValueError if it is not small."""
+    with Image.open(screenshot) as full:
+        height = round(full.height * WIDTH / full.width)
+        small = full.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
+    small.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+    if picture.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{picture} has {picture.stat().st_size} bytes, more than {MOST_BYTES}.")
+
+
+if __name__ == "__main__":
+    for screenshot, picture in PICTURES.items():
+        shrink(SCREENSHOTS / f"{screenshot}.png", IMAGES / f"{picture}.png")
+        print(IMAGES / f"{picture}.png")
