@@ -2,9 +2,10 @@
 
     python -m scripts.train_demo_models [--seed 1] [--out backend/models/demo] [--work .cache/demo_world] [--quick]
 
-About an hour for SAM and ten minutes for CLIP on one CPU core, while a second process draws the scenes. An interrupted
-SAM goes on where it stopped, as long as --work is kept. `--quick` goes through all steps in a minute or two; its models
-know nothing.
+About 70 minutes for SAM, while a second process draws the scenes, and 35 for CLIP, on one CPU core. An interrupted run
+goes on where it stopped (SAM at its last check, CLIP after its first stage) as long as --work is kept. CLIP's first
+stage needs no SAM: `--only clip` may be started beside `--only sam`. `--quick` goes through all steps in a minute or
+two; its models know nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Measure the two demo checkpoints on scenes they never saw, as their users run them.
 
-    python -m scripts.demo_world.evaluate [--scenes 120] [--proposal-scenes 30] [--out figures.json]
+    python -m scripts.demo_world.evaluate [--scenes 120] [--proposal-scenes 30] [--first 10000] [--out FILE]
 
 Both renderers of the demo world are measured; the second one is for measuring only.
 """
@@ -37,6 +37,8 @@ PROMPTS = ("click", "box", "corrected", "corrected_with_mask")
 _CLASSES = [ClassName(name) for name in CLASS_NAMES]
 _BACKGROUNDS = [ClassName(name) for name in BACKGROUNDS]
 _MATCH = 0.75
+UNSEEN = 10_000
+"""Scenes from HELD_OUT_SEED + this on were first looked at after the committed models were chosen."""
 
 
 @dataclass(frozen=True)
@@ -179,28 +181,31 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=120, help="held-out scenes for clicks, boxes and names")
     parser.add_argument("--proposal-scenes", type=int, default=30, help="held-out scenes for automatic masks")
+    parser.add_argument("--first", type=int, default=UNSEEN, help="how far from HELD_OUT_SEED the scenes begin")
     parser.add_argument("--sam", type=Path, default=DEMO_SAM)
     parser.add_argument("--clip", type=Path, default=DEMO_CLIP)
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
     chosen = parser.parse_args(arguments)
-    figures = measure_all(chosen.sam, chosen.clip, chosen.scenes, chosen.proposal_scenes)
+    figures = measure_all(chosen.sam, chosen.clip, chosen.scenes, chosen.proposal_scenes, chosen.first)
     if chosen.out:
         chosen.out.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def measure_all(sam_path: Path, clip_path: Path, count: int, proposal_count: int) -> dict[str, Any]:
+def measure_all(
+    sam_path: Path, clip_path: Path, count: int, proposal_count: int, first: int = UNSEEN
+) -> dict[str, Any]:
     """Measure and print everything, on one thread."""
     torch.set_num_threads(1)
     sam, clip, figures = load_demo_sam(sam_path), load_demo_clip(clip_path), {}
     for renderer in RENDERERS:
-        found = figures[renderer] = measure(renderer, sam, clip, count)
+        found = figures[renderer] = measure(renderer, sam, clip, count, first)
         print(f"\n{renderer}: {count} scenes, {found['objects']} objects\n\n{table(found)}\n")
         print(
             f"Predicted and true IoU correlate at {found['click_score_correlation']:.2f}; "
             f"background named right in {found['background_named_right']:.3f}."
         )
         if proposal_count:
-            found["proposals"] = measure_proposals(renderer, sam, proposal_count)
+            found["proposals"] = measure_proposals(renderer, sam, proposal_count, first)
             print(_proposal_line(found["proposals"]))
     return figures
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
-from scripts.demo_world.evaluate import count_matches, load_demo_clip, load_demo_sam, measure, measure_proposals
+from scripts.demo_world.evaluate import UNSEEN, count_matches, load_demo_clip, load_demo_sam, measure, measure_proposals
 from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_scene
 
 _SCENES = 110
@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Any]:
-    return measure("demo world", load_demo_sam(), load_demo_clip(), _SCENES)
+    return measure("demo world", load_demo_sam(), load_demo_clip(), _SCENES, UNSEEN)
 
 
 def test_the_checkpoints_are_small() -> None:
