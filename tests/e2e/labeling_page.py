@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -39,15 +43,14 @@ class LabelingPage:
         self.wait("a page after the login", lambda: "/user/login" not in self._driver.current_url)
 
     def open_task(self, project: int, task: int) -> None:
-        """Open a task for labeling, wait until its picture is drawn, and fit it in: at first its edges are cut."""
+        """Open a task for labeling and wait until its picture is drawn."""
         self._driver.get(f"{self._url}/projects/{project}/data?task={task}")
         self._answers_seen = 0
         drawn = IMAGE + " return !!(image && image.naturalWidth > 1 && image.stageWidth > 1 && Konva.stages.length);"
         self.wait("the picture", lambda: self._run(drawn))
-        self.wait("all of the picture in view", self._fit_in)
 
     def _fit_in(self) -> bool:
-        """Press Shift+1 unless the whole picture is in view; a new page is deaf to it for a moment."""
+        """Press Shift+1 unless the whole picture is in view. A page that settles cuts its edges off, soon or late."""
         fits = bool(self._run(IMAGE + " return image.zoomScale === 1"))
         if not fits:
             ActionChains(self._driver).key_down(Keys.SHIFT).send_keys("1").key_up(Keys.SHIFT).perform()
@@ -129,7 +132,7 @@ class LabelingPage:
     def accept(self) -> None:
         """The green tick in the bottom bar."""
         suggested = set(self.shown.suggested_masks())
-        self._find("accept-suggestions-button").click()
+        self._click_button("accept-suggestions-button")
         self.wait("the suggestion to go", lambda: not self.has_suggestion())
         self.wait("the accepted region", lambda: suggested <= set(self.shown.mask_ids()))
 
@@ -139,17 +142,24 @@ class LabelingPage:
 
     def submit(self) -> None:
         """The button, then wait until the page turns to an update of what was saved."""
-        self._find("submit-button").click()
+        self._click_button("submit-button")
         self.wait("the annotation to be saved", lambda: bool(self._all("update-button")))
 
     def keep_label_selected(self) -> None:
         """Tick that box in the settings, which the button with the two sliders opens."""
-        self._find("settings-button").click()
+        self._click_button("settings-button")
         box = "//label[contains(., 'Keep label selected')]//input"
         self.wait("the settings", lambda: self._driver.find_elements(By.XPATH, box))
         self._run("arguments[0].click()", self._driver.find_element(By.XPATH, box))
-        self.press(Keys.ESCAPE)
         self.wait("the labels to be kept", lambda: self._run("return Htx.settings.continuousLabeling"))
+        self.wait("the settings to close", lambda: not self._escape_from(box.removesuffix("//input")))
+
+    def _escape_from(self, xpath: str) -> bool:
+        """Press Escape while something is there; a dialog that still opens is deaf to it."""
+        is_there = any(found.is_displayed() for found in self._driver.find_elements(By.XPATH, xpath))
+        if is_there:
+            self.press(Keys.ESCAPE)
+        return is_there
 
     def look_at(self, url: str) -> None:
         """Go to another page."""
@@ -174,6 +184,7 @@ class LabelingPage:
 
     def _pointer(self, *points: tuple[float, float]) -> None:
         """Press at the first pixel of the image, release at the last."""
+        self.wait("all of the picture in view", self._fit_in)
         places = [self.shown.place(x, y) for x, y in points]
         chain = ActionChains(self._driver)
         pointer = chain.w3c_actions.pointer_action
@@ -187,6 +198,19 @@ class LabelingPage:
 
     def _all(self, name: str) -> list[Any]:
         return self._driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{_BAR}{name}"]')
+
+    def _click_button(self, name: str) -> None:
+        """Click a button of the bottom bar, which may be drawn anew or be covered for a moment."""
+        self.wait(name, lambda: self._try_click(name))
+
+    def _try_click(self, name: str) -> bool:
+        try:
+            for button in self._all(name):
+                button.click()
+                return True
+        except (StaleElementReferenceException, ElementClickInterceptedException):
+            pass
+        return False
 
     def _find(self, name: str) -> Any:
         self.wait(name, lambda: bool(self._all(name)))
