@@ -13,44 +13,27 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from backend.answering import Loader, answer, look_ahead
 from backend.errors import BackendError, BadRequest, BodyTooLarge, Overloaded
 from backend.label_studio.bodies import parse_body
-from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.results import EMPTY_ANSWER
-from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.tasks import PredictRequest, parse_predict_request
 from backend.label_studio.webhooks import parse_finished_task
-from backend.predict import TaskPredictor
-from backend.project_settings import ProjectSettings
 from backend.setups import ProjectSetups
-from backend.status import BackendStatus, ModelFacts, ProjectFacts, RequestRecord
-from backend.values import Priority
-from backend.warming import Warmer
+from backend.status import BackendStatus, ProjectFacts, RequestRecord
 
 log = logging.getLogger(__name__)
 
 LOADING_VERSION = "loading"
-WAIT_FOR_MODELS_SECONDS = 60.0  # a click that comes while the models load; Label Studio waits 100 s
 SHOWN_CHARACTERS = 600  # of anything that came from outside, in answers, log and status page
 REASON_CHARACTERS = 400  # of a reason phrase; nginx as it comes has room for 4,096 with all other headers
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
-OPENING_SECONDS = 1.0  # a page may wait for the class of its image
-BATCH_SECONDS = 60.0  # of classifying whole images in one request, for the same reason
-
-
-class Loader(Protocol):
-    """What the door needs of `loading.BackgroundLoader`."""
-
-    @property
-    def ready(self) -> bool: ...
-    @property
-    def error(self) -> BackendError | None: ...
-    def get(self, timeout_seconds: float = 0.0) -> tuple[TaskPredictor, ModelFacts, Warmer]: ...
 
 
 def create_app(
@@ -129,9 +112,9 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
             parsed = parse_predict_request(body)
             g.what = _describe(parsed)
             settings = setups.settings_for(_project(body), parsed.config.xml)
-            results = _answer(parsed, loader, settings)
-            if len(parsed.tasks) == 1 and loader.ready:  # several at once are no person's way through a project
-                _look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
+            results = answer(parsed, loader, settings, _complain)
+            if len(parsed.tasks) == 1:  # several at once are no person's way through a project
+                look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
             return _json({"results": results})
         finally:
             places.release()
@@ -141,80 +124,12 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
         body = _read_json()
         g.what = _one_line(f"webhook {body.get('action')}")
         done = parse_finished_task(body)
-        if done is not None and loader.ready:
+        if done is not None:
             with suppress(BackendError):  # a config that we cannot serve is said where somebody asks for a mask
                 config = parse_labeling_config(done.label_config)
                 settings = setups.settings_for(done.project_id, done.label_config)
-                _look_ahead(loader, done.project_id, done.task_id, config, settings)
+                look_ahead(loader, done.project_id, done.task_id, config, settings)
         return _json({"status": "ok"})  # nothing is trained here, so there is nothing to start
-
-
-def _look_ahead(
-    loader: Loader, project_id: str, task_id: int | None, config: LabelingConfig, settings: ProjectSettings
-) -> None:
-    """Somebody is at this task: prepare what comes next, behind everything else."""
-    loader.get()[2].look_ahead(project_id, task_id, config, settings.prefetch)
-
-
-def _answer(parsed: PredictRequest, loader: Loader, settings: ProjectSettings) -> list[Any]:
-    """One answer for each task; a click waits for models that still load."""
-    if not parsed.interactive:
-        return _answer_quietly(parsed, loader, settings)
-    (task,) = parsed.tasks
-    predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
-    asked = task.prompts or task.texts
-    document = predictor.predict_document(task, parsed.config, settings=settings) if asked else None
-    return [document or EMPTY_ANSWER]
-
-
-def _answer_quietly(parsed: PredictRequest, loader: Loader, settings: ProjectSettings) -> list[Any]:
-    """Answers for tasks without a prompt, which never wait for SAM: the class of the image, or nothing.
-
-    Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected ones). The
-    image is encoded behind the clicks, so that the first click finds it warm.
-    """
-    if not loader.ready:
-        return [EMPTY_ANSWER for _ in parsed.tasks]
-    predictor, facts, warmer = loader.get()
-    for task in parsed.tasks:
-        for shown in reversed(task.images):  # the newest goes first
-            warmer.warm(shown)
-    if not parsed.config.classifies_images or not facts.clip_works:
-        return [EMPTY_ANSWER for _ in parsed.tasks]
-    if len(parsed.tasks) == 1:
-        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, settings)]
-    end = time.monotonic() + BATCH_SECONDS
-    return [_try_classify(predictor, task, parsed.config, settings, end) for task in parsed.tasks]
-
-
-def _classify_quickly(predictor: TaskPredictor, task: Task, config: LabelingConfig, settings: ProjectSettings) -> Any:
-    """The class of an opened image, if it is to be had at once: the page opens only when this is answered.
-
-    An image that is slow, or models that are busy, are no error; an image that is not there is.
-    """
-    started = time.monotonic()
-    try:
-        document = predictor.predict_document(task, config, settings=settings, patience=OPENING_SECONDS)
-        return document or EMPTY_ANSWER
-    except BackendError as error:
-        if not isinstance(error, Overloaded) and time.monotonic() - started < OPENING_SECONDS:
-            raise
-        log.info("[%s] task %s is opened without the class of its image: %s", g.request_id, task.task_id, error)
-        return EMPTY_ANSWER
-
-
-def _try_classify(
-    predictor: TaskPredictor, task: Task, config: LabelingConfig, settings: ProjectSettings, end: float
-) -> Any:
-    """One image that cannot be had must not cost the answers for the others."""
-    if time.monotonic() > end:
-        return EMPTY_ANSWER
-    try:
-        return predictor.predict_document(task, config, settings=settings, priority=Priority.BULK) or EMPTY_ANSWER
-    except BackendError as error:
-        log.warning("[%s] task %s is left out of the answer: %s", g.request_id, task.task_id, error)
-        g.problem = _one_line(f"Task {task.task_id}: {error}")
-        return EMPTY_ANSWER
 
 
 def _health(loader: Loader) -> tuple[dict[str, Any], int]:
@@ -239,6 +154,12 @@ def _health(loader: Loader) -> tuple[dict[str, Any], int]:
     if not facts.clip_works:
         body["problem"] = f"Masks come without classes. CLIP: {facts.clip}"
     return body, 200
+
+
+def _complain(problem: str) -> None:
+    """Log what is wrong with part of a request, and say it on the status page."""
+    g.problem = _one_line(problem)
+    log.warning("[%s] %s", g.request_id, g.problem)
 
 
 def _read_json() -> Mapping[str, Any]:

@@ -105,7 +105,8 @@ def test_in_a_batch_one_missing_image_does_not_cost_the_others() -> None:
     first, second = door.predict(body).json["results"]
     assert first["result"]
     assert second == []
-    assert "Task 8: gone.png is away." in door.client.get("/", headers={"Accept": "text/html"}).text
+    page = door.client.get("/", headers={"Accept": "text/html"}).text
+    assert "Task 8 is left out of the answer: gone.png is away." in page
 
 
 def test_a_text_area_that_is_no_text_prompt_is_answered_with_nothing_and_without_complaint() -> None:
@@ -492,7 +493,7 @@ def test_a_webhook_that_tells_nothing_is_answered_all_the_same(body: dict) -> No
 
 
 def test_a_page_does_not_wait_for_a_slow_image(monkeypatch) -> None:
-    monkeypatch.setattr("backend.app.OPENING_SECONDS", 0.2)
+    monkeypatch.setattr("backend.answering.OPENING_SECONDS", 0.2)
     hall = Hall(classifier=FakeClassifier())
     fetch, waits = hall.fetcher.fetch, []
 
@@ -512,7 +513,7 @@ def test_a_page_does_not_wait_for_a_slow_image(monkeypatch) -> None:
 
 
 def test_a_page_does_not_wait_for_busy_models(monkeypatch) -> None:
-    monkeypatch.setattr("backend.app.OPENING_SECONDS", 0.2)
+    monkeypatch.setattr("backend.answering.OPENING_SECONDS", 0.2)
     door, go = Door(), threading.Event()
     busy = [door.hall.predictor.executor.submit(Priority.CLICK, lambda: go.wait(20)) for _ in range(2)]
     started = time.monotonic()

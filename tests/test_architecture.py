@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "warming": VALUES | {"labeler", "image", "label_studio", "predict", "walks"},
     "setups": VALUES | {"label_studio", "project_settings"},
     "status": VALUES | {"cache", "executor"},
-    "app": VALUES | {"predict", "warming", "label_studio", "status", "setups", "project_settings"},
+    "answering": VALUES | {"predict", "warming", "label_studio", "status", "project_settings"},
+    "app": VALUES | {"answering", "label_studio", "status", "setups"},
     "model": VALUES | {"project_settings", "setups", "predict", "label_studio", "settings", "wiring"},
     "wiring": VALUES
     | {
