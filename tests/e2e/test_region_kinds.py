@@ -1,0 +1,52 @@
+"""A click is answered in the kind of region that a project has, saved as it was sent, and read again as its mask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.saved_regions import parse_regions
+from scripts.demo_circle.circle import mask_iou
+from scripts.demo_circle.targets import click_scenes, find_targets
+from tests.e2e.site import Site
+
+if TYPE_CHECKING:  # selenium may be missing
+    from tests.e2e.labeling_page import LabelingPage
+
+SCENE = "scene-000.png"
+CONFIG = """<View>
+  <Image name="image" value="$image"/>
+  <KeyPointLabels name="click" toName="image" smartOnly="true"><Label value="Thing" hotkey="d"/></KeyPointLabels>
+  <{tag}Labels name="shape" toName="image" smart="false"><Label value="Thing"/></{tag}Labels>
+</View>"""
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("kind", "least_iou"), [("Polygon", 0.95), ("Bitmask", 0.95), ("Ellipse", 0.95), ("Rectangle", 0.5)]
+)
+def test_a_click_becomes_a_saved_region_of_the_projects_kind(
+    kind: str, least_iou: float, page: LabelingPage, site: Site
+) -> None:
+    """The object is an ellipse, so only the rectangle loses much of it."""
+    config = CONFIG.format(tag=kind)
+    project = site.scene_project(f"Answers as {kind}", SCENE, label_config=config)
+    targets = find_targets({SCENE: click_scenes(1)[SCENE]})
+    target = max((target for target in targets if target.shape == "ellipse"), key=lambda target: target.mask.sum())
+    page.start(project.number, project.tasks[SCENE])
+    page.pick("d", "KeyPointTool")
+    page.click(target.x + 0.5, target.y + 0.5)
+    (sent,) = page.wait_for_answer().results
+    page.screenshot(f"kind-{kind.lower()}-1-suggested")
+    page.accept()
+    page.submit()
+
+    (saved,) = site.annotation(project.tasks[SCENE])
+    assert saved["type"] == sent["type"] == f"{kind.lower()}labels"
+    assert saved["value"] == sent["value"]
+    (region,) = parse_regions([saved], parse_labeling_config(config))
+    assert region.label == "Thing"
+    assert mask_iou(region.mask, target.mask) >= least_iou
