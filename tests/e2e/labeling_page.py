@@ -102,6 +102,7 @@ class LabelingPage:
             alt: Hold the Alt key, which makes a smart point negative.
             ctrl: Hold the Control key, which lets a click through to the image where a region or a box lies.
         """
+        self.wait("all of the picture in view", self._fit_in)  # before a key is held that would make another shortcut
         held = [key for key, is_held in ((Keys.ALT, alt), (Keys.CONTROL, ctrl)) if is_held]
         for key in held:
             ActionChains(self._driver).key_down(key).perform()
@@ -111,6 +112,7 @@ class LabelingPage:
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Drag from one pixel of the image to another."""
+        self.wait("all of the picture in view", self._fit_in)
         self._pointer(start, end)
 
     def enter_text(self, text: str) -> None:
@@ -149,17 +151,21 @@ class LabelingPage:
         """Tick that box in the settings, which the button with the two sliders opens."""
         self._click_button("settings-button")
         box = "//label[contains(., 'Keep label selected')]//input"
-        self.wait("the settings", lambda: self._driver.find_elements(By.XPATH, box))
+        row = box.removesuffix("//input")
+        self.wait("the settings", lambda: self._is_shown(row))  # else the dialog would open after it was closed
         self._run("arguments[0].click()", self._driver.find_element(By.XPATH, box))
         self.wait("the labels to be kept", lambda: self._run("return Htx.settings.continuousLabeling"))
-        self.wait("the settings to close", lambda: not self._escape_from(box.removesuffix("//input")))
+        self.wait("the settings to close", lambda: not self._escape_from(row))
 
     def _escape_from(self, xpath: str) -> bool:
         """Press Escape while something is there; a dialog that still opens is deaf to it."""
-        is_there = any(found.is_displayed() for found in self._driver.find_elements(By.XPATH, xpath))
+        is_there = self._is_shown(xpath)
         if is_there:
             self.press(Keys.ESCAPE)
         return is_there
+
+    def _is_shown(self, xpath: str) -> bool:
+        return any(found.is_displayed() for found in self._driver.find_elements(By.XPATH, xpath))
 
     def look_at(self, url: str) -> None:
         """Go to another page."""
@@ -184,7 +190,6 @@ class LabelingPage:
 
     def _pointer(self, *points: tuple[float, float]) -> None:
         """Press at the first pixel of the image, release at the last."""
-        self.wait("all of the picture in view", self._fit_in)
         places = [self.shown.place(x, y) for x, y in points]
         chain = ActionChains(self._driver)
         pointer = chain.w3c_actions.pointer_action
