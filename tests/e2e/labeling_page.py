@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,15 @@ class LabelingPage:
     def take_smart_tool(self, tool: str) -> None:
         """Click the button at the bottom of the tool bar until "KeyPointTool" or "RectangleTool" is in hand."""
         in_hand = _TOOL + " return !!tool && tool.dynamic && tool.toolName === arguments[0];"
-        for _ in range(4):
-            if self._run(in_hand, tool):
-                return
-            buttons = self._driver.find_elements(By.CSS_SELECTOR, "button.lsf-tool_smart")
-            next(button for button in buttons if button.is_displayed()).click()
-        raise AssertionError(f"The button never led to the smart {tool}; see {self.screenshot('no-tool')}")
+        self.wait(f"the smart {tool}", lambda: self._run(in_hand, tool) or self._take_next_smart_tool())
+
+    def _take_next_smart_tool(self) -> None:
+        """Click the button, which may be drawn anew or be covered for a moment."""
+        with contextlib.suppress(StaleElementReferenceException, ElementClickInterceptedException):
+            for button in self._driver.find_elements(By.CSS_SELECTOR, "button.lsf-tool_smart"):
+                if button.is_displayed():
+                    button.click()
+                    return
 
     def pick(self, key: str, tool: str) -> None:
         """Take the smart tool, then press a label's key. The other way round the tool would drop the label."""
@@ -153,12 +157,12 @@ class LabelingPage:
         box = "//label[contains(., 'Keep label selected')]//input"
         row = box.removesuffix("//input")
         self.wait("the settings", lambda: self._is_shown(row))  # else the dialog would open after it was closed
-        self._run("arguments[0].click()", self._driver.find_element(By.XPATH, box))
+        self._run("arguments[0].click(); arguments[0].focus()", self._driver.find_element(By.XPATH, box))
         self.wait("the labels to be kept", lambda: self._run("return Htx.settings.continuousLabeling"))
         self.wait("the settings to close", lambda: not self._escape_from(row))
 
     def _escape_from(self, xpath: str) -> bool:
-        """Press Escape while something is there; a dialog that still opens is deaf to it."""
+        """Press Escape while something is there; a dialog that still opens, or has no focus in it, is deaf to it."""
         is_there = self._is_shown(xpath)
         if is_there:
             self.press(Keys.ESCAPE)
@@ -209,12 +213,10 @@ class LabelingPage:
         self.wait(name, lambda: self._try_click(name))
 
     def _try_click(self, name: str) -> bool:
-        try:
+        with contextlib.suppress(StaleElementReferenceException, ElementClickInterceptedException):
             for button in self._all(name):
                 button.click()
                 return True
-        except (StaleElementReferenceException, ElementClickInterceptedException):
-            pass
         return False
 
     def _find(self, name: str) -> Any:
