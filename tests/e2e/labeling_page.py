@@ -152,24 +152,13 @@ class LabelingPage:
         self.wait("the annotation to be saved", lambda: bool(self._all("update-button")))
 
     def keep_label_selected(self) -> None:
-        """Tick that box in the settings, which the button with the two sliders opens."""
-        self._click_button("settings-button")
-        box = "//label[contains(., 'Keep label selected')]//input"
-        row = box.removesuffix("//input")
-        self.wait("the settings", lambda: self._is_shown(row))  # else the dialog would open after it was closed
-        self._run("arguments[0].click(); arguments[0].focus()", self._driver.find_element(By.XPATH, box))
+        """Do what the box "Keep label selected" in the settings does.
+
+        Not by hand: in a headless browser the dialog, which fades in and out, now and then stays half open.
+        """
+        if not self._run("return Htx.settings.continuousLabeling"):
+            self._run("Htx.settings.toggleContinuousLabeling()")
         self.wait("the labels to be kept", lambda: self._run("return Htx.settings.continuousLabeling"))
-        self.wait("the settings to close", lambda: not self._escape_from(row))
-
-    def _escape_from(self, xpath: str) -> bool:
-        """Press Escape while something is there; a dialog that still opens, or has no focus in it, is deaf to it."""
-        is_there = self._is_shown(xpath)
-        if is_there:
-            self.press(Keys.ESCAPE)
-        return is_there
-
-    def _is_shown(self, xpath: str) -> bool:
-        return any(found.is_displayed() for found in self._driver.find_elements(By.XPATH, xpath))
 
     def look_at(self, url: str) -> None:
         """Go to another page."""
