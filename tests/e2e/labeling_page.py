@@ -64,10 +64,12 @@ class LabelingPage:
 
     def switch_on(self, name: str, on: bool = True) -> None:
         """Move a switch in the bottom bar, "auto-annotation" or "auto-accept", if it stands otherwise."""
-        switch = f"{name}-toggle"
-        if self._find(switch).is_selected() != on:
-            self._run("arguments[0].closest('label').click()", self._find(switch))
-        self.wait(name, lambda: self._find(switch).is_selected() == on)
+        box = f"const box = document.querySelector('[data-testid={_BAR}{name}-toggle]');"
+        state = box + " return box && box.checked;"  # in one step, for the page may draw the bar anew
+        self.wait(name, lambda: self._run(state) is not None)
+        if self._run(state) != on:
+            self._run(box + " box.closest('label').click();")
+        self.wait(name, lambda: self._run(state) == on)
         self._run("document.activeElement.blur()")  # keys would go to the switch
 
     def take_smart_tool(self, tool: str) -> None:
@@ -177,7 +179,10 @@ class LabelingPage:
     def wait(self, what: str, is_there: Callable[[], Any]) -> None:
         """Wait for something; when it does not come, fail with a picture."""
         try:
-            WebDriverWait(self._driver, WAIT_SECONDS, poll_frequency=0.1).until(lambda _: is_there())
+            patience = WebDriverWait(
+                self._driver, WAIT_SECONDS, 0.1, ignored_exceptions=[StaleElementReferenceException]
+            )
+            patience.until(lambda _: is_there())
         except WebDriverException as error:
             raise AssertionError(f"waited in vain for {what}; see {self.screenshot('waited-in-vain')}") from error
 
@@ -207,10 +212,6 @@ class LabelingPage:
                 button.click()
                 return True
         return False
-
-    def _find(self, name: str) -> Any:
-        self.wait(name, lambda: bool(self._all(name)))
-        return self._all(name)[0]
 
     def _run(self, script: str, *arguments: Any) -> Any:
         return self._driver.execute_script(script, *arguments)
