@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from backend.clicks import answer_prompt, check_drawn_size, keep_identity
@@ -138,13 +139,12 @@ class TaskPredictor:
         wanted = proposal if config.answers else None
         if not (config.answers if asked is not None else task.prompts or _may_say(task, config, wanted)):
             return Prediction()
-        end = (
-            None if priority is Priority.BULK else time.monotonic() + (ANSWER_SECONDS if patience is None else patience)
-        )
+        seconds = ANSWER_SECONDS if patience is None else patience
+        end = None if priority is Priority.BULK else time.monotonic() + seconds
         image = self.fetch_image(task, wait_seconds=patience)
         for prompt in task.prompts:
             check_drawn_size(prompt, image)
-        work = lambda: self._answer(image, task, config, wanted, settings, asked)  # noqa: E731 - it fits no def
+        work = partial(self._answer, image, task, config, wanted, settings, asked)
         needs_sam = bool(task.prompts) or asked is not None or wanted is not None
         with self._embedded(image, priority, end) if needs_sam else nullcontext():
             return self.executor.run(priority, work, remaining(end))

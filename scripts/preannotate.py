@@ -15,14 +15,12 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any, Protocol
 
 from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.controls import SHAPES
-from backend.label_studio.labels import kind_of_region
 from backend.label_studio.tasks import Task, parse_task
 from backend.labeler import ProposalOptions
 from backend.project_settings import DEFAULTS, ProjectSettings
@@ -30,7 +28,6 @@ from backend.setups import check_setup
 from backend.text_prompts import parse_text
 from backend.values import Priority
 from scripts.console import (
-    Failures,
     add_connection_options,
     positive_int,
     read_settings,
@@ -38,8 +35,8 @@ from scripts.console import (
     share,
     show_progress,
 )
+from scripts.importing import Json, Predictions, Summary, import_before_leaving, import_chunk
 
-Json = dict[str, Any]
 CHUNK = 10
 FOR_CLICKS = ("auto_label", "prefetch", "text_prompt")  # project settings that change nothing here
 
@@ -66,30 +63,6 @@ class Backends(Protocol):
     """What of `backend.label_studio.client.LabelStudioClient` tells of the project's ML backends."""
 
     def extra_params(self, project_id: str) -> list[Any]: ...
-
-
-class Predictions(Protocol):
-    """What of `backend.label_studio.client.LabelStudioClient` is used here."""
-
-    def iterate_tasks(self, project_id: str) -> Iterator[Json]: ...
-
-    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]: ...
-
-    def create_predictions(self, project_id: str, predictions: list[Json]) -> int: ...
-
-
-@dataclass
-class Summary(Failures):
-    """What became of the tasks; `empty` of the created predictions hold no mask."""
-
-    created: int = 0
-    empty: int = 0
-    skipped: int = 0
-
-    def __str__(self) -> str:
-        blank = f" ({self.empty} without a mask)" if self.empty else ""
-        first = f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"
-        return "\n".join([first, *self.reason_lines])
 
 
 def build_version(
@@ -165,13 +138,13 @@ def preannotate(
                 chunk.append({**document, "task": task["id"], "model_version": version})
             if len(chunk) == CHUNK:
                 full, chunk = chunk, []
-                _import(client, project_id, full, summary)
+                import_chunk(client, project_id, full, summary)
             bar.set_postfix(created=summary.created, failed=summary.failed, refresh=False)
     except KeyboardInterrupt:
-        _import_before_leaving(client, project_id, chunk, summary)
+        import_before_leaving(client, project_id, chunk, summary)
         raise
     if chunk:
-        _import(client, project_id, chunk, summary)
+        import_chunk(client, project_id, chunk, summary)
 
 
 def _predict(
@@ -195,41 +168,6 @@ def _predict(
         summary.fail(task.get("id"), error)
         return None
     return document or {"result": [], "score": None}
-
-
-def _import(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
-    """Import a chunk; where Label Studio refuses it, find out what it took and send the rest one by one."""
-    try:
-        client.create_predictions(project_id, chunk)
-        taken = chunk
-    except LabelStudioError:
-        there = client.tasks_with_version([one["task"] for one in chunk], chunk[0]["model_version"])
-        taken = [one for one in chunk if one["task"] in there or _import_one(client, project_id, one, summary)]
-        if not taken:
-            raise
-    summary.created += len(taken)
-    summary.empty += sum(not any(kind_of_region(result) in SHAPES for result in one["result"]) for one in taken)
-
-
-def _import_before_leaving(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
-    """Import what is done; where that fails the tasks are counted as failed, and the interruption stays one."""
-    failed_before = summary.failed
-    try:
-        if chunk:
-            _import(client, project_id, chunk, summary)
-    except LabelStudioError as error:
-        if summary.failed == failed_before:
-            for one in chunk:
-                summary.fail(one["task"], error)
-
-
-def _import_one(client: Predictions, project_id: str, prediction: Json, summary: Summary) -> bool:
-    try:
-        client.create_predictions(project_id, [prediction])
-    except LabelStudioError as error:
-        summary.fail(prediction["task"], error)
-        return False
-    return True
 
 
 def build_parser() -> argparse.ArgumentParser:

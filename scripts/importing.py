@@ -1,0 +1,73 @@
+"""How predictions get into Label Studio: in chunks, and none is lost when one is refused or the work is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from backend.errors import LabelStudioError
+from backend.label_studio.controls import SHAPES
+from backend.label_studio.labels import kind_of_region
+from scripts.console import Failures
+
+Json = dict[str, Any]
+
+
+class Predictions(Protocol):
+    """What of `backend.label_studio.client.LabelStudioClient` is used here."""
+
+    def iterate_tasks(self, project_id: str) -> Iterator[Json]: ...
+
+    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]: ...
+
+    def create_predictions(self, project_id: str, predictions: list[Json]) -> int: ...
+
+
+@dataclass
+class Summary(Failures):
+    """What became of the tasks; `empty` of the created predictions hold no mask."""
+
+    created: int = 0
+    empty: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        blank = f" ({self.empty} without a mask)" if self.empty else ""
+        first = f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"
+        return "\n".join([first, *self.reason_lines])
+
+
+def import_chunk(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
+    """Import a chunk; where Label Studio refuses it, find out what it took and send the rest one by one."""
+    try:
+        client.create_predictions(project_id, chunk)
+        taken = chunk
+    except LabelStudioError:
+        there = client.tasks_with_version([one["task"] for one in chunk], chunk[0]["model_version"])
+        taken = [one for one in chunk if one["task"] in there or _import_one(client, project_id, one, summary)]
+        if not taken:
+            raise
+    summary.created += len(taken)
+    summary.empty += sum(not any(kind_of_region(result) in SHAPES for result in one["result"]) for one in taken)
+
+
+def import_before_leaving(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
+    """Import what is done; where that fails the tasks are counted as failed, and the interruption stays one."""
+    failed_before = summary.failed
+    try:
+        if chunk:
+            import_chunk(client, project_id, chunk, summary)
+    except LabelStudioError as error:
+        if summary.failed == failed_before:
+            for one in chunk:
+                summary.fail(one["task"], error)
+
+
+def _import_one(client: Predictions, project_id: str, prediction: Json, summary: Summary) -> bool:
+    try:
+        client.create_predictions(project_id, [prediction])
+    except LabelStudioError as error:
+        summary.fail(prediction["task"], error)
+        return False
+    return True
