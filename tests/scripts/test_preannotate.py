@@ -14,9 +14,9 @@ from backend.project_settings import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
 from scripts.console import run_command
+from scripts.importing import Summary
 from scripts.preannotate import (
     CHUNK,
-    Summary,
     build_parser,
     build_version,
     check_can_name,
