@@ -278,18 +278,21 @@ class ImageLabeler:
         be remembered between requests; what still is known of the clicks before saves decoding them again. A list that
         begins with a negative click corrects nothing that SAM drew.
         """
-        if prompt.box_xyxy is not None or prompt.mask_logits is not None or prompt.point_labels[:1] != (1,):
+        coords, labels = prompt.point_coords, prompt.point_labels
+        if prompt.box_xyxy is not None or prompt.mask_logits is not None or labels[:1] != (1,):
             return self._segmenter.decode(embedding, prompt, most=most)
-        asked = prompt
-        if len(prompt.point_coords) > 1:
-            before = replace(prompt, point_coords=prompt.point_coords[:-1], point_labels=prompt.point_labels[:-1])
-            logits = self._answers.get((key, before.point_coords, before.point_labels))
-            if logits is None:
-                logits = self._decode(key, embedding, before, 1)[0].low_res_logits
-            asked = replace(prompt, mask_logits=logits)
-        found = self._segmenter.decode(embedding, asked, most=most)
-        if (best := found[0].low_res_logits) is not None:
-            self._answers.put((key, prompt.point_coords, prompt.point_labels), best.copy())  # not all three
+        known, logits = 0, None
+        for count in range(len(coords) - 1, 0, -1):
+            logits = self._answers.get((key, coords[:count], labels[:count]))
+            if logits is not None:
+                known = count
+                break
+        for count in range(known + 1, len(coords) + 1):
+            asked = replace(prompt, point_coords=coords[:count], point_labels=labels[:count], mask_logits=logits)
+            found = self._segmenter.decode(embedding, asked, most=most if count == len(coords) else 1)
+            logits = found[0].low_res_logits
+            if logits is not None:
+                self._answers.put((key, coords[:count], labels[:count]), logits.copy())  # not all three
         return found
 
     def _key(self, image: SourceImage) -> str:

@@ -44,6 +44,15 @@ def test_a_second_click_corrects_the_answer_to_the_first() -> None:
     assert asked == [(1, None), (2, 1), (3, 2)]  # the fake's logits count its calls
 
 
+def test_many_clicks_of_one_object_are_each_decoded_once() -> None:
+    """More than Python's recursion limit."""
+    labeler, segmenter = make()
+    coords = tuple((1.0 + index / 100, 9.0) for index in range(1500))
+    (found,) = labeler.segment(SourceImage(png(40, 30)), Prompt(coords, (1,) * len(coords)))
+    assert found.mask.any()
+    assert [len(prompt.point_coords) for prompt in segmenter.decoded] == list(range(1, 1501))
+
+
 def test_the_next_click_of_an_object_costs_one_decode_and_gives_what_all_at_once_give() -> None:
     labeler, segmenter = make()
     image, other = SourceImage(png(40, 30)), SourceImage(png(40, 30, (90, 0, 0)))

@@ -70,7 +70,14 @@ def decode_brush(rle: Sequence[int] | str, size: Size) -> Mask:
         BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.
     """
     ends, opaque = _decode_runs(rle, size)
-    return np.repeat(opaque, np.diff(ends, prepend=0)).reshape(size.height, size.width)
+    mask = np.zeros(size.height * size.width, bool)
+    filled = np.flatnonzero(opaque)
+    if len(filled):  # what lies before and after the object stays as it came, which the system does not even allocate
+        first, last = int(filled[0]), int(filled[-1])
+        start = int(ends[first - 1]) if first else 0
+        counts = np.diff(ends[first : last + 1], prepend=start)
+        mask[start : ends[last]] = np.repeat(opaque[first : last + 1], counts)
+    return mask.reshape(size.height, size.width)
 
 
 def brush_box(rle: Sequence[int] | str, size: Size) -> Box:

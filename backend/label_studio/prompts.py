@@ -23,6 +23,7 @@ from backend.label_studio.controls import Control
 from backend.label_studio.labels import KEYPOINT, RECTANGLE, join_labels, kind_of_region, label_of
 from backend.values import Box, Prompt, Size
 
+MOST_PROMPTS = 500  # points and boxes in one request, each of which costs SAM's decoder a run
 HAIR_PERCENT = 0.1  # rounding in the browser may put a point at the border this far outside
 SEND_REMEDY = "Send what Label Studio sends to an ML backend: tasks, label_config and params.context."
 
@@ -46,7 +47,8 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
     (its "mixed" results) come along with the prompts.
 
     Raises:
-        BadPrompt: No keypoint and no rectangle among the results, or one that cannot be answered.
+        BadPrompt: No keypoint and no rectangle among the results, one that cannot be answered, or more than
+            `MOST_PROMPTS`.
     """
     points: dict[tuple[str, Size], list[Mapping[str, Any]]] = {}
     prompts: list[LabeledPrompt] = []
@@ -59,6 +61,10 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: LabelingConfig) 
             points.setdefault((label, size), []).append(result)
         else:
             prompts.append(LabeledPrompt(Prompt(box_xyxy=_box(value, size)), label, size))
+    count = len(prompts) + sum(map(len, points.values()))
+    if count > MOST_PROMPTS:
+        message = f"{count} points and boxes came at once, more than the {MOST_PROMPTS} that are answered."
+        raise BadPrompt(message, remedy="Accept or reject what is suggested before you go on.")
     prompts += [LabeledPrompt(_points_prompt(group, size), label, size) for (label, size), group in points.items()]
     if results and not any(kind_of_region(result) in (KEYPOINT, RECTANGLE) for result in results):
         kinds = shorten(", ".join(sorted({shorten(result.get("type")) for result in results})))

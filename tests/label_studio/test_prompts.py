@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backend.errors import BadPrompt, BadRequest
 from backend.geometry import percent_to_pixel, pixel_to_percent
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.prompts import LabeledPrompt, parse_prompts
+from backend.label_studio.prompts import MOST_PROMPTS, LabeledPrompt, parse_prompts
 from backend.values import Prompt, Size
 
 from .conftest import load_payload
@@ -183,3 +183,10 @@ def test_a_prompt_that_cannot_be_answered_is_refused(
 def test_what_is_not_a_result_is_refused(result: Any, config: LabelingConfig) -> None:
     with pytest.raises(BadRequest, match=r'"value" (list|missing), not an object'):
         parse_prompts([result], config)
+
+
+def test_more_prompts_than_are_answered_at_once_are_refused(config: LabelingConfig) -> None:
+    points, boxes = [keypoint()] * (MOST_PROMPTS - 1), [rectangle(10, 10, 20, 20)]
+    assert len(parse_prompts([*points, *boxes], config)) == 2
+    with pytest.raises(BadPrompt, match="501 points and boxes"):
+        parse_prompts([*points, *boxes * 2], config)
