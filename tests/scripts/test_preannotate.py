@@ -215,6 +215,20 @@ def test_the_version_names_weights_parameters_and_vocabulary() -> None:
     assert build_version("demo-1234", PROPOSAL, parse_labeling_config(CONFIG_XML + "<!-- x -->")) == VERSION
 
 
+@pytest.mark.parametrize(
+    ("proposal", "text", "settings", "digits"),
+    [
+        (PROPOSAL, None, ProjectSettings(), "1dc4bec2"),
+        (replace(PROPOSAL, points_per_side=17, max_masks=4, score_threshold=0.2), None, ProjectSettings(), "bb71fe2d"),
+        (PROPOSAL, "the red car", ProjectSettings(), "259b576d"),
+        (PROPOSAL, None, ProjectSettings(prefetch=3, auto_label=True, text_prompt="find"), "1dc4bec2"),
+        (PROPOSAL, "the red car", ProjectSettings(clip_threshold=0.1, prefetch=3), "5521e132"),
+    ],
+)
+def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(proposal, text, settings, digits) -> None:
+    assert build_version("demo-1234", proposal, CONFIG, text, settings) == f"demo-1234-auto-{digits}"
+
+
 def test_options_replace_only_the_defaults_they_name() -> None:
     arguments = build_parser().parse_args(["--project", "3", "--points-per-side", "9", "--max-masks", "4"])
     assert override(PROPOSAL, arguments) == replace(PROPOSAL, points_per_side=9, max_masks=4)
