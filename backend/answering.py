@@ -14,7 +14,7 @@ from backend.errors import BackendError, Overloaded
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import PredictRequest, Task
-from backend.predict import TaskPredictor
+from backend.predict import Job, TaskPredictor
 from backend.project_settings import ProjectSettings
 from backend.status import ModelFacts
 from backend.values import Priority
@@ -53,7 +53,7 @@ def answer(parsed: PredictRequest, loader: Loader, settings: ProjectSettings, co
     (task,) = parsed.tasks
     predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
     asked = task.prompts or task.texts
-    document = predictor.predict_document(task, parsed.config, settings=settings) if asked else None
+    document = predictor.predict_document(task, parsed.config, Job(settings=settings)) if asked else None
     return [document or EMPTY_ANSWER]
 
 
@@ -71,20 +71,21 @@ def _answer_quietly(parsed: PredictRequest, loader: Loader, settings: ProjectSet
             warmer.warm(shown)
     if not parsed.config.classifies_images or not facts.clip_works:
         return [EMPTY_ANSWER for _ in parsed.tasks]
+    job = Job(settings=settings)
     if len(parsed.tasks) == 1:
-        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, settings)]
+        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, job)]
     end = time.monotonic() + BATCH_SECONDS
-    return [_try_classify(predictor, task, parsed.config, settings, end, complain) for task in parsed.tasks]
+    return [_try_classify(predictor, task, parsed.config, job, end, complain) for task in parsed.tasks]
 
 
-def _classify_quickly(predictor: TaskPredictor, task: Task, config: LabelingConfig, settings: ProjectSettings) -> Any:
+def _classify_quickly(predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job) -> Any:
     """The class of an opened image, if it is to be had at once: the page opens only when this is answered.
 
     An image that is slow, or models that are busy, are no error; an image that is not there is.
     """
     started = time.monotonic()
     try:
-        document = predictor.predict_document(task, config, settings=settings, patience=OPENING_SECONDS)
+        document = predictor.predict_document(task, config, job, patience=OPENING_SECONDS)
         return document or EMPTY_ANSWER
     except BackendError as error:
         if not isinstance(error, Overloaded) and time.monotonic() - started < OPENING_SECONDS:
@@ -94,18 +95,13 @@ def _classify_quickly(predictor: TaskPredictor, task: Task, config: LabelingConf
 
 
 def _try_classify(
-    predictor: TaskPredictor,
-    task: Task,
-    config: LabelingConfig,
-    settings: ProjectSettings,
-    end: float,
-    complain: Complain,
+    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, end: float, complain: Complain
 ) -> Any:
     """One image that cannot be had must not cost the answers for the others."""
     if time.monotonic() > end:
         return EMPTY_ANSWER
     try:
-        return predictor.predict_document(task, config, settings=settings, priority=Priority.BULK) or EMPTY_ANSWER
+        return predictor.predict_document(task, config, job, priority=Priority.BULK) or EMPTY_ANSWER
     except BackendError as error:
         complain(f"Task {task.task_id} is left out of the answer: {error}")
         return EMPTY_ANSWER

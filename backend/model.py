@@ -16,7 +16,7 @@ from label_studio_ml.model import LabelStudioMLBase
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import parse_task
-from backend.predict import TaskPredictor
+from backend.predict import Job, TaskPredictor
 from backend.settings import Settings
 from backend.setups import check_setup
 from backend.wiring import build_predictor
@@ -53,11 +53,11 @@ class SamClipModel(LabelStudioMLBase):
             BackendError: As `TaskPredictor.predict`.
         """
         config = parse_labeling_config(self.label_config)
-        settings = check_setup(self.label_config, getattr(self, "extra_params", None))[1]
+        job = Job(settings=check_setup(self.label_config, getattr(self, "extra_params", None))[1])
         prompts = (context or {}).get("result")
         predictor = self.predictor()
         parsed = [parse_task(task, config, prompts) for task in tasks]
-        return [predictor.predict_document(task, config, settings=settings) or EMPTY_ANSWER for task in parsed]
+        return [predictor.predict_document(task, config, job) or EMPTY_ANSWER for task in parsed]
 
     def fit(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Nothing is trained here; hosts call it on every annotation."""

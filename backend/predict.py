@@ -27,13 +27,12 @@ from backend.label_studio.results import build_prediction, build_results
 from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.naming import choose, name_regions
-from backend.project_settings import ProjectSettings
+from backend.project_settings import DEFAULTS, ProjectSettings
 from backend.text_prompts import named_class, parse_text
 from backend.values import Candidate, ClassScore, Priority, Prompt, Region, Size
 
 log = logging.getLogger(__name__)
 
-DEFAULTS = ProjectSettings()
 ANSWER_SECONDS = 90.0  # Label Studio waits 100 s; an answer that comes later has nobody who waits for it
 
 
@@ -49,6 +48,21 @@ class Fetcher(Protocol):
         ahead: bool = False,
         wait_seconds: float | None = None,
     ) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is wanted of a task, the same for a click, an opened page and a whole project; not when, or how urgently.
+
+    Attributes:
+        proposal: How everything is found where nobody clicked or typed; None: nothing is proposed.
+        settings: The project's.
+        text: What it names is found and nothing else; None: what was typed into the project's text prompt counts.
+    """
+
+    proposal: ProposalOptions | None = None
+    settings: ProjectSettings = DEFAULTS
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,71 +128,47 @@ class TaskPredictor:
         self,
         task: Task,
         config: LabelingConfig,
+        job: Job = Job(),
         *,
-        proposal: ProposalOptions | None = None,
-        settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
-        text: str | None = None,
         patience: float | None = None,
     ) -> Prediction:
-        """Answer the prompts of a task; without any, classify the image and find everything, if `proposal` says how.
+        """Answer the prompts of a task; without any, classify the image and find everything, if the job says how.
 
-        It is one image: of the task's `others` nothing is said. A task without a prompt never runs SAM unless
-        `proposal` is given: Label Studio sends one, and waits, when a person opens a task.
+        It is one image: of the task's `others` nothing is said. A task without a prompt never runs SAM unless the job
+        has a proposal: Label Studio sends one, and waits, when a person opens a task.
 
         Args:
-            text: Find what it names and nothing else; without it, what was typed into the project's text prompt counts.
             patience: Seconds after which nobody waits any more; without it, what Label Studio waits for an answer.
 
         Raises:
             BackendError: The image cannot be had, a prompt does not fit it, too much waits already, or the labeling
                 config cannot carry what the settings ask for.
         """
-        asked = text if text is not None else _typed(task, config, settings)
-        config = prefer_shape(config, settings.answer).of_image(task.image_name)
-        wanted = proposal if config.answers else None
-        if not (config.answers if asked is not None else task.prompts or _may_say(task, config, wanted)):
-            return Prediction()
-        seconds = ANSWER_SECONDS if patience is None else patience
-        end = None if priority is Priority.BULK else time.monotonic() + seconds
-        image = self.fetch_image(task, wait_seconds=patience)
-        for prompt in task.prompts:
-            check_drawn_size(prompt, image)
-        work = partial(self._answer, image, task, config, wanted, settings, asked)
-        needs_sam = bool(task.prompts) or asked is not None or wanted is not None
-        with self._embedded(image, priority, end) if needs_sam else nullcontext():
-            return self.executor.run(priority, work, remaining(end))
+        job = _with_typed(task, config, job)
+        own = prefer_shape(config, job.settings.answer).of_image(task.image_name)
+        return self._predict_image(task, own, job, priority, patience)
 
     def predict_document(
         self,
         task: Task,
         config: LabelingConfig,
+        job: Job = Job(),
         *,
-        proposal: ProposalOptions | None = None,
-        settings: ProjectSettings = DEFAULTS,
         priority: Priority = Priority.CLICK,
-        text: str | None = None,
         patience: float | None = None,
     ) -> dict[str, Any] | None:
         """The same for all images of a task, as a Label Studio prediction; None if there is nothing to say.
 
         Its score is the mean of the regions' scores; of the image classes' best ones where there is no region.
         """
-        preferred = prefer_shape(config, settings.answer)
+        preferred = prefer_shape(config, job.settings.answer)
+        tolerance = job.settings.polygon_tolerance
         results, predictions = [], []
         end = None if patience is None else time.monotonic() + patience
         for each in task.images:
-            found = self.predict(
-                each,
-                config,
-                proposal=proposal,
-                settings=settings,
-                priority=priority,
-                text=text,
-                patience=remaining(end),
-            )
             own = preferred.of_image(each.image_name)
-            tolerance = settings.polygon_tolerance
+            found = self._predict_image(each, own, _with_typed(each, preferred, job), priority, remaining(end))
             results += build_results(found.regions, own, found.image_choices, tolerance=tolerance)
             predictions.append(found)
         return build_prediction(results, self.model_version, _mean_score(predictions)) if results else None
@@ -191,6 +181,24 @@ class TaskPredictor:
         """Whether a click on this image would find its embedding."""
         return self.labeler.is_warm(image)
 
+    def _predict_image(
+        self, task: Task, config: LabelingConfig, job: Job, priority: Priority, patience: float | None
+    ) -> Prediction:
+        """As `predict`, with the image's own config, preferred shape first, and a job whose text is all that counts."""
+        if not config.answers:
+            job = replace(job, proposal=None)
+        if not (config.answers if job.text is not None else task.prompts or _may_say(task, config, job)):
+            return Prediction()
+        seconds = ANSWER_SECONDS if patience is None else patience
+        end = None if priority is Priority.BULK else time.monotonic() + seconds
+        image = self.fetch_image(task, wait_seconds=patience)
+        for prompt in task.prompts:
+            check_drawn_size(prompt, image)
+        work = partial(self._answer, image, task, config, job)
+        needs_sam = bool(task.prompts) or job.text is not None or job.proposal is not None
+        with self._embedded(image, priority, end) if needs_sam else nullcontext():
+            return self.executor.run(priority, work, remaining(end))
+
     @contextmanager
     def _embedded(self, image: SourceImage, priority: Priority, end: float | None) -> Iterator[None]:
         """Within, the image's embedding is there."""
@@ -198,25 +206,17 @@ class TaskPredictor:
         with self.labeler.holding(image, embedding):
             yield
 
-    def _answer(
-        self,
-        image: SourceImage,
-        task: Task,
-        config: LabelingConfig,
-        proposal: ProposalOptions | None,
-        settings: ProjectSettings,
-        text: str | None,
-    ) -> Prediction:
-        if text is not None:
-            return Prediction(tuple(self._found(image, text, config, proposal, settings)))
+    def _answer(self, image: SourceImage, task: Task, config: LabelingConfig, job: Job) -> Prediction:
+        if job.text is not None:
+            return Prediction(tuple(self._found(image, job.text, config, job)))
         if task.prompts:
-            return Prediction(tuple(self._clicked(image, task, config, settings)))
-        regions = self._proposed(image, config, proposal, settings) if proposal else []
+            return Prediction(tuple(self._clicked(image, task, config, job.settings)))
+        regions = self._proposed(image, job.proposal, config, job.settings) if job.proposal else []
         scores = {
-            control.name: self.labeler.classify_image(image, control.labels, settings.templates)
+            control.name: self.labeler.classify_image(image, control.labels, job.settings.templates)
             for control in config.image_choices
         }
-        whole = replace(settings, clip_threshold=0.0)  # it is for regions
+        whole = replace(job.settings, clip_threshold=0.0)  # it is for regions
         chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
         return Prediction(tuple(regions), chosen, scores)
 
@@ -238,16 +238,9 @@ class TaskPredictor:
         regions = name_regions(self.labeler, image, candidates, labels, config, settings)
         return [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
 
-    def _found(
-        self,
-        image: SourceImage,
-        text: str,
-        config: LabelingConfig,
-        proposal: ProposalOptions | None,
-        settings: ProjectSettings,
-    ) -> list[Region]:
+    def _found(self, image: SourceImage, text: str, config: LabelingConfig, job: Job) -> list[Region]:
         """What a text names; it gets the label that the text is the name of, else the one that CLIP picks."""
-        options = proposal or self._default_proposal
+        options, settings = job.proposal or self._default_proposal, job.settings
         vocabulary = (*(label for control in config.region_choices for label in control.labels), *config.answer_classes)
         found = self.labeler.find(image, text, options, distinct(vocabulary), settings.templates)[: options.max_masks]
         candidates = [_clean(one.candidate, image.size, settings) for one in found]
@@ -255,7 +248,7 @@ class TaskPredictor:
         return name_regions(self.labeler, image, candidates, [label] * len(found), config, settings)
 
     def _proposed(
-        self, image: SourceImage, config: LabelingConfig, options: ProposalOptions, settings: ProjectSettings
+        self, image: SourceImage, options: ProposalOptions, config: LabelingConfig, settings: ProjectSettings
     ) -> list[Region]:
         found = [_clean(candidate, image.size, settings) for candidate in self.labeler.propose(image, options)]
         regions = name_regions(self.labeler, image, found, [None] * len(found), config, settings)
@@ -271,17 +264,21 @@ def _clean(candidate: Candidate, size: Size, settings: ProjectSettings, keep: Se
     return replace(candidate, mask=clean_mask(candidate.mask, speck_area(size), keep))
 
 
-def _may_say(task: Task, config: LabelingConfig, proposal: ProposalOptions | None) -> bool:
+def _may_say(task: Task, config: LabelingConfig, job: Job) -> bool:
     """Whether there is anything to say of an image where nobody clicked or typed."""
-    return not task.texts and (proposal is not None or bool(config.image_choices))
+    return not task.texts and (job.proposal is not None or bool(config.image_choices))
 
 
-def _typed(task: Task, config: LabelingConfig, settings: ProjectSettings) -> str | None:
-    """What was typed into the project's text prompt; None where nothing was, or into another text area only."""
-    if not task.texts or settings.text_prompt is None:
-        return None
-    check_text_prompt(config, settings.text_prompt)
-    return task.text_in(settings.text_prompt)
+def _with_typed(task: Task, config: LabelingConfig, job: Job) -> Job:
+    """The job with what was typed into the project's text prompt, unless it has a text of its own.
+
+    None stays None where nothing was typed, or into another text area only.
+    """
+    area = job.settings.text_prompt
+    if job.text is not None or area is None or not task.texts:
+        return job
+    check_text_prompt(config, area)
+    return replace(job, text=task.text_in(area))
 
 
 def _positive_points(prompt: Prompt) -> list[Point]:

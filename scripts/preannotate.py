@@ -23,7 +23,8 @@ from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_task
 from backend.labeler import ProposalOptions
-from backend.project_settings import DEFAULTS, ProjectSettings
+from backend.predict import Job
+from backend.project_settings import ProjectSettings
 from backend.setups import check_setup
 from backend.text_prompts import parse_text
 from backend.values import Priority
@@ -47,16 +48,7 @@ class Predictor(Protocol):
     @property
     def model_version(self) -> str: ...
 
-    def predict_document(
-        self,
-        task: Task,
-        config: LabelingConfig,
-        *,
-        proposal: ProposalOptions | None,
-        settings: ProjectSettings,
-        priority: Priority,
-        text: str | None,
-    ) -> Json | None: ...
+    def predict_document(self, task: Task, config: LabelingConfig, job: Job, *, priority: Priority) -> Json | None: ...
 
 
 class Backends(Protocol):
@@ -65,21 +57,19 @@ class Backends(Protocol):
     def extra_params(self, project_id: str) -> list[Any]: ...
 
 
-def build_version(
-    model_version: str,
-    proposal: ProposalOptions,
-    config: LabelingConfig,
-    text: str | None = None,
-    settings: ProjectSettings = DEFAULTS,
-) -> str:
-    """What predictions are filed under: the models' version, then 8 digits for all that makes them besides."""
+def build_version(model_version: str, config: LabelingConfig, job: Job) -> str:
+    """What predictions are filed under: the models' version, then 8 digits for all that makes them besides.
+
+    A text that is not given leaves no trace in the digits, nor do settings that are the default or change nothing here.
+    """
     controls = [
         asdict(control)
         for image in config.images
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
-    named = {"proposal": asdict(proposal), "controls": controls} | ({"text": text} if text is not None else {})
-    changed = {name: value for name, value in settings.changed().items() if name not in FOR_CLICKS}
+    named: Json = {"proposal": asdict(job.proposal) if job.proposal else None, "controls": controls}
+    named |= {"text": job.text} if job.text is not None else {}
+    changed = {name: value for name, value in job.settings.changed().items() if name not in FOR_CLICKS}
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
@@ -114,17 +104,13 @@ def preannotate(
     pending: Sequence[Json],
     version: str,
     summary: Summary,
-    proposal: ProposalOptions | None,
-    text: str | None = None,
-    settings: ProjectSettings = DEFAULTS,
+    job: Job,
 ) -> None:
     """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
 
     Args:
         pending: Tasks with "id" and "data".
-        proposal: How automatic masks are made.
-        text: Keep only those that it names; None keeps all.
-        settings: The project's.
+        version: `build_version` of the same config and job.
 
     Raises:
         LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
@@ -133,7 +119,7 @@ def preannotate(
     bar = show_progress(pending, "pre-annotating")
     try:
         for task in bar:
-            document = _predict(predictor, task, project_id, config, summary, proposal, text, settings)
+            document = _predict(predictor, task, project_id, config, summary, job)
             if document is not None:
                 chunk.append({**document, "task": task["id"], "model_version": version})
             if len(chunk) == CHUNK:
@@ -148,21 +134,12 @@ def preannotate(
 
 
 def _predict(
-    predictor: Predictor,
-    task: Json,
-    project_id: str,
-    config: LabelingConfig,
-    summary: Summary,
-    proposal: ProposalOptions | None,
-    text: str | None,
-    settings: ProjectSettings,
+    predictor: Predictor, task: Json, project_id: str, config: LabelingConfig, summary: Summary, job: Job
 ) -> Json | None:
     """The task's prediction, without a mask where there is none to be found; None when it failed, which is counted."""
     try:
         parsed = parse_task(task, config, project_id=project_id)
-        document = predictor.predict_document(
-            parsed, config, proposal=proposal, settings=settings, priority=Priority.BULK, text=text
-        )
+        document = predictor.predict_document(parsed, config, job, priority=Priority.BULK)
     except Exception as error:  # one broken task must not end the work on thousands
         logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
         summary.fail(task.get("id"), error)
@@ -266,14 +243,15 @@ def run(arguments: argparse.Namespace) -> int:
     check_can_name(predictor.labeler.can_classify, config)
     check_can_read(predictor.labeler.can_classify, arguments.text)
     proposal = override(predictor.default_proposal(), arguments)
-    version = build_version(predictor.model_version, proposal, config, arguments.text, wanted)
+    job = Job(proposal=proposal, settings=wanted, text=arguments.text)
+    version = build_version(predictor.model_version, config, job)
     print(f"Model version {version}", flush=True)
     summary = Summary()
     tasks = show_progress(client.iterate_tasks(project_id), "looking for tasks")
     pending = find_pending(tasks, version, summary, arguments.limit)
     tasks.close()
     try:
-        preannotate(client, predictor, project_id, config, pending, version, summary, proposal, arguments.text, wanted)
+        preannotate(client, predictor, project_id, config, pending, version, summary, job)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

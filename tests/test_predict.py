@@ -14,7 +14,7 @@ from backend.label_studio.brush_rle import decode_brush
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import parse_task
 from backend.labeler import ImageLabeler, ProposalOptions
-from backend.predict import TaskPredictor
+from backend.predict import Job, TaskPredictor
 from backend.project_settings import ProjectSettings
 from backend.values import Size
 from tests.fakes import (
@@ -51,13 +51,13 @@ class Hall:
             auto_label=auto_label,
         )
 
-    def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **options):
-        return self.task_document({"id": 1, "data": {"photo": uri}}, xml, list(prompts) or None, **options)
+    def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **wanted):
+        return self.task_document({"id": 1, "data": {"photo": uri}}, xml, list(prompts) or None, **wanted)
 
-    def task_document(self, document: dict, xml: str, prompts: list[dict] | None, **options):
+    def task_document(self, document: dict, xml: str, prompts: list[dict] | None, **wanted):
         config = parse_labeling_config(xml)
         task = parse_task(document, config, prompts, project_id="3")
-        return self.predictor.predict_document(task, config, **options)
+        return self.predictor.predict_document(task, config, Job(**wanted))
 
 
 def test_a_click_gives_a_brush_with_the_picked_label_then_its_choice() -> None:
@@ -262,6 +262,16 @@ def test_a_command_may_give_the_text_itself() -> None:
     document = hall.document(text="tree", proposal=OPTIONS)
     assert len([r for r in document["result"] if r["type"] == "brushlabels"]) == 2
     assert len(hall.document(text="tree", proposal=replace(OPTIONS, max_masks=1))["result"]) == 2  # one, and its choice
+
+
+def test_one_image_may_be_asked_for_alone_with_the_same_settings() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["tree", "red car"]))
+    config = parse_labeling_config(WITH_TEXT)
+    task = parse_task({"id": 1, "data": {"photo": "a.png"}}, config, [typed("tree")], project_id="3")
+    assert len(hall.predictor.predict(task, config, Job(settings=SEARCHED)).regions) == 2
+    assert hall.predictor.predict(task, config).regions == ()
+    with pytest.raises(BadConfig, match='answer is "ellipse"'):
+        hall.predictor.predict(task, config, Job(settings=ProjectSettings(answer="ellipse")))
 
 
 def test_a_text_is_read_in_the_projects_templates() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import Task
 from backend.models import checkpoints
 from backend.models.clip import ClipClassifier, load_clip
+from backend.predict import Job
 from backend.values import Mask, Pixels, Priority
 from scripts.measuring.place import CLASSES_AND_MASKS, Picture
 from scripts.measuring.subjects import Subject
@@ -72,11 +74,12 @@ def measure_preannotation(subject: Subject, pictures: Sequence[Picture]) -> Row:
     config = parse_labeling_config(CLASSES_AND_MASKS)
     names = [c.name for c in config.region_classes]
     loop, peer = ClipLoop(subject, names), _build_generator(subject)
-    options = {"proposal": subject.predictor.default_proposal(), "priority": Priority.BULK}
+    job = Job(proposal=subject.predictor.default_proposal())
+    predict = partial(subject.predictor.predict_document, config=config, job=job, priority=Priority.BULK)
     mine_ms, peer_ms, found = [], [], 0
     for number, picture in enumerate(pictures):
         task = Task(number, "1", picture.uri)
-        mine_ms.append(time_ms(lambda task=task: subject.predictor.predict_document(task, config, **options)))
+        mine_ms.append(time_ms(partial(predict, task)))
         records: list[Any] = []
         peer_ms.append(time_ms(lambda picture=picture, kept=records: kept.extend(_by_hand(peer, loop, picture))))
         found += len(records)

@@ -9,6 +9,8 @@ from backend.errors import ImageUnavailable, LabelStudioError
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.tasks import Task
 from backend.labeler import ProposalOptions
+from backend.predict import Job
+from backend.values import Priority
 
 Json = dict[str, Any]
 
@@ -32,14 +34,14 @@ class FakePredictor:
     def __init__(self, broken: Sequence[int] = (), empty: Sequence[int] = (), interrupt_at: int | None = None) -> None:
         self.broken, self.empty, self.interrupt_at = broken, empty, interrupt_at
         self.asked: list[int | None] = []
-        self.options: list[Json] = []
+        self.jobs: list[tuple[Job, Priority]] = []
 
     def default_proposal(self) -> ProposalOptions:
         return PROPOSAL
 
-    def predict_document(self, task: Task, config: LabelingConfig, **options: Any) -> Json | None:
+    def predict_document(self, task: Task, config: LabelingConfig, job: Job, *, priority: Priority) -> Json | None:
         self.asked.append(task.task_id)
-        self.options.append(options)
+        self.jobs.append((job, priority))
         if task.task_id == self.interrupt_at:
             raise KeyboardInterrupt
         if task.task_id in self.broken:

@@ -10,6 +10,7 @@ import pytest
 from backend.errors import BadProjectSettings, BadPrompt, BadSettings, LabelStudioError
 from backend.label_studio.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
+from backend.predict import Job
 from backend.project_settings import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
@@ -28,13 +29,14 @@ from scripts.preannotate import (
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
 
 CONFIG = parse_labeling_config(CONFIG_XML)
-VERSION = build_version("demo-1234", PROPOSAL, CONFIG)
+JOB = Job(PROPOSAL)
+VERSION = build_version("demo-1234", CONFIG, JOB)
 
 
 def fill(site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None) -> Summary:
     summary = Summary()
     pending = find_pending(site.iterate_tasks("3"), VERSION, summary, limit)
-    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, PROPOSAL)
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, JOB)
     return summary
 
 
@@ -44,12 +46,7 @@ def test_every_task_gets_one_prediction_of_the_version_in_chunks() -> None:
     assert (summary.created, summary.skipped, summary.failed) == (2 * CHUNK + 3, 0, 0)
     assert [len(request) for request in site.requests] == [CHUNK, CHUNK, 3]
     assert all([p["model_version"] for p in task["predictions"]] == [VERSION] for task in site.tasks)
-    assert predictor.options[0] == {
-        "proposal": PROPOSAL,
-        "settings": ProjectSettings(),
-        "priority": Priority.BULK,
-        "text": None,
-    }
+    assert predictor.jobs[0] == (Job(proposal=PROPOSAL, settings=ProjectSettings(), text=None), Priority.BULK)
 
 
 def test_a_second_run_skips_what_is_done_and_asks_the_models_nothing() -> None:
@@ -128,7 +125,7 @@ def test_an_interruption_while_label_studio_is_away_stays_an_interruption() -> N
     predictor = FakePredictor(interrupt_at=4)
 
     def work() -> int:
-        preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, PROPOSAL)
+        preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, JOB)
         return 0
 
     assert run_command(work) == 130
@@ -189,7 +186,7 @@ def test_what_label_studio_took_of_a_refused_chunk_is_not_sent_twice() -> None:
     pending = find_pending(site.iterate_tasks("3"), VERSION, Summary(), None)
     site.tasks[0]["predictions"] = [{"model_version": VERSION}]  # made although the request was refused
     summary = Summary()
-    preannotate.preannotate(site, FakePredictor(), "3", CONFIG, pending, VERSION, summary, PROPOSAL)
+    preannotate.preannotate(site, FakePredictor(), "3", CONFIG, pending, VERSION, summary, JOB)
     assert site.requests == [[1, 2, 3], [2], [3]]
     assert site.looked_up == [1, 2, 3]
     assert (summary.created, summary.failed) == (2, 1)
@@ -206,27 +203,27 @@ def test_when_label_studio_takes_nothing_at_all_the_work_ends_with_its_words() -
 def test_the_version_names_weights_parameters_and_vocabulary() -> None:
     versions = {
         VERSION,
-        build_version("demo-9999", PROPOSAL, CONFIG),
-        build_version("demo-1234", replace(PROPOSAL, points_per_side=17), CONFIG),
-        build_version("demo-1234", PROPOSAL, parse_labeling_config(CONFIG_XML.replace("red ring", "red hoop"))),
+        build_version("demo-9999", CONFIG, JOB),
+        build_version("demo-1234", CONFIG, Job(replace(PROPOSAL, points_per_side=17))),
+        build_version("demo-1234", parse_labeling_config(CONFIG_XML.replace("red ring", "red hoop")), JOB),
     }
     assert len(versions) == 4
     assert all("-auto-" in version for version in versions)
-    assert build_version("demo-1234", PROPOSAL, parse_labeling_config(CONFIG_XML + "<!-- x -->")) == VERSION
+    assert build_version("demo-1234", parse_labeling_config(CONFIG_XML + "<!-- x -->"), JOB) == VERSION
 
 
 @pytest.mark.parametrize(
-    ("proposal", "text", "settings", "digits"),
+    ("job", "digits"),
     [
-        (PROPOSAL, None, ProjectSettings(), "1dc4bec2"),
-        (replace(PROPOSAL, points_per_side=17, max_masks=4, score_threshold=0.2), None, ProjectSettings(), "bb71fe2d"),
-        (PROPOSAL, "the red car", ProjectSettings(), "259b576d"),
-        (PROPOSAL, None, ProjectSettings(prefetch=3, auto_label=True, text_prompt="find"), "1dc4bec2"),
-        (PROPOSAL, "the red car", ProjectSettings(clip_threshold=0.1, prefetch=3), "5521e132"),
+        (JOB, "1dc4bec2"),
+        (Job(replace(PROPOSAL, points_per_side=17, max_masks=4, score_threshold=0.2)), "bb71fe2d"),
+        (replace(JOB, text="the red car"), "259b576d"),
+        (replace(JOB, settings=ProjectSettings(prefetch=3, auto_label=True, text_prompt="find")), "1dc4bec2"),
+        (Job(PROPOSAL, ProjectSettings(clip_threshold=0.1, prefetch=3), "the red car"), "5521e132"),
     ],
 )
-def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(proposal, text, settings, digits) -> None:
-    assert build_version("demo-1234", proposal, CONFIG, text, settings) == f"demo-1234-auto-{digits}"
+def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(job: Job, digits: str) -> None:
+    assert build_version("demo-1234", CONFIG, job) == f"demo-1234-auto-{digits}"
 
 
 def test_options_replace_only_the_defaults_they_name() -> None:
@@ -264,11 +261,12 @@ def test_many_reasons_are_cut_short_with_their_number() -> None:
 
 def test_what_a_text_names_is_filed_under_a_version_of_its_own() -> None:
     site, predictor, summary = FakeLabelStudio(make_tasks(1)), FakePredictor(), Summary()
-    version = build_version("demo-1234", PROPOSAL, CONFIG, "the red car")
-    assert version not in (VERSION, build_version("demo-1234", PROPOSAL, CONFIG, "the blue car"))
+    job = Job(PROPOSAL, text="the red car")
+    version = build_version("demo-1234", CONFIG, job)
+    assert version not in (VERSION, build_version("demo-1234", CONFIG, replace(job, text="the blue car")))
     pending = find_pending(site.iterate_tasks("3"), version, summary, None)
-    preannotate.preannotate(site, predictor, "3", CONFIG, pending, version, summary, PROPOSAL, "the red car")
-    assert predictor.options[0]["text"] == "the red car"
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, version, summary, job)
+    assert predictor.jobs[0] == (job, Priority.BULK)
 
 
 def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None:
@@ -326,7 +324,7 @@ def test_a_setting_that_cannot_be_used_ends_the_command_before_the_models_load()
 
 def test_settings_that_change_predictions_change_the_version_and_others_do_not() -> None:
     def version(**said: object) -> str:
-        return build_version("demo-1234", PROPOSAL, CONFIG, None, ProjectSettings(**said))
+        return build_version("demo-1234", CONFIG, Job(PROPOSAL, ProjectSettings(**said)))
 
     assert version() == version(prefetch=3) == version(auto_label=True) == VERSION
     assert len({VERSION, version(templates=("a {}",)), version(answer="polygon"), version(clean_masks=False)}) == 4
