@@ -72,13 +72,16 @@ class LabelingPage:
         self.wait(name, lambda: self._run(state) == on)
         self._run("document.activeElement.blur()")  # keys would go to the switch
 
+    def smart_tool_in_hand(self) -> str:
+        """The smart tool in hand, "KeyPointTool", "RectangleTool" or "Rectangle3PointTool"; "" for none of them."""
+        return str(self._run(_TOOL + " return tool && tool.dynamic ? tool.toolName : '';"))
+
     def take_smart_tool(self, tool: str) -> None:
         """Click the button at the bottom of the tool bar until "KeyPointTool" or "RectangleTool" is in hand."""
-        in_hand = _TOOL + " return !!tool && tool.dynamic && tool.toolName === arguments[0];"
-        self.wait(f"the smart {tool}", lambda: self._run(in_hand, tool) or self._take_next_smart_tool())
+        self.wait(f"the smart {tool}", lambda: self.smart_tool_in_hand() == tool or self.press_smart_button())
 
-    def _take_next_smart_tool(self) -> None:
-        """Click the button, which may be drawn anew or be covered for a moment."""
+    def press_smart_button(self) -> None:
+        """Go on to the next smart tool; the button may be drawn anew or be covered for a moment."""
         with contextlib.suppress(StaleElementReferenceException, ElementClickInterceptedException):
             for button in self._driver.find_elements(By.CSS_SELECTOR, "button.lsf-tool_smart"):
                 if button.is_displayed():
@@ -143,6 +146,11 @@ class LabelingPage:
         self._click_button("accept-suggestions-button")
         self.wait("the suggestion to go", lambda: not self.has_suggestion())
         self.wait("the accepted region", lambda: suggested <= set(self.shown.mask_ids()))
+
+    def reject(self) -> None:
+        """The red cross in the bottom bar."""
+        self._click_button("reject-suggestions-button")
+        self.wait("the suggestion to go", lambda: not self.has_suggestion())
 
     def has_suggestion(self) -> bool:
         """Whether the bottom bar offers something to accept."""

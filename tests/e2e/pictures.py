@@ -24,7 +24,8 @@ PICTURES = {
     "negative-1-too-much": "annotating-too-much",
     "negative-2-taken-away": "annotating-taken-away",
     "guide-7-two-boxes": "annotating-two-boxes",
-    "correcting-1-suggested": "annotating-corrected",
+    "correcting-0-misses-something": "annotating-misses-something",
+    "correcting-2-accepted": "annotating-corrected",
     "guide-9-status-page": "annotating-status-page",
 }
 """The name of the picture by that of the screenshot."""

@@ -13,7 +13,7 @@ import requests
 
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.saved_regions import parse_regions
-from backend.values import Mask
+from backend.values import Mask, Region
 from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.site import Json, LabelStudioSite
 from scripts.demo_circle.stage import Opened, Stage
@@ -122,6 +122,11 @@ class Site:
         """What was submitted for a task, which must have exactly one annotation."""
         (annotation,) = self.label_studio.task(task)["annotations"]
         return list(annotation["result"])
+
+    def draft_regions(self, project: Project, name: str) -> list[Region]:
+        """The masks in the one draft of a task."""
+        (draft,) = self.label_studio.task(project.tasks[name])["drafts"]
+        return parse_regions(draft["result"], parse_labeling_config(project.label_config))
 
     def sign_up(self, username: str, password: str) -> None:
         """Let a second person in, by the organization's invitation."""

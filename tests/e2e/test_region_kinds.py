@@ -1,13 +1,17 @@
-"""A click is answered in the kind of region that a project has, saved as it was sent, and read again as its mask."""
+"""Masks come in the kind of region that a project has, from a click and from pre-annotation; the page shows and saves
+them as they were sent, and they are read again as masks.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.saved_regions import parse_regions
+from scripts.demo_circle import commands
 from scripts.demo_circle.circle import mask_iou
 from scripts.demo_circle.targets import click_scenes, find_targets
 from tests.e2e.site import Site
@@ -23,8 +27,9 @@ CONFIG = """<View>
 </View>"""
 
 
-@pytest.mark.e2e
-@pytest.mark.timeout(900)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
 @pytest.mark.parametrize(
     ("kind", "least_iou"), [("Polygon", 0.95), ("Bitmask", 0.95), ("Ellipse", 0.95), ("Rectangle", 0.5)]
 )
@@ -50,3 +55,25 @@ def test_a_click_becomes_a_saved_region_of_the_projects_kind(
     (region,) = parse_regions([saved], parse_labeling_config(config))
     assert region.label == "Thing"
     assert mask_iou(region.mask, target.mask) >= least_iou
+
+
+@pytest.mark.parametrize("kind", ["Brush", "Polygon", "Bitmask", "Ellipse", "Rectangle"])
+def test_predictions_are_shown_and_saved_as_regions_of_the_projects_kind(
+    kind: str, page: LabelingPage, site: Site
+) -> None:
+    config = CONFIG.format(tag=kind)
+    project = site.scene_project(f"Predicted as {kind}", SCENE, label_config=config)
+    commands.preannotate(project.number, site.command_environment(), quiet=True)
+    (prediction,) = site.label_studio.task(project.tasks[SCENE])["predictions"]
+    predicted = parse_regions(prediction["result"], parse_labeling_config(config))
+    assert len(predicted) >= 3
+
+    page.open_task(project.number, project.tasks[SCENE])
+    page.wait("the predicted regions", lambda: len(page.shown.regions()) == len(predicted))
+    page.screenshot(f"kind-{kind.lower()}-2-predicted")
+    assert page.shown.regions() == [(f"{kind.lower()}region", ["Thing"])] * len(predicted)
+    page.submit()
+    saved = parse_regions(site.annotation(project.tasks[SCENE]), parse_labeling_config(config))
+    assert [region.region_id for region in saved] == [region.region_id for region in predicted]
+    for ours, theirs in zip(predicted, saved, strict=True):
+        assert np.array_equal(ours.mask, theirs.mask)
