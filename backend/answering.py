@@ -6,15 +6,15 @@ Flask stays at the door (`app`): what comes in here is parsed, what goes out is 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from backend.errors import BackendError, Overloaded
+from backend.errors import BackendError, ClientGone, Overloaded
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import PredictRequest, Task
-from backend.predict import Job, TaskPredictor
+from backend.patience import Patience
+from backend.predict import ANSWER_SECONDS, Job, TaskPredictor
 from backend.project_settings import ProjectSettings
 from backend.status import ModelFacts
 from backend.values import Priority
@@ -39,25 +39,36 @@ class Loader(Protocol):
     def get(self, timeout_seconds: float = 0.0) -> tuple[TaskPredictor, ModelFacts, Warmer]: ...
 
 
-def answer(parsed: PredictRequest, loader: Loader, settings: ProjectSettings, complain: Complain) -> list[Any]:
+def answer(
+    parsed: PredictRequest,
+    loader: Loader,
+    settings: ProjectSettings,
+    complain: Complain,
+    has_left: Callable[[], bool] = bool,
+) -> list[Any]:
     """One answer for each task; a click waits for models that still load.
 
     Args:
+        has_left: Whether whoever asked has gone away; nothing more is begun for them.
         complain: Takes what is wrong with one of several tasks whose others are answered.
 
     Raises:
         BackendError: As `TaskPredictor.predict`, for one task.
     """
+    job = Job(settings=settings)
     if not parsed.interactive:
-        return _answer_quietly(parsed, loader, settings, complain)
+        return _answer_quietly(parsed, loader, job, complain, has_left)
     (task,) = parsed.tasks
     predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
+    patience = Patience.of(ANSWER_SECONDS, has_left)
     asked = task.prompts or task.texts
-    document = predictor.predict_document(task, parsed.config, Job(settings=settings)) if asked else None
+    document = predictor.predict_document(task, parsed.config, job, patience=patience) if asked else None
     return [document or EMPTY_ANSWER]
 
 
-def _answer_quietly(parsed: PredictRequest, loader: Loader, settings: ProjectSettings, complain: Complain) -> list[Any]:
+def _answer_quietly(
+    parsed: PredictRequest, loader: Loader, job: Job, complain: Complain, has_left: Callable[[], bool]
+) -> list[Any]:
     """Answers for tasks without a prompt, which never wait for SAM: the class of the image, or nothing.
 
     Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected ones). The
@@ -71,37 +82,42 @@ def _answer_quietly(parsed: PredictRequest, loader: Loader, settings: ProjectSet
             warmer.warm(shown)
     if not parsed.config.classifies_images or not facts.clip_works:
         return [EMPTY_ANSWER for _ in parsed.tasks]
-    job = Job(settings=settings)
     if len(parsed.tasks) == 1:
-        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, job)]
-    end = time.monotonic() + BATCH_SECONDS
-    return [_try_classify(predictor, task, parsed.config, job, end, complain) for task in parsed.tasks]
+        patience = Patience.of(OPENING_SECONDS, has_left)
+        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, job, patience)]
+    patience = Patience.of(BATCH_SECONDS, has_left)
+    return [_try_classify(predictor, task, parsed.config, job, patience, complain) for task in parsed.tasks]
 
 
-def _classify_quickly(predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job) -> Any:
+def _classify_quickly(
+    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, patience: Patience
+) -> Any:
     """The class of an opened image, if it is to be had at once: the page opens only when this is answered.
 
     An image that is slow, or models that are busy, are no error; an image that is not there is.
     """
-    started = time.monotonic()
     try:
-        document = predictor.predict_document(task, config, job, patience=OPENING_SECONDS)
-        return document or EMPTY_ANSWER
+        return predictor.predict_document(task, config, job, patience=patience) or EMPTY_ANSWER
     except BackendError as error:
-        if not isinstance(error, Overloaded) and time.monotonic() - started < OPENING_SECONDS:
+        if not isinstance(error, Overloaded) and not patience.is_over:
             raise
         log.info("Task %s is opened without the class of its image: %s", task.task_id, error)
         return EMPTY_ANSWER
 
 
 def _try_classify(
-    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, end: float, complain: Complain
+    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, patience: Patience, complain: Complain
 ) -> Any:
     """One image that cannot be had must not cost the answers for the others."""
-    if time.monotonic() > end:
+    patience.check()
+    if patience.is_over:
         return EMPTY_ANSWER
+    unhurried = Patience(has_left=patience.has_left)  # what is begun is brought to its end
     try:
-        return predictor.predict_document(task, config, job, priority=Priority.BULK) or EMPTY_ANSWER
+        found = predictor.predict_document(task, config, job, priority=Priority.BULK, patience=unhurried)
+        return found or EMPTY_ANSWER
+    except ClientGone:
+        raise
     except BackendError as error:
         complain(f"Task {task.task_id} is left out of the answer: {error}")
         return EMPTY_ANSWER

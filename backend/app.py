@@ -8,10 +8,11 @@ person who saves the backend. No traceback leaves.
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 LOADING_VERSION = "loading"
 SHOWN_CHARACTERS = 600  # of anything that came from outside, in answers, log and status page
 REASON_CHARACTERS = 400  # of a reason phrase; nginx as it comes has room for 4,096 with all other headers
+HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one is Linux's
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
 
 
@@ -112,7 +114,7 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
             parsed = parse_predict_request(body)
             g.what = _describe(parsed)
             settings = setups.settings_for(_project(body), parsed.config.xml)
-            results = answer(parsed, loader, settings, _complain)
+            results = answer(parsed, loader, settings, _complain, _watch_connection())
             if len(parsed.tasks) == 1:  # several at once are no person's way through a project
                 look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
             return _json({"results": results})
@@ -181,6 +183,20 @@ def _project(body: Mapping[str, Any]) -> str:
     """What Label Studio calls the project in /setup and in /predict: its number and the second of its creation."""
     project = body.get("project")
     return str(project) if isinstance(project, (str, int, float)) and not isinstance(project, bool) else ""
+
+
+def _watch_connection() -> Callable[[], bool]:
+    """Whether the client has closed its end; only gunicorn tells which connection it is.
+
+    Label Studio closes it when its own patience is over, and a reverse proxy when its client does. A person who leaves
+    the page is not seen: Label Studio goes on to wait for the answer.
+    """
+    connection = request.environ.get("gunicorn.socket")
+    if connection is None:
+        return bool
+    watch = select.poll()
+    watch.register(connection, HUNG_UP)
+    return lambda: bool(watch.poll(0))
 
 
 def _read_body() -> bytes:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import time
-
 from backend.errors import Overloaded
 from backend.executor import PriorityExecutor
 from backend.image import SourceImage
-from backend.labeler import ImageLabeler
+from backend.labeler import Awaited, ImageLabeler
+from backend.patience import ENDLESS, Patience
 from backend.values import ImageEmbedding, Priority
 
 
 def embed_in_turn(
-    labeler: ImageLabeler, executor: PriorityExecutor, image: SourceImage, priority: Priority, end: float | None = None
+    labeler: ImageLabeler,
+    executor: PriorityExecutor,
+    image: SourceImage,
+    priority: Priority,
+    patience: Patience = ENDLESS,
 ) -> ImageEmbedding:
     """The image's embedding, from the cache, from the encoder, or from whoever encodes this image already.
 
@@ -21,22 +24,26 @@ def embed_in_turn(
 
     Args:
         priority: What is computed `Priority.AHEAD` does not drive out what is in use.
-        end: In monotonic seconds; None to wait as long as it takes.
 
     Raises:
         Overloaded: Not there in time.
+        ClientGone: Nobody waits for it any more. What is being encoded is kept all the same.
     """
     ahead = priority is Priority.AHEAD
     found = labeler.find_embedding(image, ahead=ahead)
     while found is None:
-        made = executor.run(priority, lambda: labeler.try_embed(image, ahead=ahead), remaining(end))
-        found = made if isinstance(made, ImageEmbedding) else made.wait(remaining(end))
-        if found is None and remaining(end) == 0:
-            message = f"Another worker has been encoding {image.name} for too long."
-            raise Overloaded(message, remedy="Try again in a moment.")
+        made = executor.run(priority, lambda: labeler.try_embed(image, ahead=ahead), patience)
+        found = made if isinstance(made, ImageEmbedding) else _wait(made, image, patience)
     return found
 
 
-def remaining(end: float | None) -> float | None:
-    """Seconds until `end`, in monotonic seconds, and 0 after it; None for no end."""
-    return None if end is None else max(end - time.monotonic(), 0.0)
+def _wait(made: Awaited, image: SourceImage, patience: Patience) -> ImageEmbedding | None:
+    """What somebody else computes; None where they gave it up or left it in the cache."""
+    while True:
+        found = made.wait(patience.until_next_look)
+        if found is not None or not made.is_pending:
+            return found
+        patience.check()
+        if patience.is_over:
+            message = f"Another worker has been encoding {image.name} for too long."
+            raise Overloaded(message, remedy="Try again in a moment.")

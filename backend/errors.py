@@ -125,5 +125,11 @@ class Overloaded(BackendError):
     http_status = 503
 
 
+class ClientGone(BackendError):
+    """Whoever asked has closed the connection, so that nobody is left to answer."""
+
+    http_status = 499  # nginx's number for it; nobody but the log sees it
+
+
 class ExportError(BackendError):
     """The export could not be written: disk full, folder not writable, annotation unreadable."""

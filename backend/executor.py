@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from backend.errors import Overloaded
+from backend.patience import ENDLESS, Patience
 from backend.values import Priority
 
 T = TypeVar("T")
@@ -38,24 +40,30 @@ class PriorityExecutor:
         for thread in self._threads:
             thread.start()
 
-    def run(self, priority: Priority, work: Callable[[], T], timeout_seconds: float | None = None) -> T:
-        """Run `work` in its turn and return what it returns.
+    def run(self, priority: Priority, work: Callable[[], T], patience: Patience = ENDLESS) -> T:
+        """Run `work` in its turn and return what it returns; where nobody waits for it any more, it is dropped.
 
         Raises:
-            Overloaded: Too much waits, or there was no answer in `timeout_seconds`; work that still waits is dropped.
+            Overloaded: Too much waits, or there was no answer in time.
+            ClientGone: Whoever asked went away.
             Whatever `work` raises.
         """
-        future = self.submit(priority, work)
+        patience.check()
+        future, seconds = self.submit(priority, work), patience.remaining
         try:
-            return future.result(timeout_seconds)
-        except FutureTimeout:
-            if future.done():  # the work itself ran into a timeout of its own
-                raise
-            future.cancel()
-            raise Overloaded(
-                f"The models did not come to this in {timeout_seconds:.0f} s; {self.waiting} pieces of work wait.",
-                remedy="Try again in a moment; add a replica or a GPU.",
-            ) from None
+            while True:
+                with suppress(FutureTimeout):
+                    return future.result(patience.until_next_look)
+                if future.done():  # the work itself ran into a timeout of its own, or ended just now
+                    return future.result()
+                patience.check()
+                if patience.is_over:
+                    raise Overloaded(
+                        f"The models did not come to this in {seconds:.0f} s; {self.waiting} pieces of work wait.",
+                        remedy="Try again in a moment; add a replica or a GPU.",
+                    )
+        finally:
+            future.cancel()  # what runs goes on
 
     def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
         """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""

@@ -72,6 +72,8 @@ class Classifier(Protocol):
 class Awaited(Protocol):
     """An embedding that somebody else computes now; see `cache.ComputedElsewhere`."""
 
+    @property
+    def is_pending(self) -> bool: ...
     def wait(self, seconds: float | None) -> ImageEmbedding | None: ...
 
 

@@ -6,7 +6,6 @@ A person's click and the script that fills a project overnight go through the sa
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from backend.clicks import answer_prompt, check_drawn_size, keep_identity
-from backend.embedding import embed_in_turn, remaining
+from backend.embedding import embed_in_turn
 from backend.executor import PriorityExecutor
 from backend.geometry import Point, clean_mask, speck_area
 from backend.image import DecodedImages, SourceImage
@@ -27,6 +26,7 @@ from backend.label_studio.results import build_prediction, build_results
 from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.naming import choose, name_regions
+from backend.patience import ENDLESS, Patience
 from backend.project_settings import DEFAULTS, ProjectSettings
 from backend.text_prompts import named_class, parse_text
 from backend.values import Candidate, ClassScore, Priority, Prompt, Region, Size
@@ -131,7 +131,7 @@ class TaskPredictor:
         job: Job = Job(),
         *,
         priority: Priority = Priority.CLICK,
-        patience: float | None = None,
+        patience: Patience | None = None,
     ) -> Prediction:
         """Answer the prompts of a task; without any, classify the image and find everything, if the job says how.
 
@@ -139,15 +139,15 @@ class TaskPredictor:
         has a proposal: Label Studio sends one, and waits, when a person opens a task.
 
         Args:
-            patience: Seconds after which nobody waits any more; without it, what Label Studio waits for an answer.
+            patience: Of whoever asked; without it, as long as Label Studio waits for an answer.
 
         Raises:
-            BackendError: The image cannot be had, a prompt does not fit it, too much waits already, or the labeling
-                config cannot carry what the settings ask for.
+            BackendError: The image cannot be had, a prompt does not fit it, too much waits already, the labeling config
+                cannot carry what the settings ask for, or whoever asked went away.
         """
         job = _with_typed(task, config, job)
         own = prefer_shape(config, job.settings.answer).of_image(task.image_name)
-        return self._predict_image(task, own, job, priority, patience)
+        return self._predict_image(task, own, job, priority, patience or _patience_for(priority))
 
     def predict_document(
         self,
@@ -156,7 +156,7 @@ class TaskPredictor:
         job: Job = Job(),
         *,
         priority: Priority = Priority.CLICK,
-        patience: float | None = None,
+        patience: Patience | None = None,
     ) -> dict[str, Any] | None:
         """The same for all images of a task, as a Label Studio prediction; None if there is nothing to say.
 
@@ -165,10 +165,10 @@ class TaskPredictor:
         preferred = prefer_shape(config, job.settings.answer)
         tolerance = job.settings.polygon_tolerance
         results, predictions = [], []
-        end = None if patience is None else time.monotonic() + patience
+        patience = patience or _patience_for(priority)
         for each in task.images:
             own = preferred.of_image(each.image_name)
-            found = self._predict_image(each, own, _with_typed(each, preferred, job), priority, remaining(end))
+            found = self._predict_image(each, own, _with_typed(each, preferred, job), priority, patience)
             results += build_results(found.regions, own, found.image_choices, tolerance=tolerance)
             predictions.append(found)
         return build_prediction(results, self.model_version, _mean_score(predictions)) if results else None
@@ -182,27 +182,25 @@ class TaskPredictor:
         return self.labeler.is_warm(image)
 
     def _predict_image(
-        self, task: Task, config: LabelingConfig, job: Job, priority: Priority, patience: float | None
+        self, task: Task, config: LabelingConfig, job: Job, priority: Priority, patience: Patience
     ) -> Prediction:
         """As `predict`, with the image's own config, preferred shape first, and a job whose text is all that counts."""
         if not config.answers:
             job = replace(job, proposal=None)
         if not (config.answers if job.text is not None else task.prompts or _may_say(task, config, job)):
             return Prediction()
-        seconds = ANSWER_SECONDS if patience is None else patience
-        end = None if priority is Priority.BULK else time.monotonic() + seconds
-        image = self.fetch_image(task, wait_seconds=patience)
+        image = self.fetch_image(task, wait_seconds=patience.remaining)
         for prompt in task.prompts:
             check_drawn_size(prompt, image)
         work = partial(self._answer, image, task, config, job)
         needs_sam = bool(task.prompts) or job.text is not None or job.proposal is not None
-        with self._embedded(image, priority, end) if needs_sam else nullcontext():
-            return self.executor.run(priority, work, remaining(end))
+        with self._embedded(image, priority, patience) if needs_sam else nullcontext():
+            return self.executor.run(priority, work, patience)
 
     @contextmanager
-    def _embedded(self, image: SourceImage, priority: Priority, end: float | None) -> Iterator[None]:
+    def _embedded(self, image: SourceImage, priority: Priority, patience: Patience) -> Iterator[None]:
         """Within, the image's embedding is there."""
-        embedding = embed_in_turn(self.labeler, self.executor, image, priority, end)
+        embedding = embed_in_turn(self.labeler, self.executor, image, priority, patience)
         with self.labeler.holding(image, embedding):
             yield
 
@@ -262,6 +260,11 @@ def _clean(candidate: Candidate, size: Size, settings: ProjectSettings, keep: Se
     if not settings.clean_masks:
         return candidate
     return replace(candidate, mask=clean_mask(candidate.mask, speck_area(size), keep))
+
+
+def _patience_for(priority: Priority) -> Patience:
+    """Nobody waits for what is done in bulk."""
+    return ENDLESS if priority is Priority.BULK else Patience.of(ANSWER_SECONDS)
 
 
 def _may_say(task: Task, config: LabelingConfig, job: Job) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from backend.errors import CheckpointError, ImageUnavailable
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import parse_task
 from backend.loading import BackgroundLoader
+from backend.patience import Patience
 from backend.setups import ProjectSetups
 from backend.status import BackendStatus, ModelFacts
 from backend.values import Priority
@@ -548,9 +550,20 @@ def test_all_images_of_a_task_share_the_patience_of_its_page() -> None:
     hall.fetcher.fetch = fetch_slowly
     config = parse_labeling_config(CONFIG_WITH_TWO_IMAGES)
     task = parse_task({"id": 1, "data": {"photo": "a.png", "other": "a.png"}}, config, project_id="3")
-    hall.predictor.predict_document(task, config, patience=5.0)
+    hall.predictor.predict_document(task, config, patience=Patience.of(5.0))
     assert len(waits) == 2
     assert waits[1] <= waits[0] - 0.1 < 5.0
+
+
+def test_nothing_is_done_for_a_client_that_has_closed_the_connection() -> None:
+    door = Door()
+    ours, theirs = socket.socketpair()
+    body = predict_body("a.png", keypoint(50, 50))
+    with ours:
+        assert door.client.post("/predict", json=body, environ_overrides={"gunicorn.socket": ours}).status_code == 200
+        theirs.close()
+        reply = door.client.post("/predict", json=body, environ_overrides={"gunicorn.socket": ours})
+    assert (reply.status_code, reply.json["error"]) == (499, "Whoever asked has closed the connection.")
 
 
 def test_an_opened_image_that_is_gone_is_said() -> None:

@@ -28,7 +28,7 @@ from backend.values import Priority, Size
 from backend.wiring import build_predictor
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
 from tests.conftest import RedisServer, free_port
-from tests.fakes import keypoint, predict_body
+from tests.fakes import keypoint, png, predict_body
 
 ROOT = Path(__file__).parent.parent
 SCENES = 5
@@ -188,6 +188,36 @@ def test_health_answers_in_time_while_more_clicks_wait_than_there_are_threads(tm
                 codes = [click.result() for click in clicks]
             assert codes.count(503) == 8
             assert set(codes) <= {502, 503, 504}
+        finally:
+            server.stop()
+
+
+def test_a_client_that_goes_away_while_its_image_is_fetched_keeps_no_work_alive(tmp_path: Path) -> None:
+    """The image comes after its client has hung up: it is not encoded for nobody."""
+    image, hung_up = png(40, 30), threading.Event()
+
+    def serve_late(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            assert hung_up.wait(30)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(image) + image)
+
+    with socket.create_server(("127.0.0.1", 0)) as late:
+        host = f"127.0.0.1:{late.getsockname()[1]}"
+        server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host)
+        threading.Thread(target=serve_late, args=(late,), daemon=True).start()
+        try:
+            server.wait_for("/ready", 60)
+            body = predict_body(f"http://{host}/a.png", keypoint(50, 50, "thing"), config=CONFIG)
+            with pytest.raises(requests.Timeout):
+                requests.post(f"{server.url}/predict", json=body, timeout=1)
+            hung_up.set()
+            end = time.monotonic() + 30
+            while "Whoever asked has closed the connection" not in server.log.read_text():
+                assert time.monotonic() < end, server.log.read_text()[-2000:]
+                time.sleep(0.1)
+            assert 'backend_embeddings_total{source="computed"} 0' in server.get("/metrics").text
         finally:
             server.stop()
 

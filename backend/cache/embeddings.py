@@ -30,6 +30,11 @@ class ComputedElsewhere:
     result: Future[ImageEmbedding | None] | None = None
     is_leased: Callable[[], bool] = bool
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether somebody is still at it."""
+        return self.is_leased() if self.result is None else not self.result.done()
+
     def wait(self, seconds: float | None) -> ImageEmbedding | None:
         """Wait at most so long; None means: ask the cache again.
 

@@ -44,6 +44,7 @@ WORD_BITS = 8
 RLE_SIZES = (3, 4, 8, 16)
 LONGEST_RUN = 1 << 16
 MOST_RECORD_BITS = 1 + 2 + 16 + WORD_BITS
+_ONES = bytes([1]) * (LONGEST_RUN // CHANNELS + 1)
 REMEDY = "The annotation is damaged: delete this region in Label Studio and draw it anew."
 
 
@@ -70,13 +71,10 @@ def decode_brush(rle: Sequence[int] | str, size: Size) -> Mask:
         BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.
     """
     ends, opaque = _decode_runs(rle, size)
-    mask = np.zeros(size.height * size.width, bool)
-    filled = np.flatnonzero(opaque)
-    if len(filled):  # what lies before and after the object stays as it came, which the system does not even allocate
-        first, last = int(filled[0]), int(filled[-1])
-        start = int(ends[first - 1]) if first else 0
-        counts = np.diff(ends[first : last + 1], prepend=start)
-        mask[start : ends[last]] = np.repeat(opaque[first : last + 1], counts)
+    mask = np.zeros(size.height * size.width, bool)  # the system allocates only those pages that are written to
+    pixels, starts = mask.data.cast("B"), np.append(0, ends[:-1])
+    for start, end in zip(starts[opaque].tolist(), ends[opaque].tolist(), strict=True):
+        pixels[start:end] = _ONES[: end - start]
     return mask.reshape(size.height, size.width)
 
 

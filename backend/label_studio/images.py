@@ -98,7 +98,7 @@ class ImageFetcher:
         try:
             return self._flights.run(key, lambda: self._fetch_and_keep(key, image_uri, task_id, ahead), wait_seconds)
         except FutureTimeout as error:
-            message = f"{show_url(image_uri)} did not come within {wait_seconds:g} s; it is still being fetched."
+            message = f"{show_url(image_uri)} did not come within {wait_seconds:.2g} s; it is still being fetched."
             raise ImageUnavailable(message, remedy="Try again in a moment.") from error
 
     def _look(self, key: tuple[str, str, str], ahead: bool) -> CachedImage | None:

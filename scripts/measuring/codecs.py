@@ -20,6 +20,7 @@ from scripts.export import collect
 from scripts.measuring.place import MASKS_ONLY, Json
 from scripts.measuring.timing import Row, compare
 
+TURN_MS = 100  # in which a mask is encoded or decoded again and again
 SDK = "label_studio_sdk.converter"
 
 
@@ -42,6 +43,7 @@ def measure_codec(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Row
                 repeats=repeats,
                 aim=8,
                 remark="the same bytes",
+                turn_ms=TURN_MS,
             ),
             each,
         ),
@@ -54,6 +56,7 @@ def measure_codec(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Row
                 lambda: [decode_rle(rle).reshape(height, width, 4)[:, :, 3] > 127 for rle in encoded],
                 repeats=repeats,
                 aim=30,
+                turn_ms=TURN_MS,
             ),
             each,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -93,9 +94,20 @@ def compare(
     repeats: int,
     aim: float | None = None,
     remark: str = "",
+    turn_ms: float = 0.0,
 ) -> Row:
-    """Run `mine` and `peer` in turn, each once before the clock starts."""
-    mine(), peer()
-    pairs = [(time_ms(mine), time_ms(peer)) for _ in range(repeats)]
+    """Run `mine` and `peer` in turn, each once before the clock starts.
+
+    Args:
+        turn_ms: What is done in less is done over and over until its turn is about so long; its time is the mean. Else
+            a short piece of work is measured with the caches and the heap as the other one left them.
+    """
+    turns = [(work, max(1, round(turn_ms / max(time_ms(work), 1e-3)))) for work in (mine, peer)]
+    pairs = [[time_ms(partial(_repeat, work, runs)) / runs for work, runs in turns] for _ in range(repeats)]
     mine_ms, peer_ms = zip(*pairs, strict=True)
     return build_row(group, what, mine_ms, peer=peer_name, peer_ms=peer_ms, aim=aim, remark=remark)
+
+
+def _repeat(work: Work, runs: int) -> None:
+    for _ in range(runs):
+        work()
