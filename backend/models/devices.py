@@ -6,6 +6,8 @@ import torch
 
 from backend.errors import BadSettings
 
+HAS_BFLOAT16 = 8  # compute capability (Ampere); torch emulates it on older cards, which is slow
+
 
 def choose_device(name: str) -> torch.device:
     """ "auto" is cuda where there is one. Raises `BadSettings` for a device that is not there."""
@@ -28,7 +30,8 @@ def choose_encoder_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         if device.type != "cuda":
             return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        major, _ = torch.cuda.get_device_capability(device)
+        return torch.bfloat16 if major >= HAS_BFLOAT16 else torch.float16
     known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     if name not in known:
         raise BadSettings(f"SAM_DTYPE is {name!r}.", remedy=f"Use auto, {', '.join(known)}.")

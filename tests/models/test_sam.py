@@ -13,7 +13,7 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from backend.errors import BadPrompt, BadSettings
 from backend.models.architectures import build_sam
 from backend.models.checkpoints import DEMO_SAM, load_into
-from backend.models.devices import choose_device, choose_encoder_dtype
+from backend.models.devices import choose_device
 from backend.models.sam import SamSegmenter
 from backend.models.sam_decoder import MOST_IMAGES
 from backend.models.sam_steps import features_of
@@ -271,30 +271,3 @@ def test_a_device_that_is_not_there_is_named() -> None:
         choose_device("cuda:99")
     with pytest.raises(BadSettings, match="DEVICE is 'toaster', which torch does not know"):
         choose_device("toaster")
-
-
-def test_a_cpu_encodes_in_float32_whatever_is_asked() -> None:
-    assert choose_encoder_dtype("auto", torch.device("cpu")) == torch.float32
-    assert choose_encoder_dtype("float16", torch.device("cpu")) == torch.float32
-    with pytest.raises(BadSettings, match="SAM_DTYPE is 'int4'"):
-        choose_encoder_dtype("int4", torch.device("cpu"))
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_a_half_precision_encoder_on_cuda_agrees_with_float32(demo_sam, dtype: str, capsys) -> None:
-    exact = SamSegmenter(demo_sam, device="cuda", encoder_dtype="float32")
-    half = SamSegmenter(demo_sam, device="cuda", encoder_dtype=dtype)
-    ious, switches = [], 0
-    for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + 20):
-        scene = make_scene(seed)
-        a, b = exact.encode(scene.pixels), half.encode(scene.pixels)
-        for thing in scene.objects:
-            prompt = Prompt((click_point(thing.mask),), (1,))
-            ours, theirs = half.decode(b, prompt), exact.decode(a, prompt)
-            overlap = [iou(c.mask, theirs[0].mask) for c in ours]
-            switches += int(np.argmax(overlap) != 0)
-            ious.append(overlap[0])
-    with capsys.disabled():
-        print(f"\n{dtype}: mean IoU {np.mean(ious):.4f}, {switches} of {len(ious)} candidates switched")
-    assert np.mean(ious) >= 0.99
