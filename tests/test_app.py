@@ -527,12 +527,18 @@ def test_a_page_does_not_wait_for_busy_models(monkeypatch) -> None:
 
 
 def test_a_page_opens_while_too_much_waits_for_the_models() -> None:
-    door, go = Door(), threading.Event()
+    door, go, busy = Door(), threading.Event(), threading.Barrier(3)
     executor = door.hall.predictor.executor
-    waiting = [executor.submit(Priority.BULK, lambda: go.wait(20)) for _ in range(64)]
-    while executor.waiting < 62:
-        time.sleep(0.01)
-    waiting += [executor.submit(Priority.BULK, lambda: go.wait(20)) for _ in range(64 - executor.waiting)]
+
+    def block() -> None:
+        busy.wait(20)
+        go.wait(20)
+
+    for _ in range(2):  # a thread each
+        executor.submit(Priority.BULK, block)
+    busy.wait(20)
+    for _ in range(64):
+        executor.submit(Priority.BULK, lambda: None)
     reply = door.predict(predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES))
     assert (reply.status_code, reply.json) == (200, {"results": [[]]})
     go.set()

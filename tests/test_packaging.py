@@ -99,10 +99,19 @@ def test_label_studio_ml_finds_everything_it_needs_without_its_own_pins() -> Non
     assert needed - there.keys() == {"attr"}  # the `attr` of its metadata is a mistake: it imports attrs
 
 
+def _owners() -> dict[str, str]:
+    """Which distribution a package is of; Python 3.10's own `packages_distributions` knows those with top_level.txt."""
+    return {
+        file.parts[0].split(".")[0]: distribution.metadata["Name"]
+        for distribution in metadata.distributions()
+        for file in distribution.files or ()
+        if file.suffix in (".py", ".so")
+    }
+
+
 def imported_distributions(*folders: str) -> dict[str, str]:
     """Canonical distribution name -> a file that imports it; the standard library and the project left out."""
-    owners = metadata.packages_distributions()
-    found = {}
+    owners, found = _owners(), {}
     for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -110,7 +119,7 @@ def imported_distributions(*folders: str) -> dict[str, str]:
                 names = [node.module]
             for top in {name.split(".")[0] for name in names} - {"backend", "scripts", "tests"}:
                 if top not in sys.stdlib_module_names:
-                    found[canonicalize_name(owners[top][0])] = str(path.relative_to(ROOT))
+                    found[canonicalize_name(owners[top])] = str(path.relative_to(ROOT))
     return found
 
 
