@@ -94,10 +94,13 @@ class ProposalOptions(ProposalParameters):
     """How automatic masks are made and which are kept.
 
     Attributes:
+        mask_nms_thresh: Of two masks with a larger IoU, once they are cleaned, the one that SAM thinks less of goes; 1
+            keeps both.
         score_threshold: Masks whose best class is less probable are dropped; 0 keeps all.
         max_masks: The best so many are kept; None keeps all.
     """
 
+    mask_nms_thresh: float = 0.8
     score_threshold: float = 0.0
     max_masks: int | None = None
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from backend.clicks import answer_prompt, check_drawn_size, keep_identity
 from backend.embedding import embed_in_turn
 from backend.executor import PriorityExecutor
-from backend.geometry import Point, clean_mask, speck_area
+from backend.geometry import Point, clean_mask, mask_nms, speck_area
 from backend.image import DecodedImages, SourceImage
 from backend.label_studio.config import LabelingConfig, check_text_prompt, label_for_click
 from backend.label_studio.controls import distinct
@@ -248,7 +248,8 @@ class TaskPredictor:
     def _proposed(
         self, image: SourceImage, options: ProposalOptions, config: LabelingConfig, settings: ProjectSettings
     ) -> list[Region]:
-        found = [_clean(candidate, image.size, settings) for candidate in self.labeler.propose(image, options)]
+        cleaned = [_clean(candidate, image.size, settings) for candidate in self.labeler.propose(image, options)]
+        found = [cleaned[i] for i in mask_nms([candidate.mask for candidate in cleaned], options.mask_nms_thresh)]
         regions = name_regions(self.labeler, image, found, [None] * len(found), config, settings)
         least = options.score_threshold
         regions = [one for one in regions if not one.class_scores or one.class_scores[0].score >= least]

@@ -168,6 +168,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--box-nms-thresh", type=share, metavar="X", help="masks whose boxes overlap more are one object"
     )
     masks.add_argument(
+        "--mask-nms-thresh", type=share, metavar="X", help="of masks that overlap more (IoU) only the best is kept"
+    )
+    masks.add_argument(
         "--min-mask-region-area", type=int, metavar="PIXELS", help="smaller specks and holes are removed"
     )
     masks.add_argument(

@@ -16,7 +16,7 @@ from backend.label_studio.tasks import parse_task
 from backend.labeler import ImageLabeler, ProposalOptions
 from backend.predict import Job, TaskPredictor
 from backend.project_settings import ProjectSettings
-from backend.values import Size
+from backend.values import Candidate, Size
 from tests.fakes import (
     CONFIG,
     CONFIG_WITH_IMAGE_CHOICES,
@@ -148,6 +148,19 @@ def test_proposals_take_their_labels_from_clip_and_keep_the_best() -> None:
     assert len(hall.document(proposal=OPTIONS)["result"]) == 6
     two = hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, max_masks=2))
     assert [r["type"] for r in two["result"]] == ["brushlabels", "choices"] * 2
+
+
+def test_a_thing_that_sam_proposes_twice_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = Hall(classifier=FakeClassifier())
+    propose = hall.segmenter.propose
+
+    def propose_twice(*arguments: object) -> list[Candidate]:
+        return [one for found in propose(*arguments) for one in (found, replace(found, score=0.1))]
+
+    monkeypatch.setattr(hall.segmenter, "propose", propose_twice)
+    assert len(hall.document(proposal=replace(OPTIONS, mask_nms_thresh=1.0))["result"]) == 12
+    once = hall.document(proposal=OPTIONS)["result"]
+    assert [result["score"] for result in once if "score" in result] == [0.9] * 3
 
 
 def test_proposals_under_the_score_threshold_are_dropped() -> None:

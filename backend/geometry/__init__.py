@@ -7,6 +7,7 @@ Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape covers the p
 
 from backend.geometry.cleaning import clean_mask, speck_area
 from backend.geometry.fits import Ellipse, fit_box, fit_ellipse
+from backend.geometry.overlaps import mask_nms
 from backend.geometry.places import (
     Point,
     distance_to_box,
@@ -30,6 +31,7 @@ __all__ = [
     "fit_ellipse",
     "inner_point",
     "mask_iou",
+    "mask_nms",
     "mask_to_polygon",
     "mask_to_rings",
     "percent_to_pixel",
