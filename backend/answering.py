@@ -72,7 +72,8 @@ def _answer_quietly(
     """Answers for tasks without a prompt, which never wait for SAM: the class of the image, or nothing.
 
     Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected ones). The
-    image is encoded behind the clicks, so that the first click finds it warm.
+    image is encoded behind the clicks, so that the first click finds it warm. What is answered is stored as the newest
+    prediction, so a task that was pre-annotated with masks is answered with nothing.
     """
     if not loader.ready:
         return [EMPTY_ANSWER for _ in parsed.tasks]
@@ -80,13 +81,17 @@ def _answer_quietly(
     for task in parsed.tasks:
         for shown in reversed(task.images):  # the newest goes first
             warmer.warm(shown)
-    if not parsed.config.classifies_images or not facts.clip_works:
+    nothing_to_say = not parsed.config.classifies_images or not facts.clip_works
+    if nothing_to_say or all(task.is_predicted for task in parsed.tasks):
         return [EMPTY_ANSWER for _ in parsed.tasks]
     if len(parsed.tasks) == 1:
         patience = Patience.of(OPENING_SECONDS, has_left)
         return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, job, patience)]
     patience = Patience.of(BATCH_SECONDS, has_left)
-    return [_try_classify(predictor, task, parsed.config, job, patience, complain) for task in parsed.tasks]
+    return [
+        EMPTY_ANSWER if task.is_predicted else _try_classify(predictor, task, parsed.config, job, patience, complain)
+        for task in parsed.tasks
+    ]
 
 
 def _classify_quickly(

@@ -98,6 +98,20 @@ def test_opening_a_task_gives_the_class_of_the_image_where_the_config_asks() -> 
     assert [r["value"] for r in prediction["result"]] == [{"choices": ["indoor"]}]
 
 
+@pytest.mark.parametrize("how_many", [1, 3])
+def test_masks_that_are_predicted_already_are_not_hidden_by_a_class_of_the_image(how_many: int) -> None:
+    """Label Studio stores what "Retrieve Predictions" brings, and shows people the newest prediction of a task."""
+    door = Door()
+    body = predict_body("a.png", config=CONFIG_WITH_IMAGE_CHOICES)
+    mask = {"id": "m", "type": "brushlabels", "from_name": "brush", "to_name": "img", "value": {"rle": [0]}}
+    whole = {"id": "w", "type": "choices", "from_name": "place", "to_name": "img", "value": {"choices": ["indoor"]}}
+    plain = body["tasks"][0]
+    body["tasks"] = [plain | {"predictions": [{"id": 1, "result": [whole]}, {"id": 2, "result": [mask, whole]}]}]
+    body["tasks"] += [plain | {"id": 8, "predictions": [{"id": 3, "result": [whole]}]}, plain][: how_many - 1]
+    answers = door.predict(body).json["results"]
+    assert [bool(answer) for answer in answers] == [False, True, True][:how_many]
+
+
 def test_in_a_batch_one_missing_image_does_not_cost_the_others() -> None:
     hall = Hall(classifier=FakeClassifier())
     hall.fetcher.files["gone.png"] = ImageUnavailable("gone.png is away.", remedy="Upload it.")

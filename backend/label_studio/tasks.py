@@ -8,9 +8,11 @@ from typing import Any
 
 from backend.errors import BadPrompt, BadRequest, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.controls import SHAPES
 from backend.label_studio.drafts import join_draft
 from backend.label_studio.earlier import EarlierRegion, find_earlier
-from backend.label_studio.leaks import drop_leaks
+from backend.label_studio.labels import kind_of_region
+from backend.label_studio.leaks import drop_leaks, objects_of, results_of
 from backend.label_studio.prompts import SEND_REMEDY, LabeledPrompt, kind_of, parse_prompts
 from backend.label_studio.text_areas import holds_texts, parse_texts
 
@@ -26,6 +28,8 @@ class Task:
         image_name: The Image tag that shows it; "" for the first.
         others: The task's other images, where nobody clicked, each without others.
         texts: What was typed instead: names of text areas and what is asked in each.
+        is_predicted: A prediction with masks is there already. Label Studio shows people the newest prediction, so one
+            without masks would hide them.
     """
 
     task_id: int | None
@@ -36,6 +40,7 @@ class Task:
     image_name: str = ""
     others: tuple[Task, ...] = ()
     texts: tuple[tuple[str, str], ...] = ()
+    is_predicted: bool = False
 
     @property
     def images(self) -> tuple[Task, ...]:
@@ -130,7 +135,7 @@ def parse_task(
             Task(own_id, project, _image_uri(data, image, task_id), image_name=image.image_name)
             for image in _shown_images(data, config)
         ]
-        return replace(first, others=tuple(others))
+        return replace(first, others=tuple(others), is_predicted=_has_predicted_masks(document))
     drawn_on = _image_of_prompts(context_result, config)
     task = Task(own_id, project, _image_uri(data, drawn_on, task_id), image_name=drawn_on.image_name)
     if holds_texts(context_result):
@@ -138,6 +143,11 @@ def parse_task(
     clicked = parse_prompts(drop_leaks(context_result, document, drawn_on), drawn_on)
     prompts = join_draft(clicked, context_result, document, drawn_on)
     return replace(task, prompts=prompts, earlier=find_earlier(clicked, context_result, document, drawn_on))
+
+
+def _has_predicted_masks(document: Mapping[str, Any]) -> bool:
+    predictions = objects_of(document.get("predictions"))
+    return any(kind_of_region(result) in SHAPES for found in predictions for result in results_of(found))
 
 
 def _shown_images(data: Mapping[str, Any], config: LabelingConfig) -> list[LabelingConfig]:

@@ -57,3 +57,20 @@ def test_the_first_click_on_a_pre_annotated_image_encodes_nothing(page: Labeling
     page.drag(*corners(largest_targets(A, 1)[0].mask))
     assert page.wait_for_answer().masks
     assert site.encoded_when_at_rest() == before
+
+
+def test_retrieving_predictions_does_not_hide_the_masks_of_pre_annotation(site: Site) -> None:
+    """Label Studio shows the newest prediction of a task, and "Retrieve Predictions" asks without a prompt."""
+    project: Project = site.fresh_project("Retrieved", A, B)
+    commands.preannotate(project.number, site.command_environment(), quiet=True)
+    (masks,) = site.label_studio.task(project.tasks[A])["predictions"]
+    (other,) = site.label_studio.task(project.tasks[B])["predictions"]
+    site.label_studio._request("DELETE", f"/api/predictions/{other['id']}/")
+
+    chosen = {"selectedItems": {"all": False, "included": list(project.tasks.values())}}
+    site.label_studio._json(
+        "POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project.number}", json=chosen
+    )
+    assert [found["id"] for found in site.label_studio.task(project.tasks[A])["predictions"]] == [masks["id"]]
+    (retrieved,) = site.label_studio.task(project.tasks[B])["predictions"]
+    assert [result["from_name"] for result in retrieved["result"]] == ["background"]
