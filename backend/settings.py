@@ -46,7 +46,7 @@ class Settings:
     image_max_pixels: int = _setting(64_000_000, "The most pixels that are decoded", 1)
     image_timeout_seconds: float = _setting(20.0, "The longest that fetching one image may take", 0.1)
     image_allowed_hosts: frozenset[str] = _setting(
-        frozenset(), "Other hosts that images may come from: `a.org,b.org:8000`"
+        frozenset(), "Other hosts that images may come from: `a.org,b.org:8000`; without a port: all its ports"
     )
     max_body_bytes: int = _setting(64 * MEBIBYTE, "The largest request body; 200 regions at 1080p make 31 MB", 1024)
     server_threads: int = _setting(40, "Requests answered at once; four are kept free for `/health` and the like", 8)

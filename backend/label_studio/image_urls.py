@@ -1,7 +1,8 @@
 """Image URI → the URL to ask, and who may be asked. Pure; no name is looked up.
 
 /data/upload/2/a.png, data/local-files/?d=…   Label Studio, with the token
-http(s)://LABEL_STUDIO/…                      the same
+http(s)://LABEL_STUDIO/data/…                 the same
+/api/users, http(s)://LABEL_STUDIO/api/users  Label Studio, without the token: no images lie there (`FILE_PATHS`)
 http://localhost:8080/data/…                  the same: it is what Label Studio calls itself, seldom what reaches it
 s3://bucket/key, gs://…, azure-blob://…       Label Studio's /tasks/ID/resolve/?fileuri=…, which may redirect
 http(s)://elsewhere/…                         only with the host in IMAGE_ALLOWED_HOSTS, never with the token
@@ -10,8 +11,9 @@ http(s)://elsewhere/…                         only with the host in IMAGE_ALLO
 from __future__ import annotations
 
 import base64
+import posixpath
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from backend.errors import ImageForbidden, ImageUnavailable, shorten
 
@@ -20,6 +22,9 @@ Origin = tuple[str, str, int]
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1"})
 OWN_PATHS = ("/data/", "/tasks/", "/projects/", "/storage-data/")
 REDIRECTING_PATHS = re.compile(r"^/(tasks|projects)/\d+/(resolve|presign)/|^/data/upload/|^/storage-data/")
+FILE_PATHS = re.compile(r"^/data/|^/storage-data/|^/(tasks|projects)/\d+/(resolve|presign)/")
+"""Where Label Studio serves files. What a task names is anybody's word who may import tasks; a token that went anywhere
+would let them read what its owner may read."""
 UNSUPPORTED_SCHEMES = frozenset({"data", "file", "ftp", "blob", "javascript"})
 IMPORT_REMEDY = "Upload the image to Label Studio, or serve it from a storage that Label Studio knows."
 
@@ -79,17 +84,18 @@ def check_host(url: str, label_studio_url: str, allowed_hosts: frozenset[str]) -
     if _is_allowed(origin, allowed_hosts) or (label_studio_url and origin == url_origin(label_studio_url)):
         return
     message = f"The image {show_url(url)} lies on {shorten(host)}:{port}, which this backend may not ask."
-    raise ImageForbidden(
-        message, remedy=f"Add {shorten(host)} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio."
-    )
+    entry = shorten(host) if port in (80, 443) else f"{shorten(host)}:{port}"  # without a port it is every port
+    raise ImageForbidden(message, remedy=f"Add {entry} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio.")
 
 
 def may_redirect_anywhere(url: str, label_studio_url: str) -> bool:
     """Whether Label Studio may send us from here to a storage's presigned URL on any host."""
-    if not label_studio_url or url_origin(url) != url_origin(label_studio_url):
-        return False
-    base = urlsplit(label_studio_url).path.rstrip("/")
-    return bool(REDIRECTING_PATHS.match(urlsplit(url).path.removeprefix(base)))
+    return bool(REDIRECTING_PATHS.match(_own_path(url, label_studio_url)))
+
+
+def may_see_token(url: str, label_studio_url: str) -> bool:
+    """Whether it is one of Label Studio's own files; only they are asked for with the token."""
+    return bool(FILE_PATHS.match(_own_path(url, label_studio_url)))
 
 
 def is_immutable(url: str, label_studio_url: str) -> bool:
@@ -108,6 +114,15 @@ def show_url(url: str) -> str:
     rest = re.split(r"[?#]", rest, maxsplit=1)[0]
     host, slash, path = rest.partition("/")
     return shorten(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
+
+
+def _own_path(url: str, label_studio_url: str) -> str:
+    """The path of a URL of Label Studio, as it would be without a sub-path; "" for any other."""
+    if not label_studio_url or url_origin(url) != url_origin(label_studio_url):
+        return ""
+    path = posixpath.normpath(unquote(urlsplit(url).path))  # "/data/../api/users" is no file
+    own = path.removeprefix(urlsplit(label_studio_url).path.rstrip("/"))
+    return f"{own}/" if urlsplit(url).path.endswith("/") else own
 
 
 def _is_allowed(origin: Origin, allowed_hosts: frozenset[str]) -> bool:

@@ -22,6 +22,7 @@ from backend.label_studio.image_urls import (
     image_uri_to_url,
     is_immutable,
     may_redirect_anywhere,
+    may_see_token,
     show_url,
     url_origin,
 )
@@ -30,6 +31,7 @@ from backend.label_studio.tokens import TokenSource
 
 MOST_REDIRECTS = 5
 REVALIDATE_SECONDS = 60.0
+OWN_REMEDY = "Put the image's own address there, as /data/upload/… or the URI of a storage that Label Studio knows."
 VALIDATORS = (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since"))
 
 
@@ -130,7 +132,7 @@ class ImageFetcher:
         """GET with redirects followed by hand, the token on Label Studio's own hops, renewed once if it is refused."""
         deadline = self._downloader.deadline()
         check_host(url, self._url, self._allowed_hosts)
-        with_token, renewed, refused = self._is_own(url), False, ""
+        with_token, renewed, refused = may_see_token(url, self._url), False, ""
         for _ in range(MOST_REDIRECTS + 2):
             authorization = self._authorization(image_uri, refused, deadline) if with_token else {}
             reply = self._downloader.get(url, {**authorization, **conditions}, deadline, image_uri)
@@ -138,12 +140,12 @@ class ImageFetcher:
                 renewed, refused = True, authorization["Authorization"]
                 continue
             if reply.status not in (301, 302, 303, 307, 308):
-                self._check_status(reply.status, url, image_uri, bool(conditions))
+                self._check_status(reply.status, url, image_uri, bool(conditions), with_token)
                 return reply
             refused = ""
             target = urljoin(url, reply.headers.get("Location", ""))
             self._check_redirect(url, target, image_uri)
-            with_token = with_token and self._is_own(target)
+            with_token = with_token and may_see_token(target, self._url)
             url = target
         raise ImageUnavailable(f"{show_url(image_uri)} redirects without end.", remedy="Check the image's address.")
 
@@ -165,12 +167,16 @@ class ImageFetcher:
             check_host(target, self._url, self._allowed_hosts)
         url_origin(target)  # raises unless http(s)
 
-    def _check_status(self, status: int, url: str, image_uri: str, may_be_unchanged: bool) -> None:
+    def _check_status(self, status: int, url: str, image_uri: str, may_be_unchanged: bool, with_token: bool) -> None:
         if status == 200 or (status == 304 and may_be_unchanged):
             return
         message = f"{urlsplit(url).netloc} answered HTTP {status} for {show_url(image_uri)}."
         remedy = "Check that the image still exists there."
-        if self._is_own(url) and status == 401:
+        if self._is_own(url) and not with_token and status in (401, 403):
+            remedy = (
+                f"The token was not sent: it goes to Label Studio's own files, and not after a redirect. {OWN_REMEDY}"
+            )
+        elif self._is_own(url) and status == 401:
             remedy = f"The token is missing or not valid. {TOKEN_REMEDY}"
         elif self._is_own(url) and status == 404 and "/resolve/" in url:
             remedy = "Connect this cloud storage to the task's project in Label Studio (Settings → Cloud Storage)."

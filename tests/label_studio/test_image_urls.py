@@ -12,6 +12,7 @@ from backend.label_studio.image_urls import (
     image_uri_to_url,
     is_immutable,
     may_redirect_anywhere,
+    may_see_token,
     show_url,
     url_origin,
 )
@@ -126,10 +127,32 @@ def test_hosts_that_may_be_asked(url: str) -> None:
     ],
 )
 def test_all_other_hosts_are_refused_by_name(url: str, host: str) -> None:
-    name = host.partition(":")[0]
+    name = host.removesuffix(":80")  # a name alone would open all ports of it
     with pytest.raises(ImageForbidden, match=f"lies on {host}, which.*Add {name} to IMAGE_ALLOWED_HOSTS") as refusal:
         check_host(url, LS, frozenset({"a.org", "b.org:8000"}))
     assert refusal.value.http_status == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "may"),
+    [
+        ("/data/upload/1/a.png", True),
+        ("/data/local-files/?d=x", True),
+        ("/storage-data/uploaded/?filepath=a", True),
+        ("/tasks/7/resolve/?fileuri=x", True),
+        ("/projects/7/presign/?fileuri=x", True),
+        ("/api/users", False),
+        ("/data/../api/users", False),
+        ("/data/%2e%2e/api/users", False),
+        ("/tasks/7/", False),
+        ("/user/login/", False),
+    ],
+)
+@pytest.mark.parametrize("own", [LS, f"{LS}/ls"])
+def test_only_label_studios_files_may_see_the_token(own: str, path: str, may: bool) -> None:
+    assert may_see_token(f"{own}{path}", own) is may
+    assert not may_see_token(f"http://a.org{path}", own)
+    assert not may_see_token(f"{own}{path}", "")
 
 
 @pytest.mark.parametrize(

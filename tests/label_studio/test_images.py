@@ -153,9 +153,18 @@ def test_the_token_is_not_sent_once_a_redirect_has_left_label_studio(
 ) -> None:
     elsewhere.respond = lambda seen, handler: redirect(f"{label_studio.url}{UPLOAD}")
     images = fetcher(label_studio, allowed_hosts=frozenset({host_of(elsewhere)}))
-    with pytest.raises(ImageUnavailable, match="answered HTTP 401"):
+    with pytest.raises(ImageUnavailable, match=r"answered HTTP 401 .* The token was not sent: .* own address"):
         images.fetch(f"{elsewhere.url}/a.png", None, "2")
     assert "authorization" not in label_studio.seen[0].headers
+
+
+@pytest.mark.parametrize("uri", ["/api/users", "/data/../api/users"])
+def test_a_task_cannot_make_the_backend_read_label_studio_for_it(label_studio: LocalServer, uri: str) -> None:
+    """Whoever may import tasks names any address in them."""
+    for address in (uri, f"{label_studio.url}{uri}"):
+        with pytest.raises(ImageUnavailable, match="The token was not sent"):
+            fetcher(label_studio).fetch(address, 7, "2")
+    assert all("authorization" not in seen.headers for seen in label_studio.seen)
 
 
 def test_a_password_file_does_not_replace_the_token(
