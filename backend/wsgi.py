@@ -36,6 +36,8 @@ def _load(settings: Settings, status: BackendStatus) -> tuple[TaskPredictor, Mod
 
 settings = Settings.from_environment_or_exit()
 logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+if settings.log_level.upper() != "DEBUG":
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line of 500 characters for every look at what comes next
 status = BackendStatus()
 app = create_app(
     BackgroundLoader(lambda: _load(settings, status)).start(),

@@ -183,5 +183,6 @@ def _clip(percent: float) -> float:
 
 
 def kind_of(value: object) -> str:
-    """What a value of a document is, for a message."""
-    return "missing" if value is None else type(value).__name__
+    """What a value of a JSON document is, in JSON's words, for a message."""
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    return "missing" if value is None else names.get(type(value), type(value).__name__)

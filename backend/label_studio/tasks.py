@@ -126,7 +126,7 @@ def parse_task(
     """
     data = document.get("data") if isinstance(document, Mapping) else None
     if not isinstance(data, Mapping):
-        raise BadRequest(f'A task has "data" with the image, this one has {kind_of(data)}.', remedy=SEND_REMEDY)
+        raise BadRequest(f'A task has "data" with the image; here it is {kind_of(data)}.', remedy=SEND_REMEDY)
     task_id = document.get("id")
     project = project_id or parse_project_id(document.get("project"))
     own_id = task_id if isinstance(task_id, int) else None

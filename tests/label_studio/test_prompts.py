@@ -181,7 +181,7 @@ def test_a_prompt_that_cannot_be_answered_is_refused(
 
 @pytest.mark.parametrize("result", [keypoint(value=[1]), keypoint(value=None), ["x"], None])
 def test_what_is_not_a_result_is_refused(result: Any, config: LabelingConfig) -> None:
-    with pytest.raises(BadRequest, match=r'"value" (list|missing), not an object'):
+    with pytest.raises(BadRequest, match=r'"value" (a list|missing), not an object'):
         parse_prompts([result], config)
 
 
