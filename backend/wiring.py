@@ -38,8 +38,11 @@ def build_predictor(settings: Settings) -> TaskPredictor:
     return build(settings)[0]
 
 
-def build(settings: Settings) -> tuple[TaskPredictor, ModelFacts]:
+def build(settings: Settings, counts: CacheCounts | None = None) -> tuple[TaskPredictor, ModelFacts]:
     """The predictor, and what the status page says of it.
+
+    Args:
+        counts: Shared with whoever else asks the same Redis.
 
     Raises:
         BadSettings: A model, a device or a dtype that does not exist.
@@ -49,7 +52,7 @@ def build(settings: Settings) -> tuple[TaskPredictor, ModelFacts]:
     prepare_torch(settings.torch_threads)
     sam_digest, segmenter = _load_segmenter(settings)
     clip_digest, classifier, clip_problem = _try_classifier(settings)
-    counts = CacheCounts()
+    counts = counts or CacheCounts()
     cache = build_cache(settings, counts)
     labeler = ImageLabeler(
         segmenter,
@@ -150,12 +153,12 @@ def _load_classifier(settings: Settings) -> tuple[str, ClipClassifier]:
     return checkpoints.sha256_of(path), classifier
 
 
-def build_setups(settings: Settings) -> ProjectSetups:
+def build_setups(settings: Settings, counts: CacheCounts) -> ProjectSetups:
     """Where the projects' settings are kept. Nothing is connected, so that it is there before the models are."""
     if not settings.redis_url:
         return ProjectSetups()
     try:
-        return ProjectSetups(RedisDocuments(settings.redis_url, settings.redis_timeout_seconds))
+        return ProjectSetups(RedisDocuments(settings.redis_url, settings.redis_timeout_seconds, counts))
     except ValueError:  # `build` says so, and /health, for without it there is no predictor either
         return ProjectSetups()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from backend.app import create_app
+from backend.cache import CacheCounts
 from backend.loading import BackgroundLoader
 from backend.predict import TaskPredictor
 from backend.settings import Settings
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 THREADS_FOR_STATE = 4  # that no prediction may take, so that /health answers however many wait
 
 
-def _load(settings: Settings, status: BackendStatus) -> tuple[TaskPredictor, ModelFacts, Warmer]:
-    predictor, facts = build(settings)
+def _load(settings: Settings, status: BackendStatus, counts: CacheCounts) -> tuple[TaskPredictor, ModelFacts, Warmer]:
+    predictor, facts = build(settings, counts)
     status.attach(facts)
     log.info(
         "Ready: SAM %s, CLIP %s, on %s; embeddings %s.", facts.sam, facts.clip, facts.device, facts.cache.description
@@ -38,11 +39,11 @@ settings = Settings.from_environment_or_exit()
 logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 if settings.log_level.upper() != "DEBUG":
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line of 500 characters for every look at what comes next
-status = BackendStatus()
+status, counts = BackendStatus(), CacheCounts()
 app = create_app(
-    BackgroundLoader(lambda: _load(settings, status)).start(),
+    BackgroundLoader(lambda: _load(settings, status, counts)).start(),
     status,
     max_body_bytes=settings.max_body_bytes,
     most_predicting=settings.server_threads - THREADS_FOR_STATE,
-    setups=build_setups(settings),
+    setups=build_setups(settings, counts),
 )

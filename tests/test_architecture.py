@@ -66,7 +66,7 @@ MAY_IMPORT = {
         "status",
         "warming",
     },
-    "wsgi": VALUES | {"setups", "app", "loading", "predict", "settings", "status", "warming", "wiring"},
+    "wsgi": VALUES | {"cache", "setups", "app", "loading", "predict", "settings", "status", "warming", "wiring"},
 }
 TENANTS = {
     "flask": {"app"},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.cache import RedisDocuments
+from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
 from backend.errors import BadConfig, BadProjectSettings
 from backend.project_settings import ProjectSettings
 from backend.setups import FRESH_SECONDS, SAVING_SECONDS, ProjectSetup, ProjectSetups
@@ -246,9 +246,13 @@ def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_warned_o
 ) -> None:
     setups = ProjectSetups(RedisDocuments(redis_server.url, 0.3))
     setups.accept(PROJECT, "", CONFIG, {"prefetch": 3})
-    documents = RedisDocuments(redis_server.url, 0.3)
+    counts = CacheCounts()
+    documents = RedisDocuments(redis_server.url, 0.3, counts)
     assert ProjectSetups(documents).settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
     redis_server.stop()
     documents.pause_seconds = 0.0
     assert [documents.get("x"), documents.get("x"), documents.put("x", b"1")] == [None, None, None]
     assert caplog.text.count("project settings are as this process last saw them") == 1
+    assert (counts.redis_errors, counts.redis_away) == (3, True)
+    store = RedisStore(redis_server.url, 60, 0.3, counts)
+    assert "Redis does not answer" in EmbeddingCache(LocalStore(0), store, counts).description, "nobody asked it yet"

@@ -9,6 +9,8 @@ from typing import Any
 
 import redis
 
+from backend.cache.stores import CacheCounts
+
 log = logging.getLogger(__name__)
 
 
@@ -21,11 +23,12 @@ class RedisDocuments:
 
     pause_seconds = 5.0
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
+    def __init__(self, url: str, timeout_seconds: float, counts: CacheCounts | None = None) -> None:
         """Raises ValueError for an address that is none."""
         self._redis = redis.Redis.from_url(
             url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry_on_timeout=False
         )
+        self._counts = counts or CacheCounts()
         self._paused_until = 0.0
         self._failing = False
 
@@ -44,10 +47,11 @@ class RedisDocuments:
         try:
             answer = question()
         except Exception as error:  # a helper: whatever its client library trips over, this process has a copy
+            self._counts.add("redis_errors")
             self._paused_until = time.monotonic() + self.pause_seconds
             if not self._failing:
                 log.warning("Redis fails (%s); project settings are as this process last saw them.", error)
-            self._failing = True
+            self._failing = self._counts.redis_away = True
             return None
-        self._failing = False
+        self._failing = self._counts.redis_away = False
         return answer

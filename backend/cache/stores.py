@@ -22,13 +22,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class CacheCounts:
-    """What happened so far; read by the metrics and the status page."""
+    """What happened so far; read by the metrics and the status page.
+
+    `redis_away`: whoever asked Redis last, for embeddings or for documents, got no answer.
+    """
 
     local_hits: int = 0
     redis_hits: int = 0
     computed: int = 0
     redis_errors: int = 0
     damaged: int = 0
+    redis_away: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, name: str) -> None:
@@ -76,7 +80,7 @@ class RedisStore:
 
     @property
     def healthy(self) -> bool:
-        return not self._failing
+        return not self._counts.redis_away
 
     def get(self, key: str) -> ImageEmbedding | None:
         data = self._ask(lambda: self._redis.get(key))
@@ -148,9 +152,9 @@ class RedisStore:
             self._paused_until = time.monotonic() + self.pause_seconds
             if not self._failing:
                 log.warning("Redis does not answer (%s); embeddings are computed here until it is back.", error)
-            self._failing = True
+            self._failing = self._counts.redis_away = True
             return None
         if self._failing:
             log.warning("Redis is back.")
-            self._failing = False
+        self._failing = self._counts.redis_away = False
         return answer
