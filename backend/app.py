@@ -8,34 +8,32 @@ person who saves the backend. No traceback leaves.
 from __future__ import annotations
 
 import logging
-import select
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import orjson
 from flask import Flask, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from backend.answering import Loader, answer, look_ahead
-from backend.errors import BackendError, BadRequest, BodyTooLarge, Overloaded
+from backend.connection import STALL_SECONDS, Connection
+from backend.errors import BackendError, BadRequest, BodyTooLarge, BodyTooSlow, Overloaded
 from backend.label_studio.bodies import parse_body
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.tasks import PredictRequest, parse_predict_request
+from backend.label_studio.prompts import kind_of
+from backend.label_studio.tasks import parse_predict_request
 from backend.label_studio.webhooks import parse_finished_task
 from backend.setups import ProjectSetups
 from backend.status import BackendStatus, ProjectFacts, RequestRecord
+from backend.wording import answer_in_words, one_line, reason_phrase, request_in_words
 
 log = logging.getLogger(__name__)
 
 LOADING_VERSION = "loading"
-SHOWN_CHARACTERS = 600  # of anything that came from outside, in answers, log and status page
-REASON_CHARACTERS = 400  # of a reason phrase; nginx as it comes has room for 4,096 with all other headers
-HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one is Linux's
-_ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
 
 
 def create_app(
@@ -76,7 +74,7 @@ def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus, setups:
         facts = loader.get()[1] if loader.ready else None
         problem = str(loader.error) if loader.error else "The models are still loading."
         projects = [
-            ProjectFacts(_one_line(project), setup.origin, setup.in_force, _one_line(setup.complaint))
+            ProjectFacts(one_line(project), setup.origin, setup.in_force, one_line(setup.complaint))
             for project, setup in setups.reports()
         ]
         return Response(status.page(facts, problem, projects), content_type="text/html; charset=utf-8")
@@ -108,15 +106,19 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
     @app.post("/predict")
     def predict() -> Response:
         if not places.acquire(blocking=False):
-            raise Overloaded("Too many predictions are under way.", remedy="Try again in a moment, or add a replica.")
+            raise Overloaded(
+                "As many predictions as there is room for are being read or answered.",
+                remedy="Try again in a moment, or add a replica.",
+            )
         try:
             body = _read_json()
             parsed = parse_predict_request(body)
-            g.what = _describe(parsed)
+            g.what = request_in_words(parsed)
             settings = setups.settings_for(_project(body), parsed.config.xml)
-            results = answer(parsed, loader, settings, _complain, _watch_connection())
+            results = answer(parsed, loader, settings, _complain, g.connection.has_left)
             if len(parsed.tasks) == 1:  # several at once are no person's way through a project
                 look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
+            g.what = f"{g.what}: {answer_in_words(results)}"
             return _json({"results": results})
         finally:
             places.release()
@@ -124,7 +126,7 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
     @app.post("/webhook")
     def webhook() -> Response:
         body = _read_json()
-        g.what = _one_line(f"webhook {body.get('action')}")
+        g.what = one_line(f"webhook {body.get('action')}")
         done = parse_finished_task(body)
         if done is not None:
             with suppress(BackendError):  # a config that we cannot serve is said where somebody asks for a mask
@@ -160,7 +162,7 @@ def _health(loader: Loader) -> tuple[dict[str, Any], int]:
 
 def _complain(problem: str) -> None:
     """Log what is wrong with part of a request, and say it on the status page."""
-    g.problem = _one_line(problem)
+    g.problem = one_line(problem)
     log.warning("[%s] %s", g.request_id, g.problem)
 
 
@@ -175,7 +177,8 @@ def _read_json() -> Mapping[str, Any]:
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends.") from error
     if not isinstance(body, dict):
-        raise BadRequest(f"The body is a JSON {type(body).__name__}, not an object.", remedy="Send an object.")
+        kind = "null" if body is None else kind_of(body)
+        raise BadRequest(f"The body is {kind}, not an object.", remedy="Send an object.")
     return body
 
 
@@ -185,33 +188,25 @@ def _project(body: Mapping[str, Any]) -> str:
     return str(project) if isinstance(project, (str, int, float)) and not isinstance(project, bool) else ""
 
 
-def _watch_connection() -> Callable[[], bool]:
-    """Whether the client has closed its end; only gunicorn tells which connection it is.
-
-    Label Studio closes it when its own patience is over, and a reverse proxy when its client does. A person who leaves
-    the page is not seen: Label Studio goes on to wait for the answer.
-    """
-    connection = request.environ.get("gunicorn.socket")
-    if connection is None:
-        return bool
-    watch = select.poll()
-    watch.register(connection, HUNG_UP)
-    return lambda: bool(watch.poll(0))
-
-
 def _read_body() -> bytes:
     """The whole body; one of unknown length (chunked) is counted as it is read.
 
     Raises:
         BodyTooLarge: Over the limit. (With a Content-Length, werkzeug refuses it before it is read.)
+        BodyTooSlow: The client stalls or goes away in the middle.
     """
-    if request.content_length is not None:
-        return request.get_data(cache=False)
-    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    limit, whole = current_app.config["MAX_CONTENT_LENGTH"], request.content_length is not None
     ends = request.environ.get("wsgi.input_terminated")  # else there is no telling where the body ends
-    body: bytes = request.environ["wsgi.input"].read(limit + 1) if ends else b""
+    try:
+        with g.connection.hurried():
+            chunked = b"" if whole or not ends else request.environ["wsgi.input"].read(limit + 1)
+            body: bytes = request.get_data(cache=False) if whole else chunked
+    except (ClientDisconnected, OSError) as error:
+        message = f"The body broke off, or nothing came for {STALL_SECONDS:.0f} s in the middle of it."
+        raise BodyTooSlow(message, remedy="Send it again, in one go.") from error
     if len(body) > limit:
         raise _too_large(f"more than {limit}", limit)
+    g.is_read = True
     return body
 
 
@@ -220,44 +215,16 @@ def _too_large(size: object, limit: int) -> BodyTooLarge:
     return BodyTooLarge(message, remedy="Raise MAX_BODY_BYTES, or split the task.")
 
 
-def _one_line(text: str) -> str:
-    """What a client sent, fit for a log: one line, no control characters, not long."""
-    printable = "".join(character if character.isprintable() else "?" for character in text[:SHOWN_CHARACTERS])
-    return printable if len(text) <= SHOWN_CHARACTERS else f"{printable}…"
-
-
-def _reason_phrase(message: str, remedy: str) -> str:
-    """The refusal as one ASCII line of bounded length; a long message is cut before the remedy is.
-
-    Label Studio's dialog shows the line as HTML and takes unknown tags away, so tags are escaped.
-    """
-    as_ascii = [
-        text.translate(_ASCII).encode("ascii", "replace").decode().replace("<", "&lt;").replace(">", "&gt;")
-        for text in (message, remedy[: REASON_CHARACTERS // 2])
-    ]
-    room = max(REASON_CHARACTERS - len(as_ascii[1]) - 1, 0)
-    said = as_ascii[0] if len(as_ascii[0]) <= room else f"{as_ascii[0][: max(room - 3, 0)]}..."
-    return f"{said} {as_ascii[1]}"[:REASON_CHARACTERS]
-
-
-def _describe(parsed: PredictRequest) -> str:
-    count = f"task {parsed.tasks[0].task_id}" if len(parsed.tasks) == 1 else f"{len(parsed.tasks)} tasks"
-    kind = "click" if parsed.interactive else "no prompt"
-    return _one_line(f"project {parsed.project_id or '?'}, {count}, {kind}")
-
-
 def _add_bookkeeping(app: Flask, status: BackendStatus) -> None:
     @app.before_request
     def begin() -> None:
-        g.request_id, g.started, g.problem, g.what = (
-            uuid.uuid4().hex[:12],
-            time.monotonic(),
-            "",
-            _one_line(request.path),
-        )
+        g.request_id, g.started, g.problem = uuid.uuid4().hex[:12], time.monotonic(), ""
+        g.what, g.connection, g.is_read = one_line(request.path), Connection(request.environ), False
 
     @app.after_request
     def end(response: Response) -> Response:
+        if not g.is_read and (request.content_length or "Transfer-Encoding" in request.headers):
+            g.connection.stop_reading()
         seconds = time.monotonic() - g.started
         record = RequestRecord(time.time(), g.request_id, g.what, response.status_code, seconds, g.problem)
         status.add(record, request.endpoint or "unknown")
@@ -279,7 +246,8 @@ def _add_error_answers(app: Flask, max_body_bytes: int) -> None:
     @app.errorhandler(HTTPException)
     def unknown(error: HTTPException) -> Response:
         message = f"{request.method} {request.path}: {error.description}"
-        return _refusal(message, "See the README for the routes there are.", error.code or 500)
+        routes = sorted({rule.rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"})
+        return _refusal(message, f"The routes are {', '.join(routes)}.", error.code or 500)
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
@@ -289,11 +257,11 @@ def _add_error_answers(app: Flask, max_body_bytes: int) -> None:
 
 
 def _refusal(message: str, remedy: str, http_status: int) -> Response:
-    message, remedy = _one_line(message), _one_line(remedy)
+    message, remedy = one_line(message), one_line(remedy)
     g.problem = f"{message} {remedy}"
     log.warning("[%s] %s", g.request_id, g.problem)
     response = _json({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
-    response.status = f"{http_status} {_reason_phrase(message, remedy)}"
+    response.status = f"{http_status} {reason_phrase(message, remedy)}"
     return response
 
 

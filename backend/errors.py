@@ -49,6 +49,12 @@ class BodyTooLarge(BadRequest):
     http_status = 413
 
 
+class BodyTooSlow(BadRequest):
+    """The client stalled, or went away, in the middle of the request's body."""
+
+    http_status = 408
+
+
 class BadConfig(BackendError):
     """The labeling config cannot carry an answer: broken XML, no brush control, an unknown label."""
 

@@ -144,9 +144,9 @@ class ProjectSetups:
         return ProjectSettings()
 
     def reports(self) -> list[tuple[str, ProjectSetup]]:
-        """The projects that this process has seen, the last one first."""
+        """The projects of which this process has seen a /setup that was answered, the last one first."""
         with self._lock:
-            return [(project, setup) for project, (setup, _) in reversed(self._known.items()) if setup != _NOTHING]
+            return [(project, setup) for project, (setup, _) in reversed(self._known.items()) if setup.answered]
 
     def _is_saving(self, project: str, known: ProjectSetup, offered: str, problem: BackendError) -> bool:
         """Whether somebody saves these extra params now; the first time that is remembered."""

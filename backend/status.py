@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -19,6 +19,7 @@ from backend.cache import CacheCounts, EmbeddingCache
 from backend.executor import PriorityExecutor
 
 _REMEMBERED = 20
+_PROBES = {"health", "ready", "metrics"}
 _PROJECTS_SHOWN = 50
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
 
@@ -50,7 +51,7 @@ class ProjectFacts:
 
 @dataclass(frozen=True)
 class RequestRecord:
-    """One request: when (seconds since 1970), which, how it ended, how long it took."""
+    """One request, or `times` alike: when (seconds since 1970) the last was, which, how it ended, how long it took."""
 
     at: float
     request_id: str
@@ -58,6 +59,11 @@ class RequestRecord:
     status: int
     seconds: float
     problem: str = ""
+    times: int = 1
+
+    def is_like(self, other: RequestRecord) -> bool:
+        """Whether it is the same thing once more."""
+        return (self.what, self.status, self.problem) == (other.what, other.status, other.problem)
 
 
 class BackendStatus:
@@ -83,14 +89,15 @@ class BackendStatus:
         self._cache_bytes = Gauge("backend_cache_bytes", "Embeddings kept in this process.", registry=self.registry)
 
     def add(self, record: RequestRecord, endpoint: str) -> None:
-        """Count a request; those that a person caused are remembered, errors always."""
+        """Count a request; those that a person caused are remembered, and errors, but for what programs ask all day."""
         self._count.labels(endpoint, str(record.status)).inc()
         self._seconds.labels(endpoint).observe(record.seconds)
         with self._lock:
             if endpoint == "predict":
                 self._requests.appendleft(record)
-            if record.problem:
-                self._errors.appendleft(record)
+            if record.problem and endpoint not in _PROBES:
+                before = self._errors.popleft() if self._errors and self._errors[0].is_like(record) else None
+                self._errors.appendleft(replace(record, times=before.times + 1) if before else record)
 
     def attach(self, facts: ModelFacts) -> None:
         """Tell the metrics of the parts that were loaded."""
@@ -167,7 +174,8 @@ def _clock(at: float) -> str:
 def _list(records: list[RequestRecord]) -> str:
     return "".join(
         f"<p><b>{_clock(record.at)}</b> {html.escape(record.what)}: {record.status} in {record.seconds * 1000:.0f} ms "
-        f"<small>{html.escape(record.request_id)}</small>"
+        + (f"({record.times} times, this was the last) " if record.times > 1 else "")
+        + f"<small>{html.escape(record.request_id)}</small>"
         + (f"<br><em>{html.escape(record.problem)}</em>" if record.problem else "")
         + "</p>"
         for record in records

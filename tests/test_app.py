@@ -20,7 +20,7 @@ from backend.label_studio.tasks import parse_task
 from backend.loading import BackgroundLoader
 from backend.patience import Patience
 from backend.setups import ProjectSetups
-from backend.status import BackendStatus, ModelFacts
+from backend.status import BackendStatus, ModelFacts, RequestRecord
 from backend.values import Priority
 from backend.warming import Warmer
 from tests.fakes import (
@@ -177,7 +177,7 @@ def test_bad_input_gets_its_reason_and_a_remedy(change, status: int, says: str, 
     ("data", "content_type", "status", "says"),
     [
         (b"{", "application/json", 400, "The body is not JSON"),
-        (b"[]", "application/json", 400, "The body is a JSON list, not an object."),
+        (b"[]", "application/json", 400, "The body is a list, not an object."),
         (b"a=1", "application/x-www-form-urlencoded", 400, "not application/json"),
         (b" " * 2_000_000, "application/json", 413, "The body has 2000000 bytes, more than the 1000000"),
     ],
@@ -214,7 +214,10 @@ def test_more_predictions_than_there_are_places_are_refused_and_health_answers()
         assert all(fetching.acquire(timeout=30) for _ in waiting)
         assert door.client.get("/health").status_code == 200
         refused = door.predict(body)
-        assert (refused.status_code, refused.json["error"]) == (503, "Too many predictions are under way.")
+        assert (refused.status_code, refused.json["error"]) == (
+            503,
+            "As many predictions as there is room for are being read or answered.",
+        )
         go.set()
         assert [future.result().status_code for future in waiting] == [200, 200]
     assert door.predict(body).status_code == 200
@@ -248,7 +251,46 @@ def test_an_unreachable_image_is_said_on_the_status_page_with_what_to_do() -> No
     assert door.predict(predict_body("a.png", keypoint(50, 50))).status_code == 502
     page = door.client.get("/", headers={"Accept": "text/html"}).text
     assert "a.png &lt;timed out&gt;. Check LABEL_STUDIO_URL." in page
-    assert "project 3, task 7, click" in page
+    assert "project 3, task 7, 1 point" in page
+
+
+def test_the_status_page_says_what_was_asked_and_what_was_answered() -> None:
+    door = Door()
+    box = rectangle(10, 10, 50, 50)
+    for prompts in ([keypoint(50, 50), keypoint(20, 20)], [box, box], []):
+        door.predict(predict_body("a.png", *prompts))
+    page = door.client.get("/", headers={"Accept": "text/html"}).text
+    for said in ("2 points: 1 mask: 200", "2 boxes: 2 masks: 200", "no prompt: nothing: 200"):
+        assert f"project 3, task 7, {said}" in page
+
+
+def test_the_same_error_over_and_over_is_one_line_and_what_programs_ask_all_day_is_none() -> None:
+    hall = Hall(files={"a.png": ImageUnavailable("a.png is away.", remedy="Upload it.")})
+    door = Door(hall)
+    for _ in range(3):
+        door.predict(predict_body("a.png", keypoint(50, 50)))
+    door.status.add(RequestRecord(0.0, "probe", "/ready", 503, 0.1, "The models are still loading."), "ready")
+    errors, _ = door.client.get("/", headers={"Accept": "text/html"}).text.split("<h2>Last predictions</h2>")
+    assert errors.count("a.png is away.") == 1
+    assert "(3 times, this was the last)" in errors
+    assert "still loading" not in errors
+
+
+def test_a_project_whose_first_setup_was_refused_is_not_listed() -> None:
+    door = Door()
+    refused = door.client.post(
+        "/setup", json={"project": "98.1", "schema": "<View/>", "hostname": "", "extra_params": ""}
+    )
+    assert refused.status_code == 422
+    assert "Project 98" not in door.client.get("/", headers={"Accept": "text/html"}).text
+
+
+def test_an_unknown_route_is_answered_with_those_there_are() -> None:
+    reply = Door().client.get("/predictions")
+    assert (reply.status_code, reply.json["remedy"]) == (
+        404,
+        "The routes are /, /health, /metrics, /predict, /ready, /setup, /versions, /webhook.",
+    )
 
 
 def test_no_traceback_leaves_when_something_breaks(monkeypatch, caplog) -> None:

@@ -14,6 +14,8 @@ MAY_IMPORT = {
     "errors": set(),
     "lru": set(),
     "patience": {"errors"},
+    "connection": set(),
+    "wording": {"label_studio"},
     "settings": {"errors"},
     "project_settings": {"errors"},
     "geometry": VALUES,
@@ -49,7 +51,7 @@ MAY_IMPORT = {
     "setups": VALUES | {"label_studio", "project_settings"},
     "status": VALUES | {"cache", "executor"},
     "answering": VALUES | {"patience", "predict", "warming", "label_studio", "status", "project_settings"},
-    "app": VALUES | {"answering", "label_studio", "status", "setups"},
+    "app": VALUES | {"answering", "connection", "wording", "label_studio", "status", "setups"},
     "model": VALUES | {"project_settings", "setups", "predict", "label_studio", "settings", "wiring"},
     "wiring": VALUES
     | {

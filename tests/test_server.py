@@ -192,6 +192,29 @@ def test_health_answers_in_time_while_more_clicks_wait_than_there_are_threads(tm
             server.stop()
 
 
+def test_clients_that_stall_in_the_middle_of_a_body_leave_health_alone(tmp_path: Path) -> None:
+    """More of them than there are threads; each is given up after a while, and who comes after them is served."""
+    server = Server(tmp_path / "log", SERVER_THREADS="8")
+    host, port = server.url.removeprefix("http://").split(":")
+    try:
+        server.wait_for("/ready", 60)
+        stalling = []
+        for _ in range(30):
+            client = socket.create_connection((host, int(port)), timeout=30)
+            client.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
+            client.sendall(b'Content-Length: 1000\r\n\r\n{"ta')
+            stalling.append(client)
+        time.sleep(0.5)
+        for _ in range(10):
+            assert server.get("/health", timeout=1).status_code == 200
+        answers = [client.recv(4096).split(b"\r\n")[0] for client in stalling]
+        assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408", b"HTTP/1.1 503"}
+        assert sum(b" 408 " in answer for answer in answers) == 4
+        assert requests.post(f"{server.url}/predict", json=predict_body("a.png"), timeout=10).status_code == 200
+    finally:
+        server.stop()
+
+
 def test_a_client_that_goes_away_while_its_image_is_fetched_keeps_no_work_alive(tmp_path: Path) -> None:
     """The image comes after its client has hung up: it is not encoded for nobody."""
     image, hung_up = png(40, 30), threading.Event()
