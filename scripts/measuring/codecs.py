@@ -16,7 +16,7 @@ from backend.export.files import write_json
 from backend.label_studio.brush_rle import decode_brush, encode_brush
 from backend.label_studio.config import parse_labeling_config
 from backend.values import Mask, Size
-from scripts.export import collect
+from scripts.collecting import collect
 from scripts.measuring.place import MASKS_ONLY, Json
 from scripts.measuring.timing import Row, compare
 

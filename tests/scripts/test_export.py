@@ -18,7 +18,8 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.region_values import build_value
 from backend.label_studio.tasks import Task
 from backend.values import Mask, Size
-from scripts.export import category_names, collect, pick_annotation, summarize, uri_to_file_name
+from scripts.collecting import category_names, collect, pick_annotation, uri_to_file_name
+from scripts.export import summarize
 from tests.scripts.fakes import CONFIG_XML
 
 CONFIG = parse_labeling_config(CONFIG_XML)

@@ -1,0 +1,144 @@
+"""What an export reads of a project: of each task the annotation that speaks for it, as images with encoded regions."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from backend.errors import BackendError, ExportError, shorten
+from backend.export.coco import LabeledImage, check_image, encode_region
+from backend.label_studio.config import LabelingConfig
+from backend.label_studio.saved_regions import count_left_out, iterate_regions, parse_image_choices, pick_image
+from backend.label_studio.tasks import Task, parse_task
+from backend.values import Size
+
+Json = Mapping[str, Any]
+FetchSize = Callable[[Task], Size]
+DAMAGED_REMEDY = "Open the task in Label Studio; delete the annotation and make it anew."
+
+
+@dataclass
+class Collected:
+    """What was read of a project: images to export, and what is not among them.
+
+    Attributes:
+        left_out: Drawn regions of the exported annotations that are no masks, by type: prompts that were not accepted.
+    """
+
+    images: list[LabeledImage] = field(default_factory=list)
+    unannotated: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+def pick_annotation(task: Json) -> Json | None:
+    """The annotation that speaks for the task: the ground truth, else the one changed last; None if there is none.
+
+    Raises:
+        ExportError: What the task has for annotations is no list of objects.
+    """
+    annotations = task.get("annotations") or []
+    if not isinstance(annotations, list) or not all(isinstance(annotation, Mapping) for annotation in annotations):
+        message = f"Its annotations are no list of objects but {shorten(annotations)}."
+        raise ExportError(message, remedy=DAMAGED_REMEDY)
+    found = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    return max(
+        found,
+        key=lambda annotation: (
+            bool(annotation.get("ground_truth")),
+            str(annotation.get("updated_at") or ""),
+            annotation.get("id") or 0,
+        ),
+        default=None,
+    )
+
+
+def uri_to_file_name(uri: str, task_id: int) -> str:
+    """The last part of an image URI: of its path, or of the path in `?d=` that local files have."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # "http://[::1/a.png"
+        return f"task{task_id}"
+    path = (parse_qs(parts.query).get("d") or [unquote(parts.path)])[0]
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or f"task{task_id}"
+
+
+def read_size(results: Sequence[Json]) -> Size | None:
+    """The image's size as any result states it, accepted or not."""
+    for result in results:
+        width, height = result.get("original_width"), result.get("original_height")
+        if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+            return Size(width, height)
+    return None
+
+
+def read_images(document: Json, annotation: Json, config: LabelingConfig, fetch_size: FetchSize) -> list[LabeledImage]:
+    """Read one task's annotation: an image for each on the page that the task has and that masks can be drawn on.
+
+    Args:
+        fetch_size: Looks at the image itself; asked only when no result states the size, as with most negatives.
+
+    Raises:
+        BackendError: No list of results, a mask that cannot be decoded, a label that the config has not got, an image
+            that cannot be looked at.
+    """
+    results = [] if annotation.get("result") is None else annotation["result"]
+    shown = [(task, config.of_image(task.image_name)) for task in parse_task(document, config).images]
+    images = [
+        _read_image(task, results, int(document["id"]), annotation.get("id"), own, fetch_size)
+        for task, own in shown
+        if own.answers
+    ]
+    for image in images:
+        check_image(image, category_names(config))
+    return images
+
+
+def _read_image(
+    task: Task, results: Any, task_id: int, annotation_id: int | None, config: LabelingConfig, fetch_size: FetchSize
+) -> LabeledImage:
+    own = pick_image(results, config)
+    return LabeledImage(
+        file_name=uri_to_file_name(task.image_uri, task_id),
+        size=read_size(own) or fetch_size(task),
+        task_id=task_id,
+        annotation_id=annotation_id,
+        regions=tuple(encode_region(region) for region in iterate_regions(own, config)),
+        choices=parse_image_choices(own, config),
+    )
+
+
+def category_names(config: LabelingConfig) -> tuple[str, ...]:
+    """COCO's categories: the labels of the masks in the order of the labeling config, each once."""
+    return tuple(dict.fromkeys(label.name for image in config.images for label in image.answer_classes))
+
+
+def collect(
+    tasks: Iterable[Json], config: LabelingConfig, fetch_size: FetchSize, *, include_unannotated: bool = False
+) -> Collected:
+    """Read all tasks; one that cannot be read is named among the failures and the others go on."""
+    collected = Collected()
+    for document in tasks:
+        try:
+            annotation = pick_annotation(document)
+            if annotation is None and not include_unannotated:
+                collected.unannotated += 1
+            else:
+                collected.images += read_images(document, annotation or {}, config, fetch_size)
+                results = (annotation or {}).get("result") or []
+                collected.left_out += sum((count_left_out(results, image) for image in config.images), Counter())
+        except BackendError as error:
+            collected.failures.append(f"{_name(document)}: {error}")
+        except Exception as error:  # whatever one task holds, it must not cost the others
+            logging.getLogger(__name__).debug("%s failed", _name(document), exc_info=True)
+            reason = f"It cannot be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
+            collected.failures.append(f"{_name(document)}: {reason}")
+    return collected
+
+
+def _name(document: object) -> str:
+    return f"task {shorten(document.get('id'))}" if isinstance(document, Mapping) else f"task {shorten(document)}"
