@@ -89,7 +89,7 @@ def read_images(document: Json, annotation: Json, config: LabelingConfig, fetch_
     results = [] if annotation.get("result") is None else annotation["result"]
     shown = [(task, config.of_image(task.image_name)) for task in parse_task(document, config).images]
     images = [
-        _read_image(task, results, int(document["id"]), annotation.get("id"), own, fetch_size)
+        _read_image(document, task, results, annotation.get("id"), own, fetch_size)
         for task, own in shown
         if own.answers
     ]
@@ -99,9 +99,9 @@ def read_images(document: Json, annotation: Json, config: LabelingConfig, fetch_
 
 
 def _read_image(
-    task: Task, results: Any, task_id: int, annotation_id: int | None, config: LabelingConfig, fetch_size: FetchSize
+    document: Json, task: Task, results: Any, annotation_id: int | None, config: LabelingConfig, fetch_size: FetchSize
 ) -> LabeledImage:
-    own = pick_image(results, config)
+    own, task_id = pick_image(results, config), int(document["id"])
     return LabeledImage(
         file_name=uri_to_file_name(task.image_uri, task_id),
         size=read_size(own) or fetch_size(task),
@@ -109,6 +109,7 @@ def _read_image(
         annotation_id=annotation_id,
         regions=tuple(encode_region(region) for region in iterate_regions(own, config)),
         choices=parse_image_choices(own, config),
+        image_uri=document["data"][config.image_key],
     )
 
 

@@ -4,7 +4,9 @@
 
 writes exports/birds/instances.json: COCO instances, every region with its exact mask: what was painted (brush,
 bitmask) pixel by pixel, what was drawn (polygon, rectangle, ellipse, turned or not) as the pixels whose middle lies in
-it.
+it. Each image's `coco_url` is the address of the picture exactly as the task's data has it; Label Studio's own begin
+with /data/ and continue its address. `file_name` is the last part of it, with the task's number where two would be the
+same: a name to save the picture under that no other image of the file has.
 
 Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the one that was
 changed last. Skipped ("cancelled") ones do not count. A task that was annotated and has no masks is a negative and

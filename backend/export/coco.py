@@ -2,9 +2,10 @@
 
 The document is what `pycocotools.coco.COCO` reads: `images`, `categories` and `annotations` with ids from 1. Masks are
 COCO's compressed RLE (column by column, `counts` as an ASCII string, `size` = [height, width]); `area` counts the
-mask's pixels and `bbox` is [x, y, width, height] of its pixels. Beyond the standard, an image carries `task_id`,
-`annotation_id` and `attributes` (image-level choices), an annotation `region_id`, `attributes` (per-region choices)
-and, where it is known, `score`.
+mask's pixels and `bbox` is [x, y, width, height] of its pixels. An image's `file_name` is a name to save it under,
+which no other image of the document has; where it lies is its `coco_url`, the address as the task has it. Beyond the
+standard, an image carries `task_id`, `annotation_id` and `attributes` (image-level choices), an annotation `region_id`,
+`attributes` (per-region choices) and, where it is known, `score`.
 
 Regions are encoded one by one as they are read (`encode_region`): a mask of 1080p takes 2 MB, its RLE some kilobytes.
 
@@ -62,6 +63,7 @@ class LabeledImage:
         size: Of the upright image.
         task_id, annotation_id: Where it comes from in Label Studio.
         choices: Image-level choices by the name of their control.
+        image_uri: Where the picture is, exactly as the task's data has it.
     """
 
     file_name: str
@@ -70,6 +72,7 @@ class LabeledImage:
     annotation_id: int | None
     regions: tuple[EncodedRegion, ...] = ()
     choices: Choices = field(default_factory=lambda: MappingProxyType({}))
+    image_uri: str = ""
 
 
 def encode_region(region: Region) -> EncodedRegion:
@@ -162,6 +165,7 @@ def _image_entry(image_id: int, file_name: str, image: LabeledImage) -> Json:
     return {
         "id": image_id,
         "file_name": file_name,
+        "coco_url": image.image_uri,
         "width": image.size.width,
         "height": image.size.height,
         "task_id": image.task_id,

@@ -102,6 +102,14 @@ def test_a_region_that_was_erased_completely_is_counted_and_left_out() -> None:
     assert len(build_coco(images, CATEGORIES)["annotations"]) == 1
 
 
+def test_every_image_says_where_its_picture_is_and_pycocotools_reads_it(tmp_path: Path) -> None:
+    uri = "/data/local-files/?d=imgs/d%20640.png"
+    labeled = LabeledImage("d 640.png", Size(64, 48), 7, 77, image_uri=uri)
+    coco = load(build_coco([labeled, labeled], CATEGORIES), tmp_path)
+    assert [entry["coco_url"] for entry in coco.loadImgs([1, 2])] == [uri, uri]
+    assert [entry["file_name"] for entry in coco.loadImgs([1, 2])] == ["d 640.png", "d 640-task7.png"]
+
+
 def test_same_file_names_are_told_apart_by_their_task() -> None:
     images = [image(file_name="a.png", task_id=task) for task in (1, 2, 2)] + [image(file_name="noend", task_id=4)] * 2
     names = [entry["file_name"] for entry in build_coco(images, CATEGORIES)["images"]]

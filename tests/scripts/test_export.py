@@ -88,6 +88,7 @@ def test_a_region_keeps_its_mask_label_id_score_and_choices() -> None:
     assert [c["name"] for c in coco["categories"]] == ["red", "green"]
     assert entry["category_id"] == 2
     expected = {"id": 1, "file_name": "0123abcd-scene-5.png", "width": 32, "height": 24, "task_id": 5}
+    expected["coco_url"] = "/data/upload/1/0123abcd-scene-5.png"
     assert coco["images"] == [{**expected, "annotation_id": 9, "attributes": {"scene": "wood"}}]
 
 
@@ -274,6 +275,13 @@ def test_an_odd_task_is_named_with_its_reason_and_the_others_are_exported(odd: A
     assert failure.startswith("task ") and reason in failure
 
 
+def test_the_address_of_a_picture_is_exported_as_the_task_has_it() -> None:
+    address = " s3://bucket/b%C3%BCro/pic.webp?versionId=1 "
+    document = task(5, annotation(brush_result(ring()))) | {"data": {"image": address, "other": "x"}}
+    (image,) = collect([document], CONFIG, no_size).images
+    assert (image.image_uri, image.file_name) == (address, "pic.webp")
+
+
 def test_an_address_that_is_none_still_gives_a_file_name() -> None:
     assert uri_to_file_name("http://[::1/a.png", 7) == "task7"
 
@@ -314,6 +322,7 @@ def test_a_task_of_two_images_is_two_images_of_the_export() -> None:
         "annotations": [{"id": 5, "result": results}],
     }
     found = collect([document], config, no_size)
+    assert [image.image_uri for image in found.images] == ["/data/l.png", "/data/r.png"]
     read = [(image.file_name, image.size, [region.label for region in image.regions]) for image in found.images]
     assert read == [("l.png", Size(32, 24), ["green"]), ("r.png", Size(6, 4), ["blue"])]
     assert category_names(config) == ("green", "blue")
