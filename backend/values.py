@@ -130,6 +130,7 @@ class Region:
         choices: Values chosen for this region, by the name of the choices control.
         class_scores: What CLIP thought, best first; empty when it was not asked.
         control: The name of the control that carries the mask; "": the first that has the label.
+        kind: What it was saved as: "brush", "polygon", …; "" where it was not saved yet.
     """
 
     mask: Mask
@@ -139,3 +140,4 @@ class Region:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     class_scores: tuple[ClassScore, ...] = ()
     control: str = ""
+    kind: str = ""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from backend.errors import BackendError, ExportError, shorten
-from backend.export.coco import LabeledImage, check_image, encode_region
+from backend.export.coco import EncodedRegion, LabeledImage, check_region, encode_region
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.saved_regions import count_left_out, iterate_regions, parse_image_choices, pick_image
 from backend.label_studio.tasks import Task, parse_task
-from backend.values import Size
+from backend.values import Region, Size
 
 Json = Mapping[str, Any]
 FetchSize = Callable[[Task], Size]
@@ -76,41 +77,49 @@ def read_size(results: Sequence[Json]) -> Size | None:
     return None
 
 
-def read_images(document: Json, annotation: Json, config: LabelingConfig, fetch_size: FetchSize) -> list[LabeledImage]:
-    """Read one task's annotation: an image for each on the page that the task has and that masks can be drawn on.
+@dataclass(frozen=True)
+class AnnotationReader:
+    """Reads the annotations of one project.
 
-    Args:
+    Attributes:
         fetch_size: Looks at the image itself; asked only when no result states the size, as with most negatives.
-
-    Raises:
-        BackendError: No list of results, a mask that cannot be decoded, a label that the config has not got, an image
-            that cannot be looked at.
     """
-    results = [] if annotation.get("result") is None else annotation["result"]
-    shown = [(task, config.of_image(task.image_name)) for task in parse_task(document, config).images]
-    images = [
-        _read_image(document, task, results, annotation.get("id"), own, fetch_size)
-        for task, own in shown
-        if own.answers
-    ]
-    for image in images:
-        check_image(image, category_names(config))
-    return images
 
+    config: LabelingConfig
+    fetch_size: FetchSize
 
-def _read_image(
-    document: Json, task: Task, results: Any, annotation_id: int | None, config: LabelingConfig, fetch_size: FetchSize
-) -> LabeledImage:
-    own, task_id = pick_image(results, config), int(document["id"])
-    return LabeledImage(
-        file_name=uri_to_file_name(task.image_uri, task_id),
-        size=read_size(own) or fetch_size(task),
-        task_id=task_id,
-        annotation_id=annotation_id,
-        regions=tuple(encode_region(region) for region in iterate_regions(own, config)),
-        choices=parse_image_choices(own, config),
-        image_uri=document["data"][config.image_key],
-    )
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        return category_names(self.config)
+
+    def read(self, document: Json, annotation: Json) -> Iterator[LabeledImage]:
+        """Read a task with one of its annotations: each image of the page that masks can be drawn on and the task has.
+
+        Raises:
+            BackendError: No list of results, a mask that cannot be decoded, a region without a label or with one that
+                the config has not got, an image that cannot be looked at.
+        """
+        results = [] if annotation.get("result") is None else annotation["result"]
+        for task in parse_task(document, self.config).images:
+            config = self.config.of_image(task.image_name)
+            if config.answers:
+                own = pick_image(results, config)
+                size = read_size(own) or self.fetch_size(task)
+                task_id = int(document["id"])
+                yield LabeledImage(
+                    file_name=uri_to_file_name(task.image_uri, task_id),
+                    size=size,
+                    task_id=task_id,
+                    annotation_id=annotation.get("id"),
+                    regions=tuple(self._encode(region, size) for region in iterate_regions(own, config)),
+                    choices=parse_image_choices(own, config),
+                    image_uri=document["data"][config.image_key],
+                )
+
+    def _encode(self, region: Region, size: Size) -> EncodedRegion:
+        encoded = encode_region(region)
+        check_region(encoded, size, self.categories)
+        return encoded
 
 
 def category_names(config: LabelingConfig) -> tuple[str, ...]:
@@ -122,24 +131,27 @@ def collect(
     tasks: Iterable[Json], config: LabelingConfig, fetch_size: FetchSize, *, include_unannotated: bool = False
 ) -> Collected:
     """Read all tasks; one that cannot be read is named among the failures and the others go on."""
-    collected = Collected()
+    collected, reader = Collected(), AnnotationReader(config, fetch_size)
     for document in tasks:
+        name = _name(document)
         try:
             annotation = pick_annotation(document)
             if annotation is None and not include_unannotated:
                 collected.unannotated += 1
             else:
-                collected.images += read_images(document, annotation or {}, config, fetch_size)
+                name = _name(document, annotation)
+                collected.images += list(reader.read(document, annotation or {}))
                 results = (annotation or {}).get("result") or []
                 collected.left_out += sum((count_left_out(results, image) for image in config.images), Counter())
         except BackendError as error:
-            collected.failures.append(f"{_name(document)}: {error}")
+            collected.failures.append(f"{name}: {error}")
         except Exception as error:  # whatever one task holds, it must not cost the others
-            logging.getLogger(__name__).debug("%s failed", _name(document), exc_info=True)
+            logging.getLogger(__name__).debug("%s failed", name, exc_info=True)
             reason = f"It cannot be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
-            collected.failures.append(f"{_name(document)}: {reason}")
+            collected.failures.append(f"{name}: {reason}")
     return collected
 
 
-def _name(document: object) -> str:
-    return f"task {shorten(document.get('id'))}" if isinstance(document, Mapping) else f"task {shorten(document)}"
+def _name(document: object, annotation: Json | None = None) -> str:
+    task = document.get("id") if isinstance(document, Mapping) else document
+    return f"task {shorten(task)}" + (f", annotation {shorten(annotation.get('id'))}" if annotation else "")

@@ -17,7 +17,7 @@ Source: pycocotools/mask.py and https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -42,6 +42,7 @@ class EncodedRegion:
         segmentation: COCO's compressed RLE, JSON-ready.
         area: Pixels of the mask; 0 when everything was erased again.
         bbox: x, y, width, height of its pixels; zeros without any.
+        kind: What it was saved as, "polygon" for instance; "" where that is not known.
     """
 
     region_id: str
@@ -52,6 +53,7 @@ class EncodedRegion:
     bbox: tuple[int, int, int, int]
     score: float | None = None
     choices: Choices = field(default_factory=lambda: MappingProxyType({}))
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def encode_region(region: Region) -> EncodedRegion:
         bbox=bbox,
         score=region.score,
         choices=region.choices,
+        kind=region.kind,
     )
 
 
@@ -119,7 +122,7 @@ def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Jso
         "annotations": [],
     }
     for image_id, image in enumerate(images, start=1):
-        check_image(image, category_ids)
+        _check_image(image, category_ids)
         coco["images"].append(_image_entry(image_id, names.unique(image.file_name, image.task_id), image))
         for region in image.regions:
             if region.area:
@@ -128,21 +131,29 @@ def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Jso
     return coco
 
 
-def check_image(image: LabeledImage, categories: Iterable[str]) -> None:
-    """Raises ExportError unless every region of the image can be written."""
-    known = set(categories)
-    for region in image.regions:
-        where = f"Task {image.task_id}, annotation {image.annotation_id}, region {shorten(region.region_id)}"
-        if region.label not in known:
-            raise ExportError(
-                f"{where} has the label {shorten(repr(region.label))}, which is not a brush label of the project.",
-                remedy="Put the label back into the labeling config, or give the region another one.",
-            )
-        if region.size != image.size:
-            raise ExportError(
-                f"{where} is a mask of {region.size} on an image of {image.size}.",
-                remedy="Delete the region and draw it anew; it was drawn on another version of the image.",
-            )
+def check_region(region: EncodedRegion, size: Size, categories: Collection[str]) -> None:
+    """Raises ExportError unless the region can be written: with a label among the categories, and the image's size."""
+    where = f'Region "{shorten(region.region_id)}"' + (f" ({region.kind})" if region.kind else "")
+    if region.label not in categories:
+        raise _label_error(where, region.label, categories)
+    if region.size != size:
+        raise ExportError(
+            f"{where} is a mask of {region.size} on an image of {size}.",
+            remedy="Delete the region and draw it anew; it was drawn on another version of the image.",
+        )
+
+
+def _label_error(where: str, label: str, categories: Collection[str]) -> ExportError:
+    known = shorten(", ".join(categories))
+    if not known:
+        message = f"{where} cannot be exported, for the labeling config has no labels for masks."
+        return ExportError(message, remedy="Add some to it, and give each region one.")
+    if not label:
+        message = f"{where} has no label."
+        return ExportError(message, remedy="Give it one in Label Studio, or delete it there.")
+    which = "which is none of those that the labeling config has for masks"
+    message = f"{where} has the label {shorten(repr(label))}, {which}: {known}."
+    return ExportError(message, remedy="Give the region one of these, or put its label back into the labeling config.")
 
 
 def count_empty(images: Iterable[LabeledImage]) -> int:
@@ -159,6 +170,15 @@ def encode_coco_rle(mask: Mask) -> Json:
 def choices_to_attributes(choices: Choices) -> dict[str, str | list[str]]:
     """One chosen value becomes a string, several a list; controls without a value are left out."""
     return {name: values[0] if len(values) == 1 else list(values) for name, values in choices.items() if values}
+
+
+def _check_image(image: LabeledImage, categories: Collection[str]) -> None:
+    for region in image.regions:
+        try:
+            check_region(region, image.size, categories)
+        except ExportError as error:
+            where = f"Task {image.task_id}, annotation {image.annotation_id}"
+            raise ExportError(f"{where}: {error.message}", remedy=error.remedy) from error
 
 
 def _image_entry(image_id: int, file_name: str, image: LabeledImage) -> Json:

@@ -192,9 +192,8 @@ def _parse_header(data: bytes, size: Size) -> tuple[int, ...]:
         message = (
             f"The brush mask holds {word_count} values, but {size} pixels make {size.width * size.height * CHANNELS}."
         )
-        raise BadRle(
-            message, remedy="It was drawn on another size than the result says (original_width, original_height)."
-        )
+        drawn = "It was drawn on another size than the result says (original_width, original_height)."
+        raise BadRle(f"{message} {drawn}", remedy=REMEDY)
     if word_bits != WORD_BITS:
         raise BadRle(f"The brush mask has words of {word_bits} bits instead of {WORD_BITS}.", remedy=REMEDY)
     return tuple((header >> shift & 15) + 1 for shift in (12, 8, 4, 0))

@@ -41,7 +41,7 @@ def iterate_regions(results: Sequence[Result], config: LabelingConfig) -> Iterat
 
     Raises:
         BadRle: Not a list of results, or a brush whose mask is missing or cannot be decoded.
-        BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region.
+        BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region and its kind.
     """
     by_id: dict[str, list[Result]] = {}
     for result in join_labels(pick_image(results, config)):
@@ -130,7 +130,8 @@ def _region(region_id: str, shape: Result, kind: str, group: Sequence[Result]) -
     try:
         mask = mask_from_value(value_of(shape), kind, _size(shape))
     except BadRegion as error:
-        raise type(error)(f'Region "{shorten(region_id)}": {error.message}', remedy=error.remedy) from error
+        message = f'Region "{shorten(region_id)}" ({kind}): {error.message}'
+        raise type(error)(message, remedy=error.remedy) from error
     choices = {str(result.get("from_name")): _choice_names(result) for result in group if _is_class(result)}
     return Region(
         mask=mask,
@@ -139,6 +140,7 @@ def _region(region_id: str, shape: Result, kind: str, group: Sequence[Result]) -
         score=_saved_score(shape),
         choices=MappingProxyType(choices),
         control=str(shape.get("from_name") or ""),
+        kind=kind,
     )
 
 
@@ -164,10 +166,9 @@ def _saved_score(result: Result) -> float | None:
 def _size(result: Result) -> Size:
     width, height = result.get("original_width"), result.get("original_height")
     if not (type(width) is int and type(height) is int and width > 0 and height > 0):  # bool is an int, too
-        raise BadRle(
-            f"its image is {shorten(width)} x {shorten(height)} pixels.",
-            remedy="original_width and original_height must be saved.",
-        )
+        message = f"The image it was drawn on is {shorten(width)} x {shorten(height)} pixels."
+        remedy = "Its original_width and original_height must be saved: delete it in Label Studio and draw it anew."
+        raise BadRle(message, remedy=remedy)
     return Size(width, height)
 
 

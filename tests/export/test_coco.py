@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from backend.errors import ExportError
-from backend.export.coco import LabeledImage, build_coco, count_empty, encode_coco_rle, encode_region
+from backend.export.coco import LabeledImage, build_coco, check_region, count_empty, encode_coco_rle, encode_region
 from backend.values import Mask, Region, Size
 
 CATEGORIES = ("red", "green", "blue")
@@ -158,14 +158,32 @@ def test_cocoeval_of_the_file_against_itself_is_perfect(tmp_path: Path) -> None:
 def test_an_unknown_label_is_refused_by_name() -> None:
     with pytest.raises(ExportError) as caught:
         build_coco([image(region(ring(), "mauve", "abc"))], CATEGORIES)
-    assert caught.value.message == (
-        "Task 7, annotation 77, region abc has the label 'mauve', which is not a brush label of the project."
-    )
-    assert "labeling config" in caught.value.remedy
+    where = "Task 7, annotation 77: Region \"abc\" has the label 'mauve', which"
+    assert caught.value.message == f"{where} is none of those that the labeling config has for masks: red, green, blue."
+    assert "put its label back into the labeling config" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("label", "categories", "message"),
+    [
+        (
+            "mauve",
+            ("red", "blue"),
+            "(polygon) has the label 'mauve', which is none of those that the labeling config has",
+        ),
+        ("", ("red",), "(polygon) has no label. Give it one in Label Studio, or delete it there."),
+        ("", (), "(polygon) cannot be exported, for the labeling config has no labels for masks. Add some to it"),
+    ],
+)
+def test_a_region_is_refused_by_its_kind_and_its_label(label: str, categories: tuple[str, ...], message: str) -> None:
+    drawn = encode_region(region(ring(), label, "abc", kind="polygon"))
+    with pytest.raises(ExportError) as caught:
+        check_region(drawn, Size(64, 48), categories)
+    assert str(caught.value).startswith(f'Region "abc" {message}')
 
 
 def test_a_mask_of_another_size_than_its_image_is_refused_with_both_sizes() -> None:
     with pytest.raises(ExportError) as caught:
         build_coco([image(region(ring(32, 48), region_id="abc"))], CATEGORIES)
-    assert caught.value.message == "Task 7, annotation 77, region abc is a mask of 32x48 on an image of 64x48."
+    assert caught.value.message == 'Task 7, annotation 77: Region "abc" is a mask of 32x48 on an image of 64x48.'
     assert "draw it anew" in caught.value.remedy

@@ -137,7 +137,7 @@ def test_a_truncated_mask_is_refused(end: int) -> None:
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes() -> None:
     rle = encode_brush(np.ones((2, 3), bool))
-    with pytest.raises(BadRle, match=r"holds 24 values, but 3x3 pixels make 36.*original_width"):
+    with pytest.raises(BadRle, match=r"holds 24 values, but 3x3 pixels make 36.*original_width.*draw it anew"):
         decode_brush(rle, Size(3, 3))
 
 

@@ -109,5 +109,5 @@ def test_a_mask_is_decoded_when_it_is_asked_for_and_not_before(config: LabelingC
     task = {"drafts": [draft(mask(id="broken"), good)]}
     one, other = find_earlier(parse_prompts(context, config), context, task, config)
     assert np.array_equal(one.decode(config).mask, drawn)
-    with pytest.raises(BadRle, match='Region "broken": The brush mask is truncated'):
+    with pytest.raises(BadRle, match=r'Region "broken" \(brush\): The brush mask is truncated'):
         other.decode(config)

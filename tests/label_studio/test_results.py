@@ -290,7 +290,7 @@ def test_a_region_of_every_kind_is_a_mask(kind: str, plain: bool, config: Labeli
     shape = brush_result(type=kind, from_name="drawn", value=SHAPES[kind])
     (region,) = parse_regions([shape, labelled] if plain else [labelled], config)
     assert np.array_equal(region.mask, square())
-    assert (region.label, region.score) == ("Cat", 0.5)
+    assert (region.label, region.score, region.kind) == ("Cat", 0.5, kind)
 
 
 def test_a_rectangle_of_a_control_without_a_smart_tool_is_a_region(config: LabelingConfig) -> None:
@@ -313,8 +313,26 @@ def test_a_rectangle_of_a_control_without_a_smart_tool_is_a_region(config: Label
 )
 def test_a_region_without_its_shape_is_refused_by_name(kind: str, message: str, config: LabelingConfig) -> None:
     labels = f"{kind}labels"
-    with pytest.raises(BadRegion, match=f'Region "r1": {message}.*draw it anew'):
+    with pytest.raises(BadRegion, match=rf'Region "r1" \({kind}\): {message}.*draw it anew'):
         parse_regions([brush_result(type=labels, from_name="drawn", value={labels: ["Dog"]})], config)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        ("polygon", {"points": [[1, 2], [3, 4]]}, "A polygon has three points or more, and this one has 2 points"),
+        (
+            "rectangle",
+            {"x": 1, "y": 2, "width": 0, "height": 3},
+            'The rectangle has "width": 0.0, which is not above 0',
+        ),
+    ],
+)
+def test_a_region_that_is_too_small_to_draw_is_refused_by_name(
+    kind: str, value: dict[str, Any], message: str, config: LabelingConfig
+) -> None:
+    with pytest.raises(BadRegion, match=rf'Region "r1" \({kind}\): {message}.*Delete this region .* draw it anew'):
+        parse_regions([brush_result(type=kind, from_name="drawn", value=value)], config)
 
 
 def test_masks_without_ids_are_each_a_region(config: LabelingConfig) -> None:
@@ -339,13 +357,14 @@ def test_a_plain_brush_gets_the_label_of_its_labels_control(config: LabelingConf
 
 def test_a_broken_mask_names_its_region(config: LabelingConfig) -> None:
     broken = brush_result(value={"format": "rle", "rle": [0, 0], "brushlabels": ["Dog"]})
-    with pytest.raises(BadRle, match=r'Region "r1": The brush mask is truncated: 2 bytes.*draw it anew'):
+    with pytest.raises(BadRle, match=r'Region "r1" \(brush\): The brush mask is truncated: 2 bytes.*draw it anew'):
         parse_regions([broken], config)
 
 
 @pytest.mark.parametrize("size", [None, 0, -4, "6", 6.5, True])
 def test_a_mask_without_a_size_names_its_region(size: Any, config: LabelingConfig) -> None:
-    with pytest.raises(BadRle, match=f'Region "r1": its image is {size} x 4 pixels.*must be saved'):
+    message = rf'Region "r1" \(brush\): The image it was drawn on is {size} x 4 pixels\..*must be saved: delete it'
+    with pytest.raises(BadRle, match=message):
         parse_regions([brush_result(original_width=size)], config)
 
 

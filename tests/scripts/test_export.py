@@ -160,18 +160,33 @@ def test_prompts_and_shapes_without_area_are_counted_in_the_summary() -> None:
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (shape_result("brush", {"format": "rle"}, "r7"), 'Region "r7": The brush has no mask: its value has no "rle"'),
-        (shape_result("bitmask", {}, "r7"), 'Region "r7": The bitmask has "imageDataURL": None'),
-        (shape_result("polygon", {"points": [[1, 2]]}, "r7"), 'Region "r7": A polygon has three points or more'),
-        (shape_result("ellipse", DRAWN["ellipse"] | {"radiusX": 0}, "r7"), 'Region "r7": The ellipse has "radiusX": 0'),
+        (shape_result("brush", {"format": "rle"}, "r7"), '(brush): The brush has no mask: its value has no "rle"'),
+        (shape_result("bitmask", {}, "r7"), '(bitmask): The bitmask has "imageDataURL": None'),
+        (shape_result("polygon", {"points": [[1, 2]]}, "r7"), "(polygon): A polygon has three points or more"),
+        (shape_result("rectangle", TURNED | {"width": 0}, "r7"), '(rectangle): The rectangle has "width": 0'),
+        (shape_result("ellipse", DRAWN["ellipse"] | {"radiusX": 0}, "r7"), '(ellipse): The ellipse has "radiusX": 0'),
     ],
 )
 def test_a_region_whose_shape_is_missing_fails_its_task_by_name(broken: Json, message: str) -> None:
     tasks = [task(5, annotation(broken)), task(6, annotation(brush_result(ring())))]
     found = collect(tasks, parse_labeling_config(ALL_SHAPES), no_size)
     assert [image.task_id for image in found.images] == [6]
-    assert len(found.failures) == 1 and found.failures[0].startswith(f"task 5: {message}")
+    assert len(found.failures) == 1
+    assert found.failures[0].startswith(f'task 5, annotation 1: Region "r7" {message}')
     assert message in summarize(found, Path("a.json"))
+
+
+def test_a_region_without_a_label_fails_its_task_and_the_message_says_what_to_do() -> None:
+    unlabeled = shape_result("polygon", DRAWN["polygon"], "f")
+    del unlabeled["value"]["polygonlabels"]
+    tasks = [
+        task(26, annotation(brush_result(ring()), unlabeled, number=10)),
+        task(27, annotation(brush_result(ring()))),
+    ]
+    found = collect(tasks, parse_labeling_config(ALL_SHAPES), no_size)
+    assert [image.task_id for image in found.images] == [27]
+    remedy = "Give it one in Label Studio, or delete it there."
+    assert found.failures == [f'task 26, annotation 10: Region "f" (polygon) has no label. {remedy}']
 
 
 def test_a_negative_is_measured_by_looking_at_its_image() -> None:
@@ -218,9 +233,11 @@ def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> No
     ]
     found = collect(tasks, CONFIG, away)
     assert [image.task_id for image in found.images] == [4]
-    assert [failure.split(":")[0] for failure in found.failures] == ["task 1", "task 2", "task 3"]
+    expected = [f"task {number}, annotation 1" for number in (1, 2, 3)]
+    assert [failure.split(":")[0] for failure in found.failures] == expected
     assert 'Region "bad"' in found.failures[0]
-    assert "has the label 'mauve', which is not a brush label of the project." in found.failures[1]
+    mauve = "has the label 'mauve', which is none of those that the labeling config has for masks: red, green."
+    assert f'task 2, annotation 1: Region "r1" (brush) {mauve} Give the region one of these' in found.failures[1]
     assert "0123abcd-scene-3.png is gone. Upload it again." in found.failures[2]
 
 
