@@ -13,9 +13,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from backend.errors import BackendError, ExportError, shorten
 from backend.export.coco import EncodedRegion, LabeledImage, check_region, encode_region
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.saved_regions import count_left_out, iterate_regions, parse_image_choices, pick_image
+from backend.label_studio.saved_regions import (
+    SavedRegion,
+    count_left_out,
+    find_regions,
+    parse_image_choices,
+    pick_image,
+)
 from backend.label_studio.tasks import Task, parse_task
-from backend.values import Region, Size
+from backend.values import Size
 
 Json = Mapping[str, Any]
 FetchSize = Callable[[Task], Size]
@@ -111,13 +117,13 @@ class AnnotationReader:
                     size=size,
                     task_id=task_id,
                     annotation_id=annotation.get("id"),
-                    regions=tuple(self._encode(region, size) for region in iterate_regions(own, config)),
+                    regions=tuple(self._encode(saved, size) for saved in find_regions(own, config)),
                     choices=parse_image_choices(own, config),
                     image_uri=document["data"][config.image_key],
                 )
 
-    def _encode(self, region: Region, size: Size) -> EncodedRegion:
-        encoded = encode_region(region)
+    def _encode(self, saved: SavedRegion, size: Size) -> EncodedRegion:
+        encoded = encode_region(saved.decode())
         check_region(encoded, size, self.categories)
         return encoded
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -15,20 +16,55 @@ from backend.label_studio.labels import RECTANGLE, Result, join_labels, kind_of_
 from backend.label_studio.prompts import kind_of
 from backend.label_studio.region_ids import is_own_id, new_region_id
 from backend.label_studio.region_values import mask_from_value
-from backend.values import Region, Size
+from backend.values import Mask, Region, Size
 
 RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and make it anew."
 CLASS_KINDS = ("choices", "taxonomy")
 SHAPES_BY_KEY = {"rle": "brush", "imageDataURL": "bitmask", "points": "polygon", "radiusX": "ellipse"}
 
 
+@dataclass(frozen=True)
+class SavedRegion:
+    """A region as it was saved, its mask not decoded yet: the shape that counts, its kind, and all that has its id."""
+
+    region_id: str
+    kind: str
+    shape: Result
+    group: Sequence[Result]
+
+    def decode(self) -> Region:
+        """The region with its mask.
+
+        Raises:
+            BadRle: A brush whose mask is missing or cannot be decoded.
+            BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region and its kind.
+        """
+        choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
+        return Region(
+            mask=self._decode_mask(),
+            label=label_of(self.shape) or _separate_label(self.group),
+            region_id=self.region_id,
+            score=_saved_score(self.shape),
+            choices=MappingProxyType(choices),
+            control=str(self.shape.get("from_name") or ""),
+            kind=self.kind,
+        )
+
+    def _decode_mask(self) -> Mask:
+        try:
+            return mask_from_value(value_of(self.shape), self.kind, _size(self.shape))
+        except BadRegion as error:
+            message = f'Region "{shorten(self.region_id)}" ({self.kind}): {error.message}'
+            raise type(error)(message, remedy=error.remedy) from error
+
+
 def parse_regions(results: Sequence[Result], config: LabelingConfig) -> list[Region]:
-    """All that `iterate_regions` reads; a mask of 1080p takes 2 MB."""
-    return list(iterate_regions(results, config))
+    """All that `find_regions` finds; a mask of 1080p takes 2 MB. Raises as `find_regions` and `SavedRegion.decode`."""
+    return [saved.decode() for saved in find_regions(results, config)]
 
 
-def iterate_regions(results: Sequence[Result], config: LabelingConfig) -> Iterator[Region]:
-    """Read the masks of an annotation, draft or prediction one by one, in their order: of every kind of region.
+def find_regions(results: Sequence[Result], config: LabelingConfig) -> Iterator[SavedRegion]:
+    """The masks of an annotation, draft or prediction in their order: of every kind of region.
 
     Prompts that were not accepted are passed over: key points, and rectangles of a control with a smart tool that is no
     answer. Label Studio files an accepted shape a second time under a keypoint or rectangle control when a label of it
@@ -40,8 +76,7 @@ def iterate_regions(results: Sequence[Result], config: LabelingConfig) -> Iterat
         config: Of the image; what is on the page's other images is passed over.
 
     Raises:
-        BadRle: Not a list of results, or a brush whose mask is missing or cannot be decoded.
-        BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region and its kind.
+        BadRle: Not a list of results.
     """
     by_id: dict[str, list[Result]] = {}
     for result in join_labels(pick_image(results, config)):
@@ -50,7 +85,7 @@ def iterate_regions(results: Sequence[Result], config: LabelingConfig) -> Iterat
         shapes = [result for result in group if shape_kind(result, config)]
         if shapes:
             own = next((result for result in shapes if kind_of_region(result) == shape_kind(result, config)), shapes[0])
-            yield _region(region_id, own, str(shape_kind(own, config)), group)
+            yield SavedRegion(region_id, str(shape_kind(own, config)), own, group)
 
 
 def shape_kind(result: Result, config: LabelingConfig) -> str | None:
@@ -68,7 +103,7 @@ def shape_kind(result: Result, config: LabelingConfig) -> str | None:
 
 
 def count_left_out(results: Sequence[Result], config: LabelingConfig) -> Counter[str]:
-    """How many drawn regions `iterate_regions` passes over, by the type of their result.
+    """How many drawn regions `find_regions` passes over, by the type of their result.
 
     They are key points and rectangles that were prompts and not accepted, and shapes without an area, such as vectors.
     """
@@ -124,24 +159,6 @@ def _is_prompt(result: Result, config: LabelingConfig) -> bool:
     name = result.get("from_name")
     sends = any(control.smart and control.name == name for control in config.rectangles)
     return sends and not any(control.name == name for control in config.answers) and not is_own_id(result.get("id"))
-
-
-def _region(region_id: str, shape: Result, kind: str, group: Sequence[Result]) -> Region:
-    try:
-        mask = mask_from_value(value_of(shape), kind, _size(shape))
-    except BadRegion as error:
-        message = f'Region "{shorten(region_id)}" ({kind}): {error.message}'
-        raise type(error)(message, remedy=error.remedy) from error
-    choices = {str(result.get("from_name")): _choice_names(result) for result in group if _is_class(result)}
-    return Region(
-        mask=mask,
-        label=label_of(shape) or _separate_label(group),
-        region_id=region_id,
-        score=_saved_score(shape),
-        choices=MappingProxyType(choices),
-        control=str(shape.get("from_name") or ""),
-        kind=kind,
-    )
 
 
 def _separate_label(group: Sequence[Result]) -> str:

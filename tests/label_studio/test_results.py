@@ -22,7 +22,7 @@ from backend.label_studio.preferred_shape import prefer_shape
 from backend.label_studio.region_ids import new_region_id
 from backend.label_studio.region_values import build_value
 from backend.label_studio.results import EMPTY_ANSWER, build_prediction, build_results
-from backend.label_studio.saved_regions import iterate_regions, parse_image_choices, parse_regions
+from backend.label_studio.saved_regions import find_regions, parse_image_choices, parse_regions
 from backend.values import ClassScore, Mask, Region
 
 from .conftest import load_payload
@@ -417,7 +417,10 @@ def test_a_score_that_json_cannot_carry_is_none(score: Any, config: LabelingConf
 
 def test_regions_are_decoded_one_by_one(config: LabelingConfig) -> None:
     broken = brush_result(id="r2", value={"format": "rle", "rle": [0, 0], "brushlabels": ["Dog"]})
-    regions_one_by_one = iterate_regions([brush_result(), broken], config)
-    assert next(regions_one_by_one).region_id == "r1"
+    first, second, third = find_regions([brush_result(), broken, brush_result(id="r3")], config)
+    assert [(saved.region_id, saved.kind) for saved in (first, second, third)] == [
+        (f"r{n}", "brush") for n in (1, 2, 3)
+    ]
     with pytest.raises(BadRle, match='Region "r2"'):
-        next(regions_one_by_one)
+        second.decode()
+    assert np.array_equal(third.decode().mask, square())
