@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from backend.errors import BackendError, ExportError, shorten
+from backend.errors import BackendError, BadRegion, ExportError, shorten
 from backend.export.coco import EncodedRegion, LabeledImage, check_region, encode_region
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.saved_regions import (
@@ -25,6 +25,7 @@ from backend.values import Size
 
 Json = Mapping[str, Any]
 FetchSize = Callable[[Task], Size]
+Refuse = Callable[[BackendError], None]
 DAMAGED_REMEDY = "Open the task in Label Studio; delete the annotation and make it anew."
 
 
@@ -34,11 +35,14 @@ class Collected:
 
     Attributes:
         left_out: Drawn regions of the exported annotations that are no masks, by type: prompts that were not accepted.
+        skipped: Regions that cannot be exported and were left out of their images, each by name and with the reason.
+        failures: Tasks that cannot be exported, likewise.
     """
 
     images: list[LabeledImage] = field(default_factory=list)
     unannotated: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    skipped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
@@ -98,12 +102,15 @@ class AnnotationReader:
     def categories(self) -> tuple[str, ...]:
         return category_names(self.config)
 
-    def read(self, document: Json, annotation: Json) -> Iterator[LabeledImage]:
+    def read(self, document: Json, annotation: Json, refuse: Refuse) -> Iterator[LabeledImage]:
         """Read a task with one of its annotations: each image of the page that masks can be drawn on and the task has.
 
+        Args:
+            refuse: Is told why a region cannot be exported: its mask cannot be decoded, it has no label or one that the
+                config has not got. Unless it raises, the region is left out.
+
         Raises:
-            BackendError: No list of results, a mask that cannot be decoded, a region without a label or with one that
-                the config has not got, an image that cannot be looked at.
+            BackendError: No list of results, an image that cannot be looked at, or what `refuse` raises.
         """
         results = [] if annotation.get("result") is None else annotation["result"]
         for task in parse_task(document, self.config).images:
@@ -117,15 +124,20 @@ class AnnotationReader:
                     size=size,
                     task_id=task_id,
                     annotation_id=annotation.get("id"),
-                    regions=tuple(self._encode(saved, size) for saved in find_regions(own, config)),
+                    regions=tuple(self._encode(find_regions(own, config), size, refuse)),
                     choices=parse_image_choices(own, config),
                     image_uri=document["data"][config.image_key],
                 )
 
-    def _encode(self, saved: SavedRegion, size: Size) -> EncodedRegion:
-        encoded = encode_region(saved.decode())
-        check_region(encoded, size, self.categories)
-        return encoded
+    def _encode(self, found: Iterable[SavedRegion], size: Size, refuse: Refuse) -> Iterator[EncodedRegion]:
+        for saved in found:
+            try:
+                encoded = encode_region(saved.decode())
+                check_region(encoded, size, self.categories)
+            except (BadRegion, ExportError) as error:
+                refuse(error)
+            else:
+                yield encoded
 
 
 def category_names(config: LabelingConfig) -> tuple[str, ...]:
@@ -134,9 +146,18 @@ def category_names(config: LabelingConfig) -> tuple[str, ...]:
 
 
 def collect(
-    tasks: Iterable[Json], config: LabelingConfig, fetch_size: FetchSize, *, include_unannotated: bool = False
+    tasks: Iterable[Json],
+    config: LabelingConfig,
+    fetch_size: FetchSize,
+    *,
+    include_unannotated: bool = False,
+    skip_bad_regions: bool = False,
 ) -> Collected:
-    """Read all tasks; one that cannot be read is named among the failures and the others go on."""
+    """Read all tasks; one that cannot be read is named among the failures and the others go on.
+
+    A region that cannot be exported fails its task, for an image that lacks an object teaches a model that it is
+    background; with `skip_bad_regions` it is left out and named.
+    """
     collected, reader = Collected(), AnnotationReader(config, fetch_size)
     for document in tasks:
         name = _name(document)
@@ -146,9 +167,12 @@ def collect(
                 collected.unannotated += 1
             else:
                 name = _name(document, annotation)
-                collected.images += list(reader.read(document, annotation or {}))
-                results = (annotation or {}).get("result") or []
-                collected.left_out += sum((count_left_out(results, image) for image in config.images), Counter())
+                skipped: list[BackendError] = []
+                refuse = skipped.append if skip_bad_regions else _raise
+                images = list(reader.read(document, annotation or {}, refuse))
+                collected.left_out += _count_left_out(annotation or {}, config)
+                collected.skipped += [f"{name}: {error}" for error in skipped]
+                collected.images += images
         except BackendError as error:
             collected.failures.append(f"{name}: {error}")
         except Exception as error:  # whatever one task holds, it must not cost the others
@@ -156,6 +180,15 @@ def collect(
             reason = f"It cannot be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
             collected.failures.append(f"{name}: {reason}")
     return collected
+
+
+def _raise(error: BackendError) -> None:
+    raise error
+
+
+def _count_left_out(annotation: Json, config: LabelingConfig) -> Counter[str]:
+    results = annotation.get("result") or []
+    return sum((count_left_out(results, image) for image in config.images), Counter())
 
 
 def _name(document: object, annotation: Json | None = None) -> str:

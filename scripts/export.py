@@ -11,8 +11,10 @@ same: a name to save the picture under that no other image of the file has.
 Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the one that was
 changed last. Skipped ("cancelled") ones do not count. A task that was annotated and has no masks is a negative and
 kept; one that nobody has annotated says nothing and is left out, unless --include-unannotated calls it a negative too.
-Prompts that were never accepted are no masks; how many were left out is said at the end. A region whose mask or shape
-is missing or broken fails its task by name. Exit status: 0, or 1 when a task could not be exported (the others are).
+Prompts that were never accepted are no masks; how many were left out is said at the end. A region without a label, or
+whose mask or shape is missing or broken, fails its task by name, for an image that lacks an object teaches a model that
+it is background; --skip-bad-regions leaves out the region only, and names it. Exit status: 0, or 1 when a task could
+not be exported (the others are).
 """
 
 from __future__ import annotations
@@ -50,10 +52,19 @@ def summarize(collected: Collected, path: Path) -> str:
     if collected.left_out:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(collected.left_out.items()))
         lines.append(f"  left out, for they are no masks: {counts} (prompts that were not accepted)")
-    lines += [f"  {failure}" for failure in collected.failures[:REASONS_SHOWN]]
-    if len(collected.failures) > REASONS_SHOWN:
-        lines.append(f"  … and {len(collected.failures) - REASONS_SHOWN} more")
+    if collected.skipped:
+        lines.append(f"  left out of their images, for they cannot be exported: {len(collected.skipped)} regions")
+        lines += _list_some(collected.skipped)
+    if collected.failures:
+        count = len(collected.failures)
+        lines.append(f"  {count} tasks could not be exported; all the others are in the file. The exit status is 1")
+        lines += _list_some(collected.failures)
     return "\n".join(lines)
+
+
+def _list_some(reasons: Sequence[str]) -> list[str]:
+    lines = [f"    {reason}" for reason in reasons[:REASONS_SHOWN]]
+    return [*lines, f"    … and {len(reasons) - REASONS_SHOWN} more"] if len(reasons) > REASONS_SHOWN else lines
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--include-unannotated", action="store_true", help="keep tasks that nobody has annotated, as negatives"
     )
+    parser.add_argument(
+        "--skip-bad-regions",
+        action="store_true",
+        help="leave out regions without a label or a readable shape, and name them, instead of failing their task; "
+        "a model then learns that what they show is background",
+    )
     return parser
 
 
@@ -81,7 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
     project_id = str(arguments.project)
     config = parse_labeling_config(client.project(project_id).label_config)
     tasks = show_progress(client.iterate_tasks(project_id), "reading")
-    collected = collect(tasks, config, build_fetch_size(settings), include_unannotated=arguments.include_unannotated)
+    collected = collect(
+        tasks,
+        config,
+        build_fetch_size(settings),
+        include_unannotated=arguments.include_unannotated,
+        skip_bad_regions=arguments.skip_bad_regions,
+    )
     path = arguments.out / "instances.json"
     write_json(path, build_coco(collected.images, category_names(config)))
     print(summarize(collected, path))

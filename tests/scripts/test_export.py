@@ -177,16 +177,57 @@ def test_a_region_whose_shape_is_missing_fails_its_task_by_name(broken: Json, me
 
 
 def test_a_region_without_a_label_fails_its_task_and_the_message_says_what_to_do() -> None:
-    unlabeled = shape_result("polygon", DRAWN["polygon"], "f")
-    del unlabeled["value"]["polygonlabels"]
     tasks = [
-        task(26, annotation(brush_result(ring()), unlabeled, number=10)),
+        task(26, annotation(brush_result(ring()), unlabeled_result("f"), number=10)),
         task(27, annotation(brush_result(ring()))),
     ]
     found = collect(tasks, parse_labeling_config(ALL_SHAPES), no_size)
     assert [image.task_id for image in found.images] == [27]
     remedy = "Give it one in Label Studio, or delete it there."
     assert found.failures == [f'task 26, annotation 10: Region "f" (polygon) has no label. {remedy}']
+
+
+def unlabeled_result(region_id: str) -> Json:
+    return shape_result("polygon", DRAWN["polygon"], region_id) | {"value": DRAWN["polygon"]}
+
+
+def test_bad_regions_can_be_left_out_alone_and_are_counted_and_named() -> None:
+    flat = shape_result("rectangle", TURNED | {"width": 0}, "flat")
+    damaged = annotation(unlabeled_result("f"), brush_result(ring()), flat, number=10)
+    tasks = [task(26, damaged), task(27, annotation(brush_result(ring())))]
+    found = collect(tasks, parse_labeling_config(ALL_SHAPES), no_size, skip_bad_regions=True)
+    assert [[region.region_id for region in image.regions] for image in found.images] == [["r1"], ["r1"]]
+    assert found.failures == []
+    lines = summarize(found, Path("a.json")).splitlines()
+    assert lines[0] == "a.json: 2 images (0 negatives), 2 masks; 0 tasks not annotated, 0 failed"
+    assert lines[1] == "  left out of their images, for they cannot be exported: 2 regions"
+    assert lines[2].startswith('    task 26, annotation 10: Region "f" (polygon) has no label.')
+    assert lines[3].startswith('    task 26, annotation 10: Region "flat" (rectangle): The rectangle has "width": 0')
+
+
+def test_what_is_no_region_fails_the_task_though_bad_regions_are_left_out() -> None:
+    page = """<View><Image name="a" value="$a"/><Image name="b" value="$b"/>
+    <PolygonLabels name="polygon" toName="a"><Label value="green"/></PolygonLabels>
+    <BrushLabels name="q" toName="b"><Label value="green"/></BrushLabels></View>"""
+
+    def away(asked_for: Task) -> Size:
+        raise ImageUnavailable(f"{asked_for.image_uri} is gone.", remedy="Upload it again.")
+
+    results = [unlabeled_result("f") | {"to_name": "a"}]
+    document = task(26, annotation(*results)) | {"data": {"a": "/a.png", "b": "/b.png"}}
+    found = collect([document], parse_labeling_config(page), away, skip_bad_regions=True)
+    assert (found.images, found.skipped) == ([], [])
+    assert found.failures == ["task 26, annotation 1: /b.png is gone. Upload it again."]
+
+
+def test_the_summary_says_that_the_others_are_exported_and_what_the_exit_status_is() -> None:
+    tasks = [task(number, annotation(unlabeled_result("f"))) for number in range(1, 23)]
+    found = collect([*tasks, task(99, annotation(brush_result(ring())))], parse_labeling_config(ALL_SHAPES), no_size)
+    lines = summarize(found, Path("a.json")).splitlines()
+    assert lines[0].endswith("1 images (0 negatives), 1 masks; 0 tasks not annotated, 22 failed")
+    assert lines[1] == "  22 tasks could not be exported; all the others are in the file. The exit status is 1"
+    assert lines[2].startswith('    task 1, annotation 1: Region "f" (polygon) has no label.')
+    assert lines[-1] == "    … and 2 more" and len(lines) == 23
 
 
 def test_a_negative_is_measured_by_looking_at_its_image() -> None:
