@@ -34,6 +34,7 @@ class Collected:
     """What was read of a project: images to export, and what is not among them.
 
     Attributes:
+        several: Tasks with more annotations than the one that was read.
         left_out: Drawn regions of the exported annotations that are no masks, by type: prompts that were not accepted.
         skipped: Regions that cannot be exported and were left out of their images, each by name and with the reason.
         failures: Tasks that cannot be exported, likewise.
@@ -41,13 +42,14 @@ class Collected:
 
     images: list[LabeledImage] = field(default_factory=list)
     unannotated: int = 0
+    several: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     skipped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
-def pick_annotation(task: Json) -> Json | None:
-    """The annotation that speaks for the task: the ground truth, else the one changed last; None if there is none.
+def list_annotations(task: Json) -> list[Json]:
+    """The annotations of a task that were not skipped ("cancelled").
 
     Raises:
         ExportError: What the task has for annotations is no list of objects.
@@ -56,9 +58,13 @@ def pick_annotation(task: Json) -> Json | None:
     if not isinstance(annotations, list) or not all(isinstance(annotation, Mapping) for annotation in annotations):
         message = f"Its annotations are no list of objects but {shorten(annotations)}."
         raise ExportError(message, remedy=DAMAGED_REMEDY)
-    found = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    return [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+
+
+def pick_annotation(annotations: Iterable[Json]) -> Json | None:
+    """The annotation that speaks for its task: the ground truth, else the one changed last; None if there is none."""
     return max(
-        found,
+        annotations,
         key=lambda annotation: (
             bool(annotation.get("ground_truth")),
             str(annotation.get("updated_at") or ""),
@@ -162,24 +168,28 @@ def collect(
     for document in tasks:
         name = _name(document)
         try:
-            annotation = pick_annotation(document)
-            if annotation is None and not include_unannotated:
+            annotations = list_annotations(document)
+            if not annotations and not include_unannotated:
                 collected.unannotated += 1
-            else:
-                name = _name(document, annotation)
-                skipped: list[BackendError] = []
-                refuse = skipped.append if skip_bad_regions else _raise
-                images = list(reader.read(document, annotation or {}, refuse))
-                collected.left_out += _count_left_out(annotation or {}, config)
-                collected.skipped += [f"{name}: {error}" for error in skipped]
-                collected.images += images
-        except BackendError as error:
-            collected.failures.append(f"{name}: {error}")
+                continue
+            annotation = pick_annotation(annotations) or {}
+            name = _name(document, annotation)
+            skipped: list[BackendError] = []
+            images = list(reader.read(document, annotation, skipped.append if skip_bad_regions else _raise))
+            collected.left_out += _count_left_out(annotation, config)
+            collected.skipped += [f"{name}: {error}" for error in skipped]
+            collected.several += len(annotations) > 1
+            collected.images += images
         except Exception as error:  # whatever one task holds, it must not cost the others
-            logging.getLogger(__name__).debug("%s failed", name, exc_info=True)
-            reason = f"It cannot be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
-            collected.failures.append(f"{name}: {reason}")
+            collected.failures.append(f"{name}: {_reason(error)}")
     return collected
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, BackendError):
+        return str(error)
+    logging.getLogger(__name__).debug("A task cannot be read", exc_info=error)
+    return f"It cannot be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
 
 
 def _raise(error: BackendError) -> None:

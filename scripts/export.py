@@ -8,8 +8,9 @@ it. Each image's `coco_url` is the address of the picture exactly as the task's 
 with /data/ and continue its address. `file_name` is the last part of it, with the task's number where two would be the
 same: a name to save the picture under that no other image of the file has.
 
-Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the one that was
-changed last. Skipped ("cancelled") ones do not count. A task that was annotated and has no masks is a negative and
+Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the newest, which is
+the one that was changed last; how many such tasks there were is said at the end. Skipped ("cancelled") ones do not
+count. A task that was annotated and has no masks is a negative and
 kept; one that nobody has annotated says nothing and is left out, unless --include-unannotated calls it a negative too.
 Prompts that were never accepted are no masks; how many were left out is said at the end. A region without a label, or
 whose mask or shape is missing or broken, fails its task by name, for an image that lacks an object teaches a model that
@@ -47,6 +48,9 @@ def summarize(collected: Collected, path: Path) -> str:
         f"{path}: {len(collected.images)} images ({negatives} negatives), {regions - empty} masks; "
         f"{collected.unannotated} tasks not annotated, {len(collected.failures)} failed"
     ]
+    if collected.several:
+        taken = "of each the ground truth was taken, otherwise the newest"
+        lines.append(f"  {collected.several} tasks had several annotations; {taken}")
     if empty:
         lines.append(f"  {empty} regions without a single pixel were left out")
     if collected.left_out:
@@ -70,7 +74,9 @@ def _list_some(reasons: Sequence[str]) -> list[str]:
 def build_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.export", description="Export the masks that people annotated."
+        prog="python -m scripts.export",
+        description="Export the masks that people annotated. Of a task with several annotations one is exported: the "
+        "ground truth if one is marked so, otherwise the newest (changed last).",
     )
     add_connection_options(parser)
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,8 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.region_values import build_value
 from backend.label_studio.tasks import Task
 from backend.values import Mask, Size
-from scripts.collecting import category_names, collect, pick_annotation, uri_to_file_name
-from scripts.export import summarize
+from scripts.collecting import category_names, collect, list_annotations, pick_annotation, uri_to_file_name
+from scripts.export import build_parser, main, summarize
 from tests.scripts.fakes import CONFIG_XML
 
 CONFIG = parse_labeling_config(CONFIG_XML)
@@ -255,9 +256,62 @@ def test_the_ground_truth_speaks_for_a_task_otherwise_the_last_change() -> None:
     newer = annotation(number=2, updated_at="2026-02-01T00:00:00Z")
     skipped = annotation(number=3, updated_at="2026-03-01T00:00:00Z", was_cancelled=True)
     truth = annotation(number=4, updated_at="2025-01-01T00:00:00Z", ground_truth=True)
-    assert pick_annotation(task(1, newer, older, skipped)) is newer
-    assert pick_annotation(task(1, newer, truth, older)) is truth
-    assert pick_annotation(task(1, skipped)) is None
+    assert pick_annotation(list_annotations(task(1, newer, older, skipped))) is newer
+    assert pick_annotation(list_annotations(task(1, newer, truth, older))) is truth
+    assert pick_annotation(list_annotations(task(1, skipped))) is None
+
+
+def test_tasks_with_several_annotations_are_counted_in_the_summary() -> None:
+    first, second = annotation(brush_result(ring())), annotation(brush_result(ring()), number=2)
+    skipped, broken = annotation(was_cancelled=True, number=3), annotation(brush_result(ring(), "mauve"), number=4)
+    tasks = [task(1, first, second), task(2, first, skipped), task(3, second, first), task(4, first, broken)]
+    found = collect(tasks, CONFIG, no_size)
+    assert [(image.task_id, image.annotation_id) for image in found.images] == [(1, 2), (2, 1), (3, 2)]
+    expected = "  2 tasks had several annotations; of each the ground truth was taken, otherwise the newest"
+    assert expected in summarize(found, Path("a.json")).splitlines()
+    assert "several" not in summarize(collect(tasks[1:2], CONFIG, no_size), Path("a.json"))
+
+
+def test_help_and_readme_say_which_of_several_annotations_is_exported() -> None:
+    shown = " ".join(build_parser().format_help().split())
+    assert "Of a task with several annotations one is exported: the ground truth if one is marked so" in shown
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    assert "Of a task with several annotations one is exported, the ground truth or else the newest" in readme
+
+
+class FakeProject:
+    """A project in Label Studio whose second task has a region without a label."""
+
+    label_config = ALL_SHAPES
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def project(self, project_id: str) -> FakeProject:
+        assert project_id == "3"
+        return self
+
+    def iterate_tasks(self, project_id: str) -> Iterator[Json]:
+        yield task(1, annotation(brush_result(ring())))
+        yield task(2, annotation(brush_result(ring()), unlabeled_result("f")))
+
+
+@pytest.mark.parametrize(("options", "status", "images"), [([], 1, [1]), (["--skip-bad-regions"], 0, [1, 2])])
+def test_the_exit_status_is_one_where_a_task_is_missing_in_the_file(
+    options: list[str],
+    status: int,
+    images: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", FakeProject)
+    connection = ["--project", "3", "--url", "http://localhost:8080", "--api-key", "token"]
+    assert main([*connection, "--out", str(tmp_path), *options]) == status
+    written = json.loads((tmp_path / "instances.json").read_text())
+    assert [entry["task_id"] for entry in written["images"]] == images
+    assert len(written["annotations"]) == len(images)
+    assert 'annotation 1: Region "f" (polygon) has no label.' in capsys.readouterr().out
 
 
 def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> None:
