@@ -131,6 +131,7 @@ class Region:
         class_scores: What CLIP thought, best first; empty when it was not asked.
         control: The name of the control that carries the mask; "": the first that has the label.
         kind: What it was saved as: "brush", "polygon", …; "" where it was not saved yet.
+        other_labels: What it was saved with besides `label`, as happens by accident.
     """
 
     mask: Mask
@@ -141,3 +142,4 @@ class Region:
     class_scores: tuple[ClassScore, ...] = ()
     control: str = ""
     kind: str = ""
+    other_labels: tuple[str, ...] = ()

@@ -9,13 +9,14 @@ with /data/ and continue its address. `file_name` is the last part of it, with t
 same: a name to save the picture under that no other image of the file has.
 
 Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the newest, which is
-the one that was changed last; how many such tasks there were is said at the end. Skipped ("cancelled") ones do not
-count. A task that was annotated and has no masks is a negative and
-kept; one that nobody has annotated says nothing and is left out, unless --include-unannotated calls it a negative too.
-Prompts that were never accepted are no masks; how many were left out is said at the end. A region without a label, or
-whose mask or shape is missing or broken, fails its task by name, for an image that lacks an object teaches a model that
-it is background; --skip-bad-regions leaves out the region only, and names it. Exit status: 0, or 1 when a task could
-not be exported (the others are).
+the one that was changed last. Skipped ("cancelled") ones do not count. Of a region with several labels, as happens by
+accident, the first is exported. How many there were of both is said at the end.
+
+A task that was annotated and has no masks is a negative and kept; one that nobody has annotated says nothing and is
+left out, unless --include-unannotated calls it a negative too. Prompts that were never accepted are no masks; how many
+were left out is said at the end. A region without a label, or whose mask or shape is missing or broken, fails its task
+by name, for an image that lacks an object teaches a model that it is background; --skip-bad-regions leaves out the
+region only, and names it. Exit status: 0, or 1 when a task could not be exported (the others are).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.export.coco import build_coco, count_empty
+from backend.errors import shorten
+from backend.export.coco import LabeledImage, build_coco, count_empty
 from backend.export.files import write_json
 from backend.image import SourceImage
 from backend.label_studio.config import parse_labeling_config
@@ -46,7 +48,8 @@ def summarize(collected: Collected, path: Path) -> str:
     negatives = sum(not image.regions for image in collected.images)
     lines = [
         f"{path}: {len(collected.images)} images ({negatives} negatives), {regions - empty} masks; "
-        f"{collected.unannotated} tasks not annotated, {len(collected.failures)} failed"
+        f"{collected.unannotated} tasks not annotated, {len(collected.failures)} failed",
+        *_describe_several_labels(collected.images),
     ]
     if collected.several:
         taken = "of each the ground truth was taken, otherwise the newest"
@@ -64,6 +67,17 @@ def summarize(collected: Collected, path: Path) -> str:
         lines.append(f"  {count} tasks could not be exported; all the others are in the file. The exit status is 1")
         lines += _list_some(collected.failures)
     return "\n".join(lines)
+
+
+def _describe_several_labels(images: Sequence[LabeledImage]) -> list[str]:
+    """A line with one example, for a region with two labels is as a rule a slip that somebody should look at."""
+    found = [(image, region) for image in images for region in image.regions if region.area and region.other_labels]
+    if not found:
+        return []
+    image, region = found[0]
+    labels = shorten(", ".join(map(repr, (region.label, *region.other_labels))))
+    example = f'region "{shorten(region.region_id)}" of task {image.task_id} with {labels}'
+    return [f"  {len(found)} regions have several labels and were exported with the first; for example {example}"]
 
 
 def _list_some(reasons: Sequence[str]) -> list[str]:

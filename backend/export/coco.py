@@ -43,6 +43,7 @@ class EncodedRegion:
         area: Pixels of the mask; 0 when everything was erased again.
         bbox: x, y, width, height of its pixels; zeros without any.
         kind: What it was saved as, "polygon" for instance; "" where that is not known.
+        other_labels: What it was saved with besides `label`; the document has the one only.
     """
 
     region_id: str
@@ -54,6 +55,7 @@ class EncodedRegion:
     score: float | None = None
     choices: Choices = field(default_factory=lambda: MappingProxyType({}))
     kind: str = ""
+    other_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def encode_region(region: Region) -> EncodedRegion:
         score=region.score,
         choices=region.choices,
         kind=region.kind,
+        other_labels=region.other_labels,
     )
 
 

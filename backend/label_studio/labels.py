@@ -33,16 +33,26 @@ def value_of(result: Result) -> Mapping[str, Any]:
 
 def label_of(result: Result) -> str | None:
     """The first label of a result, if it has one; a plain shape has one after `join_labels`."""
+    labels = _label_list(result)
+    return str(labels[0]) if labels else None
+
+
+def labels_of(result: Result) -> tuple[str, ...]:
+    """All labels of a result. There are several where a label's key was pressed while the region was selected."""
+    return tuple(map(str, _label_list(result)))
+
+
+def _label_list(result: Result) -> list[Any]:
     value, kind = value_of(result), str(result.get("type"))
     labels = value.get(kind) or (value.get("labels") if kind in _PLAIN else None)
-    return str(labels[0]) if isinstance(labels, list) and labels else None
+    return labels if isinstance(labels, list) else []
 
 
 def join_labels(results: Sequence[Result]) -> list[Result]:
-    """The results, plain shapes with the labels that another result with their id gives them."""
+    """The results, plain shapes with the labels that another result with their id gives them: of several, the first."""
     separate = {
         str(result["id"]): labels
-        for result in results
+        for result in reversed(results)
         if isinstance(result, (dict, Mapping)) and result.get("type") == "labels" and result.get("id") is not None
         if isinstance(labels := value_of(result).get("labels"), list) and labels
     }

@@ -12,7 +12,7 @@ from typing import Any
 from backend.errors import BadRegion, BadRle, shorten
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.controls import PATH_SEPARATOR, SHAPES
-from backend.label_studio.labels import RECTANGLE, Result, join_labels, kind_of_region, label_of, value_of
+from backend.label_studio.labels import RECTANGLE, Result, join_labels, kind_of_region, labels_of, value_of
 from backend.label_studio.prompts import kind_of
 from backend.label_studio.region_ids import is_own_id, new_region_id
 from backend.label_studio.region_values import mask_from_value
@@ -40,15 +40,23 @@ class SavedRegion:
             BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region and its kind.
         """
         choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
+        label, *others = self._labels() or [""]
         return Region(
             mask=self._decode_mask(),
-            label=label_of(self.shape) or _separate_label(self.group),
+            label=label,
             region_id=self.region_id,
             score=_saved_score(self.shape),
             choices=MappingProxyType(choices),
             control=str(self.shape.get("from_name") or ""),
             kind=self.kind,
+            other_labels=tuple(others),
         )
+
+    def _labels(self) -> list[str]:
+        """The labels of the shape, then those that Labels controls give its region, each once."""
+        separate = (result for result in self.group if result.get("type") == "labels")
+        found = (label for result in (self.shape, *separate) for label in labels_of(result))
+        return list(dict.fromkeys(label for label in found if label))
 
     def _decode_mask(self) -> Mask:
         try:
@@ -159,12 +167,6 @@ def _is_prompt(result: Result, config: LabelingConfig) -> bool:
     name = result.get("from_name")
     sends = any(control.smart and control.name == name for control in config.rectangles)
     return sends and not any(control.name == name for control in config.answers) and not is_own_id(result.get("id"))
-
-
-def _separate_label(group: Sequence[Result]) -> str:
-    """The label of a Labels control on a region whose own shape has none; "" if nothing has."""
-    found = (label_of(result) for result in group if result.get("type") == "labels")
-    return next((label for label in found if label), "")
 
 
 def _is_class(result: Result) -> bool:

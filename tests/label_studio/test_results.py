@@ -355,6 +355,31 @@ def test_a_plain_brush_gets_the_label_of_its_labels_control(config: LabelingConf
     assert [region.label for region in parse_regions([plain], config)] == [""]
 
 
+@pytest.mark.parametrize(
+    ("labels", "label", "others"),
+    [(["四角", "Δ gelb"], "四角", ("Δ gelb",)), (["Dog", "Dog"], "Dog", ()), (["", "Dog"], "Dog", ()), ([], "", ())],
+)
+def test_a_region_with_two_labels_has_the_first_and_keeps_the_others(
+    labels: list[str], label: str, others: tuple[str, ...], config: LabelingConfig
+) -> None:
+    value = brush_result()["value"] | {"brushlabels": labels}
+    (region,) = parse_regions([brush_result(value=value)], config)
+    assert (region.label, region.other_labels) == (label, others)
+
+
+def test_of_two_labels_controls_the_first_names_the_region(config: LabelingConfig) -> None:
+    value = {key: item for key, item in brush_result()["value"].items() if key != "brushlabels"}
+    plain = brush_result(type="brush", value=value)
+    named = [brush_result(type="labels", from_name=name, value={"labels": [name]}) for name in ("Bird", "large")]
+    (region,) = parse_regions([plain, *named], config)
+    assert (region.label, region.other_labels) == ("Bird", ("large",))
+
+
+def test_a_label_that_was_picked_when_a_mask_was_accepted_is_no_second_label(config: LabelingConfig) -> None:
+    (region,) = parse_regions([brush_result(), mixed_result()], config)
+    assert (region.label, region.other_labels) == ("Dog", ())
+
+
 def test_a_broken_mask_names_its_region(config: LabelingConfig) -> None:
     broken = brush_result(value={"format": "rle", "rle": [0, 0], "brushlabels": ["Dog"]})
     with pytest.raises(BadRle, match=r'Region "r1" \(brush\): The brush mask is truncated: 2 bytes.*draw it anew'):

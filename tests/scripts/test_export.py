@@ -231,6 +231,24 @@ def test_the_summary_says_that_the_others_are_exported_and_what_the_exit_status_
     assert lines[-1] == "    … and 2 more" and len(lines) == 23
 
 
+def test_regions_with_several_labels_are_exported_with_the_first_and_counted_with_an_example() -> None:
+    def labeled(*labels: str, region_id: str = "r1") -> Json:
+        value = brush_result(ring())["value"] | {"brushlabels": list(labels)}
+        return brush_result(ring(), region_id=region_id) | {"value": value}
+
+    erased = brush_result(np.zeros((24, 32), bool), region_id="none")
+    erased["value"]["brushlabels"] = ["red", "green"]
+    tasks = [task(26, annotation(erased, labeled("red"))), task(27, annotation(labeled("green", "red", region_id="f")))]
+    found = collect([*tasks, task(28, annotation(labeled("red", "green")))], CONFIG, no_size)
+    names = [category["name"] for category in build_coco(found.images, category_names(CONFIG))["categories"]]
+    entries = build_coco(found.images, category_names(CONFIG))["annotations"]
+    assert [names[entry["category_id"] - 1] for entry in entries] == ["red", "green", "red"]
+    example = "region \"f\" of task 27 with 'green', 'red'"
+    expected = f"  2 regions have several labels and were exported with the first; for example {example}"
+    assert expected in summarize(found, Path("a.json")).splitlines()
+    assert "several" not in summarize(collect(tasks[:1], CONFIG, no_size), Path("a.json"))
+
+
 def test_a_negative_is_measured_by_looking_at_its_image() -> None:
     asked = []
 
