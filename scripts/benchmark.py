@@ -23,7 +23,7 @@ from typing import Any
 
 from backend.settings import Settings
 from backend.values import Prompt, Size
-from scripts.console import positive_int, run_command
+from scripts.console import positive_int, run_and_leave, run_command
 
 FOUR_THIRDS = Size(640, 480)
 TWELVE_MEGAPIXELS = Size(4000, 3000)
@@ -222,4 +222,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_leave(main)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -88,6 +92,30 @@ def run_command(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("stopped; what was done is kept, the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
+
+
+def run_and_leave(main: Callable[[], int]) -> NoReturn:
+    """Run a `main` that loads models, and end the process with its status, also when it is interrupted again meanwhile.
+
+    The interpreter is not torn down: a thread of the models that is still inside torch then would abort the process.
+    """
+    try:
+        status = main()
+    except KeyboardInterrupt:  # one more, while the first was being answered
+        status = INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # whoever read it went away
+            stream.flush()
+    os._exit(status)
 
 
 def show_progress(items: Iterable[Item], what: str, unit: str = "task") -> tqdm[Item]:

@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any, Protocol
@@ -32,6 +31,7 @@ from scripts.console import (
     add_connection_options,
     positive_int,
     read_settings,
+    run_and_leave,
     run_command,
     share,
     show_progress,
@@ -267,4 +267,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_leave(main)

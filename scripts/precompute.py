@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,7 +23,7 @@ from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_task
 from backend.settings import Settings
 from backend.values import Priority
-from scripts.console import Failures, add_connection_options, read_settings, run_command, show_progress
+from scripts.console import Failures, add_connection_options, read_settings, run_and_leave, run_command, show_progress
 
 Json = dict[str, Any]
 REDIS_REMEDY = "Set REDIS_URL to the Redis of your backend, as redis://localhost:6379/0, and start both with it."
@@ -147,4 +146,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_leave(main)

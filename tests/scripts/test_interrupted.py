@@ -1,0 +1,144 @@
+"""Ctrl-C while the models work: real processes, which end with their own status and not by an abort in torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import RedisServer
+from tests.fakes import CONFIG, noise_png
+from tests.label_studio.conftest import Answer, LocalServer, Seen, load_payload, start_server  # noqa: F401
+
+ROOT = Path(__file__).parent.parent.parent
+TASKS = 60  # less than a page of them
+BEGUN = 3  # images fetched: the models are at the second one, at the latest
+
+
+def reply(document: Any, status: int = 200) -> Answer:
+    return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
+
+
+@pytest.fixture
+def site(start_server: Callable[[], LocalServer]) -> LocalServer:  # noqa: F811
+    """A Label Studio with a project of more tasks than are done before a test stops."""
+    server = start_server()
+    project = load_payload("api_project")["reply"] | {"id": 3, "label_config": CONFIG}
+    tasks = [
+        {"id": n, "data": {"photo": f"/data/upload/3/0123abcd-{n}.png"}, "predictions": [], "annotations": []}
+        for n in range(1, TASKS + 1)
+    ]
+
+    def respond(seen: Seen, _: BaseHTTPRequestHandler) -> Answer:
+        path = urlsplit(seen.path).path.rstrip("/")
+        if image := re.fullmatch(r"/data/upload/3/0123abcd-(\d+)\.png", path):
+            return 200, {"Content-Type": "image/png"}, noise_png(320, 240, int(image[1]))
+        if path == "/api/tasks":
+            return reply({"tasks": tasks, "total": TASKS, "total_annotations": 0, "total_predictions": 0})
+        if path == "/api/projects/3/import/predictions":
+            return reply({"created": len(json.loads(seen.body))}, 201)
+        return reply(project if path == "/api/projects/3" else [])
+
+    server.respond = respond
+    return server
+
+
+def imports(site: LocalServer) -> int:
+    return sum(path.endswith("/import/predictions") for path in site.paths())
+
+
+def start(command: str, site: LocalServer, **environment: str) -> subprocess.Popen[str]:
+    """The command at work on the site's project."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("LABEL_STUDIO", "REDIS", "SAM_", "CLIP_"))}
+    argv = [sys.executable, "-m", f"scripts.{command}", "--project", "3", "--url", site.url, "--api-key", "abcdef"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(argv, cwd=ROOT, env={**clean, **environment}, stdout=pipe, stderr=pipe, text=True)
+    wait_for(lambda: sum("/data/upload/" in path for path in site.paths()) >= BEGUN, process)
+    return process
+
+
+def wait_for(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError(f"It never came to that: {process.communicate()}")
+        time.sleep(0.02)
+
+
+def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer) -> None:
+    process = start("preannotate", site)
+    process.send_signal(signal.SIGINT)
+    said, complaints = process.communicate(timeout=60)
+    assert (process.returncode, "terminate called" in complaints) == (130, False), complaints
+    assert "\nstopped; what was done is kept" in complaints
+    assert re.search(r"^created [1-9]\d* .*failed 0$", said, re.MULTILINE)
+    assert imports(site) == 1
+
+
+def test_an_interrupted_precomputation_ends_with_its_own_status(site: LocalServer, redis_server: RedisServer) -> None:
+    process = start("precompute", site, REDIS_URL=redis_server.url)
+    process.send_signal(signal.SIGINT)
+    said, complaints = process.communicate(timeout=60)
+    assert (process.returncode, "terminate called" in complaints) == (130, False), complaints
+    assert re.search(r"^.*computed [1-9]\d*, .*failed 0$", said, re.MULTILINE)
+
+
+def test_a_second_interruption_does_not_wait_for_label_studio(site: LocalServer) -> None:
+    ended, answer = threading.Event(), site.respond
+
+    def hang(seen: Seen, handler: BaseHTTPRequestHandler) -> Answer | None:
+        if seen.path.endswith("/import/predictions"):
+            ended.wait(120)
+        return answer(seen, handler)
+
+    site.respond = hang
+    process = start("preannotate", site)
+    process.send_signal(signal.SIGINT)
+    wait_for(lambda: imports(site) > 0, process)
+    process.send_signal(signal.SIGINT)
+    try:
+        complaints = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+        ended.set()
+    assert (process.returncode, "terminate called" in complaints) == (130, False), complaints
+
+
+ABORTS = """
+import sys
+from scripts.console import run_and_leave
+
+def main():
+    {does}
+
+run_and_leave(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "status", "says"),
+    [
+        ("print('done'); return 7", 7, ("done\n", "")),
+        ("raise ValueError('odd')", 1, ("", "ValueError: odd\n")),
+        ("raise KeyboardInterrupt", 130, ("", "")),
+        ("sys.exit(2)", 2, ("", "")),
+    ],
+)
+def test_however_a_command_ends_its_status_and_its_words_get_out(does: str, status: int, says: tuple[str, str]) -> None:
+    argv = [sys.executable, "-c", ABORTS.format(does=does)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, says[0])
+    assert done.stderr.endswith(says[1])
