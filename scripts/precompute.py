@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,13 +40,13 @@ class Warms(Protocol):
 
 @dataclass
 class Summary(Failures):
-    """What became of the images."""
+    """What became of the images, of which a task may have several; a task that cannot be read counts as one failed."""
 
     computed: int = 0
     skipped: int = 0
 
     def __str__(self) -> str:
-        first = f"computed {self.computed}, in the cache already {self.skipped}, failed {self.failed}"
+        first = f"images: computed {self.computed}, in the cache already {self.skipped}, failed {self.failed}"
         return "\n".join([first, *self.reason_lines])
 
 
@@ -66,13 +67,21 @@ def precompute(
     """
     bar = show_progress(tasks, "precomputing")
     for document in bar:
-        try:
+        with _counting_failure(document, summary):
             for task in parse_task(document, config, project_id=project_id).images:
-                _precompute_image(predictor, task, counts, summary)
-        except Exception as error:  # one broken task must not end the work on thousands
-            logging.getLogger(__name__).debug("Task %s failed", document.get("id"), exc_info=True)
-            summary.fail(document.get("id"), error)
+                with _counting_failure(document, summary):
+                    _precompute_image(predictor, task, counts, summary)
         bar.set_postfix(computed=summary.computed, failed=summary.failed, refresh=False)
+
+
+@contextmanager
+def _counting_failure(document: Mapping[str, Any], summary: Summary) -> Iterator[None]:
+    """One broken image or task must not end the work on thousands."""
+    try:
+        yield
+    except Exception as error:
+        logging.getLogger(__name__).debug("Task %s failed", document.get("id"), exc_info=True)
+        summary.fail(document.get("id"), error)
 
 
 def _precompute_image(predictor: Warms, task: Task, counts: CacheCounts, summary: Summary) -> None:

@@ -93,7 +93,7 @@ def test_an_interrupted_precomputation_ends_with_its_own_status(site: LocalServe
     process.send_signal(signal.SIGINT)
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, "terminate called" in complaints) == (130, False), complaints
-    assert re.search(r"^.*computed [1-9]\d*, .*failed 0$", said, re.MULTILINE)
+    assert re.search(r"^images: computed [1-9]\d*, .*failed 0$", said, re.MULTILINE)
 
 
 def test_a_second_interruption_does_not_wait_for_label_studio(site: LocalServer) -> None:

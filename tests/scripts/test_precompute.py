@@ -53,7 +53,7 @@ def project(count: int) -> tuple[list[dict], dict[str, bytes | Exception]]:
 
 def test_after_it_the_first_click_in_another_process_encodes_nothing(redis_server: RedisServer) -> None:
     tasks, files = project(4)
-    assert str(Replica(redis_server, files).fill(tasks)) == "computed 4, in the cache already 0, failed 0"
+    assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 4, in the cache already 0, failed 0"
     backend = Replica(redis_server, files)
     from backend.label_studio.tasks import parse_task
 
@@ -68,7 +68,7 @@ def test_a_second_run_computes_nothing_and_reads_no_embedding(redis_server: Redi
     tasks, files = project(3)
     Replica(redis_server, files).fill(tasks)
     again = Replica(redis_server, files)
-    assert str(again.fill(tasks)) == "computed 0, in the cache already 3, failed 0"
+    assert str(again.fill(tasks)) == "images: computed 0, in the cache already 3, failed 0"
     assert (again.segmenter.encoded, again.cache.nbytes) == ([], 0)
 
 
@@ -90,7 +90,7 @@ def test_it_goes_on_after_an_interruption(redis_server: RedisServer) -> None:
 
     assert run_command(work) == 130
     assert (summary.computed, summary.failed) == (2, 0)
-    assert str(Replica(redis_server, files).fill(tasks)) == "computed 3, in the cache already 2, failed 0"
+    assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 3, in the cache already 2, failed 0"
 
 
 def test_broken_tasks_are_counted_with_their_reasons_and_the_others_go_on(redis_server: RedisServer) -> None:
@@ -99,10 +99,26 @@ def test_broken_tasks_are_counted_with_their_reasons_and_the_others_go_on(redis_
     files["3.png"] = b"no image at all"
     tasks.append({"id": 9, "data": {"picture": "9.png"}})
     lines = str(Replica(redis_server, files).fill(tasks)).splitlines()
-    assert lines[0] == "computed 2, in the cache already 0, failed 3"
+    assert lines[0] == "images: computed 2, in the cache already 0, failed 3"
     assert lines[1] == "  task 2: 2.png is gone. Upload it again."
     assert lines[2].startswith("  task 3: 3.png is not an image")
     assert lines[3].startswith("  task 9: ")
+
+
+TWO_IMAGES = parse_labeling_config(
+    CONFIG.replace(
+        "</View>",
+        '<Image name="late" value="$later"/><BrushLabels name="m" toName="late"><Label value="cat"/></BrushLabels></View>',
+    )
+)
+
+
+def test_a_task_of_two_images_counts_twice_and_one_of_them_may_fail(redis_server: RedisServer) -> None:
+    task = {"id": 1, "data": {"photo": "1.png", "later": "2.png"}}
+    files: dict[str, bytes | Exception] = {"1.png": b"no image at all", "2.png": noise_png(40, 30, 2)}
+    replica, summary = Replica(redis_server, files), Summary()
+    precompute.precompute(replica.predictor, [task], TWO_IMAGES, "3", replica.counts, summary)
+    assert str(summary).splitlines()[0] == "images: computed 1, in the cache already 0, failed 1"
 
 
 def test_an_embedding_that_redis_does_not_keep_is_a_failure(redis_server: RedisServer) -> None:
@@ -155,7 +171,7 @@ def test_the_command_fills_the_cache_with_the_real_models(
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     command = ["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]
     assert precompute.main(command) == 0
-    assert "computed 2, in the cache already 0, failed 0" in capsys.readouterr().out
+    assert "images: computed 2, in the cache already 0, failed 0" in capsys.readouterr().out
     assert len(redis.Redis.from_url(redis_server.url).keys("embedding:*")) == 2
     assert precompute.main(command) == 0
-    assert "computed 0, in the cache already 2, failed 0" in capsys.readouterr().out
+    assert "images: computed 0, in the cache already 2, failed 0" in capsys.readouterr().out
