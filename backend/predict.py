@@ -57,12 +57,12 @@ class Job:
     Attributes:
         proposal: How everything is found where nobody clicked or typed; None: nothing is proposed.
         settings: The project's.
-        text: What it names is found and nothing else; None: what was typed into the project's text prompt counts.
+        texts: What they name is found and nothing else; (): what was typed into the project's text prompt counts.
     """
 
     proposal: ProposalOptions | None = None
     settings: ProjectSettings = DEFAULTS
-    text: str | None = None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,16 +184,16 @@ class TaskPredictor:
     def _predict_image(
         self, task: Task, config: LabelingConfig, job: Job, priority: Priority, patience: Patience
     ) -> Prediction:
-        """As `predict`, with the image's own config, preferred shape first, and a job whose text is all that counts."""
+        """As `predict`, with the image's own config, preferred shape first, and a job whose texts alone count."""
         if not config.answers:
             job = replace(job, proposal=None)
-        if not (config.answers if job.text is not None else task.prompts or _may_say(task, config, job)):
+        if not (config.answers if job.texts else task.prompts or _may_say(task, config, job)):
             return Prediction()
         image = self.fetch_image(task, wait_seconds=patience.remaining)
         for prompt in task.prompts:
             check_drawn_size(prompt, image)
         work = partial(self._answer, image, task, config, job)
-        needs_sam = bool(task.prompts) or job.text is not None or job.proposal is not None
+        needs_sam = bool(task.prompts) or bool(job.texts) or job.proposal is not None
         with self._embedded(image, priority, patience) if needs_sam else nullcontext():
             return self.executor.run(priority, work, patience)
 
@@ -205,8 +205,8 @@ class TaskPredictor:
             yield
 
     def _answer(self, image: SourceImage, task: Task, config: LabelingConfig, job: Job) -> Prediction:
-        if job.text is not None:
-            return Prediction(tuple(self._found(image, job.text, config, job)))
+        if job.texts:
+            return Prediction(tuple(self._found(image, config, job)))
         if task.prompts:
             return Prediction(tuple(self._clicked(image, task, config, job.settings)))
         regions = self._proposed(image, job.proposal, config, job.settings) if job.proposal else []
@@ -236,14 +236,28 @@ class TaskPredictor:
         regions = name_regions(self.labeler, image, candidates, labels, config, settings)
         return [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
 
-    def _found(self, image: SourceImage, text: str, config: LabelingConfig, job: Job) -> list[Region]:
-        """What a text names; it gets the label that the text is the name of, else the one that CLIP picks."""
+    def _found(self, image: SourceImage, config: LabelingConfig, job: Job) -> list[Region]:
+        """What the texts name, each thing once; what two of them name is the first one's."""
         options, settings = job.proposal or self._default_proposal, job.settings
+        found = [one for text in job.texts for one in self._named(image, text, options, config, settings)]
+        if len(job.texts) > 1:  # of one text each thing is there once anyway
+            found = [found[i] for i in mask_nms([candidate.mask for candidate, _ in found], options.mask_nms_thresh)]
+        candidates, labels = [candidate for candidate, _ in found], [label for _, label in found]
+        return name_regions(self.labeler, image, candidates, labels, config, settings)
+
+    def _named(
+        self,
+        image: SourceImage,
+        text: str,
+        options: ProposalOptions,
+        config: LabelingConfig,
+        settings: ProjectSettings,
+    ) -> list[tuple[Candidate, str | None]]:
+        """What one text names, with the label that it is the name of; None: CLIP picks."""
         vocabulary = (*(label for control in config.region_choices for label in control.labels), *config.answer_classes)
         found = self.labeler.find(image, text, options, distinct(vocabulary), settings.templates)[: options.max_masks]
-        candidates = [_clean(one.candidate, image.size, settings) for one in found]
         label = named_class(parse_text(text), config.answer_classes)
-        return name_regions(self.labeler, image, candidates, [label] * len(found), config, settings)
+        return [(_clean(one.candidate, image.size, settings), label) for one in found]
 
     def _proposed(
         self, image: SourceImage, options: ProposalOptions, config: LabelingConfig, settings: ProjectSettings
@@ -274,15 +288,16 @@ def _may_say(task: Task, config: LabelingConfig, job: Job) -> bool:
 
 
 def _with_typed(task: Task, config: LabelingConfig, job: Job) -> Job:
-    """The job with what was typed into the project's text prompt, unless it has a text of its own.
+    """The job with what was typed into the project's text prompt, unless it has texts of its own.
 
-    None stays None where nothing was typed, or into another text area only.
+    There stay none where nothing was typed, or into another text area only.
     """
     area = job.settings.text_prompt
-    if job.text is not None or area is None or not task.texts:
+    if job.texts or area is None or not task.texts:
         return job
     check_text_prompt(config, area)
-    return replace(job, text=task.text_in(area))
+    typed = task.text_in(area)
+    return job if typed is None else replace(job, texts=(typed,))
 
 
 def _positive_points(prompt: Prompt) -> list[Point]:

@@ -1,7 +1,7 @@
 """Fill a project with predictions: automatic masks by SAM, classes by CLIP.
 
     python -m scripts.preannotate --project 1 --url http://localhost:8080 --api-key TOKEN
-    python -m scripts.preannotate --project 1 --text "the red car"      only what the words name
+    python -m scripts.preannotate --project 1 --text "the red car"      only what the words name; --text may be repeated
 
 It may be stopped and started again: a task is done when it has a prediction of this model version, which names the
 weights, the parameters and the vocabulary. Annotations of people are neither read nor touched. Exit status: 0 when
@@ -68,7 +68,7 @@ def build_version(model_version: str, config: LabelingConfig, job: Job) -> str:
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
     named: Json = {"proposal": asdict(job.proposal) if job.proposal else None, "controls": controls}
-    named |= {"text": job.text} if job.text is not None else {}
+    named |= {"text": job.texts[0]} if len(job.texts) == 1 else {"texts": job.texts} if job.texts else {}
     changed = {name: value for name, value in job.settings.changed().items() if name not in FOR_CLICKS}
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
@@ -76,13 +76,17 @@ def build_version(model_version: str, config: LabelingConfig, job: Job) -> str:
 
 
 def find_pending(tasks: Iterable[Json], version: str, summary: Summary, limit: int | None) -> list[Json]:
-    """The first `limit` tasks without a prediction of this version, stripped to what a prediction needs."""
+    """The first `limit` tasks without a prediction of this version, stripped to what a prediction needs.
+
+    Of their other predictions only remains whether there are any: "has_others".
+    """
     pending = []
     for task in tasks:
         if has_version(task, version):
             summary.skipped += 1
         else:
-            pending.append({"id": task.get("id"), "data": task.get("data")})
+            has_others = isinstance(found := task.get("predictions"), list) and bool(found)
+            pending.append({"id": task.get("id"), "data": task.get("data"), "has_others": has_others})
             if limit and len(pending) == limit:
                 break
     return pending
@@ -109,7 +113,7 @@ def preannotate(
     """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
 
     Args:
-        pending: Tasks with "id" and "data".
+        pending: As `find_pending` gives them.
         version: `build_version` of the same config and job.
 
     Raises:
@@ -120,7 +124,9 @@ def preannotate(
     try:
         for task in bar:
             document = _predict(predictor, task, project_id, config, summary, job)
-            if document is not None:
+            if document is not None and job.texts and task["has_others"] and not document["result"]:
+                summary.unchanged += 1  # Label Studio shows the newest prediction, which would be an empty one
+            elif document is not None:
                 chunk.append({**document, "task": task["id"], "model_version": version})
             if len(chunk) == CHUNK:
                 full, chunk = chunk, []
@@ -155,7 +161,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_connection_options(parser)
     parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N tasks that have none yet")
-    parser.add_argument("--text", metavar="WORDS", help='predict only what the words name, as "the red car"')
+    parser.add_argument(
+        "--text",
+        metavar="WORDS",
+        action="append",
+        default=[],
+        help='predict only what the words name, as "the red car"; may be given several times',
+    )
     masks = parser.add_argument_group(
         "automatic masks", "SamAutomaticMaskGenerator's parameters; defaults belong to the weights"
     )
@@ -192,16 +204,15 @@ def check_can_name(can_classify: bool, config: LabelingConfig) -> None:
     )
 
 
-def check_can_read(can_classify: bool, text: str | None) -> None:
+def check_can_read(can_classify: bool, texts: Sequence[str]) -> None:
     """Raises BadSettings where a text is given and there is no CLIP to read it, BadPrompt where it names nothing."""
-    if text is None:
-        return
-    parse_text(text)
-    if not can_classify:
-        raise BadSettings(
-            f'There is no CLIP to find "{shorten(text)}" with.',
-            remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave --text out.",
-        )
+    for text in texts:
+        parse_text(text)
+        if not can_classify:
+            raise BadSettings(
+                f'There is no CLIP to find "{shorten(text)}" with.',
+                remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave --text out.",
+            )
 
 
 def read_project_settings(client: Backends, project_id: str, label_config: str) -> ProjectSettings:
@@ -244,9 +255,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor = build_predictor(settings)
     check_can_name(predictor.labeler.can_classify, config)
-    check_can_read(predictor.labeler.can_classify, arguments.text)
+    texts = tuple(dict.fromkeys(arguments.text))
+    check_can_read(predictor.labeler.can_classify, texts)
     proposal = override(predictor.default_proposal(), arguments)
-    job = Job(proposal=proposal, settings=wanted, text=arguments.text)
+    job = Job(proposal=proposal, settings=wanted, texts=texts)
     version = build_version(predictor.model_version, config, job)
     print(f"Model version {version}", flush=True)
     summary = Summary()

@@ -272,9 +272,25 @@ def test_a_text_prompt_that_the_config_has_not_got_is_refused() -> None:
 
 def test_a_command_may_give_the_text_itself() -> None:
     hall = Hall(classifier=FakeClassifier(looks=["tree", "red car"]))
-    document = hall.document(text="tree", proposal=OPTIONS)
+    document = hall.document(texts=("tree",), proposal=OPTIONS)
     assert len([r for r in document["result"] if r["type"] == "brushlabels"]) == 2
-    assert len(hall.document(text="tree", proposal=replace(OPTIONS, max_masks=1))["result"]) == 2  # one, and its choice
+    one = hall.document(texts=("tree",), proposal=replace(OPTIONS, max_masks=1))
+    assert len(one["result"]) == 2  # a mask, and its choice
+
+
+def test_several_texts_give_the_masks_of_all_and_what_two_name_is_the_first_ones() -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["dog", "red car"]))
+
+    def brushes(*texts: str) -> dict[str, list[str]]:
+        results = hall.document(texts=texts, proposal=OPTIONS)["result"]
+        return {str(r["value"]["rle"]): r["value"]["brushlabels"] for r in results if r["type"] == "brushlabels"}
+
+    dogs, cars = brushes("dog"), brushes("the red car")
+    assert list(dogs.values()) == [["dog"], ["dog"]]
+    assert len(cars) == 1
+    assert brushes("dog", "the red car") == brushes("the red car", "all dogs") == dogs | cars
+    results = hall.document(texts=("dog", "dogs"), proposal=OPTIONS)["result"]
+    assert len([r for r in results if r["type"] == "brushlabels"]) == len(dogs)
 
 
 def test_one_image_may_be_asked_for_alone_with_the_same_settings() -> None:

@@ -33,10 +33,10 @@ JOB = Job(PROPOSAL)
 VERSION = build_version("demo-1234", CONFIG, JOB)
 
 
-def fill(site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None) -> Summary:
-    summary = Summary()
-    pending = find_pending(site.iterate_tasks("3"), VERSION, summary, limit)
-    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, JOB)
+def fill(site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None, job: Job = JOB) -> Summary:
+    summary, version = Summary(), build_version("demo-1234", CONFIG, job)
+    pending = find_pending(site.iterate_tasks("3"), version, summary, limit)
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, version, summary, job)
     return summary
 
 
@@ -46,7 +46,7 @@ def test_every_task_gets_one_prediction_of_the_version_in_chunks() -> None:
     assert (summary.created, summary.skipped, summary.failed) == (2 * CHUNK + 3, 0, 0)
     assert [len(request) for request in site.requests] == [CHUNK, CHUNK, 3]
     assert all([p["model_version"] for p in task["predictions"]] == [VERSION] for task in site.tasks)
-    assert predictor.jobs[0] == (Job(proposal=PROPOSAL, settings=ProjectSettings(), text=None), Priority.BULK)
+    assert predictor.jobs[0] == (Job(proposal=PROPOSAL, settings=ProjectSettings(), texts=()), Priority.BULK)
 
 
 def test_a_second_run_skips_what_is_done_and_asks_the_models_nothing() -> None:
@@ -67,7 +67,9 @@ def test_predictions_of_another_version_do_not_count_as_done() -> None:
 
 @pytest.mark.parametrize("predictions", [5, "demo", {"model_version": VERSION}, None])
 def test_predictions_that_are_no_list_do_not_count_as_done(predictions: object) -> None:
-    assert find_pending([{"id": 1, "predictions": predictions}], VERSION, Summary(), None) == [{"id": 1, "data": None}]
+    assert find_pending([{"id": 1, "predictions": predictions}], VERSION, Summary(), None) == [
+        {"id": 1, "data": None, "has_others": False}
+    ]
 
 
 def test_annotations_of_people_stay_as_they_are() -> None:
@@ -136,7 +138,8 @@ def test_an_interruption_while_label_studio_is_away_stays_an_interruption() -> N
 def test_a_refused_chunk_costs_a_look_at_its_own_tasks_only() -> None:
     site = FakeLabelStudio(make_tasks(4 * CHUNK), refused=[2, CHUNK + 2])
     fill(site, FakePredictor())
-    assert site.looked_up == list(range(1, 2 * CHUNK + 1))
+    chunks = [list(range(first, first + CHUNK)) for first in range(1, 4 * CHUNK, CHUNK)]
+    assert site.looked_up == [chunks[0], chunks[0], chunks[1], chunks[1], chunks[2], chunks[3]]
 
 
 ONE_BRUSH = parse_labeling_config(
@@ -181,15 +184,27 @@ def test_one_refused_prediction_does_not_take_its_chunk_along() -> None:
 
 
 def test_what_label_studio_took_of_a_refused_chunk_is_not_sent_twice() -> None:
-    site = FakeLabelStudio(make_tasks(3), refused=[3])
-    site.tasks[0]["predictions"] = []
-    pending = find_pending(site.iterate_tasks("3"), VERSION, Summary(), None)
-    site.tasks[0]["predictions"] = [{"model_version": VERSION}]  # made although the request was refused
-    summary = Summary()
-    preannotate.preannotate(site, FakePredictor(), "3", CONFIG, pending, VERSION, summary, JOB)
+    site = FakeLabelStudio(make_tasks(3), refused=[3], made_anyway=[1])
+    summary = fill(site, FakePredictor())
     assert site.requests == [[1, 2, 3], [2], [3]]
-    assert site.looked_up == [1, 2, 3]
     assert (summary.created, summary.failed) == (2, 1)
+
+
+def test_what_another_run_did_meanwhile_is_left_out() -> None:
+    site, predictor = FakeLabelStudio(make_tasks(2 * CHUNK)), FakePredictor()
+    pending = find_pending(site.iterate_tasks("3"), VERSION, Summary(), None)
+    fill(site, FakePredictor(), limit=CHUNK + 4)
+    summary = Summary()
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, JOB)
+    assert str(summary) == f"created {CHUNK - 4}, skipped {CHUNK + 4}, failed 0"
+    assert all(len(task["predictions"]) == 1 for task in site.tasks)
+    assert site.requests[-1] == list(range(CHUNK + 5, 2 * CHUNK + 1))
+
+
+def test_where_label_studio_does_not_say_what_is_done_meanwhile_everything_is_imported() -> None:
+    site = FakeLabelStudio(make_tasks(3))
+    site.is_silent_on_predictions = True
+    assert fill(site, FakePredictor()).created == 3
 
 
 def test_when_label_studio_takes_nothing_at_all_the_work_ends_with_its_words() -> None:
@@ -217,9 +232,9 @@ def test_the_version_names_weights_parameters_and_vocabulary() -> None:
     [
         (JOB, "f80fff04"),
         (Job(replace(PROPOSAL, points_per_side=17, max_masks=4, score_threshold=0.2)), "d952b8f0"),
-        (replace(JOB, text="the red car"), "57705980"),
+        (replace(JOB, texts=("the red car",)), "57705980"),
         (replace(JOB, settings=ProjectSettings(prefetch=3, auto_label=True, text_prompt="find")), "f80fff04"),
-        (Job(PROPOSAL, ProjectSettings(clip_threshold=0.1, prefetch=3), "the red car"), "7a085f12"),
+        (Job(PROPOSAL, ProjectSettings(clip_threshold=0.1, prefetch=3), ("the red car",)), "7a085f12"),
     ],
 )
 def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(job: Job, digits: str) -> None:
@@ -261,22 +276,44 @@ def test_many_reasons_are_cut_short_with_their_number() -> None:
 
 
 def test_what_a_text_names_is_filed_under_a_version_of_its_own() -> None:
-    site, predictor, summary = FakeLabelStudio(make_tasks(1)), FakePredictor(), Summary()
-    job = Job(PROPOSAL, text="the red car")
-    version = build_version("demo-1234", CONFIG, job)
-    assert version not in (VERSION, build_version("demo-1234", CONFIG, replace(job, text="the blue car")))
-    pending = find_pending(site.iterate_tasks("3"), version, summary, None)
-    preannotate.preannotate(site, predictor, "3", CONFIG, pending, version, summary, job)
+    said = [(), ("the red car",), ("the blue car",), ("the red car", "a bus"), ("a bus", "the red car")]
+    assert len({build_version("demo-1234", CONFIG, Job(PROPOSAL, texts=texts)) for texts in said}) == len(said)
+    site, predictor, job = FakeLabelStudio(make_tasks(1)), FakePredictor(), Job(PROPOSAL, texts=("the red car",))
+    fill(site, predictor, job=job)
     assert predictor.jobs[0] == (job, Priority.BULK)
 
 
+def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest() -> None:
+    site, job = FakeLabelStudio(make_tasks(4)), Job(PROPOSAL, texts=("green star",))
+    fill(site, FakePredictor(), limit=2)
+    summary = fill(site, FakePredictor(empty=[1, 3]), job=job)
+    version = build_version("demo-1234", CONFIG, job)
+    assert [task["predictions"][-1]["model_version"] for task in site.tasks] == [VERSION, version, version, version]
+    assert [len(task["predictions"]) for task in site.tasks] == [1, 2, 1, 1]
+    first = "created 3 (1 without a mask), skipped 0, failed 0; found nothing in 1, whose earlier predictions stay"
+    assert str(summary) == first
+    again = FakePredictor(empty=[1, 3])
+    assert (fill(site, again, job=job).skipped, again.asked) == (3, [1])
+
+
+def test_without_a_text_an_empty_prediction_takes_the_place_of_another_versions() -> None:
+    site = FakeLabelStudio(make_tasks(1))
+    fill(site, FakePredictor(), job=Job(replace(PROPOSAL, points_per_side=17)))
+    assert str(fill(site, FakePredictor(empty=[1]))) == "created 1 (1 without a mask), skipped 0, failed 0"
+
+
 def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None:
-    check_can_read(True, "the red car")
-    check_can_read(False, None)
+    check_can_read(True, ["the red car", "a bus"])
+    check_can_read(False, [])
     with pytest.raises(BadPrompt, match=r"The text is empty\. Name what you look for"):
-        check_can_read(True, " ")
+        check_can_read(True, ["a bus", " "])
     with pytest.raises(BadSettings, match=r'no CLIP to find "the red car" with\. Set CLIP_MODEL'):
-        check_can_read(False, "the red car")
+        check_can_read(False, ["the red car"])
+
+
+def test_several_texts_may_be_given() -> None:
+    assert build_parser().parse_args(["--project", "3"]).text == []
+    assert build_parser().parse_args(["--project", "3", "--text", "a", "--text", "b"]).text == ["a", "b"]
 
 
 class Backends:

@@ -106,10 +106,7 @@ def test_broken_tasks_are_counted_with_their_reasons_and_the_others_go_on(redis_
 
 
 TWO_IMAGES = parse_labeling_config(
-    CONFIG.replace(
-        "</View>",
-        '<Image name="late" value="$later"/><BrushLabels name="m" toName="late"><Label value="cat"/></BrushLabels></View>',
-    )
+    CONFIG.replace("</View>", '<Image name="late" value="$later"/><Brush name="m" toName="late"/></View>')
 )
 
 
