@@ -5,22 +5,18 @@ The models and the cache come in through the Protocols below.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import BadPrompt
 from backend.geometry import inner_point, mask_iou
 from backend.image import SourceImage
 from backend.lru import LeastRecentlyUsed
-from backend.proposed import MAX_BYTES, ProposedMasks, pack
-from backend.text_prompts import parse_text, probability, standing_out, text_log_odds
+from backend.text_finder import FoundMask, TextFinder, TextReader
 from backend.values import (
     Candidate,
     ClassName,
@@ -29,12 +25,10 @@ from backend.values import (
     Mask,
     Pixels,
     Prompt,
+    ProposalOptions,
     ProposalParameters,
 )
 
-log = logging.getLogger(__name__)
-
-MOST_LOGGED = 10
 ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks, a quarter of a megabyte each for SAM's own models
 SAME_MASK_IOU = 0.95  # candidates that a person would not tell apart
 
@@ -48,7 +42,7 @@ class Segmenter(Protocol):
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
 
 
-class Classifier(Protocol):
+class Classifier(TextReader, Protocol):
     """What the labeler needs of CLIP; see `models.clip.ClipClassifier`."""
 
     def classify(
@@ -63,10 +57,6 @@ class Classifier(Protocol):
     def classify_image(
         self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int, templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]: ...
-    @property
-    def logit_scale(self) -> float: ...
-    def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...
-    def embed_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> NDArray[np.float32]: ...
 
 
 class Awaited(Protocol):
@@ -89,30 +79,6 @@ class Cache(Protocol):
     def hold(self, key: str, embedding: ImageEmbedding) -> AbstractContextManager[None]: ...
 
 
-@dataclass(frozen=True)
-class ProposalOptions(ProposalParameters):
-    """How automatic masks are made and which are kept.
-
-    Attributes:
-        mask_nms_thresh: Of two masks with a larger IoU, once they are cleaned, the one that SAM thinks less of goes; 1
-            keeps both.
-        score_threshold: Masks whose best class is less probable are dropped; 0 keeps all.
-        max_masks: The best so many are kept; None keeps all.
-    """
-
-    mask_nms_thresh: float = 0.8
-    score_threshold: float = 0.0
-    max_masks: int | None = None
-
-
-@dataclass(frozen=True)
-class FoundMask:
-    """A mask that a text names, and how probable that is in [0, 1]."""
-
-    candidate: Candidate
-    probability: float
-
-
 class ImageLabeler:
     """Masks and classes of images, each image encoded once.
 
@@ -132,7 +98,7 @@ class ImageLabeler:
         self._answers = LeastRecentlyUsed[tuple[object, ...], NDArray[np.float32]](
             ANSWERS_MAX_BYTES, lambda logits: logits.nbytes
         )
-        self._proposed = LeastRecentlyUsed[tuple[object, ...], ProposedMasks](MAX_BYTES, lambda kept: kept.nbytes)
+        self._finder = TextFinder(classifier, self.propose)
 
     @property
     def can_classify(self) -> bool:
@@ -194,9 +160,9 @@ class ImageLabeler:
         )
         return self.segment(image, asked)[0]
 
-    def propose(self, image: SourceImage, options: ProposalOptions) -> list[Candidate]:
+    def propose(self, image: SourceImage, parameters: ProposalParameters) -> list[Candidate]:
         """Masks for everything in the image, best first; none of them is empty."""
-        found = self._segmenter.propose(self.embed(image), options)
+        found = self._segmenter.propose(self.embed(image), parameters)
         return [candidate for candidate in found if candidate.mask.any()]
 
     def find(
@@ -207,36 +173,8 @@ class ImageLabeler:
         vocabulary: Sequence[ClassName] = (),
         templates: Sequence[str] = (),
     ) -> list[FoundMask]:
-        """The automatic masks that a text names, the most probable first; none where nothing stands out.
-
-        The masks are made once for an image, however many texts are asked; `text_prompts` says how they are compared.
-
-        Args:
-            text: As "the red car"; best in English.
-            options: How automatic masks are made.
-            vocabulary: The project's classes, against which the text has to hold its own.
-            templates: CLIP's prompt templates; () for the model's.
-
-        Raises:
-            BadPrompt: A text that names nothing, or there is no CLIP to read it.
-        """
-        query = parse_text(text)
-        if self._classifier is None:
-            remedy = "Click on the thing or draw a box around it; /health says what is wrong with CLIP."
-            raise BadPrompt("CLIP is not loaded, so no text can be read.", remedy=remedy)
-        proposed = self._propose_once(image, options, self._classifier)
-        if not proposed.scores:
-            log.info('Text "%s" on %s: there is no automatic mask.', query.spoken, image.name)
-            return []
-        features, scale = proposed.image_features, self._classifier.logit_scale
-        embed_texts = partial(self._classifier.embed_texts, templates=templates)
-        odds = text_log_odds(query, vocabulary, features, embed_texts, scale)
-        masks, chances = proposed.masks(), probability(odds)
-        places = standing_out(odds, masks)
-        scores = " ".join(f"{chance:.2f}" for chance in sorted(chances, reverse=True)[:MOST_LOGGED])
-        message = 'Text "%s" on %s: %d of %d masks stand out; the best scores are %s.'
-        log.info(message, query.spoken, image.name, len(places), len(masks), scores)
-        return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(chances[i])) for i in places]
+        """The automatic masks that a text names, the most probable first; see `TextFinder.find`."""
+        return self._finder.find(image, text, options, vocabulary, templates)
 
     def classify(
         self,
@@ -262,19 +200,6 @@ class ImageLabeler:
         if self._classifier is None:
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k, templates=templates)
-
-    def _propose_once(self, image: SourceImage, options: ProposalOptions, classifier: Classifier) -> ProposedMasks:
-        """The image's automatic masks and what CLIP sees under them, kept for the next text."""
-
-        key = (self._key(image), *(getattr(options, field.name) for field in fields(ProposalParameters)))
-        kept = self._proposed.get(key)
-        if kept is None:
-            found = self.propose(image, options)
-            masks = [candidate.mask for candidate in found]
-            features = classifier.embed_masks(image.pixels, masks) if masks else np.zeros((0, 1), np.float32)
-            kept = pack(found, (image.size.height, image.size.width), features)
-            self._proposed.put(key, kept)
-        return kept
 
     def _decode(self, key: str, embedding: ImageEmbedding, prompt: Prompt, most: int | None) -> list[Candidate]:
         """SAM's answer to a prompt; the last of several clicks corrects the answer to the clicks before it.

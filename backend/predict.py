@@ -24,12 +24,12 @@ from backend.label_studio.mask_boxes import MaskBoxes
 from backend.label_studio.preferred_shape import prefer_shape
 from backend.label_studio.results import build_prediction, build_results
 from backend.label_studio.tasks import Task
-from backend.labeler import ImageLabeler, ProposalOptions
+from backend.labeler import ImageLabeler
 from backend.naming import choose, name_regions
 from backend.patience import ENDLESS, Patience
 from backend.project_settings import DEFAULTS, ProjectSettings
 from backend.text_prompts import named_class, parse_text
-from backend.values import Candidate, ClassScore, Priority, Prompt, Region, Size
+from backend.values import Candidate, ClassScore, Priority, Prompt, ProposalOptions, Region, Size
 
 log = logging.getLogger(__name__)
 

@@ -103,6 +103,22 @@ class ProposalParameters:
 
 
 @dataclass(frozen=True)
+class ProposalOptions(ProposalParameters):
+    """How automatic masks are made and which are kept.
+
+    Attributes:
+        mask_nms_thresh: Of two masks with a larger IoU, once they are cleaned, the one that SAM thinks less of goes; 1
+            keeps both.
+        score_threshold: Masks whose best class is less probable are dropped; 0 keeps all.
+        max_masks: The best so many are kept; None keeps all.
+    """
+
+    mask_nms_thresh: float = 0.8
+    score_threshold: float = 0.0
+    max_masks: int | None = None
+
+
+@dataclass(frozen=True)
 class ClassName:
     """A class a person may choose: `name` as the labeling config spells it, `synonyms` that CLIP may read instead."""
 

@@ -14,12 +14,13 @@ from backend.image import DecodedImages
 from backend.label_studio.client import LabelStudioClient
 from backend.label_studio.images import ImageFetcher
 from backend.label_studio.next_tasks import NextTasks
-from backend.labeler import ImageLabeler, ProposalOptions
+from backend.labeler import ImageLabeler
 from backend.models import checkpoints
 from backend.predict import TaskPredictor
 from backend.settings import Settings
 from backend.setups import ProjectSetups
 from backend.status import ModelFacts
+from backend.values import ProposalOptions
 from backend.warming import Warmer
 
 if TYPE_CHECKING:

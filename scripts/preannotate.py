@@ -21,12 +21,11 @@ from typing import Any, Protocol
 from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_task
-from backend.labeler import ProposalOptions
 from backend.predict import Job
 from backend.project_settings import ProjectSettings
 from backend.setups import check_setup
 from backend.text_prompts import parse_text
-from backend.values import Priority
+from backend.values import Priority, ProposalOptions
 from scripts.console import (
     add_connection_options,
     positive_int,

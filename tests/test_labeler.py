@@ -8,13 +8,12 @@ import pytest
 from PIL import Image
 
 from backend.cache import EmbeddingCache, LocalStore
-from backend.errors import BadPrompt
 from backend.image import SourceImage
-from backend.labeler import ImageLabeler, ProposalOptions
+from backend.labeler import ImageLabeler
 from backend.models.architectures import build_sam
 from backend.models.checkpoints import DEMO_SAM, load_into
 from backend.models.sam import SamSegmenter
-from backend.values import Candidate, ClassName, Prompt, Size
+from backend.values import Candidate, ClassName, Prompt, ProposalOptions, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 from tests.fakes import FakeClassifier, FakeSegmenter, png
 
@@ -167,51 +166,15 @@ def test_no_mask_asks_clip_nothing() -> None:
     assert classifier.calls == []
 
 
-OPTIONS = ProposalOptions(10, 0.75, 0.75, 100, 0.7)
-
-
-def test_a_text_finds_the_automatic_masks_that_it_names(caplog: pytest.LogCaptureFixture) -> None:
-    labeler, _ = make(FakeClassifier(looks=["red car", "tree", "red car"]))
-    caplog.set_level("INFO", "backend.labeler")
-    found = labeler.find(SourceImage(png(40, 30), "street.png"), "the red cars", OPTIONS)
-    assert [int(np.argwhere(one.candidate.mask)[0].sum()) for one in found] == [6, 26]  # (3, 3) and (13, 13)
-    assert all(one.probability > 0.99 and one.candidate.score == 0.9 for one in found)
-    said = 'Text "red car" on street.png: 2 of 3 masks stand out; the best scores are 1.00 1.00 0.17.'
-    assert said in caplog.text  # 0.17 is one in six: the tree is as far from the text as from the five against it
-
-
-def test_a_text_that_nothing_stands_out_for_finds_nothing() -> None:
-    labeler, _ = make(FakeClassifier(looks=["tree"]))
-    assert labeler.find(SourceImage(png(40, 30)), "the red car", OPTIONS) == []
-
-
-def test_a_class_of_the_project_that_fits_better_takes_the_mask_from_a_text() -> None:
-    labeler, _ = make(FakeClassifier(looks=["blue car"]))
-    image = SourceImage(png(40, 30))
-    assert len(labeler.find(image, "blue things", OPTIONS, [ClassName("blue car")])) == 3
-    assert labeler.find(image, "red things", OPTIONS, [ClassName("blue car"), ClassName("red car")]) == []
-
-
-def test_a_second_text_makes_no_masks_and_looks_at_none() -> None:
-    classifier = FakeClassifier(looks=["red car", "tree"])
+def test_a_text_is_looked_for_among_the_labelers_own_automatic_masks() -> None:
+    classifier = FakeClassifier(looks=["red car", "tree", "red car"])
     labeler, segmenter = make(classifier)
-    for text in ("red car", "tree"):
-        assert labeler.find(SourceImage(png(40, 30)), text, OPTIONS)
-    assert (len(segmenter.decoded), classifier.calls) == (3, [(3, 0)])
-    labeler.find(SourceImage(png(40, 30)), "tree", replace(OPTIONS, points_per_side=11))
-    assert len(segmenter.decoded) == 6
-    labeler.find(SourceImage(png(40, 30)), "tree", replace(OPTIONS, points_per_side=11, max_masks=1))
+    image, options = SourceImage(png(40, 30)), ProposalOptions(10, 0.75, 0.75, 100, 0.7)
+    proposed = labeler.propose(image, options)
+    found = labeler.find(image, "the red cars", options, [ClassName("tree")], ("the {}",))
+    assert [one.candidate.score for one in found] == [0.9, 0.9]
+    assert all(np.array_equal(one.candidate.mask, proposed[i].mask) for one, i in zip(found, (0, 2), strict=True))
+    assert set(classifier.templates) == {("the {}",)}
+    assert (len(segmenter.encoded), len(segmenter.decoded)) == (1, 6)
+    labeler.find(image, "tree", replace(options, max_masks=1))
     assert len(segmenter.decoded) == 6  # how many are kept does not change how they are made
-
-
-def test_an_image_without_automatic_masks_answers_a_text_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    labeler, segmenter = make(FakeClassifier(looks=["tree"]))
-    monkeypatch.setattr(segmenter, "propose", lambda embedding, parameters: [])
-    assert labeler.find(SourceImage(png(40, 30)), "tree", OPTIONS) == []
-
-
-def test_without_clip_a_text_is_refused() -> None:
-    labeler, segmenter = make()
-    with pytest.raises(BadPrompt, match=r"CLIP is not loaded, so no text can be read\. Click on the thing"):
-        labeler.find(SourceImage(png(40, 30)), "tree", OPTIONS)
-    assert segmenter.encoded == []

@@ -13,10 +13,10 @@ from backend.image import DecodedImages
 from backend.label_studio.brush_rle import decode_brush
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import parse_task
-from backend.labeler import ImageLabeler, ProposalOptions
+from backend.labeler import ImageLabeler
 from backend.predict import Job, TaskPredictor
 from backend.project_settings import ProjectSettings
-from backend.values import Candidate, Size
+from backend.values import Candidate, ProposalOptions, Size
 from tests.fakes import (
     CONFIG,
     CONFIG_WITH_IMAGE_CHOICES,

@@ -22,11 +22,11 @@ from tqdm import tqdm
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore
 from backend.image import SourceImage
-from backend.labeler import ImageLabeler, ProposalOptions
+from backend.labeler import ImageLabeler
 from backend.models.architectures import SAM_DEFAULTS
 from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
 from backend.models.sam import SamSegmenter
-from backend.values import ClassName
+from backend.values import ClassName, ProposalOptions
 from scripts.demo_circle.targets import encode_png
 from scripts.demo_world.captions import SYNONYMS
 from scripts.demo_world.evaluate import RENDERERS, count_matches, load_demo_clip, load_demo_sam

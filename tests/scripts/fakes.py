@@ -8,9 +8,8 @@ from typing import Any
 from backend.errors import ImageUnavailable, LabelStudioError
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.tasks import Task
-from backend.labeler import ProposalOptions
 from backend.predict import Job
-from backend.values import Priority
+from backend.values import Priority, ProposalOptions
 
 Json = dict[str, Any]
 

@@ -14,8 +14,9 @@ from backend.executor import PriorityExecutor
 from backend.image import DecodedImages
 from backend.label_studio.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
-from backend.labeler import ImageLabeler, ProposalOptions
+from backend.labeler import ImageLabeler
 from backend.predict import TaskPredictor
+from backend.values import ProposalOptions
 from scripts import precompute
 from scripts.console import run_command
 from scripts.precompute import Summary, strip
