@@ -20,11 +20,10 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from backend.answering import Loader, answer, look_ahead
-from backend.connection import STALL_SECONDS, Connection
-from backend.errors import BackendError, BadRequest, BodyTooLarge, BodyTooSlow, Overloaded
-from backend.label_studio.bodies import parse_body
+from backend.connection import Connection
+from backend.errors import BackendError, Overloaded
+from backend.incoming import body_broke_off, body_too_large, check_mimetype, parse_object, read_chunked
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.prompts import kind_of
 from backend.label_studio.tasks import parse_predict_request
 from backend.label_studio.webhooks import parse_finished_task
 from backend.setups import ProjectSetups
@@ -167,52 +166,32 @@ def _complain(problem: str) -> None:
 
 
 def _read_json() -> Mapping[str, Any]:
-    if request.mimetype != "application/json":
-        raise BadRequest(
-            f"The body is {request.mimetype or 'of no content type'}, not application/json.",
-            remedy="Send JSON with Content-Type: application/json.",
-        )
+    """The body's object.
+
+    Raises:
+        BadRequest: Another type, too large, broken off, or no JSON object.
+    """
+    check_mimetype(request.mimetype)
     try:
-        body = parse_body(_read_body())
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends.") from error
-    if not isinstance(body, dict):
-        kind = "null" if body is None else kind_of(body)
-        raise BadRequest(f"The body is {kind}, not an object.", remedy="Send an object.")
-    return body
+        with g.connection.hurried():
+            body = _read_body()
+    except (ClientDisconnected, OSError) as error:
+        raise body_broke_off() from error
+    g.is_read = True
+    return parse_object(body)
+
+
+def _read_body() -> bytes:
+    """The whole body; one with a Content-Length over the limit is refused by werkzeug before it is read."""
+    if request.content_length is None:
+        return read_chunked(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
+    return request.get_data(cache=False)
 
 
 def _project(body: Mapping[str, Any]) -> str:
     """What Label Studio calls the project in /setup and in /predict: its number and the second of its creation."""
     project = body.get("project")
     return str(project) if isinstance(project, (str, int, float)) and not isinstance(project, bool) else ""
-
-
-def _read_body() -> bytes:
-    """The whole body; one of unknown length (chunked) is counted as it is read.
-
-    Raises:
-        BodyTooLarge: Over the limit. (With a Content-Length, werkzeug refuses it before it is read.)
-        BodyTooSlow: The client stalls or goes away in the middle.
-    """
-    limit, whole = current_app.config["MAX_CONTENT_LENGTH"], request.content_length is not None
-    ends = request.environ.get("wsgi.input_terminated")  # else there is no telling where the body ends
-    try:
-        with g.connection.hurried():
-            chunked = b"" if whole or not ends else request.environ["wsgi.input"].read(limit + 1)
-            body: bytes = request.get_data(cache=False) if whole else chunked
-    except (ClientDisconnected, OSError) as error:
-        message = f"The body broke off, or nothing came for {STALL_SECONDS:.0f} s in the middle of it."
-        raise BodyTooSlow(message, remedy="Send it again, in one go.") from error
-    if len(body) > limit:
-        raise _too_large(f"more than {limit}", limit)
-    g.is_read = True
-    return body
-
-
-def _too_large(size: object, limit: int) -> BodyTooLarge:
-    message = f"The body has {size} bytes, more than the {limit} that are allowed."
-    return BodyTooLarge(message, remedy="Raise MAX_BODY_BYTES, or split the task.")
 
 
 def _add_bookkeeping(app: Flask, status: BackendStatus) -> None:
@@ -241,7 +220,7 @@ def _add_error_answers(app: Flask, max_body_bytes: int) -> None:
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_: RequestEntityTooLarge) -> Response:
-        return refuse(_too_large(request.content_length, max_body_bytes))
+        return refuse(body_too_large(request.content_length, max_body_bytes))
 
     @app.errorhandler(HTTPException)
     def unknown(error: HTTPException) -> Response:

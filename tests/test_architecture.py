@@ -52,7 +52,8 @@ MAY_IMPORT = {
     "setups": VALUES | {"label_studio", "project_settings"},
     "status": VALUES | {"cache", "executor"},
     "answering": VALUES | {"patience", "predict", "warming", "label_studio", "status", "project_settings"},
-    "app": VALUES | {"answering", "connection", "wording", "label_studio", "status", "setups"},
+    "incoming": VALUES | {"connection", "label_studio"},
+    "app": VALUES | {"answering", "connection", "incoming", "wording", "label_studio", "status", "setups"},
     "model": VALUES | {"project_settings", "setups", "predict", "label_studio", "settings", "wiring"},
     "wiring": VALUES
     | {
