@@ -22,6 +22,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from backend.answering import Loader, answer, look_ahead
 from backend.connection import Connection
 from backend.errors import BackendError, Overloaded
+from backend.health import describe_health
 from backend.incoming import body_broke_off, body_too_large, check_mimetype, parse_object, read_chunked
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import parse_predict_request
@@ -64,12 +65,12 @@ def create_app(
 def _add_state_routes(app: Flask, loader: Loader, status: BackendStatus, setups: ProjectSetups) -> None:
     @app.get("/health")
     def health() -> Response:
-        return _json(*_health(loader))
+        return _health(loader)
 
     @app.get("/")
     def index() -> Response:
         if "text/html" not in request.accept_mimetypes.values():
-            return _json(*_health(loader))
+            return _health(loader)
         facts = loader.get()[1] if loader.ready else None
         problem = str(loader.error) if loader.error else "The models are still loading."
         projects = [
@@ -135,28 +136,10 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
         return _json({"status": "ok"})  # nothing is trained here, so there is nothing to start
 
 
-def _health(loader: Loader) -> tuple[dict[str, Any], int]:
-    if loader.error is not None:
-        error = loader.error
-        return {"status": "DOWN", "ready": False, "error": error.message, "remedy": error.remedy}, 503
-    if not loader.ready:
-        return {"status": "UP", "ready": False, "note": "The models are still loading."}, 200
-    facts = loader.get()[1]
-    body = {
-        "status": "UP",
-        "ready": True,
-        "model_version": facts.model_version,
-        "sam": facts.sam,
-        "clip": facts.clip,
-        "device": facts.device,
-        "demo_models": facts.demo,
-        "cache": facts.cache.description,
-    }
-    if facts.demo:
-        body["warning"] = "Demo models: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL."
-    if not facts.clip_works:
-        body["problem"] = f"Masks come without classes. CLIP: {facts.clip}"
-    return body, 200
+def _health(loader: Loader) -> Response:
+    error = loader.error
+    facts = loader.get()[1] if error is None and loader.ready else None
+    return _json(describe_health(facts, error), 503 if error else 200)
 
 
 def _complain(problem: str) -> None:
@@ -166,11 +149,7 @@ def _complain(problem: str) -> None:
 
 
 def _read_json() -> Mapping[str, Any]:
-    """The body's object.
-
-    Raises:
-        BadRequest: Another type, too large, broken off, or no JSON object.
-    """
+    """The body's object; a body that is none, is too large or breaks off is refused."""
     check_mimetype(request.mimetype)
     try:
         with g.connection.hurried():

@@ -41,18 +41,16 @@ PAYLOADS = Path(__file__).parent / "payloads"
 class Door:
     """The application on a hall of fakes; `client` is Flask's."""
 
-    def __init__(
-        self, hall: Hall | None = None, *, clip_works: bool = True, build=None, max_body: int = 10**6, following=None
-    ) -> None:
+    def __init__(self, hall: Hall | None = None, *, build=None, max_body: int = 10**6, following=None) -> None:
         self.hall = hall or Hall(classifier=FakeClassifier())
         self.status = BackendStatus()
         facts = ModelFacts(
             sam="demo (SHA-256 0)",
-            clip="demo-clip (SHA-256 1)" if clip_works else "none: CLIP_MODEL is none",
+            clip="demo-clip (SHA-256 1)",
             device="cpu, encoder in float32",
             model_version="fake-1",
             demo=True,
-            clip_works=clip_works,
+            clip_works=True,
             counts=self.hall.cache.counts,
             cache=self.hall.cache,
             executor=self.hall.predictor.executor,
@@ -315,11 +313,6 @@ def test_health_says_which_models_run_and_that_they_are_the_demo() -> None:
     body = Door().client.get("/health").json
     assert (body["status"], body["ready"], body["demo_models"]) == ("UP", True, True)
     assert "SAM_MODEL" in body["warning"]
-
-
-def test_health_says_that_classes_are_missing() -> None:
-    body = Door(clip_works=False).client.get("/health").json
-    assert body["problem"] == "Masks come without classes. CLIP: none: CLIP_MODEL is none"
 
 
 def test_while_the_models_load_the_state_routes_answer_at_once() -> None:

@@ -53,7 +53,8 @@ MAY_IMPORT = {
     "status": VALUES | {"cache", "executor"},
     "answering": VALUES | {"patience", "predict", "warming", "label_studio", "status", "project_settings"},
     "incoming": VALUES | {"connection", "label_studio"},
-    "app": VALUES | {"answering", "connection", "incoming", "wording", "label_studio", "status", "setups"},
+    "health": VALUES | {"status"},
+    "app": VALUES | {"answering", "connection", "health", "incoming", "wording", "label_studio", "status", "setups"},
     "model": VALUES | {"project_settings", "setups", "predict", "label_studio", "settings", "wiring"},
     "wiring": VALUES
     | {
