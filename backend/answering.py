@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from backend.errors import BackendError, ClientGone, Overloaded
+from backend.jobs import Job
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.label_studio.tasks import PredictRequest, Task
 from backend.patience import Patience
-from backend.predict import ANSWER_SECONDS, Job, TaskPredictor
+from backend.predict import ANSWER_SECONDS, TaskPredictor
 from backend.project_settings import ProjectSettings
 from backend.status import ModelFacts
 from backend.values import Priority

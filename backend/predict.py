@@ -6,9 +6,9 @@ A person's click and the script that fills a project overnight go through the sa
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from backend.embedding import embed_in_turn
 from backend.executor import PriorityExecutor
 from backend.geometry import Point, clean_mask, mask_nms, speck_area
 from backend.image import DecodedImages, SourceImage
+from backend.jobs import Job, Prediction, mean_score
 from backend.label_studio.config import LabelingConfig, check_text_prompt, label_for_click
 from backend.label_studio.controls import distinct
 from backend.label_studio.image_urls import show_url
@@ -27,9 +28,9 @@ from backend.label_studio.tasks import Task
 from backend.labeler import ImageLabeler
 from backend.naming import choose, name_regions
 from backend.patience import ENDLESS, Patience
-from backend.project_settings import DEFAULTS, ProjectSettings
+from backend.project_settings import ProjectSettings
 from backend.text_prompts import named_class, parse_text
-from backend.values import Candidate, ClassScore, Priority, Prompt, ProposalOptions, Region, Size
+from backend.values import Candidate, Priority, Prompt, ProposalOptions, Region, Size
 
 log = logging.getLogger(__name__)
 
@@ -48,33 +49,6 @@ class Fetcher(Protocol):
         ahead: bool = False,
         wait_seconds: float | None = None,
     ) -> bytes: ...
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is wanted of a task, the same for a click, an opened page and a whole project; not when, or how urgently.
-
-    Attributes:
-        proposal: How everything is found where nobody clicked or typed; None: nothing is proposed.
-        settings: The project's.
-        texts: What they name is found and nothing else; (): what was typed into the project's text prompt counts.
-    """
-
-    proposal: ProposalOptions | None = None
-    settings: ProjectSettings = DEFAULTS
-    texts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What is to be said about one image: its objects, and what is chosen for the whole by the name of the control.
-
-    `image_scores`: what CLIP thought of the whole, by the name of the control, best first.
-    """
-
-    regions: tuple[Region, ...] = ()
-    image_choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    image_scores: Mapping[str, tuple[ClassScore, ...]] = field(default_factory=dict)
 
 
 class TaskPredictor:
@@ -171,7 +145,7 @@ class TaskPredictor:
             found = self._predict_image(each, own, _with_typed(each, preferred, job), priority, patience)
             results += build_results(found.regions, own, found.image_choices, tolerance=tolerance)
             predictions.append(found)
-        return build_prediction(results, self.model_version, _mean_score(predictions)) if results else None
+        return build_prediction(results, self.model_version, mean_score(predictions)) if results else None
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         """Compute the image's embedding behind the clicks, unless it is there already."""
@@ -302,10 +276,3 @@ def _with_typed(task: Task, config: LabelingConfig, job: Job) -> Job:
 
 def _positive_points(prompt: Prompt) -> list[Point]:
     return [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 1]
-
-
-def _mean_score(predictions: Sequence[Prediction]) -> float | None:
-    regions = [region.score for found in predictions for region in found.regions if region.score is not None]
-    whole = [scores[0].score for found in predictions for scores in found.image_scores.values() if scores]
-    scores = regions or whole
-    return sum(scores) / len(scores) if scores else None

@@ -19,9 +19,9 @@ from dataclasses import asdict, fields, replace
 from typing import Any, Protocol
 
 from backend.errors import BadSettings, LabelStudioError, shorten
+from backend.jobs import Job
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.tasks import Task, parse_task
-from backend.predict import Job
 from backend.project_settings import ProjectSettings
 from backend.setups import check_setup
 from backend.text_prompts import parse_text

@@ -33,8 +33,10 @@ MAY_IMPORT = {
     "embedding": VALUES | {"executor", "image", "labeler", "patience"},
     "clicks": VALUES | {"geometry", "labeler", "image", "label_studio"},
     "naming": VALUES | {"labeler", "image", "label_studio", "project_settings"},
+    "jobs": VALUES | {"project_settings"},
     "predict": VALUES
     | {
+        "jobs",
         "embedding",
         "clicks",
         "naming",
@@ -51,11 +53,11 @@ MAY_IMPORT = {
     "warming": VALUES | {"labeler", "image", "label_studio", "predict", "walks"},
     "setups": VALUES | {"label_studio", "project_settings"},
     "status": VALUES | {"cache", "executor"},
-    "answering": VALUES | {"patience", "predict", "warming", "label_studio", "status", "project_settings"},
+    "answering": VALUES | {"jobs", "patience", "predict", "warming", "label_studio", "status", "project_settings"},
     "incoming": VALUES | {"connection", "label_studio"},
     "health": VALUES | {"status"},
     "app": VALUES | {"answering", "connection", "health", "incoming", "wording", "label_studio", "status", "setups"},
-    "model": VALUES | {"project_settings", "setups", "predict", "label_studio", "settings", "wiring"},
+    "model": VALUES | {"jobs", "project_settings", "setups", "predict", "label_studio", "settings", "wiring"},
     "wiring": VALUES
     | {
         "settings",

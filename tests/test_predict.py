@@ -10,11 +10,12 @@ from backend.cache import EmbeddingCache, LocalStore
 from backend.errors import BadConfig, BadPrompt, ImageUnavailable
 from backend.executor import PriorityExecutor
 from backend.image import DecodedImages
+from backend.jobs import Job
 from backend.label_studio.brush_rle import decode_brush
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import parse_task
 from backend.labeler import ImageLabeler
-from backend.predict import Job, TaskPredictor
+from backend.predict import TaskPredictor
 from backend.project_settings import ProjectSettings
 from backend.values import Candidate, ProposalOptions, Size
 from tests.fakes import (

@@ -19,10 +19,10 @@ import pytest
 import requests
 from PIL import Image
 
+from backend.jobs import Job
 from backend.label_studio.brush_rle import decode_brush
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.tasks import parse_task
-from backend.predict import Job
 from backend.settings import Settings
 from backend.values import Priority, Size
 from backend.wiring import build_predictor

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from backend.errors import BadProjectSettings, BadPrompt, BadSettings, LabelStudioError
+from backend.jobs import Job
 from backend.label_studio.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
-from backend.predict import Job
 from backend.project_settings import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
