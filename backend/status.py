@@ -121,7 +121,7 @@ class BackendStatus:
         return _PAGE.format(
             mark="ok" if facts and facts.clip_works else "bad" if not facts else "warn",
             rows="".join(f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows),
-            projects="".join(map(_project, projects[:_PROJECTS_SHOWN])) or "<p>None yet. Open one in Label Studio.</p>",
+            projects=_list_projects(projects[:_PROJECTS_SHOWN]) or "<p>None yet. Open one in Label Studio.</p>",
             errors=_list(errors) or "<p>None.</p>",
             requests=_list(requests) or "<p>None yet. Click in Label Studio, then reload this page.</p>",
         )
@@ -159,6 +159,18 @@ def _fact_rows(facts: ModelFacts) -> list[tuple[str, str]]:
     ]
 
 
+def _list_projects(projects: Sequence[ProjectFacts]) -> str:
+    """Those that something is to be said of, then the others of each Label Studio in a line."""
+    plain: dict[str, list[str]] = {}
+    for facts in projects:
+        if not facts.settings and not facts.complaint:
+            plain.setdefault(facts.origin, []).append(html.escape(facts.project.partition(".")[0]))
+    return "".join(_project(facts) for facts in projects if facts.settings or facts.complaint) + "".join(
+        f"<p>Project <b>{', '.join(numbers)}</b> of {html.escape(origin or '?')}: the defaults</p>"
+        for origin, numbers in plain.items()
+    )
+
+
 def _project(facts: ProjectFacts) -> str:
     number = facts.project.partition(".")[0]
     said = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in facts.settings.items())
@@ -189,6 +201,6 @@ h1.ok::before{{background:#1a9c4b}}h1.warn::before{{background:#e0a100}}h1.bad::
 th{{text-align:left;vertical-align:top;padding-right:1.5rem;white-space:nowrap}}em{{color:#a11}}small{{color:#777}}
 </style></head><body><h1 class="{mark}">Segmentation backend</h1><table>{rows}</table>
 <p>No mask came? Label Studio shows nothing when a backend refuses; the reason is below.</p>
-<h2>Projects and their settings</h2>{projects}
-<h2>Last errors</h2>{errors}<h2>Last predictions</h2>{requests}</body></html>
+<h2>Last errors</h2>{errors}<h2>Last predictions</h2>{requests}
+<h2>Projects and their settings</h2>{projects}</body></html>
 """

@@ -274,6 +274,16 @@ def test_the_same_error_over_and_over_is_one_line_and_what_programs_ask_all_day_
     assert "still loading" not in errors
 
 
+def test_projects_of_which_nothing_is_to_be_said_are_one_line_after_the_others() -> None:
+    door = Door()
+    for project, extra in (("3.1", ""), ("4.1", '{"prefetch": 5}'), ("5.1", "")):
+        body = {"project": project, "schema": CONFIG, "hostname": "http://ls", "extra_params": extra}
+        assert door.client.post("/setup", json=body).status_code == 200
+    page = door.client.get("/", headers={"Accept": "text/html"}).text
+    special, plain = "<b>Project 4</b> of http://ls: prefetch = 5", "Project <b>5, 3</b> of http://ls: the defaults"
+    assert page.index(special) < page.index(plain)
+
+
 def test_a_project_whose_first_setup_was_refused_is_not_listed() -> None:
     door = Door()
     refused = door.client.post(
