@@ -64,9 +64,16 @@ def start(command: str, site: LocalServer, **environment: str) -> subprocess.Pop
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("LABEL_STUDIO", "REDIS", "SAM_", "CLIP_"))}
     argv = [sys.executable, "-m", f"scripts.{command}", "--project", "3", "--url", site.url, "--api-key", "abcdef"]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(argv, cwd=ROOT, env={**clean, **environment}, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(
+        argv, cwd=ROOT, env={**clean, **environment}, stdout=pipe, stderr=pipe, text=True, preexec_fn=_at_a_terminal
+    )
     wait_for(lambda: sum("/data/upload/" in path for path in site.paths()) >= BEGUN, process)
     return process
+
+
+def _at_a_terminal() -> None:
+    """Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
