@@ -205,6 +205,7 @@ class TaskPredictor:
                 answers.append(answer)
                 clicked_on = _positive_points(prompt.prompt)
                 candidates.append(_clean(answer.candidate, image.size, settings, clicked_on))
+                self.labeler.remember(image, candidates[-1])
             else:
                 log.info("SAM sees nothing at the prompt on %s.", image.name)
         regions = name_regions(self.labeler, image, candidates, labels, config, settings)

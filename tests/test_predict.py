@@ -13,11 +13,11 @@ from backend.image import DecodedImages
 from backend.jobs import Job
 from backend.label_studio.brush_rle import decode_brush
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.tasks import parse_task
+from backend.label_studio.tasks import Task, parse_task
 from backend.labeler import ImageLabeler
 from backend.predict import TaskPredictor
 from backend.project_settings import ProjectSettings
-from backend.values import Candidate, ProposalOptions, Size
+from backend.values import Candidate, Prompt, ProposalOptions, Size
 from tests.fakes import (
     CONFIG,
     CONFIG_WITH_IMAGE_CHOICES,
@@ -149,6 +149,17 @@ def test_proposals_take_their_labels_from_clip_and_keep_the_best() -> None:
     assert len(hall.document(proposal=OPTIONS)["result"]) == 6
     two = hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, max_masks=2))
     assert [r["type"] for r in two["result"]] == ["brushlabels", "choices"] * 2
+
+
+def test_an_answer_is_remembered_for_its_correction() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    answer = hall.document(keypoint(50, 50))
+    mask = decode_brush(answer["result"][0]["value"]["rle"], Size(40, 30))
+    first = hall.segmenter.decoded[-1]
+    labeler, image = hall.predictor.labeler, hall.predictor.fetch_image(Task(7, "3", "a.png"))
+    labeler.refine(image, Prompt(((5.0, 5.0),), (0,)), mask)
+    assert hall.segmenter.decoded[-2] is first
+    assert hall.segmenter.decoded[-1].mask_logits.shape == (1, 8, 8), "SAM's own, not the mask turned into logits"
 
 
 def test_a_thing_that_sam_proposes_twice_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
