@@ -20,7 +20,6 @@ from backend.errors import ImageForbidden, ImageUnavailable, shorten
 Origin = tuple[str, str, int]
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1"})
-OWN_PATHS = ("/data/", "/tasks/", "/projects/", "/storage-data/")
 REDIRECTING_PATHS = re.compile(r"^/(tasks|projects)/\d+/(resolve|presign)/|^/data/upload/|^/storage-data/")
 FILE_PATHS = re.compile(r"^/data/|^/storage-data/|^/(tasks|projects)/\d+/(resolve|presign)/")
 """Where Label Studio serves files. What a task names is anybody's word who may import tasks; a token that went anywhere
@@ -100,8 +99,7 @@ def may_see_token(url: str, label_studio_url: str) -> bool:
 
 def is_immutable(url: str, label_studio_url: str) -> bool:
     """Uploads get a random name of their own and are never replaced."""
-    base = urlsplit(label_studio_url).path.rstrip("/")
-    return url_origin(url) == url_origin(label_studio_url) and urlsplit(url).path.startswith(f"{base}/data/upload/")
+    return _own_path(url, label_studio_url).startswith("/data/upload/")
 
 
 def show_url(url: str) -> str:
@@ -134,7 +132,7 @@ def _own_url(url: str, label_studio_url: str) -> str | None:
     """Label Studio's own path under the address that reaches it, when the URL calls it by a loopback name."""
     _, host, _ = url_origin(url)
     parts = urlsplit(url)
-    if not label_studio_url or host not in LOOPBACK_NAMES or not parts.path.startswith(OWN_PATHS):
+    if not label_studio_url or host not in LOOPBACK_NAMES or not FILE_PATHS.match(parts.path):
         return None
     return _join(label_studio_url, urlunsplit(("", "", parts.path, parts.query, "")))
 

@@ -123,7 +123,7 @@ class ImageFetcher:
             image = CachedImage(kept.content, asked_at, kept.is_immutable, kept.validators)
         else:
             validators = {ask: reply.headers[tell] for tell, ask in VALIDATORS if tell in reply.headers}
-            immutable = bool(self._url) and is_immutable(url, self._url)
+            immutable = is_immutable(url, self._url)
             image = CachedImage(reply.content, asked_at, immutable, validators)
         self._cache.put(key, image, ahead=ahead)
         return image.content

@@ -6,7 +6,6 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -47,13 +46,6 @@ def find_target(scene: str, class_name: str) -> Target:
     """The one object of that colour and shape in one of the first ten scenes."""
     (found,) = (one for one in find_targets({scene: click_scenes(10)[scene]}) if one.class_name == class_name)
     return found
-
-
-def deepest_pixel(mask: Mask) -> tuple[float, float]:
-    """The middle of the pixel of a mask, of any parts, that is farthest from all that is not mask."""
-    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return float(x) + 0.5, float(y) + 0.5
 
 
 def objects_inside(scene: Scene) -> list[SceneObject]:

@@ -13,7 +13,7 @@ from backend.label_studio.saved_regions import parse_regions
 from backend.values import Mask
 from scripts.demo_circle.circle import mask_iou
 from scripts.demo_circle.targets import Target
-from tests.e2e.objects import KEYS, deepest_pixel, find_target, largest_targets
+from tests.e2e.objects import KEYS, find_target, largest_targets, middle
 from tests.e2e.site import Project, Site
 
 if TYPE_CHECKING:  # selenium may be missing
@@ -34,7 +34,7 @@ def test_a_click_where_an_accepted_mask_misses_something_replaces_it(page: Label
     page.screenshot("correcting-0-misses-something")
 
     page.pick(KEYS[target.colour], "KeyPointTool")
-    page.click(*deepest_pixel(target.mask & ~old.mask))
+    page.click(*middle(target.mask & ~old.mask))
     page.wait_for_answer()
     page.screenshot("correcting-1-suggested")
     page.accept()

@@ -9,7 +9,7 @@ import pytest
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.saved_regions import parse_regions
 from scripts.demo_circle.circle import mask_iou
-from tests.e2e.objects import AUTO_CLICK, KEYS, deepest_pixel, find_target, largest_targets
+from tests.e2e.objects import AUTO_CLICK, KEYS, find_target, largest_targets, middle
 from tests.e2e.site import LABEL_CONFIG, Site
 
 if TYPE_CHECKING:  # selenium may be missing
@@ -40,7 +40,7 @@ def test_a_second_click_adds_what_the_first_answer_misses(page: LabelingPage, si
     (first,) = parse_regions(page.wait_for_answer().results, CONFIG)
 
     page.pick(KEYS[target.colour], "KeyPointTool")
-    page.click(*deepest_pixel(target.mask & ~first.mask))
+    page.click(*middle(target.mask & ~first.mask))
     answer = page.wait_for_answer()
     (both,) = parse_regions(answer.results, CONFIG)
     assert [prompt["is_positive"] for prompt in answer.prompts] == [True, True]

@@ -12,6 +12,7 @@ from segment_anything.modeling import Sam
 from segment_anything.modeling.common import LayerNorm2d
 
 from backend.errors import BadSettings
+from backend.geometry import mask_iou
 from backend.models.architectures import build_sam
 from backend.models.checkpoints import DEMO_SAM, load_into
 from backend.models.devices import choose_encoder_dtype
@@ -40,14 +41,10 @@ def mean_agreement(segmenter: SamSegmenter, exact: Encode, half: Encode) -> tupl
         for thing in scene.objects:
             prompt = Prompt((click_point(thing.mask),), (1,))
             best = segmenter.decode(one, prompt)[0].mask
-            overlap = [_iou(candidate.mask, best) for candidate in segmenter.decode(other, prompt)]
+            overlap = [mask_iou(candidate.mask, best) for candidate in segmenter.decode(other, prompt)]
             switches += int(np.argmax(overlap) != 0)
             ious.append(overlap[0])
     return float(np.mean(ious)), switches, len(ious)
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.logical_and(one, other).sum() / max(np.logical_or(one, other).sum(), 1))
 
 
 def _say(capsys: Any, dtype: str, found: tuple[float, int, int]) -> None:
