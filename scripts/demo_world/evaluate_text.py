@@ -23,20 +23,18 @@ from tqdm import tqdm
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore
 from backend.image import SourceImage
 from backend.labeler import ImageLabeler
-from backend.models.architectures import SAM_DEFAULTS
 from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
 from backend.models.sam import SamSegmenter
-from backend.values import ClassName, ProposalOptions
+from backend.values import ClassName
 from scripts.demo_circle.targets import encode_png
 from scripts.demo_world.captions import SYNONYMS
-from scripts.demo_world.evaluate import RENDERERS, count_matches, load_demo_clip, load_demo_sam
+from scripts.demo_world.evaluate import DEMO_PROPOSAL, RENDERERS, count_matches, load_demo_clip, load_demo_sam
 from scripts.demo_world.scenes import CLASS_NAMES, COLOURS, HELD_OUT_SEED, SHAPES, TUNING_SEED, Scene, SceneObject
 
 FIRST = 7000  # scenes from here on are asked for nothing else
 ABSENT = 4  # of each wording, a scene
 VOCABULARY = tuple(ClassName(name) for name in (*CLASS_NAMES, *COLOURS))
 """Per-region choices and brush labels of label_config.xml."""
-PROPOSAL = ProposalOptions(**asdict(SAM_DEFAULTS["demo"]))
 
 Wording = Callable[[str, str], str]
 
@@ -112,7 +110,7 @@ def measure(
         image = SourceImage(encode_png(scene))
         for name in wordings:
             for text, wanted in texts_for(scene, WORDINGS[name], np.random.default_rng(seed)).items():
-                found = labeler.find(image, text, PROPOSAL, VOCABULARY)
+                found = labeler.find(image, text, DEMO_PROPOSAL, VOCABULARY)
                 figures[name].add(wanted, [one.candidate.mask for one in found])
     return figures
 

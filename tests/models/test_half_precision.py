@@ -13,8 +13,6 @@ from segment_anything.modeling.common import LayerNorm2d
 
 from backend.errors import BadSettings
 from backend.geometry import mask_iou
-from backend.models.architectures import build_sam
-from backend.models.checkpoints import DEMO_SAM, load_into
 from backend.models.devices import choose_encoder_dtype
 from backend.models.sam import SamSegmenter
 from backend.values import ImageEmbedding, Prompt
@@ -23,13 +21,6 @@ from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_sc
 LEAST_IOU = 0.99
 SCENES = 20
 Encode = Callable[[Scene], ImageEmbedding]
-
-
-@pytest.fixture(scope="module")
-def demo_sam() -> Sam:
-    model = build_sam("demo")
-    load_into(model, DEMO_SAM, "demo")
-    return model
 
 
 def mean_agreement(segmenter: SamSegmenter, exact: Encode, half: Encode) -> tuple[float, int, int]:

@@ -12,7 +12,6 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
 from backend.errors import BadPrompt, BadSettings
 from backend.models.architectures import build_sam
-from backend.models.checkpoints import DEMO_SAM, load_into
 from backend.models.devices import choose_device
 from backend.models.sam import SamSegmenter
 from backend.models.sam_decoder import MOST_IMAGES
@@ -28,13 +27,6 @@ PROMPTS = {
     "box": Prompt(box_xyxy=(100.0, 80.0, 260.0, 240.0)),
     "box and point": Prompt(((200.0, 150.0),), (0,), (100.0, 80.0, 260.0, 240.0)),
 }
-
-
-@pytest.fixture(scope="module")
-def demo_sam():
-    model = build_sam("demo")
-    load_into(model, DEMO_SAM, "demo")
-    return model
 
 
 @pytest.fixture(scope="module")

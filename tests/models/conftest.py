@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+from segment_anything.modeling import Sam
+
+from backend.models.architectures import build_sam
+from backend.models.checkpoints import DEMO_SAM, load_into
+
+
+@pytest.fixture(scope="module")
+def demo_sam() -> Sam:
+    model = build_sam("demo")
+    load_into(model, DEMO_SAM, "demo")
+    return model
