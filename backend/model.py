@@ -13,13 +13,12 @@ from typing import Any
 
 from label_studio_ml.model import LabelStudioMLBase
 
-from backend.jobs import Job
 from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_task
 from backend.label_studio.results import EMPTY_ANSWER
-from backend.label_studio.tasks import parse_task
-from backend.predict import TaskPredictor
+from backend.predict import Job, TaskPredictor
+from backend.projects import check_setup
 from backend.settings import Settings
-from backend.setups import check_setup
 from backend.wiring import build_predictor
 
 

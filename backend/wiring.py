@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
+from backend.engine import ImageLabeler
 from backend.errors import BackendError, BadSettings
-from backend.executor import PriorityExecutor
-from backend.image import DecodedImages
-from backend.label_studio.client import LabelStudioClient
-from backend.label_studio.images import ImageFetcher
-from backend.label_studio.next_tasks import NextTasks
-from backend.labeler import ImageLabeler
+from backend.fetching import ImageFetcher
+from backend.images import DecodedImages
+from backend.label_studio.api import LabelStudioClient, NextTasks
 from backend.models import checkpoints
 from backend.predict import TaskPredictor
+from backend.prefetch import Warmer
+from backend.projects import ProjectSetups
+from backend.runtime import PriorityExecutor
+from backend.server import ModelFacts
 from backend.settings import Settings
-from backend.setups import ProjectSetups
-from backend.status import ModelFacts
 from backend.values import ProposalOptions
-from backend.warming import Warmer
 
 if TYPE_CHECKING:
-    from backend.models.clip import ClipClassifier
-    from backend.models.sam import SamSegmenter
+    from backend.models.clip.classifier import ClipClassifier
+    from backend.models.sam.segmenter import SamSegmenter
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ def model_version(settings: Settings, sam_digest: str, clip_digest: str) -> str:
 
 def prepare_torch(threads: int) -> None:
     """Import torch; other Python threads go on meanwhile (see `loading`)."""
-    from backend.loading import import_torch
+    from backend.runtime import import_torch
 
     import_torch()
     if threads:
@@ -111,8 +110,8 @@ def prepare_torch(threads: int) -> None:
 
 
 def _load_segmenter(settings: Settings) -> tuple[str, SamSegmenter]:
-    from backend.models.architectures import build_sam
-    from backend.models.sam import SamSegmenter
+    from backend.models.sam.architectures import build_sam
+    from backend.models.sam.segmenter import SamSegmenter
 
     model = build_sam(settings.sam_model)
     path = checkpoints.find_sam_checkpoint(settings.sam_model, settings.sam_checkpoint, settings.weights_path)
@@ -144,8 +143,8 @@ def _try_classifier(settings: Settings) -> tuple[str, ClipClassifier | None, str
 
 
 def _load_classifier(settings: Settings) -> tuple[str, ClipClassifier]:
-    from backend.models.architectures import DEMO_TEMPLATES
-    from backend.models.clip import TEMPLATES, load_clip
+    from backend.models.clip.classifier import TEMPLATES, load_clip
+    from backend.models.sam.architectures import DEMO_TEMPLATES
 
     name = settings.clip_model
     path = checkpoints.find_clip_checkpoint(name, settings.clip_pretrained, settings.weights_path)
@@ -203,6 +202,6 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
 
 
 def _default_proposal(sam_model: str) -> ProposalOptions:
-    from backend.models.architectures import SAM_DEFAULTS
+    from backend.models.sam.architectures import SAM_DEFAULTS
 
     return ProposalOptions(**asdict(SAM_DEFAULTS[sam_model]))

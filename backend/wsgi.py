@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 
-from backend.app import create_app
 from backend.cache import CacheCounts
-from backend.loading import BackgroundLoader
 from backend.predict import TaskPredictor
+from backend.prefetch import Warmer
+from backend.runtime import BackgroundLoader
+from backend.server import BackendStatus, ModelFacts, create_app
 from backend.settings import Settings
-from backend.status import BackendStatus, ModelFacts
-from backend.warming import Warmer
 from backend.wiring import build, build_setups, build_warmer
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -20,33 +19,6 @@ from backend.settings import Settings
 
 INTERRUPTED = 130
 Item = TypeVar("Item")
-
-
-REASONS_SHOWN = 20
-
-
-@dataclass
-class Failures:
-    """Tasks that came to nothing, and why."""
-
-    failed: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-    def fail(self, task: object, error: Exception) -> None:
-        """Count a task, and remember why."""
-        self.failed += 1
-        why = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
-        reason = f"task {task}: {why}"
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-
-    @property
-    def reason_lines(self) -> list[str]:
-        """The first of the reasons, a line each, and how many there are besides."""
-        lines = [f"  {reason}" for reason in self.reasons[:REASONS_SHOWN]]
-        if len(self.reasons) > REASONS_SHOWN:
-            lines.append(f"  … and {len(self.reasons) - REASONS_SHOWN} more")
-        return lines
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:

@@ -26,16 +26,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend.bulk import Collected, FetchSize, category_names, collect
 from backend.errors import shorten
-from backend.export.coco import LabeledImage, build_coco, count_empty
-from backend.export.files import write_json
-from backend.image import SourceImage
+from backend.export import LabeledImage, build_coco, count_empty, write_json
+from backend.fetching import ImageFetcher
+from backend.images import SourceImage
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.images import ImageFetcher
-from backend.label_studio.tasks import Task
+from backend.label_studio.requests import Task
 from backend.settings import Settings
 from backend.values import Size
-from scripts.collecting import Collected, FetchSize, category_names, collect
 from scripts.console import add_connection_options, read_settings, run_command, show_progress
 
 REASONS_SHOWN = 20
@@ -111,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Connect, read, write, and say what was written."""
-    from backend.label_studio.client import LabelStudioClient
+    from backend.label_studio.api import LabelStudioClient
 
     settings = read_settings(arguments.url, arguments.api_key)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)

@@ -18,13 +18,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any, Protocol
 
+from backend.bulk import Json, Predictions, Summary, import_before_leaving, import_chunk
+from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
-from backend.jobs import Job
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.tasks import Task, parse_task
-from backend.project_settings import ProjectSettings
-from backend.setups import check_setup
-from backend.text_prompts import parse_text
+from backend.label_studio.requests import Task, parse_task
+from backend.predict import Job
+from backend.projects import ProjectSettings, check_setup
 from backend.values import Priority, ProposalOptions
 from scripts.console import (
     add_connection_options,
@@ -35,14 +35,13 @@ from scripts.console import (
     share,
     show_progress,
 )
-from scripts.importing import Json, Predictions, Summary, import_before_leaving, import_chunk
 
 CHUNK = 10
 FOR_CLICKS = ("auto_label", "prefetch", "text_prompt")  # project settings that change nothing here
 
 
 class Predictor(Protocol):
-    """What of `backend.predict.TaskPredictor` is used here."""
+    """What of `backend.predict.task_predictor.TaskPredictor` is used here."""
 
     @property
     def model_version(self) -> str: ...
@@ -51,7 +50,7 @@ class Predictor(Protocol):
 
 
 class Backends(Protocol):
-    """What of `backend.label_studio.client.LabelStudioClient` tells of the project's ML backends."""
+    """What of `backend.label_studio.api.client.LabelStudioClient` tells of the project's ML backends."""
 
     def extra_params(self, project_id: str) -> list[Any]: ...
 
@@ -242,7 +241,7 @@ def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> Propos
 
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, predict, import, and say what became of it."""
-    from backend.label_studio.client import LabelStudioClient
+    from backend.label_studio.api import LabelStudioClient
     from backend.wiring import build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)

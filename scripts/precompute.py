@@ -17,21 +17,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from backend.bulk import Failures
 from backend.cache import CacheCounts
 from backend.errors import BadSettings, CacheUnavailable
-from backend.image import SourceImage
+from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.tasks import Task, parse_task
+from backend.label_studio.requests import Task, parse_task
 from backend.settings import Settings
 from backend.values import Priority
-from scripts.console import Failures, add_connection_options, read_settings, run_and_leave, run_command, show_progress
+from scripts.console import add_connection_options, read_settings, run_and_leave, run_command, show_progress
 
 Json = dict[str, Any]
 REDIS_REMEDY = "Set REDIS_URL to the Redis of your backend, as redis://localhost:6379/0, and start both with it."
 
 
 class Warms(Protocol):
-    """What of `backend.predict.TaskPredictor` is used here."""
+    """What of `backend.predict.task_predictor.TaskPredictor` is used here."""
 
     def fetch_image(self, task: Task, *, ahead: bool = False) -> SourceImage: ...
     def is_warm(self, image: SourceImage) -> bool: ...
@@ -127,7 +128,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, encode, and say what became of it."""
-    from backend.label_studio.client import LabelStudioClient
+    from backend.label_studio.api import LabelStudioClient
     from backend.wiring import build
 
     settings = read_settings(arguments.url, arguments.api_key)

@@ -1,63 +1,15 @@
+"""Fixtures of all tests."""
+
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import redis
 
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@dataclass
-class RedisServer:
-    """A real redis-server of this test's own, which can be stopped and started again."""
-
-    folder: Path
-    port: int
-    options: list[str] = field(default_factory=list)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        command = [
-            "redis-server",
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(self.folder),
-        ]
-        self.process = subprocess.Popen([*command, *self.options], stdout=subprocess.DEVNULL)
-        client = redis.Redis.from_url(self.url)
-        for _ in range(200):
-            try:
-                client.ping()
-                return
-            except redis.ConnectionError:
-                time.sleep(0.02)
-        raise RuntimeError("redis-server did not start")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+from tests.servers import LocalServer, RedisServer, free_port, start_local_server
 
 
 @pytest.fixture
@@ -69,3 +21,13 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[[], LocalServer]]:
+    """Starts servers on free ports of 127.0.0.1 and stops them after the test."""
+    servers: list[ThreadingHTTPServer] = []
+    yield lambda: start_local_server(servers)
+    for server in servers:
+        server.shutdown()
+        server.server_close()

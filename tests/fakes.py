@@ -10,7 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from backend.values import Candidate, ClassName, ClassScore, ImageEmbedding, Mask, Pixels, Prompt, Size
+from backend.cache import EmbeddingCache, LocalStore
+from backend.engine import ImageLabeler
+from backend.images import DecodedImages
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_task
+from backend.predict import Job, TaskPredictor
+from backend.runtime import PriorityExecutor
+from backend.values import Candidate, ClassName, ClassScore, ImageEmbedding, Mask, Pixels, Prompt, ProposalOptions, Size
 
 CONFIG = """<View><Image name="img" value="$photo"/>
 <BrushLabels name="b" toName="img"><Label value="cat"/><Label value="dog"/></BrushLabels>
@@ -21,6 +28,8 @@ CONFIG = """<View><Image name="img" value="$photo"/>
 CONFIG_WITH_IMAGE_CHOICES = CONFIG.replace(
     "</View>", '<Choices name="place" toName="img"><Choice value="indoor"/><Choice value="outdoor"/></Choices></View>'
 )
+
+OPTIONS = ProposalOptions(4, 0.5, 0.5, 10, 0.7)
 
 
 def png(width: int, height: int, colour: tuple[int, int, int] = (10, 20, 30), image_format: str = "PNG") -> bytes:
@@ -197,3 +206,31 @@ def predict_body(uri: str, *prompts: dict, config: str = CONFIG, task_id: int = 
         "label_config": config,
         "params": {"login": None, "password": None, "context": {"result": list(prompts)} if prompts else None},
     }
+
+
+class Hall:
+    """A predictor on fakes, and the fakes."""
+
+    def __init__(self, *, classifier: FakeClassifier | None = None, auto_label: bool = False, files=None) -> None:
+        self.segmenter = FakeSegmenter()
+        self.fetcher = FakeFetcher(files or {"a.png": png(40, 30)})
+        self.cache = EmbeddingCache(LocalStore(10**7, 10**6))
+        self.classifier = classifier
+        labeler = ImageLabeler(self.segmenter, classifier, self.cache, fingerprint="fake", top_k=2)
+        self.predictor = TaskPredictor(
+            labeler,
+            self.fetcher,
+            DecodedImages(10**7, 10**6, 10**6),
+            PriorityExecutor(2, 64),
+            model_version="fake-1",
+            default_proposal=OPTIONS,
+            auto_label=auto_label,
+        )
+
+    def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **wanted):
+        return self.task_document({"id": 1, "data": {"photo": uri}}, xml, list(prompts) or None, **wanted)
+
+    def task_document(self, document: dict, xml: str, prompts: list[dict] | None, **wanted):
+        config = parse_labeling_config(xml)
+        task = parse_task(document, config, prompts, project_id="3")
+        return self.predictor.predict_document(task, config, Job(**wanted))

@@ -1,150 +1,222 @@
-"""Imports run only downward. This table is the house; change it together with the house."""
+"""The floor plan: which room may import which, checked against the code. Change it together with the house.
+
+A row lists exactly what its room imports, so a row that is wider than the code fails too. Rows are sorted by floor: a
+room imports only rooms of the rows above it.
+"""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-VALUES = {"values", "errors"}
-MAY_IMPORT = {
+from tests.paths import ROOT
+
+BACKEND = ROOT / "backend"
+ROOMS_OF_LABEL_STUDIO = {"config", "results", "requests", "api"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "": set(),
     "values": set(),
     "errors": set(),
-    "lru": set(),
-    "patience": {"errors"},
-    "connection": set(),
-    "wording": {"label_studio"},
     "settings": {"errors"},
-    "project_settings": {"errors"},
-    "geometry": VALUES,
-    "cache": VALUES | {"lru"},
-    "executor": VALUES | {"patience"},
-    "loading": VALUES,
-    "image": VALUES | {"lru"},
-    "models": VALUES | {"geometry"},
-    "label_studio": VALUES | {"geometry", "lru"},
-    "export": VALUES | {"geometry"},
-    "text_prompts": VALUES,
-    "proposed": VALUES,
-    "text_finder": VALUES | {"image", "lru", "proposed", "text_prompts"},
-    "labeler": VALUES | {"geometry", "image", "lru", "text_finder"},
-    "embedding": VALUES | {"executor", "image", "labeler", "patience"},
-    "clicks": VALUES | {"geometry", "labeler", "image", "label_studio"},
-    "naming": VALUES | {"labeler", "image", "label_studio", "project_settings"},
-    "jobs": VALUES | {"project_settings"},
-    "predict": VALUES
-    | {
-        "jobs",
-        "embedding",
-        "clicks",
-        "naming",
-        "labeler",
-        "image",
-        "label_studio",
-        "executor",
+    "runtime": {"errors", "values"},
+    "geometry": {"values"},
+    "export": {"errors", "values"},
+    "models": {"errors", "values"},
+    "cache": {"runtime", "values"},
+    "images": {"errors", "runtime", "values"},
+    "fetching": {"errors", "runtime"},
+    "engine": {"errors", "geometry", "images", "runtime", "values"},
+    "label_studio": set(),
+    "label_studio/config": {"errors", "values"},
+    "label_studio/results": {"errors", "geometry", "label_studio/config", "values"},
+    "label_studio/requests": {"errors", "geometry", "label_studio/config", "label_studio/results", "runtime", "values"},
+    "label_studio/api": {"errors", "fetching", "runtime"},
+    "projects": {"errors", "label_studio/config"},
+    "prefetch": {"errors", "images", "label_studio/config", "label_studio/requests", "values"},
+    "bulk": {"errors", "export", "label_studio/config", "label_studio/requests", "label_studio/results", "values"},
+    "predict": {
+        "engine",
+        "errors",
+        "fetching",
         "geometry",
-        "patience",
-        "project_settings",
-        "text_prompts",
+        "images",
+        "label_studio/config",
+        "label_studio/requests",
+        "label_studio/results",
+        "projects",
+        "runtime",
+        "values",
     },
-    "walks": {"label_studio"},
-    "warming": VALUES | {"labeler", "image", "label_studio", "predict", "walks"},
-    "setups": VALUES | {"label_studio", "project_settings"},
-    "status": VALUES | {"cache", "executor"},
-    "answering": VALUES | {"jobs", "patience", "predict", "warming", "label_studio", "status", "project_settings"},
-    "incoming": VALUES | {"connection", "label_studio"},
-    "health": VALUES | {"status"},
-    "app": VALUES | {"answering", "connection", "health", "incoming", "wording", "label_studio", "status", "setups"},
-    "model": VALUES | {"jobs", "project_settings", "setups", "predict", "label_studio", "settings", "wiring"},
-    "wiring": VALUES
-    | {
-        "settings",
+    "server": {
         "cache",
-        "executor",
-        "loading",
-        "image",
-        "models",
-        "label_studio",
-        "labeler",
+        "errors",
+        "label_studio/config",
+        "label_studio/requests",
+        "label_studio/results",
         "predict",
-        "setups",
-        "status",
-        "warming",
+        "prefetch",
+        "projects",
+        "runtime",
+        "values",
     },
-    "wsgi": VALUES | {"cache", "setups", "app", "loading", "predict", "settings", "status", "warming", "wiring"},
+    "wiring": {
+        "cache",
+        "engine",
+        "errors",
+        "fetching",
+        "images",
+        "label_studio/api",
+        "models",
+        "predict",
+        "prefetch",
+        "projects",
+        "runtime",
+        "server",
+        "settings",
+        "values",
+    },
+    "wsgi": {"cache", "predict", "prefetch", "runtime", "server", "settings", "wiring"},
+    "model": {
+        "label_studio/config",
+        "label_studio/requests",
+        "label_studio/results",
+        "predict",
+        "projects",
+        "settings",
+        "wiring",
+    },
 }
+LOADED_LAZILY = {"models"}  # importing the room itself must not load torch, so its modules are imported by name
 TENANTS = {
-    "flask": {"app"},
-    "werkzeug": {"app"},
-    "torch": {"models", "loading", "wiring"},
-    "torchvision": {"models", "loading"},
-    "open_clip": {"models"},
-    "segment_anything": {"models"},
-    "redis": {"cache"},
-    "PIL": {"image", "export"},
-    "requests": {"label_studio"},
-    "urllib3": {"label_studio"},
-    "label_studio_sdk": {"label_studio"},
+    "cv2": {"geometry", "label_studio/results", "models"},
+    "flask": {"server"},
+    "jinja2": {"server"},
     "label_studio_ml": {"model"},
+    "label_studio_sdk": {"label_studio/api"},
+    "open_clip": {"models"},
+    "PIL": {"images", "export"},
+    "prometheus_client": {"server"},
     "pycocotools": {"export", "geometry"},
-    "cv2": {"geometry", "label_studio", "models"},
-    "prometheus_client": {"status"},
+    "ray": {"bulk"},
+    "redis": {"cache"},
+    "requests": {"fetching", "label_studio/api"},
+    "segment_anything": {"models"},
+    "torch": {"models", "runtime", "wiring"},
+    "torchvision": {"models", "runtime"},
+    "transformers": {"models"},
+    "urllib3": {"fetching"},
+    "werkzeug": {"server"},
 }
 
 
 def modules() -> list[Path]:
-    return sorted((ROOT / "backend").rglob("*.py"))
+    return sorted(BACKEND.rglob("*.py"))
+
+
+def room_of_parts(parts: tuple[str, ...]) -> str:
+    """The room of a dotted name below `backend`; "" for the package itself."""
+    if len(parts) > 1 and parts[0] == "label_studio" and parts[1] in ROOMS_OF_LABEL_STUDIO:
+        return f"label_studio/{parts[1]}"
+    return parts[0] if parts else ""
 
 
 def room_of(path: Path) -> str:
-    parts = path.relative_to(ROOT / "backend").with_suffix("").parts
-    return "" if parts == ("__init__",) else parts[0]
+    parts = path.relative_to(BACKEND).with_suffix("").parts
+    return room_of_parts(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_of(path: Path) -> set[str]:
-    """Absolute dotted names that a module imports, wherever in it."""
-    package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def imports_of(path: Path) -> frozenset[tuple[str, str]]:
+    """(module, name) of each import, wherever in the module; the name is "" for `import module`."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
+            base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {f"{module}.{alias.name}" for alias in node.names}
-    return names
+            found |= {(module, alias.name) for alias in node.names}
+    return frozenset(found)
+
+
+def rooms_imported_by(path: Path) -> set[str]:
+    names = [module if module != "backend" else f"backend.{name}" for module, name in imports_of(path)]
+    rooms = {room_of_parts(tuple(name.split(".")[1:])) for name in names if name.split(".")[0] == "backend"}
+    return rooms - {room_of(path)}
+
+
+def test_each_room_imports_exactly_what_its_row_says() -> None:
+    actual: dict[str, set[str]] = {room: set() for room in MAY_IMPORT}
+    for path in modules():
+        actual.setdefault(room_of(path), set()).update(rooms_imported_by(path))
+    assert {room: sorted(rooms) for room, rooms in actual.items()} == {
+        room: sorted(rooms) for room, rooms in MAY_IMPORT.items()
+    }
+
+
+def test_imports_run_only_downward() -> None:
+    above: set[str] = set()
+    for room, allowed in MAY_IMPORT.items():
+        assert allowed <= above, f"{room} imports {sorted(allowed - above)}, which are not below it"
+        above.add(room)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_only_what_its_floor_allows(path: Path) -> None:
-    room = room_of(path)
-    if not room:
-        assert imports_of(path) == set(), "backend/__init__.py imports nothing"
-        return
-    assert room in MAY_IMPORT, f"{room} is a new room: give it a place in the table"
-    own = {name.split(".")[1] for name in imports_of(path) if name.startswith("backend.")}
-    assert own - {room} <= MAY_IMPORT[room]
+def test_a_room_is_imported_by_its_public_names(path: Path) -> None:
+    """From another room one imports the room, not its files: what the room's `__init__` hands on is its interface."""
+    private = {
+        module
+        for module, _ in imports_of(path)
+        if module.startswith("backend.")
+        and (room := room_of_parts(tuple(module.split(".")[1:]))) not in {room_of(path), *LOADED_LAZILY}
+        and module != "backend." + room.replace("/", ".")
+    }
+    assert private == set()
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_library_is_used_only_by_its_tenant(path: Path) -> None:
+def test_a_library_is_used_only_by_its_tenants(path: Path) -> None:
     room = room_of(path)
-    strangers = {name.split(".")[0] for name in imports_of(path) if room not in TENANTS.get(name.split(".")[0], {room})}
-    assert strangers == set()
+    used = {module.split(".")[0] for module, _ in imports_of(path)}
+    assert {library for library in used if room not in TENANTS.get(library, {room})} == set()
 
 
-def test_the_tables_would_notice_a_wrong_import(tmp_path: Path) -> None:
-    assert "cache" not in MAY_IMPORT["labeler"]
-    assert "app" not in MAY_IMPORT["wiring"]
-    assert imports_of(ROOT / "backend" / "cache" / "stores.py") >= {"redis", "backend.values.ImageEmbedding"}
+def test_the_package_itself_imports_nothing() -> None:
+    assert imports_of(BACKEND / "__init__.py") == frozenset()
 
 
-@pytest.mark.parametrize("name", ["backend", "backend.app", "backend.predict", "backend.wiring", "backend.cache"])
+def test_a_room_says_what_it_is_for() -> None:
+    for folder in {path.parent for path in modules()}:
+        documented = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+        assert documented, f"{folder.relative_to(ROOT)}/__init__.py has no docstring"
+
+
+def test_only_doors_stand_loose() -> None:
+    loose = {path.name for path in BACKEND.glob("*.py")}
+    assert loose == {"__init__.py", "values.py", "errors.py", "settings.py", "wiring.py", "wsgi.py", "model.py"}
+
+
+def test_no_file_is_longer_than_250_lines() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    assert {path: length for path, length in lengths.items() if length > 250} == {}
+
+
+def test_the_checks_read_what_is_there() -> None:
+    stores = BACKEND / "cache" / "stores.py"
+    assert {"redis"} <= {module for module, _ in imports_of(stores)}
+    assert rooms_imported_by(stores) >= {"runtime", "values"}
+    assert room_of(BACKEND / "label_studio" / "results" / "build.py") == "label_studio/results"
+
+
+@pytest.mark.parametrize(
+    "name", ["backend", "backend.server", "backend.predict", "backend.wiring", "backend.cache", "backend.bulk"]
+)
 def test_importing_does_not_load_torch(name: str) -> None:
-    import subprocess
-    import sys
-
     code = f"import sys, {name}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -7,8 +7,7 @@ from label_studio_ml import api
 
 from backend.errors import BadPrompt
 from backend.model import SamClipModel
-from tests.fakes import CONFIG, FakeClassifier, keypoint, predict_body
-from tests.test_predict import Hall
+from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, predict_body
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from backend.settings import Settings
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 VARIABLES = [name for name, _, _ in Settings.documentation()]
 REQUIREMENTS = ["requirements.txt", "requirements-dev.txt"]
 PINNED = [*REQUIREMENTS, "requirements-label-studio-ml.txt", "requirements-label-studio.txt"]

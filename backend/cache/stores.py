@@ -14,7 +14,7 @@ from typing import Any
 import redis
 
 from backend.cache.codec import DamagedEntry, from_bytes, to_bytes
-from backend.lru import LeastRecentlyUsed
+from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,9 @@
+"""Data set formats, one a file: `LabeledImage` values come in, files on disk go out.
+
+It reads no network and knows nothing of Label Studio; `bulk` reads the annotations.
+"""
+
+from backend.export.coco import EncodedRegion, LabeledImage, build_coco, check_region, count_empty, encode_region
+from backend.export.files import write_json
+
+__all__ = ["EncodedRegion", "LabeledImage", "build_coco", "check_region", "count_empty", "encode_region", "write_json"]

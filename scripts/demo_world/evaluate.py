@@ -22,9 +22,9 @@ from segment_anything.modeling import Sam
 from tqdm import tqdm
 
 from backend.geometry import clean_mask, mask_nms, speck_area
-from backend.models.architectures import DEMO_TEMPLATES, SAM_DEFAULTS, build_sam
 from backend.models.checkpoints import DEMO_CLIP, DEMO_CONFIGS, DEMO_SAM, load_into
-from backend.models.clip import ClipClassifier, load_clip
+from backend.models.clip.classifier import ClipClassifier, load_clip
+from backend.models.sam.architectures import DEMO_TEMPLATES, SAM_DEFAULTS, build_sam
 from backend.values import ClassName, Mask, ProposalOptions, Size
 from scripts.demo_world import scenes, second_renderer
 from scripts.demo_world.evaluate_sam import answer_object, iou

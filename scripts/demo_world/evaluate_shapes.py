@@ -21,7 +21,7 @@ from segment_anything import SamPredictor
 from tqdm import tqdm
 
 from backend.geometry import clean_mask, mask_iou, speck_area
-from backend.label_studio.region_values import build_value, mask_from_value
+from backend.label_studio.results import build_value, mask_from_value
 from backend.values import Mask, Size
 from scripts.demo_world.evaluate import load_demo_sam
 from scripts.demo_world.evaluate_sam import answer_object

@@ -21,10 +21,10 @@ import torch
 from tqdm import tqdm
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore
-from backend.image import SourceImage
-from backend.labeler import ImageLabeler
+from backend.engine import ImageLabeler
+from backend.images import SourceImage
 from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
-from backend.models.sam import SamSegmenter
+from backend.models.sam.segmenter import SamSegmenter
 from backend.values import ClassName
 from scripts.demo_circle.targets import encode_png
 from scripts.demo_world.captions import SYNONYMS

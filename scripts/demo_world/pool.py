@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from segment_anything.utils.transforms import ResizeLongestSide
 
-from backend.models.architectures import DEMO_IMAGE_SIZE
+from backend.models.sam.architectures import DEMO_IMAGE_SIZE
 from backend.values import Size
 from scripts.demo_world.scenes import TUNING_SEED, Scene, make_scene
 

@@ -19,7 +19,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from backend.models.architectures import build_sam
+from backend.models.sam.architectures import build_sam
 from scripts.demo_world import batched
 from scripts.demo_world.evaluate_sam import quick_check
 from scripts.demo_world.losses import SceneHead, prompt_loss, scene_targets

@@ -13,11 +13,11 @@ from label_studio_sdk.converter.brush import mask2rle
 from PIL import Image
 from segment_anything import SamAutomaticMaskGenerator
 
-from backend.jobs import Job
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.tasks import Task
+from backend.label_studio.requests import Task
 from backend.models import checkpoints
-from backend.models.clip import ClipClassifier, load_clip
+from backend.models.clip.classifier import ClipClassifier, load_clip
+from backend.predict import Job
 from backend.values import Mask, Pixels, Priority
 from scripts.measuring.place import CLASSES_AND_MASKS, Picture
 from scripts.measuring.subjects import Subject

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from backend.label_studio.bodies import parse_body
-from backend.label_studio.brush_rle import encode_brush
-from backend.label_studio.tasks import PredictRequest, Task, parse_predict_request
+from backend.label_studio.requests import PredictRequest, Task, parse_body, parse_predict_request
+from backend.label_studio.results import encode_brush
 from backend.values import Mask, Prompt
 from scripts.demo_world.scenes import click_point
 from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, Json, Picture, build_body

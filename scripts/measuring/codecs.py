@@ -11,12 +11,11 @@ import numpy as np
 from label_studio_sdk.converter import Converter
 from label_studio_sdk.converter.brush import decode_rle, mask2rle
 
-from backend.export.coco import build_coco
-from backend.export.files import write_json
-from backend.label_studio.brush_rle import decode_brush, encode_brush
+from backend.bulk import collect
+from backend.export import build_coco, write_json
 from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.results import decode_brush, encode_brush
 from backend.values import Mask, Size
-from scripts.collecting import collect
 from scripts.measuring.place import MASKS_ONLY, Json
 from scripts.measuring.timing import Row, compare
 

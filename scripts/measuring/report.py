@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from backend.export.files import write_json
+from backend.export import write_json
 from scripts.measuring.timing import Row
 
 CLEANING = """

@@ -9,7 +9,7 @@ import numpy as np
 from segment_anything.utils.amg import remove_small_regions
 
 from backend.geometry import clean_mask, speck_area
-from backend.label_studio.region_values import build_value
+from backend.label_studio.results import build_value
 from backend.values import Mask, Size
 from scripts.measuring.codecs import per_mask
 from scripts.measuring.timing import Row, compare

@@ -10,8 +10,8 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
 from backend.models import checkpoints
-from backend.models.architectures import build_sam
-from backend.models.sam import SamSegmenter
+from backend.models.sam.architectures import build_sam
+from backend.models.sam.segmenter import SamSegmenter
 from backend.predict import TaskPredictor
 from backend.settings import Settings
 from backend.wiring import build_predictor

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.models.architectures import SAM_DEFAULTS, build_sam
+from backend.models.sam.architectures import SAM_DEFAULTS, build_sam
 from backend.values import Size
 from scripts.demo_world import batched
 from scripts.demo_world.captions import class_sentences
@@ -159,7 +159,7 @@ def test_a_rough_mask_is_still_of_the_same_object() -> None:
 
 
 def test_the_neighbourhood_of_a_mask_holds_the_whole_crop() -> None:
-    from backend.models.clip import crop_for_clip
+    from backend.models.clip.classifier import crop_for_clip
 
     scene = make_scene(TUNING_SEED + 4, Size(400, 300))
     for item in scene.objects:

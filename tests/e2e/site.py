@@ -12,7 +12,7 @@ import numpy as np
 import requests
 
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.saved_regions import parse_regions
+from backend.label_studio.results import parse_regions
 from backend.values import Mask, Region
 from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.site import Json, LabelStudioSite

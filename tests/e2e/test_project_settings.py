@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from backend.setups import SAVING_SECONDS
+from backend.projects.setup_registry import SAVING_SECONDS
 from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.processes import DemoError
 from scripts.demo_circle.stage import Opened

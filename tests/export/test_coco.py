@@ -17,7 +17,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from backend.errors import ExportError
-from backend.export.coco import LabeledImage, build_coco, check_region, count_empty, encode_coco_rle, encode_region
+from backend.export import LabeledImage, build_coco, check_region, count_empty, encode_region
+from backend.export.coco import encode_coco_rle
 from backend.values import Mask, Region, Size
 
 CATEGORIES = ("red", "green", "blue")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ExportError
-from backend.export.files import write_json
+from backend.export import write_json
 
 LONG = {"text": "x" * 200_000}
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from segment_anything.modeling import Sam
 
-from backend.models.architectures import build_sam
 from backend.models.checkpoints import DEMO_SAM, load_into
+from backend.models.sam.architectures import build_sam
 
 
 @pytest.fixture(scope="module")

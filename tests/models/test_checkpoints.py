@@ -13,8 +13,8 @@ import torch
 
 from backend.errors import BadSettings, CheckpointError
 from backend.models import checkpoints
-from backend.models.architectures import build_sam
 from backend.models.checkpoints import Published
+from backend.models.sam.architectures import build_sam
 from scripts import download_models
 
 DATA = bytes(range(256)) * 20_000  # 5 MB

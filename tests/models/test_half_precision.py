@@ -14,7 +14,7 @@ from segment_anything.modeling.common import LayerNorm2d
 from backend.errors import BadSettings
 from backend.geometry import mask_iou
 from backend.models.devices import choose_encoder_dtype
-from backend.models.sam import SamSegmenter
+from backend.models.sam.segmenter import SamSegmenter
 from backend.values import ImageEmbedding, Prompt
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from backend.errors import ImageUnavailable, LabelStudioError
-from backend.jobs import Job
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.tasks import Task
+from backend.label_studio.requests import Task
+from backend.predict import Job
 from backend.values import Priority, ProposalOptions
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from backend.label_studio.tasks import parse_predict_request
+from backend.label_studio.requests import parse_predict_request
 from backend.values import Size
 from scripts.benchmark import build_parser
 from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, build_body, make_pictures, serve

@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from backend.export.coco import LabeledImage, build_coco, encode_region
-from backend.label_studio.config import AUTO, parse_labeling_config
-from backend.label_studio.prompts import parse_prompts
+from backend.export import LabeledImage, build_coco, encode_region
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.config.labeling_config import AUTO
+from backend.label_studio.requests.prompts import parse_prompts
 from backend.values import Region, Size
 from scripts.demo_circle.circle import Clicked, Report, compare, judge, load_coco, mask_iou, mask_to_box
 from scripts.demo_circle.places import ROOT

@@ -13,14 +13,16 @@ import pytest
 from label_studio_sdk.converter import brush
 from pycocotools import mask as coco_mask
 
+from backend.bulk import category_names, collect
+from backend.bulk.read_annotations import list_annotations, pick_annotation, uri_to_file_name
 from backend.errors import ImageUnavailable
-from backend.export.coco import build_coco
+from backend.export import build_coco
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.region_values import build_value
-from backend.label_studio.tasks import Task
+from backend.label_studio.requests import Task
+from backend.label_studio.results import build_value
 from backend.values import Mask, Size
-from scripts.collecting import category_names, collect, list_annotations, pick_annotation, uri_to_file_name
 from scripts.export import build_parser, main, summarize
+from tests.paths import ROOT
 from tests.scripts.fakes import CONFIG_XML
 
 CONFIG = parse_labeling_config(CONFIG_XML)
@@ -293,7 +295,7 @@ def test_tasks_with_several_annotations_are_counted_in_the_summary() -> None:
 def test_help_and_readme_say_which_of_several_annotations_is_exported() -> None:
     shown = " ".join(build_parser().format_help().split())
     assert "Of a task with several annotations one is exported: the ground truth if one is marked so" in shown
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert "Of a task with several annotations one is exported, the ground truth or else the newest" in readme
 
 
@@ -323,7 +325,7 @@ def test_the_exit_status_is_one_where_a_task_is_missing_in_the_file(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", FakeProject)
+    monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", FakeProject)
     connection = ["--project", "3", "--url", "http://localhost:8080", "--api-key", "token"]
     assert main([*connection, "--out", str(tmp_path), *options]) == status
     written = json.loads((tmp_path / "instances.json").read_text())

@@ -12,17 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import RedisServer
 from tests.fakes import CONFIG, noise_png
-from tests.label_studio.conftest import Answer, LocalServer, Seen, load_payload, start_server  # noqa: F401
+from tests.paths import ROOT
+from tests.recorded import load_payload
+from tests.servers import Answer, LocalServer, RedisServer, Seen
 
-ROOT = Path(__file__).parent.parent.parent
 TASKS = 60  # less than a page of them
 BEGUN = 3  # images fetched: the models are at the second one, at the latest
 
@@ -32,7 +31,7 @@ def reply(document: Any, status: int = 200) -> Answer:
 
 
 @pytest.fixture
-def site(start_server: Callable[[], LocalServer]) -> LocalServer:  # noqa: F811
+def site(start_server: Callable[[], LocalServer]) -> LocalServer:
     """A Label Studio with a project of more tasks than are done before a test stops."""
     server = start_server()
     project = load_payload("api_project")["reply"] | {"id": 3, "label_config": CONFIG}

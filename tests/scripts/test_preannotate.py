@@ -7,15 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from backend.bulk import Summary
 from backend.errors import BadProjectSettings, BadPrompt, BadSettings, LabelStudioError
-from backend.jobs import Job
-from backend.label_studio.client import ProjectInfo
+from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
-from backend.project_settings import ProjectSettings
+from backend.predict import Job
+from backend.projects import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
 from scripts.console import run_command
-from scripts.importing import Summary
 from scripts.preannotate import (
     CHUNK,
     build_parser,
@@ -169,7 +169,7 @@ def test_the_command_refuses_before_it_looks_for_tasks(
 
     predictor = FakePredictor()
     monkeypatch.setattr(predictor, "labeler", SimpleNamespace(can_classify=False), raising=False)
-    monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", Client)
+    monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", Client)
     monkeypatch.setattr("backend.wiring.build_predictor", lambda settings: predictor)
     assert preannotate.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
     assert "error: There is no CLIP to choose among the 2 labels" in capsys.readouterr().err

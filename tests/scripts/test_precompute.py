@@ -9,19 +9,19 @@ import pytest
 import redis
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
+from backend.engine import ImageLabeler
 from backend.errors import ImageUnavailable
-from backend.executor import PriorityExecutor
-from backend.image import DecodedImages
-from backend.label_studio.client import ProjectInfo
+from backend.images import DecodedImages
+from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
-from backend.labeler import ImageLabeler
 from backend.predict import TaskPredictor
+from backend.runtime import PriorityExecutor
 from backend.values import ProposalOptions
 from scripts import precompute
 from scripts.console import run_command
 from scripts.precompute import Summary, strip
-from tests.conftest import RedisServer
 from tests.fakes import CONFIG, FakeFetcher, FakeSegmenter, keypoint, noise_png
+from tests.servers import RedisServer
 
 LABELING = parse_labeling_config(CONFIG)
 
@@ -56,7 +56,7 @@ def test_after_it_the_first_click_in_another_process_encodes_nothing(redis_serve
     tasks, files = project(4)
     assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 4, in the cache already 0, failed 0"
     backend = Replica(redis_server, files)
-    from backend.label_studio.tasks import parse_task
+    from backend.label_studio.requests import parse_task
 
     for document in tasks:
         asked = parse_task(document, LABELING, [keypoint(50, 50)], project_id="3")
@@ -164,7 +164,7 @@ def test_the_command_fills_the_cache_with_the_real_models(
             assert fields == "task_only"
             return iter(project(2)[0])
 
-    monkeypatch.setattr("backend.label_studio.client.LabelStudioClient", Client)
+    monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", Client)
     monkeypatch.setattr("backend.wiring._build_fetcher", lambda settings: FakeFetcher(project(2)[1]))
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     command = ["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]

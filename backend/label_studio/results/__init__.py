@@ -1,0 +1,60 @@
+"""Label Studio's results and their codecs: regions with masks to JSON, and JSON back to regions.
+
+Masks in pixels on one side; percents, brush RLE and PNG data URLs on the other.
+"""
+
+from backend.label_studio.results.brush_rle import brush_box, decode_brush, encode_brush
+from backend.label_studio.results.build import EMPTY_ANSWER, build_prediction, build_results
+from backend.label_studio.results.fields import (
+    KEYPOINT,
+    RECTANGLE,
+    Result,
+    ids_of,
+    join_labels,
+    kind_of,
+    kind_of_region,
+    label_of,
+    objects_of,
+    results_of,
+    value_of,
+)
+from backend.label_studio.results.parse import (
+    SavedRegion,
+    count_left_out,
+    find_regions,
+    parse_image_choices,
+    parse_regions,
+    pick_image,
+)
+from backend.label_studio.results.region_ids import is_own_id, new_region_id
+from backend.label_studio.results.region_values import build_value, mask_from_value
+
+__all__ = [
+    "EMPTY_ANSWER",
+    "KEYPOINT",
+    "RECTANGLE",
+    "Result",
+    "SavedRegion",
+    "brush_box",
+    "build_prediction",
+    "build_results",
+    "build_value",
+    "count_left_out",
+    "decode_brush",
+    "encode_brush",
+    "find_regions",
+    "ids_of",
+    "is_own_id",
+    "join_labels",
+    "kind_of",
+    "kind_of_region",
+    "label_of",
+    "mask_from_value",
+    "new_region_id",
+    "objects_of",
+    "parse_image_choices",
+    "parse_regions",
+    "pick_image",
+    "results_of",
+    "value_of",
+]

@@ -1,0 +1,210 @@
+"""Results → regions: what people saved, drafts, and predictions; the inverse of `results.build_results`."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from backend.errors import BadRegion, BadRle, shorten
+from backend.label_studio.config import PATH_SEPARATOR, SHAPES, LabelingConfig
+from backend.label_studio.results.fields import (
+    RECTANGLE,
+    Result,
+    join_labels,
+    kind_of,
+    kind_of_region,
+    labels_of,
+    value_of,
+)
+from backend.label_studio.results.region_ids import is_own_id, new_region_id
+from backend.label_studio.results.region_values import mask_from_value
+from backend.values import Mask, Region, Size
+
+RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and make it anew."
+CLASS_KINDS = ("choices", "taxonomy")
+SHAPES_BY_KEY = {"rle": "brush", "imageDataURL": "bitmask", "points": "polygon", "radiusX": "ellipse"}
+
+
+@dataclass(frozen=True)
+class SavedRegion:
+    """A region as it was saved, its mask not decoded yet: the shape that counts, its kind, and all that has its id."""
+
+    region_id: str
+    kind: str
+    shape: Result
+    group: Sequence[Result]
+
+    def decode(self) -> Region:
+        """The region with its mask.
+
+        Raises:
+            BadRle: A brush whose mask is missing or cannot be decoded.
+            BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region and its kind.
+        """
+        choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
+        label, *others = self._labels() or [""]
+        return Region(
+            mask=self._decode_mask(),
+            label=label,
+            region_id=self.region_id,
+            score=_saved_score(self.shape),
+            choices=MappingProxyType(choices),
+            control=str(self.shape.get("from_name") or ""),
+            kind=self.kind,
+            other_labels=tuple(others),
+        )
+
+    def _labels(self) -> list[str]:
+        """The labels of the shape, then those that Labels controls give its region, each once."""
+        separate = (result for result in self.group if result.get("type") == "labels")
+        found = (label for result in (self.shape, *separate) for label in labels_of(result))
+        return list(dict.fromkeys(label for label in found if label))
+
+    def _decode_mask(self) -> Mask:
+        try:
+            return mask_from_value(value_of(self.shape), self.kind, _size(self.shape))
+        except BadRegion as error:
+            message = f'Region "{shorten(self.region_id)}" ({self.kind}): {error.message}'
+            raise type(error)(message, remedy=error.remedy) from error
+
+
+def parse_regions(results: Sequence[Result], config: LabelingConfig) -> list[Region]:
+    """All that `find_regions` finds; a mask of 1080p takes 2 MB. Raises as `find_regions` and `SavedRegion.decode`."""
+    return [saved.decode() for saved in find_regions(results, config)]
+
+
+def find_regions(results: Sequence[Result], config: LabelingConfig) -> Iterator[SavedRegion]:
+    """The masks of an annotation, draft or prediction in their order: of every kind of region.
+
+    Prompts that were not accepted are passed over: key points, and rectangles of a control with a smart tool that is no
+    answer. Label Studio files an accepted shape a second time under a keypoint or rectangle control when a label of it
+    was selected at that moment: of several shapes with one id the first of its own control counts, and where only such
+    a one is left it is the region, with that label. A label is returned as it was saved, whether or not the config
+    still has it.
+
+    Args:
+        config: Of the image; what is on the page's other images is passed over.
+
+    Raises:
+        BadRle: Not a list of results.
+    """
+    by_id: dict[str, list[Result]] = {}
+    for result in join_labels(pick_image(results, config)):
+        by_id.setdefault(str(result.get("id") or new_region_id()), []).append(result)
+    for region_id, group in by_id.items():
+        shapes = [result for result in group if shape_kind(result, config)]
+        if shapes:
+            own = next((result for result in shapes if kind_of_region(result) == shape_kind(result, config)), shapes[0])
+            yield SavedRegion(region_id, str(shape_kind(own, config)), own, group)
+
+
+def shape_kind(result: Result, config: LabelingConfig) -> str | None:
+    """What kind of region a result is the shape of; None for prompts, classes and texts, and what holds no mask.
+
+    Saved classes, texts and separate labels carry a copy of their region's value: they are no shapes.
+    """
+    own = kind_of_region(result)
+    if own not in SHAPES and (not own or not str(result.get("type")).endswith("labels")):
+        return None
+    found = next((kind for key, kind in SHAPES_BY_KEY.items() if key in value_of(result)), None)
+    if found is None and own == RECTANGLE and _is_prompt(result, config):
+        return None
+    return found or (own if own in SHAPES else None)
+
+
+def count_left_out(results: Sequence[Result], config: LabelingConfig) -> Counter[str]:
+    """How many drawn regions `find_regions` passes over, by the type of their result.
+
+    They are key points and rectangles that were prompts and not accepted, and shapes without an area, such as vectors.
+    """
+    own = pick_image(results, config)
+    read = {result.get("id") for result in own if shape_kind(result, config)}
+    types = {
+        str(result.get("id") or number): str(result.get("type"))
+        for number, result in enumerate(own)
+        if result.get("id") not in read
+        if result.get("type") in ("keypoint", "rectangle", "vector") or kind_of_region(result) != result.get("type")
+        if kind_of_region(result)  # "" of separate labels, which repeat a shape
+    }
+    return Counter(types.values())
+
+
+def parse_image_choices(results: Sequence[Result], config: LabelingConfig) -> dict[str, tuple[str, ...]]:
+    """What was chosen for the whole image, by the name of the control. Raises `BadRle` as `parse_regions` does."""
+    own = pick_image(results, config)
+    region_ids = {result.get("id") for result in own if shape_kind(result, config)}
+    per_region = {control.name for control in config.region_choices}
+    return {
+        str(result.get("from_name")): _choice_names(result)
+        for result in own
+        if result.get("type") in CLASS_KINDS and result.get("from_name") not in per_region
+        if result.get("id") not in region_ids
+    }
+
+
+def pick_image(results: object, config: LabelingConfig) -> list[Result]:
+    """The results of one image of the page. Raises `BadRle` as `check_results` does."""
+    return [result for result in check_results(results) if result.get("to_name") not in config.elsewhere]
+
+
+def check_results(results: object) -> Sequence[Result]:
+    """The results of an annotation, as they are.
+
+    Raises:
+        BadRle: Not a list of objects, or an id that is none.
+    """
+    if not isinstance(results, (list, tuple)):
+        raise BadRle(f"An annotation has a list of results, not {kind_of(results)}.", remedy=RESULT_REMEDY)
+    for number, result in enumerate(results, start=1):
+        if not isinstance(result, Mapping):
+            raise BadRle(f"Result {number} of an annotation is {kind_of(result)}, not an object.", remedy=RESULT_REMEDY)
+        if not isinstance(result.get("id"), (str, int, type(None))):
+            message = f"Result {number} of an annotation has the id {shorten(result['id'])}, which is not a text."
+            raise BadRle(message, remedy=RESULT_REMEDY)
+    return results
+
+
+def _is_prompt(result: Result, config: LabelingConfig) -> bool:
+    """A rectangle of a control that sends prompts and does not answer, unless this backend made it."""
+    name = result.get("from_name")
+    sends = any(control.smart and control.name == name for control in config.rectangles)
+    return sends and not any(control.name == name for control in config.answers) and not is_own_id(result.get("id"))
+
+
+def _is_class(result: Result) -> bool:
+    return result.get("type") in CLASS_KINDS
+
+
+def _saved_score(result: Result) -> float | None:
+    score = result.get("score")
+    try:
+        number = float(score) if isinstance(score, (int, float)) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None  # JSON for the export has no NaN
+
+
+def _size(result: Result) -> Size:
+    width, height = result.get("original_width"), result.get("original_height")
+    if not (type(width) is int and type(height) is int and width > 0 and height > 0):  # bool is an int, too
+        message = f"The image it was drawn on is {shorten(width)} x {shorten(height)} pixels."
+        remedy = "Its original_width and original_height must be saved: delete it in Label Studio and draw it anew."
+        raise BadRle(message, remedy=remedy)
+    return Size(width, height)
+
+
+def _choice_names(result: Result) -> tuple[str, ...]:
+    """Names as they are, paths of a taxonomy with " / " between; anything else is passed over."""
+    chosen: Any = value_of(result).get(str(result.get("type")))
+    names = [_join_path(name) for name in chosen] if isinstance(chosen, list) else []
+    return tuple(name for name in names if name is not None)
+
+
+def _join_path(name: object) -> str | None:
+    if isinstance(name, list):
+        return PATH_SEPARATOR.join(name) if name and all(isinstance(part, str) for part in name) else None
+    return name if isinstance(name, str) else None

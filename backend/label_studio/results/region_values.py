@@ -1,0 +1,191 @@
+"""Mask ↔ the value of a region, for every kind of region that can hold one. `build_value`'s inverse is
+`mask_from_value`.
+
+| kind      | value, percent of the upright image's width and height                     | mask → value → mask        |
+|-----------|-----------------------------------------------------------------------------|----------------------------|
+| brush     | `{"format": "rle", "rle": [0, 0, 0, 4, …]}` (`brush_rle`)                   | the same                   |
+| bitmask   | `{"imageDataURL": "data:image/png;base64,…"}` (`bitmask_png`)               | the same                   |
+| polygon   | `{"points": [[x, y], …], "closed": true}`                                   | within the tolerance       |
+| rectangle | `{"x", "y", "width", "height", "rotation"}`; x, y the left upper corner     | the tightest upright box   |
+| ellipse   | `{"x", "y", "radiusX", "radiusY", "rotation"}`; x, y the middle             | the ellipse of its moments |
+
+A kind is a result's `type` without "labels". Rotation is in degrees, clockwise: a rectangle turns about its left upper
+corner, an ellipse about its middle. A result's `image_rotation` is only how the picture was looked at. Label Studio's
+polygon is one ring and its results with one id are one region, of which it draws the first shape only; so a mask of
+several parts or with holes is one ring whose parts are joined by bridges of no width (`geometry.polygons`), never
+several regions for one object.
+
+Example: the pixels (1, 0) and (2, 0) of a 4x2 image as a rectangle are x 25, y 0, width 50, height 50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import BadRegion, BadRle, shorten
+from backend.geometry import (
+    Ellipse,
+    ellipse_to_mask,
+    fit_box,
+    fit_ellipse,
+    mask_to_polygon,
+    pixel_to_percent,
+    polygon_to_mask,
+    rectangle_to_mask,
+)
+from backend.label_studio.results.bitmask_png import decode_bitmask, encode_bitmask
+from backend.label_studio.results.brush_rle import decode_brush, encode_brush
+from backend.values import Mask, Size
+
+Value = dict[str, Any]
+KINDS = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
+REMEDY = "Delete this region in Label Studio and draw it anew."
+FURTHEST_PERCENT = 1_000.0  # Label Studio lets nobody draw beyond the image; ten images away is no region of it
+PERCENT_DIGITS = 6  # half of the JSON of a polygon that says 17; 0.0001 pixels of a picture 10,000 wide
+PIXEL_DIGITS = 3  # so that the corners of pixels are whole numbers again
+LARGEST_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
+
+
+def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
+    """The value of a region of that kind, without its labels; none for an empty mask that the kind cannot hold.
+
+    Args:
+        mask: bool (H, W) at the size of the upright image.
+        kind: One of `KINDS`.
+        tolerance: How far a polygon may run from the mask's border, in pixels.
+
+    Raises:
+        ValueError: Another kind.
+    """
+    if kind == "brush":
+        return [{"format": "rle", "rle": encode_brush(mask)}]
+    if kind == "bitmask":
+        return [{"imageDataURL": encode_bitmask(mask)}]
+    if kind == "polygon":
+        return _build_polygon(mask, tolerance)
+    if kind == "rectangle":
+        return _build_rectangle(mask)
+    if kind == "ellipse":
+        return _build_ellipse(mask)
+    raise ValueError(f"A region is one of {', '.join(KINDS)}, not {kind!r}.")
+
+
+def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
+    """Rasterise a region's value; a pixel belongs to it when its middle lies in it.
+
+    Args:
+        value: Of a result, with or without its labels.
+        kind: One of `KINDS`.
+        size: Of the upright image (`original_width`, `original_height`).
+
+    Raises:
+        BadRle: A brush without a mask, or with one that cannot be decoded.
+        BadRegion: Its parent: another shape that is missing or cannot be drawn; the message names the kind.
+    """
+    readers = {
+        "brush": lambda: _read_brush(value, size),
+        "bitmask": lambda: decode_bitmask(value.get("imageDataURL"), size),
+        "polygon": lambda: polygon_to_mask(_read_points(value, size), size),
+        "rectangle": lambda: _read_rectangle(value, size),
+        "ellipse": lambda: ellipse_to_mask(_read_ellipse(value, size), size),
+    }
+    if kind not in readers:
+        known = ", ".join(KINDS)
+        raise BadRegion(f"A {shorten(kind)} region holds no mask; those that do are: {known}.", remedy=REMEDY)
+    return readers[kind]()
+
+
+def _build_polygon(mask: Mask, tolerance: float) -> list[Value]:
+    height, width = mask.shape
+    ring = mask_to_polygon(mask, tolerance)
+    points = np.round(ring * (100 / width, 100 / height), PERCENT_DIGITS).tolist()
+    return [{"points": points, "closed": True}] if points else []
+
+
+def _build_rectangle(mask: Mask) -> list[Value]:
+    box = fit_box(mask)
+    if box is None:
+        return []
+    (height, width), (left, top, right, bottom) = mask.shape, box
+    value: Value = {
+        "x": pixel_to_percent(left, width),
+        "y": pixel_to_percent(top, height),
+        "width": pixel_to_percent(right - left, width),
+        "height": pixel_to_percent(bottom - top, height),
+        "rotation": 0,
+    }
+    return [value]
+
+
+def _build_ellipse(mask: Mask) -> list[Value]:
+    ellipse = fit_ellipse(mask)
+    if ellipse is None:
+        return []
+    (height, width), (x, y), (across, down) = mask.shape, ellipse.center, ellipse.radii
+    value: Value = {
+        "x": pixel_to_percent(x, width),
+        "y": pixel_to_percent(y, height),
+        "radiusX": min(pixel_to_percent(across, width), LARGEST_RADIUS),
+        "radiusY": min(pixel_to_percent(down, height), LARGEST_RADIUS),
+        "rotation": ellipse.degrees,
+    }
+    return [value]
+
+
+def _read_brush(value: Mapping[str, Any], size: Size) -> Mask:
+    if "rle" not in value:
+        raise BadRle('The brush has no mask: its value has no "rle".', remedy=REMEDY)
+    return decode_brush(value["rle"], size)
+
+
+def _read_points(value: Mapping[str, Any], size: Size) -> NDArray[np.float64]:
+    points = value.get("points")
+    if not isinstance(points, (list, tuple)) or len(points) < 3:
+        found = f"{len(points)} points" if isinstance(points, (list, tuple)) else "no list of points"
+        raise BadRegion(f"A polygon has three points or more, and this one has {found}.", remedy=REMEDY)
+    for number, point in enumerate(points, start=1):
+        if not isinstance(point, (list, tuple)) or len(point) != 2 or not all(map(_is_percent, point)):
+            message = f"Point {number} of a polygon is {shorten(point)}, not two percents of the image."
+            raise BadRegion(message, remedy=REMEDY)
+    return np.round(np.array(points, float) * (size.width / 100, size.height / 100), PIXEL_DIGITS)
+
+
+def _read_rectangle(value: Mapping[str, Any], size: Size) -> Mask:
+    x, y, degrees = (_number(value, "rectangle", key) for key in ("x", "y", "rotation"))
+    width, height = (_extent(value, "rectangle", key) for key in ("width", "height"))
+    across, down = size.width / 100, size.height / 100
+    return rectangle_to_mask(x * across, y * down, width * across, height * down, degrees, size)
+
+
+def _read_ellipse(value: Mapping[str, Any], size: Size) -> Ellipse:
+    x, y, degrees = (_number(value, "ellipse", key) for key in ("x", "y", "rotation"))
+    radius_x, radius_y = (_extent(value, "ellipse", key) for key in ("radiusX", "radiusY"))
+    across, down = size.width / 100, size.height / 100
+    return Ellipse((x * across, y * down), (radius_x * across, radius_y * down), degrees)
+
+
+def _is_percent(number: Any) -> bool:
+    """A number not ten images away; True, NaN and infinity are none."""
+    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+    return is_number and -FURTHEST_PERCENT <= number <= FURTHEST_PERCENT
+
+
+def _number(value: Mapping[str, Any], kind: str, key: str) -> float:
+    """x, y or the rotation, which is 0 where it is missing or null."""
+    number: Any = value.get(key)
+    if key == "rotation" and number is None:
+        return 0.0
+    if not _is_percent(number):
+        raise BadRegion(f'The {kind} has "{key}": {shorten(number)}, which is no number to draw.', remedy=REMEDY)
+    return float(number)
+
+
+def _extent(value: Mapping[str, Any], kind: str, key: str) -> float:
+    number = _number(value, kind, key)
+    if number <= 0:
+        raise BadRegion(f'The {kind} has "{key}": {shorten(number)}, which is not above 0.', remedy=REMEDY)
+    return number

@@ -1,0 +1,1 @@
+"""Segment Anything: image encoder, prompt decoder and automatic masks over embeddings."""

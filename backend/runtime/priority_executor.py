@@ -1,0 +1,117 @@
+"""PriorityExecutor: one bounded queue before the models, the most urgent first (see `values.Priority`)."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from backend.errors import Overloaded
+from backend.runtime.deadline import ENDLESS, Patience
+from backend.values import Priority
+
+T = TypeVar("T")
+
+
+class PriorityExecutor:
+    """Runs work on a few threads, the most urgent first, the older of equals first.
+
+    Args:
+        threads: How many pieces of work run at once.
+        max_waiting: More are refused with `Overloaded`.
+        for_clicks: So many of the threads do nothing but clicks, which then never wait for warming or bulk work.
+    """
+
+    def __init__(self, threads: int, max_waiting: int, for_clicks: int = 0) -> None:
+        self._max_waiting = max_waiting
+        self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(i < for_clicks,), name=f"model-{i}", daemon=True)
+            for i in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, priority: Priority, work: Callable[[], T], patience: Patience = ENDLESS) -> T:
+        """Run `work` in its turn and return what it returns; where nobody waits for it any more, it is dropped.
+
+        Raises:
+            Overloaded: Too much waits, or there was no answer in time.
+            ClientGone: Whoever asked went away.
+            Whatever `work` raises.
+        """
+        patience.check()
+        future, seconds = self.submit(priority, work), patience.remaining
+        try:
+            while True:
+                with suppress(FutureTimeout):
+                    return future.result(patience.until_next_look)
+                if future.done():  # the work itself ran into a timeout of its own, or ended just now
+                    return future.result()
+                patience.check()
+                if patience.is_over:
+                    raise Overloaded(
+                        f"The models did not come to this in {seconds:.0f} s; {self.waiting} pieces of work wait.",
+                        remedy="Try again in a moment; add a replica or a GPU.",
+                    )
+        finally:
+            future.cancel()  # what runs goes on
+
+    def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
+        """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise Overloaded("The backend is shutting down.", remedy="Try again when it is back.")
+            if len(self._waiting) >= self._max_waiting:
+                raise Overloaded(
+                    f"{len(self._waiting)} pieces of work wait for the models already.",
+                    remedy="Try again in a moment; add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
+                )
+            heapq.heappush(self._waiting, (int(priority), next(self._order), future, work))
+            self._changed.notify_all()  # one alone might be a thread that does not take it
+        return future
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for their turn."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Let running work end, cancel what waits, and refuse more."""
+        with self._changed:
+            self._closed = True
+            for _, _, future, _ in self._waiting:
+                future.cancel()
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _work(self, clicks_only: bool) -> None:
+        while (task := self._next(clicks_only)) is not None:
+            future, work = task
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(work())
+            except BaseException as error:  # handed to whoever waits for the result
+                future.set_exception(error)
+            del future, work, task  # or the last answer's arrays would live until the next request
+
+    def _next(self, clicks_only: bool) -> tuple[Future[Any], Callable[[], Any]] | None:
+        def has_work() -> bool:
+            return bool(self._waiting) and (not clicks_only or self._waiting[0][0] == Priority.CLICK)
+
+        with self._changed:
+            self._changed.wait_for(lambda: has_work() or self._closed)
+            if not self._waiting:
+                return None
+            _, _, future, work = heapq.heappop(self._waiting)
+            return future, work

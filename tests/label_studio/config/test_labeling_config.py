@@ -1,0 +1,159 @@
+"""Labeling configs: what is read from them, what is refused, and which label a click gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.errors import BadConfig
+from backend.label_studio.config import LabelingConfig, label_for_click, parse_labeling_config
+from backend.label_studio.config import labeling_config as config_module
+from backend.label_studio.config.labeling_config import AUTO
+from backend.values import ClassName
+
+BRUSH = '<BrushLabels name="b" toName="i"><Label value="Cat"/></BrushLabels>'
+IMAGE = '<Image name="i" value="$picture"/>'
+
+
+def parse(*tags: str) -> LabelingConfig:
+    return parse_labeling_config(f"<View>{''.join(tags)}</View>")
+
+
+def test_a_recorded_config_is_read_whole(config: LabelingConfig) -> None:
+    animals = ("Cat", "Dog", "Bird")
+    assert (config.image_name, config.image_key) == ("image", "image")
+    assert (config.answers[0].name, config.answers[0].to_name, config.answers[0].label_names) == (
+        "brush",
+        "image",
+        animals,
+    )
+    assert [(control.name, control.label_names) for control in config.keypoints] == [("kp", animals)]
+    assert [(control.name, control.label_names) for control in config.rectangles] == [("rect", animals)]
+    assert [(one.name, one.label_names) for one in config.region_choices] == [("pclass", ("Red", "Blue", "Green"))]
+    assert [(one.name, one.label_names) for one in config.image_choices] == [("iclass", ("Indoor", "Outdoor"))]
+
+
+def test_names_and_nesting_are_free() -> None:
+    config = parse(
+        '<Header value="x"/><View style="a"><Image name="photo" value="$url"/></View>',
+        '<View><BrushLabels name="m" toName="photo"><View><Label value="A"/></View><Label value="B"/>',
+        "</BrushLabels></View>",
+        '<Choices name="c" toName="photo" perRegion="true"><Choice value="x"><Choice value="y"/></Choice></Choices>',
+    )
+    assert (config.image_key, config.answers[0].label_names) == ("url", ("A", "B"))
+    assert [control.label_names for control in config.region_choices] == [("x", "y")]
+
+
+def test_case_of_tags_and_attributes_does_not_matter() -> None:
+    config = parse(
+        '<image name="i" value="$picture"/><brushlabels name="b" toname="i"><label value="Cat"/></brushlabels>',
+        '<choices name="c" toname="i" perregion="True"><choice value="x"/></choices>',
+    )
+    assert config.answers[0].label_names == ("Cat",)
+    assert [control.name for control in config.region_choices] == ["c"]
+
+
+def test_of_two_images_the_one_with_a_brush_counts() -> None:
+    config = parse(
+        '<Image name="map" value="$map"/>', IMAGE, BRUSH, '<Choices name="c" toName="map"><Choice value="x"/></Choices>'
+    )
+    assert (config.image_name, config.image_key) == ("i", "picture")
+    assert config.image_choices == ()
+
+
+def test_controls_of_other_objects_and_without_labels_are_passed_over() -> None:
+    config = parse(
+        IMAGE,
+        BRUSH,
+        '<KeyPointLabels name="k" toName="other"><Label value="Cat"/></KeyPointLabels>',
+        '<RectangleLabels name="r" toName="i"/>',
+        '<Choices name="c" toName="i" perRegion="true" value="$dynamic"/>',
+    )
+    assert (config.keypoints, config.rectangles, config.region_choices) == ((), (), ())
+
+
+def test_an_alias_is_the_name_that_results_carry_and_hints_are_what_clip_reads() -> None:
+    config = parse(
+        IMAGE,
+        '<BrushLabels name="b" toName="i"><Label value="Cat" alias="c01"/><Label value="Rad" hint="bicycle, bike"/>',
+        '<Label value="Dog"/><Label value="Hund" alias="d" hint="dog"/></BrushLabels>',
+    )
+    assert config.answers[0].labels == (
+        ClassName("c01", ("Cat",)),
+        ClassName("Rad", ("bicycle", "bike")),
+        ClassName("Dog", ()),
+        ClassName("d", ("dog",)),
+    )
+
+
+def test_a_label_that_is_there_twice_counts_once() -> None:
+    config = parse(IMAGE, '<BrushLabels name="b" toName="i"><Label value="A"/><Label value="A"/></BrushLabels>')
+    assert config.answers[0].label_names == ("A",)
+
+
+def test_clip_chooses_among_choices_if_there_are_any_else_among_the_brush_labels_but_auto() -> None:
+    brush = f'<BrushLabels name="b" toName="i"><Label value="{AUTO}"/><Label value="Cat"/></BrushLabels>'
+    choices = '<Choices name="c" toName="i" perRegion="true"><Choice value="x"/></Choices>'
+    assert parse(IMAGE, brush).region_classes == (ClassName("Cat"),)
+    assert parse(IMAGE, brush).answer_classes == (ClassName("Cat"),)
+    assert parse(IMAGE, brush, choices).region_classes == (ClassName("x"),)
+
+
+def test_the_same_text_is_parsed_once(config: LabelingConfig) -> None:
+    assert parse_labeling_config(config.xml) is config
+
+
+@pytest.mark.parametrize(
+    ("picked", "auto_label", "label"),
+    [("Cat", False, "Cat"), (AUTO, False, None), ("Cat", True, None), (AUTO, True, None), ("Thing", False, None)],
+)
+def test_which_label_a_click_gets_among_several(picked: str, auto_label: bool, label: str | None) -> None:
+    labels = "".join(f'<Label value="{name}"/>' for name in ("Cat", "Dog", AUTO))
+    config = parse(IMAGE, f'<BrushLabels name="b" toName="i">{labels}</BrushLabels>')
+    assert label_for_click(config, picked, auto_label) == label
+
+
+def test_a_label_that_the_brush_has_not_got_becomes_its_only_one() -> None:
+    assert label_for_click(parse(IMAGE, BRUSH), "Thing", auto_label=False) == "Cat"
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        ("", "The labeling config is empty.*Settings → Labeling Interface"),
+        ("<View>", "not XML that can be read: no element found"),
+        ("<View><a></View>", "not XML that can be read: mismatched tag"),
+        ("<View/>", r'no Image tag.*Add <Image name="image" value="\$image"/>'),
+        (
+            f"<View>{IMAGE}</View>",
+            'no shape with a class.*Add <BrushLabels name="brush" toName="i"><Label value="Object"/>',
+        ),
+        (f'<View>{IMAGE}<BrushLabels name="b" toName="i"/></View>', "no shape with a class"),
+        (f'<View>{IMAGE}<BrushLabels name="b" toName="i"><Label value="AUTO"/></BrushLabels></View>', "with a class"),
+        (f'<View>{IMAGE}<BrushLabels name="b" toName="j"><Label value="A"/></BrushLabels></View>', "on its image"),
+        (f'<View><Image name="i" value="http://a/b.png"/>{BRUSH}</View>', 'value="http://a/b.png".*names no key'),
+        (f'<View><Image name="i" valueList="$images"/>{BRUSH}</View>', r'value="".*Write value="\$image"'),
+    ],
+)
+def test_a_config_that_cannot_carry_an_answer_is_refused(xml: str, message: str) -> None:
+    with pytest.raises(BadConfig, match=message):
+        parse_labeling_config(xml)
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        '<!DOCTYPE v [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>',
+        '<!DOCTYPE v [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE v SYSTEM "http://127.0.0.1/x.dtd">',
+    ],
+)
+def test_entities_and_document_types_are_refused(declaration: str) -> None:
+    with pytest.raises(BadConfig, match=r"not XML that can be read.*DTDForbidden"):
+        parse_labeling_config(f"{declaration}<View>{IMAGE}{BRUSH}</View>")
+
+
+def test_a_config_of_more_than_a_million_characters_is_refused_and_not_kept() -> None:
+    kept = config_module._parse.cache_info().currsize
+    with pytest.raises(BadConfig, match=r"has 1000013 characters, more than the 1000000 that are read.*fewer labels"):
+        parse_labeling_config(f"<View>{' ' * 1_000_000}</View>")
+    assert config_module._parse.cache_info().currsize == kept

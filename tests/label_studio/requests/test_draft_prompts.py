@@ -1,0 +1,127 @@
+"""A box and points come together from the context and the draft; the coordinates are worked out by hand."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from backend.label_studio.requests import Task, parse_predict_request
+from backend.label_studio.requests.draft_prompts import newest_draft
+from backend.values import Prompt
+from tests.label_studio.requests.drawn import draft, mask, point, rectangle, result
+from tests.recorded import load_payload
+
+BOX = (64.0, 48.0, 256.0, 192.0)  # of `rectangle()`: 10..40 % of 640 and of 480
+
+
+def click(context: list[dict[str, Any]], *drafts: dict[str, Any], annotations: tuple[Any, ...] = ()) -> Task:
+    body = copy.deepcopy(load_payload("interactive_keypoint_positive"))
+    body["tasks"][0] |= {"drafts": list(drafts), "annotations": list(annotations)}
+    body["params"]["context"]["result"] = context
+    return parse_predict_request(body).tasks[0]
+
+
+def prompts(*args: Any, **kwargs: Any) -> list[Prompt]:
+    return [prompt.prompt for prompt in click(*args, **kwargs).prompts]
+
+
+def test_a_negative_point_cuts_something_out_of_the_box_of_the_draft() -> None:
+    assert prompts([point(25, 25, positive=False)], draft(rectangle())) == [Prompt(((160, 120),), (0,), BOX)]
+
+
+def test_a_box_takes_the_points_of_the_draft_with_their_signs() -> None:
+    drawn = draft(point(25, 25, id="a"), point(20, 20, positive=False, id="b"))
+    assert prompts([rectangle()], drawn) == [Prompt(((160, 120), (128, 96)), (1, 0), BOX)]
+
+
+def test_the_recorded_draft_completes_a_click_inside_its_box() -> None:
+    body = load_payload("interactive_keypoint_with_draft")
+    assert parse_predict_request(body).tasks[0].prompts[0].prompt.box_xyxy is None  # clicked at 70 %, 70 %
+    body["params"]["context"]["result"][0]["value"] |= {"x": 20, "y": 20}
+    (prompt,) = parse_predict_request(body).tasks[0].prompts
+    assert prompt.prompt.box_xyxy == pytest.approx((63.9, 48.2, 255.7, 201.4), abs=0.1)
+
+
+def test_points_of_another_label_stay_apart() -> None:
+    assert prompts([point(25, 25)], draft(rectangle("Dog"))) == [Prompt(((160, 120),), (1,))]
+
+
+@pytest.mark.parametrize(("x", "together"), [(42.9, True), (43.1, False)])
+def test_a_point_lies_with_a_box_up_to_a_tenth_of_its_longer_side(x: float, together: bool) -> None:
+    """The right side is at 40 %, 256 pixels; the longer side has 192 pixels, a tenth of it is 3 % of 640."""
+    (prompt,) = prompts([point(x, 25)], draft(rectangle()))
+    assert (prompt.box_xyxy == BOX) is together
+
+
+def test_one_point_elsewhere_and_the_points_are_another_object() -> None:
+    (prompt,) = prompts([point(25, 25, id="a"), point(80, 80, id="b")], draft(rectangle()))
+    assert prompt.box_xyxy is None
+
+
+def test_points_go_to_the_nearest_box_and_of_two_that_hold_them_to_the_newest() -> None:
+    boxes = [rectangle(id="a"), rectangle(x=20, y=20, id="b"), rectangle(x=60, y=60, id="c")]
+    found = prompts(boxes, draft(point(25, 25), point(12.5, 12.5, id="x"), point(70, 70, id="y"), point(95, 5, id="z")))
+    assert [prompt.point_coords for prompt in found] == [((80, 60),), ((160, 120),), ((448, 336),)]
+
+
+def test_only_the_newest_draft_counts() -> None:
+    old, new = draft(rectangle()), draft(id=2, updated_at="2026-11-20T20:00:01Z")
+    assert prompts([point(25, 25)], new, old) == prompts([point(25, 25)])
+    assert newest_draft({"drafts": [new, old]}) is new
+    assert newest_draft({"drafts": []}) is newest_draft({}) is newest_draft({"drafts": [3]}) is None
+
+
+def test_a_box_whose_answer_was_accepted_is_not_used_again() -> None:
+    assert prompts([point(25, 25)], draft(rectangle(), mask())) == prompts([point(25, 25)])
+    assert prompts([point(25, 25)], draft(mask(), rectangle())) == [Prompt(((160, 120),), (1,), BOX)]
+    assert prompts([point(25, 25)], draft(rectangle(), mask("Dog"))) == [Prompt(((160, 120),), (1,), BOX)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        result("polygonlabels", "poly", {"points": [[1, 1], [2, 1], [2, 2]]}, "Cat"),
+        result("ellipselabels", "ell", {"x": 1, "y": 1, "radiusX": 1, "radiusY": 1}, "Cat"),
+        rectangle(id="0123456789abcdef"),
+    ],
+    ids=["polygon", "ellipse", "rectangle of this backend"],
+)
+def test_any_shape_that_cannot_be_a_prompt_is_the_answer_to_the_box_before_it(answer: dict[str, Any]) -> None:
+    assert prompts([point(25, 25)], draft(rectangle(), answer)) == prompts([point(25, 25)])
+
+
+def test_a_draft_from_before_an_accept_is_not_used() -> None:
+    """It holds a point that the context, which holds all points of the label, has no more."""
+    before = draft(rectangle(), point(24, 24, id="gone"))
+    assert prompts([point(25, 25, id="new")], before) == prompts([point(25, 25)])
+    pending = draft(rectangle(), point(24, 24, id="first"))
+    (prompt,) = prompts([point(24, 24, id="first"), point(25, 25, id="new")], pending)
+    assert prompt.box_xyxy == BOX
+
+
+def test_a_submitted_box_is_a_region_and_no_prompt() -> None:
+    annotation = {"id": 3, "result": [rectangle()]}
+    assert prompts([point(25, 25)], draft(rectangle()), annotations=(annotation,)) == prompts([point(25, 25)])
+
+
+@pytest.mark.parametrize(
+    "ordinary",
+    [
+        rectangle(origin="prediction"),
+        rectangle(to_name="second_image"),
+        rectangle(original_width=320),
+        rectangle() | {"value": {"rectanglelabels": ["Cat"], "x": 10}},
+        rectangle(from_name="gone"),
+        {"type": "rectanglelabels"},
+    ],
+)
+def test_what_is_no_prompt_in_a_draft_changes_nothing(ordinary: dict[str, Any]) -> None:
+    assert prompts([point(25, 25)], draft(ordinary)) == prompts([point(25, 25)])
+
+
+def test_an_ordinary_point_of_the_draft_is_not_taken_into_a_box() -> None:
+    plain = point(25, 25)
+    del plain["is_positive"]
+    assert prompts([rectangle()], draft(plain)) == [Prompt(box_xyxy=BOX)]

@@ -1,0 +1,112 @@
+"""Ordinary regions that come along with a click are told from prompts by what the payload says about them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.requests import parse_predict_request
+from backend.label_studio.requests.ordinary_regions import drop_leaks
+from backend.label_studio.results import new_region_id
+from tests.label_studio.requests.drawn import draft, point, rectangle
+from tests.paths import PAYLOADS
+from tests.recorded import load_payload
+
+INTERACTIVE = sorted(path.stem for path in PAYLOADS.glob("interactive_*.json"))
+XML = load_payload("setup")["schema"]
+
+
+def plain(x: float, y: float, **more: Any) -> dict[str, Any]:
+    """A key point of the ordinary tool: the editor writes neither the mark nor `labels`."""
+    result = point(x, y, **more)
+    del result["is_positive"], result["value"]["labels"]
+    return result
+
+
+def kept(context: list[dict[str, Any]], config: LabelingConfig, **task: Any) -> list[str]:
+    return [result["id"] for result in drop_leaks(context, task, config)]
+
+
+@pytest.mark.parametrize("name", INTERACTIVE)
+def test_every_recorded_prompt_is_kept(name: str, config: LabelingConfig) -> None:
+    body = load_payload(name)
+    context = body["params"]["context"]["result"]
+    assert drop_leaks(context, body["tasks"][0], config) == context
+
+
+def test_an_ordinary_key_point_beside_smart_ones_is_dropped(config: LabelingConfig) -> None:
+    context = [plain(1, 1, id="plain"), point(2, 2, id="yes"), point(3, 3, positive=False, id="no")]
+    assert kept(context, config) == ["yes", "no"]
+
+
+def test_key_points_without_any_mark_are_prompts_of_a_host_that_writes_none(config: LabelingConfig) -> None:
+    assert kept([plain(1, 1, id="a"), plain(2, 2, id="b")], config) == ["a", "b"]
+
+
+def test_ordinary_key_points_that_remain_when_a_prompt_is_deleted_are_known_from_the_draft(
+    config: LabelingConfig,
+) -> None:
+    assert kept([plain(1, 1, id="a")], config, drafts=[draft(plain(1, 1, id="a"))]) == []
+
+
+@pytest.mark.parametrize("origin", ["prediction", "prediction-changed"])
+def test_a_models_region_is_no_prompt(origin: str, config: LabelingConfig) -> None:
+    assert kept([rectangle(id="model", origin=origin), rectangle(id="mine")], config) == ["mine"]
+
+
+def test_an_accepted_answer_in_the_control_of_the_prompt_is_no_prompt(config: LabelingConfig) -> None:
+    answer = rectangle(id=new_region_id())
+    assert kept([answer, rectangle(id="aB3dE6gH9j")], config) == ["aB3dE6gH9j"]
+
+
+def test_a_submitted_region_is_no_prompt(config: LabelingConfig) -> None:
+    annotations = [{"result": [rectangle(id="submitted")]}, {"result": [point(1, 1, id="kp")]}]
+    assert kept([rectangle(id="submitted"), rectangle(id="new")], config, annotations=annotations) == ["new"]
+    assert kept([point(1, 1, id="kp"), point(2, 2, id="new")], config, annotations=annotations) == ["new"]
+
+
+def test_a_pending_rectangle_in_the_draft_is_a_prompt(config: LabelingConfig) -> None:
+    assert kept([rectangle(id="a"), rectangle(id="b")], config, drafts=[draft(rectangle(id="a"))]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ('smart="false"', []),
+        ('smart="False"', []),
+        ('smart="false" smartOnly="true"', ["r"]),
+        ('smartonly="true"', ["r"]),
+        ('smart="true"', ["r"]),
+        ("", ["r"]),
+    ],
+)
+def test_a_control_without_a_smart_tool_sends_no_prompts(attributes: str, expected: list[str]) -> None:
+    own = '<RectangleLabels name="rect" toName="image" smart="true">'
+    assert own in XML
+    config = parse_labeling_config(XML.replace(own, f'<RectangleLabels name="rect" toName="image" {attributes}>'))
+    assert kept([rectangle(id="r")], config) == expected
+
+
+def test_broken_drafts_and_annotations_do_not_refuse_a_click(config: LabelingConfig) -> None:
+    for broken in (None, 3, {}, [None], [{"result": None}], [{"result": [None, {"id": [1]}]}]):
+        assert kept([point(1, 1, id="a")], config, drafts=broken, annotations=broken) == ["a"]
+
+
+def test_a_leak_in_a_recorded_click_is_left_out_of_its_prompt() -> None:
+    body = copy.deepcopy(load_payload("interactive_keypoint_second"))
+    context = body["params"]["context"]["result"]
+    without = parse_predict_request(body).tasks[0].prompts
+    context.insert(0, plain(90, 90, label="Dog", id="ordinary"))
+    assert parse_predict_request(body).tasks[0].prompts == without
+    assert len(without[0].prompt.point_coords) == 2
+
+
+def test_where_only_leaks_are_left_nothing_is_asked() -> None:
+    body = copy.deepcopy(load_payload("interactive_rectangle"))
+    rectangles = body["params"]["context"]["result"]
+    body["tasks"][0]["annotations"] = [{"id": 1, "result": rectangles}]
+    request = parse_predict_request(body)
+    assert request.interactive and request.tasks[0].prompts == ()

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from backend.errors import BadPrompt, BadSettings, CheckpointError
+from backend.models.clip.classifier import ClipClassifier, crop_for_clip, load_clip
+from backend.values import ClassName
+
+CONFIG = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
+}
+WORDS = (ClassName("cat"), ClassName("dog"), ClassName("bird"))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> tuple[Path, Path]:
+    """The folder of a tiny model's config, and a checkpoint of its random weights."""
+    folder = tmp_path_factory.mktemp("clip")
+    (folder / "tiny-clip.json").write_text(json.dumps(CONFIG))
+    open_clip.add_model_config(folder)
+    torch.manual_seed(1)
+    model = open_clip.create_model("tiny-clip")
+    checkpoint = folder / "tiny.pt"
+    torch.save(model.state_dict(), checkpoint)
+    return folder, checkpoint
+
+
+def load(tiny: tuple[Path, Path], **options) -> ClipClassifier:
+    folder, checkpoint = tiny
+    options = {"configs": folder, "templates": ("a photo of a {}.", "a {}."), "device": "cpu", **options}
+    return load_clip("tiny-clip", checkpoint, **options)
+
+
+def pixels_and_mask() -> tuple[np.ndarray, np.ndarray]:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    mask = np.zeros((60, 80), bool)
+    mask[20:40, 30:60] = True
+    return pixels, mask
+
+
+def test_scores_equal_open_clips_zero_shot_classifier(tiny) -> None:
+    classifier = load(tiny)
+    pixels, _ = pixels_and_mask()
+    model, _, preprocess = open_clip.create_model_and_transforms("tiny-clip", pretrained=str(tiny[1]))
+    weights = open_clip.build_zero_shot_classifier(
+        model.eval(),
+        open_clip.get_tokenizer("tiny-clip"),
+        classnames=[word.name for word in WORDS],
+        templates=[lambda name: f"a photo of a {name}.", lambda name: f"a {name}."],
+    )
+    from PIL import Image
+
+    with torch.inference_mode():
+        image = preprocess(Image.fromarray(pixels))[None]
+        logits = model.logit_scale.exp() * model.encode_image(image, normalize=True) @ weights
+    expected = logits.softmax(dim=-1)[0].numpy()
+    found = {score.name: score.score for score in classifier.classify_image(pixels, WORDS, top_k=3)}
+    assert [found[word.name] for word in WORDS] == pytest.approx(expected, abs=1e-5)
+
+
+def test_scores_are_best_first_and_sum_to_one(tiny) -> None:
+    pixels, mask = pixels_and_mask()
+    ((scores,),) = load(tiny).classify(pixels, [mask], [WORDS], top_k=3)
+    assert sum(s.score for s in scores) == pytest.approx(1, abs=1e-5)
+    assert [s.score for s in scores] == sorted((s.score for s in scores), reverse=True)
+
+
+def test_top_k_keeps_the_best(tiny) -> None:
+    pixels, mask = pixels_and_mask()
+    classifier = load(tiny)
+    ((three,),) = classifier.classify(pixels, [mask], [WORDS], top_k=3)
+    ((one,),) = classifier.classify(pixels, [mask], [WORDS], top_k=1)
+    assert one == three[:1]
+
+
+def test_a_mask_is_looked_at_once_for_all_vocabularies(tiny, monkeypatch) -> None:
+    classifier = load(tiny)
+    batches: list[int] = []
+    encode = classifier._encode_images
+    monkeypatch.setattr(classifier, "_encode_images", lambda batch: (batches.append(len(batch)), encode(batch))[1])
+    pixels, mask = pixels_and_mask()
+    classifier.classify(pixels, [mask, mask], [WORDS, WORDS[:2]], top_k=1)
+    assert batches == [2]
+
+
+def test_text_is_encoded_once_for_a_vocabulary(tiny, monkeypatch) -> None:
+    classifier = load(tiny)
+    calls: list[tuple[ClassName, ...]] = []
+    encode = classifier._encode_vocabulary
+    monkeypatch.setattr(
+        classifier, "_encode_vocabulary", lambda words, how: (calls.append((words, how)), encode(words, how))[1]
+    )
+    pixels, mask = pixels_and_mask()
+    for words in (WORDS, WORDS, WORDS[:2]):
+        classifier.classify(pixels, [mask], [words], top_k=1)
+    own = calls[0][1]
+    assert calls == [(WORDS, own), (WORDS[:2], own)]
+
+
+def test_a_projects_templates_give_the_scores_of_a_classifier_that_has_them(tiny) -> None:
+    pixels, mask = pixels_and_mask()
+    classifier, theirs = load(tiny), ("a painting of a {}", "{} at night")
+    ((before,),) = classifier.classify(pixels, [mask], [WORDS], top_k=3)
+    ((found,),) = classifier.classify(pixels, [mask], [WORDS], top_k=3, templates=theirs)
+    ((expected,),) = load(tiny, templates=theirs).classify(pixels, [mask], [WORDS], top_k=3)
+    assert found == expected
+    assert found != before
+    assert classifier.classify(pixels, [mask], [WORDS], top_k=3) == [[before]]
+    of_image = load(tiny, templates=theirs).classify_image(pixels, WORDS, top_k=3)
+    assert classifier.classify_image(pixels, WORDS, top_k=3, templates=theirs) == of_image
+
+
+def test_synonyms_are_read_instead_of_the_name(tiny) -> None:
+    classifier = load(tiny)
+    spoken = classifier._vocabulary_features((ClassName("N07", ("cat",)),))
+    named = classifier._vocabulary_features((ClassName("cat"),))
+    assert torch.equal(spoken, named)
+
+
+def test_a_batch_that_does_not_fit_is_halved(tiny, monkeypatch) -> None:
+    classifier = load(tiny)
+    pixels, mask = pixels_and_mask()
+    expected = classifier.classify(pixels, [mask] * 4, [WORDS], top_k=3)
+    encode = classifier._model.encode_image
+
+    def small_memory(batch, normalize):
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encode(batch, normalize=normalize)
+
+    monkeypatch.setattr(classifier._model, "encode_image", small_memory)
+    found = classifier.classify(pixels, [mask] * 4, [WORDS], top_k=3)
+    assert [s.name for s in found[0][0]] == [s.name for s in expected[0][0]]
+
+
+def test_a_device_without_memory_for_one_image_leaves_it_to_the_cpu(tiny, monkeypatch, caplog) -> None:
+    classifier = load(tiny)
+    pixels, mask = pixels_and_mask()
+    expected = classifier.classify(pixels, [mask], [WORDS], top_k=3)
+    other = load(tiny)
+    other._on_cpu = classifier._model
+    monkeypatch.setattr("backend.models.clip.classifier.free_memory", lambda _: None)
+
+    def no_memory(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    class Tensorless:
+        encode_image = encode_text = staticmethod(no_memory)
+        logit_scale = classifier._model.logit_scale
+
+    other._model, other.device = Tensorless(), torch.device("meta")
+    found = other.classify(pixels, [mask], [WORDS], top_k=3)
+    assert [s.score for s in found[0][0]] == pytest.approx([s.score for s in expected[0][0]], abs=1e-5)
+    assert "CLIP answers on the CPU" in caplog.text
+
+
+def test_the_crop_keeps_the_object_and_blurs_the_rest() -> None:
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[::2, ::2] = 255  # a fine pattern, which a blur turns grey
+    mask = np.zeros((100, 100), bool)
+    mask[40:60, 40:60] = True
+    crop = crop_for_clip(pixels, mask, 24)  # 20 pixels and 10 % on each side make 24: nothing is scaled
+    assert np.array_equal(crop[4:20, 4:20], pixels[42:58, 42:58])
+    assert np.ptp(crop[0].astype(int)) < 40
+    assert crop[0].mean() > 30
+
+
+def test_a_crop_over_the_border_repeats_the_border() -> None:
+    pixels = np.full((50, 50, 3), (200, 10, 10), np.uint8)
+    mask = np.zeros((50, 50), bool)
+    mask[:10, :40] = True
+    assert (crop_for_clip(pixels, mask, 32) == (200, 10, 10)).all()
+
+
+def test_a_stray_part_does_not_widen_the_crop_but_an_equal_one_does() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (100, 100, 3)).astype(np.uint8)
+    mask = np.zeros((100, 100), bool)
+    mask[10:30, 10:30] = True
+    alone = crop_for_clip(pixels, mask, 24)
+    mask[80:92, 80:92] = True  # 144 of 400 pixels
+    assert np.array_equal(crop_for_clip(pixels, mask, 24), alone)
+    mask[75:95, 75:95] = True
+    assert not np.array_equal(crop_for_clip(pixels, mask, 24), alone)
+
+
+def test_an_empty_mask_has_no_crop() -> None:
+    with pytest.raises(BadPrompt, match="The mask has no pixel"):
+        crop_for_clip(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), bool), 8)
+
+
+def test_a_model_that_open_clip_does_not_know_is_named(tiny) -> None:
+    with pytest.raises(BadSettings, match="CLIP_MODEL is 'no-clip', which open_clip does not know"):
+        load_clip("no-clip", tiny[1], configs=tiny[0], templates=("{}",), device="cpu")
+
+
+def test_a_checkpoint_of_another_model_is_named(tiny, tmp_path) -> None:
+    wrong = tmp_path / "wrong.pt"
+    torch.save({"weight": torch.zeros(2)}, wrong)
+    with pytest.raises(CheckpointError, match=r"wrong\.pt cannot be loaded into CLIP model 'tiny-clip'"):
+        load_clip("tiny-clip", wrong, configs=tiny[0], templates=("{}",), device="cpu")
+
+
+def test_features_of_masks_and_texts_give_the_scores(tiny) -> None:
+    classifier = load(tiny)
+    pixels, mask = pixels_and_mask()
+    masks = [mask, ~mask]
+    cosines = classifier.embed_masks(pixels, masks) @ classifier.embed_texts(WORDS).T
+    expected = torch.softmax(torch.tensor(classifier.logit_scale * cosines), dim=-1)
+    for row, scores in zip(expected, classifier.classify(pixels, masks, [WORDS], top_k=3)[0], strict=True):
+        assert {score.name: score.score for score in scores} == pytest.approx(
+            {word.name: float(value) for word, value in zip(WORDS, row, strict=True)}, abs=1e-5
+        )

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from backend.errors import BadProjectSettings
+from backend.projects import ProjectSettings
+from backend.projects.project_settings import parse_extra_params, parse_project_settings
+from tests.paths import DOCS
+
+TEMPLATES_REMEDY = "Set templates to at most 32 texts with one {} each, such as 'a photo of a {}.'."
+
+
+def test_json_values_are_read() -> None:
+    read = parse_project_settings(
+        {
+            "answer": "polygon",
+            "auto_label": True,
+            "clip_threshold": 0.25,
+            "choices_threshold": 1,
+            "templates": ["a photo of a {}.", "{}"],
+            "polygon_tolerance": 2,
+            "clean_masks": False,
+            "prefetch": 4,
+            "text_prompt": "query",
+        }
+    )
+    assert read == ProjectSettings("polygon", True, 0.25, 1.0, ("a photo of a {}.", "{}"), 2.0, False, 4, "query")
+
+
+def test_text_is_read_the_same_because_attributes_are_text() -> None:
+    texts = {"auto_label": "TRUE", "clip_threshold": " 0.25 ", "templates": "a {}| the {} ", "prefetch": "4"}
+    assert parse_project_settings(texts) == ProjectSettings(
+        auto_label=True, clip_threshold=0.25, templates=("a {}", "the {}"), prefetch=4
+    )
+
+
+def test_what_is_not_said_is_taken_from_the_base_and_null_gives_the_default_back() -> None:
+    base = ProjectSettings(auto_label=True, prefetch=9, clip_threshold=0.5)
+    read = parse_project_settings({"prefetch": None, "clip_threshold": 0.1}, base)
+    assert read == ProjectSettings(auto_label=True, prefetch=None, clip_threshold=0.1)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("clip_threshold", 1.7, "clip_threshold is 1.7. Set clip_threshold to a number from 0 to 1."),
+        ("clip_threshold", True, "clip_threshold is true. Set clip_threshold to a number from 0 to 1."),
+        ("clip_threshold", float("nan"), "clip_threshold is NaN. Set clip_threshold to a number from 0 to 1."),
+        ("choices_threshold", -0.1, "choices_threshold is -0.1. Set choices_threshold to a number from 0 to 1."),
+        ("polygon_tolerance", "wide", 'polygon_tolerance is "wide". Set polygon_tolerance to a number from 0 to 100.'),
+        ("prefetch", 2.5, "prefetch is 2.5. Set prefetch to a whole number from 0 to 100."),
+        ("prefetch", 10**400, f"prefetch is 1{'0' * 58}…. Set prefetch to a whole number from 0 to 100."),
+        ("auto_label", "maybe", 'auto_label is "maybe". Set auto_label to true or false.'),
+        ("clean_masks", 1, "clean_masks is 1. Set clean_masks to true or false."),
+        ("answer", "mesh", 'answer is "mesh". Set answer to one of brush, bitmask, polygon, rectangle, ellipse.'),
+        ("text_prompt", " ", 'text_prompt is " ". Set text_prompt to the name of a TextArea of the labeling config.'),
+        (
+            "templates",
+            ["a photo"],
+            f'templates is ["a photo"]. {TEMPLATES_REMEDY}',
+        ),
+        (
+            "templates",
+            "{} {0}",
+            f'templates is "{{}} {{0}}". {TEMPLATES_REMEDY}',
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(key: str, value: Any, says: str) -> None:
+    with pytest.raises(BadProjectSettings) as caught:
+        parse_project_settings({key: value})
+    assert str(caught.value) == says
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("autolabel", "There is no project setting 'autolabel'. Did you mean auto_label?"),
+        ("clipThreshold", "There is no project setting 'clipThreshold'. Did you mean clip_threshold"),
+        ("xyz", "There is no project setting 'xyz'. There are answer, auto_label, clip_threshold,"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_known_ones(key: str, says: str) -> None:
+    with pytest.raises(BadProjectSettings) as caught:
+        parse_project_settings({key: 1})
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  ", {}, "{}", "null"])
+def test_no_extra_params_are_no_settings(nothing: Any) -> None:
+    assert parse_extra_params(nothing) == {}
+
+
+@pytest.mark.parametrize("same", [{"prefetch": 3}, '{"prefetch": 3}'])
+def test_extra_params_come_as_an_object_or_as_text(same: Any) -> None:
+    assert parse_extra_params(same) == {"prefetch": 3}
+
+
+@pytest.mark.parametrize(
+    ("extra_params", "says"),
+    [
+        ("auto_label=1", "The extra params are 'auto_label=1', which is not JSON."),
+        ("[1]", "The extra params are a JSON list, not an object."),
+        (7, "The extra params are a JSON int, not an object."),
+        ("[" * 100_000, "The extra params are '" + "[" * 59 + "…', which is not JSON."),
+    ],
+)
+def test_extra_params_that_are_no_object_are_refused(extra_params: Any, says: str) -> None:
+    with pytest.raises(BadProjectSettings) as caught:
+        parse_extra_params(extra_params)
+    assert caught.value.message == says
+    assert caught.value.remedy == 'Write a JSON object such as {"auto_label": true}.'
+
+
+def test_changed_holds_what_is_not_the_default() -> None:
+    changed = ProjectSettings(templates=("a {}",), prefetch=0).changed()
+    assert changed == {"templates": ["a {}"], "prefetch": 0}
+    assert parse_project_settings(changed) == ProjectSettings(templates=("a {}",), prefetch=0)
+
+
+def test_the_documentation_has_every_setting_with_its_default() -> None:
+    text = (DOCS / "project_settings.md").read_text(encoding="utf-8")
+    table = [line for line in text.splitlines() if line.startswith("| `")]
+    assert table == [
+        f"| `{name}` | `{default}` | {about} |" for name, default, about in ProjectSettings.documentation()
+    ]
+
+
+def test_the_documentations_examples_are_settings() -> None:
+    text = (DOCS / "project_settings.md").read_text(encoding="utf-8")
+    in_config = re.search(r"<!-- backend: (.*?) -->", text)
+    in_form = re.search(r"```json\n(.*?)\n```", text, re.DOTALL)
+    assert parse_project_settings(json.loads(in_config[1])) == ProjectSettings(auto_label=True, polygon_tolerance=2)
+    templates = ("an aerial photo of a {}.", "a {} seen from above.")
+    assert parse_project_settings(parse_extra_params(in_form[1])) == ProjectSettings(
+        auto_label=True, templates=templates
+    )

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.runtime import LeastRecentlyUsed
+
+
+def store(max_cost: int, max_ahead: int = 0) -> LeastRecentlyUsed[str, int]:
+    """Values cost what they are."""
+    return LeastRecentlyUsed(max_cost, lambda value: value, max_ahead)
+
+
+def kept(lru: LeastRecentlyUsed[str, int], keys: str) -> str:
+    return "".join(key for key in keys if key in lru)
+
+
+def test_the_least_recently_used_goes_first_and_a_look_is_no_use() -> None:
+    lru = store(30)
+    for key in "abc":
+        lru.put(key, 10)
+    assert lru.get("a") == 10
+    assert "b" in lru
+    lru.put("d", 10)
+    assert kept(lru, "abcd") == "acd"
+
+
+def test_without_a_cost_the_bound_is_a_count() -> None:
+    lru = LeastRecentlyUsed[str, str](2)
+    for key in "abc":
+        lru.put(key, "value")
+    assert (kept(lru, "abc"), lru.cost) == ("bc", 2)
+
+
+def test_a_value_over_the_whole_budget_is_not_kept_and_drives_none_out() -> None:
+    lru = store(30)
+    lru.put("a", 10)
+    lru.put("b", 31)
+    assert kept(lru, "ab") == "a"
+    lru.put("a", 31)
+    assert (kept(lru, "a"), lru.cost) == ("", 0)
+
+
+def test_what_is_put_ahead_never_drives_out_what_is_in_use() -> None:
+    lru = store(100, max_ahead=40)
+    for key in "abc":
+        lru.put(key, 20)
+    for key in "vwxyz":
+        lru.put(key, 20, ahead=True)
+    assert (kept(lru, "abcvwxyz"), lru.ahead_cost) == ("abcyz", 40)
+
+
+def test_what_is_in_use_beyond_its_own_share_makes_room_for_what_comes_ahead() -> None:
+    lru = store(100, max_ahead=40)
+    for key in "abcde":
+        lru.put(key, 20)
+    lru.put("z", 20, ahead=True)
+    assert kept(lru, "abcdez") == "bcdez"
+    lru.put("y", 20, ahead=True)
+    lru.put("x", 20, ahead=True)
+    assert kept(lru, "abcdezyx") == "cdeyx"
+
+
+def test_what_was_put_ahead_is_in_use_once_somebody_gets_it() -> None:
+    lru = store(100, max_ahead=20)
+    lru.put("z", 20, ahead=True)
+    assert lru.get("z") == 20
+    assert lru.ahead_cost == 0
+    lru.put("y", 20, ahead=True)
+    assert kept(lru, "zy") == "zy"
+
+
+def test_what_is_in_use_is_not_degraded_by_being_put_ahead_again() -> None:
+    lru = store(100, max_ahead=20)
+    lru.put("a", 60)
+    lru.put("a", 60, ahead=True)
+    assert (kept(lru, "a"), lru.ahead_cost) == ("a", 0)
+
+
+def test_a_large_value_in_use_drives_out_what_came_ahead_and_not_itself() -> None:
+    lru = store(100, max_ahead=60)
+    lru.put("z", 50, ahead=True)
+    lru.put("a", 80)
+    assert kept(lru, "za") == "a"
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.booleans(), st.booleans())))
+def test_the_budgets_hold_and_the_last_value_in_use_is_always_there(steps) -> None:
+    lru = LeastRecentlyUsed[int, int](60, lambda value: value, 25)
+    for key, value, ahead, look in steps:
+        if look:
+            lru.get(key)
+        else:
+            lru.put(key, value, ahead=ahead)
+        kept_values = [value for key in range(6) if key in lru and (value := lru._used.get(key, lru._ahead.get(key)))]
+        assert lru.cost == sum(kept_values) <= 60
+        assert lru.ahead_cost <= 25
+        if not ahead and not look:
+            assert key in lru
+
+
+def test_many_threads_leave_the_books_straight() -> None:
+    lru = LeastRecentlyUsed[int, int](50, lambda value: value, 20)
+
+    def work(seed: int) -> None:
+        for step in range(2000):
+            key = (seed * step) % 13
+            lru.put(key, key, ahead=step % 3 == 0)
+            lru.get((key + 1) % 13)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (3, 5, 7, 11)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lru.cost == sum(key for key in range(13) if key in lru) <= 50

@@ -1,0 +1,124 @@
+"""Servers that a test starts for itself: Redis, and HTTP that answers as the test says."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import redis
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class RedisServer:
+    """A real redis-server of this test's own, which can be stopped and started again."""
+
+    folder: Path
+    port: int
+    options: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+        ]
+        self.process = subprocess.Popen([*command, *self.options], stdout=subprocess.DEVNULL)
+        client = redis.Redis.from_url(self.url)
+        for _ in range(200):
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(0.02)
+        raise RuntimeError("redis-server did not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it reached the server."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+Answer = tuple[int, dict[str, str], bytes]
+Responder = Callable[[Seen, BaseHTTPRequestHandler], Answer | None]
+
+
+@dataclass
+class LocalServer:
+    """Answers every request with `respond(seen, handler)`; None means that it has written the answer itself."""
+
+    url: str
+    respond: Responder
+    seen: list[Seen] = field(default_factory=list)
+
+    def paths(self) -> list[str]:
+        return [request.path for request in self.seen]
+
+
+def start_local_server(servers: list[ThreadingHTTPServer]) -> LocalServer:
+    local = LocalServer("", lambda seen, handler: (404, {}, b""))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 5
+
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            seen = Seen(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+            local.seen.append(seen)
+            answer = local.respond(seen, self)
+            if answer is None:
+                self.close_connection = True
+                return
+            status, headers, content = answer
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815 - the name that http.server calls
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    servers.append(server)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    local.url = f"http://127.0.0.1:{server.server_address[1]}"
+    return local
