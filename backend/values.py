@@ -5,10 +5,8 @@ Conventions: `mask` is bool (H, W); `pixels` is uint8 RGB (H, W, 3); `_xyxy` is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,26 +134,14 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Region:
-    """One object of one image: a mask and what it is called.
+    """One segmented object.
 
     Attributes:
         mask: bool (H, W) at original size.
-        label: The value of its label; "" where the labeling config has none for it.
-        region_id: Label Studio's id, shared by the mask and its per-region choices.
-        score: SAM's predicted IoU, or what was saved; None for a mask that a person painted.
-        choices: Values chosen for this region, by the name of the choices control.
-        class_scores: What CLIP thought, best first; empty when it was not asked.
-        control: The name of the control that carries the mask; "": the first that has the label.
-        kind: What it was saved as: "brush", "polygon", …; "" where it was not saved yet.
-        other_labels: What it was saved with besides `label`, as happens by accident.
+        score: SAM's predicted IoU.
+        class_scores: For each vocabulary that was asked, its classes, best first; empty ones where there is no CLIP.
     """
 
     mask: Mask
-    label: str
-    region_id: str
-    score: float | None = None
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    class_scores: tuple[ClassScore, ...] = ()
-    control: str = ""
-    kind: str = ""
-    other_labels: tuple[str, ...] = ()
+    score: float
+    class_scores: tuple[tuple[ClassScore, ...], ...] = ()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
-from backend.engine import ImageLabeler
+from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
@@ -54,16 +54,11 @@ def build(settings: Settings, counts: CacheCounts | None = None) -> tuple[TaskPr
     clip_digest, classifier, clip_problem = _try_classifier(settings)
     counts = counts or CacheCounts()
     cache = build_cache(settings, counts)
-    labeler = ImageLabeler(
-        segmenter,
-        classifier,
-        cache,
-        fingerprint=f"{settings.sam_model}-{sam_digest[:16]}-{segmenter.identity}",
-        top_k=settings.top_k,
-    )
+    fingerprint = f"{settings.sam_model}-{sam_digest[:16]}-{segmenter.identity}"
     executor = PriorityExecutor(_MODEL_THREADS, settings.max_waiting_requests, _THREADS_FOR_CLICKS)
     predictor = TaskPredictor(
-        labeler,
+        ImageEncoder(segmenter, cache, fingerprint=fingerprint),
+        ImageLabeler(segmenter, classifier, top_k=settings.top_k),
         _build_fetcher(settings),
         DecodedImages(settings.image_cache_max_bytes, settings.image_max_pixels, settings.prefetch_max_bytes),
         executor,

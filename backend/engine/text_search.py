@@ -1,4 +1,4 @@
-"""TextFinder: which automatic masks of an image a text names.
+"""TextSearch: which automatic masks of an image a text names.
 
 The masks come from whoever makes them, CLIP through the Protocol below; how they are compared is in `text_prompts`.
 """
@@ -9,33 +9,23 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backend.engine.encoded_image import EncodedImage
 from backend.engine.packed_masks import MAX_BYTES, ProposedMasks, pack
+from backend.engine.ports import TextReader
 from backend.engine.text_matching import parse_text, probability, standing_out, text_log_odds
 from backend.errors import BadPrompt
-from backend.images import SourceImage
 from backend.runtime import LeastRecentlyUsed
-from backend.values import Candidate, ClassName, Mask, Pixels, ProposalParameters
+from backend.values import Candidate, ClassName, ProposalParameters
 
 log = logging.getLogger(__name__)
 
 MOST_LOGGED = 10
 
 
-class TextReader(Protocol):
-    """What a search needs of CLIP; see `models.clip.ClipClassifier`."""
-
-    @property
-    def logit_scale(self) -> float: ...
-    def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...
-    def embed_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> NDArray[np.float32]: ...
-
-
-Propose = Callable[[SourceImage, ProposalParameters], list[Candidate]]  # none of the masks is empty
+Propose = Callable[[EncodedImage, ProposalParameters], list[Candidate]]  # none of the masks is empty
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class FoundMask:
     probability: float
 
 
-class TextFinder:
+class TextSearch:
     """Searches images for what a text names; the masks of an image are made once, however many texts are asked.
 
     Args:
@@ -58,9 +48,9 @@ class TextFinder:
         self._classifier, self._propose = classifier, propose
         self._proposed = LeastRecentlyUsed[tuple[object, ...], ProposedMasks](MAX_BYTES, lambda kept: kept.nbytes)
 
-    def find(
+    def search(
         self,
-        image: SourceImage,
+        encoded: EncodedImage,
         text: str,
         parameters: ProposalParameters,
         vocabulary: Sequence[ClassName] = (),
@@ -77,11 +67,11 @@ class TextFinder:
         Raises:
             BadPrompt: A text that names nothing, or there is no CLIP to read it.
         """
-        query = parse_text(text)
+        image, query = encoded.image, parse_text(text)
         if self._classifier is None:
             remedy = "Click on the thing or draw a box around it; /health says what is wrong with CLIP."
             raise BadPrompt("CLIP is not loaded, so no text can be read.", remedy=remedy)
-        proposed = self._propose_once(image, parameters, self._classifier)
+        proposed = self._propose_once(encoded, parameters, self._classifier)
         if not proposed.scores:
             log.info('Text "%s" on %s: there is no automatic mask.', query.spoken, image.name)
             return []
@@ -96,16 +86,17 @@ class TextFinder:
         return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(chances[i])) for i in places]
 
     def _propose_once(
-        self, image: SourceImage, parameters: ProposalParameters, classifier: TextReader
+        self, encoded: EncodedImage, parameters: ProposalParameters, classifier: TextReader
     ) -> ProposedMasks:
         """The image's automatic masks and what CLIP sees under them, kept for the next text.
 
         The models are this finder's own for ever, so the image and what SAM was asked name what is kept.
         """
+        image = encoded.image
         key = (image.digest, *(getattr(parameters, field.name) for field in fields(ProposalParameters)))
         kept = self._proposed.get(key)
         if kept is None:
-            found = self._propose(image, parameters)
+            found = self._propose(encoded, parameters)
             masks = [candidate.mask for candidate in found]
             features = classifier.embed_masks(image.pixels, masks) if masks else np.zeros((0, 1), np.float32)
             kept = pack(found, (image.size.height, image.size.width), features)

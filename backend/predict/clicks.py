@@ -24,13 +24,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from backend.engine import ImageLabeler
+from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BadPrompt, BadRegion
 from backend.geometry import distance_to_box, distance_to_mask
 from backend.images import SourceImage
-from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import EarlierRegion, LabeledPrompt, MaskBoxes, Task
-from backend.values import Box, Candidate, Mask, Prompt, Region, Size
+from backend.label_studio.config import ImageConfig
+from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
+from backend.label_studio.results import LabeledRegion
+from backend.values import Box, Candidate, Mask, Prompt, Size
 
 log = logging.getLogger(__name__)
 
@@ -46,50 +47,54 @@ class ClickAnswer:
     """A mask, and the region on the page that it corrects; None for a new one."""
 
     candidate: Candidate
-    corrected: Region | None = None
+    corrected: LabeledRegion | None = None
 
 
 def answer_prompt(
     labeler: ImageLabeler,
-    image: SourceImage,
+    encoded: EncodedImage,
     prompt: LabeledPrompt,
-    task: Task,
-    config: LabelingConfig,
-    boxes: MaskBoxes,
+    correctable: Sequence[CorrectableRegion],
+    config: ImageConfig,
+    boxes: MaskBoxCache,
 ) -> ClickAnswer:
-    """SAM's answer to one prompt of a task; the table above says which. `boxes` remembers where masks lie.
+    """SAM's answer to one prompt; the table above says which.
+
+    Args:
+        correctable: Masks on the page, newest first.
+        boxes: Remembers where masks lie.
 
     Raises:
         BadPrompt: Negative points with nothing to take them from.
     """
-    corrected = find_corrected(prompt, task.earlier, config, boxes)
+    corrected = find_corrected(prompt, correctable, config, boxes)
     if corrected is not None:
-        other = find_other_object(labeler, image, prompt.prompt, corrected.mask)
+        other = find_other_object(labeler, encoded, prompt.prompt, corrected.mask)
         if other is not None:
             return ClickAnswer(other)
-        return ClickAnswer(labeler.refine(image, prompt.prompt, corrected.mask), corrected)
+        return ClickAnswer(labeler.refine(encoded, prompt.prompt, corrected.mask), corrected)
     points = prompt.prompt
     if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
         message = f'A negative point needs a mask with the label "{prompt.label}" under it, and there is none.'
         raise BadPrompt(message, remedy="Click on the object first; hold Alt only to take something away from it.")
-    repeats = count_repeats(points, image.size)
+    repeats = count_repeats(points, encoded.image.size)
     if repeats:
         first = Prompt(points.point_coords[:1], points.point_labels[:1])
-        return ClickAnswer(labeler.segment_larger(image, first, repeats))
-    return ClickAnswer(labeler.segment(image, points)[0])
+        return ClickAnswer(labeler.segment_larger(encoded, first, repeats))
+    return ClickAnswer(labeler.segment(encoded, points)[0])
 
 
-def find_other_object(labeler: ImageLabeler, image: SourceImage, points: Prompt, mask: Mask) -> Candidate | None:
+def find_other_object(labeler: ImageLabeler, encoded: EncodedImage, points: Prompt, mask: Mask) -> Candidate | None:
     """What positive points beside a mask mean, if it is another object than the mask; None if it may be the same."""
     if not all(points.point_labels) or any(distance_to_mask(mask, at, 0.0) == 0 for at in points.point_coords):
         return None
-    alone = labeler.segment(image, points)[0]
+    alone = labeler.segment(encoded, points)[0]
     inside = int(np.count_nonzero(alone.mask & mask))
     is_apart = inside < OTHER_OVERLAP * int(np.count_nonzero(alone.mask))
     return alone if is_apart and alone.score >= OTHER_SCORE else None
 
 
-def keep_identity(region: Region, answer: ClickAnswer, config: LabelingConfig) -> Region:
+def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfig) -> LabeledRegion:
     """A corrected region keeps its id, which lets Label Studio replace it, its control, and what a person chose."""
     old = answer.corrected
     if old is None:
@@ -106,15 +111,15 @@ def keep_identity(region: Region, answer: ClickAnswer, config: LabelingConfig) -
 
 
 def find_corrected(
-    prompt: LabeledPrompt, earlier: Sequence[EarlierRegion], config: LabelingConfig, boxes: MaskBoxes
-) -> Region | None:
+    prompt: LabeledPrompt, correctable: Sequence[CorrectableRegion], config: ImageConfig, boxes: MaskBoxCache
+) -> LabeledRegion | None:
     """The mask of the prompt's label that all points lie on, else the nearest they lie beside; of equals the newest.
 
     Of the masks with that label only those near the points are decoded. A damaged one is passed over, for it is no
     reason to refuse a click elsewhere.
     """
     best, least = None, math.inf
-    for region in earlier:
+    for region in correctable:
         if (region.label, region.drawn_size) != (prompt.label, prompt.drawn_size) or not prompt.prompt.point_coords:
             continue
         try:

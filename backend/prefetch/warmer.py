@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from backend.errors import BackendError
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import Task, parse_task
+from backend.label_studio.requests import TaskImage, parse_task
 from backend.prefetch.positions import Walk, Walks
 from backend.values import Priority
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Warms(Protocol):
     """What the warmer needs of `predict.TaskPredictor`."""
 
-    def fetch_image(self, task: Task, *, ahead: bool = False) -> SourceImage: ...
+    def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage: ...
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None: ...
 
 
@@ -55,7 +55,7 @@ class Warmer:
     ) -> None:
         self._predictor, self._following = predictor, following
         self._prefetch_tasks, self._most_waiting = prefetch_tasks, most_waiting
-        self._waiting: OrderedDict[tuple[str, str], Task] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, str], TaskImage] = OrderedDict()
         self._walks = Walks()
         self._is_opening = False
         self._is_refused = False
@@ -64,11 +64,11 @@ class Warmer:
         if following is not None:
             threading.Thread(target=self._serve_walks, name="prefetch", daemon=True).start()
 
-    def warm(self, task: Task) -> None:
-        """Queue an opened task's image; returns at once."""
-        key = (task.project_id, task.image_uri)
+    def warm(self, image: TaskImage) -> None:
+        """Queue an image of an opened task; returns at once."""
+        key = (image.project_id, image.uri)
         with self._changed:
-            self._waiting[key] = task
+            self._waiting[key] = image
             self._waiting.move_to_end(key)
             while len(self._waiting) > self._most_waiting:
                 self._waiting.popitem(last=False)
@@ -98,25 +98,25 @@ class Warmer:
                 self._is_opening = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
-                _, task = self._waiting.popitem()
+                _, image = self._waiting.popitem()
                 self._is_opening = True
             try:
-                self._predictor.warm(self._predictor.fetch_image(task))
+                self._predictor.warm(self._predictor.fetch_image(image))
             except BackendError as error:
-                log.warning("Task %s could not be prepared: %s", task.task_id, error)
+                log.warning("Task %s could not be prepared: %s", image.task_id, error)
             except Exception:  # this thread must outlive whatever one image does to it
-                log.exception("Task %s could not be prepared.", task.task_id)
+                log.exception("Task %s could not be prepared.", image.task_id)
 
     def _serve_walks(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._walks.has_work and not self._waiting and not self._is_opening)
                 walk = self._walks.next_with_work()
-                task = walk.ahead.popleft() if walk is not None and walk.ahead else None
+                image = walk.ahead.popleft() if walk is not None and walk.ahead else None
             if walk is None:
                 continue
             try:
-                self._prepare(walk, task) if task else self._ask(walk)
+                self._prepare(walk, image) if image else self._ask(walk)
             except BackendError as error:
                 self._give_up(walk, error)
             except Exception:  # this thread must outlive whatever one image does to it
@@ -134,10 +134,10 @@ class Warmer:
             self._walks.tell(walk, tasks)
         self._is_refused = False
 
-    def _prepare(self, walk: Walk, task: Task) -> None:
-        image = self._predictor.fetch_image(task, ahead=True)
+    def _prepare(self, walk: Walk, image: TaskImage) -> None:
+        fetched = self._predictor.fetch_image(image, ahead=True)
         if self._walks.goes_on(walk):
-            self._predictor.warm(image, priority=Priority.AHEAD)
+            self._predictor.warm(fetched, priority=Priority.AHEAD)
 
     def _give_up(self, walk: Walk, error: BackendError) -> None:
         """Leave this place alone: what failed for one task would fail, and take its time, for the next as well."""

@@ -21,7 +21,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 
 from backend.errors import BackendError, Overloaded
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_finished_task, parse_predict_request
+from backend.label_studio.requests import parse_finished_task, parse_predict_body, parse_predict_request
 from backend.projects import ProjectSetups
 from backend.server.client_socket import Connection
 from backend.server.health import describe_health
@@ -110,10 +110,11 @@ def _add_protocol_routes(app: Flask, loader: Loader, setups: ProjectSetups, plac
                 remedy="Try again in a moment, or add a replica.",
             )
         try:
-            body = _read_json()
-            parsed = parse_predict_request(body)
+            document = _read_json()
+            body = parse_predict_body(document)
+            settings = setups.settings_for(_project(document), body.config.xml)
+            parsed = parse_predict_request(body, settings.text_prompt)
             g.what = request_in_words(parsed)
-            settings = setups.settings_for(_project(body), parsed.config.xml)
             results = answer(parsed, loader, settings, _complain, g.connection.has_left)
             if len(parsed.tasks) == 1:  # several at once are no person's way through a project
                 look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)

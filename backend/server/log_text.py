@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.label_studio.config import SHAPES
-from backend.label_studio.requests import PredictRequest
+from backend.label_studio.requests import ClassifyImage, Click, FindText, PredictRequest, SegmentAll
 from backend.label_studio.results import kind_of_region
 
 SHOWN_CHARACTERS = 600  # of anything that came from outside, in answers, log and status page
@@ -50,13 +50,19 @@ def answer_in_words(results: Sequence[Any]) -> str:
 
 
 def _prompt_in_words(parsed: PredictRequest) -> str:
-    if not parsed.interactive:
-        return "no prompt"
-    task = parsed.tasks[0]
-    points = sum(len(prompt.prompt.point_coords) for prompt in task.prompts)
-    boxes = sum(prompt.prompt.box_xyxy is not None for prompt in task.prompts)
-    said = [_count(points, "point"), _count(boxes, "box"), *(f'text "{text}"' for _, text in task.texts)]
-    return " and ".join(word for word in said if word) or "prompts taken back"
+    match parsed.request:
+        case None:
+            return "prompts taken back"
+        case Click(prompts=prompts):
+            points = sum(len(prompt.prompt.point_coords) for prompt in prompts)
+            boxes = sum(prompt.prompt.box_xyxy is not None for prompt in prompts)
+            return " and ".join(word for word in (_count(points, "point"), _count(boxes, "box")) if word)
+        case FindText(texts=texts):
+            return " and ".join(f'text "{text}"' for text in texts)
+        case SegmentAll():
+            return "all masks"
+        case ClassifyImage():
+            return "no prompt"
 
 
 def _count(number: int, what: str) -> str:

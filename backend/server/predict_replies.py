@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from backend.errors import BackendError, ClientGone, Overloaded
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import PredictRequest, Task
+from backend.label_studio.requests import ClassifyImage, PredictRequest, Task
 from backend.label_studio.results import EMPTY_ANSWER
-from backend.predict import ANSWER_SECONDS, Job, TaskPredictor
+from backend.predict import ANSWER_SECONDS, TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSettings
 from backend.runtime import Patience
@@ -55,19 +55,18 @@ def answer(
     Raises:
         BackendError: As `TaskPredictor.predict`, for one task.
     """
-    job = Job(settings=settings)
-    if not parsed.interactive:
-        return _answer_quietly(parsed, loader, job, complain, has_left)
+    if isinstance(parsed.request, ClassifyImage):
+        return _answer_quietly(parsed, loader, settings, complain, has_left)
     (task,) = parsed.tasks
     predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
     patience = Patience.of(ANSWER_SECONDS, has_left)
-    asked = task.prompts or task.texts
-    document = predictor.predict_document(task, parsed.config, job, patience=patience) if asked else None
-    return [document or EMPTY_ANSWER]
+    if parsed.request is None:
+        return [EMPTY_ANSWER]
+    return [predictor.predict(task, parsed.config, parsed.request, settings, patience=patience) or EMPTY_ANSWER]
 
 
 def _answer_quietly(
-    parsed: PredictRequest, loader: Loader, job: Job, complain: Complain, has_left: Callable[[], bool]
+    parsed: PredictRequest, loader: Loader, settings: ProjectSettings, complain: Complain, has_left: Callable[[], bool]
 ) -> list[Any]:
     """Answers for tasks without a prompt, which never wait for SAM: the class of the image, or nothing.
 
@@ -79,30 +78,32 @@ def _answer_quietly(
         return [EMPTY_ANSWER for _ in parsed.tasks]
     predictor, facts, warmer = loader.get()
     for task in parsed.tasks:
-        for shown in reversed(task.images):  # the newest goes first
-            warmer.warm(shown)
+        for image in reversed(task.images):  # the newest goes first
+            warmer.warm(image)
     nothing_to_say = not parsed.config.classifies_images or not facts.clip_works
     if nothing_to_say or all(task.is_predicted for task in parsed.tasks):
         return [EMPTY_ANSWER for _ in parsed.tasks]
     if len(parsed.tasks) == 1:
         patience = Patience.of(OPENING_SECONDS, has_left)
-        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, job, patience)]
+        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, settings, patience)]
     patience = Patience.of(BATCH_SECONDS, has_left)
     return [
-        EMPTY_ANSWER if task.is_predicted else _try_classify(predictor, task, parsed.config, job, patience, complain)
+        EMPTY_ANSWER
+        if task.is_predicted
+        else _try_classify(predictor, task, parsed.config, settings, patience, complain)
         for task in parsed.tasks
     ]
 
 
 def _classify_quickly(
-    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, patience: Patience
+    predictor: TaskPredictor, task: Task, config: LabelingConfig, settings: ProjectSettings, patience: Patience
 ) -> Any:
     """The class of an opened image, if it is to be had at once: the page opens only when this is answered.
 
     An image that is slow, or models that are busy, are no error; an image that is not there is.
     """
     try:
-        return predictor.predict_document(task, config, job, patience=patience) or EMPTY_ANSWER
+        return predictor.predict(task, config, ClassifyImage(), settings, patience=patience) or EMPTY_ANSWER
     except BackendError as error:
         if not isinstance(error, Overloaded) and not patience.is_over:
             raise
@@ -111,7 +112,12 @@ def _classify_quickly(
 
 
 def _try_classify(
-    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, patience: Patience, complain: Complain
+    predictor: TaskPredictor,
+    task: Task,
+    config: LabelingConfig,
+    settings: ProjectSettings,
+    patience: Patience,
+    complain: Complain,
 ) -> Any:
     """One image that cannot be had must not cost the answers for the others."""
     patience.check()
@@ -119,8 +125,11 @@ def _try_classify(
         return EMPTY_ANSWER
     unhurried = Patience(has_left=patience.has_left)  # what is begun is brought to its end
     try:
-        found = predictor.predict_document(task, config, job, priority=Priority.BULK, patience=unhurried)
-        return found or EMPTY_ANSWER
+        request = ClassifyImage()
+        return (
+            predictor.predict(task, config, request, settings, priority=Priority.BULK, patience=unhurried)
+            or EMPTY_ANSWER
+        )
     except ClientGone:
         raise
     except BackendError as error:

@@ -9,11 +9,12 @@ import pytest
 import redis
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
-from backend.engine import ImageLabeler
+from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import ImageUnavailable
 from backend.images import DecodedImages
 from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_prompted_task
 from backend.predict import TaskPredictor
 from backend.runtime import PriorityExecutor
 from backend.values import ProposalOptions
@@ -33,7 +34,8 @@ class Replica:
         self.segmenter, self.counts, self.fetcher = FakeSegmenter(), CacheCounts(), FakeFetcher(files)
         self.cache = EmbeddingCache(LocalStore(10**7), RedisStore(server.url, 60, 1.0, self.counts), self.counts)
         self.predictor = TaskPredictor(
-            ImageLabeler(self.segmenter, None, self.cache, fingerprint="fake"),
+            ImageEncoder(self.segmenter, self.cache, fingerprint="fake"),
+            ImageLabeler(self.segmenter, None),
             self.fetcher,
             DecodedImages(10**7, 10**6),
             PriorityExecutor(2, 64),
@@ -56,11 +58,9 @@ def test_after_it_the_first_click_in_another_process_encodes_nothing(redis_serve
     tasks, files = project(4)
     assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 4, in the cache already 0, failed 0"
     backend = Replica(redis_server, files)
-    from backend.label_studio.requests import parse_task
-
     for document in tasks:
-        asked = parse_task(document, LABELING, [keypoint(50, 50)], project_id="3")
-        assert backend.predictor.predict_document(asked, LABELING)
+        task, click = parse_prompted_task(document, LABELING, [keypoint(50, 50)], project_id="3")
+        assert backend.predictor.predict(task, LABELING, click)
     assert backend.segmenter.encoded == []
     assert (backend.counts.computed, backend.counts.redis_hits) == (0, 4)
 

@@ -15,7 +15,7 @@ import pytest
 from backend.cache import CacheCounts
 from backend.errors import CheckpointError, ImageUnavailable
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_task
+from backend.label_studio.requests import ClassifyImage, parse_task
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
 from backend.runtime import BackgroundLoader, Patience
@@ -613,7 +613,7 @@ def test_all_images_of_a_task_share_the_patience_of_its_page() -> None:
     hall.fetcher.fetch = fetch_slowly
     config = parse_labeling_config(CONFIG_WITH_TWO_IMAGES)
     task = parse_task({"id": 1, "data": {"photo": "a.png", "other": "a.png"}}, config, project_id="3")
-    hall.predictor.predict_document(task, config, patience=Patience.of(5.0))
+    hall.predictor.predict(task, config, ClassifyImage(), patience=Patience.of(5.0))
     assert len(waits) == 2
     assert waits[1] <= waits[0] - 0.1 < 5.0
 

@@ -12,7 +12,7 @@ import pytest
 from backend.errors import LabelStudioError
 from backend.label_studio.api import LabelStudioClient
 from backend.label_studio.api.client import ProjectInfo, Tab
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import ImageConfig, LabelingConfig
 from backend.label_studio.results import parse_regions
 from tests.recorded import load_payload
 from tests.servers import Answer, LocalServer, Seen
@@ -60,9 +60,9 @@ def tasks_page(page: int, page_size: int) -> Answer:
 
 
 @pytest.mark.parametrize("api_key", [LEGACY, PAT])
-def test_a_project_is_found_with_either_token(label_studio: LocalServer, api_key: str, config: LabelingConfig) -> None:
+def test_a_project_is_found_with_either_token(label_studio: LocalServer, api_key: str, page: LabelingConfig) -> None:
     project = LabelStudioClient(f"{label_studio.url}/", api_key).project("1")
-    assert project == ProjectInfo(1, "test", config.xml)
+    assert project == ProjectInfo(1, "test", page.xml)
 
 
 def test_the_extra_params_of_all_backends_are_read(label_studio: LocalServer) -> None:
@@ -83,7 +83,7 @@ def test_all_tasks_come_once_whatever_the_page(label_studio: LocalServer, page_s
 
 
 def test_tasks_come_with_whole_predictions_and_unresolved_addresses(
-    label_studio: LocalServer, config: LabelingConfig
+    label_studio: LocalServer, config: ImageConfig
 ) -> None:
     first, *_ = LabelStudioClient(label_studio.url, LEGACY).iterate_tasks(1)
     assert {prediction["model_version"] for prediction in first["predictions"]} == {"v1"}
