@@ -25,8 +25,8 @@ from backend.values import (
     ProposalParameters,
 )
 
-ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks, a quarter of a megabyte each for SAM's own models
-SAME_MASK_IOU = 0.95  # candidates that a person would not tell apart
+ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks; 256 kB each for SAM's published models
+SAME_MASK_IOU = 0.95  # candidates above this look the same to a person
 
 
 class ImageLabeler:
@@ -34,7 +34,7 @@ class ImageLabeler:
 
     Args:
         segmenter: SAM.
-        classifier: CLIP, or None: masks then come without classes.
+        classifier: CLIP; with None masks have no classes.
         top_k: How many class scores are kept.
     """
 
@@ -53,12 +53,11 @@ class ImageLabeler:
         return self._classifier is not None
 
     def segment(self, encoded: EncodedImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
-        """Masks for one object, best first; `most=None` gives all that SAM has (three for a single click).
+        """Predict masks for one object, best first; `most=None` returns all of SAM's (three for a single click).
 
-        The last of several clicks corrects the answer to the clicks before it; SAM learned its corrections so. All of
-        Label Studio's clicks come in one list, in their order, so nothing has to be remembered between requests; the
-        logits of earlier clicks that are still kept save decoding them again. A list that begins with a negative click
-        corrects nothing that SAM drew.
+        Each click of a list corrects the answer to the clicks before it, as in SAM's training. A request has all clicks of
+        an object in order, so nothing has to be kept between requests; cached logits of the earlier clicks only save
+        decoding them again. A list that begins with a negative click does not correct an answer of SAM.
         """
         coords, labels = prompt.point_coords, prompt.point_labels
         if prompt.box_xyxy is not None or prompt.mask_logits is not None or labels[:1] != (1,):
@@ -69,13 +68,15 @@ class ImageLabeler:
             candidates = self._segmenter.decode(encoded.embedding, clicks, most=most if count == len(coords) else 1)
             logits = candidates[0].low_res_logits
             if logits is not None:
-                self._answers.put((encoded.image.digest, coords[:count], labels[:count]), logits.copy())  # of the best
+                self._answers.put(
+                    (encoded.image.digest, coords[:count], labels[:count]), logits.copy()
+                )  # a view would keep all three alive
         return candidates
 
     def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> Candidate:
-        """What a click may have meant besides the best candidate: the next larger one, `times` over, in a circle.
+        """The candidate that is `times` steps larger than the best one, cyclically: the smallest follows the largest.
 
-        After the largest comes the smallest. Candidates that look the same count once.
+        Candidates that look the same count once.
         """
         best, *others = self.segment(encoded, click, most=None)
         distinct = [best]
@@ -87,26 +88,26 @@ class ImageLabeler:
         return by_size[(start + times) % len(by_size)]
 
     def remember(self, encoded: EncodedImage, answer: Candidate) -> None:
-        """Keep the logits of a mask that goes to the page, so that a correction of it begins with them."""
+        """Keep the logits of a mask that is shown, so that its correction starts from them."""
         if answer.low_res_logits is not None:
             self._shown.put((encoded.image.digest, _name_mask(answer.mask)), answer.low_res_logits.copy())
 
     def refine(self, encoded: EncodedImage, prompt: Prompt, mask: Mask) -> Candidate:
-        """Correct a mask by points: what they say where they are, the mask everywhere else.
+        """Correct a mask by points, keeping it elsewhere.
 
-        It begins with the logits that the mask was made of where they are remembered, otherwise with the mask turned
-        into logits: of 205 objects of tuning scenes the mean IoU is then 0.950 and 0.949, of those 21 whose mask was
-        below 0.9 it is 0.863 and 0.850.
+        Starts from the logits that the mask was made of if they are still kept, otherwise from the mask turned into
+        logits: on 205 objects of tuning scenes the mean IoU is 0.950 and 0.949, on the 21 of them whose mask was below
+        0.9 it is 0.863 and 0.850.
 
-        SAM gets the mask and one more point, deep inside the mask and away from the negative points: the mask alone
-        holds it too loosely, above all where a person gives negative points only.
+        SAM gets the mask and one extra positive point deep inside it, away from the negative points: the mask prompt
+        alone constrains SAM too little, above all with negative points only.
 
         Args:
-            prompt: Its points; a box would bring back what a negative point takes away, so it is not used.
+            prompt: Only its points are used; a box would restore what a negative point removes.
             mask: bool (H, W) with at least one pixel.
         """
-        taken = [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 0]
-        coords = (inner_point(mask, taken), *prompt.point_coords)
+        negative = [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 0]
+        coords = (inner_point(mask, negative), *prompt.point_coords)
         kept = self._shown.get((encoded.image.digest, _name_mask(mask)))
         logits = self._segmenter.mask_to_logits(mask) if kept is None else kept
         asked = replace(
@@ -115,9 +116,9 @@ class ImageLabeler:
         return self.segment(encoded, asked)[0]
 
     def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
-        """Masks for everything in the image, best first; none of them is empty."""
-        found = self._segmenter.propose(encoded.embedding, parameters)
-        return [candidate for candidate in found if candidate.mask.any()]
+        """Segment everything in the image, best first, without empty masks."""
+        candidates = self._segmenter.propose(encoded.embedding, parameters)
+        return [candidate for candidate in candidates if candidate.mask.any()]
 
     def search(
         self,
@@ -127,7 +128,7 @@ class ImageLabeler:
         vocabulary: Sequence[ClassName] = (),
         templates: Sequence[str] = (),
     ) -> list[FoundMask]:
-        """The automatic masks that a text names, the most probable first; see `TextSearch.search`."""
+        """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
         return self._search.search(encoded, text, options, vocabulary, templates)
 
     def classify(
@@ -137,7 +138,7 @@ class ImageLabeler:
         vocabularies: Sequence[Sequence[ClassName]],
         templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
-        """For each vocabulary the classes of each mask, best first; () for every mask where there is no CLIP.
+        """Classify each mask in each vocabulary, best first; () for every mask without CLIP.
 
         Args:
             masks: None of them empty.
@@ -150,13 +151,13 @@ class ImageLabeler:
     def classify_image(
         self, image: SourceImage, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:
-        """The classes of the whole image, best first; empty where there is no CLIP."""
+        """Classify the whole image, best first; () without CLIP."""
         if self._classifier is None:
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k, templates=templates)
 
     def _last_answer(self, encoded: EncodedImage, prompt: Prompt) -> tuple[int, NDArray[np.float32] | None]:
-        """How many of the first clicks, but not all of them, were answered already, and the logits of that answer."""
+        """Length and logits of the longest proper prefix of the clicks with cached logits; (0, None) without one."""
         coords, labels = prompt.point_coords, prompt.point_labels
         for count in range(len(coords) - 1, 0, -1):
             logits = self._answers.get((encoded.image.digest, coords[:count], labels[:count]))
@@ -166,7 +167,7 @@ class ImageLabeler:
 
 
 def _name_mask(mask: Mask) -> bytes:
-    """The same for masks that are equal; only the rows that hold any pixel are read closely."""
+    """Digest of a mask; only rows with any pixel are hashed."""
     rows = np.flatnonzero(mask.any(axis=1))
     first, last = (int(rows[0]), int(rows[-1])) if len(rows) else (0, 0)
     place = f"{mask.shape} {first} ".encode()

@@ -1,4 +1,4 @@
-"""ImageAnswers: the four requests on one image that is there already, answered with labeled regions and choices."""
+"""Answers to the four kinds of request for one image that is fetched and encoded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class ImageAnswers:
-    """Answers of one predictor, on images of any project.
+    """Labeled regions and classes for a request, on images of any project.
 
     Args:
         labeler: The engine.
@@ -44,7 +44,7 @@ class ImageAnswers:
         self._mask_boxes = MaskBoxCache()
 
     def click(self, encoded: EncodedImage, click: Click, config: ImageConfig, settings: ProjectSettings) -> Prediction:
-        """A mask for each prompt, under the label that was picked; prompts at which SAM sees nothing have none.
+        """Make one mask for each prompt, with the picked label; a prompt at which SAM finds nothing gives no mask.
 
         Raises:
             BadPrompt: A prompt that cannot be answered.
@@ -54,7 +54,7 @@ class ImageAnswers:
         for prompt in click.prompts:
             answer = answer_prompt(self._labeler, encoded, prompt, click.correctable, config, self._mask_boxes)
             if not answer.candidate.mask.any():
-                log.info("SAM sees nothing at the prompt on %s.", encoded.image.name)
+                log.info("SAM found no object at the prompt on %s.", encoded.image.name)
                 continue
             picked = label_for_click(config, prompt.label, auto_label)
             labels.append(answer.corrected.label if answer.corrected else picked)
@@ -69,14 +69,14 @@ class ImageAnswers:
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
     ) -> Prediction:
-        """What the texts name, each thing once; what two of them name belongs to the first.
+        """Find what the texts name, each object once; an object that two texts name belongs to the first.
 
         Raises:
-            BadPrompt: A text that names nothing, or there is no CLIP to read it.
+            BadPrompt: A text that names nothing, or CLIP is not loaded.
         """
         options = request.options or self._default_options
         named = [one for text in request.texts for one in self._named(encoded, text, options, config, settings)]
-        if len(request.texts) > 1:  # of one text each thing is there once anyway
+        if len(request.texts) > 1:  # the masks of one text do not overlap anyway
             kept = mask_nms([candidate.mask for candidate, _ in named], options.mask_nms_thresh)
             named = [named[place] for place in kept]
         candidates, labels = [candidate for candidate, _ in named], [label for _, label in named]
@@ -85,10 +85,10 @@ class ImageAnswers:
     def segment_all(
         self, encoded: EncodedImage, request: SegmentAll, config: ImageConfig, settings: ProjectSettings
     ) -> Prediction:
-        """Everything in the image, and the classes of the whole image.
+        """Segment everything in the image, and classify the whole image.
 
         Raises:
-            BadPrompt: There are several labels and no CLIP to pick one.
+            BadPrompt: CLIP has to pick among several labels and is not loaded.
         """
         regions = segment_image(
             self._labeler,
@@ -103,12 +103,12 @@ class ImageAnswers:
         return replace(self.classify_image(encoded.image, config, settings), regions=labeled)
 
     def classify_image(self, image: SourceImage, config: ImageConfig, settings: ProjectSettings) -> Prediction:
-        """The classes of the whole image, for each control that takes one."""
+        """Classify the whole image for each control that takes its class."""
         scores = {
             control.name: self._labeler.classify_image(image, control.labels, settings.templates)
             for control in config.image_choices
         }
-        whole = replace(settings, clip_threshold=0.0)  # it is for regions
+        whole = replace(settings, clip_threshold=0.0)  # which is meant for regions
         chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
         return Prediction((), chosen, scores)
 
@@ -120,7 +120,7 @@ class ImageAnswers:
         config: ImageConfig,
         settings: ProjectSettings,
     ) -> list[tuple[Candidate, str | None]]:
-        """What one text names, with the label that it is the name of; None: CLIP picks."""
+        """The masks that one text names, with the label of that name; None lets CLIP pick."""
         vocabulary = (*(label for control in config.region_choices for label in control.labels), *config.answer_classes)
         masks = self._labeler.search(encoded, text, options, distinct(vocabulary), settings.templates)
         label = named_class(parse_text(text), config.answer_classes)

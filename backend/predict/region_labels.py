@@ -1,8 +1,8 @@
-"""What a mask is called: its label and its per-region classes.
+"""The label of a mask and its per-region classes.
 
-| control                        | what is chosen                                                                  |
+| control                        | value                                                                           |
 |--------------------------------|---------------------------------------------------------------------------------|
-| labels of the shapes           | what the person picked, else the most probable (`label_for_click` says when)    |
+| labels of the shapes           | the picked label, else the most probable one (`label_for_click` says when)      |
 | Choices, Taxonomy: single      | the most probable class; none if it is less probable than `clip_threshold`      |
 | Choices with choice="multiple" | every class at least as probable as `choices_threshold`, best first; maybe none |
 | either with whenLabelValue     | the same, for masks with that label only                                        |
@@ -23,7 +23,7 @@ Scores = tuple[ClassScore, ...]
 
 
 def region_vocabularies(config: ImageConfig, *, with_labels: bool) -> list[Sequence[ClassName]]:
-    """What CLIP is asked for each mask: the classes of each per-region control, then the labels if it picks one."""
+    """The vocabularies of a mask: the classes of each per-region control, then the labels if CLIP picks one."""
     vocabularies: list[Sequence[ClassName]] = [control.labels for control in config.region_choices]
     if with_labels and config.answer_classes:
         vocabularies.append(config.answer_classes)
@@ -31,14 +31,15 @@ def region_vocabularies(config: ImageConfig, *, with_labels: bool) -> list[Seque
 
 
 def label_region(region: Region, picked: str | None, config: ImageConfig, settings: ProjectSettings) -> LabeledRegion:
-    """Give a mask its label (None: CLIP picks) and its per-region classes.
+    """Give a mask its label and its per-region classes.
 
     Args:
-        region: Its class scores are those of `region_vocabularies`.
+        region: With class scores for `region_vocabularies`.
+        picked: The label that a person picked; None lets CLIP pick.
         config: Of the image; its first answer controls are preferred.
 
     Raises:
-        BadPrompt: There are several labels and no CLIP to pick one.
+        BadPrompt: CLIP has to pick among several labels and is not loaded.
     """
     label, by_control, class_scores = _read_scores(region, picked, config)
     controls = [control for control in config.region_choices if control.is_for(label)]
@@ -54,7 +55,7 @@ def label_region(region: Region, picked: str | None, config: ImageConfig, settin
 
 
 def scores_of_label(region: Region, config: ImageConfig) -> Scores:
-    """The class scores of a mask whose label CLIP picks: of its first per-region control, else of the labels.
+    """The class scores of a mask whose label CLIP picks: those of its first per-region control, else of the labels.
 
     Raises:
         BadPrompt: As `label_region`.
@@ -63,14 +64,14 @@ def scores_of_label(region: Region, config: ImageConfig) -> Scores:
 
 
 def choose(control: ClassControl, scores: Sequence[ClassScore], settings: ProjectSettings) -> tuple[str, ...]:
-    """The classes that a control is answered with; `scores` best first."""
+    """The classes that a control gets; `scores` best first."""
     if control.multiple:
         return tuple(score.name for score in scores if score.score >= settings.choices_threshold)
     return tuple(score.name for score in scores[:1] if score.score >= settings.clip_threshold)
 
 
 def _read_scores(region: Region, picked: str | None, config: ImageConfig) -> tuple[str, Mapping[str, Scores], Scores]:
-    """The label, the scores by control, and those that count for the region."""
+    """The label, the scores by control, and the scores that count for the region."""
     controls = config.region_choices
     label_scores = region.class_scores[len(controls)] if len(region.class_scores) > len(controls) else ()
     label = _best_label(label_scores, config) if picked is None else picked
@@ -80,12 +81,12 @@ def _read_scores(region: Region, picked: str | None, config: ImageConfig) -> tup
 
 
 def _best_label(scores: Scores, config: ImageConfig) -> str:
-    """CLIP's label; without CLIP the only one there is, and never one that nobody chose. "" where there are none."""
+    """CLIP's label; without CLIP the only label, but never a guess. "" if the config has none."""
     if scores:
         return scores[0].name
     if len(config.answer_classes) <= 1:
         return config.answer_classes[0].name if config.answer_classes else ""
     raise BadPrompt(
-        "CLIP is not loaded, so no label can be picked for this mask.",
-        remedy="Pick a label yourself instead of AUTO; /health says what is wrong with CLIP.",
+        "CLIP is not loaded, so it cannot choose a label for this mask.",
+        remedy="Pick a label other than AUTO; /health says why CLIP is not loaded.",
     )

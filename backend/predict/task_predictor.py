@@ -1,6 +1,6 @@
-"""TaskPredictor, the hall: a Label Studio task comes in, its prediction goes out.
+"""TaskPredictor: a Label Studio task and a request to a prediction.
 
-A person's click and the command that fills a project overnight go through the same `predict`.
+Clicks and bulk pre-annotation use the same `predict`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import ENDLESS, Patience, PriorityExecutor
 from backend.values import Priority, ProposalOptions
 
-ANSWER_SECONDS = 90.0  # Label Studio waits 100 s; a later answer reaches no one
+ANSWER_SECONDS = 90.0  # Label Studio times out after 100 s
 
 
 class Fetcher(Protocol):
@@ -73,14 +73,14 @@ class TaskPredictor:
         return self._default_proposal
 
     def fetch_image(self, image: TaskImage, *, ahead: bool = False, wait_seconds: float | None = None) -> SourceImage:
-        """An image of a task.
+        """Fetch and open an image of a task.
 
         Args:
-            ahead: Nobody asked for it yet, so it must not drive out what is in use.
-            wait_seconds: An image that takes longer raises `ImageUnavailable`, though its fetching goes on.
+            ahead: The image is prefetched, so it must not evict what is in use.
+            wait_seconds: Timeout; the download continues in the background after it.
 
         Raises:
-            ImageUnavailable, ImageForbidden, BadImage: It cannot be had, or it is none.
+            ImageUnavailable, ImageForbidden, BadImage: It cannot be fetched, or is not an image.
         """
         data = self._fetcher.fetch(image.uri, image.task_id, image.project_id, ahead=ahead, wait_seconds=wait_seconds)
         return self._images.open(data, show_url(image.uri), ahead=ahead)
@@ -95,16 +95,18 @@ class TaskPredictor:
         priority: Priority = Priority.CLICK,
         patience: Patience | None = None,
     ) -> dict[str, Any] | None:
-        """Answer a request for all images of a task, as a Label Studio prediction; None if there is nothing to say.
-
-        Its score is the mean of the regions' scores; of the image classes' best ones where there is no region.
+        """Answer a request for all images of a task.
 
         Args:
-            patience: Of the client; without it, as long as Label Studio waits for an answer.
+            patience: Deadline of the client; by default Label Studio's timeout, and none for bulk work.
+
+        Returns:
+            A Label Studio prediction, or None if it would be empty. Its score is the mean of the regions' scores or,
+            without a region, of the best image classes.
 
         Raises:
-            BackendError: The image cannot be had, a prompt does not fit it, too much waits already, the labeling config
-                cannot carry what the settings ask for, or the client disconnected.
+            BackendError: The image cannot be fetched, a prompt does not fit it, the queue is full, the labeling config
+                lacks what the settings ask for, or the client disconnected.
         """
         preferred = prefer_shape(config, settings.answer)
         patience = patience or (ENDLESS if priority is Priority.BULK else Patience.of(ANSWER_SECONDS))
@@ -118,11 +120,11 @@ class TaskPredictor:
         return build_prediction(results, self.model_version, mean_score(predictions)) if results else None
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
-        """Compute the image's embedding behind the clicks, unless it is there already."""
+        """Encode the image with a priority below clicks, unless its embedding is cached."""
         embed_queued(self._encoder, self.executor, image, priority)
 
     def is_warm(self, image: SourceImage) -> bool:
-        """Whether a click on this image would find its embedding."""
+        """Whether the image's embedding is cached."""
         return self._encoder.has(image)
 
     def _predict_image(
@@ -134,9 +136,9 @@ class TaskPredictor:
         priority: Priority,
         patience: Patience,
     ) -> Prediction:
-        """Answer a request for one image, of which `config` is the own part, preferred shape first."""
+        """Answer a request for one image; `config` is its own part, preferred shape first."""
         if isinstance(request, SegmentAll) and not config.answers:
-            request = ClassifyImage()  # its masks have nowhere to go
+            request = ClassifyImage()  # no control can carry a mask
         if not _has_answer(request, config):
             return Prediction()
         image = self.fetch_image(task_image, wait_seconds=patience.remaining)
@@ -155,7 +157,7 @@ class TaskPredictor:
         config: ImageConfig,
         settings: ProjectSettings,
     ) -> Callable[[], Prediction]:
-        """The work that answers a request for masks."""
+        """The work for the model queue that answers a request for masks."""
         match request:
             case Click():
                 return lambda: self._answers.click(encoded, request, config, settings)
@@ -166,7 +168,7 @@ class TaskPredictor:
 
 
 def _has_answer(request: Request, config: ImageConfig) -> bool:
-    """Whether the labeling config has a place for the answer."""
+    """Whether the labeling config has a control for the answer."""
     match request:
         case Click() | SegmentAll():
             return True

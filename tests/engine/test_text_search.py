@@ -32,7 +32,7 @@ def test_a_text_finds_the_automatic_masks_that_it_names(caplog: pytest.LogCaptur
     found = search.search(encoded(png(40, 30), "street.png"), "the red cars", PARAMETERS)
     assert [int(np.argwhere(one.candidate.mask)[0].sum()) for one in found] == [6, 26]  # (3, 3) and (13, 13)
     assert all(one.probability > 0.99 and one.candidate.score == 0.9 for one in found)
-    said = 'Text "red car" on street.png: 2 of 3 masks stand out; the best scores are 1.00 1.00 0.17.'
+    said = 'Text "red car" on street.png: 2 of 3 masks match; best probabilities 1.00 1.00 0.17.'
     assert said in caplog.text  # 0.17 is one in six: the tree is as far from the text as from the five against it
 
 
@@ -66,6 +66,6 @@ def test_an_image_without_automatic_masks_answers_a_text_with_nothing(monkeypatc
 
 def test_without_clip_a_text_is_refused() -> None:
     search, segmenter = make()
-    with pytest.raises(BadPrompt, match=r"CLIP is not loaded, so no text can be read\. Click on the thing"):
+    with pytest.raises(BadPrompt, match=r"Text prompts need CLIP, which is not loaded\. Click the object"):
         search.search(encoded(png(40, 30)), "tree", PARAMETERS)
     assert segmenter.decoded == []

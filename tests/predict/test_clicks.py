@@ -141,7 +141,7 @@ def test_a_box_and_a_negative_point_of_the_draft_reach_sam_together() -> None:
 
 
 def test_a_negative_point_with_nothing_to_take_it_from_is_refused() -> None:
-    with pytest.raises(BadPrompt, match=r'mask with the label "cat" under it, and there is none.*Click on the object'):
+    with pytest.raises(BadPrompt, match=r'does not lie on a mask with the label "cat".*Click the object'):
         click(Hall(), keypoint(50, 50, positive=False))
 
 
@@ -150,7 +150,7 @@ def test_a_damaged_mask_on_the_page_does_not_refuse_a_click(caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         (result,) = click(Hall(), keypoint(37.5, 50), regions=(broken,))
     assert result["id"] != "saved"
-    assert 'cannot be corrected: Region "saved"' in caplog.text
+    assert 'Skipped a damaged mask on the page: Region "saved"' in caplog.text
 
 
 def test_an_empty_mask_on_the_page_is_no_mask_to_correct() -> None:

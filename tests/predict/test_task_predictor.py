@@ -66,7 +66,7 @@ def test_the_setting_auto_label_overrides_what_was_picked() -> None:
 
 
 def test_without_clip_nobody_invents_a_label() -> None:
-    with pytest.raises(BadPrompt, match="CLIP is not loaded, so no label can be picked"):
+    with pytest.raises(BadPrompt, match="CLIP is not loaded, so it cannot choose a label"):
         Hall().document(keypoint(50, 50, "AUTO"))
     with pytest.raises(BadPrompt, match="CLIP is not loaded"):
         Hall().document(request=SegmentAll(OPTIONS))
@@ -84,7 +84,7 @@ def test_messages_do_not_carry_the_signature_of_an_address() -> None:
     uri = "https://storage.example.org/a.png?X-Signature=secret"
     with pytest.raises(BadPrompt) as caught:
         Hall(files={uri: png(40, 30)}).document(keypoint(50, 50, size=(80, 60)), uri=uri)
-    assert "https://storage.example.org/a.png has 40x30" in caught.value.message
+    assert "https://storage.example.org/a.png is 40x30" in caught.value.message
     assert "secret" not in caught.value.message
 
 
@@ -147,7 +147,7 @@ def test_proposals_under_the_score_threshold_are_dropped() -> None:
 def test_a_prompt_drawn_on_another_size_is_refused_with_both_sizes() -> None:
     with pytest.raises(BadPrompt) as caught:
         Hall().document(keypoint(50, 50, size=(80, 60)))
-    assert caught.value.message == "The prompt was drawn on an image of 80x60 pixels, but a.png has 40x30."
+    assert caught.value.message == "The prompt was drawn on an image of 80x60 pixels, but a.png is 40x30."
 
 
 def test_an_image_that_cannot_be_had_is_an_error_not_an_empty_answer() -> None:

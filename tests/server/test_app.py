@@ -148,7 +148,7 @@ def test_clearing_the_prompts_is_answered_with_nothing() -> None:
         (
             lambda b: b["params"]["context"]["result"][0].update(original_width=41),
             422,
-            "drawn on an image of 41x30 pixels, but a.png has 40x30.",
+            "drawn on an image of 41x30 pixels, but a.png is 40x30.",
         ),
         (
             lambda b: b["params"]["context"]["result"][0]["value"].update(keypointlabels=["bird"]),

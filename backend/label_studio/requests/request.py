@@ -1,4 +1,4 @@
-"""What is asked of a task: one of four requests, decided where a document is parsed.
+"""The request union: what is asked of a task, decided once where a document is parsed.
 
 - `Click`: key points and boxes of a person; a mask for each prompt.
 - `FindText`: a text typed into the project's text prompt, or `--text`; a mask for each thing that the texts name.
