@@ -166,7 +166,8 @@ def build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
             shared = RedisStore(settings.redis_url, settings.cache_ttl_seconds, settings.redis_timeout_seconds, counts)
         except ValueError as error:
             raise BadSettings(
-                f"REDIS_URL is {settings.redis_url!r}: {error}", remedy="Write redis://host:6379/0, or leave it empty."
+                f"REDIS_URL is {settings.redacted_redis_url!r}: {error}",
+                remedy="Write redis://host:6379/0, or leave it empty.",
             ) from error
         shared.ping()
     return EmbeddingCache(LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes), shared, counts)

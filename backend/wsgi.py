@@ -35,8 +35,8 @@ def _load(settings: Settings, status: BackendStatus, counts: CacheCounts) -> tup
 
 
 settings = Settings.from_environment_or_exit()
-logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-if settings.log_level.upper() != "DEBUG":
+logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+if settings.log_level != "DEBUG":
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line of 500 characters for every look at what comes next
 status, counts = BackendStatus(), CacheCounts()
 app = create_app(

@@ -111,7 +111,7 @@ def check_cache(settings: Settings) -> None:
         message = "There is no shared cache: REDIS_URL is empty, and what this process computes would end with it."
         raise BadSettings(message, remedy=REDIS_REMEDY)
     if not build_cache(settings, CacheCounts()).is_shared:
-        raise CacheUnavailable(f"Redis does not answer at {settings.redis_url}.", remedy=REDIS_REMEDY)
+        raise CacheUnavailable(f"Redis does not answer at {settings.redacted_redis_url}.", remedy=REDIS_REMEDY)
 
 
 def strip(documents: Iterable[Json]) -> list[Json]:

@@ -102,6 +102,7 @@ TENANTS = {
     "PIL": {"images", "export"},
     "prometheus_client": {"server"},
     "pycocotools": {"export", "geometry"},
+    "pydantic": {"settings"},
     "ray": {"bulk"},
     "redis": {"cache"},
     "requests": {"fetching", "label_studio/api"},

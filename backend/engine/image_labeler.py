@@ -55,7 +55,7 @@ class ImageLabeler:
     def segment(self, encoded: EncodedImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
         """Predict masks for one object, best first; `most=None` returns all of SAM's (three for a single click).
 
-        Each click of a list corrects the answer to the clicks before it, as in SAM's training. A request has all clicks of
+        Each click corrects the answer to the clicks before it, as in SAM's training. A request has all clicks of
         an object in order, so nothing has to be kept between requests; cached logits of the earlier clicks only save
         decoding them again. A list that begins with a negative click does not correct an answer of SAM.
         """

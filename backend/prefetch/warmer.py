@@ -19,6 +19,8 @@ from backend.values import Priority
 
 log = logging.getLogger(__name__)
 
+MAX_WAITING = 16  # opened tasks; older ones are dropped, because their pages have been left
+
 
 class Warms(Protocol):
     """What the warmer needs of `predict.TaskPredictor`."""
@@ -43,7 +45,6 @@ class Warmer:
         predictor: Fetches and encodes.
         following: Knows which tasks come next; None: nobody does, and only opened tasks are prepared.
         prefetch_tasks: How many of them are prepared, unless the project says otherwise.
-        most_waiting: Older opened tasks than this many are dropped; nobody looks at them any more.
     """
 
     def __init__(
@@ -51,10 +52,9 @@ class Warmer:
         predictor: Warms,
         following: Following | None = None,
         prefetch_tasks: int = 0,
-        most_waiting: int = 16,
     ) -> None:
         self._predictor, self._following = predictor, following
-        self._prefetch_tasks, self._most_waiting = prefetch_tasks, most_waiting
+        self._prefetch_tasks = prefetch_tasks
         self._waiting: OrderedDict[tuple[str, str], TaskImage] = OrderedDict()
         self._walks = Walks()
         self._is_opening = False
@@ -70,7 +70,7 @@ class Warmer:
         with self._changed:
             self._waiting[key] = image
             self._waiting.move_to_end(key)
-            while len(self._waiting) > self._most_waiting:
+            while len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
             self._changed.notify_all()
 

@@ -37,11 +37,6 @@ class LeastRecentlyUsed(Generic[Key, Value]):
         """Total cost of all entries."""
         return self._used_cost + self._ahead_cost
 
-    @property
-    def ahead_cost(self) -> int:
-        """Of what nobody asked for yet."""
-        return self._ahead_cost
-
     def __contains__(self, key: Key) -> bool:
         """Whether there is an entry; not counted as a use."""
         with self._lock:

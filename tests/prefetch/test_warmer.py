@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from backend.errors import ImageUnavailable, LabelStudioError
 from backend.images import SourceImage
 from backend.label_studio.config import parse_labeling_config
@@ -67,9 +69,10 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_the_newest_opened_task_goes_first_and_passed_ones_are_dropped() -> None:
+def test_the_newest_opened_task_goes_first_and_passed_ones_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.prefetch.warmer.MAX_WAITING", 3)
     warms = Warms()
-    warmer = Warmer(warms, most_waiting=3)
+    warmer = Warmer(warms)
     warmer.warm(task("first"))
     assert warms.started.wait(10)
     for uri in ("last", "a", "b", "last-but-one", "last"):

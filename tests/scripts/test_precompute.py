@@ -140,7 +140,9 @@ def test_of_tasks_only_what_is_needed_is_kept() -> None:
     [
         ("", "error: There is no shared cache: REDIS_URL is empty"),
         ("redis://127.0.0.1:9/0", "error: Redis does not answer at redis://127.0.0.1:9/0."),
+        ("redis://:hunter2@127.0.0.1:9/0", "error: Redis does not answer at redis://***@127.0.0.1:9/0."),
         ("http://127.0.0.1:9", "error: REDIS_URL is 'http://127.0.0.1:9'"),
+        ("redis://:hunter2@127.0.0.1:9/0?db=x", "error: REDIS_URL is 'redis://***@127.0.0.1:9/0': Invalid value"),
     ],
 )
 def test_without_a_shared_cache_it_refuses_before_anything_else(monkeypatch, capsys, url: str, says: str) -> None:
@@ -148,6 +150,7 @@ def test_without_a_shared_cache_it_refuses_before_anything_else(monkeypatch, cap
     assert precompute.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
     said = capsys.readouterr().err
     assert says in said
+    assert "hunter2" not in said
     assert re.search(r"help: .*redis://", said)
 
 

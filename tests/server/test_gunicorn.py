@@ -257,7 +257,7 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
     server = Server(tmp_path / "log", TOP_K="many")
     server.process.wait(30)
     log = server.log.read_text()
-    assert "TOP_K is 'many', which is not of type int." in log
+    assert "TOP_K is 'many', which is not a whole number." in log
     assert "Traceback" not in log
 
 
