@@ -76,11 +76,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "prefetch",
         "projects",
         "runtime",
-        "server",
         "settings",
         "values",
     },
-    "wsgi": {"cache", "predict", "prefetch", "runtime", "server", "settings", "wiring"},
+    "wsgi": {"cache", "runtime", "server", "settings", "wiring"},
     "model": {
         "label_studio/config",
         "label_studio/requests",

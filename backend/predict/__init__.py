@@ -5,6 +5,7 @@ bulk run.
 """
 
 from backend.predict.job import Job
+from backend.predict.model_facts import ModelFacts
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 
-__all__ = ["ANSWER_SECONDS", "Job", "TaskPredictor"]
+__all__ = ["ANSWER_SECONDS", "Job", "ModelFacts", "TaskPredictor"]
