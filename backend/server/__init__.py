@@ -6,6 +6,5 @@ HTTP requests come in, JSON goes out; each error gets its HTTP status here.
 from backend.server.app import create_app
 from backend.server.metrics import Metrics
 from backend.server.model_text import describe_models
-from backend.server.services import Loader, Services
 
-__all__ = ["Loader", "Metrics", "Services", "create_app", "describe_models"]
+__all__ = ["Metrics", "create_app", "describe_models"]

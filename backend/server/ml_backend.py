@@ -34,9 +34,9 @@ def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, max
     @app.post("/setup")
     def setup() -> Response:
         _accept_setup(read_json(), setups)
-        if loader.error is not None:
-            raise loader.error
-        return json_response({"model_version": loader.get().facts.model_version if loader.ready else LOADING_VERSION})
+        if not loader.ready and loader.error is None:
+            return json_response({"model_version": LOADING_VERSION})
+        return json_response({"model_version": loader.get().facts.model_version})  # raises the loader's error, if any
 
     @app.post("/predict")
     def predict() -> Response:

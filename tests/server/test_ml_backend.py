@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 import pytest
 
+from backend.errors import CheckpointError
 from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, png, predict_body
 from tests.paths import PAYLOADS
 from tests.server.fakes import ServerOnFakes, server_with_neighbours, setup_body
@@ -63,6 +65,18 @@ def test_setup_gives_the_model_version_and_refuses_a_config_without_a_brush(serv
     assert client.post("/setup", json={"project": "3.1", "schema": CONFIG}).json == {"model_version": "fake-1"}
     reply = client.post("/setup", json={"project": "4.1", "schema": "<View/>"})
     assert (reply.status_code, "no Image tag" in reply.json["error"]) == (422, True)
+
+
+def test_setups_after_a_failed_load_do_not_pile_up_tracebacks_on_its_error() -> None:
+    def fail():
+        raise CheckpointError("sam.pth is damaged.", remedy="Fetch it again.")
+
+    server, depths = ServerOnFakes(build=fail), []
+    server.wait_for_error()
+    for _ in range(5):
+        assert server.client.post("/setup", json=setup_body()).status_code == 500
+        depths.append(len(list(traceback.walk_tb(server.loader.error.__traceback__))))
+    assert len(set(depths)) == 1
 
 
 def test_each_project_is_answered_by_its_own_settings() -> None:
