@@ -129,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, encode, and say what became of it."""
     from backend.label_studio.api import LabelStudioClient
-    from backend.wiring import build
+    from backend.wiring import build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
     check_cache(settings)  # neither a missing Redis nor a wrong token should wait for the models
@@ -138,12 +138,12 @@ def run(arguments: argparse.Namespace) -> int:
     project = client.project(project_id)
     config = parse_labeling_config(project.label_config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
-    predictor, facts = build(settings)
-    summary = Summary()
+    counts, summary = CacheCounts(), Summary()
+    predictor = build_predictor(settings, counts)
     with show_progress(client.iterate_tasks(project_id, fields="task_only"), "looking for tasks") as listed:
         tasks = strip(listed)
     try:
-        precompute(predictor, tasks, config, project_id, facts.counts, summary)
+        precompute(predictor, tasks, config, project_id, counts, summary)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

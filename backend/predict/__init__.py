@@ -4,6 +4,7 @@ It fetches and opens the image, asks the engine and names the regions; the same 
 bulk run.
 """
 
+from backend.predict.model_facts import ModelFacts
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 
-__all__ = ["ANSWER_SECONDS", "TaskPredictor"]
+__all__ = ["ANSWER_SECONDS", "ModelFacts", "TaskPredictor"]

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from backend.errors import BackendError, ClientGone, Overloaded
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import ClassifyImage, PredictRequest, Task
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.predict import ANSWER_SECONDS, TaskPredictor
-from backend.prefetch import Warmer
 from backend.projects import ProjectSettings
 from backend.runtime import Patience
-from backend.server.status_page import ModelFacts
+from backend.server.services import Loader
 from backend.values import Priority
 
 log = logging.getLogger(__name__)
@@ -27,16 +26,6 @@ OPENING_SECONDS = 1.0  # a page may wait for the class of its image
 BATCH_SECONDS = 60.0  # of classifying whole images in one request; Label Studio waits 100 s
 
 Complain = Callable[[str], None]
-
-
-class Loader(Protocol):
-    """What the door and the answers need of `loading.BackgroundLoader`."""
-
-    @property
-    def ready(self) -> bool: ...
-    @property
-    def error(self) -> BackendError | None: ...
-    def get(self, timeout_seconds: float = 0.0) -> tuple[TaskPredictor, ModelFacts, Warmer]: ...
 
 
 def answer(
@@ -58,7 +47,7 @@ def answer(
     if isinstance(parsed.request, ClassifyImage):
         return _answer_quietly(parsed, loader, settings, complain, has_left)
     (task,) = parsed.tasks
-    predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
+    predictor = loader.get(WAIT_FOR_MODELS_SECONDS).predictor
     patience = Patience.of(ANSWER_SECONDS, has_left)
     if parsed.request is None:
         return [EMPTY_ANSWER]
@@ -76,11 +65,12 @@ def _answer_quietly(
     """
     if not loader.ready:
         return [EMPTY_ANSWER for _ in parsed.tasks]
-    predictor, facts, warmer = loader.get()
+    services = loader.get()
+    predictor, warmer = services.predictor, services.warmer
     for task in parsed.tasks:
         for image in reversed(task.images):  # the newest goes first
             warmer.warm(image)
-    nothing_to_say = not parsed.config.classifies_images or not facts.clip_works
+    nothing_to_say = not parsed.config.classifies_images or not services.facts.has_clip
     if nothing_to_say or all(task.is_predicted for task in parsed.tasks):
         return [EMPTY_ANSWER for _ in parsed.tasks]
     if len(parsed.tasks) == 1:
@@ -142,4 +132,4 @@ def look_ahead(
 ) -> None:
     """Somebody is at this task: prepare what comes next, behind everything else, once the models are there."""
     if loader.ready:
-        loader.get()[2].look_ahead(project_id, task_id, config, settings.prefetch)
+        loader.get().warmer.look_ahead(project_id, task_id, config, settings.prefetch)
