@@ -104,7 +104,7 @@ class Overloaded(BackendError):
     """Work that was rejected because the queue is full, or that timed out in it."""
 
 
-class ClientGone(BackendError):
+class ClientDisconnected(BackendError):
     """Client that disconnected before its request was answered."""
 
 

@@ -7,7 +7,7 @@ from backend.engine.image_encoder import ImageEncoder
 from backend.engine.ports import PendingEmbedding
 from backend.errors import Overloaded
 from backend.images import SourceImage
-from backend.runtime import ENDLESS, Patience, PriorityExecutor
+from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor
 from backend.values import ImageEmbedding, Priority
 
 
@@ -16,7 +16,7 @@ def embed_queued(
     executor: PriorityExecutor,
     image: SourceImage,
     priority: Priority,
-    patience: Patience = ENDLESS,
+    deadline: Deadline = NO_DEADLINE,
 ) -> EncodedImage:
     """Return the image with its embedding, from the cache, from the encoder, or from another thread or replica.
 
@@ -28,26 +28,26 @@ def embed_queued(
 
     Raises:
         Overloaded: Not there in time.
-        ClientGone: The client disconnected. What is being encoded is kept all the same.
+        ClientDisconnected: The client disconnected. What is being encoded is kept all the same.
     """
     ahead = priority is Priority.AHEAD
     encoded = encoder.find(image, ahead=ahead)
     while encoded is None:
-        made = executor.run(priority, lambda: encoder.try_encode(image, ahead=ahead), patience)
+        made = executor.run(priority, lambda: encoder.try_encode(image, ahead=ahead), deadline)
         if isinstance(made, EncodedImage):
             return made
-        embedding = _wait(made, image, patience)
+        embedding = _wait(made, image, deadline)
         encoded = None if embedding is None else EncodedImage(image, embedding)
     return encoded
 
 
-def _wait(pending: PendingEmbedding, image: SourceImage, patience: Patience) -> ImageEmbedding | None:
+def _wait(pending: PendingEmbedding, image: SourceImage, deadline: Deadline) -> ImageEmbedding | None:
     """Return what is computed elsewhere; None where that was given up or left in the cache."""
     while True:
-        embedding = pending.wait(patience.until_next_look)
+        embedding = pending.wait(deadline.poll_seconds)
         if embedding is not None or not pending.is_pending:
             return embedding
-        patience.check()
-        if patience.is_over:
+        deadline.raise_if_disconnected()
+        if deadline.has_passed:
             message = f"Another worker has been encoding {image.name} for too long."
             raise Overloaded(message, remedy="Try again in a moment.")

@@ -18,7 +18,7 @@ from backend.predict.clicks import check_drawn_size
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.prediction import Prediction, mean_score
 from backend.projects import DEFAULTS, ProjectSettings
-from backend.runtime import ENDLESS, Patience, PriorityExecutor
+from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor
 from backend.values import Priority, ProposalOptions
 
 ANSWER_SECONDS = 90.0  # Label Studio times out after 100 s
@@ -93,12 +93,12 @@ class TaskPredictor:
         settings: ProjectSettings = DEFAULTS,
         *,
         priority: Priority = Priority.CLICK,
-        patience: Patience | None = None,
+        deadline: Deadline | None = None,
     ) -> dict[str, Any] | None:
         """Answer a request for all images of a task.
 
         Args:
-            patience: Deadline of the client; by default Label Studio's timeout, and none for bulk work.
+            deadline: Deadline of the client; by default Label Studio's timeout, and none for bulk work.
 
         Returns:
             A Label Studio prediction, or None if it would be empty. Its score is the mean of the regions' scores or,
@@ -109,11 +109,11 @@ class TaskPredictor:
                 lacks what the settings ask for, or the client disconnected.
         """
         preferred = prefer_shape(config, settings.answer)
-        patience = patience or (ENDLESS if priority is Priority.BULK else Patience.of(ANSWER_SECONDS))
+        deadline = deadline or (NO_DEADLINE if priority is Priority.BULK else Deadline.after(ANSWER_SECONDS))
         results, predictions = [], []
         for image in task.images:
             own = preferred.image(image.name)
-            prediction = self._predict_image(image, own, request, settings, priority, patience)
+            prediction = self._predict_image(image, own, request, settings, priority, deadline)
             tolerance = settings.polygon_tolerance
             results += build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
             predictions.append(prediction)
@@ -134,21 +134,21 @@ class TaskPredictor:
         request: Request,
         settings: ProjectSettings,
         priority: Priority,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Prediction:
         """Answer a request for one image; `config` is its own part, preferred shape first."""
         if isinstance(request, SegmentAll) and not config.answers:
             request = ClassifyImage()  # no control can carry a mask
         if not _has_answer(request, config):
             return Prediction()
-        image = self.fetch_image(task_image, wait_seconds=patience.remaining)
+        image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
         if isinstance(request, ClassifyImage):
-            return self.executor.run(priority, lambda: self._answers.classify_image(image, config, settings), patience)
+            return self.executor.run(priority, lambda: self._answers.classify_image(image, config, settings), deadline)
         if isinstance(request, Click):
             for prompt in request.prompts:
                 check_drawn_size(prompt, image)
-        encoded = embed_queued(self._encoder, self.executor, image, priority, patience)
-        return self.executor.run(priority, self._answer(encoded, request, config, settings), patience)
+        encoded = embed_queued(self._encoder, self.executor, image, priority, deadline)
+        return self.executor.run(priority, self._answer(encoded, request, config, settings), deadline)
 
     def _answer(
         self,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from backend.errors import Overloaded
-from backend.runtime.deadline import ENDLESS, Patience
+from backend.runtime.deadline import NO_DEADLINE, Deadline
 from backend.values import Priority
 
 T = TypeVar("T")
@@ -40,24 +40,24 @@ class PriorityExecutor:
         for thread in self._threads:
             thread.start()
 
-    def run(self, priority: Priority, work: Callable[[], T], patience: Patience = ENDLESS) -> T:
+    def run(self, priority: Priority, work: Callable[[], T], deadline: Deadline = NO_DEADLINE) -> T:
         """Queue `work`, wait for it and return its result; on a timeout or a disconnect it is cancelled.
 
         Raises:
             Overloaded: The queue is full, or the call timed out.
-            ClientGone: The client disconnected.
+            ClientDisconnected: The client disconnected.
             Whatever `work` raises.
         """
-        patience.check()
-        future, seconds = self.submit(priority, work), patience.remaining
+        deadline.raise_if_disconnected()
+        future, seconds = self.submit(priority, work), deadline.remaining
         try:
             while True:
                 with suppress(FutureTimeout):
-                    return future.result(patience.until_next_look)
+                    return future.result(deadline.poll_seconds)
                 if future.done():  # the work itself raised a TimeoutError, or ended just now
                     return future.result()
-                patience.check()
-                if patience.is_over:
+                deadline.raise_if_disconnected()
+                if deadline.has_passed:
                     raise Overloaded(
                         f"Timed out after {seconds:.0f} s in the model queue ({self.waiting} waiting).",
                         remedy="Try again in a moment, or add a replica or a GPU.",

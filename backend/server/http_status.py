@@ -14,7 +14,7 @@ from backend.errors import (
     BadRequest,
     BodyTooLarge,
     BodyTooSlow,
-    ClientGone,
+    ClientDisconnected,
     ImageForbidden,
     ImageUnavailable,
     LabelStudioError,
@@ -37,7 +37,7 @@ HTTP_STATUS: Mapping[type[BackendError], int] = {
     LabelStudioError: 502,
     NotReady: 503,
     Overloaded: 503,
-    ClientGone: 499,  # nginx's "client closed request"; it appears only in the log
+    ClientDisconnected: 499,  # nginx's "client closed request"; it appears only in the log
 }
 
 

@@ -15,7 +15,7 @@ from backend.label_studio.requests import parse_finished_task, parse_predict_bod
 from backend.projects import ProjectSetups
 from backend.server.json_response import json_response
 from backend.server.log_text import answer_in_words, one_line, request_in_words
-from backend.server.predict_replies import answer, look_ahead
+from backend.server.predict_replies import look_ahead, reply_to
 from backend.server.request_body import read_json
 from backend.server.request_log import report_problem
 from backend.server.services import Loader
@@ -71,7 +71,7 @@ def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups)
     settings = setups.settings_for(_project_of(document), body.config.xml)
     parsed = parse_predict_request(body, settings.text_prompt)
     g.summary = request_in_words(parsed)
-    results = answer(parsed, loader, settings, report_problem, g.connection.has_disconnected)
+    results = reply_to(parsed, loader, settings, report_problem, g.connection.has_disconnected)
     if len(parsed.tasks) == 1:  # a batch does not tell where in the project a person is
         look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
     g.summary = f"{g.summary}: {answer_in_words(results)}"

@@ -22,7 +22,7 @@ STATUS = {
     "BodyTooSlow": 408,
     "CacheUnavailable": 500,
     "CheckpointError": 500,
-    "ClientGone": 499,
+    "ClientDisconnected": 499,
     "ExportError": 500,
     "ImageForbidden": 403,
     "ImageUnavailable": 502,

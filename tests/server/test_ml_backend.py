@@ -155,4 +155,4 @@ def test_a_disconnected_client_gets_no_prediction(server: ServerOnFakes) -> None
         assert server.client.post("/predict", json=body, environ_overrides={"gunicorn.socket": ours}).status_code == 200
         theirs.close()
         reply = server.client.post("/predict", json=body, environ_overrides={"gunicorn.socket": ours})
-    assert (reply.status_code, reply.json["error"]) == (499, "Whoever asked has closed the connection.")
+    assert (reply.status_code, reply.json["error"]) == (499, "The client disconnected.")

@@ -10,7 +10,7 @@ import pytest
 from backend.errors import ImageUnavailable
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import ClassifyImage, parse_task
-from backend.runtime import Patience
+from backend.runtime import Deadline
 from backend.values import Priority
 from tests.fakes import CONFIG_WITH_IMAGE_CHOICES, FakeClassifier, Hall, keypoint, predict_body
 from tests.server.fakes import ServerOnFakes, server_with_neighbours
@@ -58,7 +58,7 @@ def test_a_missing_image_does_not_fail_the_rest_of_its_batch() -> None:
     assert first["result"]
     assert second == []
     page = server.page()
-    assert "Task 8 is left out of the answer: gone.png is away." in page
+    assert "Task 8 is skipped: gone.png is away." in page
 
 
 def test_a_text_area_that_is_not_the_text_prompt_is_answered_with_an_empty_list(server: ServerOnFakes) -> None:
@@ -161,7 +161,7 @@ def test_all_images_of_a_task_share_one_deadline() -> None:
     hall.fetcher.fetch = fetch_slowly
     config = parse_labeling_config(CONFIG_WITH_TWO_IMAGES)
     task = parse_task({"id": 1, "data": {"photo": "a.png", "other": "a.png"}}, config, project_id="3")
-    hall.predictor.predict(task, config, ClassifyImage(), patience=Patience.of(5.0))
+    hall.predictor.predict(task, config, ClassifyImage(), deadline=Deadline.after(5.0))
     assert len(waits) == 2
     assert waits[1] <= waits[0] - 0.1 < 5.0
 
