@@ -27,6 +27,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from backend.errors import ExportError, shorten
+from backend.geometry import mask_to_box
 from backend.values import Mask, Region, Size
 
 Json = dict[str, Any]
@@ -82,18 +83,14 @@ class LabeledImage:
 def encode_region(region: Region) -> EncodedRegion:
     """Encode a region; its mask is not kept."""
     height, width = region.mask.shape
-    rows, columns = np.flatnonzero(region.mask.any(axis=1)), np.flatnonzero(region.mask.any(axis=0))
-    bbox = (0, 0, 0, 0)
-    if len(rows):
-        left, top = int(columns[0]), int(rows[0])
-        bbox = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
+    left, top, right, bottom = mask_to_box(region.mask) or (0, 0, 0, 0)
     return EncodedRegion(
         region_id=region.region_id,
         label=region.label,
         size=Size(width, height),
         segmentation=encode_coco_rle(region.mask),
         area=int(region.mask.sum()),
-        bbox=bbox,
+        bbox=(left, top, right - left, bottom - top),
         score=region.score,
         choices=region.choices,
         kind=region.kind,

@@ -6,7 +6,7 @@ Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape covers the p
 """
 
 from backend.geometry.cleaning import clean_mask, speck_area
-from backend.geometry.fits import Ellipse, fit_box, fit_ellipse
+from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
 from backend.geometry.overlaps import mask_nms
 from backend.geometry.places import (
     Point,
@@ -27,11 +27,11 @@ __all__ = [
     "distance_to_box",
     "distance_to_mask",
     "ellipse_to_mask",
-    "fit_box",
     "fit_ellipse",
     "inner_point",
     "mask_iou",
     "mask_nms",
+    "mask_to_box",
     "mask_to_polygon",
     "mask_to_rings",
     "percent_to_pixel",

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.geometry.fits import fit_box
+from backend.geometry.fits import mask_to_box
 from backend.geometry.places import Point
 from backend.values import Mask, Size
 
@@ -45,7 +45,7 @@ def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> M
     Returns:
         bool (H, W); the mask itself where there is nothing to clean.
     """
-    box = fit_box(mask)
+    box = mask_to_box(mask)
     if box is None:
         return mask
     left, top, right, bottom = box

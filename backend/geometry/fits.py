@@ -26,15 +26,24 @@ class Ellipse:
     degrees: float = 0.0
 
 
-def fit_box(mask: Mask) -> tuple[int, int, int, int] | None:
-    """The tightest upright box, XYXY: the pixels of columns left to right - 1; None for an empty mask.
+def mask_to_box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Return the tightest axis-aligned box around a mask's pixels.
 
-    An upright box, not a turned one: it is what detectors and COCO expect, and what Label Studio's tool draws.
+    The box is axis-aligned because that is what detectors and COCO expect, and what Label Studio's tool draws.
+
+    Args:
+        mask: bool (H, W).
+
+    Returns:
+        XYXY along the pixels' edges, so `mask[top:bottom, left:right]` is the part inside the box and
+        `right - left` its width; None for an empty mask.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(mask[top:bottom].any(axis=0))  # only the occupied rows: a column scan is the slower one
+    return int(columns[0]), top, int(columns[-1]) + 1, bottom
 
 
 def fit_ellipse(mask: Mask) -> Ellipse | None:
@@ -46,7 +55,7 @@ def fit_ellipse(mask: Mask) -> Ellipse | None:
     Source: the variance of a filled ellipse along an axis is a quarter of its squared radius, that of a unit square
     1/12; the axes are the eigenvectors of the covariance.
     """
-    box = fit_box(mask)
+    box = mask_to_box(mask)
     if box is None:
         return None
     left, top, right, bottom = box

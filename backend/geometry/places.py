@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.geometry.fits import mask_to_box
 from backend.values import Box, Mask
 
 Point = tuple[float, float]
@@ -60,14 +61,19 @@ def inner_point(mask: Mask, away_from: Sequence[Point] = ()) -> Point:
     Args:
         mask: bool (H, W) with at least one pixel.
         away_from: XY.
+
+    Raises:
+        ValueError: The mask is empty.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    box = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
-    step = math.ceil(max(box.shape) / GRID_STEPS)
-    grid = box[::step, ::step]
+    box = mask_to_box(mask)
+    if box is None:
+        raise ValueError("An empty mask has no inner point.")
+    left, top, right, bottom = box
+    inside = mask[top:bottom, left:right]
+    step = math.ceil(max(inside.shape) / GRID_STEPS)
+    grid = inside[::step, ::step]
     if not grid.any():  # thinner than a step
-        ys, xs = np.nonzero(box)
+        ys, xs = np.nonzero(inside)
         return left + float(xs[len(xs) // 2]) + 0.5, top + float(ys[len(ys) // 2]) + 0.5
     worth = _depth(grid)
     ys, xs = np.indices(grid.shape) * step

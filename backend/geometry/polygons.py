@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.geometry.fits import fit_box
+from backend.geometry.fits import mask_to_box
 from backend.values import Mask
 
 Ring = NDArray[np.float64]  # (N, 2) XY; the last vertex is joined to the first
@@ -48,7 +48,7 @@ def mask_to_rings(mask: Mask) -> list[Ring]:
     So outer borders run clockwise on the screen and holes the other way round. Pixels that touch at a corner belong
     together, as for OpenCV's contours.
     """
-    box = fit_box(mask)
+    box = mask_to_box(mask)
     if box is None:
         return []
     left, top, right, bottom = box

@@ -33,7 +33,7 @@ import orjson
 from numpy.typing import NDArray
 
 from backend.errors import BadRle
-from backend.values import Box, Mask, Size
+from backend.values import Mask, Size
 
 Integers = NDArray[np.int64]
 
@@ -78,18 +78,18 @@ def decode_brush(rle: Sequence[int] | str, size: Size) -> Mask:
     return mask.reshape(size.height, size.width)
 
 
-def brush_box(rle: Sequence[int] | str, size: Size) -> Box:
-    """XYXY around the pixels of a mask, (0, 0, 0, 0) for none, without painting it; raises as `decode_brush` does."""
+def brush_box(rle: Sequence[int] | str, size: Size) -> tuple[int, int, int, int] | None:
+    """Return what `geometry.mask_to_box` would of the decoded mask, without painting it; raises as `decode_brush`."""
     ends, opaque = _decode_runs(rle, size)
     starts = np.append(0, ends[:-1])
     is_filled = opaque & (ends > starts)
     if not is_filled.any():
-        return 0.0, 0.0, 0.0, 0.0
+        return None
     top, left = np.divmod(starts[is_filled], size.width)
     bottom, right = np.divmod(ends[is_filled] - 1, size.width)
-    is_wide = bool((bottom > top).any())  # a run that goes on in the next row has been to both sides of the image
-    across = (0, size.width) if is_wide else (left.min(), right.max() + 1)
-    return float(across[0]), float(top[0]), float(across[1]), float(bottom[-1] + 1)
+    if (bottom > top).any():  # a run that continues in the next row touches both sides of the image
+        return 0, int(top[0]), size.width, int(bottom[-1]) + 1
+    return int(left.min()), int(top[0]), int(right.max()) + 1, int(bottom[-1]) + 1
 
 
 def _decode_runs(rle: Sequence[int] | str, size: Size) -> tuple[Integers, Mask]:

@@ -30,8 +30,8 @@ from backend.errors import BadRegion, BadRle, shorten
 from backend.geometry import (
     Ellipse,
     ellipse_to_mask,
-    fit_box,
     fit_ellipse,
+    mask_to_box,
     mask_to_polygon,
     pixel_to_percent,
     polygon_to_mask,
@@ -107,7 +107,7 @@ def _build_polygon(mask: Mask, tolerance: float) -> list[Value]:
 
 
 def _build_rectangle(mask: Mask) -> list[Value]:
-    box = fit_box(mask)
+    box = mask_to_box(mask)
     if box is None:
         return []
     (height, width), (left, top, right, bottom) = mask.shape, box

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from label_studio_sdk.converter.brush import decode_rle, encode_rle, mask2rle
 
 from backend.errors import BadRle
+from backend.geometry import mask_to_box
 from backend.label_studio.results import brush_box, decode_brush, encode_brush
 from backend.values import Mask, Size
 from tests.recorded import load_payload
@@ -73,9 +74,7 @@ def test_the_sdk_decodes_what_we_encode(mask: Mask) -> None:
 def test_the_json_text_of_a_mask_and_its_box_say_the_same(mask: Mask) -> None:
     text = str(encode_brush(mask))
     assert np.array_equal(decode_brush(text, size_of(mask)), mask)
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if mask.any() else (0, 0, 0, 0)
-    assert brush_box(text, size_of(mask)) == box
+    assert brush_box(text, size_of(mask)) == mask_to_box(mask)
 
 
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(4))))
