@@ -14,7 +14,14 @@ from backend.errors import BackendError, BadRegion, ExportError, shorten
 from backend.export import EncodedRegion, LabeledImage, check_region, encode_region
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import Task, parse_task
-from backend.label_studio.results import SavedRegion, count_left_out, find_regions, parse_image_choices, pick_image
+from backend.label_studio.results import (
+    SavedRegion,
+    count_left_out,
+    drawn_size_of,
+    find_regions,
+    parse_image_choices,
+    pick_image,
+)
 from backend.values import Size
 
 Json = Mapping[str, Any]
@@ -79,12 +86,8 @@ def uri_to_file_name(uri: str, task_id: int) -> str:
 
 
 def read_size(results: Sequence[Json]) -> Size | None:
-    """The image's size as any result states it, accepted or not."""
-    for result in results:
-        width, height = result.get("original_width"), result.get("original_height")
-        if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
-            return Size(width, height)
-    return None
+    """Return the image's size as the first result with a valid one states it, accepted or not."""
+    return next(filter(None, map(drawn_size_of, results)), None)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from backend.label_studio.requests.draft_prompts import join_draft
 from backend.label_studio.requests.ordinary_regions import drop_leaks
 from backend.label_studio.requests.prompts import SEND_REMEDY, LabeledPrompt, parse_prompts
 from backend.label_studio.requests.text_areas import holds_texts, parse_texts
-from backend.label_studio.results import kind_of, kind_of_region, objects_of, results_of
+from backend.label_studio.results import json_type_of, kind_of_region, objects_of, results_of
 
 __all__ = ["LabeledPrompt", "PredictRequest", "Task", "parse_predict_request", "parse_project_id", "parse_task"]
 
@@ -73,13 +73,13 @@ def parse_predict_request(body: Mapping[str, Any]) -> PredictRequest:
         BadPrompt: A prompt that cannot be answered.
     """
     if not isinstance(body, Mapping):
-        raise BadRequest(f"The body is {kind_of(body)}, not an object.", remedy=SEND_REMEDY)
+        raise BadRequest(f"The body is {json_type_of(body)}, not an object.", remedy=SEND_REMEDY)
     documents = body.get("tasks")
     if not isinstance(documents, list):
-        raise BadRequest(f'"tasks" is {kind_of(documents)}, not a list.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"tasks" is {json_type_of(documents)}, not a list.', remedy=SEND_REMEDY)
     xml = body.get("label_config")
     if not isinstance(xml, str):
-        raise BadRequest(f'"label_config" is {kind_of(xml)}, not a text.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"label_config" is {json_type_of(xml)}, not a string.', remedy=SEND_REMEDY)
     config = parse_labeling_config(xml)
     project_id = parse_project_id(body.get("project"))
     context_result = _context_result(body)
@@ -125,7 +125,7 @@ def parse_task(
     """
     data = document.get("data") if isinstance(document, Mapping) else None
     if not isinstance(data, Mapping):
-        raise BadRequest(f'A task has "data" with the image; here it is {kind_of(data)}.', remedy=SEND_REMEDY)
+        raise BadRequest(f'A task has "data" with the image; here it is {json_type_of(data)}.', remedy=SEND_REMEDY)
     task_id = document.get("id")
     project = project_id or parse_project_id(document.get("project"))
     own_id = task_id if isinstance(task_id, int) else None
@@ -177,7 +177,7 @@ def _context_result(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
     if result is None:
         return None
     if not isinstance(result, list):
-        raise BadRequest(f'"context.result" is {kind_of(result)}, not a list.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"context.result" is {json_type_of(result)}, not a list.', remedy=SEND_REMEDY)
     return result
 
 
@@ -186,7 +186,7 @@ def _object(holder: Mapping[str, Any] | None, key: str, where: str = "") -> Mapp
     found = holder.get(key) if holder is not None else None
     if found is None or isinstance(found, Mapping):
         return found
-    raise BadRequest(f'"{where}{key}" is {kind_of(found)}, not an object.', remedy=SEND_REMEDY)
+    raise BadRequest(f'"{where}{key}" is {json_type_of(found)}, not an object.', remedy=SEND_REMEDY)
 
 
 def _image_uri(data: Mapping[str, Any], config: LabelingConfig, task_id: object) -> str:
@@ -196,7 +196,7 @@ def _image_uri(data: Mapping[str, Any], config: LabelingConfig, task_id: object)
     keys = shorten(", ".join(shorten(key) for key in data)) or "nothing"
     key = shorten(config.image_key)
     where = f'Task {shorten(task_id)} has no image under "{key}"'
-    found = "an empty text" if isinstance(uri, str) else kind_of(uri)
+    found = "an empty text" if isinstance(uri, str) else json_type_of(uri)
     message = f"{where} but {found}." if config.image_key in data else f"{where}, its data holds: {keys}."
     remedy = f'Import it with the key "{key}", or name its key in the Image tag (value="$…").'
     raise BadRequest(message, remedy=remedy)

@@ -14,8 +14,9 @@ from backend.label_studio.config import PATH_SEPARATOR, SHAPES, LabelingConfig
 from backend.label_studio.results.fields import (
     RECTANGLE,
     Result,
+    drawn_size_of,
     join_labels,
-    kind_of,
+    json_type_of,
     kind_of_region,
     labels_of,
     value_of,
@@ -158,12 +159,14 @@ def check_results(results: object) -> Sequence[Result]:
         BadRle: Not a list of objects, or an id that is none.
     """
     if not isinstance(results, (list, tuple)):
-        raise BadRle(f"An annotation has a list of results, not {kind_of(results)}.", remedy=RESULT_REMEDY)
+        raise BadRle(f"An annotation has a list of results, not {json_type_of(results)}.", remedy=RESULT_REMEDY)
     for number, result in enumerate(results, start=1):
         if not isinstance(result, Mapping):
-            raise BadRle(f"Result {number} of an annotation is {kind_of(result)}, not an object.", remedy=RESULT_REMEDY)
+            raise BadRle(
+                f"Result {number} of an annotation is {json_type_of(result)}, not an object.", remedy=RESULT_REMEDY
+            )
         if not isinstance(result.get("id"), (str, int, type(None))):
-            message = f"Result {number} of an annotation has the id {shorten(result['id'])}, which is not a text."
+            message = f"Result {number} of an annotation has the id {shorten(result['id'])}, which is not a string."
             raise BadRle(message, remedy=RESULT_REMEDY)
     return results
 
@@ -189,12 +192,13 @@ def _saved_score(result: Result) -> float | None:
 
 
 def _size(result: Result) -> Size:
-    width, height = result.get("original_width"), result.get("original_height")
-    if not (type(width) is int and type(height) is int and width > 0 and height > 0):  # bool is an int, too
-        message = f"The image it was drawn on is {shorten(width)} x {shorten(height)} pixels."
+    size = drawn_size_of(result)
+    if size is None:
+        width, height = shorten(result.get("original_width")), shorten(result.get("original_height"))
+        message = f"The image it was drawn on is {width} x {height} pixels."
         remedy = "Its original_width and original_height must be saved: delete it in Label Studio and draw it anew."
         raise BadRle(message, remedy=remedy)
-    return Size(width, height)
+    return size
 
 
 def _choice_names(result: Result) -> tuple[str, ...]:

@@ -397,6 +397,11 @@ def test_a_mask_without_a_size_names_its_region(size: Any, config: LabelingConfi
         parse_regions([brush_result(original_width=size)], config)
 
 
+def test_a_size_in_floats_is_read(config: LabelingConfig) -> None:
+    (region,) = parse_regions([brush_result(original_width=6.0, original_height=4.0)], config)
+    assert np.array_equal(region.mask, square())
+
+
 def test_choices_that_are_no_texts_are_passed_over(config: LabelingConfig) -> None:
     odd = {"id": "r1", "type": "choices", "from_name": "pclass", "value": {"choices": [["a", 1], [], {}, "Red"]}}
     none = {"id": "r1", "type": "choices", "from_name": "other", "value": {}}
@@ -426,9 +431,9 @@ def test_a_choice_of_another_control_on_a_region_is_the_regions(config: Labeling
         ([None], "Result 1 of an annotation is missing, not an object"),
         ([{}, 5], "Result 2 of an annotation is a number, not an object"),
         ({"a": 1}, "has a list of results, not an object"),
-        ("abc", "has a list of results, not a text"),
+        ("abc", "has a list of results, not a string"),
         (5, "has a list of results, not a number"),
-        ([{"id": [1]}], r"Result 1 of an annotation has the id \[1\], which is not a text"),
+        ([{"id": [1]}], r"Result 1 of an annotation has the id \[1\], which is not a string"),
         ([{"id": {"a": 1}}], "has the id {'a': 1}, which"),
     ],
 )
