@@ -386,7 +386,7 @@ def test_a_label_that_was_picked_when_a_mask_was_accepted_is_no_second_label(con
 
 def test_a_broken_mask_names_its_region(config: LabelingConfig) -> None:
     broken = brush_result(value={"format": "rle", "rle": [0, 0], "brushlabels": ["Dog"]})
-    with pytest.raises(BadRle, match=r'Region "r1" \(brush\): The brush mask is truncated: 2 bytes.*draw it anew'):
+    with pytest.raises(BadRle, match=r'Region "r1" \(brush\): The brush mask is truncated: 2 bytes.*draw it again'):
         parse_regions([broken], config)
 
 
