@@ -2,7 +2,7 @@
 
 A personal access token is a JWT of type "refresh". It is never sent with a request but exchanged at
 /api/token/refresh/ for an access token that is valid for 300 s (`Authorization: Bearer …`). A legacy token has 40
-hexadecimal digits and is sent as it is (`Authorization: Token …`); Label Studio 1.23 refuses it unless the organization
+hexadecimal digits and is sent as it is (`Authorization: Token …`); Label Studio 1.23 refuses it unless the organisation
 has enabled legacy tokens.
 """
 
