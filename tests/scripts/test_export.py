@@ -165,7 +165,7 @@ def test_prompts_and_shapes_without_area_are_counted_in_the_summary() -> None:
     [
         (shape_result("brush", {"format": "rle"}, "r7"), '(brush): The brush has no mask: its value has no "rle"'),
         (shape_result("bitmask", {}, "r7"), '(bitmask): The bitmask has "imageDataURL": None'),
-        (shape_result("polygon", {"points": [[1, 2]]}, "r7"), "(polygon): A polygon has three points or more"),
+        (shape_result("polygon", {"points": [[1, 2]]}, "r7"), "(polygon): A polygon needs at least three points"),
         (shape_result("rectangle", TURNED | {"width": 0}, "r7"), '(rectangle): The rectangle has "width": 0'),
         (shape_result("ellipse", DRAWN["ellipse"] | {"radiusX": 0}, "r7"), '(ellipse): The ellipse has "radiusX": 0'),
     ],
@@ -388,8 +388,8 @@ def odd_result(**changes: Any) -> Json:
     [
         (task(1, annotation(None)), "Result 1 of an annotation is missing, not an object. The annotation is damaged"),
         (task(1, annotation(5)), "Result 1 of an annotation is a number, not an object."),
-        (task(1, annotation() | {"result": {"a": 1}}), "An annotation has a list of results, not an object."),
-        (task(1, annotation() | {"result": "abc"}), "An annotation has a list of results, not a string."),
+        (task(1, annotation() | {"result": {"a": 1}}), 'The "result" of an annotation is an object, not a list.'),
+        (task(1, annotation() | {"result": "abc"}), 'The "result" of an annotation is a string, not a list.'),
         (task(1, odd_result(id=[1])), "Result 1 of an annotation has the id [1], which is not a string."),
         (task(1, None), "Its annotations are no list of objects but [None]. Open the task in Label Studio"),
         (task(1) | {"annotations": 5}, "Its annotations are no list of objects but 5."),

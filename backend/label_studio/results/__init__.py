@@ -1,6 +1,6 @@
-"""Label Studio's results and their codecs: regions with masks to JSON, and JSON back to regions.
+"""Label Studio's results and their codecs: regions with masks to JSON and back.
 
-Masks in pixels on one side; percents, brush RLE and PNG data URLs on the other.
+On one side there are masks in pixels, on the other percentages, brush RLE and PNG data URLs.
 """
 
 from backend.label_studio.results.brush_rle import brush_box, decode_brush, encode_brush
