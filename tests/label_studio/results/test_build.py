@@ -392,7 +392,8 @@ def test_a_broken_mask_names_its_region(config: LabelingConfig) -> None:
 
 @pytest.mark.parametrize("size", [None, 0, -4, "6", 6.5, True])
 def test_a_mask_without_a_size_names_its_region(size: Any, config: LabelingConfig) -> None:
-    message = rf'Region "r1" \(brush\): It was saved with an image size of {size} x 4 pixels \(original_width, .*Delete the region'
+    size_message = rf"It was saved with an image size of {size} x 4 pixels \(original_width"
+    message = rf'Region "r1" \(brush\): {size_message}.*Delete the region in Label Studio and draw it again'
     with pytest.raises(BadRle, match=message):
         parse_regions([brush_result(original_width=size)], config)
 
