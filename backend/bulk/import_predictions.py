@@ -53,7 +53,7 @@ class Summary(Failures):
 def import_chunk(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
     """Import a chunk; if Label Studio refuses it, find out what it stored and send the rest one by one.
 
-    A task that another run has predicted meanwhile is skipped, because a second prediction would hide the first.
+    A task that another run has predicted meanwhile is skipped; a second prediction would be a duplicate.
     """
     predicted = _predicted_meanwhile(client, chunk)
     summary.skipped += len(predicted)

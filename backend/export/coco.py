@@ -153,9 +153,7 @@ def _label_error(where: str, label: str, categories: Collection[str]) -> ExportE
         return ExportError(message, remedy="Assign one in Label Studio, or delete the region there.")
     which = "which is not among the labels for masks in the labeling config"
     message = f"{where} has the label {shorten(repr(label))}, {which}: {known}."
-    return ExportError(
-        message, remedy="Assign one of these to the region, or restore its label in the labeling config."
-    )
+    return ExportError(message, remedy="Assign one of these to it, or restore its label in the labeling config.")
 
 
 def count_empty(images: Iterable[LabeledImage]) -> int:

