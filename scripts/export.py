@@ -26,7 +26,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.bulk import Collected, FetchSize, category_names, collect
+from backend.bulk import Collected, FetchSize, category_names, collect, list_reasons
 from backend.errors import shorten
 from backend.export import LabeledImage, build_coco, count_empty, write_json
 from backend.fetching import ImageFetcher
@@ -36,8 +36,6 @@ from backend.label_studio.requests import TaskImage
 from backend.settings import Settings
 from backend.values import Size
 from scripts.console import add_connection_options, read_settings, run_command, show_progress
-
-REASONS_SHOWN = 20
 
 
 def summarize(collected: Collected, path: Path) -> str:
@@ -60,11 +58,11 @@ def summarize(collected: Collected, path: Path) -> str:
         lines.append(f"  left out, for they are no masks: {counts} (prompts that were not accepted)")
     if collected.skipped:
         lines.append(f"  left out of their images, for they cannot be exported: {len(collected.skipped)} regions")
-        lines += _list_some(collected.skipped)
+        lines += list_reasons(collected.skipped, indent="    ")
     if collected.failures:
         count = len(collected.failures)
         lines.append(f"  {count} tasks could not be exported; all the others are in the file. The exit status is 1")
-        lines += _list_some(collected.failures)
+        lines += list_reasons(collected.failures, indent="    ")
     return "\n".join(lines)
 
 
@@ -77,11 +75,6 @@ def _describe_several_labels(images: Sequence[LabeledImage]) -> list[str]:
     labels = shorten(", ".join(map(repr, (region.label, *region.other_labels))))
     example = f'region "{shorten(region.region_id)}" of task {image.task_id} with {labels}'
     return [f"  {len(found)} regions have several labels and were exported with the first; for example {example}"]
-
-
-def _list_some(reasons: Sequence[str]) -> list[str]:
-    lines = [f"    {reason}" for reason in reasons[:REASONS_SHOWN]]
-    return [*lines, f"    … and {len(reasons) - REASONS_SHOWN} more"] if len(reasons) > REASONS_SHOWN else lines
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any, Protocol
 
-from backend.bulk import Json, Predictions, Summary, import_before_leaving, import_chunk
+from backend.bulk import Json, Predictions, Summary, import_before_exit, import_chunk
 from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
@@ -137,7 +137,7 @@ def preannotate(
                 import_chunk(client, project_id, full, summary)
             bar.set_postfix(created=summary.created, failed=summary.failed, refresh=False)
     except KeyboardInterrupt:
-        import_before_leaving(client, project_id, chunk, summary)
+        import_before_exit(client, project_id, chunk, summary)
         raise
     if chunk:
         import_chunk(client, project_id, chunk, summary)

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "runtime": {"errors", "values"},
     "geometry": {"values"},
-    "export": {"errors", "values"},
+    "export": {"errors", "geometry", "values"},
     "models": {"errors", "values"},
     "cache": {"runtime", "values"},
     "images": {"errors", "runtime", "values"},

@@ -1,23 +1,24 @@
-"""Tasks of a bulk run that failed, and why."""
+"""Failed tasks of a bulk run and the reasons."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from backend.errors import BackendError
 
-REASONS_SHOWN = 20
+MAX_REASONS_SHOWN = 20
 
 
 @dataclass
 class Failures:
-    """Tasks that came to nothing, and why."""
+    """Number of failed tasks, and each distinct reason."""
 
     failed: int = 0
     reasons: list[str] = field(default_factory=list)
 
     def fail(self, task: object, error: Exception) -> None:
-        """Count a task, and remember why."""
+        """Count a failed task and record the reason."""
         self.failed += 1
         why = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
         reason = f"task {task}: {why}"
@@ -26,8 +27,13 @@ class Failures:
 
     @property
     def reason_lines(self) -> list[str]:
-        """The first of the reasons, a line each, and how many there are besides."""
-        lines = [f"  {reason}" for reason in self.reasons[:REASONS_SHOWN]]
-        if len(self.reasons) > REASONS_SHOWN:
-            lines.append(f"  … and {len(self.reasons) - REASONS_SHOWN} more")
-        return lines
+        """The first reasons, one per line, and the number of further ones."""
+        return list_reasons(self.reasons, indent="  ")
+
+
+def list_reasons(reasons: Sequence[str], indent: str) -> list[str]:
+    """Return the first 20 reasons, one per line, and the number of further ones."""
+    lines = [f"{indent}{reason}" for reason in reasons[:MAX_REASONS_SHOWN]]
+    if len(reasons) > MAX_REASONS_SHOWN:
+        lines.append(f"{indent}… and {len(reasons) - MAX_REASONS_SHOWN} more")
+    return lines

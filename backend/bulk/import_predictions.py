@@ -1,4 +1,4 @@
-"""How predictions get into Label Studio: in chunks, and none is lost when one is refused or the work is interrupted."""
+"""Import of predictions into Label Studio in chunks; a refused prediction or an interrupted run loses no other one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Predictions(Protocol):
-    """What of `backend.label_studio.api.client.LabelStudioClient` is used here."""
+    """The part of `LabelStudioClient` that is needed here."""
 
     def iterate_tasks(self, project_id: str) -> Iterator[Json]: ...
 
@@ -28,9 +28,13 @@ class Predictions(Protocol):
 
 @dataclass
 class Summary(Failures):
-    """What became of the tasks.
+    """Counts of a run's tasks.
 
-    `empty` of the created predictions hold no mask; `unchanged` tasks got none, for it would hide their earlier ones.
+    Attributes:
+        created: Tasks that got a prediction.
+        empty: Created predictions without a mask.
+        unchanged: Tasks without a mask that got no prediction, because it would hide their earlier ones.
+        skipped: Tasks that already have a prediction of this version.
     """
 
     created: int = 0
@@ -47,50 +51,59 @@ class Summary(Failures):
 
 
 def import_chunk(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
-    """Import a chunk; where Label Studio refuses it, find out what it took and send the rest one by one.
+    """Import a chunk; if Label Studio refuses it, find out what it stored and send the rest one by one.
 
-    A task that another run came to meanwhile has its prediction, and a second one would be in the way.
+    A task that another run has predicted meanwhile is skipped; a second prediction would be a duplicate.
     """
-    there = _done_meanwhile(client, chunk)
-    summary.skipped += len(there)
-    chunk = [one for one in chunk if one["task"] not in there]
+    predicted = _predicted_meanwhile(client, chunk)
+    summary.skipped += len(predicted)
+    chunk = [prediction for prediction in chunk if prediction["task"] not in predicted]
     if not chunk:
         return
     try:
         client.create_predictions(project_id, chunk)
-        taken = chunk
+        stored = chunk
     except LabelStudioError:
-        there = _tasks_done(client, chunk)
-        taken = [one for one in chunk if one["task"] in there or _import_one(client, project_id, one, summary)]
-        if not taken:
+        predicted = _predicted_tasks(client, chunk)
+        stored = [
+            prediction
+            for prediction in chunk
+            if prediction["task"] in predicted or _import_one(client, project_id, prediction, summary)
+        ]
+        if not stored:
             raise
-    summary.created += len(taken)
-    summary.empty += sum(not any(kind_of_region(result) in SHAPES for result in one["result"]) for one in taken)
+    summary.created += len(stored)
+    summary.empty += sum(not _has_mask(prediction) for prediction in stored)
 
 
-def _tasks_done(client: Predictions, chunk: list[Json]) -> set[int]:
-    return client.tasks_with_version([one["task"] for one in chunk], chunk[0]["model_version"])
+def _has_mask(prediction: Json) -> bool:
+    return any(kind_of_region(result) in SHAPES for result in prediction["result"])
 
 
-def _done_meanwhile(client: Predictions, chunk: list[Json]) -> set[int]:
-    """Those of the chunk's tasks that are done; none where Label Studio does not say, for the import will tell."""
+def _predicted_tasks(client: Predictions, chunk: list[Json]) -> set[int]:
+    """Return the tasks of the chunk that have a prediction of its version."""
+    return client.tasks_with_version([prediction["task"] for prediction in chunk], chunk[0]["model_version"])
+
+
+def _predicted_meanwhile(client: Predictions, chunk: list[Json]) -> set[int]:
+    """As `_predicted_tasks`, but the empty set if Label Studio cannot be asked; the import then reports the error."""
     try:
-        return _tasks_done(client, chunk)
+        return _predicted_tasks(client, chunk)
     except LabelStudioError as error:
-        log.debug("What is done meanwhile was not to be had. %s", error)
+        log.debug("Could not check which tasks were predicted meanwhile. %s", error)
         return set()
 
 
-def import_before_leaving(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
-    """Import what is done; where that fails the tasks are counted as failed, and the interruption stays one."""
+def import_before_exit(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
+    """Import a chunk before an interrupted run exits; if that fails, count its tasks as failed instead of raising."""
     failed_before = summary.failed
     try:
         if chunk:
             import_chunk(client, project_id, chunk, summary)
     except LabelStudioError as error:
         if summary.failed == failed_before:
-            for one in chunk:
-                summary.fail(one["task"], error)
+            for prediction in chunk:
+                summary.fail(prediction["task"], error)
 
 
 def _import_one(client: Predictions, project_id: str, prediction: Json, summary: Summary) -> bool:

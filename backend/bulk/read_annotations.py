@@ -1,4 +1,4 @@
-"""What an export reads of a project: of each task the annotation that speaks for it, as images with encoded regions."""
+"""Reading a project's annotations for an export: one annotation per task, as images with encoded regions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from backend.label_studio.results import (
     LabeledRegion,
     SavedRegion,
     count_left_out,
+    drawn_size_of,
     find_regions,
     parse_image_choices,
     pick_image,
@@ -26,18 +27,19 @@ from backend.values import Size
 
 Json = Mapping[str, Any]
 FetchSize = Callable[[TaskImage], Size]
-Refuse = Callable[[BackendError], None]
-DAMAGED_REMEDY = "Open the task in Label Studio; delete the annotation and make it anew."
+OnBadRegion = Callable[[BackendError], None]
+DAMAGED_REMEDY = "Open the task in Label Studio, delete the annotation and create it again."
 
 
 @dataclass
 class Collected:
-    """What was read of a project: images to export, and what is not among them.
+    """Images of a project to export, and what is missing from them.
 
     Attributes:
-        several: Tasks with more annotations than the one that was read.
-        left_out: Drawn regions of the exported annotations that are no masks, by type: prompts that were not accepted.
-        skipped: Regions that cannot be exported and were left out of their images, each by name and with the reason.
+        unannotated: Number of tasks without an annotation.
+        several: Number of tasks with more annotations than the one that was read.
+        left_out: Drawn regions of the exported annotations that are not masks, by type: prompts that were not accepted.
+        skipped: Regions that cannot be exported and were left out of their images, each with its name and the reason.
         failures: Tasks that cannot be exported, likewise.
     """
 
@@ -50,20 +52,20 @@ class Collected:
 
 
 def list_annotations(task: Json) -> list[Json]:
-    """The annotations of a task that were not skipped ("cancelled").
+    """Return the annotations of a task that were not skipped ("cancelled").
 
     Raises:
-        ExportError: What the task has for annotations is no list of objects.
+        ExportError: The task's annotations are not a list of objects.
     """
     annotations = task.get("annotations") or []
     if not isinstance(annotations, list) or not all(isinstance(annotation, Mapping) for annotation in annotations):
-        message = f"Its annotations are no list of objects but {shorten(annotations)}."
+        message = f"Its annotations are {shorten(annotations)}, not a list of objects."
         raise ExportError(message, remedy=DAMAGED_REMEDY)
     return [annotation for annotation in annotations if not annotation.get("was_cancelled")]
 
 
 def pick_annotation(annotations: Iterable[Json]) -> Json | None:
-    """The annotation that speaks for its task: the ground truth, else the one changed last; None if there is none."""
+    """Return the annotation to export: the ground truth, else the one changed last; None if there is no annotation."""
     return max(
         annotations,
         key=lambda annotation: (
@@ -76,7 +78,7 @@ def pick_annotation(annotations: Iterable[Json]) -> Json | None:
 
 
 def uri_to_file_name(uri: str, task_id: int) -> str:
-    """The last part of an image URI: of its path, or of the path in `?d=` that local files have."""
+    """Return the last part of an image URI: of its path, or of the path in `?d=` of local files."""
     try:
         parts = urlsplit(uri)
     except ValueError:  # "http://[::1/a.png"
@@ -86,20 +88,16 @@ def uri_to_file_name(uri: str, task_id: int) -> str:
 
 
 def read_size(results: Sequence[Json]) -> Size | None:
-    """The image's size as any result states it, accepted or not."""
-    for result in results:
-        width, height = result.get("original_width"), result.get("original_height")
-        if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
-            return Size(width, height)
-    return None
+    """Return the image's size as the first result with a valid one states it, accepted or not."""
+    return next(filter(None, map(drawn_size_of, results)), None)
 
 
 @dataclass(frozen=True)
 class AnnotationReader:
-    """Reads the annotations of one project.
+    """Reader of one project's annotations.
 
     Attributes:
-        fetch_size: Looks at the image itself; asked only when no result states the size, as with most negatives.
+        fetch_size: Measures the image itself; called only if no result states the size, as for most negatives.
     """
 
     config: LabelingConfig
@@ -109,15 +107,15 @@ class AnnotationReader:
     def categories(self) -> tuple[str, ...]:
         return category_names(self.config)
 
-    def read(self, document: Json, annotation: Json, refuse: Refuse) -> Iterator[LabeledImage]:
-        """Read a task with one of its annotations: each image of the page that masks can be drawn on and the task has.
+    def read(self, document: Json, annotation: Json, on_bad_region: OnBadRegion) -> Iterator[LabeledImage]:
+        """Read a task with one of its annotations and yield each of its images that masks can be drawn on.
 
         Args:
-            refuse: Is told why a region cannot be exported: its mask cannot be decoded, it has no label or one that the
-                config has not got. Unless it raises, the region is left out.
+            on_bad_region: Called with the reason why a region cannot be exported: its mask cannot be decoded, or its
+                label is missing or not in the config. Unless it raises, the region is left out.
 
         Raises:
-            BackendError: No list of results, an image that cannot be looked at, or what `refuse` raises.
+            BackendError: The results are not a list, an image cannot be measured, or `on_bad_region` raises.
         """
         results = [] if annotation.get("result") is None else annotation["result"]
         for image in parse_task(document, self.config).images:
@@ -131,18 +129,20 @@ class AnnotationReader:
                     size=size,
                     task_id=task_id,
                     annotation_id=annotation.get("id"),
-                    regions=tuple(self._encode(find_regions(own, config), size, refuse)),
+                    regions=tuple(self._encode(find_regions(own, config), size, on_bad_region)),
                     choices=parse_image_choices(own, config),
                     image_uri=document["data"][config.data_key],
                 )
 
-    def _encode(self, found: Iterable[SavedRegion], size: Size, refuse: Refuse) -> Iterator[EncodedRegion]:
-        for saved in found:
+    def _encode(
+        self, regions: Iterable[SavedRegion], size: Size, on_bad_region: OnBadRegion
+    ) -> Iterator[EncodedRegion]:
+        for saved in regions:
             try:
                 encoded = _encode_region(saved.decode())
                 check_region(encoded, size, self.categories)
             except (BadRegion, ExportError) as error:
-                refuse(error)
+                on_bad_region(error)
             else:
                 yield encoded
 
@@ -160,7 +160,7 @@ def _encode_region(region: LabeledRegion) -> EncodedRegion:
 
 
 def category_names(config: LabelingConfig) -> tuple[str, ...]:
-    """COCO's categories: the labels of the masks in the order of the labeling config, each once."""
+    """Return COCO's categories: the labels for masks in the order of the labeling config, each once."""
     return tuple(dict.fromkeys(label.name for image in config.images for label in image.answer_classes))
 
 
@@ -172,28 +172,28 @@ def collect(
     include_unannotated: bool = False,
     skip_bad_regions: bool = False,
 ) -> Collected:
-    """Read all tasks; one that cannot be read is named among the failures and the others go on.
+    """Read all tasks; a task that cannot be read is listed among the failures and does not stop the others.
 
-    A region that cannot be exported fails its task, for an image that lacks an object teaches a model that it is
-    background; with `skip_bad_regions` it is left out and named.
+    A region that cannot be exported fails its task, because an image that lacks an object teaches a model that the
+    object is background. With `skip_bad_regions` only the region is left out, and listed.
     """
     collected, reader = Collected(), AnnotationReader(config, fetch_size)
     for document in tasks:
-        name = _name(document)
+        name = _describe_task(document)
         try:
             annotations = list_annotations(document)
             if not annotations and not include_unannotated:
                 collected.unannotated += 1
                 continue
             annotation = pick_annotation(annotations) or {}
-            name = _name(document, annotation)
+            name = _describe_task(document, annotation)
             skipped: list[BackendError] = []
             images = list(reader.read(document, annotation, skipped.append if skip_bad_regions else _raise))
             collected.left_out += _count_left_out(annotation, config)
             collected.skipped += [f"{name}: {error}" for error in skipped]
             collected.several += len(annotations) > 1
             collected.images += images
-        except Exception as error:  # whatever one task holds, it must not cost the others
+        except Exception as error:  # a malformed task must not stop the export of the others
             collected.failures.append(f"{name}: {_reason(error)}")
     return collected
 
@@ -201,8 +201,8 @@ def collect(
 def _reason(error: Exception) -> str:
     if isinstance(error, BackendError):
         return str(error)
-    logging.getLogger(__name__).debug("A task cannot be read", exc_info=error)
-    return f"It cannot be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
+    logging.getLogger(__name__).debug("Could not read a task", exc_info=error)
+    return f"It could not be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
 
 
 def _raise(error: BackendError) -> None:
@@ -214,6 +214,6 @@ def _count_left_out(annotation: Json, config: LabelingConfig) -> Counter[str]:
     return sum((count_left_out(results, image) for image in config.images), Counter())
 
 
-def _name(document: object, annotation: Json | None = None) -> str:
+def _describe_task(document: object, annotation: Json | None = None) -> str:
     task = document.get("id") if isinstance(document, Mapping) else document
     return f"task {shorten(task)}" + (f", annotation {shorten(annotation.get('id'))}" if annotation else "")

@@ -1,6 +1,6 @@
-"""Data set formats, one a file: `LabeledImage` values come in, files on disk go out.
+"""Data set formats, one per file: `LabeledImage` values come in, files on disk go out.
 
-It reads no network and knows nothing of Label Studio; `bulk` reads the annotations.
+The room does no network I/O and knows nothing of Label Studio; `bulk` reads the annotations.
 """
 
 from backend.export.coco import EncodedRegion, LabeledImage, build_coco, check_region, count_empty, encode_region

@@ -1,16 +1,17 @@
-"""Regions to COCO instances, losslessly: RLE masks with holes and parts, one annotation for each region.
+"""Regions to COCO instances, losslessly: RLE masks with holes and parts, one annotation per region.
 
 The document is what `pycocotools.coco.COCO` reads: `images`, `categories` and `annotations` with ids from 1. Masks are
-COCO's compressed RLE (column by column, `counts` as an ASCII string, `size` = [height, width]); `area` counts the
-mask's pixels and `bbox` is [x, y, width, height] of its pixels. An image's `file_name` is a name to save it under,
-which no other image of the document has; where it lies is its `coco_url`, the address as the task has it. Beyond the
-standard, an image carries `task_id`, `annotation_id` and `attributes` (image-level choices), an annotation `region_id`,
-`attributes` (per-region choices) and, where it is known, `score`.
+COCO's compressed RLE (column by column, `counts` as an ASCII string, `size` = [height, width]); `area` is the number of
+the mask's pixels and `bbox` their [x, y, width, height]. An image's `file_name` is a name to save it under, unique in
+the document; its location is `coco_url`, the URI as the task has it. Beyond the standard, an image has `task_id`,
+`annotation_id` and `attributes` (image-level choices), and an annotation has `region_id`, `attributes` (per-region
+choices) and, if it is known, `score`.
 
-Regions are encoded one by one as they are read (`encode_region`): a mask of 1080p takes 2 MB, its RLE some kilobytes.
+Regions are encoded one by one as they are read (`encode_region`): a 1080p mask takes 2 MB, its RLE a few kilobytes.
 
-Example: a mask of pixels (1, 0) and (2, 0) in a 4x2 image is [0, 0, 1, 0, 1, 0, 0, 0] column by column, thus the runs 2
-1 1 1 3, written "21102" (from the fourth run on less the run two before it); its area is 2 and its bbox [1, 0, 2, 1].
+Example: a mask of pixels (1, 0) and (2, 0) in a 4x2 image is [0, 0, 1, 0, 1, 0, 0, 0] column by column: the runs 2 1 1
+1 3, written "21102" (from the fourth run on, the difference from the run two before it); its area is 2 and its bbox
+[1, 0, 2, 1].
 
 Source: pycocotools/mask.py and https://cocodataset.org/#format-data.
 """
@@ -27,6 +28,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from backend.errors import ExportError, shorten
+from backend.geometry import mask_to_box
 from backend.values import Mask, Size
 
 Json = dict[str, Any]
@@ -35,15 +37,15 @@ Choices = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class EncodedRegion:
-    """A region as the document has it, without its mask.
+    """A region as it is in the document, without its mask.
 
     Attributes:
-        size: Of the mask.
+        size: Size of the mask.
         segmentation: COCO's compressed RLE, JSON-ready.
-        area: Pixels of the mask; 0 when everything was erased again.
+        area: Number of the mask's pixels; 0 if everything was erased again.
         bbox: x, y, width, height of its pixels; zeros without any.
-        kind: What it was saved as, "polygon" for instance; "" where that is not known.
-        other_labels: What it was saved with besides `label`; the document has the one only.
+        kind: What it was saved as, for instance "polygon"; "" if that is not known.
+        other_labels: Labels it was saved with besides `label`; the document has only `label`.
     """
 
     region_id: str
@@ -60,14 +62,14 @@ class EncodedRegion:
 
 @dataclass(frozen=True)
 class LabeledImage:
-    """One image and what a person says is on it; no regions: a negative.
+    """One image with its annotated regions; an image without regions is a negative.
 
     Attributes:
-        file_name: As it should be written; made unique by `build_coco`.
-        size: Of the upright image.
-        task_id, annotation_id: Where it comes from in Label Studio.
+        file_name: Preferred name; `build_coco` makes it unique.
+        size: Size of the upright image.
+        task_id, annotation_id: Origin in Label Studio.
         choices: Image-level choices by the name of their control.
-        image_uri: Where the picture is, exactly as the task's data has it.
+        image_uri: Location of the image, exactly as in the task's data.
     """
 
     file_name: str
@@ -91,25 +93,21 @@ def encode_region(
 ) -> EncodedRegion:
     """Encode a region; its mask is not kept. See `EncodedRegion` for the arguments."""
     height, width = mask.shape
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    bbox = (0, 0, 0, 0)
-    if len(rows):
-        left, top = int(columns[0]), int(rows[0])
-        bbox = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
+    left, top, right, bottom = mask_to_box(mask) or (0, 0, 0, 0)
+    bbox = (left, top, right - left, bottom - top)
     size, segmentation, area = Size(width, height), encode_coco_rle(mask), int(mask.sum())
     return EncodedRegion(region_id, label, size, segmentation, area, bbox, score, choices, kind, other_labels)
 
 
 def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Json:
-    """Build the document.
+    """Build the COCO document.
 
     Args:
-        images: In the order in which they should be numbered.
-        categories: Names in the order of the labeling config; all of them are kept, used or not.
+        images: In the order in which they are numbered.
+        categories: Names in the order of the labeling config; all are kept, used or not.
 
     Returns:
-        A dict for `json.dump`. Regions without a single pixel have no box and are left out; `count_empty` says how
-        many.
+        A dict for `json.dump`. Regions without a single pixel have no box and are left out; `count_empty` counts them.
 
     Raises:
         ExportError: A label that is not among the categories, or a mask of another size than its image.
@@ -134,43 +132,43 @@ def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Jso
 
 
 def check_region(region: EncodedRegion, size: Size, categories: Collection[str]) -> None:
-    """Raises ExportError unless the region can be written: with a label among the categories, and the image's size."""
+    """Raise `ExportError` unless the region has a label among the categories and the size of its image."""
     where = f'Region "{shorten(region.region_id)}"' + (f" ({region.kind})" if region.kind else "")
     if region.label not in categories:
         raise _label_error(where, region.label, categories)
     if region.size != size:
         raise ExportError(
             f"{where} is a mask of {region.size} on an image of {size}.",
-            remedy="Delete the region and draw it anew; it was drawn on another version of the image.",
+            remedy="Delete the region and draw it again; it was drawn on another version of the image.",
         )
 
 
 def _label_error(where: str, label: str, categories: Collection[str]) -> ExportError:
     known = shorten(", ".join(categories))
     if not known:
-        message = f"{where} cannot be exported, for the labeling config has no labels for masks."
-        return ExportError(message, remedy="Add some to it, and give each region one.")
+        message = f"{where} cannot be exported because the labeling config has no labels for masks."
+        return ExportError(message, remedy="Add labels to it, and assign one to each region.")
     if not label:
         message = f"{where} has no label."
-        return ExportError(message, remedy="Give it one in Label Studio, or delete it there.")
-    which = "which is none of those that the labeling config has for masks"
+        return ExportError(message, remedy="Assign one in Label Studio, or delete the region there.")
+    which = "which is not among the labels for masks in the labeling config"
     message = f"{where} has the label {shorten(repr(label))}, {which}: {known}."
-    return ExportError(message, remedy="Give the region one of these, or put its label back into the labeling config.")
+    return ExportError(message, remedy="Assign one of these to it, or restore its label in the labeling config.")
 
 
 def count_empty(images: Iterable[LabeledImage]) -> int:
-    """How many regions hold no pixel, for instance because everything was erased again."""
+    """Count the regions without a pixel, for instance because everything was erased again."""
     return sum(not region.area for image in images for region in image.regions)
 
 
 def encode_coco_rle(mask: Mask) -> Json:
-    """Compressed COCO RLE of a bool (H, W) mask, JSON-ready; `pycocotools.mask.decode` is its inverse."""
+    """Encode a bool (H, W) mask as compressed COCO RLE, JSON-ready; `pycocotools.mask.decode` is its inverse."""
     rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
 def choices_to_attributes(choices: Choices) -> dict[str, str | list[str]]:
-    """One chosen value becomes a string, several a list; controls without a value are left out."""
+    """Convert choices: one value becomes a string, several a list; controls without a value are left out."""
     return {name: values[0] if len(values) == 1 else list(values) for name, values in choices.items() if values}
 
 
@@ -212,7 +210,7 @@ def _annotation_entry(number: int, image_id: int, category_id: int, region: Enco
 
 
 class _UniqueNames:
-    """Gives every image a file name of its own: `photo.png`, then `photo-task12.png`, then `photo-task12-2.png`."""
+    """Generator of unique file names: `photo.png`, then `photo-task12.png`, then `photo-task12-2.png`."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()

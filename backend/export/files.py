@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then moved into it."""
+"""Atomic writing of files: a temporary file in the same folder, then a rename."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ _REMEDIES = {
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write `document` to `path`, replacing what was there only when all of it lies on the disk.
+    """Write `document` to `path`; an existing file is replaced only when the new one is completely on disk.
 
     Raises:
-        ExportError: The folder cannot be made or written, or the disk is full; what was at `path` is untouched.
+        ExportError: The folder cannot be created or written, or the disk is full; an existing file is unchanged.
     """
-    draft: Path | None = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        draft = Path(name)
+        temporary = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8") as sink:
             json.dump(document, sink)
             sink.flush()
             os.fsync(sink.fileno())
-        draft.chmod(0o666 & ~_umask())
-        draft.replace(path)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
         raise ExportError(
             f"{path} could not be written: {error.strerror or error}.",
             remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."),
         ) from error
     finally:
-        if draft is not None:
+        if temporary is not None:
             with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
-    """The process's file mode mask, which `mkstemp` does not apply. (It can only be read by setting it.)"""
+    """Return the process's file mode mask, which `mkstemp` does not apply. It can only be read by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

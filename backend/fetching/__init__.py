@@ -1,6 +1,6 @@
 """The only HTTP for images: URL policy (which hosts may be asked, who sees the token), limits, tokens, a byte cache.
 
-An image URI of a task comes in, encoded bytes go out, or `ImageUnavailable` and `ImageForbidden`.
+The image URI of a task comes in; encoded bytes go out, or `ImageUnavailable` and `ImageForbidden`.
 """
 
 from backend.fetching.api_token import TOKEN_REMEDY, TokenSource

@@ -1,8 +1,9 @@
-"""The token that Label Studio lets us in with.
+"""Authentication against Label Studio.
 
-A personal access token is a JWT of the type refresh: it is never sent as it is but exchanged at /api/token/refresh/ for
-an access token that lives 300 s (`Authorization: Bearer …`). A legacy token is 40 hexadecimal digits, sent as it is
-(`Authorization: Token …`); Label Studio 1.23 refuses it unless the organisation switched it on.
+A personal access token is a JWT of type "refresh". It is never sent with a request but exchanged at
+/api/token/refresh/ for an access token that is valid for 300 s (`Authorization: Bearer …`). A legacy token has 40
+hexadecimal digits and is sent as it is (`Authorization: Token …`); Label Studio 1.23 refuses it unless the organisation
+has enabled legacy tokens.
 """
 
 from __future__ import annotations
@@ -12,29 +13,31 @@ import binascii
 import json
 import threading
 import time
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 import requests
 
 from backend.errors import LabelStudioError
-from backend.fetching.deadline_session import LEAST_SECONDS, hang_up_at, keep_headers, open_session
+from backend.fetching.deadline_session import MIN_TIMEOUT_SECONDS, enforce_deadline, ignore_netrc, open_session
+from backend.fetching.single_flight import SingleFlight
 
-SPARE_SECONDS = 30.0
-UNKNOWN_LIFE_SECONDS = 240.0
+EXPIRY_MARGIN_SECONDS = 30.0
+DEFAULT_LIFETIME_SECONDS = 240.0  # of an access token without claims
 TOKEN_REMEDY = (
     "Copy a personal access token from Label Studio (account menu → Account & Settings → Personal Access Token) "
-    "into LABEL_STUDIO_API_KEY and start the backend again."
+    "into LABEL_STUDIO_API_KEY and restart the backend."
 )
 
 
 class TokenSource:
-    """Makes the `Authorization` header; an access token is kept until shortly before its end. Safe for threads: many
-    who need a new one at once wait for one exchange, and all of them get its token or its error.
+    """Source of the `Authorization` header. Thread-safe.
+
+    An access token is reused until shortly before it expires. Threads that need a new one at the same time share one
+    exchange, and its token or its error.
 
     Args:
-        url: Label Studio's, as this process reaches it.
+        url: Label Studio's URL as seen from this process.
         api_key: A personal access token, a legacy token, or "" for none.
     """
 
@@ -45,21 +48,21 @@ class TokenSource:
         self._is_pat = self._api_key.count(".") == 2
         self._access = ""
         self._expires_at = 0.0
-        self._exchanging: Future[str] | None = None
         self._lock = threading.Lock()
+        self._exchanges = SingleFlight[str]()
         self._session = open_session()
 
     @property
     def can_renew(self) -> bool:
-        """Whether a refused token may be replaced by another one."""
+        """Whether a refused access token can be replaced by a new one."""
         return self._is_pat
 
     def headers(self, refused: str = "", deadline: float | None = None) -> dict[str, str]:
-        """The header to send, {} without an api key.
+        """Return the header to send; {} without an API key.
 
         Args:
-            refused: The `Authorization` that Label Studio has just refused, so that it is not given out again.
-            deadline: Monotonic seconds at which an exchange must be done; None: in the source's own timeout.
+            refused: The `Authorization` that Label Studio has just refused; it is not returned again.
+            deadline: When an exchange must be done, in monotonic seconds; None applies the source's own timeout.
 
         Raises:
             LabelStudioError: The token was refused, is an access token, or Label Studio cannot be reached.
@@ -69,73 +72,69 @@ class TokenSource:
         if not self._is_pat:
             return {"Authorization": f"Token {self._api_key}"}
         deadline = time.monotonic() + self._timeout_seconds if deadline is None else deadline
-        with self._lock:
-            if time.time() < self._expires_at and refused != f"Bearer {self._access}":
-                return {"Authorization": f"Bearer {self._access}"}
-            flight, is_leader = self._exchanging, self._exchanging is None
-            if flight is None:
-                flight = self._exchanging = Future()
-        if is_leader:
-            self._lead(flight, deadline)
-        try:
-            return {"Authorization": f"Bearer {flight.result(max(deadline - time.monotonic(), LEAST_SECONDS))}"}
-        except FutureTimeoutError as error:
-            raise self._silent("no answer in time") from error
+        access = self._valid_access(refused)
+        if not access:
+            wait_seconds = max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS)
+            try:
+                access = self._exchanges.run(refused, lambda: self._renew(refused, deadline), wait_seconds)
+            except FutureTimeoutError as error:
+                raise self._unreachable("timed out") from error
+        return {"Authorization": f"Bearer {access}"}
 
-    def _lead(self, flight: Future[str], deadline: float) -> None:
-        """Exchange for all who wait."""
-        try:
+    def _valid_access(self, refused: str) -> str:
+        """Return the current access token; "" if it has expired or is the refused one."""
+        with self._lock:
+            is_valid = time.time() < self._expires_at and refused != f"Bearer {self._access}"
+            return self._access if is_valid else ""
+
+    def _renew(self, refused: str, deadline: float) -> str:
+        access = self._valid_access(refused)  # another exchange may have ended just before this one began
+        if not access:
             access = self._exchange(deadline)
             with self._lock:
-                self._access, self._expires_at = access, _expiry(access) - SPARE_SECONDS
-                self._exchanging = None
-            flight.set_result(access)
-        except BaseException as error:  # handed to all who wait, this thread among them
-            with self._lock:
-                self._exchanging = None
-            flight.set_exception(error)
+                self._access, self._expires_at = access, _expiry(access) - EXPIRY_MARGIN_SECONDS
+        return access
 
     def _exchange(self, deadline: float) -> str:
         if _claims(self._api_key).get("token_type") == "access":
-            raise LabelStudioError(
-                "LABEL_STUDIO_API_KEY is an access token, which lives five minutes.", remedy=TOKEN_REMEDY
-            )
+            message = "LABEL_STUDIO_API_KEY is an access token, which is valid for only five minutes."
+            raise LabelStudioError(message, remedy=TOKEN_REMEDY)
         endpoint = f"{self._url}/api/token/refresh/"
         try:
-            with hang_up_at(deadline) as watch:
+            with enforce_deadline(deadline) as watch:
                 response = self._session.post(
                     endpoint,
                     json={"refresh": self._api_key},
-                    timeout=max(deadline - time.monotonic(), LEAST_SECONDS),
+                    timeout=max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS),
                     allow_redirects=False,
-                    auth=keep_headers,
+                    auth=ignore_netrc,
                 )
             access = response.json().get("access") if response.status_code == 200 else None
         except (requests.RequestException, ValueError, AttributeError) as error:
-            is_late = watch.is_over or isinstance(error, requests.Timeout)
-            raise self._silent("no answer in time" if is_late else type(error).__name__) from error
+            timed_out = watch.has_expired or isinstance(error, requests.Timeout)
+            raise self._unreachable("timed out" if timed_out else type(error).__name__) from error
         if not access:
             message = f"Label Studio at {self._url} refused the personal access token (HTTP {response.status_code})."
             raise LabelStudioError(message, remedy=TOKEN_REMEDY)
         return str(access)
 
-    def _silent(self, why: str) -> LabelStudioError:
+    def _unreachable(self, reason: str) -> LabelStudioError:
         return LabelStudioError(
-            f"Label Studio at {self._url} cannot be asked for an access token: {why}.",
-            remedy="Check LABEL_STUDIO_URL and that Label Studio runs.",
+            f"Label Studio at {self._url} could not be asked for an access token: {reason}.",
+            remedy="Check LABEL_STUDIO_URL and that Label Studio is running.",
         )
 
 
 def _expiry(access: str) -> float:
-    """When the access token dies, seconds since 1970 by this machine's clock."""
+    """Return when an access token expires, in seconds since 1970 by this machine's clock."""
     claims = _claims(access)
     issued, expires = claims.get("iat"), claims.get("exp")
-    life = expires - issued if isinstance(issued, (int, float)) and isinstance(expires, (int, float)) else None
-    return time.time() + (life or UNKNOWN_LIFE_SECONDS)  # not `exp` itself: the two clocks may differ
+    lifetime = expires - issued if isinstance(issued, (int, float)) and isinstance(expires, (int, float)) else None
+    return time.time() + (lifetime or DEFAULT_LIFETIME_SECONDS)  # not `exp` itself: the two clocks may differ
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """The claims of a JWT, unverified; {} if it is none."""
+    """Return the claims of a JWT without verifying them; {} if the token is not a JWT."""
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,7 +1,7 @@
-"""HTTP sessions whose requests end at a deadline, however slowly the other side drips its answer.
+"""HTTP sessions with a deadline for the whole request, however slowly the server sends its response.
 
-requests' own timeout starts anew with every byte that comes. Here a timer shuts the request's sockets down instead,
-which wakes whatever waits for them: the handshake of TLS, the headers or the body.
+The timeout of requests restarts with every byte that arrives. Here a timer shuts down the request's sockets instead,
+which wakes up whatever is waiting for them: the TLS handshake, the headers or the body.
 """
 
 from __future__ import annotations
@@ -21,64 +21,67 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-LEAST_SECONDS = 0.01
-_here = threading.local()
+MIN_TIMEOUT_SECONDS = 0.01
+_thread = threading.local()  # its `watch` is the `SocketWatch` of the request that runs on this thread
 
 
-class Watch:
-    """The sockets of one request, and whether its time is over.
+class SocketWatch:
+    """The sockets of one request, and whether its deadline has passed.
 
     Args:
-        deadline: When it will be, in monotonic seconds.
+        deadline: In monotonic seconds.
     """
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.is_over = False
-        self._twins: list[socket.socket] = []
+        self.has_expired = False
+        self._duplicates: list[socket.socket] = []
         self._lock = threading.Lock()
 
-    def add(self, own: Any) -> None:
-        """Watch a connection. By a twin: TLS takes the descriptor away from the socket that it wraps."""
+    def add(self, connection: Any) -> None:
+        """Watch a socket through a duplicate, because TLS detaches the descriptor of the socket that it wraps."""
         with self._lock:
-            twin = socket.socket(fileno=os.dup(own.fileno()))
-            self._twins.append(twin)
-            if self.is_over:
-                _shut(twin)
+            duplicate = socket.socket(fileno=os.dup(connection.fileno()))
+            self._duplicates.append(duplicate)
+            if self.has_expired:
+                _shut_down(duplicate)
 
-    def hang_up(self) -> None:
+    def expire(self) -> None:
+        """Shut down the connections, those that are added later included."""
         with self._lock:
-            self.is_over = True
-            for twin in self._twins:
-                _shut(twin)
+            self.has_expired = True
+            for duplicate in self._duplicates:
+                _shut_down(duplicate)
 
     def close(self) -> None:
+        """Close the duplicates; the connections themselves stay open for the next request."""
         with self._lock:
-            for twin in self._twins:
-                twin.close()
-            self._twins.clear()
+            for duplicate in self._duplicates:
+                duplicate.close()
+            self._duplicates.clear()
 
 
 @contextlib.contextmanager
-def hang_up_at(deadline: float) -> Iterator[Watch]:
-    """Whatever this thread asks of an `open_session()` within breaks off at `deadline`, in monotonic seconds.
+def enforce_deadline(deadline: float) -> Iterator[SocketWatch]:
+    """Abort at `deadline`, in monotonic seconds, the request that this thread sends through an `open_session()`.
 
-    What broke off raises one of requests' errors, or reads as the end of a body: ask `is_over` of the watch.
+    An aborted request raises one of requests' errors or looks like the end of the body; `has_expired` of the watch
+    tells.
     """
-    watch = _here.watch = Watch(deadline)
-    timer = threading.Timer(max(deadline - time.monotonic(), LEAST_SECONDS), watch.hang_up)
+    watch = _thread.watch = SocketWatch(deadline)
+    timer = threading.Timer(max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS), watch.expire)
     timer.daemon = True
     timer.start()
     try:
         yield watch
     finally:
         timer.cancel()
-        _here.watch = None
+        _thread.watch = None
         watch.close()
 
 
 def open_session() -> requests.Session:
-    """A session that takes no cookies and keeps its connections open; safe for threads."""
+    """Return a session that ignores cookies and reuses its connections. Thread-safe."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
@@ -86,33 +89,33 @@ def open_session() -> requests.Session:
     return session
 
 
-def keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stands in for requests' own authentication, which would put a password from ~/.netrc over the token."""
+def ignore_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Replace requests' own authentication, which would overwrite the token with a password from ~/.netrc."""
     return request
 
 
-def _addresses_of(host: str, port: int) -> list[str]:
-    """A host's addresses in the order of preference; none where the name is not known, which urllib3 then says."""
+def _resolve(host: str, port: int) -> list[str]:
+    """Return a host's addresses in order of preference; [] for an unknown name, which urllib3 then reports."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        records = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    return list(dict.fromkeys(str(address[0]) for *_, address in records))
 
 
-def _shut(twin: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the other side was first
-        twin.shutdown(socket.SHUT_RDWR)
+def _shut_down(duplicate: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the server closed the connection first
+        duplicate.shutdown(socket.SHUT_RDWR)
 
 
-def _tell_watch(own: Any) -> None:
-    watch = getattr(_here, "watch", None)
-    if watch is not None and own is not None:
-        watch.add(own)
+def _watch_socket(connection: Any) -> None:
+    watch = getattr(_thread, "watch", None)
+    if watch is not None and connection is not None:
+        watch.add(connection)
 
 
-class _Watched:
-    """Tells this thread's watch of each socket: of a new one before TLS begins, of a kept one before it is used."""
+class _WatchedConnection:
+    """Mixin that adds sockets to this thread's watch: a new one before the TLS handshake, a reused one before use."""
 
     sock: Any
     port: int
@@ -120,48 +123,48 @@ class _Watched:
     _dns_host: str
 
     def _new_conn(self) -> socket.socket:
-        sock = self._connect_in_time()
-        _tell_watch(sock)
+        sock = self._connect_before_deadline()
+        _watch_socket(sock)
         return sock
 
-    def _connect_in_time(self) -> socket.socket:
-        """Connect to one of the host's addresses; urllib3 by itself would give each of them the whole time anew.
+    def _connect_before_deadline(self) -> socket.socket:
+        """Connect to one of the host's addresses; urllib3 on its own would give each of them the whole timeout.
 
-        What is left until the deadline is shared by the addresses that are left, so that a dead one leaves the next its
-        part. To look the name up takes what the system's resolver takes.
+        The remaining time is divided among the remaining addresses, so an unreachable one leaves time for the next. The
+        name look-up takes as long as the system's resolver takes.
         """
         host, timeout = self._dns_host, self.timeout
-        watch: Watch | None = getattr(_here, "watch", None)
-        addresses = _addresses_of(host, self.port) if watch else []
+        watch: SocketWatch | None = getattr(_thread, "watch", None)
+        addresses = _resolve(host, self.port) if watch else []
         if watch is None or not addresses:
             return self._connect()
         try:
             for left in range(len(addresses), 1, -1):
-                self._aim(addresses[-left], (watch.deadline - time.monotonic()) / left)
+                self._set_target(addresses[-left], (watch.deadline - time.monotonic()) / left)
                 with contextlib.suppress(HTTPError):
                     return self._connect()
-            self._aim(addresses[-1], watch.deadline - time.monotonic())
+            self._set_target(addresses[-1], watch.deadline - time.monotonic())
             return self._connect()
         finally:
             self._dns_host, self.timeout = host, timeout
 
-    def _aim(self, address: str, seconds: float) -> None:
-        self._dns_host, self.timeout = address, max(seconds, LEAST_SECONDS)
+    def _set_target(self, address: str, seconds: float) -> None:
+        self._dns_host, self.timeout = address, max(seconds, MIN_TIMEOUT_SECONDS)
 
     def _connect(self) -> socket.socket:
         sock: socket.socket = super()._new_conn()  # type: ignore[misc]
         return sock
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        _tell_watch(self.sock)
+        _watch_socket(self.sock)
         return super().request(*args, **kwargs)  # type: ignore[misc]
 
 
-class _HttpConnection(_Watched, HTTPConnection):
+class _HttpConnection(_WatchedConnection, HTTPConnection):
     pass
 
 
-class _HttpsConnection(_Watched, HTTPSConnection):
+class _HttpsConnection(_WatchedConnection, HTTPSConnection):
     pass
 
 

@@ -1,4 +1,4 @@
-"""One GET, read while it is within the limits of bytes and seconds."""
+"""A GET request with limits on the size of the body and on the total time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
 from backend.errors import ImageUnavailable
-from backend.fetching.deadline_session import LEAST_SECONDS, hang_up_at, keep_headers, open_session
+from backend.fetching.deadline_session import MIN_TIMEOUT_SECONDS, enforce_deadline, ignore_netrc, open_session
 from backend.fetching.url_policy import show_url
 
 CHUNK_BYTES = 1 << 16
@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Reply:
-    """A status, headers and, with the status 200, the whole body."""
+    """A response: status, headers and, with status 200, the whole body."""
 
     status: int
     content: bytes
@@ -27,11 +27,11 @@ class Reply:
 
 
 class Downloader:
-    """Keeps connections open, takes no cookies, follows no redirects; safe for threads.
+    """HTTP client that reuses connections, ignores cookies and follows no redirects. Thread-safe.
 
     Args:
-        max_bytes: The largest body, unpacked.
-        timeout_seconds: From `deadline()` to the last byte, over all hops.
+        max_bytes: The largest body, after decompression.
+        timeout_seconds: From `deadline()` to the last byte, over all redirects.
     """
 
     def __init__(self, max_bytes: int, timeout_seconds: float) -> None:
@@ -40,42 +40,42 @@ class Downloader:
         self._session = open_session()
 
     def deadline(self) -> float:
-        """Monotonic seconds at which a download that starts now must be done."""
+        """Return when a download that starts now must be done, in monotonic seconds."""
         return time.monotonic() + self._timeout_seconds
 
     def get(self, url: str, headers: dict[str, str], deadline: float, image_uri: str) -> Reply:
-        """GET `url`; errors speak of `image_uri`, as the task spells it.
+        """Send a GET request for `url`; error messages name `image_uri`, as the task spells it.
 
         Raises:
-            ImageUnavailable: Unreachable, broken off, too large or too slow.
+            ImageUnavailable: Unreachable, connection lost, too large or too slow.
         """
-        remaining = max(deadline - time.monotonic(), LEAST_SECONDS)
+        remaining = max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS)
         try:
             with (
-                hang_up_at(deadline) as watch,
+                enforce_deadline(deadline) as watch,
                 self._session.get(
-                    url, headers=headers, stream=True, allow_redirects=False, timeout=remaining, auth=keep_headers
+                    url, headers=headers, stream=True, allow_redirects=False, timeout=remaining, auth=ignore_netrc
                 ) as response,
             ):
                 content = self._read(response, image_uri) if response.status_code == 200 else b""
-                if watch.is_over:  # a body without a length ends where the connection does, and we ended it
-                    raise self._too_slow(image_uri)
+                if watch.has_expired:  # a body without a length ends with the connection, which we closed
+                    raise self._timed_out(image_uri)
                 return Reply(response.status_code, content, response.headers)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            if isinstance(error, requests.Timeout) or time.monotonic() >= deadline or watch.is_over:
-                raise self._too_slow(image_uri) from error
-            message = f"{show_url(image_uri)} cannot be fetched from {urlsplit(url).netloc}: {type(error).__name__}."
-            remedy = "Check that the address is right and reachable from this backend (LABEL_STUDIO_URL)."
+            if isinstance(error, requests.Timeout) or time.monotonic() >= deadline or watch.has_expired:
+                raise self._timed_out(image_uri) from error
+            message = f"{show_url(image_uri)} could not be fetched from {urlsplit(url).netloc}: {type(error).__name__}."
+            remedy = "Check that the URL is correct and reachable from this backend (LABEL_STUDIO_URL)."
             raise ImageUnavailable(message, remedy=remedy) from error
 
     def _check_size(self, nbytes: int, image_uri: str) -> None:
-        """Refuse more bytes than the limit."""
+        """Raise `ImageUnavailable` for more bytes than the limit."""
         if nbytes > self._max_bytes:
-            message = f"{show_url(image_uri)} is over the limit of {self._max_bytes} bytes (IMAGE_MAX_BYTES)."
+            message = f"{show_url(image_uri)} is larger than the limit of {self._max_bytes} bytes (IMAGE_MAX_BYTES)."
             raise ImageUnavailable(message, remedy="Make the image smaller, or raise IMAGE_MAX_BYTES.")
 
     def _read(self, response: requests.Response, image_uri: str) -> bytes:
-        """The body, measured while it comes: `read1` returns with what is there."""
+        """Read the body and check its size while it arrives: `read1` returns what is already there."""
         declared = response.headers.get("Content-Length", "")
         self._check_size(int(declared) if declared.isdigit() else 0, image_uri)
         chunks: list[bytes] = []
@@ -86,6 +86,6 @@ class Downloader:
             self._check_size(total, image_uri)
         return b"".join(chunks)
 
-    def _too_slow(self, image_uri: str) -> ImageUnavailable:
-        message = f"{show_url(image_uri)} did not come within {self._timeout_seconds:g} s."
+    def _timed_out(self, image_uri: str) -> ImageUnavailable:
+        message = f"Fetching {show_url(image_uri)} timed out after {self._timeout_seconds:g} s."
         return ImageUnavailable(message, remedy="Try again, or raise IMAGE_TIMEOUT_SECONDS.")

@@ -1,9 +1,9 @@
-"""Image URI → the URL to ask, and who may be asked. Pure; no name is looked up.
+"""Image URI → the URL to request, and the hosts that may be asked. Pure; no name is resolved.
 
 /data/upload/2/a.png, data/local-files/?d=…   Label Studio, with the token
 http(s)://LABEL_STUDIO/data/…                 the same
-/api/users, http(s)://LABEL_STUDIO/api/users  Label Studio, without the token: no images lie there (`FILE_PATHS`)
-http://localhost:8080/data/…                  the same: it is what Label Studio calls itself, seldom what reaches it
+http://localhost:8080/data/…                  the same: Label Studio's own name for itself, which rarely works here
+/api/users, http(s)://LABEL_STUDIO/api/users  Label Studio, without the token: no images are there (`FILE_PATHS`)
 s3://bucket/key, gs://…, azure-blob://…       Label Studio's /tasks/ID/resolve/?fileuri=…, which may redirect
 http(s)://elsewhere/…                         only with the host in IMAGE_ALLOWED_HOSTS, never with the token
 """
@@ -22,89 +22,89 @@ Origin = tuple[str, str, int]
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1"})
 REDIRECTING_PATHS = re.compile(r"^/(tasks|projects)/\d+/(resolve|presign)/|^/data/upload/|^/storage-data/")
 FILE_PATHS = re.compile(r"^/data/|^/storage-data/|^/(tasks|projects)/\d+/(resolve|presign)/")
-"""Where Label Studio serves files. What a task names is anybody's word who may import tasks; a token that went anywhere
-would let them read what its owner may read."""
+"""Where Label Studio serves files. Anyone who may import tasks chooses the URIs; a token sent to any path would let
+them read everything that the token's owner may read."""
 UNSUPPORTED_SCHEMES = frozenset({"data", "file", "ftp", "blob", "javascript"})
-IMPORT_REMEDY = "Upload the image to Label Studio, or serve it from a storage that Label Studio knows."
+IMPORT_REMEDY = "Upload the image to Label Studio, or serve it from a storage that is connected to Label Studio."
 
 
 def url_origin(url: str) -> Origin:
-    """Scheme, host and port of an http(s) URL.
+    """Return scheme, host and port of an http(s) URL.
 
     Raises:
-        ImageUnavailable: Not an http(s) URL, or one that two readers could understand differently.
+        ImageUnavailable: Not an http(s) URL, or one that two parsers could read differently.
     """
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (ValueError, KeyError) as error:
-        raise ImageUnavailable(f"{show_url(url)} is not a web address.", remedy=IMPORT_REMEDY) from error
+        raise ImageUnavailable(f"{show_url(url)} is not an http(s) URL.", remedy=IMPORT_REMEDY) from error
     if not parts.hostname or re.search(r"[@\\\s]", parts.netloc) or re.search(r"[\x00-\x1f]", url):
-        raise ImageUnavailable(f"{show_url(url)} is not a plain web address.", remedy=IMPORT_REMEDY)
+        raise ImageUnavailable(f"{show_url(url)} is not an unambiguous http(s) URL.", remedy=IMPORT_REMEDY)
     return parts.scheme, parts.hostname.rstrip("."), port
 
 
 def image_uri_to_url(
     image_uri: str, task_id: int | None, label_studio_url: str, allowed_hosts: frozenset[str] = frozenset()
 ) -> str:
-    """The URL to ask for an image.
+    """Return the URL to request for an image.
 
     Raises:
-        ImageUnavailable: No such scheme, no LABEL_STUDIO_URL where one is needed, cloud storage without a task id.
+        ImageUnavailable: An unsupported scheme, cloud storage without a task id, or LABEL_STUDIO_URL is missing.
     """
     scheme = image_uri.partition(":")[0].lower() if re.match(r"^[A-Za-z][A-Za-z0-9+.-]*:", image_uri) else ""
     if scheme in UNSUPPORTED_SCHEMES:
-        message = f"{show_url(image_uri)} is a {scheme}: URI, from which images are not read."
+        message = f"{show_url(image_uri)} has the unsupported scheme {scheme}:."
         raise ImageUnavailable(message, remedy=IMPORT_REMEDY)
     if scheme in ("http", "https"):
-        is_named = _is_allowed(url_origin(image_uri), allowed_hosts)
-        return image_uri if is_named else _own_url(image_uri, label_studio_url) or image_uri
+        is_allowed = _is_allowed(url_origin(image_uri), allowed_hosts)
+        return image_uri if is_allowed else _own_url(image_uri, label_studio_url) or image_uri
     if not label_studio_url:
-        message = f"{show_url(image_uri)} lies in Label Studio, whose address this backend does not know."
-        raise ImageUnavailable(
-            message, remedy="Set LABEL_STUDIO_URL (and LABEL_STUDIO_API_KEY) and start the backend again."
-        )
+        message = f"{show_url(image_uri)} is stored in Label Studio, but this backend does not know its URL."
+        remedy = "Set LABEL_STUDIO_URL (and LABEL_STUDIO_API_KEY) and restart the backend."
+        raise ImageUnavailable(message, remedy=remedy)
     if not scheme:
         return _join(label_studio_url, image_uri)
     if task_id is None:
-        message = f"{show_url(image_uri)} lies in a cloud storage and came without a task id."
-        raise ImageUnavailable(message, remedy="Label Studio finds such images by their task: send the task's id.")
+        message = f"{show_url(image_uri)} is in cloud storage and was sent without a task id."
+        raise ImageUnavailable(message, remedy="Label Studio resolves such URIs by task: send the task's id.")
     fileuri = base64.urlsafe_b64encode(image_uri.encode(errors="surrogatepass")).decode()
     return _join(label_studio_url, f"/tasks/{task_id}/resolve/?fileuri={fileuri}")
 
 
 def check_host(url: str, label_studio_url: str, allowed_hosts: frozenset[str]) -> None:
-    """Refuse all hosts but Label Studio's and those that the operator allows ("a.org" any port, "a.org:8000" that one).
+    """Raise `ImageForbidden` unless the host is Label Studio's or allowed by the operator.
 
-    Raises:
-        ImageForbidden: Naming the host and the setting.
+    An entry "a.org" allows every port, "a.org:8000" only that one.
     """
     _, host, port = origin = url_origin(url)
     if _is_allowed(origin, allowed_hosts) or (label_studio_url and origin == url_origin(label_studio_url)):
         return
-    message = f"The image {show_url(url)} lies on {shorten(host)}:{port}, which this backend may not ask."
-    entry = shorten(host) if port in (80, 443) else f"{shorten(host)}:{port}"  # without a port it is every port
+    message = f"The image {show_url(url)} is on {shorten(host)}:{port}, a host that this backend may not ask."
+    entry = shorten(host) if port in (80, 443) else f"{shorten(host)}:{port}"  # without a port: every port
     raise ImageForbidden(message, remedy=f"Add {entry} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio.")
 
 
 def may_redirect_anywhere(url: str, label_studio_url: str) -> bool:
-    """Whether Label Studio may send us from here to a storage's presigned URL on any host."""
+    """Whether Label Studio may redirect this URL to a storage's presigned URL on any host."""
     return bool(REDIRECTING_PATHS.match(_own_path(url, label_studio_url)))
 
 
 def may_see_token(url: str, label_studio_url: str) -> bool:
-    """Whether it is one of Label Studio's own files; only they are asked for with the token."""
+    """Whether the URL is one of Label Studio's own files; only requests for those carry the token."""
     return bool(FILE_PATHS.match(_own_path(url, label_studio_url)))
 
 
 def is_immutable(url: str, label_studio_url: str) -> bool:
-    """Uploads get a random name of their own and are never replaced."""
+    """Whether the content never changes: uploads get a random name and are never replaced."""
     return _own_path(url, label_studio_url).startswith("/data/upload/")
 
 
 def show_url(url: str) -> str:
-    """An image's URI for people and logs: without a query, in which presigned URLs carry their signature, without a
-    password, and at most 200 characters. Label Studio's own "?d=path" stays; nothing is ever raised.
+    """Return an image's URI for messages and logs; never raises.
+
+    It has no query, which holds the signature of a presigned URL, no password, and at most 200 characters. A relative
+    URI keeps its query, such as Label Studio's "?d=path".
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -115,10 +115,10 @@ def show_url(url: str) -> str:
 
 
 def _own_path(url: str, label_studio_url: str) -> str:
-    """The path of a URL of Label Studio, as it would be without a sub-path; "" for any other."""
+    """Return the path of one of Label Studio's URLs, without the sub-path it is served under; "" for any other URL."""
     if not label_studio_url or url_origin(url) != url_origin(label_studio_url):
         return ""
-    path = posixpath.normpath(unquote(urlsplit(url).path))  # "/data/../api/users" is no file
+    path = posixpath.normpath(unquote(urlsplit(url).path))  # "/data/../api/users" is not a file
     own = path.removeprefix(urlsplit(label_studio_url).path.rstrip("/"))
     return f"{own}/" if urlsplit(url).path.endswith("/") else own
 
@@ -129,7 +129,7 @@ def _is_allowed(origin: Origin, allowed_hosts: frozenset[str]) -> bool:
 
 
 def _own_url(url: str, label_studio_url: str) -> str | None:
-    """Label Studio's own path under the address that reaches it, when the URL calls it by a loopback name."""
+    """Return a loopback URL of Label Studio's files under the URL that reaches Label Studio from here."""
     _, host, _ = url_origin(url)
     parts = urlsplit(url)
     if not label_studio_url or host not in LOOPBACK_NAMES or not FILE_PATHS.match(parts.path):

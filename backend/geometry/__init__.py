@@ -1,12 +1,12 @@
-"""Pure geometry of masks: places, polygons, fitted shapes, their rasters, cleaning. numpy and OpenCV only.
+"""Pure geometry of masks: points, distances, polygons, fitted shapes, rasterisation, cleaning. numpy and OpenCV only.
 
-One convention for all: coordinates are continuous, XY, and the pixel in column c and row r is the square from (c, r) to
-(c + 1, r + 1) with its middle at (c + 0.5, r + 0.5). The whole image runs from 0 to its width and height, as Label
-Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape covers the pixels whose middle lies in it.
+All functions share one convention: coordinates are continuous, XY, and the pixel in column c and row r is the square
+from (c, r) to (c + 1, r + 1) with its centre at (c + 0.5, r + 0.5). The image extends from 0 to its width and height,
+as Label Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape covers the pixels whose centre lies in it.
 """
 
 from backend.geometry.cleaning import clean_mask, speck_area
-from backend.geometry.fits import Ellipse, fit_box, fit_ellipse
+from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
 from backend.geometry.overlaps import mask_nms
 from backend.geometry.places import (
     Point,
@@ -27,11 +27,11 @@ __all__ = [
     "distance_to_box",
     "distance_to_mask",
     "ellipse_to_mask",
-    "fit_box",
     "fit_ellipse",
     "inner_point",
     "mask_iou",
     "mask_nms",
+    "mask_to_box",
     "mask_to_polygon",
     "mask_to_rings",
     "percent_to_pixel",

@@ -1,4 +1,4 @@
-"""Specks and pinholes: parts and holes of a mask that are too small to mean anything."""
+"""Removal of specks and pinholes: parts and holes of a mask that are too small to be meaningful."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.geometry.fits import fit_box
+from backend.geometry.fits import mask_to_box
 from backend.geometry.places import Point
 from backend.values import Mask, Size
 
-Contour = NDArray[np.int32]  # (N, 1, 2) XY of the middles of pixels, one after the other
+Contour = NDArray[np.int32]  # (N, 1, 2) XY of neighbouring pixels
 
-PARENT = 3  # of OpenCV's hierarchy: the border around a hole, -1 for a border
-SPECK_SHARE = 1 / 40_000
-LEAST_SPECK_AREA = 8
+PARENT = 3  # column of OpenCV's hierarchy: the outer contour of a hole, -1 for an outer contour
+SPECK_AREA_FRACTION = 1 / 40_000
+MIN_SPECK_AREA = 8
 
 
 def speck_area(size: Size) -> int:
-    """Pixels below which a part is a speck and a hole a pinhole: 1/40,000 of the image, at least 8.
+    """Return the area in pixels below which a part is a speck and a hole a pinhole: 1/40,000 of the image, at least 8.
 
-    That is 7x7 pixels of 1920x1080 and 17x17 of 12 megapixels: less than what SAM can see, whose mask has 256x256
-    cells of which one is 7.5x7.5 pixels of a picture 1920 pixels wide. Scaling with the image keeps the rule the same
-    for a photo and its thumbnail.
+    That is 7x7 pixels of 1920x1080 and 17x17 of 12 megapixels, which is below SAM's resolution: its mask has 256x256
+    cells, and in an image 1920 pixels wide one of them covers 7.5x7.5 pixels. The area scales with the image, so the
+    rule is the same for a photo and its thumbnail.
     """
-    return max(LEAST_SPECK_AREA, round(size.width * size.height * SPECK_SHARE))
+    return max(MIN_SPECK_AREA, round(size.width * size.height * SPECK_AREA_FRACTION))
 
 
 def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> Mask:
-    """The mask without its specks and pinholes, those of less than `max_speck_area` pixels.
+    """Remove parts and fill holes of fewer than `max_speck_area` pixels.
 
-    The largest part always stays, and so does a part under a point of `keep`: what a person clicked on is no speck.
-    Pixels that touch at a corner are one part. A hole is all that a part surrounds, with what lies in it.
+    The largest part always remains, and so does a part under a point of `keep`: what a person clicked on is not a
+    speck. Pixels that touch at a corner belong to one part. A hole is everything that a part surrounds, parts inside it
+    included.
 
     Args:
         mask: bool (H, W).
-        keep: XY of the positive points; one lies in the pixel (floor(x), floor(y)).
+        keep: XY of the positive points; a point lies in the pixel (floor(x), floor(y)).
 
     Returns:
-        bool (H, W); the mask itself where there is nothing to clean.
+        bool (H, W); `mask` itself if there is nothing to clean.
     """
-    box = fit_box(mask)
+    box = mask_to_box(mask)
     if box is None:
         return mask
     left, top, right, bottom = box
@@ -53,16 +54,16 @@ def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> M
     contours, tree = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if len(contours) == 1:
         return mask  # one part without a hole, as most masks are
-    under = [(int(x) - left, int(y) - top) for x, y in keep]
+    clicked = [(int(x) - left, int(y) - top) for x, y in keep]
     parts = _parts(contours, tree[0, :, PARENT].tolist())
     largest = max(parts, key=lambda part: part.area)
     changed = False
     for part in parts:
-        if part.area < max_speck_area and part is not largest and not any(map(part.holds, under)):
+        if part.area < max_speck_area and part is not largest and not any(map(part.contains, clicked)):
             cv2.drawContours(pixels, [part.border, *part.holes], -1, 0, cv2.FILLED)
             changed = True
             continue
-        pinholes = [hole for hole in part.holes if _enclosed(hole) < max_speck_area]
+        pinholes = [hole for hole in part.holes if _enclosed_area(hole) < max_speck_area]
         cv2.drawContours(pixels, pinholes, -1, 1, cv2.FILLED)
         changed = changed or bool(pinholes)
     return _replace(mask, box, pixels) if changed else mask
@@ -70,20 +71,20 @@ def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> M
 
 @dataclass(frozen=True)
 class _Part:
-    """Pixels that hang together: OpenCV's contours of its border and around its holes, all on its own pixels."""
+    """Connected pixels: OpenCV's contours of the outer border and around the holes, all on the part's own pixels."""
 
     border: Contour
     holes: tuple[Contour, ...]
 
     @cached_property
     def area(self) -> int:
-        """Pixels, by Pick's theorem: within the border and on it, less what the holes enclose."""
+        """Number of pixels, by Pick's theorem: inside the border and on it, minus those that the holes enclose."""
         steps = len(self.border) if len(self.border) > 1 else 0
         within = cv2.contourArea(self.border) + steps / 2 + 1
-        return round(within) - sum(map(_enclosed, self.holes))
+        return round(within) - sum(map(_enclosed_area, self.holes))
 
-    def holds(self, pixel: tuple[int, int]) -> bool:
-        """Whether a pixel is one of its own."""
+    def contains(self, pixel: tuple[int, int]) -> bool:
+        """Whether a pixel belongs to the part."""
         if cv2.pointPolygonTest(self.border, pixel, measureDist=False) < 0:
             return False
         return all(cv2.pointPolygonTest(hole, pixel, measureDist=False) <= 0 for hole in self.holes)
@@ -97,8 +98,8 @@ def _parts(contours: Sequence[Any], parents: Sequence[int]) -> list[_Part]:
     return [_Part(contours[number], tuple(inner)) for number, inner in holes.items()]
 
 
-def _enclosed(hole: Contour) -> int:
-    """Pixels that a hole's contour runs around, by Pick's theorem."""
+def _enclosed_area(hole: Contour) -> int:
+    """Return the number of pixels that a hole's contour surrounds, by Pick's theorem."""
     return round(cv2.contourArea(hole) - len(hole) / 2 + 1)
 
 

@@ -1,4 +1,4 @@
-"""The rectangle and the ellipse that stand for a mask."""
+"""Box and ellipse that approximate a mask."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Ellipse:
 
     Attributes:
         center: XY.
-        radii: Half the extent along its first and its second axis, before it is turned.
-        degrees: How far it is turned, clockwise on the screen.
+        radii: Half the extent along the first and the second axis, before the rotation.
+        degrees: Rotation, clockwise on the screen.
     """
 
     center: tuple[float, float]
@@ -26,27 +26,37 @@ class Ellipse:
     degrees: float = 0.0
 
 
-def fit_box(mask: Mask) -> tuple[int, int, int, int] | None:
-    """The tightest upright box, XYXY: the pixels of columns left to right - 1; None for an empty mask.
+def mask_to_box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Return the tightest axis-aligned box around a mask's pixels.
 
-    An upright box, not a turned one: it is what detectors and COCO expect, and what Label Studio's tool draws.
+    The box is axis-aligned because that is what detectors and COCO expect, and what Label Studio's tool draws.
+
+    Args:
+        mask: bool (H, W).
+
+    Returns:
+        XYXY along the pixels' edges, so `mask[top:bottom, left:right]` is the part inside the box and
+        `right - left` its width; None for an empty mask.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(mask[top:bottom].any(axis=0))  # only the occupied rows: a column scan is the slower one
+    return int(columns[0]), top, int(columns[-1]) + 1, bottom
 
 
 def fit_ellipse(mask: Mask) -> Ellipse | None:
-    """The ellipse with the mask's area moments up to the second; None for an empty mask.
+    """Return the ellipse that has the mask's area moments up to second order; None for an empty mask.
 
-    Of an ellipse it is that ellipse. It is turned by less than 45 degrees either way, so that its first radius is the
-    one that lies more across. A pixel counts as a square, so a line one pixel wide has a second radius of 0.58.
+    Fitting an ellipse returns that ellipse. The rotation is at most 45 degrees in either direction, so the first radius
+    belongs to the axis that is closer to horizontal. A pixel counts as a square, so a line one pixel wide has a second
+    radius of 0.58.
 
-    Source: the variance of a filled ellipse along an axis is a quarter of its squared radius, that of a unit square
-    1/12; the axes are the eigenvectors of the covariance.
+    Source: the variance of a filled ellipse along an axis is a quarter of the squared radius, that of a unit square is
+    1/12; the axes are the eigenvectors of the covariance matrix.
     """
-    box = fit_box(mask)
+    box = mask_to_box(mask)
     if box is None:
         return None
     left, top, right, bottom = box
@@ -63,11 +73,11 @@ def fit_ellipse(mask: Mask) -> Ellipse | None:
 
 
 def _axes(covariance: NDArray[np.float64]) -> tuple[tuple[float, float], float]:
-    """Radii along the axis that lies more across and along the other one, and the first one's angle in degrees."""
+    """Return the radii, that of the more horizontal axis first, and the angle of this axis in degrees."""
     variances, directions = np.linalg.eigh(covariance)
-    first = int(abs(directions[0, 1]) > abs(directions[0, 0]) - 1e-9)  # the longer one at 45 degrees
+    first = int(abs(directions[0, 1]) > abs(directions[0, 0]) - 1e-9)  # the longer axis at 45 degrees
     cosine, sine = directions[:, first]
     degrees = math.degrees(math.atan2(sine, cosine))
-    degrees = (degrees + 90) % 180 - 90  # an axis points both ways
+    degrees = (degrees + 90) % 180 - 90  # an axis points in both directions
     radii = 2 * np.sqrt(variances)
     return (float(radii[first]), float(radii[1 - first])), degrees

@@ -1,4 +1,4 @@
-"""Percents and pixels; how far points lie from boxes and masks, and how deep inside."""
+"""Percent and pixels; distances of points from boxes and masks, points deep inside a mask, and the IoU of two masks."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.geometry.fits import mask_to_box
 from backend.values import Box, Mask
 
 Point = tuple[float, float]
-GRID_STEPS = 64
+GRID_STEPS = 64  # over the longer side of a mask's box
 
 
 def percent_to_pixel(percent: float, extent: int) -> float:
-    """Percent of a width or height (Label Studio's unit) to pixels."""
+    """Convert percent of a width or height (Label Studio's unit) to pixels."""
     return percent / 100 * extent
 
 
 def pixel_to_percent(pixel: float, extent: int) -> float:
-    """Pixels to percent of a width or height."""
+    """Convert pixels to percent of a width or height."""
     return pixel / extent * 100
 
 
 def distance_to_box(point: Point, box_xyxy: Box) -> float:
-    """Pixels from a point to a box, 0 inside."""
+    """Return the distance from a point to a box in pixels; 0 inside."""
     left, top, right, bottom = box_xyxy
     across = max(left - point[0], point[0] - right, 0.0)
     down = max(top - point[1], point[1] - bottom, 0.0)
@@ -33,7 +34,7 @@ def distance_to_box(point: Point, box_xyxy: Box) -> float:
 
 
 def distance_to_mask(mask: Mask, point: Point, limit: float) -> float:
-    """Pixels from a point to the nearest pixel of a mask: 0 on it, infinite beyond `limit`.
+    """Return the distance from a point to a mask's nearest pixel: 0 on the mask, infinite beyond `limit`.
 
     Args:
         mask: bool (H, W).
@@ -53,33 +54,39 @@ def distance_to_mask(mask: Mask, point: Point, limit: float) -> float:
 
 
 def inner_point(mask: Mask, away_from: Sequence[Point] = ()) -> Point:
-    """The middle of a pixel that lies deep in a mask and at least twice as far from some points as from the border.
+    """Return the centre of a pixel that lies deep inside a mask and away from the given points.
 
-    It is found on a grid of at most 64 steps over the mask's box, so its cost does not grow with the image.
+    Its depth counts fully only if the nearest point is at least twice as far away as the border. The search runs on a
+    grid of at most 64 steps over the mask's box, so its cost does not grow with the image.
 
     Args:
         mask: bool (H, W) with at least one pixel.
         away_from: XY.
+
+    Raises:
+        ValueError: The mask is empty.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    box = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
-    step = math.ceil(max(box.shape) / GRID_STEPS)
-    grid = box[::step, ::step]
-    if not grid.any():  # thinner than a step
-        ys, xs = np.nonzero(box)
+    box = mask_to_box(mask)
+    if box is None:
+        raise ValueError("An empty mask has no inner point.")
+    left, top, right, bottom = box
+    inside = mask[top:bottom, left:right]
+    step = math.ceil(max(inside.shape) / GRID_STEPS)
+    grid = inside[::step, ::step]
+    if not grid.any():  # the mask is thinner than a grid step
+        ys, xs = np.nonzero(inside)
         return left + float(xs[len(xs) // 2]) + 0.5, top + float(ys[len(ys) // 2]) + 0.5
-    worth = _depth(grid)
+    depth = _depth(grid)
     ys, xs = np.indices(grid.shape) * step
     for x, y in away_from:
-        worth = np.minimum(worth, np.hypot(xs + left - x, ys + top - y) / (2 * step))
-    worth[~grid] = -1
-    row, column = np.unravel_index(int(worth.argmax()), grid.shape)
+        depth = np.minimum(depth, np.hypot(xs + left - x, ys + top - y) / (2 * step))
+    depth[~grid] = -1
+    row, column = np.unravel_index(int(depth.argmax()), grid.shape)
     return left + float(column * step) + 0.5, top + float(row * step) + 0.5
 
 
 def _depth(grid: Mask) -> NDArray[np.float64]:
-    """How many layers, of four and of eight neighbours in turn, lie between each pixel and the outside."""
+    """Return for each pixel the number of erosions it survives, with 4 and 8 neighbours in turn."""
     layer = np.pad(grid, 1)
     depth = np.zeros(layer.shape)
     corners = False
@@ -94,6 +101,6 @@ def _depth(grid: Mask) -> NDArray[np.float64]:
 
 
 def mask_iou(one: Mask, other: Mask) -> float:
-    """Intersection over union; 1 for two empty masks."""
+    """Return the intersection over union of two masks; 1 for two empty masks."""
     union = int(np.count_nonzero(one | other))
     return int(np.count_nonzero(one & other)) / union if union else 1.0

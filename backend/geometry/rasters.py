@@ -1,7 +1,7 @@
-"""Shapes → masks: a pixel belongs to a shape when its middle lies in it (even-odd rule for polygons).
+"""Shapes → masks: a pixel belongs to a shape if its centre lies in it (even-odd rule for polygons).
 
-Worked example: the triangle (0, 0), (4, 0), (0, 4) on 4x4 pixels. The middle of pixel (c, r) lies in it where
-c + r + 1 < 4, so its rows hold 3, 2, 1 and 0 pixels.
+Worked example: the triangle (0, 0), (4, 0), (0, 4) on 4x4 pixels. The centre of pixel (c, r) lies in it if
+c + r + 1 < 4, so its rows have 3, 2, 1 and 0 pixels.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Points = NDArray[np.float64]  # (N, 2) XY
 
 
 def polygon_to_mask(points: Points, size: Size) -> Mask:
-    """The pixels whose middle lies in a closed polygon, by the even-odd rule; what lies beyond the image is cut off.
+    """Rasterise a closed polygon by the even-odd rule; parts outside the image are cut off.
 
-    A bridge that is walked there and back covers nothing, so a ring can hold holes and several parts. A middle on the
-    border belongs to the shape at its right or below it, so shapes that share a border share no pixel.
+    A bridge that is traversed in both directions covers nothing, so one ring can describe holes and several parts. A
+    centre on the border belongs to the shape to the right of it or below it, so adjacent shapes share no pixel.
 
     Args:
-        points: float (N, 2) XY, finite; the last is joined to the first.
+        points: float (N, 2) XY, finite; the last point is connected to the first.
 
     Returns:
         bool (H, W).
@@ -40,17 +40,17 @@ def polygon_to_mask(points: Points, size: Size) -> Mask:
 
 
 def rectangle_to_mask(left: float, top: float, width: float, height: float, degrees: float, size: Size) -> Mask:
-    """The pixels of a rectangle that is turned clockwise about its left upper corner, as Label Studio does.
+    """Rasterise a rectangle that is rotated clockwise about its top left corner, as Label Studio does.
 
     Returns:
         bool (H, W).
     """
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
-    return polygon_to_mask(corners @ _turn(degrees).T + (left, top), size)
+    return polygon_to_mask(corners @ _rotation(degrees).T + (left, top), size)
 
 
 def ellipse_to_mask(ellipse: Ellipse, size: Size) -> Mask:
-    """The pixels whose middle lies in an ellipse.
+    """Rasterise an ellipse.
 
     Returns:
         bool (H, W).
@@ -67,22 +67,22 @@ def ellipse_to_mask(ellipse: Ellipse, size: Size) -> Mask:
     return mask
 
 
-def _turn(degrees: float) -> Points:
-    """Rotation matrix; clockwise on the screen, whose y points down."""
+def _rotation(degrees: float) -> Points:
+    """Return a rotation matrix; clockwise on the screen, where y points down."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([(cosine, -sine), (sine, cosine)])
 
 
 def _span(values: Points, extent: int) -> tuple[int, int]:
-    """First pixel and the one after the last that values can reach, within the image."""
+    """Return the range of pixels that values can reach within the image: the first, and one after the last."""
     first = math.floor(min(max(float(values.min()), 0.0), extent))
     return first, math.ceil(min(max(float(values.max()), 0.0), extent))
 
 
 def _fill(points: Points, width: int, height: int) -> Mask:
-    """Each edge flips, in every row whose middle it passes, the pixels at its right."""
+    """Fill a polygon: in every row whose centre an edge crosses, the edge flips the pixels to its right."""
     start, end = points, np.roll(points, -1, axis=0)
-    upward = start[:, 1] > end[:, 1]  # every edge is taken downward, so that there and back cancel to the last bit
+    upward = start[:, 1] > end[:, 1]  # every edge is taken downward, so the two directions of a bridge cancel exactly
     x0, y0 = np.where(upward[:, None], end, start).T
     x1, y1 = np.where(upward[:, None], start, end).T
     first = np.clip(np.ceil(y0 - 0.5), 0, height).astype(np.int64)

@@ -11,7 +11,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from backend.errors import BadRequest, BodyTooLarge, BodyTooSlow
 from backend.label_studio.requests import parse_body
-from backend.label_studio.results import kind_of
+from backend.label_studio.results import json_type_of
 from backend.server.client_socket import STALL_SECONDS
 
 
@@ -93,6 +93,6 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends.") from error
     if not isinstance(document, dict):
-        kind = "null" if document is None else kind_of(document)
+        kind = "null" if document is None else json_type_of(document)
         raise BadRequest(f"The body is {kind}, not an object.", remedy="Send an object.")
     return document

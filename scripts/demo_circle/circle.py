@@ -12,10 +12,9 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-import numpy as np
 from pycocotools.coco import COCO
 
-from backend.values import Mask
+from backend.geometry import mask_iou, mask_to_box
 from scripts.demo_circle import commands
 from scripts.demo_circle.site import LabelStudioSite, keypoint, rectangle
 from scripts.demo_circle.stage import Opened, Say
@@ -187,15 +186,3 @@ def _count_masks(site: LabelStudioSite, project: int) -> dict[str, tuple[int, in
         masks = sum(result["type"] == "brushlabels" for one in predictions for result in one["result"])
         counts[name] = (len(predictions), masks)
     return counts
-
-
-def mask_iou(first: Mask, second: Mask) -> float:
-    """Intersection over union of two masks of one size; 1 for two empty ones."""
-    union = int((first | second).sum())
-    return int((first & second).sum()) / union if union else 1.0
-
-
-def mask_to_box(mask: Mask) -> tuple[float, float, float, float]:
-    """The tight box (left, top, right, bottom) of a mask that is not empty; right and bottom exclusive."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)

@@ -12,6 +12,7 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
+from backend.geometry import mask_to_box
 from backend.models.clip.classifier import crop_for_clip
 from backend.values import Mask, Size
 from scripts.demo_world.pool import training_seed
@@ -54,10 +55,9 @@ def rough_mask(rng: np.random.Generator, mask: Mask, image_side: int) -> Mask:
 
 def around(mask: Mask) -> tuple[slice, slice]:
     """Rows and columns that hold the mask and more context than a crop keeps; only to be quick."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    margin = max(np.ptp(rows), np.ptp(columns)) // 2 + 8
-    low, high = np.maximum([rows[0] - margin, columns[0] - margin], 0), np.array([rows[-1], columns[-1]]) + margin + 1
-    return slice(low[0], high[0]), slice(low[1], high[1])
+    left, top, right, bottom = mask_to_box(mask)
+    margin = (max(right - left, bottom - top) - 1) // 2 + 8
+    return slice(max(top - margin, 0), bottom + margin), slice(max(left - margin, 0), right + margin)
 
 
 def whole_image(scene: Scene, side: int) -> NDArray[np.uint8]:

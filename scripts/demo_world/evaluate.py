@@ -21,13 +21,13 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
-from backend.geometry import clean_mask, mask_nms, speck_area
+from backend.geometry import clean_mask, mask_iou, mask_nms, speck_area
 from backend.models.checkpoints import DEMO_CLIP, DEMO_CONFIGS, DEMO_SAM, load_into
 from backend.models.clip.classifier import ClipClassifier, load_clip
 from backend.models.sam.architectures import DEMO_TEMPLATES, SAM_DEFAULTS, build_sam
 from backend.values import ClassName, Mask, ProposalOptions, Size
 from scripts.demo_world import scenes, second_renderer
-from scripts.demo_world.evaluate_sam import answer_object, iou
+from scripts.demo_world.evaluate_sam import answer_object
 from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, HELD_OUT_SEED, SHAPES, Scene
 
 RENDERERS: dict[str, Callable[[int], Scene]] = {
@@ -81,7 +81,7 @@ def measure_scene(predictor: SamPredictor, clip: ClipClassifier, scene: Scene) -
     names = [scores[0].name for scores in clip.classify(scene.pixels, seen + truths, [_CLASSES], top_k=1)[0]]
     figures = []
     for i, (item, answer) in enumerate(zip(scene.objects, answers, strict=True)):
-        ious = {kind: iou(answer[kind][0], item.mask) for kind in PROMPTS}
+        ious = {kind: mask_iou(answer[kind][0], item.mask) for kind in PROMPTS}
         right = float(names[i] == item.class_name and clicked[i].any())
         with_truth = float(names[len(truths) + i] == item.class_name)
         score = answer["click"][1]
@@ -130,7 +130,7 @@ def _means(rows: Iterable[ObjectFigures]) -> dict[str, float]:
 
 def count_matches(proposals: list[Mask], truths: list[Mask], threshold: float = _MATCH) -> int:
     """How many objects have a proposal of their own with at least this IoU, best pairs first."""
-    table = np.array([[iou(p, t) for t in truths] for p in proposals]).reshape(len(proposals), len(truths))
+    table = np.array([[mask_iou(p, t) for t in truths] for p in proposals]).reshape(len(proposals), len(truths))
     matches = 0
     while table.size and table.max() >= threshold:
         row, column = np.unravel_index(int(table.argmax()), table.shape)

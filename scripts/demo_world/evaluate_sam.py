@@ -9,20 +9,15 @@ import numpy as np
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
+from backend.geometry import mask_iou, mask_to_box
 from backend.values import Mask
 from scripts.demo_world.scenes import TUNING_SEED, Scene, click_point, make_scene
 
 
-def iou(one: Mask, other: Mask) -> float:
-    """Intersection over union; 1 for two empty masks."""
-    union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 1.0
-
-
 def tight_box(mask: Mask) -> np.ndarray:
     """XYXY of the mask's first and last pixels."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float32)
+    left, top, right, bottom = mask_to_box(mask)
+    return np.array([left, top, right - 1, bottom - 1], np.float32)
 
 
 def corrective_click(answer: Mask, truth: Mask) -> tuple[tuple[float, float], int]:
@@ -58,7 +53,7 @@ def quick_check(sam: Sam, scenes: int = 8) -> dict[str, float]:
     for scene in tuning_scenes(scenes):
         predictor.set_image(scene.pixels)
         for item in scene.objects:
-            found.append({n: iou(m, item.mask) for n, (m, _) in answer_object(predictor, item.mask).items()})
+            found.append({n: mask_iou(m, item.mask) for n, (m, _) in answer_object(predictor, item.mask).items()})
     return {f"check_{name}": float(np.mean([f[name] for f in found])) for name in found[0]}
 
 

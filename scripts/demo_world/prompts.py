@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.geometry import mask_to_box
 from scripts.demo_world.pool import Sample
 
 Array = NDArray[np.float32]
@@ -131,8 +132,7 @@ def _random_point(rng: np.random.Generator, mask: NDArray[np.bool_]) -> Array:
 
 def _noisy_box(rng: np.random.Generator, mask: NDArray[np.bool_]) -> Array:
     """Opposite corners of the mask's box, drawn tightly or carelessly."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    box = 2.0 * np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) - 0.5
+    box = 2.0 * np.array(mask_to_box(mask)) - 0.5
     side = np.tile([box[2] - box[0], box[3] - box[1]], 2)
     noise = rng.normal(0, 0.5, 4) if rng.random() < 0.5 else rng.uniform(-0.08, 0.08, 4) * side
     return (box + noise).astype(np.float32).reshape(2, 2)

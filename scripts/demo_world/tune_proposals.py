@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
+from backend.geometry import mask_iou
 from scripts.demo_world.evaluate import load_demo_sam
-from scripts.demo_world.evaluate_sam import iou, tuning_scenes
+from scripts.demo_world.evaluate_sam import tuning_scenes
 
 _FIRST = 1000  # not the scenes that the training is watched by
 
@@ -46,7 +47,7 @@ def _report(points_per_side: int, count: int, box_nms_thresh: float) -> None:
         seconds += time.process_time() - began
         truths = [item.mask for item in scene.objects]
         for answer in answers:
-            overlaps = [iou(answer["segmentation"], truth) for truth in truths]
+            overlaps = [mask_iou(answer["segmentation"], truth) for truth in truths]
             rows.append(
                 (
                     answer["predicted_iou"],

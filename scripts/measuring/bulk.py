@@ -13,6 +13,7 @@ from label_studio_sdk.converter.brush import mask2rle
 from PIL import Image
 from segment_anything import SamAutomaticMaskGenerator
 
+from backend.geometry import mask_to_box
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll, Task, TaskImage
 from backend.models import checkpoints
@@ -45,8 +46,8 @@ class ClipLoop:
         return [self._class_names[self._best(pixels, mask)] for mask in masks]
 
     def _best(self, pixels: Pixels, mask: Mask) -> int:
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        left, top, right, bottom = mask_to_box(mask)
+        box = slice(top, bottom), slice(left, right)
         crop = Image.fromarray(np.where(mask[box][..., None], pixels[box], 0).astype(np.uint8))
         image = self._preprocess(crop)[None].to(self._device)
         return int((self._model.encode_image(image, normalize=True) @ self._text.T).argmax())

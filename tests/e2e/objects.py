@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from backend.geometry import mask_to_box
 from backend.values import Mask, Pixels
-from scripts.demo_circle.circle import mask_to_box
 from scripts.demo_circle.targets import Target, click_scenes, find_targets, touches_border
 from scripts.demo_world.scenes import SHAPES, Scene, SceneObject, click_point
 

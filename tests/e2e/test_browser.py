@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
 from backend.values import Mask
-from scripts.demo_circle.circle import mask_iou
 from scripts.demo_circle.site import keypoint
 from scripts.demo_circle.targets import Target
 from scripts.demo_world.scenes import SHAPES

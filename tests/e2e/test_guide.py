@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
-from scripts.demo_circle.circle import mask_iou
 from scripts.demo_circle.site import keypoint
 from scripts.demo_circle.targets import Target
 from tests.e2e.objects import AUTO_BOX, AUTO_CLICK, BOX_KEYS, KEYS, corners, largest_targets

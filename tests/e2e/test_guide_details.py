@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
-from scripts.demo_circle.circle import mask_iou
 from tests.e2e.objects import AUTO_CLICK, KEYS, find_target, largest_targets, middle
 from tests.e2e.site import LABEL_CONFIG, Site
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
 from backend.values import Size
-from scripts.demo_circle.circle import mask_iou
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, make_scene
 from tests.e2e.objects import (
     BOX_KEYS,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
 from scripts.demo_circle import commands
-from scripts.demo_circle.circle import mask_iou
 from scripts.demo_circle.targets import click_scenes, find_targets
 from tests.e2e.site import Site
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
 from backend.values import Region
-from scripts.demo_circle.circle import mask_iou
 from scripts.demo_circle.targets import click_scenes
 from scripts.demo_world.scenes import SceneObject
 from tests.e2e.site import LABEL_CONFIG, Site

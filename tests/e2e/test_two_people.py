@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
-from scripts.demo_circle.circle import mask_iou
 from scripts.demo_circle.targets import Target
 from tests.e2e.objects import KEYS, largest_targets
 from tests.e2e.site import LABEL_CONFIG, OTHER_CONFIG, Project, Site

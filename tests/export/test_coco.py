@@ -160,8 +160,10 @@ def test_an_unknown_label_is_refused_by_name() -> None:
     with pytest.raises(ExportError) as caught:
         build_coco([image(region(ring(), "mauve", "abc"))], CATEGORIES)
     where = "Task 7, annotation 77: Region \"abc\" has the label 'mauve', which"
-    assert caught.value.message == f"{where} is none of those that the labeling config has for masks: red, green, blue."
-    assert "put its label back into the labeling config" in caught.value.remedy
+    assert (
+        caught.value.message == f"{where} is not among the labels for masks in the labeling config: red, green, blue."
+    )
+    assert "restore its label in the labeling config" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -170,10 +172,10 @@ def test_an_unknown_label_is_refused_by_name() -> None:
         (
             "mauve",
             ("red", "blue"),
-            "(polygon) has the label 'mauve', which is none of those that the labeling config has",
+            "(polygon) has the label 'mauve', which is not among the labels for masks in the labeling config: red",
         ),
-        ("", ("red",), "(polygon) has no label. Give it one in Label Studio, or delete it there."),
-        ("", (), "(polygon) cannot be exported, for the labeling config has no labels for masks. Add some to it"),
+        ("", ("red",), "(polygon) has no label. Assign one in Label Studio, or delete the region there."),
+        ("", (), "(polygon) cannot be exported because the labeling config has no labels for masks. Add labels to it"),
     ],
 )
 def test_a_region_is_refused_by_its_kind_and_its_label(label: str, categories: tuple[str, ...], message: str) -> None:
@@ -187,4 +189,4 @@ def test_a_mask_of_another_size_than_its_image_is_refused_with_both_sizes() -> N
     with pytest.raises(ExportError) as caught:
         build_coco([image(region(ring(32, 48), region_id="abc"))], CATEGORIES)
     assert caught.value.message == 'Task 7, annotation 77: Region "abc" is a mask of 32x48 on an image of 64x48.'
-    assert "draw it anew" in caught.value.remedy
+    assert "draw it again" in caught.value.remedy

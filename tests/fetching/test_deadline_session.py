@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from backend.fetching.deadline_session import hang_up_at, open_session
+from backend.fetching.deadline_session import enforce_deadline, open_session
 from tests.servers import LocalServer
 
 
@@ -39,9 +39,9 @@ def silent_port() -> Iterator[int]:
 
 def test_a_handshake_that_drips_is_given_up_in_time(silent_port: int) -> None:
     started = time.monotonic()
-    with hang_up_at(started + 0.3) as watch, pytest.raises(requests.RequestException):
+    with enforce_deadline(started + 0.3) as watch, pytest.raises(requests.RequestException):
         open_session().get(f"https://127.0.0.1:{silent_port}/", timeout=5.0)
-    assert watch.is_over
+    assert watch.has_expired
     assert time.monotonic() - started < 1.5
 
 
@@ -54,7 +54,7 @@ def test_one_deadline_does_not_end_the_request_of_another_thread(start_server: C
 
     def ask(seconds: float) -> None:
         try:
-            with hang_up_at(time.monotonic() + seconds):
+            with enforce_deadline(time.monotonic() + seconds):
                 got.append(session.get(server.url, timeout=5.0).content)
         except requests.RequestException:
             got.append(b"broken off")
@@ -71,13 +71,13 @@ def test_one_deadline_does_not_end_the_request_of_another_thread(start_server: C
 def test_no_descriptor_is_left_open(start_server: Callable[[], LocalServer]) -> None:
     server, session = start_server(), open_session()
     server.respond = lambda seen, handler: (200, {}, b"")
-    twins = []
+    duplicates = []
     for _ in range(3):
-        with hang_up_at(time.monotonic() + 5) as watch:
+        with enforce_deadline(time.monotonic() + 5) as watch:
             session.get(server.url, timeout=5.0)
-            twins += watch._twins
-    assert len(twins) == 3
-    assert [twin.fileno() for twin in twins] == [-1] * 3
+            duplicates += watch._duplicates
+    assert len(duplicates) == 3
+    assert [duplicate.fileno() for duplicate in duplicates] == [-1] * 3
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_all_dead_addresses_of_a_host_share_one_deadline(monkeypatch, dead_addre
     addresses, port = dead_addresses
     resolve_to(monkeypatch, addresses)
     started = time.monotonic()
-    with hang_up_at(started + 1.0), pytest.raises(requests.ConnectionError):
+    with enforce_deadline(started + 1.0), pytest.raises(requests.ConnectionError):
         open_session().get(f"http://many.example:{port}/", timeout=1.0)
     assert 0.7 < time.monotonic() - started < 2.5  # four times the whole second without it
 
@@ -133,11 +133,11 @@ def test_a_live_address_behind_dead_ones_is_reached(monkeypatch, dead_addresses)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 
         threading.Thread(target=serve, daemon=True).start()
-        with hang_up_at(time.monotonic() + 3.0):
+        with enforce_deadline(time.monotonic() + 3.0):
             assert open_session().get(f"http://many.example:{port}/", timeout=3.0).text == "hi"
     assert hosts == [[f"Host: many.example:{port}".encode()]]
 
 
 def test_a_name_that_nobody_knows_is_said_as_before() -> None:
-    with hang_up_at(time.monotonic() + 10), pytest.raises(requests.ConnectionError, match="resolve"):
+    with enforce_deadline(time.monotonic() + 10), pytest.raises(requests.ConnectionError, match="resolve"):
         open_session().get("http://no-such-host.invalid/", timeout=10)

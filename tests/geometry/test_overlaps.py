@@ -51,15 +51,15 @@ def test_large_masks_are_compared_on_a_grid() -> None:
 
 
 @given(st.lists(st.integers(0, 2**16 - 1), max_size=8), st.sampled_from([0.2, 0.5, 0.8]))
-def test_it_is_what_the_definition_says(bits: list[int], most_iou: float) -> None:
+def test_it_is_what_the_definition_says(bits: list[int], max_iou: float) -> None:
     masks = [np.array([number >> place & 1 for place in range(16)], bool).reshape(4, 4) for number in bits if number]
     kept: list[int] = []
     for place, mask in enumerate(masks):
-        if all(mask_iou(mask, masks[other]) <= most_iou for other in kept):
+        if all(mask_iou(mask, masks[other]) <= max_iou for other in kept):
             kept.append(place)
-    assert mask_nms(masks, most_iou) == kept
+    assert mask_nms(masks, max_iou) == kept
 
 
-@pytest.mark.parametrize("most_iou", [0.5, 1.0])
-def test_an_empty_mask_is_no_copy(most_iou: float) -> None:
-    assert mask_nms([np.zeros((4, 4), bool), block(0, 3)], most_iou) == [0, 1]
+@pytest.mark.parametrize("max_iou", [0.5, 1.0])
+def test_an_empty_mask_is_no_copy(max_iou: float) -> None:
+    assert mask_nms([np.zeros((4, 4), bool), block(0, 3)], max_iou) == [0, 1]

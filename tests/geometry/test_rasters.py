@@ -14,9 +14,9 @@ from pycocotools import mask as coco_mask
 from backend.geometry import (
     Ellipse,
     ellipse_to_mask,
-    fit_box,
     fit_ellipse,
     mask_iou,
+    mask_to_box,
     polygon_to_mask,
     rectangle_to_mask,
 )
@@ -70,7 +70,7 @@ def test_opencv_agrees_off_the_border(points: list[tuple[float, float]]) -> None
 @given(st.integers(0, 119), st.integers(0, 89), st.integers(1, 150), st.integers(1, 150))
 def test_an_upright_rectangle_is_the_box_of_its_mask_and_pycocotools(x: int, y: int, width: int, height: int) -> None:
     mask = rectangle_to_mask(x, y, width, height, 0, SIZE)
-    assert fit_box(mask) == (x, y, min(x + width, 120), min(y + height, 90))
+    assert mask_to_box(mask) == (x, y, min(x + width, 120), min(y + height, 90))
     (rle,) = coco_mask.frPyObjects(np.array([(x, y, width, height)], float), SIZE.height, SIZE.width)
     assert np.array_equal(coco_mask.decode(rle) > 0, mask)
 
@@ -144,4 +144,4 @@ def test_a_diagonal_line_has_an_ellipse_at_45_degrees() -> None:
 
 
 def test_an_empty_mask_has_neither_box_nor_ellipse() -> None:
-    assert fit_box(np.zeros((3, 3), bool)) is None and fit_ellipse(np.zeros((3, 3), bool)) is None
+    assert mask_to_box(np.zeros((3, 3), bool)) is None and fit_ellipse(np.zeros((3, 3), bool)) is None

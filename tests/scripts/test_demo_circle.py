@@ -15,7 +15,7 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.config.labeling_config import AUTO
 from backend.label_studio.requests.prompts import parse_prompts
 from backend.values import Size
-from scripts.demo_circle.circle import Clicked, Report, compare, judge, load_coco, mask_iou, mask_to_box
+from scripts.demo_circle.circle import Clicked, Report, compare, judge, load_coco
 from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.site import keypoint, rectangle
 from scripts.demo_circle.targets import Target, click_scenes, find_targets, scenes_to_check
@@ -117,9 +117,3 @@ def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
         "The red square in a.png has an IoU of 0.333, less than 0.6.",
         "The red square in a.png was exported as blue.",
     ]
-
-
-def test_iou_and_box_by_hand() -> None:
-    assert mask_iou(square(0, 0, 10), square(5, 0, 10)) == pytest.approx(50 / 150)
-    assert mask_iou(square(0, 0, 0), square(0, 0, 0)) == 1.0
-    assert mask_to_box(square(3, 4, 5)) == (3, 4, 8, 9)

@@ -165,7 +165,7 @@ def test_prompts_and_shapes_without_area_are_counted_in_the_summary() -> None:
     [
         (shape_result("brush", {"format": "rle"}, "r7"), '(brush): The brush has no mask: its value has no "rle"'),
         (shape_result("bitmask", {}, "r7"), '(bitmask): The bitmask has "imageDataURL": None'),
-        (shape_result("polygon", {"points": [[1, 2]]}, "r7"), "(polygon): A polygon has three points or more"),
+        (shape_result("polygon", {"points": [[1, 2]]}, "r7"), "(polygon): A polygon needs at least three points"),
         (shape_result("rectangle", TURNED | {"width": 0}, "r7"), '(rectangle): The rectangle has "width": 0'),
         (shape_result("ellipse", DRAWN["ellipse"] | {"radiusX": 0}, "r7"), '(ellipse): The ellipse has "radiusX": 0'),
     ],
@@ -186,7 +186,7 @@ def test_a_region_without_a_label_fails_its_task_and_the_message_says_what_to_do
     ]
     found = collect(tasks, parse_labeling_config(ALL_SHAPES), no_size)
     assert [image.task_id for image in found.images] == [27]
-    remedy = "Give it one in Label Studio, or delete it there."
+    remedy = "Assign one in Label Studio, or delete the region there."
     assert found.failures == [f'task 26, annotation 10: Region "f" (polygon) has no label. {remedy}']
 
 
@@ -351,8 +351,8 @@ def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> No
     expected = [f"task {number}, annotation 1" for number in (1, 2, 3)]
     assert [failure.split(":")[0] for failure in found.failures] == expected
     assert 'Region "bad"' in found.failures[0]
-    mauve = "has the label 'mauve', which is none of those that the labeling config has for masks: red, green."
-    assert f'task 2, annotation 1: Region "r1" (brush) {mauve} Give the region one of these' in found.failures[1]
+    mauve = "has the label 'mauve', which is not among the labels for masks in the labeling config: red, green."
+    assert f'task 2, annotation 1: Region "r1" (brush) {mauve} Assign one of these to it' in found.failures[1]
     assert "0123abcd-scene-3.png is gone. Upload it again." in found.failures[2]
 
 
@@ -388,16 +388,16 @@ def odd_result(**changes: Any) -> Json:
     [
         (task(1, annotation(None)), "Result 1 of an annotation is missing, not an object. The annotation is damaged"),
         (task(1, annotation(5)), "Result 1 of an annotation is a number, not an object."),
-        (task(1, annotation() | {"result": {"a": 1}}), "An annotation has a list of results, not an object."),
-        (task(1, annotation() | {"result": "abc"}), "An annotation has a list of results, not a text."),
-        (task(1, odd_result(id=[1])), "Result 1 of an annotation has the id [1], which is not a text."),
-        (task(1, None), "Its annotations are no list of objects but [None]. Open the task in Label Studio"),
-        (task(1) | {"annotations": 5}, "Its annotations are no list of objects but 5."),
-        (task(1) | {"annotations": {"a": 1}}, "Its annotations are no list of objects but {'a': 1}."),
-        (task(1, annotation()) | {"id": "x"}, "It cannot be read (ValueError: invalid literal for int()"),
+        (task(1, annotation() | {"result": {"a": 1}}), 'The "result" of an annotation is an object, not a list.'),
+        (task(1, annotation() | {"result": "abc"}), 'The "result" of an annotation is a string, not a list.'),
+        (task(1, odd_result(id=[1])), "Result 1 of an annotation has the id [1], which is not a string."),
+        (task(1, None), "Its annotations are [None], not a list of objects. Open the task in Label Studio"),
+        (task(1) | {"annotations": 5}, "Its annotations are 5, not a list of objects."),
+        (task(1) | {"annotations": {"a": 1}}, "Its annotations are {'a': 1}, not a list of objects."),
+        (task(1, annotation()) | {"id": "x"}, "It could not be read (ValueError: invalid literal for int()"),
         (task(1, annotation()) | {"data": None}, 'A task has "data" with the image; here it is missing.'),
-        (task(1, annotation(number=[1]), annotation(number=2)), "It cannot be read (TypeError: "),
-        (None, "It cannot be read (AttributeError: "),
+        (task(1, annotation(number=[1]), annotation(number=2)), "It could not be read (TypeError: "),
+        (None, "It could not be read (AttributeError: "),
     ],
 )
 def test_an_odd_task_is_named_with_its_reason_and_the_others_are_exported(odd: Any, reason: str) -> None:

@@ -315,7 +315,7 @@ def test_without_a_text_an_empty_prediction_takes_the_place_of_another_versions(
 def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None:
     check_can_read(True, ["the red car", "a bus"])
     check_can_read(False, [])
-    with pytest.raises(BadPrompt, match=r"The text is empty\. Name what you look for"):
+    with pytest.raises(BadPrompt, match=r"The text is empty\. Describe the object"):
         check_can_read(True, ["a bus", " "])
     with pytest.raises(BadSettings, match=r'no CLIP to find "the red car" with\. Set CLIP_MODEL'):
         check_can_read(False, ["the red car"])

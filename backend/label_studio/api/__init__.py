@@ -1,6 +1,6 @@
-"""Label Studio's REST API: projects, tasks, predictions, and which tasks a person will probably open next.
+"""Label Studio's REST API: projects, tasks, predictions, and the tasks that an annotator will probably open next.
 
-Ids come in, values and task documents go out, or `LabelStudioError`.
+Ids come in; values and task documents go out, or `LabelStudioError`.
 """
 
 from backend.label_studio.api.client import LabelStudioClient

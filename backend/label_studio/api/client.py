@@ -1,29 +1,30 @@
-"""The SDK's Label Studio client as this project needs it: projects, tasks page by page, predictions in one request.
+"""Client of Label Studio's REST API on top of the SDK: projects, tasks page by page, predictions in one request.
 
-The SDK is imported when a client is made, not with this module: it takes a second, and a click never needs it.
+The SDK is imported with the first request, not with this module: importing it takes a second, and a click does not need
+it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import LabelStudioError
 from backend.fetching import TOKEN_REMEDY, TokenSource
+from backend.label_studio.api.sdk_errors import translate_errors
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 PAGE_SIZE = 100
-LONGEST_DETAIL = 200  # Label Studio repeats whole predictions in what it refuses
 
 
 @dataclass(frozen=True)
 class ProjectInfo:
-    """What the scripts need to know of a project."""
+    """A project's id, title and labeling config."""
 
     id: int
     title: str
@@ -32,7 +33,7 @@ class ProjectInfo:
 
 @dataclass(frozen=True)
 class Tab:
-    """A tab of the Data Manager ("view" in the API): whether it has an order of its own, and whether it filters."""
+    """A tab of the Data Manager ("view" in the API), and whether it has an order of its own or filters."""
 
     id: int
     is_ordered: bool
@@ -40,22 +41,23 @@ class Tab:
 
 
 class LabelStudioClient:
-    """Label Studio's API behind one token.
+    """Client of one Label Studio with one token.
 
     Args:
-        url: As this process reaches Label Studio.
+        url: Label Studio's URL as seen from this process.
         api_key: A personal access token or a legacy token.
 
     Raises:
-        LabelStudioError: No address or no token.
+        LabelStudioError: The URL is not an http(s) URL, or the token is empty.
     """
 
     def __init__(self, url: str, api_key: str, *, timeout_seconds: float = 60.0) -> None:
         if not url.startswith(("http://", "https://")):
-            message = f'"{url}" is not the address of Label Studio.'
-            raise LabelStudioError(message, remedy="Give --url or LABEL_STUDIO_URL, as http://localhost:8080.")
+            message = f'"{url}" is not the URL of Label Studio.'
+            remedy = "Set --url or LABEL_STUDIO_URL, for example to http://localhost:8080."
+            raise LabelStudioError(message, remedy=remedy)
         if not api_key.strip():
-            raise LabelStudioError("There is no token for Label Studio.", remedy=TOKEN_REMEDY)
+            raise LabelStudioError("There is no API token for Label Studio.", remedy=TOKEN_REMEDY)
         self.url = url.rstrip("/")
         self._tokens = TokenSource(self.url, api_key, timeout_seconds=timeout_seconds)
         self._api_key = api_key.strip()
@@ -63,7 +65,9 @@ class LabelStudioClient:
         self._sdk_client: LabelStudio | None = None
 
     def authorization(self) -> dict[str, str]:
-        """The header that lets a plain HTTP request in; a personal access token's holds for about five minutes.
+        """Return the Authorization header of a plain HTTP request.
+
+        With a personal access token it is valid for about five minutes.
 
         Raises:
             LabelStudioError: The token was refused, or Label Studio cannot be reached.
@@ -71,42 +75,44 @@ class LabelStudioClient:
         return self._tokens.headers()
 
     def project(self, project_id: int | str) -> ProjectInfo:
-        """A project's title and labeling config.
+        """Fetch a project's title and labeling config.
 
         Raises:
-            LabelStudioError: No such project, a wrong token, or Label Studio cannot be reached.
+            LabelStudioError: No such project, an invalid token, or Label Studio cannot be reached.
         """
-        with self._speaking(f"project {project_id}"):
-            found = self._sdk().projects.get(id=_project_number(project_id))
-        return ProjectInfo(_project_number(project_id), str(found.title or ""), str(found.label_config or ""))
+        number = _parse_project_id(project_id)
+        with self._translate_errors(f"project {project_id}"):
+            project = self._sdk().projects.get(id=number)
+        return ProjectInfo(number, str(project.title or ""), str(project.label_config or ""))
 
     def extra_params(self, project_id: int | str) -> list[Any]:
-        """The extra params of each ML backend of the project, as they were saved; [] where none is connected.
+        """Fetch the extra params of each ML backend that is connected to the project, as they were saved.
 
-        Label Studio first asks each backend how it is, as when a page is opened.
+        Label Studio first checks each backend's health, as it does when a page is opened.
 
         Raises:
-            LabelStudioError: As `project`; or this token may not read them.
+            LabelStudioError: As `project`; or the token's user may not read them.
         """
-        with self._speaking(f"the ML backends of project {project_id}"):
-            backends = self._sdk().ml.list(project=_project_number(project_id), request_options=self._options())
+        number = _parse_project_id(project_id)
+        with self._translate_errors(f"the ML backends of project {project_id}"):
+            backends = self._sdk().ml.list(project=number, request_options=self._options())
         return [backend.extra_params for backend in backends]
 
     def iterate_tasks(self, project_id: int | str, *, fields: str = "all") -> Iterator[dict[str, Any]]:
-        """All tasks of a project in the order of their ids, with `data`, `annotations`, `drafts` and `predictions`.
+        """Yield all tasks of a project by ascending id, with `data`, `annotations`, `drafts` and `predictions`.
 
-        The data's URIs come as they were imported ("s3://…" unresolved). Tasks that are created while this runs may be
-        missed; none comes twice.
+        URIs in `data` are as they were imported ("s3://…" is not resolved). Tasks that are created during the iteration
+        may be missed; none is yielded twice.
 
         Args:
-            fields: "task_only" leaves annotations, drafts and predictions out, which may be most of what is sent.
+            fields: "task_only" leaves out annotations, drafts and predictions, often the largest part of the response.
 
         Raises:
             LabelStudioError: As `project`.
         """
-        number, seen, page = _project_number(project_id), set[int](), 1
+        number, seen, page = _parse_project_id(project_id), set[int](), 1
         while True:
-            with self._speaking(f"the tasks of project {project_id}"):
+            with self._translate_errors(f"the tasks of project {project_id}"):
                 documents = self._page(page, PAGE_SIZE, project=number, fields=fields)
             for document in documents:
                 if document["id"] not in seen:
@@ -117,13 +123,14 @@ class LabelStudioClient:
             page += 1
 
     def first_tab(self, project_id: int | str) -> Tab | None:
-        """The Data Manager's first tab, which is the one that opens; None where nobody has opened it yet.
+        """Fetch the Data Manager's first tab, the one that opens; None if the Data Manager was never opened.
 
         Raises:
             LabelStudioError: As `project`.
         """
-        with self._speaking(f"the Data Manager's tabs of project {project_id}"):
-            views = self._sdk().views.list(project=_project_number(project_id), request_options=self._options())
+        number = _parse_project_id(project_id)
+        with self._translate_errors(f"the Data Manager's tabs of project {project_id}"):
+            views = self._sdk().views.list(project=number, request_options=self._options())
         if not views:
             return None
         data: Any = views[0].data or {}
@@ -131,74 +138,75 @@ class LabelStudioClient:
         return Tab(int(views[0].id), bool(data.get("ordering")), bool(filters.get("items")))
 
     def tab_page(self, tab: Tab, page: int, page_size: int) -> list[dict[str, Any]]:
-        """One page of a tab's tasks in its order, without annotations; past the last page, none.
+        """Fetch one page of a tab's tasks in the tab's order, without annotations; [] past the last page.
 
         Raises:
             LabelStudioError: As `project`.
         """
-        with self._speaking(f"the tasks of tab {tab.id}"):
+        with self._translate_errors(f"the tasks of tab {tab.id}"):
             return self._page(page, page_size, view=tab.id, fields="task_only")
 
-    def tasks_after(self, project_id: int | str, task_id: int, most: int, *, unlabeled: bool) -> list[dict[str, Any]]:
-        """The first tasks with a higher id, in the order of their ids, without annotations.
+    def tasks_after(
+        self, project_id: int | str, task_id: int, max_tasks: int, *, unlabeled: bool
+    ) -> list[dict[str, Any]]:
+        """Fetch the tasks that follow by ascending id, without annotations.
 
         Args:
-            unlabeled: Only those that nobody has finished.
+            unlabeled: Only tasks that are not finished.
 
         Raises:
             LabelStudioError: As `project`.
         """
+        number = _parse_project_id(project_id)
         items: list[dict[str, Any]] = [
             {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": task_id}
         ]
         if unlabeled:
             items += [{"filter": "filter:tasks:completed_at", "operator": "empty", "type": "Datetime", "value": True}]
         query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
-        with self._speaking(f"the next tasks of project {project_id}"):
-            return self._page(1, most, project=_project_number(project_id), query=query, fields="task_only")
+        with self._translate_errors(f"the next tasks of project {project_id}"):
+            return self._page(1, max_tasks, project=number, query=query, fields="task_only")
 
     def create_predictions(self, project_id: int | str, predictions: Sequence[dict[str, Any]]) -> int:
-        """Import predictions, each with "task", "result", "score" and "model_version"; return how many were made.
+        """Import predictions, each with "task", "result", "score" and "model_version"; return how many were created.
 
         Raises:
-            LabelStudioError: As `project`; or Label Studio made fewer than it was given, which only its count tells
-                (those that it made stay).
+            LabelStudioError: As `project`; or Label Studio created fewer predictions than it was sent, which it reports
+                only by their number. Those that it created remain.
         """
         if not predictions:
             return 0
-        with self._speaking(f"predictions for project {project_id}"):
-            documents: list[Any] = list(predictions)
-            reply = self._sdk().projects.import_predictions(
-                _project_number(project_id), request=documents, request_options=self._options()
-            )
+        number, documents = _parse_project_id(project_id), list[Any](predictions)
+        with self._translate_errors(f"predictions for project {project_id}"):
+            reply = self._sdk().projects.import_predictions(number, request=documents, request_options=self._options())
         created = int(reply.created or 0)
         if created != len(predictions):
-            message = f"Label Studio made {created} of {len(predictions)} predictions for project {project_id}."
-            remedy = "Check that the labeling config still has the controls and labels that were answered."
+            message = f"Label Studio created {created} of {len(predictions)} predictions for project {project_id}."
+            remedy = "Check that the labeling config still has the controls and labels that the predictions use."
             raise LabelStudioError(message, remedy=remedy)
         return created
 
     def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]:
-        """Those of the tasks that have a prediction of this version; one request for each task.
+        """Return the tasks that have a prediction of this version; sends one request per task.
 
         Raises:
-            LabelStudioError: As `project`. A task that does not exist has none.
+            LabelStudioError: As `project`. A task that does not exist has no predictions.
         """
-        found = set()
+        predicted = set()
         for task_id in task_ids:
-            with self._speaking(f"the predictions of task {task_id}"):
+            with self._translate_errors(f"the predictions of task {task_id}"):
                 predictions = self._sdk().predictions.list(task=task_id, request_options=self._options())
             if any(prediction.model_version == model_version for prediction in predictions):
-                found.add(task_id)
-        return found
+                predicted.add(task_id)
+        return predicted
 
-    def _page(self, page: int, page_size: int, **which: Any) -> list[dict[str, Any]]:
-        """One page of tasks as Label Studio spells them; past the last page, none."""
+    def _page(self, page: int, page_size: int, **filters: Any) -> list[dict[str, Any]]:
+        """Fetch one page of task documents; [] past the last page."""
         from label_studio_sdk.core.api_error import ApiError
 
         try:
             pager: Any = self._sdk().tasks.list(
-                page=page, page_size=page_size, resolve_uri=False, request_options=self._options(), **which
+                page=page, page_size=page_size, resolve_uri=False, request_options=self._options(), **filters
             )
         except ApiError as error:
             if error.status_code == 404 and page > 1:
@@ -216,45 +224,19 @@ class LabelStudioClient:
     def _options(self) -> Any:
         return {"timeout_in_seconds": self._timeout_seconds, "max_retries": 2}
 
-    @contextmanager
-    def _speaking(self, what: str) -> Iterator[None]:
-        """Turn the SDK's and the network's errors into ours."""
-        import httpx
-        from label_studio_sdk.core.api_error import ApiError
-
-        try:
-            yield
-        except ApiError as error:
-            raise self._refused(what, error.status_code, error.body) from error
-        except httpx.HTTPError as error:
-            message = f"Label Studio at {self.url} cannot be asked for {what}: {type(error).__name__}."
-            raise LabelStudioError(message, remedy="Check that it runs and that LABEL_STUDIO_URL is right.") from error
-
-    def _refused(self, what: str, status: int | None, body: object) -> LabelStudioError:
-        detail = _detail(body)
-        said = f": {detail}" if detail else ""
-        message = f"Label Studio at {self.url} refused {what} (HTTP {status}{said})."
-        remedies = {
-            401: TOKEN_REMEDY,
-            403: "Use the token of a user who may see this project.",
-            404: "Check the id: it is the number in the address of the project's page, /projects/ID.",
-        }
-        return LabelStudioError(message, remedy=remedies.get(status or 0, "Look into Label Studio's log."))
+    def _translate_errors(self, subject: str) -> AbstractContextManager[None]:
+        return translate_errors(self.url, subject)
 
 
-def _detail(body: object) -> str:
-    """What Label Studio says is wrong. Of a long text the end: it repeats the refused document before its verdict."""
-    if not isinstance(body, dict):
-        return ""
-    errors = body.get("validation_errors")
-    texts = [str(text) for found in errors.values() for text in found] if isinstance(errors, dict) else []
-    said = " ".join(texts) or str(body.get("detail") or "")
-    return said if len(said) <= LONGEST_DETAIL else f"…{said[-LONGEST_DETAIL:]}"
+def _parse_project_id(project_id: int | str) -> int:
+    """Return the id as a number.
 
-
-def _project_number(project_id: int | str) -> int:
+    Raises:
+        LabelStudioError: Not a number.
+    """
     try:
         return int(project_id)
     except ValueError as error:
-        message = f'"{project_id}" is not the id of a project.'
-        raise LabelStudioError(message, remedy="It is the number in the address of its page, /projects/ID.") from error
+        message = f'"{project_id}" is not a project id.'
+        remedy = "The id is the number in the URL of the project's page, /projects/ID."
+        raise LabelStudioError(message, remedy=remedy) from error

@@ -28,6 +28,7 @@ from backend.label_studio.requests.prompts import LabeledPrompt
 from backend.label_studio.results import (
     LabeledRegion,
     Result,
+    drawn_size_of,
     join_labels,
     kind_of_region,
     label_of,
@@ -106,7 +107,7 @@ def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: I
         str(result["id"]): (label, size)
         for result in results
         if (label := label_of(result) or "") in labels and _has_mask(result, config)
-        if (size := _size(result)) and (label, size) in wanted
+        if (size := drawn_size_of(result)) and (label, size) in wanted
     }
     groups: dict[str, list[Result]] = {region_id: [] for region_id in masks}
     for result in results:
@@ -124,11 +125,6 @@ def _has_mask(result: Result, config: ImageConfig) -> bool:
     if kind in SHAPE_KEYS:
         return SHAPE_KEYS[kind] in value
     return "rle" in value and kind != "" and str(result.get("type")).endswith("labels")
-
-
-def _size(result: Result) -> Size | None:
-    width, height = result.get("original_width"), result.get("original_height")
-    return Size(width, height) if type(width) is int and type(height) is int and min(width, height) > 0 else None
 
 
 def _name(shape: object) -> Hashable:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable
 
-import numpy as np
-
 from backend.errors import BadRle
+from backend.geometry import mask_to_box
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests.correctable_regions import CorrectableRegion, shapes_of
 from backend.label_studio.results import brush_box
 from backend.runtime import LeastRecentlyUsed
-from backend.values import Box, Mask
+from backend.values import Box
 
 MOST = 20_000  # about 4 MB
+EMPTY_BOX: Box = (0.0, 0.0, 0.0, 0.0)
 
 
 class MaskBoxCache:
@@ -30,26 +31,18 @@ class MaskBoxCache:
         """
         box = self._boxes.get(region.mask_name)
         if box is None:
-            box = _brush_box(region) or mask_box(region.decode(config).mask)
+            box = _read_box(region, config) or EMPTY_BOX
             self._boxes.put(region.mask_name, box)
         return box
 
 
-def _brush_box(region: CorrectableRegion) -> Box | None:
-    """The box of a region that is one sound brush and nothing else; None for any other, which `decode` reads."""
+def _read_box(region: CorrectableRegion, config: ImageConfig) -> Box | None:
+    """Return the box of a region's mask; None for an empty mask.
+
+    A region that is a single valid brush is not painted. `decode` reads any other region and raises for a damaged one.
+    """
     shapes = list(shapes_of(region.results))
-    if len(shapes) != 1 or shapes[0][0] != "brush":
-        return None
-    try:
-        return brush_box(shapes[0][1], region.drawn_size)
-    except BadRle:
-        return None
-
-
-def mask_box(mask: Mask) -> Box:
-    """XYXY around the pixels of a mask, (0, 0, 0, 0) for none."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return 0.0, 0.0, 0.0, 0.0
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    if len(shapes) == 1 and shapes[0][0] == "brush":
+        with contextlib.suppress(BadRle):
+            return brush_box(shapes[0][1], region.drawn_size)
+    return mask_to_box(region.decode(config).mask)

@@ -15,7 +15,7 @@ from backend.label_studio.requests.prompts import SEND_REMEDY, parse_prompts
 from backend.label_studio.requests.request import ClassifyImage, Click, FindText, Request
 from backend.label_studio.requests.tasks import Task, parse_project_id, parse_task, parse_task_on
 from backend.label_studio.requests.text_areas import holds_texts, parse_texts
-from backend.label_studio.results import kind_of
+from backend.label_studio.results import json_type_of
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ def parse_predict_body(body: Mapping[str, Any]) -> PredictBody:
         BadConfig: The labeling config cannot carry an answer.
     """
     if not isinstance(body, Mapping):
-        raise BadRequest(f"The body is {kind_of(body)}, not an object.", remedy=SEND_REMEDY)
+        raise BadRequest(f"The body is {json_type_of(body)}, not an object.", remedy=SEND_REMEDY)
     documents = body.get("tasks")
     if not isinstance(documents, list):
-        raise BadRequest(f'"tasks" is {kind_of(documents)}, not a list.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"tasks" is {json_type_of(documents)}, not a list.', remedy=SEND_REMEDY)
     xml = body.get("label_config")
     if not isinstance(xml, str):
-        raise BadRequest(f'"label_config" is {kind_of(xml)}, not a text.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"label_config" is {json_type_of(xml)}, not a string.', remedy=SEND_REMEDY)
     config = parse_labeling_config(xml)
     project_id = parse_project_id(body.get("project"))
     context = _context_result(body)
@@ -160,7 +160,7 @@ def _context_result(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
     if result is None:
         return None
     if not isinstance(result, list):
-        raise BadRequest(f'"context.result" is {kind_of(result)}, not a list.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"context.result" is {json_type_of(result)}, not a list.', remedy=SEND_REMEDY)
     return result
 
 
@@ -169,4 +169,4 @@ def _object(holder: Mapping[str, Any] | None, key: str, where: str = "") -> Mapp
     found = holder.get(key) if holder is not None else None
     if found is None or isinstance(found, Mapping):
         return found
-    raise BadRequest(f'"{where}{key}" is {kind_of(found)}, not an object.', remedy=SEND_REMEDY)
+    raise BadRequest(f'"{where}{key}" is {json_type_of(found)}, not an object.', remedy=SEND_REMEDY)

@@ -19,7 +19,15 @@ from typing import Any
 from backend.errors import BadPrompt, BadRequest, shorten
 from backend.geometry import percent_to_pixel
 from backend.label_studio.config import Control, ImageConfig
-from backend.label_studio.results import KEYPOINT, RECTANGLE, join_labels, kind_of, kind_of_region, label_of
+from backend.label_studio.results import (
+    KEYPOINT,
+    RECTANGLE,
+    drawn_size_of,
+    join_labels,
+    json_type_of,
+    kind_of_region,
+    label_of,
+)
 from backend.values import Box, Prompt, Size
 
 MOST_PROMPTS = 500  # points and boxes in one request, each of which costs SAM's decoder a run
@@ -145,17 +153,12 @@ def _prompt_controls(result: Mapping[str, Any], config: ImageConfig) -> list[Con
 
 
 def _drawn_size(result: Mapping[str, Any]) -> Size:
-    width, height = result.get("original_width"), result.get("original_height")
-    if not (_is_side(width) and _is_side(height)):
-        message = f"A prompt was drawn on an image of {shorten(width)} x {shorten(height)} pixels."
+    size = drawn_size_of(result)
+    if size is None:
+        width, height = shorten(result.get("original_width")), shorten(result.get("original_height"))
+        message = f"A prompt was drawn on an image of {width} x {height} pixels."
         raise BadPrompt(message, remedy="Send original_width and original_height, whole numbers from 1 on.")
-    return Size(int(width), int(height))  # type: ignore[arg-type]
-
-
-def _is_side(side: object) -> bool:
-    if isinstance(side, bool):
-        return False
-    return side >= 1 if isinstance(side, int) else isinstance(side, float) and side >= 1 and side.is_integer()
+    return size
 
 
 def _number(value: Mapping[str, Any], key: str, default: float | None = None) -> float:
@@ -173,7 +176,7 @@ def _show(value: object) -> str:
 def _value(result: Mapping[str, Any]) -> Mapping[str, Any]:
     value = result.get("value") if isinstance(result, Mapping) else None
     if not isinstance(value, Mapping):
-        raise BadRequest(f'A prompt has "value" {kind_of(value)}, not an object.', remedy=SEND_REMEDY)
+        raise BadRequest(f'A prompt has "value" {json_type_of(value)}, not an object.', remedy=SEND_REMEDY)
     return value
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from backend.errors import BadRequest, shorten
 from backend.label_studio.config import SHAPES, ImageConfig, LabelingConfig
 from backend.label_studio.requests.prompts import SEND_REMEDY
-from backend.label_studio.results import kind_of, kind_of_region, objects_of, results_of
+from backend.label_studio.results import json_type_of, kind_of_region, objects_of, results_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def task_data(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """The task's data. Raises `BadRequest` where there is none."""
     data = document.get("data") if isinstance(document, Mapping) else None
     if not isinstance(data, Mapping):
-        raise BadRequest(f'A task has "data" with the image; here it is {kind_of(data)}.', remedy=SEND_REMEDY)
+        raise BadRequest(f'A task has "data" with the image; here it is {json_type_of(data)}.', remedy=SEND_REMEDY)
     return data
 
 
@@ -111,7 +111,7 @@ def _image_uri(data: Mapping[str, Any], image: ImageConfig, task_id: object) -> 
     keys = shorten(", ".join(shorten(key) for key in data)) or "nothing"
     key = shorten(image.data_key)
     where = f'Task {shorten(task_id)} has no image under "{key}"'
-    found = "an empty text" if isinstance(uri, str) else kind_of(uri)
+    found = "an empty text" if isinstance(uri, str) else json_type_of(uri)
     message = f"{where} but {found}." if image.data_key in data else f"{where}, its data holds: {keys}."
     remedy = f'Import it with the key "{key}", or name its key in the Image tag (value="$…").'
     raise BadRequest(message, remedy=remedy)

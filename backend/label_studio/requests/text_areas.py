@@ -31,7 +31,7 @@ from backend.label_studio.results import (
     KEYPOINT,
     RECTANGLE,
     Result,
-    kind_of,
+    json_type_of,
     kind_of_region,
     objects_of,
     results_of,
@@ -92,5 +92,5 @@ def _texts(result: Result) -> list[str]:
     if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
         return texts
     name = shorten(result.get("from_name"))
-    message = f'The text area "{name}" has "text" {kind_of(texts)}, not a list of texts.'
+    message = f'The text area "{name}" has "text" {json_type_of(texts)}, not a list of texts.'
     raise BadRequest(message, remedy=SEND_REMEDY)

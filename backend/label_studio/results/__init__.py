@@ -1,6 +1,6 @@
-"""Label Studio's results and their codecs: regions with masks to JSON, and JSON back to regions.
+"""Label Studio's results and their codecs: regions with masks to JSON and back.
 
-Masks in pixels on one side; percents, brush RLE and PNG data URLs on the other.
+On one side there are masks in pixels, on the other percentages, brush RLE and PNG data URLs.
 """
 
 from backend.label_studio.results.brush_rle import brush_box, decode_brush, encode_brush
@@ -9,9 +9,10 @@ from backend.label_studio.results.fields import (
     KEYPOINT,
     RECTANGLE,
     Result,
+    drawn_size_of,
     ids_of,
     join_labels,
-    kind_of,
+    json_type_of,
     kind_of_region,
     label_of,
     objects_of,
@@ -43,12 +44,13 @@ __all__ = [
     "build_value",
     "count_left_out",
     "decode_brush",
+    "drawn_size_of",
     "encode_brush",
     "find_regions",
     "ids_of",
     "is_own_id",
     "join_labels",
-    "kind_of",
+    "json_type_of",
     "kind_of_region",
     "label_of",
     "mask_from_value",

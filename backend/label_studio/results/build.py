@@ -1,14 +1,14 @@
-"""Regions → results and predictions. What `build_results` wrote, `saved.parse_regions` reads.
+"""Regions → results and predictions. `parse.parse_regions` reads what `build_results` writes.
 
-A region is several results with one id: the shape, the label where a plain shape has it apart, the per-region classes,
-the score. The shape comes first (a choice that comes before it breaks the region in the browser):
+A region is several results with one id: the shape, the label if the control stores it separately, the per-region
+classes and the score. The shape comes first; a choice before it breaks the region in the browser:
 
     {"id": "f628e28c", "type": "brushlabels", "from_name": "brush", "to_name": "image", "original_width": 640,
      "original_height": 480, "image_rotation": 0, "score": 0.9,
      "value": {"format": "rle", "rle": […], "brushlabels": ["Dog"]}}
     {"id": "f628e28c", "type": "choices", "from_name": "pclass", "to_name": "image", "value": {"choices": ["Red"]}}
 
-With <Polygon name="poly"/> and <Labels name="what"> the first of them is two:
+With <Polygon name="poly"/> and <Labels name="what"> there are two results in place of the first:
 
     {"id": …, "type": "polygon", "from_name": "poly", …, "value": {"points": [[10, 20], …], "closed": true}}
     {"id": …, "type": "labels", "from_name": "what", "to_name": "image", "value": {"points": …, "labels": ["Dog"]}}
@@ -28,8 +28,8 @@ from backend.label_studio.results.region_values import build_value
 Result = dict[str, Any]
 
 EMPTY_ANSWER: list[Any] = []
-"""The answer for one task when there is nothing to say. An empty prediction object would be saved, and the task then
-skipped for ever; an empty list is not."""
+"""The answer for a task without regions. Label Studio would save an empty prediction object and then skip the task for
+ever; it does not save an empty list."""
 
 
 def build_results(
@@ -39,16 +39,16 @@ def build_results(
     *,
     tolerance: float = 1.0,
 ) -> list[Result]:
-    """Build the result list of an answer: each region's mask, then its classes; at last those of the whole image.
+    """Build the result list of an answer: each region's mask, then its classes; at the end those of the whole image.
 
     Args:
-        regions: With masks (H, W) at the size of the upright image.
-        config: Names the controls.
-        image_choices: What is chosen for the whole image, by the name of the control.
-        tolerance: How far a polygon may run from its mask, in pixels.
+        regions: Their masks (H, W) have the size of the upright image.
+        config: Labeling config with the controls.
+        image_choices: Choices for the whole image by the name of their control.
+        tolerance: Maximum distance of a polygon from its mask, in pixels.
 
     Raises:
-        BadConfig: A label or a choice that the labeling config has not got; Label Studio would save it without a word.
+        BadConfig: A label or choice that is not in the labeling config; Label Studio would save it without an error.
     """
     results = [result for region in regions for result in _region_results(region, config, tolerance)]
     for control in config.image_choices:
@@ -58,14 +58,14 @@ def build_results(
 
 
 def build_prediction(results: Sequence[Result], model_version: str, score: float | None) -> dict[str, Any]:
-    """A Label Studio prediction; `score` is clipped to 0..1, for SAM may think better of itself than that."""
+    """Build a Label Studio prediction. `score` is clipped to 0..1, because SAM's predicted IoU may exceed 1."""
     return {"result": list(results), "model_version": model_version, "score": _clip_score(score)}
 
 
 def _region_results(region: LabeledRegion, config: ImageConfig, tolerance: float) -> list[Result]:
     control = _answer_control(region, config)
     results = _shape_results(region, control, tolerance)
-    if not results:  # an empty mask, which a polygon cannot hold
+    if not results:  # an empty mask, which a polygon cannot represent
         return []
     for classes in config.region_choices:
         if chosen := region.choices.get(classes.name):
@@ -75,10 +75,10 @@ def _region_results(region: LabeledRegion, config: ImageConfig, tolerance: float
 
 
 def _answer_control(region: LabeledRegion, config: ImageConfig) -> Control:
-    """The control the region names, with the region's label; else the first that has the label."""
+    """Return the control that the region names, if possible the one with its label; else the first with the label."""
     named = [control for control in config.answers if control.name == region.control]
-    found = next((control for control in named if region.label in control.label_names), None)
-    return found or (named[0] if named else config.control_for(region.label))
+    labeled = next((control for control in named if region.label in control.label_names), None)
+    return labeled or (named[0] if named else config.control_for(region.label))
 
 
 def _shape_results(region: LabeledRegion, control: Control, tolerance: float) -> list[Result]:
@@ -103,10 +103,7 @@ def _shape_results(region: LabeledRegion, control: Control, tolerance: float) ->
             result["score"] = _clip_score(region.score)
         results.append(result)
     if results and control.labels_name and labels:
-        value = {
-            **results[0]["value"],
-            "labels": labels,
-        }  # Label Studio refuses predictions that do not repeat the shape
+        value = {**results[0]["value"], "labels": labels}  # Label Studio refuses predictions that omit the shape here
         results.append(_attribute(region.region_id, "labels", control.labels_name, control.to_name, value))
     return results
 
@@ -118,7 +115,7 @@ def _class_result(region_id: str, chosen: Sequence[str], control: ClassControl) 
 
 
 def _score_result(region: LabeledRegion, control: ScoreControl) -> Result | None:
-    """The score as a number or a text; None where the region has none."""
+    """Build the result of a score as a number or a text; None if the region has no score."""
     best = region.class_scores[0].score if region.class_scores else None
     score = _clip_score(best if control.of_class else region.score)
     if score is None:
@@ -140,7 +137,7 @@ def _check_known(names: Sequence[str], known_names: Sequence[str], control_name:
             known = shorten(", ".join(known_names))
             where = f'the control "{shorten(control_name)}" of the labeling config'
             message = f'"{shorten(name)}" is not in {where}, which has: {known}.'
-            raise BadConfig(message, remedy="Add it to the labeling config, or answer with one of these.")
+            raise BadConfig(message, remedy="Add it to the labeling config, or use one of these.")
 
 
 def _clip_score(score: float | None) -> float | None:

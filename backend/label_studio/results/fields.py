@@ -1,10 +1,7 @@
-"""Labels of results, their own or those of a separate Labels control.
+"""Fields of Label Studio's JSON: the results in a document, and a result's kind, value, size and labels.
 
-A plain shape (`Brush`, `Polygon`, `KeyPoint`, …) and its label are two results with one id, the second of which repeats
-the shape:
-
-    {"id": "a", "type": "polygon", "from_name": "poly", "value": {"points": [[1, 2], …]}}
-    {"id": "a", "type": "labels", "from_name": "what", "value": {"points": [[1, 2], …], "labels": ["Dog"]}}
+These readers never raise. A field that is missing or of the wrong type reads as empty (None, "", {} or []); whether
+that is an error is for the caller to decide, who knows what to tell the user.
 """
 
 from __future__ import annotations
@@ -13,32 +10,66 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backend.label_studio.config import SHAPES
+from backend.values import Size
 
 Result = Mapping[str, Any]
 KEYPOINT = "keypoint"
 RECTANGLE = "rectangle"
 _PLAIN = (*SHAPES, KEYPOINT)
+_OBJECT = (dict, Mapping)  # dict first: asking an ABC takes longer
+
+
+def objects_of(documents: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects in a list of documents, such as a task's annotations."""
+    listed = documents if isinstance(documents, list) else ()
+    return (document for document in listed if isinstance(document, _OBJECT))
+
+
+def results_of(document: object) -> list[Result]:
+    """Return the objects in the result list of an annotation, a draft or a prediction."""
+    return list(objects_of(document.get("result"))) if isinstance(document, Mapping) else []
+
+
+def ids_of(results: Sequence[Result]) -> set[str]:
+    """Return the ids of the results that have one."""
+    return {str(r["id"]) for r in results if isinstance(r, Mapping) and r.get("id") is not None}
 
 
 def kind_of_region(result: Result) -> str:
-    """ "brush" of a brush and of a brushlabels result; "" of labels, "choices" of choices."""
+    """Return a result's type without "labels": "brush" for brushlabels, "" for labels, "choices" for choices."""
     return str(result.get("type")).removesuffix("labels")
 
 
 def value_of(result: Result) -> Mapping[str, Any]:
-    """The result's value; an empty one where it has none."""
+    """Return the result's value."""
     value = result.get("value")
-    return value if isinstance(value, (dict, Mapping)) else {}  # dict: asking an ABC takes longer
+    return value if isinstance(value, _OBJECT) else {}
+
+
+def drawn_size_of(result: Result) -> Size | None:
+    """Return the size of the image that a result was drawn on (`original_width`, `original_height`).
+
+    Both sides must be whole numbers from 1 on. 640.0 is whole, because JSON does not tell it from 640.
+    """
+    width, height = _side(result.get("original_width")), _side(result.get("original_height"))
+    return Size(width, height) if width and height else None
+
+
+def _side(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    is_whole = isinstance(value, int) or value.is_integer()
+    return int(value) if is_whole and value >= 1 else None
 
 
 def label_of(result: Result) -> str | None:
-    """The first label of a result, if it has one; a plain shape has one after `join_labels`."""
+    """Return the first label of a result; a plain shape has one after `join_labels`."""
     labels = _label_list(result)
     return str(labels[0]) if labels else None
 
 
 def labels_of(result: Result) -> tuple[str, ...]:
-    """All labels of a result. There are several where a label's key was pressed while the region was selected."""
+    """Return all labels of a result: several if a label's hotkey was pressed while the region was selected."""
     return tuple(map(str, _label_list(result)))
 
 
@@ -49,11 +80,21 @@ def _label_list(result: Result) -> list[Any]:
 
 
 def join_labels(results: Sequence[Result]) -> list[Result]:
-    """The results, plain shapes with the labels that another result with their id gives them: of several, the first."""
+    """Give each plain shape the labels that a Labels control stores in a result of its own.
+
+    A plain shape (`Brush`, `Polygon`, `KeyPoint`, …) and its label are two results with one id, the second of which
+    repeats the shape:
+
+        {"id": "a", "type": "polygon", "from_name": "poly", "value": {"points": [[1, 2], …]}}
+        {"id": "a", "type": "labels", "from_name": "what", "value": {"points": [[1, 2], …], "labels": ["Dog"]}}
+
+    Returns:
+        The results in their order. If several label results share an id, the first one counts.
+    """
     separate = {
         str(result["id"]): labels
         for result in reversed(results)
-        if isinstance(result, (dict, Mapping)) and result.get("type") == "labels" and result.get("id") is not None
+        if isinstance(result, _OBJECT) and result.get("type") == "labels" and result.get("id") is not None
         if isinstance(labels := value_of(result).get("labels"), list) and labels
     }
     return [_joined(result, separate) for result in results] if separate else list(results)
@@ -65,25 +106,7 @@ def _joined(result: Result, separate: Mapping[str, list[Any]]) -> Result:
     return {**result, "value": {**value_of(result), "labels": separate[str(result["id"])]}}
 
 
-def ids_of(results: Sequence[Result]) -> set[str]:
-    """The ids of results that have one."""
-    return {str(r["id"]) for r in results if isinstance(r, Mapping) and r.get("id") is not None}
-
-
-def results_of(document: object) -> list[Result]:
-    """The objects in the result of an annotation, a draft or a prediction."""
-    found = document.get("result") if isinstance(document, Mapping) else None
-    return [result for result in found if isinstance(result, Mapping)] if isinstance(found, list) else []
-
-
-def objects_of(documents: object) -> Iterator[Mapping[str, Any]]:
-    """The objects in a list of documents; nothing where there is no list."""
-    return (
-        document for document in (documents if isinstance(documents, list) else ()) if isinstance(document, Mapping)
-    )
-
-
-def kind_of(value: object) -> str:
-    """What a value of a JSON document is, in JSON's words, for a message."""
-    names = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+def json_type_of(value: object) -> str:
+    """Name the JSON type of a value for an error message: "a number", "an object", "missing" for None."""
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
     return "missing" if value is None else names.get(type(value), type(value).__name__)

@@ -1,4 +1,4 @@
-"""Results → regions: what people saved, drafts, and predictions; the inverse of `results.build_results`."""
+"""Results → regions: annotations, drafts and predictions; the inverse of `build.build_results`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from backend.label_studio.config import PATH_SEPARATOR, SHAPES, ImageConfig
 from backend.label_studio.results.fields import (
     RECTANGLE,
     Result,
+    drawn_size_of,
     join_labels,
-    kind_of,
+    json_type_of,
     kind_of_region,
     labels_of,
     value_of,
@@ -25,14 +26,20 @@ from backend.label_studio.results.region_ids import is_own_id, new_region_id
 from backend.label_studio.results.region_values import mask_from_value
 from backend.values import Mask, Size
 
-RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and make it anew."
+RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and create it again."
 CLASS_KINDS = ("choices", "taxonomy")
 SHAPES_BY_KEY = {"rle": "brush", "imageDataURL": "bitmask", "points": "polygon", "radiusX": "ellipse"}
 
 
 @dataclass(frozen=True)
 class SavedRegion:
-    """A region as it was saved, its mask not decoded yet: the shape that counts, its kind, and all that has its id."""
+    """A saved region whose mask is not decoded yet.
+
+    Attributes:
+        kind: The kind of its shape, such as "polygon".
+        shape: The result that holds the mask.
+        group: All results with the region's id: shape, labels, classes and texts.
+    """
 
     region_id: str
     kind: str
@@ -40,11 +47,11 @@ class SavedRegion:
     group: Sequence[Result]
 
     def decode(self) -> LabeledRegion:
-        """The region with its mask.
+        """Return the region with its mask.
 
         Raises:
             BadRle: A brush whose mask is missing or cannot be decoded.
-            BadRegion: Another shape that is missing or cannot be drawn. Both messages name the region and its kind.
+            BadRegion: Any other shape that is missing or cannot be drawn. Both messages name the region and its kind.
         """
         choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
         label, *others = self._labels() or [""]
@@ -60,10 +67,10 @@ class SavedRegion:
         )
 
     def _labels(self) -> list[str]:
-        """The labels of the shape, then those that Labels controls give its region, each once."""
+        """Return the labels of the shape, then those that Labels controls give the region, each once."""
         separate = (result for result in self.group if result.get("type") == "labels")
-        found = (label for result in (self.shape, *separate) for label in labels_of(result))
-        return list(dict.fromkeys(label for label in found if label))
+        labels = (label for result in (self.shape, *separate) for label in labels_of(result))
+        return list(dict.fromkeys(label for label in labels if label))
 
     def _decode_mask(self) -> Mask:
         try:
@@ -74,21 +81,21 @@ class SavedRegion:
 
 
 def parse_regions(results: Sequence[Result], config: ImageConfig) -> list[LabeledRegion]:
-    """All that `find_regions` finds; a mask of 1080p takes 2 MB. Raises as `find_regions` and `SavedRegion.decode`."""
+    """Decode all regions; a 1080p mask takes 2 MB. Raises as `find_regions` and `SavedRegion.decode` do."""
     return [saved.decode() for saved in find_regions(results, config)]
 
 
 def find_regions(results: Sequence[Result], config: ImageConfig) -> Iterator[SavedRegion]:
-    """The masks of an annotation, draft or prediction in their order: of every kind of region.
+    """Yield the regions with a mask of an annotation, draft or prediction in their order, whatever their kind.
 
-    Prompts that were not accepted are passed over: key points, and rectangles of a control with a smart tool that is no
-    answer. Label Studio files an accepted shape a second time under a keypoint or rectangle control when a label of it
-    was selected at that moment: of several shapes with one id the first of its own control counts, and where only such
-    a one is left it is the region, with that label. A label is returned as it was saved, whether or not the config
-    still has it.
+    Prompts that were not accepted are skipped: keypoints, and rectangles of a control that has a smart tool and carries
+    no answers. Label Studio stores an accepted shape a second time under a keypoint or rectangle control if one of that
+    control's labels was selected at that moment. Of several shapes with one id, the first one under its own control
+    counts; if only a copy is left, it is the region, with the copy's label. A label is returned as it was saved, even
+    if the config no longer has it.
 
     Args:
-        config: Of the image; what is on the page's other images is passed over.
+        config: Labeling config of the image; results on the page's other images are skipped.
 
     Raises:
         BadRle: Not a list of results.
@@ -104,23 +111,23 @@ def find_regions(results: Sequence[Result], config: ImageConfig) -> Iterator[Sav
 
 
 def shape_kind(result: Result, config: ImageConfig) -> str | None:
-    """What kind of region a result is the shape of; None for prompts, classes and texts, and what holds no mask.
+    """Return the kind of the region whose shape a result is; None if it has no mask, or is a prompt, class or text.
 
-    Saved classes, texts and separate labels carry a copy of their region's value: they are no shapes.
+    Saved classes, texts and separate labels carry a copy of their region's value, but are not shapes.
     """
     own = kind_of_region(result)
     if own not in SHAPES and (not own or not str(result.get("type")).endswith("labels")):
         return None
-    found = next((kind for key, kind in SHAPES_BY_KEY.items() if key in value_of(result)), None)
-    if found is None and own == RECTANGLE and _is_prompt(result, config):
+    stored = next((kind for key, kind in SHAPES_BY_KEY.items() if key in value_of(result)), None)
+    if stored is None and own == RECTANGLE and _is_prompt(result, config):
         return None
-    return found or (own if own in SHAPES else None)
+    return stored or (own if own in SHAPES else None)
 
 
 def count_left_out(results: Sequence[Result], config: ImageConfig) -> Counter[str]:
-    """How many drawn regions `find_regions` passes over, by the type of their result.
+    """Count the drawn regions that `find_regions` skips, by the type of their result.
 
-    They are key points and rectangles that were prompts and not accepted, and shapes without an area, such as vectors.
+    These are keypoints and rectangles that were prompts and not accepted, and shapes without an area, such as vectors.
     """
     own = pick_image(results, config)
     read = {result.get("id") for result in own if shape_kind(result, config)}
@@ -129,13 +136,13 @@ def count_left_out(results: Sequence[Result], config: ImageConfig) -> Counter[st
         for number, result in enumerate(own)
         if result.get("id") not in read
         if result.get("type") in ("keypoint", "rectangle", "vector") or kind_of_region(result) != result.get("type")
-        if kind_of_region(result)  # "" of separate labels, which repeat a shape
+        if kind_of_region(result)  # "": separate labels, which repeat a shape
     }
     return Counter(types.values())
 
 
 def parse_image_choices(results: Sequence[Result], config: ImageConfig) -> dict[str, tuple[str, ...]]:
-    """What was chosen for the whole image, by the name of the control. Raises `BadRle` as `parse_regions` does."""
+    """Return the choices for the whole image by the name of their control. Raises `BadRle` as `parse_regions` does."""
     own = pick_image(results, config)
     region_ids = {result.get("id") for result in own if shape_kind(result, config)}
     per_region = {control.name for control in config.region_choices}
@@ -148,29 +155,31 @@ def parse_image_choices(results: Sequence[Result], config: ImageConfig) -> dict[
 
 
 def pick_image(results: object, config: ImageConfig) -> list[Result]:
-    """The results of one image of the page. Raises `BadRle` as `check_results` does."""
+    """Return the results of one image of the page. Raises `BadRle` as `check_results` does."""
     return [result for result in check_results(results) if result.get("to_name") not in config.other_names]
 
 
 def check_results(results: object) -> Sequence[Result]:
-    """The results of an annotation, as they are.
+    """Return the results of an annotation unchanged.
 
     Raises:
-        BadRle: Not a list of objects, or an id that is none.
+        BadRle: Not a list of objects, or an id that is neither a string nor a number.
     """
     if not isinstance(results, (list, tuple)):
-        raise BadRle(f"An annotation has a list of results, not {kind_of(results)}.", remedy=RESULT_REMEDY)
+        message = f'The "result" of an annotation is {json_type_of(results)}, not a list.'
+        raise BadRle(message, remedy=RESULT_REMEDY)
     for number, result in enumerate(results, start=1):
         if not isinstance(result, Mapping):
-            raise BadRle(f"Result {number} of an annotation is {kind_of(result)}, not an object.", remedy=RESULT_REMEDY)
+            message = f"Result {number} of an annotation is {json_type_of(result)}, not an object."
+            raise BadRle(message, remedy=RESULT_REMEDY)
         if not isinstance(result.get("id"), (str, int, type(None))):
-            message = f"Result {number} of an annotation has the id {shorten(result['id'])}, which is not a text."
+            message = f"Result {number} of an annotation has the id {shorten(result['id'])}, which is not a string."
             raise BadRle(message, remedy=RESULT_REMEDY)
     return results
 
 
 def _is_prompt(result: Result, config: ImageConfig) -> bool:
-    """A rectangle of a control that sends prompts and does not answer, unless this backend made it."""
+    """Whether a rectangle comes from a control that sends prompts and carries no answers, and not from this backend."""
     name = result.get("from_name")
     sends = any(control.smart and control.name == name for control in config.rectangles)
     return sends and not any(control.name == name for control in config.answers) and not is_own_id(result.get("id"))
@@ -186,20 +195,20 @@ def _saved_score(result: Result) -> float | None:
         number = float(score) if isinstance(score, (int, float)) else math.nan
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None  # JSON for the export has no NaN
+    return number if math.isfinite(number) else None  # the exported JSON cannot hold NaN
 
 
 def _size(result: Result) -> Size:
-    width, height = result.get("original_width"), result.get("original_height")
-    if not (type(width) is int and type(height) is int and width > 0 and height > 0):  # bool is an int, too
-        message = f"The image it was drawn on is {shorten(width)} x {shorten(height)} pixels."
-        remedy = "Its original_width and original_height must be saved: delete it in Label Studio and draw it anew."
-        raise BadRle(message, remedy=remedy)
-    return Size(width, height)
+    size = drawn_size_of(result)
+    if size is None:
+        width, height = shorten(result.get("original_width")), shorten(result.get("original_height"))
+        message = f"It was saved with an image size of {width} x {height} pixels (original_width, original_height)."
+        raise BadRle(message, remedy="Delete the region in Label Studio and draw it again.")
+    return size
 
 
 def _choice_names(result: Result) -> tuple[str, ...]:
-    """Names as they are, paths of a taxonomy with " / " between; anything else is passed over."""
+    """Return the chosen names; the path of a taxonomy entry is joined with " / ". Anything else is skipped."""
     chosen: Any = value_of(result).get(str(result.get("type")))
     names = [_join_path(name) for name in chosen] if isinstance(chosen, list) else []
     return tuple(name for name in names if name is not None)

@@ -6,14 +6,14 @@
 | brush     | `{"format": "rle", "rle": [0, 0, 0, 4, …]}` (`brush_rle`)                   | the same                   |
 | bitmask   | `{"imageDataURL": "data:image/png;base64,…"}` (`bitmask_png`)               | the same                   |
 | polygon   | `{"points": [[x, y], …], "closed": true}`                                   | within the tolerance       |
-| rectangle | `{"x", "y", "width", "height", "rotation"}`; x, y the left upper corner     | the tightest upright box   |
-| ellipse   | `{"x", "y", "radiusX", "radiusY", "rotation"}`; x, y the middle             | the ellipse of its moments |
+| rectangle | `{"x", "y", "width", "height", "rotation"}`; x, y is the top left corner    | the tightest upright box   |
+| ellipse   | `{"x", "y", "radiusX", "radiusY", "rotation"}`; x, y is the centre          | the ellipse of its moments |
 
-A kind is a result's `type` without "labels". Rotation is in degrees, clockwise: a rectangle turns about its left upper
-corner, an ellipse about its middle. A result's `image_rotation` is only how the picture was looked at. Label Studio's
-polygon is one ring and its results with one id are one region, of which it draws the first shape only; so a mask of
-several parts or with holes is one ring whose parts are joined by bridges of no width (`geometry.polygons`), never
-several regions for one object.
+A kind is a result's `type` without "labels". Rotation is in degrees, clockwise: a rectangle rotates about its top left
+corner, an ellipse about its centre. A result's `image_rotation` is only how the image was viewed. Label Studio's
+polygon is one ring, and results that share an id are one region, of which it draws only the first shape. A mask with
+several parts or with holes is therefore one ring whose parts are joined by bridges of zero width (`geometry.polygons`),
+never several regions for one object.
 
 Example: the pixels (1, 0) and (2, 0) of a 4x2 image as a rectangle are x 25, y 0, width 50, height 50.
 """
@@ -30,33 +30,33 @@ from backend.errors import BadRegion, BadRle, shorten
 from backend.geometry import (
     Ellipse,
     ellipse_to_mask,
-    fit_box,
     fit_ellipse,
+    mask_to_box,
     mask_to_polygon,
     pixel_to_percent,
     polygon_to_mask,
     rectangle_to_mask,
 )
+from backend.label_studio.config import SHAPES
 from backend.label_studio.results.bitmask_png import decode_bitmask, encode_bitmask
 from backend.label_studio.results.brush_rle import decode_brush, encode_brush
 from backend.values import Mask, Size
 
 Value = dict[str, Any]
-KINDS = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
-REMEDY = "Delete this region in Label Studio and draw it anew."
-FURTHEST_PERCENT = 1_000.0  # Label Studio lets nobody draw beyond the image; ten images away is no region of it
-PERCENT_DIGITS = 6  # half of the JSON of a polygon that says 17; 0.0001 pixels of a picture 10,000 wide
-PIXEL_DIGITS = 3  # so that the corners of pixels are whole numbers again
-LARGEST_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
+REMEDY = "Delete this region in Label Studio and draw it again."
+MAX_PERCENT = 1_000.0  # Label Studio does not allow drawing outside the image, let alone ten image sizes away
+PERCENT_DIGITS = 6  # half the JSON of 17 digits; 0.0001 pixels in an image 10,000 pixels wide
+PIXEL_DIGITS = 3  # rounds the corners of pixels back to whole numbers
+MAX_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
 
 
 def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
-    """The value of a region of that kind, without its labels; none for an empty mask that the kind cannot hold.
+    """Build the value of a region of that kind, without its labels; [] for an empty mask that the kind cannot hold.
 
     Args:
         mask: bool (H, W) at the size of the upright image.
-        kind: One of `KINDS`.
-        tolerance: How far a polygon may run from the mask's border, in pixels.
+        kind: One of `SHAPES`.
+        tolerance: Maximum distance of a polygon from the mask's border, in pixels.
 
     Raises:
         ValueError: Another kind.
@@ -71,20 +71,20 @@ def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
         return _build_rectangle(mask)
     if kind == "ellipse":
         return _build_ellipse(mask)
-    raise ValueError(f"A region is one of {', '.join(KINDS)}, not {kind!r}.")
+    raise ValueError(f"A region is one of {', '.join(SHAPES)}, not {kind!r}.")
 
 
 def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
-    """Rasterise a region's value; a pixel belongs to it when its middle lies in it.
+    """Rasterise a region's value; a pixel belongs to it if its centre lies in it.
 
     Args:
-        value: Of a result, with or without its labels.
-        kind: One of `KINDS`.
-        size: Of the upright image (`original_width`, `original_height`).
+        value: The value of a result, with or without its labels.
+        kind: One of `SHAPES`.
+        size: Size of the upright image (`original_width`, `original_height`).
 
     Raises:
-        BadRle: A brush without a mask, or with one that cannot be decoded.
-        BadRegion: Its parent: another shape that is missing or cannot be drawn; the message names the kind.
+        BadRle: A brush whose mask is missing or cannot be decoded.
+        BadRegion: The parent of `BadRle`: any other shape that is missing or cannot be drawn; the message names it.
     """
     readers = {
         "brush": lambda: _read_brush(value, size),
@@ -94,8 +94,8 @@ def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
         "ellipse": lambda: ellipse_to_mask(_read_ellipse(value, size), size),
     }
     if kind not in readers:
-        known = ", ".join(KINDS)
-        raise BadRegion(f"A {shorten(kind)} region holds no mask; those that do are: {known}.", remedy=REMEDY)
+        known = ", ".join(SHAPES)
+        raise BadRegion(f"A {shorten(kind)} region has no mask; kinds with a mask are: {known}.", remedy=REMEDY)
     return readers[kind]()
 
 
@@ -107,7 +107,7 @@ def _build_polygon(mask: Mask, tolerance: float) -> list[Value]:
 
 
 def _build_rectangle(mask: Mask) -> list[Value]:
-    box = fit_box(mask)
+    box = mask_to_box(mask)
     if box is None:
         return []
     (height, width), (left, top, right, bottom) = mask.shape, box
@@ -129,8 +129,8 @@ def _build_ellipse(mask: Mask) -> list[Value]:
     value: Value = {
         "x": pixel_to_percent(x, width),
         "y": pixel_to_percent(y, height),
-        "radiusX": min(pixel_to_percent(across, width), LARGEST_RADIUS),
-        "radiusY": min(pixel_to_percent(down, height), LARGEST_RADIUS),
+        "radiusX": min(pixel_to_percent(across, width), MAX_RADIUS),
+        "radiusY": min(pixel_to_percent(down, height), MAX_RADIUS),
         "rotation": ellipse.degrees,
     }
     return [value]
@@ -145,11 +145,11 @@ def _read_brush(value: Mapping[str, Any], size: Size) -> Mask:
 def _read_points(value: Mapping[str, Any], size: Size) -> NDArray[np.float64]:
     points = value.get("points")
     if not isinstance(points, (list, tuple)) or len(points) < 3:
-        found = f"{len(points)} points" if isinstance(points, (list, tuple)) else "no list of points"
-        raise BadRegion(f"A polygon has three points or more, and this one has {found}.", remedy=REMEDY)
+        given = f"{len(points)} points" if isinstance(points, (list, tuple)) else "no list of points"
+        raise BadRegion(f"A polygon needs at least three points, but this one has {given}.", remedy=REMEDY)
     for number, point in enumerate(points, start=1):
         if not isinstance(point, (list, tuple)) or len(point) != 2 or not all(map(_is_percent, point)):
-            message = f"Point {number} of a polygon is {shorten(point)}, not two percents of the image."
+            message = f"Point {number} of a polygon is {shorten(point)}, not two percentages of the image size."
             raise BadRegion(message, remedy=REMEDY)
     return np.round(np.array(points, float) * (size.width / 100, size.height / 100), PIXEL_DIGITS)
 
@@ -169,23 +169,24 @@ def _read_ellipse(value: Mapping[str, Any], size: Size) -> Ellipse:
 
 
 def _is_percent(number: Any) -> bool:
-    """A number not ten images away; True, NaN and infinity are none."""
+    """Whether the value is a number within ten image sizes; True, NaN and infinity are not."""
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    return is_number and -FURTHEST_PERCENT <= number <= FURTHEST_PERCENT
+    return is_number and -MAX_PERCENT <= number <= MAX_PERCENT
 
 
 def _number(value: Mapping[str, Any], kind: str, key: str) -> float:
-    """x, y or the rotation, which is 0 where it is missing or null."""
+    """Read x, y, a size or the rotation, which is 0 if it is missing or null."""
     number: Any = value.get(key)
     if key == "rotation" and number is None:
         return 0.0
     if not _is_percent(number):
-        raise BadRegion(f'The {kind} has "{key}": {shorten(number)}, which is no number to draw.', remedy=REMEDY)
+        message = f'The {kind} has "{key}": {shorten(number)}, which is not a number from -1000 to 1000.'
+        raise BadRegion(message, remedy=REMEDY)
     return float(number)
 
 
 def _extent(value: Mapping[str, Any], kind: str, key: str) -> float:
     number = _number(value, kind, key)
     if number <= 0:
-        raise BadRegion(f'The {kind} has "{key}": {shorten(number)}, which is not above 0.', remedy=REMEDY)
+        raise BadRegion(f'The {kind} has "{key}": {shorten(number)}, which is not greater than 0.', remedy=REMEDY)
     return number

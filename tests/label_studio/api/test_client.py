@@ -122,7 +122,7 @@ def test_no_predictions_are_no_request(label_studio: LocalServer) -> None:
 
 def test_predictions_that_label_studio_drops_silently_are_noticed(label_studio: LocalServer) -> None:
     label_studio.respond = lambda seen, handler: reply({"created": 1}, 201)
-    with pytest.raises(LabelStudioError, match=r"made 1 of 2 predictions for project 1.*labeling config"):
+    with pytest.raises(LabelStudioError, match=r"created 1 of 2 predictions for project 1.*labeling config"):
         LabelStudioClient(label_studio.url, LEGACY).create_predictions(1, [{"task": 1, "result": []}] * 2)
 
 
@@ -170,14 +170,14 @@ def test_a_project_that_does_not_exist_is_named(label_studio: LocalServer) -> No
 
 
 def test_a_project_that_is_no_number_is_named_without_asking(label_studio: LocalServer) -> None:
-    with pytest.raises(LabelStudioError, match='"cats" is not the id of a project'):
+    with pytest.raises(LabelStudioError, match='"cats" is not a project id'):
         LabelStudioClient(label_studio.url, LEGACY).project("cats")
     assert label_studio.seen == []
 
 
 @pytest.mark.parametrize("api_key", [LEGACY, PAT])
 def test_label_studio_that_is_away_is_named(api_key: str) -> None:
-    with pytest.raises(LabelStudioError, match=r"http://127.0.0.1:9 cannot be asked for project 1: ConnectError"):
+    with pytest.raises(LabelStudioError, match=r"http://127.0.0.1:9 could not be asked for project 1: ConnectError"):
         LabelStudioClient("http://127.0.0.1:9", api_key).project(1)
 
 
@@ -189,14 +189,12 @@ def test_a_page_that_is_not_label_studio_is_named(label_studio: LocalServer) -> 
 
 @pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://a.org"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(
-        LabelStudioError, match=f'"{url}" is not the address of Label Studio.*--url or LABEL_STUDIO_URL'
-    ):
+    with pytest.raises(LabelStudioError, match=f'"{url}" is not the URL of Label Studio.*--url or LABEL_STUDIO_URL'):
         LabelStudioClient(url, LEGACY)
 
 
 def test_a_missing_token_is_refused() -> None:
-    with pytest.raises(LabelStudioError, match=r"no token for Label Studio.*Account & Settings"):
+    with pytest.raises(LabelStudioError, match=r"no API token for Label Studio.*Account & Settings"):
         LabelStudioClient("http://127.0.0.1:9", " ")
 
 

@@ -30,10 +30,10 @@ class Site:
         self.calls.append(("tab_page", page))
         return [self.task(n) for n in self.order[(page - 1) * page_size : page * page_size]]
 
-    def tasks_after(self, project_id: str, task_id: int, most: int, *, unlabeled: bool) -> list[dict[str, Any]]:
+    def tasks_after(self, project_id: str, task_id: int, max_tasks: int, *, unlabeled: bool) -> list[dict[str, Any]]:
         self.calls.append(("tasks_after", task_id, unlabeled))
         ids = [n for n in sorted(self.order) if n > task_id and not (unlabeled and n in self.finished)]
-        return [self.task(n) for n in ids[:most]]
+        return [self.task(n) for n in ids[:max_tasks]]
 
     def task(self, number: int) -> dict[str, Any]:
         return {"id": number, "data": {}, "is_labeled": number in self.finished}

@@ -39,6 +39,11 @@ def test_masks_of_the_draft_with_the_label_of_the_click_newest_first(config: Ima
     assert ids(config, drafts=[saved]) == ["new", "old"]
 
 
+def test_a_mask_whose_size_is_in_floats_is_of_the_same_size(config: ImageConfig) -> None:
+    assert ids(config, drafts=[draft(mask(id="a", original_width=640.0, original_height=480.0))]) == ["a"]
+    assert ids(config, drafts=[draft(mask(id="a", original_width=True))]) == []
+
+
 def test_the_recorded_draft_offers_its_mask_to_a_click_with_its_label(config: ImageConfig) -> None:
     task = load_payload("interactive_rectangle")["tasks"][0]
     context = [point(25, 25, label="Dog")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backend.errors import BadRle
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import CorrectableRegion, MaskBoxCache
-from backend.label_studio.requests.mask_box_cache import mask_box
 from backend.label_studio.results import brush_box, encode_brush
 from backend.values import Box, Size
 from tests import fakes
@@ -19,11 +19,9 @@ def region(rle: object, size: Size = Size(4, 3), region_id: str = "a") -> Correc
     return CorrectableRegion(region_id, "Cat", size, ({"type": "brushlabels", "value": {"rle": rle}},))
 
 
-def test_the_box_of_a_mask_holds_its_pixels() -> None:
-    mask = np.zeros((30, 40), bool)
-    assert mask_box(mask) == (0, 0, 0, 0)
-    mask[5, 7] = mask[9, 20] = True
-    assert mask_box(mask) == (7, 5, 21, 10)
+def saved(shape: dict[str, object]) -> CorrectableRegion:
+    """A region of one shape on an image of 4x3 pixels, as Label Studio saves it."""
+    return CorrectableRegion("a", "Cat", Size(4, 3), ({**shape, "original_width": 4, "original_height": 3},))
 
 
 def test_a_mask_is_named_by_its_bytes_and_size_and_not_by_its_id() -> None:
@@ -54,6 +52,24 @@ def test_a_mask_is_read_once_and_a_brush_is_not_painted(monkeypatch: pytest.Monk
     for _ in range(3):
         assert boxes.box_of(region(rle), CONFIG) == boxes.box_of(region(str(rle)), CONFIG) == (1, 1, 3, 2)
     assert asked == [rle, str(rle)]
+
+
+def test_an_empty_mask_has_a_box_without_area_and_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes, empty = MaskBoxCache(), region(encode_brush(np.zeros((3, 4), bool)))
+    assert boxes.box_of(empty, CONFIG) == (0, 0, 0, 0)
+    monkeypatch.setattr("backend.label_studio.requests.mask_box_cache.brush_box", lambda *_: pytest.fail("read again"))
+    assert boxes.box_of(empty, CONFIG) == (0, 0, 0, 0)
+
+
+def test_a_damaged_brush_is_refused_by_name() -> None:
+    with pytest.raises(BadRle, match=r'Region "a" \(brush\)'):
+        MaskBoxCache().box_of(saved({"id": "a", "type": "brushlabels", "value": {"rle": [1]}}), CONFIG)
+
+
+def test_a_polygon_is_painted_to_find_its_box() -> None:
+    points = [[25, 0], [75, 0], [75, 100], [25, 100]]  # columns 1 and 2 of 4
+    polygon = {"id": "a", "type": "polygonlabels", "value": {"points": points, "polygonlabels": ["Cat"]}}
+    assert MaskBoxCache().box_of(saved(polygon), CONFIG) == (1, 0, 3, 3)
 
 
 def test_the_box_that_was_not_asked_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,12 @@ def test_accepted_masks_filed_under_the_keypoint_control_are_no_prompts(config: 
     assert len(parse_prompts([mixed, keypoint()], config)[0].prompt.point_coords) == 1
 
 
+def test_a_size_in_floats_is_the_same_size(config: ImageConfig) -> None:
+    (floats, integers) = (parse_prompts([keypoint(size=size)], config) for size in ((640.0, 480.0), (640, 480)))
+    assert floats == integers
+    assert floats[0].drawn_size == Size(640, 480)
+
+
 def test_an_empty_list_is_no_prompt(config: ImageConfig) -> None:
     assert parse_prompts([], config) == ()
 

@@ -86,20 +86,20 @@ GREY = cv2.imencode(".png", np.zeros((2, 3), np.uint8))[1].tobytes()
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        (None, '"imageDataURL": None, not a PNG as a data URL'),
-        (7, '"imageDataURL": 7, not a PNG'),
-        ("data:image/jpeg;base64,AAAA", '"imageDataURL": data:image/jpeg;base64,AAAA, not a PNG'),
-        (PREFIX + "A*==", "data URL is not base64: "),
-        (PREFIX + "ä", "data URL is not base64: "),
-        (PREFIX, "data URL holds 0 bytes that are no PNG"),
-        (to_url(b"GIF89a" + bytes(60)), "data URL holds 66 bytes that are no PNG"),
-        (to_url(PNG[:20]), "data URL holds 20 bytes that are no PNG"),
-        (to_url(broken(PNG)), r"PNG of \d+ bytes is broken"),
-        (to_url(PNG[:40]), "PNG of 40 bytes is broken"),
+        (None, '"imageDataURL": None, which is not a PNG data URL'),
+        (7, '"imageDataURL": 7, which is not a PNG'),
+        ("data:image/jpeg;base64,AAAA", '"imageDataURL": data:image/jpeg;base64,AAAA, which is not a PNG'),
+        (PREFIX + "A*==", "data URL is not valid base64: "),
+        (PREFIX + "ä", "data URL is not valid base64: "),
+        (PREFIX, "data URL holds 0 bytes that are not a PNG"),
+        (to_url(b"GIF89a" + bytes(60)), "data URL holds 66 bytes that are not a PNG"),
+        (to_url(PNG[:20]), "data URL holds 20 bytes that are not a PNG"),
+        (to_url(broken(PNG)), r"PNG of \d+ bytes is corrupt"),
+        (to_url(PNG[:40]), "PNG of 40 bytes is corrupt"),
         (to_url(drawn_by_a_canvas(np.ones((3, 2), bool))), "is a PNG of 2x3 pixels on an image of 3x2"),
-        (to_url(GREY), "has no transparency, so nothing says where its mask is"),
+        (to_url(GREY), "has no alpha channel, which would hold the mask"),
     ],
 )
 def test_what_is_no_bitmask_is_refused(url: object, message: str) -> None:
-    with pytest.raises(BadRegion, match=f"The bitmask.*{message}.*draw it anew"):
+    with pytest.raises(BadRegion, match=f"The bitmask.*{message}.*draw it again"):
         decode_bitmask(url, Size(3, 2))

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from label_studio_sdk.converter.brush import decode_rle, encode_rle, mask2rle
 
 from backend.errors import BadRle
+from backend.geometry import mask_to_box
 from backend.label_studio.results import brush_box, decode_brush, encode_brush
 from backend.values import Mask, Size
 from tests.recorded import load_payload
@@ -73,9 +74,7 @@ def test_the_sdk_decodes_what_we_encode(mask: Mask) -> None:
 def test_the_json_text_of_a_mask_and_its_box_say_the_same(mask: Mask) -> None:
     text = str(encode_brush(mask))
     assert np.array_equal(decode_brush(text, size_of(mask)), mask)
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if mask.any() else (0, 0, 0, 0)
-    assert brush_box(text, size_of(mask)) == box
+    assert brush_box(text, size_of(mask)) == mask_to_box(mask)
 
 
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(4))))
@@ -130,13 +129,15 @@ def test_a_truncated_mask_is_refused(end: int) -> None:
     mask = np.zeros((30, 40), bool)
     mask[3:20, 5:30] = True
     rle = encode_brush(mask)
-    with pytest.raises(BadRle, match=r"truncated: .* bytes.*draw it anew"):
+    with pytest.raises(BadRle, match=r"truncated: .* bytes.*draw it again"):
         decode_brush(rle[:end], Size(40, 30))
 
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes() -> None:
     rle = encode_brush(np.ones((2, 3), bool))
-    with pytest.raises(BadRle, match=r"holds 24 values, but 3x3 pixels make 36.*original_width.*draw it anew"):
+    with pytest.raises(
+        BadRle, match=r"holds 24 values, but an image of 3x3 pixels has 36.*original_width.*draw it again"
+    ):
         decode_brush(rle, Size(3, 3))
 
 
@@ -153,7 +154,7 @@ def test_words_of_another_size_are_refused() -> None:
 
 @pytest.mark.parametrize("rle", [[0, 0, 0, 4, 57, 27, 256], [0, -1], ["a"], [1.5], [None]])
 def test_what_is_not_a_byte_is_refused(rle: list[Any]) -> None:
-    with pytest.raises(BadRle, match="whole numbers from 0 to 255"):
+    with pytest.raises(BadRle, match="integers from 0 to 255"):
         decode_brush(rle, Size(1, 1))
 
 
@@ -165,7 +166,7 @@ def test_what_is_not_a_list_is_refused(rle: Any) -> None:
 
 @pytest.mark.parametrize("text", ["[0, 0", "[01]", "[,]", "[ü]"])
 def test_a_text_that_is_no_list_is_refused(text: str) -> None:
-    with pytest.raises(BadRle, match="no list of numbers"):
+    with pytest.raises(BadRle, match="not a list of numbers"):
         decode_brush(text, Size(1, 1))
 
 
@@ -175,7 +176,7 @@ def test_random_bytes_are_a_mask_or_a_refusal(rle: list[int], width: int, height
     try:
         assert decode_brush(start + rle, Size(width, height)).shape == (height, width)
     except BadRle as error:
-        assert "draw it anew" in error.remedy
+        assert "draw it again" in error.remedy
 
 
 @pytest.mark.parametrize("mask", [np.zeros((2, 2), np.uint8), np.zeros((0, 4), bool), np.zeros(4, bool)])

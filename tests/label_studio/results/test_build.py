@@ -317,33 +317,33 @@ def test_a_rectangle_of_a_control_without_a_smart_tool_is_a_region(config: Image
     ("kind", "message"),
     [
         ("brush", 'The brush has no mask: its value has no "rle"'),
-        ("bitmask", 'The bitmask has "imageDataURL": None, not a PNG'),
-        ("polygon", "A polygon has three points or more, and this one has no list of points"),
+        ("bitmask", 'The bitmask has "imageDataURL": None, which is not a PNG'),
+        ("polygon", "A polygon needs at least three points, but this one has no list of points"),
         ("rectangle", 'The rectangle has "x": None'),
         ("ellipse", 'The ellipse has "x": None'),
     ],
 )
 def test_a_region_without_its_shape_is_refused_by_name(kind: str, message: str, config: ImageConfig) -> None:
     labels = f"{kind}labels"
-    with pytest.raises(BadRegion, match=rf'Region "r1" \({kind}\): {message}.*draw it anew'):
+    with pytest.raises(BadRegion, match=rf'Region "r1" \({kind}\): {message}.*draw it again'):
         parse_regions([brush_result(type=labels, from_name="drawn", value={labels: ["Dog"]})], config)
 
 
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        ("polygon", {"points": [[1, 2], [3, 4]]}, "A polygon has three points or more, and this one has 2 points"),
+        ("polygon", {"points": [[1, 2], [3, 4]]}, "A polygon needs at least three points, but this one has 2 points"),
         (
             "rectangle",
             {"x": 1, "y": 2, "width": 0, "height": 3},
-            'The rectangle has "width": 0.0, which is not above 0',
+            'The rectangle has "width": 0.0, which is not greater than 0',
         ),
     ],
 )
 def test_a_region_that_is_too_small_to_draw_is_refused_by_name(
     kind: str, value: dict[str, Any], message: str, config: ImageConfig
 ) -> None:
-    with pytest.raises(BadRegion, match=rf'Region "r1" \({kind}\): {message}.*Delete this region .* draw it anew'):
+    with pytest.raises(BadRegion, match=rf'Region "r1" \({kind}\): {message}.*Delete this region .* draw it again'):
         parse_regions([brush_result(type=kind, from_name="drawn", value=value)], config)
 
 
@@ -394,15 +394,21 @@ def test_a_label_that_was_picked_when_a_mask_was_accepted_is_no_second_label(con
 
 def test_a_broken_mask_names_its_region(config: ImageConfig) -> None:
     broken = brush_result(value={"format": "rle", "rle": [0, 0], "brushlabels": ["Dog"]})
-    with pytest.raises(BadRle, match=r'Region "r1" \(brush\): The brush mask is truncated: 2 bytes.*draw it anew'):
+    with pytest.raises(BadRle, match=r'Region "r1" \(brush\): The brush mask is truncated: 2 bytes.*draw it again'):
         parse_regions([broken], config)
 
 
 @pytest.mark.parametrize("size", [None, 0, -4, "6", 6.5, True])
 def test_a_mask_without_a_size_names_its_region(size: Any, config: ImageConfig) -> None:
-    message = rf'Region "r1" \(brush\): The image it was drawn on is {size} x 4 pixels\..*must be saved: delete it'
+    size_message = rf"It was saved with an image size of {size} x 4 pixels \(original_width"
+    message = rf'Region "r1" \(brush\): {size_message}.*Delete the region in Label Studio and draw it again'
     with pytest.raises(BadRle, match=message):
         parse_regions([brush_result(original_width=size)], config)
+
+
+def test_a_size_in_floats_is_read(config: ImageConfig) -> None:
+    (region,) = parse_regions([brush_result(original_width=6.0, original_height=4.0)], config)
+    assert np.array_equal(region.mask, square())
 
 
 def test_choices_that_are_no_texts_are_passed_over(config: ImageConfig) -> None:
@@ -433,17 +439,17 @@ def test_a_choice_of_another_control_on_a_region_is_the_regions(config: ImageCon
     [
         ([None], "Result 1 of an annotation is missing, not an object"),
         ([{}, 5], "Result 2 of an annotation is a number, not an object"),
-        ({"a": 1}, "has a list of results, not an object"),
-        ("abc", "has a list of results, not a text"),
-        (5, "has a list of results, not a number"),
-        ([{"id": [1]}], r"Result 1 of an annotation has the id \[1\], which is not a text"),
+        ({"a": 1}, 'The "result" of an annotation is an object, not a list'),
+        ("abc", 'The "result" of an annotation is a string, not a list'),
+        (5, 'The "result" of an annotation is a number, not a list'),
+        ([{"id": [1]}], r"Result 1 of an annotation has the id \[1\], which is not a string"),
         ([{"id": {"a": 1}}], "has the id {'a': 1}, which"),
     ],
 )
 def test_what_is_no_list_of_results_is_refused(
     read: Callable[[Any, ImageConfig], Any], results: Any, message: str, config: ImageConfig
 ) -> None:
-    with pytest.raises(BadRle, match=f"{message}.*delete it in Label Studio and make it anew"):
+    with pytest.raises(BadRle, match=f"{message}.*delete it in Label Studio and create it again"):
         read(results, config)
 
 

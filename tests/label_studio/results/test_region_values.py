@@ -19,7 +19,7 @@ from pycocotools import mask as coco_mask
 from backend.errors import BadRegion
 from backend.geometry import polygon_to_mask
 from backend.label_studio.results import build_value, mask_from_value
-from backend.label_studio.results.region_values import KINDS
+from backend.label_studio.results.region_values import SHAPES
 from backend.values import Mask, Size
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14)).filter(np.any)
@@ -68,7 +68,7 @@ def spanned(hit: np.ndarray) -> np.ndarray:
 
 def test_label_studio_sdk_takes_every_value() -> None:
     """It refuses, for instance, a radius of more than half the image, as the moments of an all-mask image have it."""
-    for kind in KINDS:
+    for kind in SHAPES:
         config = (
             f'<View><Image name="i" value="$image"/><{kind.capitalize()}Labels name="s" toName="i">'
             f'<Label value="Dog"/></{kind.capitalize()}Labels></View>'
@@ -100,32 +100,32 @@ NAN, INFINITE = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        ("polygon", {}, "A polygon has three points or more, and this one has no list of points"),
+        ("polygon", {}, "A polygon needs at least three points, but this one has no list of points"),
         ("polygon", {"points": "abc"}, "this one has no list of points"),
         ("polygon", {"points": [[1, 2], [3, 4]]}, "this one has 2 points"),
-        ("polygon", {"points": [[1, 2], [3, 4], [5, NAN]]}, r"Point 3 of a polygon is \[5, nan\], not two percents"),
+        ("polygon", {"points": [[1, 2], [3, 4], [5, NAN]]}, r"Point 3 of a polygon is \[5, nan\], not two percentages"),
         ("polygon", {"points": [[1, 2], [3], [5, 6]]}, r"Point 2 of a polygon is \[3\], not"),
         ("polygon", {"points": [None, [3, 4], [5, 6]]}, "Point 1 of a polygon is None, not"),
         ("polygon", {"points": [["1", 2], [3, 4], [5, 6]]}, r"Point 1 of a polygon is \['1', 2\], not"),
         ("polygon", {"points": [[True, 2], [3, 4], [5, 6]]}, r"Point 1 of a polygon is \[True, 2\], not"),
         ("polygon", {"points": [[1e300, 2], [3, 4], [5, 6]]}, r"Point 1 of a polygon is \[1e\+300, 2\], not"),
-        ("rectangle", RECTANGLE | {"x": NAN}, 'The rectangle has "x": nan, which is no number to draw'),
-        ("rectangle", RECTANGLE | {"y": "9"}, 'The rectangle has "y": 9, which is no number'),
-        ("rectangle", RECTANGLE | {"width": 0}, 'The rectangle has "width": 0.0, which is not above 0'),
-        ("rectangle", RECTANGLE | {"height": -3}, 'The rectangle has "height": -3.0, which is not above 0'),
-        ("rectangle", RECTANGLE | {"rotation": INFINITE}, 'The rectangle has "rotation": inf, which is no number'),
-        ("ellipse", ELLIPSE | {"radiusX": 0}, 'The ellipse has "radiusX": 0.0, which is not above 0'),
-        ("ellipse", ELLIPSE | {"radiusY": -1}, 'The ellipse has "radiusY": -1.0, which is not above 0'),
-        ("ellipse", ELLIPSE | {"radiusY": None}, 'The ellipse has "radiusY": None, which is no number'),
-        ("ellipse", ELLIPSE | {"y": 10**400}, 'The ellipse has "y": .*, which is no number'),
+        ("rectangle", RECTANGLE | {"x": NAN}, 'The rectangle has "x": nan, which is not a number from -1000 to 1000'),
+        ("rectangle", RECTANGLE | {"y": "9"}, 'The rectangle has "y": 9, which is not a number'),
+        ("rectangle", RECTANGLE | {"width": 0}, 'The rectangle has "width": 0.0, which is not greater than 0'),
+        ("rectangle", RECTANGLE | {"height": -3}, 'The rectangle has "height": -3.0, which is not greater than 0'),
+        ("rectangle", RECTANGLE | {"rotation": INFINITE}, 'The rectangle has "rotation": inf, which is not a number'),
+        ("ellipse", ELLIPSE | {"radiusX": 0}, 'The ellipse has "radiusX": 0.0, which is not greater than 0'),
+        ("ellipse", ELLIPSE | {"radiusY": -1}, 'The ellipse has "radiusY": -1.0, which is not greater than 0'),
+        ("ellipse", ELLIPSE | {"radiusY": None}, 'The ellipse has "radiusY": None, which is not a number'),
+        ("ellipse", ELLIPSE | {"y": 10**400}, 'The ellipse has "y": .*, which is not a number'),
         ("brush", {}, 'The brush has no mask: its value has no "rle"'),
         ("brush", {"rle": None}, "A brush mask is a list of bytes, not NoneType"),
         ("bitmask", {}, 'The bitmask has "imageDataURL": None'),
-        ("keypoint", {"x": 1, "y": 2}, "A keypoint region holds no mask; those that do are: brush, bitmask, polygon"),
+        ("keypoint", {"x": 1, "y": 2}, "A keypoint region has no mask; kinds with a mask are: brush, bitmask, polygon"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_by_kind(kind: str, value: dict[str, Any], message: str) -> None:
-    with pytest.raises(BadRegion, match=f"{message}.*draw it anew"):
+    with pytest.raises(BadRegion, match=f"{message}.*draw it again"):
         mask_from_value(value, kind, Size(8, 6))
 
 
