@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": {"errors", "values"},
     "geometry": {"values"},
     "export": {"errors", "values"},
-    "models": {"errors", "values"},
+    "models": {"errors", "runtime", "values"},
     "cache": {"runtime", "values"},
     "images": {"errors", "runtime", "values"},
     "fetching": {"errors", "runtime"},
@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "label_studio/results": {"errors", "geometry", "label_studio/config", "values"},
     "label_studio/requests": {"errors", "geometry", "label_studio/config", "label_studio/results", "runtime", "values"},
     "label_studio/api": {"errors", "fetching", "runtime"},
-    "projects": {"errors", "label_studio/config"},
+    "projects": {"errors", "label_studio/config", "runtime"},
     "prefetch": {"errors", "images", "label_studio/config", "label_studio/requests", "values"},
     "bulk": {"errors", "export", "label_studio/config", "label_studio/requests", "label_studio/results", "values"},
     "predict": {

@@ -63,6 +63,11 @@ class LeastRecentlyUsed(Generic[Key, Value]):
         with self._lock:
             return self._used.get(key, self._ahead.get(key))
 
+    def items(self) -> list[tuple[Key, Value]]:
+        """Keys and values in use, the least recently used first."""
+        with self._lock:
+            return list(self._used.items())
+
     def put(self, key: Key, value: Value, *, ahead: bool = False) -> None:
         """Keep a value in place of the old one, and let go of others; one that is larger than its budget is not kept.
 
