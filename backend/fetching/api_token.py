@@ -12,7 +12,6 @@ import binascii
 import json
 import threading
 import time
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
@@ -20,6 +19,7 @@ import requests
 
 from backend.errors import LabelStudioError
 from backend.fetching.deadline_session import LEAST_SECONDS, hang_up_at, keep_headers, open_session
+from backend.runtime import SingleFlight
 
 SPARE_SECONDS = 30.0
 UNKNOWN_LIFE_SECONDS = 240.0
@@ -45,8 +45,8 @@ class TokenSource:
         self._is_pat = self._api_key.count(".") == 2
         self._access = ""
         self._expires_at = 0.0
-        self._exchanging: Future[str] | None = None
         self._lock = threading.Lock()
+        self._exchanges = SingleFlight[str, str]()
         self._session = open_session()
 
     @property
@@ -69,31 +69,29 @@ class TokenSource:
         if not self._is_pat:
             return {"Authorization": f"Token {self._api_key}"}
         deadline = time.monotonic() + self._timeout_seconds if deadline is None else deadline
-        with self._lock:
-            if time.time() < self._expires_at and refused != f"Bearer {self._access}":
-                return {"Authorization": f"Bearer {self._access}"}
-            flight, is_leader = self._exchanging, self._exchanging is None
-            if flight is None:
-                flight = self._exchanging = Future()
-        if is_leader:
-            self._lead(flight, deadline)
-        try:
-            return {"Authorization": f"Bearer {flight.result(max(deadline - time.monotonic(), LEAST_SECONDS))}"}
-        except FutureTimeoutError as error:
-            raise self._silent("no answer in time") from error
+        access = self._usable_access(refused)
+        if access is None:
+            exchange = self._exchanges.run(self._url, lambda: self._renew(refused, deadline))
+            try:
+                access = exchange.result(max(deadline - time.monotonic(), LEAST_SECONDS))
+            except FutureTimeoutError as error:
+                raise self._silent("no answer in time") from error
+        return {"Authorization": f"Bearer {access}"}
 
-    def _lead(self, flight: Future[str], deadline: float) -> None:
-        """Exchange for all who wait."""
-        try:
+    def _usable_access(self, refused: str) -> str | None:
+        """The access token, unless it ends soon or is the one that was refused."""
+        with self._lock:
+            is_usable = time.time() < self._expires_at and refused != f"Bearer {self._access}"
+            return self._access if is_usable else None
+
+    def _renew(self, refused: str, deadline: float) -> str:
+        """Exchange for a new access token, unless another thread got one since this one looked."""
+        access = self._usable_access(refused)
+        if access is None:
             access = self._exchange(deadline)
             with self._lock:
                 self._access, self._expires_at = access, _expiry(access) - SPARE_SECONDS
-                self._exchanging = None
-            flight.set_result(access)
-        except BaseException as error:  # handed to all who wait, this thread among them
-            with self._lock:
-                self._exchanging = None
-            flight.set_exception(error)
+        return access
 
     def _exchange(self, deadline: float) -> str:
         if _claims(self._api_key).get("token_type") == "access":

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 from backend.errors import ImageUnavailable, LabelStudioError
 from backend.fetching.api_token import TOKEN_REMEDY, TokenSource
-from backend.fetching.byte_cache import CachedImage, ImageCache, SingleFlight
+from backend.fetching.byte_cache import CachedImage, ImageCache
 from backend.fetching.download import Downloader, Reply
 from backend.fetching.url_policy import (
     IMPORT_REMEDY,
@@ -27,6 +27,7 @@ from backend.fetching.url_policy import (
     show_url,
     url_origin,
 )
+from backend.runtime import SingleFlight
 
 MOST_REDIRECTS = 5
 REVALIDATE_SECONDS = 60.0
@@ -66,7 +67,7 @@ class ImageFetcher:
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._local_files_root = Path(local_files_root).resolve() if local_files_root else None
         self._cache = ImageCache(cache_bytes, ahead_bytes)
-        self._flights = SingleFlight()
+        self._flights = SingleFlight[tuple[str, str, str], bytes]()
         self._revalidate_seconds = revalidate_seconds
         self._downloader = Downloader(max_bytes, timeout_seconds)
 
@@ -96,8 +97,10 @@ class ImageFetcher:
         kept = self._look(key, ahead)
         if kept is not None and self._is_fresh(kept):
             return kept.content
+        start = self._flights.run if wait_seconds is None else self._flights.start  # here, or on a thread of its own
+        flight = start(key, lambda: self._fetch_and_keep(key, image_uri, task_id, ahead))
         try:
-            return self._flights.run(key, lambda: self._fetch_and_keep(key, image_uri, task_id, ahead), wait_seconds)
+            return flight.result(wait_seconds)
         except FutureTimeout as error:
             message = f"{show_url(image_uri)} did not come within {wait_seconds:.2g} s; it is still being fetched."
             raise ImageUnavailable(message, remedy="Try again in a moment.") from error

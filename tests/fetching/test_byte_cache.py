@@ -1,17 +1,11 @@
-"""The budget of the image cache, and one fetch for many."""
+"""The budget of the image cache."""
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import TimeoutError as FutureTimeout
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.errors import ImageUnavailable
-from backend.fetching.byte_cache import CachedImage, ImageCache, SingleFlight
+from backend.fetching.byte_cache import CachedImage, ImageCache
 
 
 def image(nbytes: int) -> CachedImage:
@@ -48,56 +42,3 @@ def test_the_budget_holds(puts: list[tuple[int, int]]) -> None:
         cache.put(key, image(nbytes))
         kept = [found for found in map(cache.get, range(6)) if found]
         assert cache.cost == sum(len(found.content) for found in kept) <= 60
-
-
-def test_who_comes_meanwhile_gets_the_same_value() -> None:
-    flights, calls, started = SingleFlight(), [], threading.Event()
-    landing = threading.Event()
-
-    def call() -> bytes:
-        calls.append(1)
-        started.set()
-        landing.wait(10)
-        return b"value"
-
-    got: list[bytes] = []
-    threads = [threading.Thread(target=lambda: got.append(flights.run("a", call))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    started.wait(10)
-    time.sleep(0.05)
-    landing.set()
-    for thread in threads:
-        thread.join(10)
-    assert got == [b"value"] * 6 and calls == [1]
-
-
-def test_other_keys_do_not_wait() -> None:
-    flights = SingleFlight()
-    assert flights.run("a", lambda: flights.run("b", lambda: b"inner") + b" and outer") == b"inner and outer"
-
-
-def test_an_error_is_shared_and_then_forgotten() -> None:
-    flights = SingleFlight()
-
-    def fail() -> bytes:
-        raise ImageUnavailable("gone.", remedy="Look.")
-
-    with pytest.raises(ImageUnavailable, match="gone"):
-        flights.run("a", fail)
-    assert flights.run("a", lambda: b"there") == b"there"
-
-
-def test_who_has_no_time_goes_and_the_call_goes_on_for_those_who_come_later() -> None:
-    flights, landing, calls = SingleFlight(), threading.Event(), []
-
-    def call() -> bytes:
-        calls.append(1)
-        assert landing.wait(10)
-        return b"value"
-
-    with pytest.raises(FutureTimeout):
-        flights.run("a", call, wait_seconds=0.05)
-    threading.Timer(0.1, landing.set).start()
-    assert flights.run("a", call) == b"value"
-    assert calls == [1]
