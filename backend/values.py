@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,21 +66,25 @@ class Prompt:
 
 @dataclass(frozen=True)
 class ImageEmbedding:
-    """What SAM's image encoder makes of one image; the thing worth caching.
+    """Output of an image encoder for one image, as named arrays; the thing worth caching.
 
     Attributes:
-        features: float16 (C, S, S); (256, 64, 64) for SAM.
+        arrays: Arrays by name, each with its own dtype and shape; must not be written to. SAM 1 has one, "image_embed",
+            float16 (C, S, S), which is (256, 64, 64) for the published models.
         original_size: Of the upright image.
-        input_size: Of the image after SAM's resize, before padding to a square.
+        input_size: Of the image after the model's resize, before padding to a square.
+        family: The model family whose decoder reads the arrays, such as "sam1".
     """
 
-    features: NDArray[np.float16]
+    arrays: Mapping[str, NDArray[Any]]
     original_size: Size
     input_size: Size
+    family: str
 
     @property
     def nbytes(self) -> int:
-        return int(self.features.nbytes)
+        """Bytes of all arrays together."""
+        return sum(array.nbytes for array in self.arrays.values())
 
 
 @dataclass(frozen=True)

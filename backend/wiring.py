@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
+from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
 from backend.engine import ImageLabeler
 from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
@@ -38,22 +38,21 @@ def build_predictor(settings: Settings) -> TaskPredictor:
     return build(settings)[0]
 
 
-def build(settings: Settings, counts: CacheCounts | None = None) -> tuple[TaskPredictor, ModelFacts]:
+def build(settings: Settings, redis: GuardedRedis | None = None) -> tuple[TaskPredictor, ModelFacts]:
     """The predictor, and what the status page says of it.
 
     Args:
-        counts: Shared with whoever else asks the same Redis.
+        redis: The client of this process, if it has one already; see `build_redis`.
 
     Raises:
-        BadSettings: A model, a device or a dtype that does not exist.
+        BadSettings: A model, a device or a dtype that does not exist, or an invalid REDIS_URL.
         CheckpointError: SAM's weights are missing, damaged or another model's. A CLIP that cannot load is only said:
             masks are worth having without classes.
     """
     prepare_torch(settings.torch_threads)
     sam_digest, segmenter = _load_segmenter(settings)
     clip_digest, classifier, clip_problem = _try_classifier(settings)
-    counts = counts or CacheCounts()
-    cache = build_cache(settings, counts)
+    cache = build_cache(settings, redis or build_redis(settings))
     labeler = ImageLabeler(
         segmenter,
         classifier,
@@ -78,7 +77,7 @@ def build(settings: Settings, counts: CacheCounts | None = None) -> tuple[TaskPr
         model_version=predictor.model_version,
         demo=uses_demo_models(settings),
         clip_works=classifier is not None,
-        counts=counts,
+        counts=cache.counts,
         cache=cache,
         executor=executor,
     )
@@ -153,28 +152,36 @@ def _load_classifier(settings: Settings) -> tuple[str, ClipClassifier]:
     return checkpoints.sha256_of(path), classifier
 
 
-def build_setups(settings: Settings, counts: CacheCounts) -> ProjectSetups:
-    """Where the projects' settings are kept. Nothing is connected, so that it is there before the models are."""
+def build_redis(settings: Settings) -> GuardedRedis | None:
+    """The one Redis client of a process, for embeddings and project settings; None without a REDIS_URL.
+
+    Connects nothing, so it can be there before the models are.
+
+    Raises:
+        BadSettings: REDIS_URL is invalid.
+    """
     if not settings.redis_url:
-        return ProjectSetups()
+        return None
     try:
-        return ProjectSetups(RedisDocuments(settings.redis_url, settings.redis_timeout_seconds, counts))
-    except ValueError:  # `build` says so, and /health, for without it there is no predictor either
-        return ProjectSetups()
+        return GuardedRedis(settings.redis_url, settings.redis_timeout_seconds)
+    except ValueError as error:
+        raise BadSettings(
+            f"REDIS_URL is {settings.redis_url!r}: {error}", remedy="Write redis://host:6379/0, or leave it empty."
+        ) from error
 
 
-def build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
-    """The cache of embeddings. Raises `BadSettings` for a REDIS_URL that is none; a Redis that is away is only said."""
-    shared = None
-    if settings.redis_url:
-        try:
-            shared = RedisStore(settings.redis_url, settings.cache_ttl_seconds, settings.redis_timeout_seconds, counts)
-        except ValueError as error:
-            raise BadSettings(
-                f"REDIS_URL is {settings.redis_url!r}: {error}", remedy="Write redis://host:6379/0, or leave it empty."
-            ) from error
-        shared.ping()
-    return EmbeddingCache(LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes), shared, counts)
+def build_setups(redis: GuardedRedis | None) -> ProjectSetups:
+    """The settings of the projects, shared through Redis if there is one."""
+    return ProjectSetups(None if redis is None else RedisDocuments(redis))
+
+
+def build_cache(settings: Settings, redis: GuardedRedis | None) -> EmbeddingCache:
+    """The cache of embeddings. An unreachable Redis is only logged."""
+    local = LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes)
+    if redis is None:
+        return EmbeddingCache(local)
+    redis.ping()
+    return EmbeddingCache(local, RedisStore(redis, settings.cache_ttl_seconds))
 
 
 def build_warmer(settings: Settings, predictor: TaskPredictor) -> Warmer:

@@ -105,12 +105,13 @@ def check_cache(settings: Settings) -> None:
         BadSettings: No REDIS_URL, or none that can be read.
         CacheUnavailable: Redis does not answer.
     """
-    from backend.wiring import build_cache
+    from backend.wiring import build_redis
 
-    if not settings.redis_url:
+    redis = build_redis(settings)
+    if redis is None:
         message = "There is no shared cache: REDIS_URL is empty, and what this process computes would end with it."
         raise BadSettings(message, remedy=REDIS_REMEDY)
-    if not build_cache(settings, CacheCounts()).is_shared:
+    if not redis.ping():
         raise CacheUnavailable(f"Redis does not answer at {settings.redis_url}.", remedy=REDIS_REMEDY)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore
+from backend.cache import EmbeddingCache, LocalStore
 from backend.engine import ImageLabeler
 from backend.images import SourceImage
 from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
@@ -86,7 +86,7 @@ class TextFigures:
 def build_labeler(sam: Path = DEMO_SAM, clip: Path = DEMO_CLIP) -> ImageLabeler:
     """The demo's labeler with a small cache of its own."""
     segmenter = SamSegmenter(load_demo_sam(sam), device="cpu", encoder_dtype="float32")
-    cache = EmbeddingCache(LocalStore(1_000_000), None, CacheCounts())
+    cache = EmbeddingCache(LocalStore(1_000_000))
     return ImageLabeler(segmenter, load_demo_clip(clip), cache, fingerprint="evaluate")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
+from backend.cache import CacheCounts, EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.engine import ImageLabeler
 from backend.errors import ImageUnavailable
 from backend.images import DecodedImages
@@ -31,7 +31,8 @@ class Replica:
 
     def __init__(self, server: RedisServer, files: dict[str, bytes | Exception]) -> None:
         self.segmenter, self.counts, self.fetcher = FakeSegmenter(), CacheCounts(), FakeFetcher(files)
-        self.cache = EmbeddingCache(LocalStore(10**7), RedisStore(server.url, 60, 1.0, self.counts), self.counts)
+        store = RedisStore(GuardedRedis(server.url, 1.0, self.counts), 60)
+        self.cache = EmbeddingCache(LocalStore(10**7), store)
         self.predictor = TaskPredictor(
             ImageLabeler(self.segmenter, None, self.cache, fingerprint="fake"),
             self.fetcher,
@@ -170,6 +171,6 @@ def test_the_command_fills_the_cache_with_the_real_models(
     command = ["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]
     assert precompute.main(command) == 0
     assert "images: computed 2, in the cache already 0, failed 0" in capsys.readouterr().out
-    assert len(redis.Redis.from_url(redis_server.url).keys("embedding:*")) == 2
+    assert len(redis.Redis.from_url(redis_server.url).keys("codec3:embedding:*")) == 2
     assert precompute.main(command) == 0
     assert "images: computed 0, in the cache already 2, failed 0" in capsys.readouterr().out
