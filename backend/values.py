@@ -5,8 +5,10 @@ Conventions: `mask` is bool (H, W); `pixels` is uint8 RGB (H, W, 3); `_xyxy` is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,21 +62,25 @@ class Prompt:
 
 @dataclass(frozen=True)
 class ImageEmbedding:
-    """Output of SAM's image encoder for one image; the value that is cached.
+    """Output of an image encoder for one image, as named arrays; the value that is cached.
 
     Attributes:
-        features: float16 (C, S, S); (256, 64, 64) for SAM.
+        arrays: Arrays by name, each with its own dtype and shape; must not be written to. SAM 1 has one, "image_embed",
+            float16 (C, S, S), which is (256, 64, 64) for the published models.
         original_size: Of the upright image.
-        input_size: Of the image after SAM's resize, before padding to a square.
+        input_size: Of the image after the model's resize, before padding to a square.
+        family: The model family whose decoder reads the arrays, such as "sam1".
     """
 
-    features: NDArray[np.float16]
+    arrays: Mapping[str, NDArray[Any]]
     original_size: Size
     input_size: Size
+    family: str
 
     @property
     def nbytes(self) -> int:
-        return int(self.features.nbytes)
+        """Bytes of all arrays together."""
+        return sum(array.nbytes for array in self.arrays.values())
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
+from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
 from backend.engine import ImageEncoder, ImageLabeler
-from backend.errors import BackendError, BadSettings
+from backend.errors import BackendError
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
@@ -59,19 +59,19 @@ class _Clip:
     problem: str = ""
 
 
-def build_services(settings: Settings, counts: CacheCounts | None = None) -> LoadedServices:
+def build_services(settings: Settings, redis: GuardedRedis | None = None) -> LoadedServices:
     """Load the models and build everything that the server needs; arguments and errors are `build_predictor`'s."""
     models = _load_models(settings)
-    cache, executor = build_cache(settings, counts), _build_executor(settings)
+    cache, executor = build_cache(settings, redis or build_redis(settings)), _build_executor(settings)
     predictor = _assemble(settings, models, cache, executor)
     return LoadedServices(predictor, models.facts, cache, executor, build_warmer(settings, predictor))
 
 
-def build_predictor(settings: Settings, counts: CacheCounts | None = None) -> TaskPredictor:
+def build_predictor(settings: Settings, redis: GuardedRedis | None = None) -> TaskPredictor:
     """Load the models and build a predictor, for use outside the server. Takes seconds.
 
     Args:
-        counts: Of cache hits and errors, to share them with other users of the same Redis.
+        redis: The client of this process, if there is one already; see `build_redis`.
 
     Raises:
         BadSettings: Unknown model, device or dtype, or an invalid URL.
@@ -79,7 +79,8 @@ def build_predictor(settings: Settings, counts: CacheCounts | None = None) -> Ta
             logged: masks are useful without classes.
     """
     models = _load_models(settings)
-    return _assemble(settings, models, build_cache(settings, counts), _build_executor(settings))
+    cache = build_cache(settings, redis or build_redis(settings))
+    return _assemble(settings, models, cache, _build_executor(settings))
 
 
 def _assemble(settings: Settings, models: _Models, cache: EmbeddingCache, executor: PriorityExecutor) -> TaskPredictor:
@@ -181,29 +182,37 @@ def _load_clip(settings: Settings) -> _Clip:
     return _Clip(classifier, checkpoints.sha256_of(path))
 
 
-def build_setups(settings: Settings, counts: CacheCounts) -> ProjectSetups:
-    """Build the store of project settings. Connects to nothing, so it is available before the models are."""
+def build_redis(settings: Settings) -> GuardedRedis | None:
+    """Build the one Redis client of a process, for embeddings and project settings; None without a REDIS_URL.
+
+    Connects to nothing, so it is available before the models are.
+
+    Raises:
+        BadSettings: The Redis library does not accept the URL.
+    """
     if not settings.redis_url:
-        return ProjectSetups()
+        return None
     try:
-        return ProjectSetups(RedisDocuments(settings.redis_url, settings.redis_timeout_seconds, counts))
-    except ValueError:  # `build_cache` raises for the same URL, so /health reports it
-        return ProjectSetups()
+        return GuardedRedis(settings.redis_url, settings.redis_timeout_seconds)
+    except ValueError as error:
+        raise BadSettings(
+            f"REDIS_URL is {settings.redacted_redis_url!r}: {error}",
+            remedy="Set REDIS_URL to a URL such as redis://host:6379/0, or leave it empty.",
+        ) from error
 
 
-def build_cache(settings: Settings, counts: CacheCounts | None = None) -> EmbeddingCache:
-    """Build the embedding cache. Raises `BadSettings` for an invalid REDIS_URL; an unreachable Redis is only logged."""
-    counts, shared = counts or CacheCounts(), None
-    if settings.redis_url:
-        try:
-            shared = RedisStore(settings.redis_url, settings.cache_ttl_seconds, settings.redis_timeout_seconds, counts)
-        except ValueError as error:
-            raise BadSettings(
-                f"REDIS_URL is {settings.redacted_redis_url!r}: {error}",
-                remedy="Write redis://host:6379/0, or leave it empty.",
-            ) from error
-        shared.ping()
-    return EmbeddingCache(LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes), shared, counts)
+def build_setups(redis: GuardedRedis | None) -> ProjectSetups:
+    """Build the store of project settings, shared through Redis if there is one."""
+    return ProjectSetups(None if redis is None else RedisDocuments(redis))
+
+
+def build_cache(settings: Settings, redis: GuardedRedis | None) -> EmbeddingCache:
+    """Build the embedding cache; an unreachable Redis is only logged."""
+    local = LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes)
+    if redis is None:
+        return EmbeddingCache(local)
+    redis.ping()
+    return EmbeddingCache(local, RedisStore(redis, settings.cache_ttl_seconds))
 
 
 def build_warmer(settings: Settings, predictor: TaskPredictor) -> Warmer:

@@ -7,20 +7,22 @@ thread, and threads do not survive a fork.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
-from backend.cache import CacheCounts
+from backend.cache import GuardedRedis
+from backend.errors import BadSettings
 from backend.runtime import BackgroundLoader
 from backend.server import Metrics, create_app, describe_models
 from backend.settings import Settings
-from backend.wiring import LoadedServices, build_services, build_setups
+from backend.wiring import LoadedServices, build_redis, build_services, build_setups
 
 log = logging.getLogger(__name__)
 
 THREADS_FOR_STATE = 4  # no prediction may use them, so /health answers under any load
 
 
-def _load(settings: Settings, metrics: Metrics, counts: CacheCounts) -> LoadedServices:
-    services = build_services(settings, counts)
+def _load(settings: Settings, metrics: Metrics, redis: GuardedRedis | None) -> LoadedServices:
+    services = build_services(settings, redis)
     metrics.attach(services)
     log.info("Ready: %s; embeddings are cached %s.", describe_models(services.facts), services.cache.description)
     if services.facts.is_demo:
@@ -34,11 +36,14 @@ settings = Settings.from_environment_or_exit()
 logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 if settings.log_level != "DEBUG":
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs 500 characters for every prefetch request
-metrics, counts = Metrics(), CacheCounts()
+metrics = Metrics()
+redis: GuardedRedis | None = None
+with suppress(BadSettings):  # `build_services` raises it again, and /health reports it
+    redis = build_redis(settings)
 app = create_app(
-    BackgroundLoader(lambda: _load(settings, metrics, counts)).start(),
+    BackgroundLoader(lambda: _load(settings, metrics, redis)).start(),
     metrics,
     max_body_bytes=settings.max_body_bytes,
     max_predictions=settings.server_threads - THREADS_FOR_STATE,
-    setups=build_setups(settings, counts),
+    setups=build_setups(redis),
 )

@@ -93,12 +93,13 @@ class Bench:
 
 
 def _measure_click(bench: Bench) -> list[Any]:
-    from scripts.measuring import clicks
+    from scripts.measuring import clicks, redis_tier
 
     subject, pictures = bench.subject, bench.pictures
     rows = clicks.measure_click(subject, pictures, repeats=bench.repeats, aim=FASTER_CLICK.get(subject.name, 1.0))
     rows.append(clicks.measure_next_click(subject, pictures[0], repeats=bench.few))
     rows.append(clicks.measure_return(subject, pictures, repeats=bench.few))
+    rows.append(redis_tier.measure_redis_click(subject, pictures[0], bench.folder, repeats=bench.repeats))
     return rows + clicks.measure_payload(subject, pictures[0], repeats=bench.repeats)
 
 
@@ -117,14 +118,15 @@ def _measure_http(bench: Bench) -> list[Any]:
 
 
 def _measure_vit_b(bench: Bench) -> list[Any]:
-    """A click and the way back; four images are encoded, which takes most of the time."""
-    from scripts.measuring import clicks
+    """A click, the way back and a click from Redis; five images are encoded, which takes most of the time."""
+    from scripts.measuring import clicks, redis_tier
     from scripts.measuring.subjects import build_subject, with_random_weights
 
     settings = with_random_weights(bench.settings, "vit_b", bench.folder)
     subject = build_subject(settings.model_copy(update={"clip_model": "none"}))
     rows = clicks.measure_click(subject, bench.pictures, repeats=bench.few, aim=FASTER_CLICK["vit_b"])
-    return [*rows, clicks.measure_return(subject, bench.pictures, repeats=1)]
+    rows.append(clicks.measure_return(subject, bench.pictures, repeats=1))
+    return [*rows, redis_tier.measure_redis_click(subject, bench.pictures[0], bench.folder, repeats=bench.few)]
 
 
 def _measure_codec(bench: Bench) -> list[Any]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backend.bulk import Failures
-from backend.cache import CacheCounts
+from backend.cache import CacheCounts, GuardedRedis
 from backend.errors import BadSettings, CacheUnavailable
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
@@ -98,20 +98,22 @@ def _precompute_image(predictor: Warms, task_image: TaskImage, counts: CacheCoun
     summary.computed += 1
 
 
-def check_cache(settings: Settings) -> None:
-    """Refuse to work for a cache that nobody would see.
+def connect_redis(settings: Settings) -> GuardedRedis:
+    """Connect to the shared cache.
 
     Raises:
-        BadSettings: No REDIS_URL, or none that can be read.
+        BadSettings: No REDIS_URL.
         CacheUnavailable: Redis does not answer.
     """
-    from backend.wiring import build_cache
+    from backend.wiring import build_redis
 
-    if not settings.redis_url:
-        message = "There is no shared cache: REDIS_URL is empty, and what this process computes would end with it."
+    redis = build_redis(settings)
+    if redis is None:
+        message = "REDIS_URL is empty, so there is no shared cache to fill."
         raise BadSettings(message, remedy=REDIS_REMEDY)
-    if not build_cache(settings, CacheCounts()).is_shared:
+    if not redis.ping():
         raise CacheUnavailable(f"Redis does not answer at {settings.redacted_redis_url}.", remedy=REDIS_REMEDY)
+    return redis
 
 
 def strip(documents: Iterable[Json]) -> list[Json]:
@@ -132,18 +134,17 @@ def run(arguments: argparse.Namespace) -> int:
     from backend.wiring import build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
-    check_cache(settings)  # neither a missing Redis nor a wrong token should wait for the models
+    redis = connect_redis(settings)  # report a missing Redis or an invalid token before loading the models
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
     project = client.project(project_id)
     config = parse_labeling_config(project.label_config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
-    counts, summary = CacheCounts(), Summary()
-    predictor = build_predictor(settings, counts)
+    predictor, summary = build_predictor(settings, redis), Summary()
     with show_progress(client.iterate_tasks(project_id, fields="task_only"), "looking for tasks") as listed:
         tasks = strip(listed)
     try:
-        precompute(predictor, tasks, config, project_id, counts, summary)
+        precompute(predictor, tasks, config, project_id, redis.counts, summary)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

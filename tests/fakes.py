@@ -76,7 +76,7 @@ class FakeSegmenter:
         with self._lock:
             self.encoded.append(pixels.shape)
         size = Size(pixels.shape[1], pixels.shape[0])
-        return ImageEmbedding(np.full((4, 2, 2), pixels.mean(), np.float16), size, size)
+        return ImageEmbedding({"image_embed": np.full((4, 2, 2), pixels.mean(), np.float16)}, size, size, "fake")
 
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
         self.decoded.append(prompt)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.cache import CacheCounts
 from backend.models import checkpoints
 from backend.predict import ModelFacts
 from backend.settings import Settings
-from backend.wiring import LoadedServices, build_predictor, build_services
+from backend.wiring import LoadedServices, build_cache, build_predictor, build_redis, build_services, build_setups
 
 
 def sha256(path: Path) -> str:
@@ -21,13 +20,8 @@ def sha256(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def counts() -> CacheCounts:
-    return CacheCounts()
-
-
-@pytest.fixture(scope="module")
-def services(counts: CacheCounts) -> LoadedServices:
-    return build_services(Settings(device="cpu"), counts)
+def services() -> LoadedServices:
+    return build_services(Settings(device="cpu"))
 
 
 def test_facts_are_those_of_the_loaded_files(services: LoadedServices) -> None:
@@ -47,11 +41,8 @@ def test_facts_are_those_of_the_loaded_files(services: LoadedServices) -> None:
     assert services.predictor.model_version == services.facts.model_version
 
 
-def test_predictor_and_services_share_the_executor_and_the_counts(
-    services: LoadedServices, counts: CacheCounts
-) -> None:
+def test_predictor_and_services_share_the_executor(services: LoadedServices) -> None:
     assert services.predictor.executor is services.executor
-    assert services.cache.counts is counts
 
 
 def test_without_clip_the_facts_say_why(caplog: pytest.LogCaptureFixture) -> None:
@@ -78,3 +69,20 @@ def test_a_predictor_for_commands_has_the_same_version_and_starts_no_warmer(serv
     predictor = build_predictor(Settings(device="cpu"))
     assert predictor.model_version == services.facts.model_version
     assert [thread.name for thread in threading.enumerate()].count("warmer") == before
+
+
+def test_embeddings_and_project_settings_share_one_client_so_an_outage_is_met_once(caplog) -> None:
+    settings = Settings(redis_url="redis://127.0.0.1:9/0", redis_timeout_seconds=0.3)
+    redis = build_redis(settings)
+    setups, cache = build_setups(redis), build_cache(settings, redis)
+    with caplog.at_level(logging.WARNING):
+        setups.settings_for("3.1795206950", "<View/>")
+        assert cache.find("a") is None
+    assert (caplog.text.count("Redis does not answer"), cache.counts.redis_errors) == (1, 1)
+
+
+def test_without_a_redis_url_there_is_no_client_and_everything_stays_in_the_process() -> None:
+    settings = Settings(redis_url="")
+    redis = build_redis(settings)
+    assert redis is None
+    assert build_cache(settings, redis).description == "in this process"

@@ -5,19 +5,22 @@ An entry is named by all that made it (model fingerprint, preprocessing version,
 so it is never wrong and never needs to be invalidated; it may only be dropped.
 """
 
-from backend.cache.codec import DamagedEntry, from_bytes, to_bytes
+from backend.cache.codec import DamagedEntry, decode_embedding, encode_embedding
+from backend.cache.counts import CacheCounts
 from backend.cache.documents import RedisDocuments
 from backend.cache.embeddings import ComputedElsewhere, EmbeddingCache
-from backend.cache.stores import CacheCounts, LocalStore, RedisStore
+from backend.cache.redis_client import GuardedRedis
+from backend.cache.stores import LocalStore, RedisStore
 
 __all__ = [
     "CacheCounts",
     "ComputedElsewhere",
     "DamagedEntry",
     "EmbeddingCache",
+    "GuardedRedis",
     "LocalStore",
     "RedisDocuments",
     "RedisStore",
-    "from_bytes",
-    "to_bytes",
+    "decode_embedding",
+    "encode_embedding",
 ]

@@ -1,67 +1,119 @@
-"""An embedding as bytes, and back; no pickle.
+"""Embeddings as bytes: a checksum in front of a safetensors file. No pickle.
 
-Format, little-endian:
+    offset  bytes  content
+    0       4      magic b"LSE3"
+    4       4      CRC-32 of everything that follows, little-endian
+    8       8      N, length of the safetensors header, little-endian
+    16      N      safetensors header: JSON, padded with spaces to a multiple of 8 bytes; the sizes and the family are
+                   strings in its "__metadata__"
+    16 + N         the arrays, C order, little-endian
 
-    offset  bytes  what
-    0       4      magic b"LSEM"
-    4       2      format version, 2
-    6       2      dtype: 1 float16, 2 float32
-    8       3 x 4  shape C, S, S
-    20      4 x 4  original width, height; input width, height
-    36      4      CRC-32 of everything before and behind it
-    40             the features, C order
+Safetensors has no checksum: it accepts an array in which a bit has flipped. The CRC covers that.
 
-Example: SAM's (256, 64, 64) float16 makes 40 + 2 097 152 bytes.
+Example: the array "image_embed", float16 (2, 1, 1) with the values 1.0 and -2.0, of a 640x480 image that was resized to
+256x192; 4 + 4 + 8 + 152 + 4 = 172 bytes. The header is one line; the library writes its metadata in any order.
+
+    00  4c 53 45 33                "LSE3"
+    04  47 f5 50 ca                CRC-32, 0xca50f547
+    08  98 00 00 00 00 00 00 00    N, 152
+    10  {"__metadata__":{"family":"sam1","original_size":"640x480","input_size":"256x192"},
+        "image_embed":{"dtype":"F16","shape":[2,1,1],"data_offsets":[0,4]}} and two spaces
+    a8  00 3c 00 c0                1.0, -2.0
+
+Source: https://github.com/huggingface/safetensors#format. The library writes; reading is done here, because the
+library's reader copies every array.
 """
 
 from __future__ import annotations
 
-import math
+import json
 import struct
 import zlib
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
 
 from backend.values import ImageEmbedding, Size
 
-_FACTS = struct.Struct("<4sHH3I4I")
-_CHECKSUM = struct.Struct("<I")
-_HEADER_BYTES = _FACTS.size + _CHECKSUM.size
-_MAGIC, _VERSION = b"LSEM", 2
-_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f2"), 2: np.dtype("<f4")}
-_CODES = {np.dtype(np.float16): 1, np.dtype(np.float32): 2}
+CODEC_VERSION = 3
+"""Part of the magic and of every key in Redis, so that two versions never read or delete each other's entries."""
+
+_MAGIC = f"LSE{CODEC_VERSION}".encode()
+_PREFIX = struct.Struct("<4sI")
+_LENGTH = struct.Struct("<Q")
+_DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+_HEADER_ERRORS = (struct.error, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
 class DamagedEntry(ValueError):
-    """Bytes in the cache that are not what was put there; the entry is computed again."""
+    """Cached bytes that are not an embedding in this format; the embedding is computed again."""
 
 
-def to_bytes(embedding: ImageEmbedding) -> bytes:
-    """Write an embedding in the format above."""
-    features = np.ascontiguousarray(embedding.features)
-    original, resized = embedding.original_size, embedding.input_size
-    sizes = (original.width, original.height, resized.width, resized.height)
-    raw = features.data.cast("B")
-    facts = _FACTS.pack(_MAGIC, _VERSION, _CODES[features.dtype], *features.shape, *sizes)
-    return b"".join((facts, _CHECKSUM.pack(zlib.crc32(raw, zlib.crc32(facts))), raw))
-
-
-def from_bytes(data: bytes) -> ImageEmbedding:
-    """Read an embedding; the features are a read-only view of `data`, not a copy.
+def encode_embedding(embedding: ImageEmbedding) -> bytes:
+    """Write an embedding in the format above.
 
     Raises:
-        DamagedEntry: Not this format, cut short, or changed on the way.
+        ValueError: An array that is neither float16 nor float32.
     """
-    if len(data) < _HEADER_BYTES:
-        raise DamagedEntry(f"{len(data)} bytes, shorter than the header of {_HEADER_BYTES}")
-    magic, version, code, *shape, width, height, input_width, input_height = _FACTS.unpack_from(data)
-    if magic != _MAGIC or version != _VERSION or code not in _DTYPES:
-        raise DamagedEntry(f"magic {magic!r}, version {version}, dtype {code}")
-    view = memoryview(data)
-    raw, (checksum,) = view[_HEADER_BYTES:], _CHECKSUM.unpack_from(data, _FACTS.size)
-    found = zlib.crc32(raw, zlib.crc32(view[: _FACTS.size]))
-    if found != checksum or len(raw) != math.prod(shape) * _DTYPES[code].itemsize:
-        raise DamagedEntry(f"{len(raw)} bytes of features of shape {shape} do not match their checksum")
-    features = np.frombuffer(raw, dtype=_DTYPES[code]).reshape(shape)
-    return ImageEmbedding(features, Size(width, height), Size(input_width, input_height))
+    for name, array in embedding.arrays.items():
+        if array.dtype not in _DTYPES.values():
+            raise ValueError(f"Array {name!r} is {array.dtype}; the codec writes float16 and float32.")
+    metadata = {
+        "family": embedding.family,
+        "original_size": str(embedding.original_size),
+        "input_size": str(embedding.input_size),
+    }
+    contiguous = {name: np.asarray(array, order="C") for name, array in embedding.arrays.items()}
+    payload = safetensors.numpy.save(contiguous, metadata)
+    return b"".join((_PREFIX.pack(_MAGIC, zlib.crc32(payload)), payload))
+
+
+def decode_embedding(data: bytes) -> ImageEmbedding:
+    """Read an embedding; its arrays are read-only views of `data`, not copies.
+
+    Raises:
+        DamagedEntry: Another format, or bytes that were truncated or changed.
+    """
+    payload = _check_prefix(data)
+    try:
+        arrays, metadata = _read_safetensors(payload)
+        original_size, input_size = (_parse_size(metadata[name]) for name in ("original_size", "input_size"))
+        return ImageEmbedding(arrays, original_size, input_size, metadata["family"])
+    except _HEADER_ERRORS as error:
+        raise DamagedEntry(f"unreadable header: {type(error).__name__}: {error}") from error
+
+
+def _check_prefix(data: bytes) -> memoryview:
+    """The safetensors file in `data`, once its magic and its checksum are verified."""
+    if len(data) < _PREFIX.size:
+        raise DamagedEntry(f"{len(data)} bytes, shorter than the prefix of {_PREFIX.size}")
+    magic, checksum = _PREFIX.unpack_from(data)
+    if magic != _MAGIC:
+        raise DamagedEntry(f"magic {magic!r} instead of {_MAGIC!r}")
+    payload = memoryview(data)[_PREFIX.size :]
+    actual = zlib.crc32(payload)
+    if actual != checksum:
+        raise DamagedEntry(f"CRC-32 {actual:08x} instead of {checksum:08x}")
+    return payload
+
+
+def _read_safetensors(payload: memoryview) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The arrays as views of `payload`, and the metadata."""
+    (length,) = _LENGTH.unpack_from(payload)
+    start = _LENGTH.size + length
+    header = json.loads(bytes(payload[_LENGTH.size : start]))
+    metadata = header.pop("__metadata__")
+    arrays = {name: _view_array(payload[start:], **entry) for name, entry in header.items()}
+    return arrays, metadata
+
+
+def _view_array(data: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> NDArray[Any]:
+    begin, end = data_offsets
+    return np.frombuffer(data[begin:end], _DTYPES[dtype]).reshape(shape)
+
+
+def _parse_size(text: str) -> Size:
+    width, height = text.split("x")
+    return Size(int(width), int(height))

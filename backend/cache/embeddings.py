@@ -9,7 +9,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
-from backend.cache.stores import CacheCounts, LocalStore, RedisStore
+from backend.cache.counts import CacheCounts
+from backend.cache.stores import LocalStore, RedisStore
+from backend.runtime import SingleFlight
 from backend.values import ImageEmbedding
 
 POLL_SECONDS = 0.02
@@ -60,10 +62,10 @@ class EmbeddingCache:
         shared: Redis, or None.
     """
 
-    def __init__(self, local: LocalStore, shared: RedisStore | None = None, counts: CacheCounts | None = None) -> None:
+    def __init__(self, local: LocalStore, shared: RedisStore | None = None) -> None:
         self._local, self._shared = local, shared
-        self.counts = counts or CacheCounts()
-        self._computing: dict[str, Future[ImageEmbedding | None]] = {}
+        self.counts = CacheCounts() if shared is None else shared.counts
+        self._flights = SingleFlight[str, ImageEmbedding | None]()
         self._lock = threading.Lock()
 
     def get_or_compute(self, key: str, compute: Compute, *, ahead: bool = False) -> ImageEmbedding:
@@ -96,22 +98,11 @@ class EmbeddingCache:
 
         For the few threads that serve the models: whoever wants the embedding waits on a thread of their own.
         """
-        with self._lock:
-            running = self._computing.get(key)
-            if running is None:
-                mine = self._computing[key] = Future[ImageEmbedding | None]()
-        if running is not None:
-            return ComputedElsewhere(running)
-        try:
-            found = self._compute_under_lease(key, compute, ahead)
-            mine.set_result(found)
-        except BaseException as error:
-            mine.set_exception(error)  # for those who wait for it too
-            raise
-        finally:
-            with self._lock:
-                del self._computing[key]
-        return found if found is not None else ComputedElsewhere(is_leased=lambda: self._is_leased(key))
+        flight = self._flights.run(key, lambda: self._compute_under_lease(key, compute, ahead))
+        if not flight.done():
+            return ComputedElsewhere(flight)
+        embedding = flight.result()
+        return embedding if embedding is not None else ComputedElsewhere(is_leased=lambda: self._is_leased(key))
 
     def holds(self, key: str) -> bool:
         """Whether `key` is in this process's tier or in Redis; asking does not count as a use."""
@@ -122,16 +113,11 @@ class EmbeddingCache:
         return self._local.nbytes
 
     @property
-    def is_shared(self) -> bool:
-        """Whether other processes see what is put here: there is a Redis, and it answers."""
-        return self._shared is not None and self._shared.ping()
-
-    @property
     def description(self) -> str:
         """Where embeddings are kept, in words."""
         if self._shared is None:
             return "in this process"
-        return "in Redis" if self._shared.healthy else "in this process, because Redis does not answer"
+        return "in Redis" if self._shared.is_healthy else "in this process, because Redis does not answer"
 
     def _find_here(self, key: str, ahead: bool) -> ImageEmbedding | None:
         found = self._local.peek(key) if ahead else self._local.get(key)

@@ -20,7 +20,7 @@ import requests
 
 from backend.errors import LabelStudioError
 from backend.fetching.deadline_session import MIN_TIMEOUT_SECONDS, enforce_deadline, ignore_netrc, open_session
-from backend.fetching.single_flight import SingleFlight
+from backend.runtime import SingleFlight
 
 EXPIRY_MARGIN_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 240.0  # of an access token without claims
@@ -49,7 +49,7 @@ class TokenSource:
         self._access = ""
         self._expires_at = 0.0
         self._lock = threading.Lock()
-        self._exchanges = SingleFlight[str]()
+        self._exchanges = SingleFlight[str, str]()
         self._session = open_session()
 
     @property
@@ -74,9 +74,9 @@ class TokenSource:
         deadline = time.monotonic() + self._timeout_seconds if deadline is None else deadline
         access = self._valid_access(refused)
         if not access:
-            wait_seconds = max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS)
+            exchange = self._exchanges.run(self._url, lambda: self._renew(refused, deadline))
             try:
-                access = self._exchanges.run(refused, lambda: self._renew(refused, deadline), wait_seconds)
+                access = exchange.result(max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS))
             except FutureTimeoutError as error:
                 raise self._unreachable("timed out") from error
         return {"Authorization": f"Bearer {access}"}

@@ -17,7 +17,6 @@ from backend.errors import ImageUnavailable, LabelStudioError
 from backend.fetching.api_token import TOKEN_REMEDY, TokenSource
 from backend.fetching.byte_cache import CachedImage, ImageCache
 from backend.fetching.download import Downloader, Reply
-from backend.fetching.single_flight import SingleFlight
 from backend.fetching.url_policy import (
     check_host,
     image_uri_to_url,
@@ -27,6 +26,7 @@ from backend.fetching.url_policy import (
     show_url,
     url_origin,
 )
+from backend.runtime import SingleFlight
 
 MAX_REDIRECTS = 5
 REVALIDATE_SECONDS = 60.0  # how long an image that may change is used without asking again
@@ -63,7 +63,7 @@ class ImageFetcher:
         self._tokens = TokenSource(self._url, api_key, timeout_seconds=timeout_seconds)
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._cache = ImageCache(cache_bytes, ahead_bytes)
-        self._flights = SingleFlight[bytes]()
+        self._flights = SingleFlight[tuple[str, str, str], bytes]()
         self._downloader = Downloader(max_bytes, timeout_seconds)
 
     def fetch(
@@ -92,8 +92,10 @@ class ImageFetcher:
         cached = self._lookup(key, ahead)
         if cached is not None and self._is_fresh(cached):
             return cached.content
+        start = self._flights.run if wait_seconds is None else self._flights.start  # here, or on a thread of its own
+        flight = start(key, lambda: self._fetch_and_cache(key, image_uri, task_id, ahead))
         try:
-            return self._flights.run(key, lambda: self._fetch_and_cache(key, image_uri, task_id, ahead), wait_seconds)
+            return flight.result(wait_seconds)
         except FutureTimeout as error:
             message = f"{show_url(image_uri)} was not fetched within {wait_seconds:.2g} s; the download continues."
             raise ImageUnavailable(message, remedy="Try again in a moment.") from error

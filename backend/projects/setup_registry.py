@@ -19,9 +19,7 @@ import hashlib
 import json
 import logging
 import math
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -29,6 +27,7 @@ from typing import Any, Protocol
 from backend.errors import BackendError, BadConfig, BadProjectSettings, shorten
 from backend.label_studio.config import check_text_prompt, parse_labeling_config, prefer_shape, read_config_settings
 from backend.projects.project_settings import ProjectSettings, parse_extra_params, parse_project_settings
+from backend.runtime import LeastRecentlyUsed
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +97,7 @@ class ProjectSetups:
 
     def __init__(self, shared: Documents | None = None, *, clock: Callable[[], float] = time.time) -> None:
         self._shared, self._clock = shared, clock
-        self._known: OrderedDict[str, tuple[ProjectSetup, float]] = OrderedDict()  # and when Redis was asked
-        self._lock = threading.Lock()
+        self._known = LeastRecentlyUsed[str, tuple[ProjectSetup, float]](MOST_PROJECTS)  # and when Redis was asked
 
     def accept(self, project: str, origin: str, schema: str, extra_params: object) -> None:
         """Take over what a /setup says.
@@ -143,8 +141,7 @@ class ProjectSetups:
 
     def reports(self) -> list[tuple[str, ProjectSetup]]:
         """The projects of which this process has seen a /setup that was answered, the last one first."""
-        with self._lock:
-            return [(project, setup) for project, (setup, _) in reversed(self._known.items()) if setup.answered]
+        return [(project, setup) for project, (setup, _) in reversed(self._known.items()) if setup.answered]
 
     def _is_saving(self, project: str, known: ProjectSetup, offered: str, problem: BackendError) -> bool:
         """Whether somebody saves these extra params now; the first time that is remembered."""
@@ -160,8 +157,7 @@ class ProjectSetups:
 
     def _find(self, project: str, *, fresh_seconds: float) -> ProjectSetup:
         """What is known, from this process if it asked within `fresh_seconds`, else from Redis if that knows more."""
-        with self._lock:
-            here, asked_at = self._known.get(project, (_NOTHING, -math.inf))
+        here, asked_at = self._known.peek(project) or (_NOTHING, -math.inf)
         if not project or self._shared is None or time.monotonic() - asked_at < fresh_seconds:
             return here
         name = _name(project)
@@ -169,25 +165,17 @@ class ProjectSetups:
         found = _read(name, there) if there else None
         if found is None and here != _NOTHING:  # Redis is away, or made room for something else
             self._shared.put(name, here.to_json())
-        self._remember(project, found or here)
+        self._known.put(project, (found or here, time.monotonic()))
         return found or here
 
     def _keep(self, project: str, setup: ProjectSetup) -> None:
         """For this process and, if it is news, for the others."""
-        with self._lock:
-            before, _ = self._known.get(project, (_NOTHING, 0.0))
+        before, _ = self._known.peek(project) or (_NOTHING, 0.0)
         if not project:
             return
-        self._remember(project, setup)
+        self._known.put(project, (setup, time.monotonic()))
         if self._shared is not None and setup != before:
             self._shared.put(_name(project), setup.to_json())
-
-    def _remember(self, project: str, setup: ProjectSetup) -> None:
-        with self._lock:
-            self._known[project] = (setup, time.monotonic())
-            self._known.move_to_end(project)
-            while len(self._known) > MOST_PROJECTS:
-                self._known.popitem(last=False)
 
 
 def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], ProjectSettings]:

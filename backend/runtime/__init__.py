@@ -1,4 +1,5 @@
-"""How work is run: a priority queue in front of the models, deadlines, a bounded LRU, loading in the background.
+"""How work is run: a priority queue in front of the models, deadlines, one call for many who want the
+same, a bounded LRU, loading in the background.
 
 Callables and budgets come in; their results go out, or `Overloaded`, `ClientDisconnected`, `NotReady`.
 """
@@ -7,5 +8,14 @@ from backend.runtime.background_loader import BackgroundLoader, import_torch
 from backend.runtime.deadline import NO_DEADLINE, Deadline
 from backend.runtime.lru import LeastRecentlyUsed
 from backend.runtime.priority_executor import PriorityExecutor
+from backend.runtime.single_flight import SingleFlight
 
-__all__ = ["NO_DEADLINE", "BackgroundLoader", "Deadline", "LeastRecentlyUsed", "PriorityExecutor", "import_torch"]
+__all__ = [
+    "NO_DEADLINE",
+    "BackgroundLoader",
+    "Deadline",
+    "LeastRecentlyUsed",
+    "PriorityExecutor",
+    "SingleFlight",
+    "import_torch",
+]

@@ -58,6 +58,11 @@ class LeastRecentlyUsed(Generic[Key, Value]):
         with self._lock:
             return self._used.get(key, self._ahead.get(key))
 
+    def items(self) -> list[tuple[Key, Value]]:
+        """Keys and values in use, the least recently used first."""
+        with self._lock:
+            return list(self._used.items())
+
     def put(self, key: Key, value: Value, *, ahead: bool = False) -> None:
         """Store a value and evict others; a value larger than its budget is not stored.
 

@@ -65,7 +65,7 @@ def measure_click(subject: Subject, pictures: Sequence[Picture], *, repeats: int
         compare(
             group,
             "warm click: mask as brush RLE in JSON",
-            _click(subject, build_body(picture, MASKS_ONLY)),
+            build_click(subject, build_body(picture, MASKS_ONLY)),
             PREDICT,
             _peer_click(peer, picture),
             repeats=repeats,
@@ -74,7 +74,7 @@ def measure_click(subject: Subject, pictures: Sequence[Picture], *, repeats: int
         )
     ]
     if subject.predictor.labeler.can_classify:
-        with_class = _click(subject, build_body(picture, CLASSES_AND_MASKS))
+        with_class = build_click(subject, build_body(picture, CLASSES_AND_MASKS))
         rows.append(
             compare(
                 group,
@@ -121,7 +121,7 @@ def measure_next_click(subject: Subject, picture: Picture, *, repeats: int) -> R
 
 def measure_return(subject: Subject, pictures: Sequence[Picture], *, repeats: int) -> Row:
     """Image A, image B and back to A, beside a server that remembers one image, as Label Studio's SAM example does."""
-    here, there = (_click(subject, build_body(picture, MASKS_ONLY)) for picture in pictures[:2])
+    here, there = (build_click(subject, build_body(picture, MASKS_ONLY)) for picture in pictures[:2])
     peer, encodes = subject.new_peer(), CountedEncodes(subject)
     mine_ms, peer_ms = [], []
     for _ in range(repeats):
@@ -164,7 +164,7 @@ def measure_payload(subject: Subject, picture: Picture, *, repeats: int) -> list
     full = build_body(picture, MASKS_ONLY, [{"id": 1, "result": regions}], [{"id": 2, "result": regions}])
     light, heavy = (orjson.dumps(body) for body in (build_body(picture, MASKS_ONLY), full))
     group, megabytes = f"A click, SAM {subject.name}", len(heavy) / 1e6
-    few, many = (_click(subject, body) for body in (light, heavy))
+    few, many = (build_click(subject, body) for body in (light, heavy))
     first = build_row(
         group,
         f"the first click of all on a task with {REGIONS} regions",
@@ -200,7 +200,7 @@ def _p50(work: Callable[[], object]) -> float:
     return float(np.median([time_ms(work) for _ in range(9)]))
 
 
-def _click(subject: Subject, body: Json | bytes) -> Callable[[], object]:
+def build_click(subject: Subject, body: Json | bytes) -> Callable[[], object]:
     """A click whose image is encoded already, without the limit that the server sets for a piece of work."""
     request = _parse(body if isinstance(body, bytes) else orjson.dumps(body))
     (task,), config, asked = request.tasks, request.config, request.request

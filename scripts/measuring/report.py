@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from backend.export import write_json
-from scripts.measuring.timing import Row
+from scripts.measuring.timing import Row, SkippedRow
+
+Line = Row | SkippedRow
 
 CLEANING = """
 ## Cleaning masks
@@ -49,17 +51,18 @@ class Circumstances:
         }
 
 
-def write_report(rows: Sequence[Row], circumstances: Circumstances, folder: Path) -> Path:
+def write_report(lines: Sequence[Line], circumstances: Circumstances, folder: Path) -> Path:
     """Write benchmarks.md and benchmarks.json into `folder`; returns the page's path."""
     about = circumstances.describe()
-    measured = [{**asdict(row), "times_faster": row.times_faster} for row in rows]
-    write_json(folder / "benchmarks.json", {"about": about, "rows": measured})
+    rows = [{**asdict(row), "times_faster": row.times_faster} for row in lines if isinstance(row, Row)]
+    skipped = [asdict(line) for line in lines if isinstance(line, SkippedRow)]
+    write_json(folder / "benchmarks.json", {"about": about, "rows": rows, "skipped": skipped})
     page = folder / "benchmarks.md"
-    page.write_text(build_page(rows, about), encoding="utf-8")
+    page.write_text(build_page(lines, about), encoding="utf-8")
     return page
 
 
-def build_page(rows: Sequence[Row], about: dict[str, Any]) -> str:
+def build_page(lines: Sequence[Line], about: dict[str, Any]) -> str:
     """The whole page; every figure on it was measured in one run."""
     where = about["gpu"] or f"{about['cpu']}, {about['cores']} cores"
     head = f"""# Benchmarks
@@ -76,9 +79,10 @@ cost the same time as published ones.
         head += "\nMilliseconds are of CPU time, except through HTTP: the machine had other work.\n"
     if about["load_average"] > about["cores"] + 1:
         head += "\n**The machine was busy with other work: read the ratios, and distrust the milliseconds.**\n"
-    head += _goals(rows)
-    groups = list(dict.fromkeys(row.group for row in rows))
-    return head + "".join(_table(group, [row for row in rows if row.group == group]) for group in groups) + CLEANING
+    head += _goals([line for line in lines if isinstance(line, Row)])
+    groups = list(dict.fromkeys(line.group for line in lines))
+    tables = (_table(group, [line for line in lines if line.group == group]) for group in groups)
+    return head + "".join(tables) + CLEANING
 
 
 def _goals(rows: Sequence[Row]) -> str:
@@ -97,10 +101,13 @@ def _goals(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n" if len(lines) > 3 else ""
 
 
-def _table(group: str, rows: Sequence[Row]) -> str:
+def _table(group: str, rows: Sequence[Line]) -> str:
     lines = [f"\n## {group}\n", _line("What", "Here p50", "p95", "The peer", "p50", "Faster", "Remark")]
     lines.append("|---|--:|--:|---|--:|--:|---|")
     for row in rows:
+        if isinstance(row, SkippedRow):
+            lines.append(_line(row.what, "", "", "", "", "", f"not measured: {row.reason}"))
+            continue
         faster = "" if row.times_faster is None else f"{row.times_faster:.2f}×"
         aim = f"aim ≥ {row.aim:g}×" if row.aim else ""
         remark = "; ".join(part for part in (aim, row.remark) if part)

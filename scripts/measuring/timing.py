@@ -49,6 +49,15 @@ class Row:
         return None if self.peer_p50_ms is None else self.p50_ms - self.peer_p50_ms
 
 
+@dataclass(frozen=True)
+class SkippedRow:
+    """A line of the report that cannot be measured on this machine, and why."""
+
+    group: str
+    what: str
+    reason: str
+
+
 class Clock:
     """What milliseconds are counted in: "wall", or "cpu" for a machine that is busy with other work.
 

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
+from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisStore
+from backend.cache.stores import lease_key
 from backend.engine import ImageEncoder, embed_queued
 from backend.errors import ClientDisconnected, Overloaded
 from backend.images import SourceImage
@@ -20,8 +21,7 @@ from tests.servers import RedisServer
 
 
 def encoder_on(server: RedisServer, segmenter: FakeSegmenter) -> ImageEncoder:
-    counts = CacheCounts()
-    cache = EmbeddingCache(LocalStore(10**7), RedisStore(server.url, 60, 1.0, counts), counts)
+    cache = EmbeddingCache(LocalStore(10**7), RedisStore(GuardedRedis(server.url, 1.0), 60))
     return ImageEncoder(segmenter, cache, fingerprint="fake")
 
 
@@ -30,7 +30,7 @@ def test_clicks_on_an_image_that_a_replica_encodes_leave_the_models_free(redis_s
     encoder, executor = encoder_on(redis_server, segmenter), PriorityExecutor(1, 64)
     image, other = SourceImage(noise_png(40, 30, 1)), SourceImage(noise_png(40, 30, 2))
     client = redis.Redis.from_url(redis_server.url)
-    lease = f"embedding:fake:{image.digest}:lease"
+    lease = lease_key(f"embedding:fake:{image.digest}")
     client.set(lease, "a replica", px=60_000)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(embed_queued, encoder, executor, image, Priority.CLICK) for _ in range(3)]
@@ -38,7 +38,7 @@ def test_clicks_on_an_image_that_a_replica_encodes_leave_the_models_free(redis_s
         assert embed_queued(encoder, executor, other, Priority.CLICK, Deadline.after(10)) is not None
         assert not any(future.done() for future in waiting)
         client.delete(lease)
-        assert len({future.result(20).embedding.features.tobytes() for future in waiting}) == 1
+        assert len({future.result(20).embedding.arrays["image_embed"].tobytes() for future in waiting}) == 1
     assert len(segmenter.encoded) == 2
 
 
@@ -67,7 +67,7 @@ def test_a_click_on_an_image_that_is_being_prepared_waits_outside_the_models() -
 
 def test_who_leaves_while_somebody_else_encodes_is_waited_for_no_longer(redis_server: RedisServer) -> None:
     encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
-    redis.Redis.from_url(redis_server.url).set(f"embedding:fake:{image.digest}:lease", "a replica", px=60_000)
+    redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=60_000)
     gone = threading.Event()
     threading.Timer(0.2, gone.set).start()
     with pytest.raises(ClientDisconnected):
@@ -76,6 +76,6 @@ def test_who_leaves_while_somebody_else_encodes_is_waited_for_no_longer(redis_se
 
 def test_a_replica_that_takes_too_long_is_said(redis_server: RedisServer) -> None:
     encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
-    redis.Redis.from_url(redis_server.url).set(f"embedding:fake:{image.digest}:lease", "a replica", px=60_000)
+    redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=60_000)
     with pytest.raises(Overloaded, match=r"Another worker has been encoding a\.png for too long"):
         embed_queued(encoder, PriorityExecutor(1, 64), image, Priority.CLICK, Deadline.after(0.2))

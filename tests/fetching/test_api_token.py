@@ -84,6 +84,21 @@ def test_many_threads_exchange_once(label_studio: LocalServer) -> None:
     assert len(got) == 8 and len(label_studio.seen) == 1
 
 
+def test_who_finds_the_exchange_just_done_exchanges_no_second_time(label_studio: LocalServer, monkeypatch) -> None:
+    source = TokenSource(label_studio.url, PAT)
+    join = source._exchanges.run
+
+    def come_late(key, call):
+        monkeypatch.undo()
+        first.append(source.headers())  # as another thread does, between this one's look and its call
+        return join(key, call)
+
+    first: list[dict[str, str]] = []
+    monkeypatch.setattr(source._exchanges, "run", come_late)
+    assert [source.headers()] == first
+    assert len(label_studio.seen) == 1
+
+
 def test_an_access_token_without_claims_is_kept_four_minutes(start_server: Callable[[], LocalServer]) -> None:
     server = start_server()
     server.respond = lambda seen, handler: (200, {}, b'{"access": "opaque"}')

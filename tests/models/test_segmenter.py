@@ -76,7 +76,8 @@ def test_decode_equals_sampredictor_on_a_random_vit_b(scene) -> None:
     predictor = SamPredictor(model)
     predictor.set_image(scene.pixels)
     embedding = segmenter.encode(scene.pixels)
-    assert embedding.features.shape == (256, 64, 64)
+    assert (embedding.family, list(embedding.arrays)) == ("sam1", ["image_embed"])
+    assert embedding.arrays["image_embed"].shape == (256, 64, 64)
     for prompt in PROMPTS.values():
         assert_equal_to_peer(segmenter.decode(embedding, prompt), *peer_predict(predictor, prompt))
 
@@ -86,7 +87,7 @@ def library_logits(model, embedding: ImageEmbedding, prompt: Prompt, segmenter: 
     points, boxes, masks = segmenter._torch_prompt(model, embedding, prompt)
     sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
     logits, scores = model.mask_decoder(
-        image_embeddings=torch.from_numpy(embedding.features.astype(np.float32))[None],
+        image_embeddings=torch.from_numpy(embedding.arrays["image_embed"].astype(np.float32))[None],
         image_pe=model.prompt_encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
@@ -103,7 +104,7 @@ def test_the_decoder_rounds_as_finely_as_the_library_with_any_number_of_points(m
     channels, side = model.mask_decoder.transformer_dim, model.prompt_encoder.image_embedding_size[0]
     generator = np.random.default_rng(0)
     features = generator.normal(size=(channels, side, side)).astype(np.float16)
-    embedding = ImageEmbedding(features, Size(400, 300), Size(side * 16, side * 12))
+    embedding = ImageEmbedding({"image_embed": features}, Size(400, 300), Size(side * 16, side * 12), "sam1")
     segmenter = SamSegmenter(model, device="cpu")
     earlier = generator.normal(size=(1, 4 * side, 4 * side)).astype(np.float32) * 5
     points = tuple((float(x), float(y)) for x, y in generator.uniform(0, 300, (21, 2)))
@@ -125,7 +126,8 @@ def test_clicks_on_a_few_images_convert_each_embedding_once(demo_sam, scene, mon
 
     monkeypatch.setattr("backend.models.sam.prompt_decoder.features_of", convert)
     one = segmenter.encode(scene.pixels)
-    others = [replace(one, features=one.features + np.float16(shift)) for shift in range(1, MOST_IMAGES)]
+    features = one.arrays["image_embed"]
+    others = [replace(one, arrays={"image_embed": features + np.float16(shift)}) for shift in range(1, MOST_IMAGES)]
     for embedding in (one, *others, one, one, *others):
         segmenter.decode(embedding, CLICK, most=1)
     assert converted == [one, *others]
@@ -154,7 +156,7 @@ def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam) -> 
     for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + 12):
         scene = make_scene(seed)
         exact, kept = full.encode(scene.pixels), half.encode(scene.pixels)
-        assert kept.features.dtype == np.float16
+        assert kept.arrays["image_embed"].dtype == np.float16
         for thing in scene.objects:
             prompt = Prompt((click_point(thing.mask),), (1,))
             ious.append(iou(full.decode(exact, prompt, most=1)[0].mask, half.decode(kept, prompt, most=1)[0].mask))
@@ -226,13 +228,13 @@ class RunsOut:
 
 def test_a_device_without_memory_costs_a_warning_not_the_answer(demo_sam, scene, monkeypatch, caplog) -> None:
     segmenter = SamSegmenter(demo_sam, device="cpu")
-    expected = segmenter.encode(scene.pixels).features
+    expected = segmenter.encode(scene.pixels).arrays["image_embed"]
     segmenter.device = torch.device("cuda")  # so it believes; the model itself stays where it is
     monkeypatch.setattr("backend.models.sam.segmenter.free_memory", lambda _: None)
     runs_out, encode = RunsOut(segmenter, 1), segmenter._encode
     monkeypatch.setattr(segmenter, "_encode", lambda *arguments: runs_out(encode, *arguments))
     with caplog.at_level(logging.WARNING):
-        assert np.array_equal(segmenter.encode(scene.pixels).features, expected)
+        assert np.array_equal(segmenter.encode(scene.pixels).arrays["image_embed"], expected)
     assert "cuda is out of memory" in caplog.text
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
+from backend.cache import CacheCounts, EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
 from backend.errors import BadConfig, BadProjectSettings
 from backend.projects import ProjectSettings, ProjectSetups
 from backend.projects.setup_registry import FRESH_SECONDS, SAVING_SECONDS, ProjectSetup
@@ -244,15 +244,16 @@ def test_the_document_is_json_with_a_version_and_comes_back_equal() -> None:
 def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_warned_of_once(
     redis_server: RedisServer, caplog
 ) -> None:
-    setups = ProjectSetups(RedisDocuments(redis_server.url, 0.3))
+    setups = ProjectSetups(RedisDocuments(GuardedRedis(redis_server.url, 0.3)))
     setups.accept(PROJECT, "", CONFIG, {"prefetch": 3})
     counts = CacheCounts()
-    documents = RedisDocuments(redis_server.url, 0.3, counts)
+    client = GuardedRedis(redis_server.url, 0.3, counts)
+    documents = RedisDocuments(client)
     assert ProjectSetups(documents).settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
     redis_server.stop()
-    documents.pause_seconds = 0.0
+    client.pause_seconds = 0.0
     assert [documents.get("x"), documents.get("x"), documents.put("x", b"1")] == [None, None, None]
     assert caplog.text.count("project settings are as this process last saw them") == 1
     assert (counts.redis_errors, counts.redis_away) == (3, True)
-    store = RedisStore(redis_server.url, 60, 0.3, counts)
-    assert "Redis does not answer" in EmbeddingCache(LocalStore(0), store, counts).description, "nobody asked it yet"
+    cache = EmbeddingCache(LocalStore(0), RedisStore(client, 60))
+    assert "Redis does not answer" in cache.description, "no embedding was asked for yet"

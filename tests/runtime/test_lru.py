@@ -116,3 +116,13 @@ def test_many_threads_leave_the_books_straight() -> None:
     for thread in threads:
         thread.join()
     assert lru.cost == sum(key for key in range(13) if key in lru) <= 50
+
+
+def test_items_are_those_in_use_from_the_least_recently_used_on() -> None:
+    lru = store(30, max_ahead=10)
+    for key in "abc":
+        lru.put(key, 5)
+    lru.put("d", 5, ahead=True)
+    lru.get("a")
+    lru.peek("b")
+    assert lru.items() == [("b", 5), ("c", 5), ("a", 5)]

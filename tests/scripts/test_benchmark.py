@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.request import urlopen
 
 import numpy as np
@@ -14,8 +15,9 @@ from backend.label_studio.requests import Click, parse_predict_body, parse_predi
 from backend.values import Size
 from scripts.benchmark import build_parser
 from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, build_body, make_pictures, serve
+from scripts.measuring.redis_tier import WHAT, measure_redis_click
 from scripts.measuring.report import Circumstances, write_report
-from scripts.measuring.timing import build_row, compare, time_ms
+from scripts.measuring.timing import SkippedRow, build_row, compare, time_ms
 
 
 def test_a_row_holds_medians_and_how_many_times_faster_we_are() -> None:
@@ -77,6 +79,24 @@ def test_the_page_says_what_was_to_be_reached_and_what_was(tmp_path: Path) -> No
     assert "| HTTP: near | inside | ≤ 5 ms more | +4.0 ms | reached |" in goals
     assert "| HTTP: far | inside | ≤ 5 ms more | +6.0 ms | **missed** |" in goals
     assert "not aimed at" not in goals
+
+
+def test_the_report_says_what_was_not_measured_and_why(tmp_path: Path) -> None:
+    rows = [build_row("A click", "warm", [8.0]), SkippedRow("A click", "from Redis", "redis-server is not installed")]
+    page = write_report(rows, Circumstances("c", 1, "1x1"), tmp_path).read_text(encoding="utf-8")
+    assert "| from Redis |  |  |  |  |  | not measured: redis-server is not installed |" in page
+    document = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
+    assert [row["what"] for row in document["rows"]] == ["warm"]
+    assert document["skipped"] == [
+        {"group": "A click", "what": "from Redis", "reason": "redis-server is not installed"}
+    ]
+
+
+def test_without_a_redis_server_its_row_is_skipped(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    (picture,) = make_pictures(1, Size(320, 240))
+    row = measure_redis_click(SimpleNamespace(name="demo"), picture, tmp_path, repeats=1)
+    assert row == SkippedRow("A click, SAM demo", WHAT, "redis-server is not installed")
 
 
 def test_only_the_named_sections_are_run_and_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

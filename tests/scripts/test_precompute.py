@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
+from backend.cache import CacheCounts, EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import ImageUnavailable
 from backend.images import DecodedImages
@@ -32,7 +32,8 @@ class Replica:
 
     def __init__(self, server: RedisServer, files: dict[str, bytes | Exception]) -> None:
         self.segmenter, self.counts, self.fetcher = FakeSegmenter(), CacheCounts(), FakeFetcher(files)
-        self.cache = EmbeddingCache(LocalStore(10**7), RedisStore(server.url, 60, 1.0, self.counts), self.counts)
+        store = RedisStore(GuardedRedis(server.url, 1.0, self.counts), 60)
+        self.cache = EmbeddingCache(LocalStore(10**7), store)
         self.predictor = TaskPredictor(
             ImageEncoder(self.segmenter, self.cache, fingerprint="fake"),
             ImageLabeler(self.segmenter, None),
@@ -138,7 +139,7 @@ def test_of_tasks_only_what_is_needed_is_kept() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("", "error: There is no shared cache: REDIS_URL is empty"),
+        ("", "error: REDIS_URL is empty, so there is no shared cache"),
         ("redis://127.0.0.1:9/0", "error: Redis does not answer at redis://127.0.0.1:9/0."),
         ("redis://:hunter2@127.0.0.1:9/0", "error: Redis does not answer at redis://***@127.0.0.1:9/0."),
         ("http://127.0.0.1:9", "error: REDIS_URL is 'http://127.0.0.1:9'"),
@@ -173,6 +174,6 @@ def test_the_command_fills_the_cache_with_the_real_models(
     command = ["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]
     assert precompute.main(command) == 0
     assert "images: computed 2, in the cache already 0, failed 0" in capsys.readouterr().out
-    assert len(redis.Redis.from_url(redis_server.url).keys("embedding:*")) == 2
+    assert len(redis.Redis.from_url(redis_server.url).keys("codec3:embedding:*")) == 2
     assert precompute.main(command) == 0
     assert "images: computed 0, in the cache already 2, failed 0" in capsys.readouterr().out

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from backend.errors import BadPrompt, BadSettings, CheckpointError
 from backend.models.devices import choose_device, free_memory, is_out_of_memory
+from backend.runtime import LeastRecentlyUsed
 from backend.values import ClassName, ClassScore, Mask, Pixels
 
 CONTEXT = 0.10  # of the box's longer side, added on each side
@@ -62,7 +62,9 @@ class ClipClassifier:
         self._preprocess, self._tokenizer, self._templates = preprocess, tokenizer, tuple(templates)
         side = model.visual.image_size
         self._side: int = side[0] if isinstance(side, tuple | list) else side
-        self._text_features: OrderedDict[tuple[tuple[ClassName, ...], tuple[str, ...]], torch.Tensor] = OrderedDict()
+        self._text_features = LeastRecentlyUsed[tuple[tuple[ClassName, ...], tuple[str, ...]], torch.Tensor](
+            _VOCABULARIES_KEPT
+        )
         self._lock = threading.Lock()
         self._on_cpu: Any = None
         self._lock_copy = threading.Lock()
@@ -170,13 +172,12 @@ class ClipClassifier:
     def _vocabulary_features(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...] = ()) -> torch.Tensor:
         templates = templates or self._templates
         key = (vocabulary, templates)
-        with self._lock:
-            if key not in self._text_features:
-                self._text_features[key] = self._encode_vocabulary(vocabulary, templates)
-            self._text_features.move_to_end(key)
-            while len(self._text_features) > _VOCABULARIES_KEPT:
-                self._text_features.popitem(last=False)
-            return self._text_features[key]
+        with self._lock:  # a second thread waits for the features rather than compute them too
+            features = self._text_features.get(key)
+            if features is None:
+                features = self._encode_vocabulary(vocabulary, templates)
+                self._text_features.put(key, features)
+            return features
 
     @torch.inference_mode()
     def _encode_vocabulary(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...]) -> torch.Tensor:

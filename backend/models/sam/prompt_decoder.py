@@ -20,8 +20,6 @@ Source: segment_anything.modeling.MaskDecoder, TwoWayTransformer.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -29,6 +27,7 @@ from segment_anything.modeling import Sam
 from torch.nn import functional
 
 from backend.models.sam.steps import features_of
+from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
 Tensor = Any
@@ -46,8 +45,7 @@ class PromptDecoder:
         self._model, self._decoder, self._transformer = model, decoder, decoder.transformer
         self._side = model.prompt_encoder.image_embedding_size[0]
         self._image_pe = _to_tokens(model.prompt_encoder.get_dense_pe())  # (S, C)
-        self._images: OrderedDict[int, tuple[ImageEmbedding, Tensor]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._images = LeastRecentlyUsed[int, tuple[ImageEmbedding, Tensor]](MOST_IMAGES)
         first, norm, self._gelu, second, _ = decoder.output_upscaling
         self._first, self._second = _as_product(first), _as_product(second)
         self._norm = norm.weight, norm.bias, norm.eps
@@ -82,15 +80,11 @@ class PromptDecoder:
     def _image_tokens(self, embedding: ImageEmbedding) -> Tensor:
         """The features as (S, C) in float32 on the model's device, made once while clicks stay on a few images."""
         name = id(embedding)  # of an object that is kept, so nothing else gets its id
-        with self._lock:
-            if name in self._images:
-                self._images.move_to_end(name)
-                return self._images[name][1]
+        kept = self._images.get(name)
+        if kept is not None:
+            return kept[1]
         tokens = _to_tokens(features_of(self._model, embedding))
-        with self._lock:
-            self._images[name] = embedding, tokens
-            while len(self._images) > MOST_IMAGES:
-                self._images.popitem(last=False)
+        self._images.put(name, (embedding, tokens))
         return tokens
 
     def _attend(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:

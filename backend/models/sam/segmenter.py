@@ -23,7 +23,7 @@ from backend.errors import BadPrompt
 from backend.models.devices import choose_device, choose_encoder_dtype, free_memory, is_out_of_memory
 from backend.models.sam.automatic_masks import EmbeddedMaskGenerator
 from backend.models.sam.prompt_decoder import PromptDecoder
-from backend.models.sam.steps import enlarge
+from backend.models.sam.steps import FAMILY, IMAGE_EMBED, enlarge
 from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
 log = logging.getLogger(__name__)
@@ -71,14 +71,15 @@ class SamSegmenter:
             pixels: uint8 RGB (H, W, 3).
 
         Returns:
-            Features (256, 64, 64) for SAM's own models, in `embedding_dtype`.
+            One array, "image_embed", in `embedding_dtype`; (256, 64, 64) for SAM's own models.
 
         Source: segment_anything.SamPredictor.set_image.
         """
         resized = self._transform.apply_image(pixels)
         features = self._with_fallback(lambda model: self._encode(model, resized))
         size, input_size = (Size(a.shape[1], a.shape[0]) for a in (pixels, resized))
-        return ImageEmbedding(features.astype(self.embedding_dtype, copy=False), size, input_size)
+        arrays = {IMAGE_EMBED: features.astype(self.embedding_dtype, copy=False)}
+        return ImageEmbedding(arrays, size, input_size, FAMILY)
 
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
         """Predict candidate masks for one object.

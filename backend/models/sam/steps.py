@@ -12,11 +12,14 @@ from segment_anything.modeling import Sam
 
 from backend.values import ImageEmbedding
 
+FAMILY = "sam1"  # of every embedding of SAM 1
+IMAGE_EMBED = "image_embed"  # name of its only array
+
 
 def features_of(model: Sam, embedding: ImageEmbedding) -> Any:
     """The embedding as the decoder reads it: float32 (1, C, S, S) on the model's device."""
     # numpy's own copy is writable, which an entry of the cache is not; torch would warn of it at every click
-    return torch.from_numpy(embedding.features.copy()).to(model.device).float()[None]
+    return torch.from_numpy(embedding.arrays[IMAGE_EMBED].copy()).to(model.device).float()[None]
 
 
 def predict_low_res(model: Sam, features: Any, points: Any, boxes: Any, masks: Any, multimask: bool) -> tuple[Any, Any]:

@@ -1,0 +1,59 @@
+"""A click whose embedding another worker made: this process finds it in Redis, not in its own memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from backend.wiring import build
+from scripts.demo_circle.places import free_ports
+from scripts.demo_circle.processes import Programs
+from scripts.demo_circle.stage import listens
+from scripts.measuring.clicks import build_click
+from scripts.measuring.place import MASKS_ONLY, Picture, build_body
+from scripts.measuring.subjects import Subject
+from scripts.measuring.timing import Row, SkippedRow, compare
+
+WHAT = "warm click whose embedding is only in Redis"
+START_SECONDS = 15.0
+
+
+def measure_redis_click(subject: Subject, picture: Picture, folder: Path, *, repeats: int) -> Row | SkippedRow:
+    """A click through a second predictor that keeps no embedding in its process, beside one that does."""
+    group = f"A click, SAM {subject.name}"
+    program = shutil.which("redis-server")
+    if program is None:
+        return SkippedRow(group, WHAT, "redis-server is not installed")
+    with run_redis(program, folder / "redis") as url:
+        settings = replace(subject.settings, redis_url=url, cache_max_bytes=0, prefetch_max_bytes=0)
+        predictor, facts = build(settings)
+        body = build_body(picture, MASKS_ONLY)
+        row = compare(
+            group,
+            WHAT,
+            build_click(replace(subject, predictor=predictor), body),
+            "the same with the embedding in this process",
+            build_click(subject, body),
+            repeats=repeats,
+        )
+        if facts.counts.redis_hits < repeats or facts.counts.computed != 1:
+            raise AssertionError(f"not every click read its embedding from Redis: {facts.counts}")
+    return row
+
+
+@contextmanager
+def run_redis(program: str, folder: Path) -> Iterator[str]:
+    """A redis-server on a free port, stopped at the end; yields its URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    programs, ports = Programs(), free_ports()
+    options = ["--port", str(ports.redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    try:
+        server = programs.start("Redis", [program, *options], os.environ, folder / "redis.log", folder)
+        programs.wait_until(server, lambda: listens(ports.redis), START_SECONDS)
+        yield ports.redis_url
+    finally:
+        programs.stop_all()

@@ -1,0 +1,44 @@
+"""Embeddings and caches that several tests of the room need."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+
+from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisStore
+from backend.values import ImageEmbedding, Size
+from tests.servers import RedisServer
+
+
+def embedding(value: float = 1.0, shape: tuple[int, int, int] = (4, 2, 2)) -> ImageEmbedding:
+    return ImageEmbedding({"image_embed": np.full(shape, value, np.float16)}, Size(640, 480), Size(256, 192), "sam1")
+
+
+def same(a: ImageEmbedding, b: ImageEmbedding) -> bool:
+    """Equal in every bit, NaNs included; the order of the arrays says nothing."""
+
+    def facts(value: ImageEmbedding) -> object:
+        arrays = {name: (array.dtype, array.shape, array.tobytes()) for name, array in value.arrays.items()}
+        return arrays, value.original_size, value.input_size, value.family
+
+    return facts(a) == facts(b)
+
+
+def cache_on(server: RedisServer, local_bytes: int = 10**6) -> EmbeddingCache:
+    return EmbeddingCache(LocalStore(local_bytes), RedisStore(GuardedRedis(server.url, 0.3), 60))
+
+
+class Computes:
+    """A compute function that counts its calls."""
+
+    def __init__(self, value: float = 1.0, seconds: float = 0.0) -> None:
+        self.value, self.seconds, self.calls = value, seconds, 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> ImageEmbedding:
+        with self._lock:
+            self.calls += 1
+        time.sleep(self.seconds)
+        return embedding(self.value)
