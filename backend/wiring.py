@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
@@ -13,7 +12,7 @@ from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
-from backend.models import checkpoints
+from backend.models import checkpoints, registry
 from backend.predict import TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
@@ -24,7 +23,7 @@ from backend.values import ProposalOptions
 
 if TYPE_CHECKING:
     from backend.models.clip.classifier import ClipClassifier
-    from backend.models.sam.segmenter import SamSegmenter
+    from backend.models.protocols import Segmenter
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +86,8 @@ def build(settings: Settings, counts: CacheCounts | None = None) -> tuple[TaskPr
 
 def uses_demo_models(settings: Settings) -> bool:
     """Whether one of the models is the small one that the project trains itself, which knows only the demo's world."""
-    return (settings.sam_model == "demo" and not settings.sam_checkpoint) or (
-        settings.clip_model == "demo-clip" and not settings.clip_pretrained
-    )
+    segmenter, classifier = registry.find_segmenter(settings.sam_model), registry.find_classifier(settings.clip_model)
+    return (segmenter.is_demo and not settings.sam_checkpoint) or (classifier.is_demo and not settings.clip_pretrained)
 
 
 def model_version(settings: Settings, sam_digest: str, clip_digest: str) -> str:
@@ -109,22 +107,14 @@ def prepare_torch(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _load_segmenter(settings: Settings) -> tuple[str, SamSegmenter]:
-    from backend.models.sam.architectures import build_sam
-    from backend.models.sam.segmenter import SamSegmenter
-
-    model = build_sam(settings.sam_model)
-    path = checkpoints.find_sam_checkpoint(settings.sam_model, settings.sam_checkpoint, settings.weights_path)
-    _verify_published(path, settings.sam_model)
-    checkpoints.load_into(model, path, settings.sam_model)
-    segmenter = SamSegmenter(model, device=settings.device, encoder_dtype=settings.sam_dtype)
+def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
+    """SHA-256 of the weights, and the segmenter."""
+    entry = registry.find_segmenter(settings.sam_model)
+    path = checkpoints.find_segmenter_checkpoint(entry, settings.sam_checkpoint, settings.weights_path)
+    if entry.published is not None and path.name == entry.published.file_name:
+        checkpoints.verify_pin(path, entry.published)
+    segmenter = registry.build_segmenter(entry, path, device=settings.device, dtype=settings.sam_dtype)
     return checkpoints.sha256_of(path), segmenter
-
-
-def _verify_published(path: Path, sam_model: str) -> None:
-    published = checkpoints.SAM_FILES.get(sam_model)
-    if published is not None and path.name == published.file_name:
-        checkpoints.verify_pin(path, published)
 
 
 def _try_classifier(settings: Settings) -> tuple[str, ClipClassifier | None, str]:
@@ -143,13 +133,11 @@ def _try_classifier(settings: Settings) -> tuple[str, ClipClassifier | None, str
 
 
 def _load_classifier(settings: Settings) -> tuple[str, ClipClassifier]:
-    from backend.models.clip.classifier import TEMPLATES, load_clip
-    from backend.models.sam.architectures import DEMO_TEMPLATES
+    from backend.models.clip.classifier import load_clip
 
-    name = settings.clip_model
-    path = checkpoints.find_clip_checkpoint(name, settings.clip_pretrained, settings.weights_path)
-    templates = DEMO_TEMPLATES if name == "demo-clip" else TEMPLATES
-    classifier = load_clip(name, path, configs=checkpoints.DEMO_CONFIGS, templates=templates, device=settings.device)
+    entry = registry.find_classifier(settings.clip_model)
+    path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
+    classifier = load_clip(entry, path, device=settings.device)
     return checkpoints.sha256_of(path), classifier
 
 
@@ -202,6 +190,4 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
 
 
 def _default_proposal(sam_model: str) -> ProposalOptions:
-    from backend.models.sam.architectures import SAM_DEFAULTS
-
-    return ProposalOptions(**asdict(SAM_DEFAULTS[sam_model]))
+    return ProposalOptions(**asdict(registry.find_segmenter(sam_model).automatic_masks))

@@ -13,7 +13,8 @@ from backend.cache import EmbeddingCache, LocalStore
 from backend.engine import ImageLabeler
 from backend.geometry import mask_iou
 from backend.images import SourceImage
-from backend.models.checkpoints import DEMO_SAM, load_into
+from backend.models.checkpoints import load_into
+from backend.models.registry import DEMO_SAM
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
 from backend.predict.clicks import distance_of_points
