@@ -1,32 +1,31 @@
-"""Errors that speak to the one who can mend them: what was wrong, with the value, and what to do about it.
+"""Exceptions with a message for the person who can fix the problem: what is wrong, with the value, and what to do.
 
-`BackendError` is the family; `http_status` is how the HTTP door answers it. Raise a child with two sentences:
-`raise BadImage("data/a.png is not an image: …", remedy="Upload a PNG or a JPEG.")`.
+Raise a subclass of `BackendError` with two sentences:
+`raise BadImage("data/a.png is not an image: …", remedy="Upload a PNG or a JPEG.")`. Which HTTP status each class is
+answered with stands in `server.http_status`.
 """
 
 from __future__ import annotations
 
-MOST_SHOWN = 200
+MAX_SHOWN_CHARACTERS = 200
 
 
-def shorten(value: object, most: int = MOST_SHOWN) -> str:
-    """A value for a message, at most `most` characters: what came in may be 30 MB, and messages go into logs."""
+def shorten(value: object, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
+    """Format a value for a message in at most `max_characters`; a request can carry 30 MB, and messages are logged."""
     try:
-        shown = value[: most + 1] if isinstance(value, str) else str(value)
-    except (ValueError, RecursionError):  # a whole number of thousands of digits, lists in lists in lists
-        shown = f"an odd {type(value).__name__}"
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+        shown = value[: max_characters + 1] if isinstance(value, str) else str(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or deeply nested lists
+        shown = f"an unprintable {type(value).__name__}"
+    return shown if len(shown) <= max_characters else f"{shown[: max_characters - 1]}…"
 
 
 class BackendError(Exception):
-    """Something a person can mend.
+    """Base class of all expected errors.
 
     Args:
-        message: What was wrong, with the value.
+        message: What is wrong, with the value.
         remedy: What to do about it.
     """
-
-    http_status = 500
 
     def __init__(self, message: str, *, remedy: str) -> None:
         super().__init__(message)
@@ -38,104 +37,76 @@ class BackendError(Exception):
 
 
 class BadRequest(BackendError):
-    """The document that came in is not what Label Studio sends: broken JSON, a missing key, a wrong type."""
-
-    http_status = 400
+    """Malformed request body: invalid JSON, a missing key or a value of the wrong type."""
 
 
 class BodyTooLarge(BadRequest):
-    """The request's body is over the limit."""
-
-    http_status = 413
+    """Request body over the size limit."""
 
 
 class BodyTooSlow(BadRequest):
-    """The client stalled, or went away, in the middle of the request's body."""
-
-    http_status = 408
+    """Request body that stalled or was cut off by a disconnect."""
 
 
 class BadConfig(BackendError):
-    """The labeling config cannot carry an answer: broken XML, no brush control, an unknown label."""
-
-    http_status = 422
+    """Labeling config that cannot hold predictions: invalid XML, no control for masks, an unknown label."""
 
 
 class BadPrompt(BackendError):
-    """A prompt that cannot be answered: outside the image, drawn on another size, of no known kind."""
-
-    http_status = 422
+    """Prompt that cannot be answered: outside the image, drawn at another image size, or of an unsupported type."""
 
 
 class BadRegion(BackendError):
-    """A region whose shape is missing or cannot be drawn: a polygon of two points, a radius of 0, a broken PNG."""
-
-    http_status = 422
+    """Region with a missing or invalid shape: a polygon of two points, a radius of 0, a damaged PNG."""
 
 
 class BadRle(BadRegion):
-    """A brush mask whose bytes cannot be decoded, or of another size than it says."""
+    """Brush mask that cannot be decoded, or whose size is not the one it declares."""
 
 
 class BadImage(BackendError):
-    """The bytes are not an image, are truncated, or are more pixels than allowed."""
-
-    http_status = 422
+    """Image data that is not an image, is truncated, or exceeds the pixel limit."""
 
 
 class ImageUnavailable(BackendError):
-    """The image could not be fetched: unreachable, refused, too slow, too large."""
-
-    http_status = 502
+    """Image that could not be fetched: host unreachable, access denied, timeout, or file over the size limit."""
 
 
 class ImageForbidden(ImageUnavailable):
-    """The image lies on a host that this backend may not ask."""
-
-    http_status = 403
+    """Image URL whose host is not on the allowlist."""
 
 
 class LabelStudioError(BackendError):
-    """Label Studio refused: a wrong token, a project that does not exist, a server that is away."""
-
-    http_status = 502
+    """Failed Label Studio API call: invalid token, unknown project, server unreachable."""
 
 
 class BadSettings(BackendError):
-    """An environment variable or an option with a value that cannot be used."""
+    """Invalid value of an environment variable or a command line option."""
 
 
 class BadProjectSettings(BadSettings):
-    """A setting of a project, in its labeling config or in the extra params of the ML backend, that cannot be used."""
-
-    http_status = 422
+    """Invalid project setting, in the labeling config or in the extra params of the ML backend."""
 
 
 class CheckpointError(BackendError):
-    """A checkpoint is missing, damaged, or of another architecture than its name says."""
+    """Checkpoint that is missing, damaged, or of another architecture than the model name says."""
 
 
 class CacheUnavailable(BackendError):
-    """The shared cache is away, or did not keep what it was given; only commands that fill it mind."""
+    """Shared cache that is unreachable or rejected a write; raised only by commands that fill the cache."""
 
 
 class NotReady(BackendError):
-    """The models are still loading."""
-
-    http_status = 503
+    """Models that are still loading."""
 
 
 class Overloaded(BackendError):
-    """Too much work waits already."""
-
-    http_status = 503
+    """Work that was rejected because the queue is full, or that timed out in it."""
 
 
-class ClientGone(BackendError):
-    """Whoever asked has closed the connection, so that nobody is left to answer."""
-
-    http_status = 499  # nginx's number for it; nobody but the log sees it
+class ClientDisconnected(BackendError):
+    """Client that disconnected before its request was answered."""
 
 
 class ExportError(BackendError):
-    """The export could not be written: disk full, folder not writable, annotation unreadable."""
+    """Export that could not be written: disk full, folder not writable, unreadable annotation."""

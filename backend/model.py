@@ -14,9 +14,9 @@ from typing import Any
 from label_studio_ml.model import LabelStudioMLBase
 
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_task
+from backend.label_studio.requests import ClassifyImage, Request, Task, parse_prompted_task, parse_task
 from backend.label_studio.results import EMPTY_ANSWER
-from backend.predict import Job, TaskPredictor
+from backend.predict import TaskPredictor
 from backend.projects import check_setup
 from backend.settings import Settings
 from backend.wiring import build_predictor
@@ -53,11 +53,18 @@ class SamClipModel(LabelStudioMLBase):
             BackendError: As `TaskPredictor.predict`.
         """
         config = parse_labeling_config(self.label_config)
-        job = Job(settings=check_setup(self.label_config, getattr(self, "extra_params", None))[1])
+        settings = check_setup(self.label_config, getattr(self, "extra_params", None))[1]
         prompts = (context or {}).get("result")
         predictor = self.predictor()
-        parsed = [parse_task(task, config, prompts) for task in tasks]
-        return [predictor.predict_document(task, config, job) or EMPTY_ANSWER for task in parsed]
+        parsed: list[tuple[Task, Request | None]]
+        if prompts:
+            parsed = [parse_prompted_task(task, config, prompts, settings.text_prompt) for task in tasks]
+        else:
+            parsed = [(parse_task(task, config), ClassifyImage()) for task in tasks]
+        return [
+            (predictor.predict(task, config, request, settings) if request else None) or EMPTY_ANSWER
+            for task, request in parsed
+        ]
 
     def fit(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Nothing is trained here; hosts call it on every annotation."""

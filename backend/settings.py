@@ -1,7 +1,7 @@
 """Settings: the only reader of the environment.
 
-Every field is one environment variable of the same name in capitals; its metadata holds the sentence that the
-documentation shows. `Settings.from_environment` parses once and raises `BadSettings` naming the variable and the value.
+Each field is the environment variable of the same name in capitals. Its description is its row of the README's
+configuration table. `Settings.from_environment` validates all variables at once and names every one that is invalid.
 """
 
 from __future__ import annotations
@@ -9,73 +9,163 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
-from backend.errors import BadSettings
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from backend.errors import BadSettings, shorten
 
 MEBIBYTE = 1 << 20
 _TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off", ""})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")  # those that redis-py reads
+_MAX_SHOWN = 60  # characters of a rejected value
+_HIDDEN = "***"
+
+_REASONS = {  # pydantic's error types
+    "float_parsing": "not a number",
+    "finite_number": "not a finite number",
+    "greater_than_equal": "below the minimum of {ge}",
+    "literal_error": "not a known value",
+}
+_EXPECTED: dict[Any, str] = {  # the remedy by a field's type; of the texts only REDIS_URL is validated
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a URL such as redis://host:6379/0, or leave it empty",
+}
 
 
-def _setting(default: Any, about: str, minimum: float | None = None) -> Any:
-    return field(default=default, metadata={"about": about, "minimum": minimum})
+def _parse_bool(value: object) -> object:
+    """Parse the documented spellings; pydantic alone would accept more of them."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() not in _TRUE | _FALSE:
+        raise ValueError("neither true nor false")
+    return value.lower() in _TRUE
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What an operator may choose. The defaults give the demo models on the best device, without Redis."""
+def _parse_int(value: object) -> object:
+    """Parse a whole number; pydantic alone would accept "2.0" as well."""
+    try:
+        return int(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError("not a whole number") from error
 
-    label_studio_url: str = _setting("", "Where Label Studio is, as this backend reaches it; images come from there")
-    label_studio_api_key: str = _setting("", "A personal access token or a legacy token of a Label Studio user")
-    sam_model: str = _setting("demo", "`demo`, `vit_b`, `vit_l` or `vit_h`")
-    sam_checkpoint: str = _setting("", "Path of SAM's weights; empty: what `scripts.download_models` fetched")
-    clip_model: str = _setting("demo-clip", "`demo-clip`, an open_clip model name such as `ViT-B-32`, or `none`")
-    clip_pretrained: str = _setting("", "An open_clip tag (`laion2b_s34b_b79k`) or the path of a checkpoint")
-    weights_dir: str = _setting("weights", "Where downloaded weights lie")
-    device: str = _setting("auto", "`auto` (cuda, then cpu), `cpu`, `cuda` or `cuda:1`")
-    sam_dtype: str = _setting("auto", "The encoder's precision: `auto`, `float32`, `float16` or `bfloat16`")
-    redis_url: str = _setting("", "`redis://host:6379/0`; empty: a cache inside the process")
-    redis_timeout_seconds: float = _setting(0.5, "How long a click waits for Redis before it computes", 0.01)
-    cache_ttl_seconds: int = _setting(7 * 86400, "How long an embedding is kept", 1)
-    cache_max_bytes: int = _setting(512 * MEBIBYTE, "Budget of the in-process cache of embeddings", 0)
-    image_cache_max_bytes: int = _setting(256 * MEBIBYTE, "Budget of the local cache of encoded images", 0)
-    image_max_bytes: int = _setting(64 * MEBIBYTE, "The largest image file that is fetched", 1)
-    image_max_pixels: int = _setting(64_000_000, "The most pixels that are decoded", 1)
-    image_timeout_seconds: float = _setting(20.0, "The longest that fetching one image may take", 0.1)
-    image_allowed_hosts: frozenset[str] = _setting(
-        frozenset(), "Other hosts that images may come from: `a.org,b.org:8000`; without a port: all its ports"
+
+def _parse_hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+
+
+def _check_redis_url(url: str) -> str:
+    """Reject what redis-py would reject."""
+    if url and not url.startswith(_REDIS_SCHEMES):
+        raise ValueError("not a redis://, rediss:// or unix:// URL")
+    if not _has_readable_port(url):
+        raise ValueError("a URL with an invalid host or port (is the password percent-encoded?)")
+    return url
+
+
+Switch = Annotated[bool, BeforeValidator(_parse_bool)]
+WholeNumber = Annotated[int, BeforeValidator(_parse_int)]
+Hosts = Annotated[frozenset[str], BeforeValidator(_parse_hosts)]
+RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
+
+
+def _setting(default: Any, about: str, minimum: float | None = None, *, is_secret: bool = False) -> Any:
+    return Field(default=default, description=about, ge=minimum, repr=not is_secret)
+
+
+class Settings(BaseModel):
+    """The operator's choices. The defaults give the demo models on the best device, without Redis."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    label_studio_url: str = _setting("", "URL at which this backend reaches Label Studio and fetches its images")
+    label_studio_api_key: str = _setting(
+        "", "Personal access token or legacy token of a Label Studio user", is_secret=True
     )
-    max_body_bytes: int = _setting(64 * MEBIBYTE, "The largest request body; 200 regions at 1080p make 31 MB", 1024)
-    server_threads: int = _setting(40, "Requests answered at once; four are kept free for `/health` and the like", 8)
-    max_waiting_requests: int = _setting(64, "How many pieces of work may wait for the models", 1)
-    prefetch_tasks: int = _setting(
-        3, "How many of the tasks that come next are prepared while a person works on one; 0: none", 0
+    sam_model: str = _setting("demo", "SAM model: `demo`, `vit_b`, `vit_l` or `vit_h`")
+    sam_checkpoint: str = _setting(
+        "", "Path of the SAM checkpoint; empty: the demo checkpoint, or the downloaded one in `WEIGHTS_DIR`"
     )
-    prefetch_max_bytes: int = _setting(
-        128 * MEBIBYTE, "What of each cache may hold tasks that nobody opened yet; the rest is for those in use", 0
+    clip_model: str = _setting(
+        "demo-clip", "CLIP model: `demo-clip`, an open_clip model name such as `ViT-B-32`, or `none`"
     )
-    auto_label: bool = _setting(False, "Let CLIP pick the label for clicks too, not only in pre-annotation")
-    top_k: int = _setting(5, "How many classes are looked at, best first; a multiple choice gets at most so many", 1)
-    torch_threads: int = _setting(0, "Threads that torch may use on a CPU; 0: torch decides", 0)
-    log_level: str = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+    clip_pretrained: str = _setting("", "open_clip tag such as `laion2b_s34b_b79k`, or the path of a CLIP checkpoint")
+    weights_dir: str = _setting("weights", "Directory of the downloaded weights")
+    device: str = _setting(
+        "auto", "Torch device: `auto` (CUDA if available, otherwise the CPU), `cpu`, `cuda`, `cuda:1`"
+    )
+    sam_dtype: Precision = _setting(
+        "auto",
+        "Precision of the SAM image encoder: `auto`, `float32`, `float16` or `bfloat16`; always `float32` on a CPU",
+    )
+    redis_url: RedisUrl = _setting(
+        "", "Redis shared by all replicas, such as `redis://host:6379/0`; empty: in-process cache only", is_secret=True
+    )
+    redis_timeout_seconds: float = _setting(0.5, "Timeout of a Redis request; after it the embedding is computed", 0.01)
+    cache_ttl_seconds: WholeNumber = _setting(7 * 86400, "Time to live of an embedding in Redis", 1)
+    cache_max_bytes: WholeNumber = _setting(512 * MEBIBYTE, "Size limit of the in-process embedding cache", 0)
+    image_cache_max_bytes: WholeNumber = _setting(
+        256 * MEBIBYTE, "Size limit of the cache of image files, and again of the cache of decoded images", 0
+    )
+    image_max_bytes: WholeNumber = _setting(64 * MEBIBYTE, "Maximum size of an image file", 1)
+    image_max_pixels: WholeNumber = _setting(64_000_000, "Maximum number of pixels of an image", 1)
+    image_timeout_seconds: float = _setting(20.0, "Timeout for fetching one image", 0.1)
+    image_allowed_hosts: Hosts = _setting(
+        frozenset(),
+        "Other hosts that images may be fetched from, such as `a.org,b.org:8000`; without a port: on all ports",
+    )
+    max_body_bytes: WholeNumber = _setting(
+        64 * MEBIBYTE, "Maximum size of a request body; 200 regions at 1080p take 31 MB", 1024
+    )
+    server_threads: WholeNumber = _setting(
+        40, "Number of server threads; four are reserved for `/health` and other requests without a prediction", 8
+    )
+    max_waiting_requests: WholeNumber = _setting(
+        64, "Maximum length of the queue in front of the models; further requests are rejected", 1
+    )
+    prefetch_tasks: WholeNumber = _setting(
+        3, "Number of following tasks to prefetch while an annotator works on a task; 0 disables prefetching", 0
+    )
+    prefetch_max_bytes: WholeNumber = _setting(
+        128 * MEBIBYTE, "Part of each cache that prefetched tasks may take before they are opened", 0
+    )
+    auto_label: Switch = _setting(
+        False, "Let CLIP choose the label of masks from clicks too, not only in pre-annotation"
+    )
+    top_k: WholeNumber = _setting(
+        5, "Number of best classes kept for each mask or image; also the limit of a multiple choice", 1
+    )
+    torch_threads: WholeNumber = _setting(0, "Number of CPU threads for torch; 0: torch's default", 0)
+    log_level: LogLevel = _setting("INFO", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read every field from the variable of the same name in capitals; an empty variable means the default.
+        """Read each field from the variable of the same name in capitals; an empty variable means the default.
 
         Raises:
-            BadSettings: A value that is not of the field's type or is under its minimum.
+            BadSettings: Naming every variable whose value is invalid.
         """
-        values = os.environ if environment is None else environment
-        read = {f.name: _parse(f, values[f.name.upper()]) for f in fields(cls) if values.get(f.name.upper(), "") != ""}
-        return cls(**read)
+        variables = os.environ if environment is None else environment
+        texts = {name: variables.get(name.upper(), "").strip() for name in cls.model_fields}
+        texts = {name: text for name, text in texts.items() if text}
+        try:
+            return cls.model_validate(texts)
+        except ValidationError as error:
+            raise _describe_errors(error, texts) from error
 
     @classmethod
     def from_environment_or_exit(cls) -> Settings:
-        """The same for a server that starts: what is wrong becomes its last words, without a traceback."""
+        """Read the environment at the start of a server; exit with the error message, without a traceback."""
         try:
             return cls.from_environment()
         except BadSettings as error:
@@ -84,38 +174,60 @@ class Settings:
     @classmethod
     def documentation(cls) -> list[tuple[str, str, str]]:
         """Rows of (variable, default, meaning), in the order of the fields."""
-        return [(f.name.upper(), _show(f.default), f.metadata["about"]) for f in fields(cls)]
+        return [(n.upper(), _show_default(f.default), f.description or "") for n, f in cls.model_fields.items()]
 
     @property
     def weights_path(self) -> Path:
         return Path(self.weights_dir)
 
+    @property
+    def redacted_redis_url(self) -> str:
+        """`redis_url` without its password, for messages."""
+        return _redact_url(self.redis_url)
 
-def _show(default: object) -> str:
-    return "" if default == frozenset() else str(default)
+
+def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSettings:
+    """Name each invalid variable with its value, the reason and the remedy."""
+    messages, remedies = [], []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = str(problem["loc"][0])
+        field, context = Settings.model_fields[name], problem.get("ctx", {})
+        reason = _REASONS.get(problem["type"]) or str(context.get("error", "not valid"))
+        shown = texts[name] if field.repr else _redact_url(texts[name])
+        messages.append(f"{name.upper()} is {shorten(shown, _MAX_SHOWN)!r}, which is {reason.format(**context)}.")
+        remedies.append(f"Set {name.upper()} to {_describe_expected(field)}.")
+    return BadSettings(" ".join(messages), remedy=" ".join(remedies))
 
 
-def _parse(setting: Field[Any], text: str) -> Any:
-    name, minimum = setting.name.upper(), setting.metadata["minimum"]
+def _describe_expected(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        *others, last = get_args(field.annotation)
+        return f"{', '.join(others)} or {last}"
+    minimum = next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None)
+    expected = _EXPECTED[field.annotation]
+    return expected if minimum is None else f"{expected} of at least {minimum}"
+
+
+def _has_readable_port(url: str) -> bool:
+    """Check it here, because the errors of urllib and redis-py quote the port, which may be part of a password."""
     try:
-        value = _convert(type(setting.default), text.strip())
-    except ValueError as error:
-        kind = type(setting.default).__name__
-        raise BadSettings(
-            f"{name} is {text!r}, which is not of type {kind}.", remedy=f"{name} means: {setting.metadata['about']}."
-        ) from error
-    if minimum is not None and value < minimum:
-        raise BadSettings(
-            f"{name} is {text!r}, under its minimum of {minimum}.", remedy=f"Set {name} to {minimum} or more."
-        )
-    return value
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return True
 
 
-def _convert(kind: type, text: str) -> Any:
-    if kind is bool:
-        if text.lower() not in _TRUE | _FALSE:
-            raise ValueError(text)
-        return text.lower() in _TRUE
-    if kind is frozenset:
-        return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
-    return kind(text)
+def _redact_url(url: str) -> str:
+    """Hide what may contain a password: the user info and the query, or all of a text that is not clearly a URL."""
+    scheme, separator, rest = url.partition("://")
+    address, _, query = rest.partition("?")
+    if not (separator and scheme.isalpha() and _has_readable_port(url)) or "@" in query:
+        return _HIDDEN
+    _, at, host = address.rpartition("@")
+    return f"{scheme}://{_HIDDEN if at else ''}{at}{host}"
+
+
+def _show_default(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default == frozenset() else str(default)

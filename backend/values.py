@@ -1,14 +1,12 @@
-"""The frozen values that travel between rooms. Everything here is in pixels of the upright image and knows numpy only.
+"""The frozen values that rooms exchange, in pixels of the upright image; numpy only.
 
 Conventions: `mask` is bool (H, W); `pixels` is uint8 RGB (H, W, 3); `_xyxy` is left, top, right, bottom; points are XY.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +17,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Priority(IntEnum):
-    """Who waits for whom in front of the models.
-
-    A click goes before the image of an opened task, that before the tasks that come next, and all before bulk work.
-    """
+    """Order in the model queue: clicks, images of opened tasks, prefetched tasks, bulk work."""
 
     CLICK = 0
     WARM = 1
@@ -43,7 +38,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a person drew for one object, in pixels of the original image.
+    """A prompt for one object, in pixels of the original image.
 
     Attributes:
         point_coords: XY of each point; may be empty.
@@ -59,13 +54,13 @@ class Prompt:
 
     @property
     def is_single_click(self) -> bool:
-        """One foreground point and nothing else: ambiguous between part, object and whole."""
+        """Whether it is one foreground point and nothing else, which is ambiguous between part, object and whole."""
         return self.point_labels == (1,) and self.box_xyxy is None and self.mask_logits is None
 
 
 @dataclass(frozen=True)
 class ImageEmbedding:
-    """What SAM's image encoder makes of one image; the thing worth caching.
+    """Output of SAM's image encoder for one image; the value that is cached.
 
     Attributes:
         features: float16 (C, S, S); (256, 64, 64) for SAM.
@@ -84,7 +79,7 @@ class ImageEmbedding:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One mask that SAM proposes: `mask` bool (H, W), `score` its predicted IoU, `low_res_logits` float32 (1, M, M)."""
+    """A candidate mask: `mask` bool (H, W), `score` its predicted IoU, `low_res_logits` float32 (1, M, M)."""
 
     mask: Mask
     score: float
@@ -93,7 +88,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ProposalParameters:
-    """How automatic masks are made; names and meanings are `SamAutomaticMaskGenerator`'s, areas in pixels."""
+    """Parameters of automatic masks, with the names and meanings of `SamAutomaticMaskGenerator`; areas in pixels."""
 
     points_per_side: int
     pred_iou_thresh: float
@@ -104,13 +99,13 @@ class ProposalParameters:
 
 @dataclass(frozen=True)
 class ProposalOptions(ProposalParameters):
-    """How automatic masks are made and which are kept.
+    """Parameters of automatic masks, and which masks are kept.
 
     Attributes:
-        mask_nms_thresh: Of two masks with a larger IoU, once they are cleaned, the one that SAM thinks less of goes; 1
-            keeps both.
+        mask_nms_thresh: Of two cleaned masks with a larger IoU the one with the lower predicted IoU is dropped; 1 keeps
+            both.
         score_threshold: Masks whose best class is less probable are dropped; 0 keeps all.
-        max_masks: The best so many are kept; None keeps all.
+        max_masks: Number of best masks to keep; None keeps all.
     """
 
     mask_nms_thresh: float = 0.8
@@ -120,7 +115,7 @@ class ProposalOptions(ProposalParameters):
 
 @dataclass(frozen=True)
 class ClassName:
-    """A class a person may choose: `name` as the labeling config spells it, `synonyms` that CLIP may read instead."""
+    """A class of the vocabulary: `name` as in the labeling config, `synonyms` that CLIP reads instead."""
 
     name: str
     synonyms: tuple[str, ...] = ()
@@ -136,26 +131,14 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Region:
-    """One object of one image: a mask and what it is called.
+    """One segmented object.
 
     Attributes:
         mask: bool (H, W) at original size.
-        label: The value of its label; "" where the labeling config has none for it.
-        region_id: Label Studio's id, shared by the mask and its per-region choices.
-        score: SAM's predicted IoU, or what was saved; None for a mask that a person painted.
-        choices: Values chosen for this region, by the name of the choices control.
-        class_scores: What CLIP thought, best first; empty when it was not asked.
-        control: The name of the control that carries the mask; "": the first that has the label.
-        kind: What it was saved as: "brush", "polygon", …; "" where it was not saved yet.
-        other_labels: What it was saved with besides `label`, as happens by accident.
+        score: SAM's predicted IoU.
+        class_scores: For each vocabulary that was asked, its classes, best first; empty ones where there is no CLIP.
     """
 
     mask: Mask
-    label: str
-    region_id: str
-    score: float | None = None
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    class_scores: tuple[ClassScore, ...] = ()
-    control: str = ""
-    kind: str = ""
-    other_labels: tuple[str, ...] = ()
+    score: float
+    class_scores: tuple[tuple[ClassScore, ...], ...] = ()

@@ -1,23 +1,22 @@
-"""The only place that knows every class: settings in, a predictor out. Imports torch only when it builds."""
+"""Builds the object graph from the settings; the only module that knows every class. Imports torch only to build."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisDocuments, RedisStore
-from backend.engine import ImageLabeler
+from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
 from backend.models import checkpoints, registry
-from backend.predict import TaskPredictor
+from backend.predict import ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
 from backend.runtime import PriorityExecutor
-from backend.server import ModelFacts
 from backend.settings import Settings
 from backend.values import ProposalOptions
 
@@ -28,76 +27,106 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NO_CLIP = "none"
-_MODEL_THREADS = 2  # one may decode a click while the other encodes; more would only share the same device
+_MODEL_THREADS = 2  # one may decode a click while the other encodes; more would only compete for the same device
 _THREADS_FOR_CLICKS = 1
 
 
-def build_predictor(settings: Settings) -> TaskPredictor:
-    """Load the models and put everything together. Takes seconds; see `build`."""
-    return build(settings)[0]
+@dataclass(frozen=True)
+class LoadedServices:
+    """Everything that the server answers requests with; one per process."""
+
+    predictor: TaskPredictor
+    facts: ModelFacts
+    cache: EmbeddingCache
+    executor: PriorityExecutor
+    warmer: Warmer
 
 
-def build(settings: Settings, counts: CacheCounts | None = None) -> tuple[TaskPredictor, ModelFacts]:
-    """The predictor, and what the status page says of it.
+@dataclass(frozen=True)
+class _Models:
+    segmenter: Segmenter
+    classifier: ClipClassifier | None
+    facts: ModelFacts
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """CLIP and its checkpoint's digest, or why there is none."""
+
+    classifier: ClipClassifier | None = None
+    sha256: str = ""
+    problem: str = ""
+
+
+def build_services(settings: Settings, counts: CacheCounts | None = None) -> LoadedServices:
+    """Load the models and build everything that the server needs; arguments and errors are `build_predictor`'s."""
+    models = _load_models(settings)
+    cache, executor = build_cache(settings, counts), _build_executor(settings)
+    predictor = _assemble(settings, models, cache, executor)
+    return LoadedServices(predictor, models.facts, cache, executor, build_warmer(settings, predictor))
+
+
+def build_predictor(settings: Settings, counts: CacheCounts | None = None) -> TaskPredictor:
+    """Load the models and build a predictor, for use outside the server. Takes seconds.
 
     Args:
-        counts: Shared with whoever else asks the same Redis.
+        counts: Of cache hits and errors, to share them with other users of the same Redis.
 
     Raises:
-        BadSettings: A model, a device or a dtype that does not exist.
-        CheckpointError: SAM's weights are missing, damaged or another model's. A CLIP that cannot load is only said:
-            masks are worth having without classes.
+        BadSettings: Unknown model, device or dtype, or an invalid URL.
+        CheckpointError: SAM's weights are missing, damaged or of another model. If CLIP cannot be loaded, that is only
+            logged: masks are useful without classes.
     """
-    prepare_torch(settings.torch_threads)
-    sam_digest, segmenter = _load_segmenter(settings)
-    clip_digest, classifier, clip_problem = _try_classifier(settings)
-    counts = counts or CacheCounts()
-    cache = build_cache(settings, counts)
-    labeler = ImageLabeler(
-        segmenter,
-        classifier,
-        cache,
-        fingerprint=f"{settings.sam_model}-{sam_digest[:16]}-{segmenter.identity}",
-        top_k=settings.top_k,
-    )
-    executor = PriorityExecutor(_MODEL_THREADS, settings.max_waiting_requests, _THREADS_FOR_CLICKS)
-    predictor = TaskPredictor(
-        labeler,
+    models = _load_models(settings)
+    return _assemble(settings, models, build_cache(settings, counts), _build_executor(settings))
+
+
+def _assemble(settings: Settings, models: _Models, cache: EmbeddingCache, executor: PriorityExecutor) -> TaskPredictor:
+    facts = models.facts
+    fingerprint = f"{facts.sam_name}-{facts.sam_sha256[:16]}-{models.segmenter.identity}"
+    return TaskPredictor(
+        ImageEncoder(models.segmenter, cache, fingerprint=fingerprint),
+        ImageLabeler(models.segmenter, models.classifier, top_k=settings.top_k),
         _build_fetcher(settings),
         DecodedImages(settings.image_cache_max_bytes, settings.image_max_pixels, settings.prefetch_max_bytes),
         executor,
-        model_version=model_version(settings, sam_digest, clip_digest),
+        model_version=facts.model_version,
         default_proposal=_default_proposal(settings.sam_model),
         auto_label=settings.auto_label,
     )
+
+
+def _load_models(settings: Settings) -> _Models:
+    _prepare_torch(settings.torch_threads)
+    sam_sha256, segmenter = _load_segmenter(settings)
+    clip = _try_clip(settings)
     facts = ModelFacts(
-        sam=f"{settings.sam_model} (SHA-256 {sam_digest[:12]})",
-        clip=f"{settings.clip_model} (SHA-256 {clip_digest[:12]})" if classifier else f"none: {clip_problem}",
-        device=f"{segmenter.device}, encoder in {str(segmenter.encoder_dtype).removeprefix('torch.')}",
-        model_version=predictor.model_version,
-        demo=uses_demo_models(settings),
-        clip_works=classifier is not None,
-        counts=counts,
-        cache=cache,
-        executor=executor,
+        sam_name=settings.sam_model,
+        sam_sha256=sam_sha256,
+        clip_name=settings.clip_model,
+        clip_sha256=clip.sha256,
+        clip_problem=clip.problem,
+        device=segmenter.device,
+        encoder_dtype=segmenter.encoder_dtype,
+        model_version=_model_version(settings, sam_sha256, clip.sha256),
+        is_demo=_uses_demo_models(settings),
     )
-    return predictor, facts
+    return _Models(segmenter, clip.classifier, facts)
 
 
-def uses_demo_models(settings: Settings) -> bool:
-    """Whether one of the models is the small one that the project trains itself, which knows only the demo's world."""
+def _uses_demo_models(settings: Settings) -> bool:
     segmenter, classifier = registry.find_segmenter(settings.sam_model), registry.find_classifier(settings.clip_model)
     return (segmenter.is_demo and not settings.sam_checkpoint) or (classifier.is_demo and not settings.clip_pretrained)
 
 
-def model_version(settings: Settings, sam_digest: str, clip_digest: str) -> str:
-    """Names the weights: what a prediction was made by, and what a second run looks for."""
-    clip = f"+{settings.clip_model}-{clip_digest[:8]}" if clip_digest else ""
-    return f"{settings.sam_model}-{sam_digest[:8]}{clip}"
+def _model_version(settings: Settings, sam_sha256: str, clip_sha256: str) -> str:
+    """Name the weights: stored with each prediction, and compared by a second run."""
+    clip = f"+{settings.clip_model}-{clip_sha256[:8]}" if clip_sha256 else ""
+    return f"{settings.sam_model}-{sam_sha256[:8]}{clip}"
 
 
-def prepare_torch(threads: int) -> None:
-    """Import torch; other Python threads go on meanwhile (see `loading`)."""
+def _prepare_torch(threads: int) -> None:
+    """Import torch without blocking other Python threads (see `runtime.import_torch`)."""
     from backend.runtime import import_torch
 
     import_torch()
@@ -117,64 +146,67 @@ def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
     return checkpoints.sha256_of(path), segmenter
 
 
-def _try_classifier(settings: Settings) -> tuple[str, ClipClassifier | None, str]:
-    """Digest, classifier, and why there is none."""
+def _try_clip(settings: Settings) -> _Clip:
+    """Load CLIP, or say why it is not loaded."""
     if settings.clip_model == NO_CLIP:
-        return "", None, "CLIP_MODEL is none"
+        return _Clip(problem="CLIP_MODEL is none")
     try:
-        digest, classifier = _load_classifier(settings)
+        return _load_clip(settings)
     except BackendError as error:
-        log.error("CLIP cannot be loaded, so masks come without classes. %s", error)
-        return "", None, str(error)
-    except Exception as error:  # masks are worth having without classes, whatever is wrong with CLIP
-        log.exception("CLIP cannot be loaded, so masks come without classes.")
-        return "", None, f"{type(error).__name__}: {error}"
-    return digest, classifier, ""
+        log.error("Could not load CLIP; masks will have no classes. %s", error)
+        return _Clip(problem=str(error))
+    except Exception as error:  # masks are useful without classes, whatever is wrong with CLIP
+        log.exception("Could not load CLIP; masks will have no classes.")
+        return _Clip(problem=f"{type(error).__name__}: {error}")
 
 
-def _load_classifier(settings: Settings) -> tuple[str, ClipClassifier]:
+def _load_clip(settings: Settings) -> _Clip:
     from backend.models.clip.classifier import load_clip
 
     entry = registry.find_classifier(settings.clip_model)
     path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
-    classifier = load_clip(entry, path, device=settings.device)
-    return checkpoints.sha256_of(path), classifier
+    return _Clip(load_clip(entry, path, device=settings.device), checkpoints.sha256_of(path))
 
 
 def build_setups(settings: Settings, counts: CacheCounts) -> ProjectSetups:
-    """Where the projects' settings are kept. Nothing is connected, so that it is there before the models are."""
+    """Build the store of project settings. Connects to nothing, so it is available before the models are."""
     if not settings.redis_url:
         return ProjectSetups()
     try:
         return ProjectSetups(RedisDocuments(settings.redis_url, settings.redis_timeout_seconds, counts))
-    except ValueError:  # `build` says so, and /health, for without it there is no predictor either
+    except ValueError:  # `build_cache` raises for the same URL, so /health reports it
         return ProjectSetups()
 
 
-def build_cache(settings: Settings, counts: CacheCounts) -> EmbeddingCache:
-    """The cache of embeddings. Raises `BadSettings` for a REDIS_URL that is none; a Redis that is away is only said."""
-    shared = None
+def build_cache(settings: Settings, counts: CacheCounts | None = None) -> EmbeddingCache:
+    """Build the embedding cache. Raises `BadSettings` for an invalid REDIS_URL; an unreachable Redis is only logged."""
+    counts, shared = counts or CacheCounts(), None
     if settings.redis_url:
         try:
             shared = RedisStore(settings.redis_url, settings.cache_ttl_seconds, settings.redis_timeout_seconds, counts)
         except ValueError as error:
             raise BadSettings(
-                f"REDIS_URL is {settings.redis_url!r}: {error}", remedy="Write redis://host:6379/0, or leave it empty."
+                f"REDIS_URL is {settings.redacted_redis_url!r}: {error}",
+                remedy="Write redis://host:6379/0, or leave it empty.",
             ) from error
         shared.ping()
     return EmbeddingCache(LocalStore(settings.cache_max_bytes, settings.prefetch_max_bytes), shared, counts)
 
 
 def build_warmer(settings: Settings, predictor: TaskPredictor) -> Warmer:
-    """Prepares opened tasks, and those that come next where Label Studio can be asked for them."""
+    """Build the warmer: of opened tasks and, if Label Studio's API can be used, of the tasks that follow them."""
     if not settings.prefetch_tasks:
         return Warmer(predictor)
     try:
         client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key, timeout_seconds=10.0)
     except BackendError as error:
-        log.info("The tasks that come next are not prepared, because Label Studio cannot be asked for them. %s", error)
+        log.info("Prefetch of the next tasks is off, because it needs Label Studio's API. %s", error)
         return Warmer(predictor)
     return Warmer(predictor, NextTasks(client), settings.prefetch_tasks)
+
+
+def _build_executor(settings: Settings) -> PriorityExecutor:
+    return PriorityExecutor(_MODEL_THREADS, settings.max_waiting_requests, _THREADS_FOR_CLICKS)
 
 
 def _build_fetcher(settings: Settings) -> ImageFetcher:

@@ -1,4 +1,4 @@
-"""What gunicorn serves: `gunicorn backend.wsgi:app`, with gunicorn.conf.py beside it. The one global of the project.
+"""The WSGI application for gunicorn: `gunicorn backend.wsgi:app`, configured by gunicorn.conf.py.
 
 One process per device: more workers would each hold their own copy of the weights. No `--preload`: the models load on a
 thread, and threads do not survive a fork.
@@ -9,40 +9,36 @@ from __future__ import annotations
 import logging
 
 from backend.cache import CacheCounts
-from backend.predict import TaskPredictor
-from backend.prefetch import Warmer
 from backend.runtime import BackgroundLoader
-from backend.server import BackendStatus, ModelFacts, create_app
+from backend.server import Metrics, create_app, describe_models
 from backend.settings import Settings
-from backend.wiring import build, build_setups, build_warmer
+from backend.wiring import LoadedServices, build_services, build_setups
 
 log = logging.getLogger(__name__)
 
-THREADS_FOR_STATE = 4  # that no prediction may take, so that /health answers however many wait
+THREADS_FOR_STATE = 4  # no prediction may use them, so /health answers under any load
 
 
-def _load(settings: Settings, status: BackendStatus, counts: CacheCounts) -> tuple[TaskPredictor, ModelFacts, Warmer]:
-    predictor, facts = build(settings, counts)
-    status.attach(facts)
-    log.info(
-        "Ready: SAM %s, CLIP %s, on %s; embeddings %s.", facts.sam, facts.clip, facts.device, facts.cache.description
-    )
-    if facts.demo:
+def _load(settings: Settings, metrics: Metrics, counts: CacheCounts) -> LoadedServices:
+    services = build_services(settings, counts)
+    metrics.attach(services)
+    log.info("Ready: %s; embeddings are cached %s.", describe_models(services.facts), services.cache.description)
+    if services.facts.is_demo:
         log.warning(
             "DEMO MODELS: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL for photographs."
         )
-    return predictor, facts, build_warmer(settings, predictor)
+    return services
 
 
 settings = Settings.from_environment_or_exit()
-logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-if settings.log_level.upper() != "DEBUG":
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line of 500 characters for every look at what comes next
-status, counts = BackendStatus(), CacheCounts()
+logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+if settings.log_level != "DEBUG":
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs 500 characters for every prefetch request
+metrics, counts = Metrics(), CacheCounts()
 app = create_app(
-    BackgroundLoader(lambda: _load(settings, status, counts)).start(),
-    status,
+    BackgroundLoader(lambda: _load(settings, metrics, counts)).start(),
+    metrics,
     max_body_bytes=settings.max_body_bytes,
-    most_predicting=settings.server_threads - THREADS_FOR_STATE,
+    max_predictions=settings.server_threads - THREADS_FOR_STATE,
     setups=build_setups(settings, counts),
 )

@@ -59,9 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         tempfile.TemporaryDirectory(prefix="benchmark-") as name,
         serve({p.uri: p.png for p in [*pictures, *small]}) as url,
     ):
-        settings = replace(
-            Settings.from_environment(), label_studio_url=url, redis_url="", torch_threads=arguments.threads or 0
-        )
+        changed = {"label_studio_url": url, "redis_url": "", "torch_threads": arguments.threads or 0}
+        settings = Settings.from_environment().model_copy(update=changed)
         bench, rows = Bench(settings, pictures, small, Path(name), repeats), []
         command = _command_line(arguments)
         for section in arguments.only or SECTIONS:
@@ -122,8 +121,8 @@ def _measure_vit_b(bench: Bench) -> list[Any]:
     from scripts.measuring import clicks
     from scripts.measuring.subjects import build_subject, with_random_weights
 
-    settings = replace(with_random_weights(bench.settings, "vit_b", bench.folder), clip_model="none")
-    subject = build_subject(settings)
+    settings = with_random_weights(bench.settings, "vit_b", bench.folder)
+    subject = build_subject(settings.model_copy(update={"clip_model": "none"}))
     rows = clicks.measure_click(subject, bench.pictures, repeats=bench.few, aim=FASTER_CLICK["vit_b"])
     return [*rows, clicks.measure_return(subject, bench.pictures, repeats=1)]
 

@@ -32,7 +32,7 @@ from backend.export import LabeledImage, build_coco, count_empty, write_json
 from backend.fetching import ImageFetcher
 from backend.images import SourceImage
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import Task
+from backend.label_studio.requests import TaskImage
 from backend.settings import Settings
 from backend.values import Size
 from scripts.console import add_connection_options, read_settings, run_command, show_progress
@@ -141,9 +141,9 @@ def build_fetch_size(settings: Settings) -> FetchSize:
         cache_bytes=0,
     )
 
-    def fetch_size(task: Task) -> Size:
-        content = fetcher.fetch(task.image_uri, task.task_id, task.project_id)
-        return SourceImage(content, task.image_uri, settings.image_max_pixels).size
+    def fetch_size(image: TaskImage) -> Size:
+        content = fetcher.fetch(image.uri, image.task_id, image.project_id)
+        return SourceImage(content, image.uri, settings.image_max_pixels).size
 
     return fetch_size
 

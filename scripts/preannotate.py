@@ -22,8 +22,7 @@ from backend.bulk import Json, Predictions, Summary, import_before_leaving, impo
 from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import Task, parse_task
-from backend.predict import Job
+from backend.label_studio.requests import FindText, SegmentAll, Task, parse_task
 from backend.projects import ProjectSettings, check_setup
 from backend.values import Priority, ProposalOptions
 from scripts.console import (
@@ -40,13 +39,18 @@ CHUNK = 10
 FOR_CLICKS = ("auto_label", "prefetch", "text_prompt")  # project settings that change nothing here
 
 
+Asked = FindText | SegmentAll
+
+
 class Predictor(Protocol):
     """What of `backend.predict.task_predictor.TaskPredictor` is used here."""
 
     @property
     def model_version(self) -> str: ...
 
-    def predict_document(self, task: Task, config: LabelingConfig, job: Job, *, priority: Priority) -> Json | None: ...
+    def predict(
+        self, task: Task, config: LabelingConfig, request: Asked, settings: ProjectSettings, *, priority: Priority
+    ) -> Json | None: ...
 
 
 class Backends(Protocol):
@@ -55,7 +59,7 @@ class Backends(Protocol):
     def extra_params(self, project_id: str) -> list[Any]: ...
 
 
-def build_version(model_version: str, config: LabelingConfig, job: Job) -> str:
+def build_version(model_version: str, config: LabelingConfig, request: Asked, settings: ProjectSettings) -> str:
     """What predictions are filed under: the models' version, then 8 digits for all that makes them besides.
 
     A text that is not given leaves no trace in the digits, nor do settings that are the default or change nothing here.
@@ -65,9 +69,10 @@ def build_version(model_version: str, config: LabelingConfig, job: Job) -> str:
         for image in config.images
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
-    named: Json = {"proposal": asdict(job.proposal) if job.proposal else None, "controls": controls}
-    named |= {"text": job.texts[0]} if len(job.texts) == 1 else {"texts": job.texts} if job.texts else {}
-    changed = {name: value for name, value in job.settings.changed().items() if name not in FOR_CLICKS}
+    named: Json = {"proposal": asdict(request.options) if request.options else None, "controls": controls}
+    if isinstance(request, FindText):
+        named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
+    changed = {name: value for name, value in settings.changed().items() if name not in FOR_CLICKS}
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
@@ -106,13 +111,14 @@ def preannotate(
     pending: Sequence[Json],
     version: str,
     summary: Summary,
-    job: Job,
+    request: Asked,
+    settings: ProjectSettings,
 ) -> None:
     """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
 
     Args:
         pending: As `find_pending` gives them.
-        version: `build_version` of the same config and job.
+        version: `build_version` of the same config, request and settings.
 
     Raises:
         LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
@@ -121,8 +127,8 @@ def preannotate(
     bar = show_progress(pending, "pre-annotating")
     try:
         for task in bar:
-            document = _predict(predictor, task, project_id, config, summary, job)
-            if document is not None and job.texts and task["has_others"] and not document["result"]:
+            document = _predict(predictor, task, project_id, config, summary, request, settings)
+            if document is not None and isinstance(request, FindText) and task["has_others"] and not document["result"]:
                 summary.unchanged += 1  # Label Studio shows the newest prediction, which would be an empty one
             elif document is not None:
                 chunk.append({**document, "task": task["id"], "model_version": version})
@@ -138,12 +144,18 @@ def preannotate(
 
 
 def _predict(
-    predictor: Predictor, task: Json, project_id: str, config: LabelingConfig, summary: Summary, job: Job
+    predictor: Predictor,
+    task: Json,
+    project_id: str,
+    config: LabelingConfig,
+    summary: Summary,
+    request: Asked,
+    settings: ProjectSettings,
 ) -> Json | None:
     """The task's prediction, without a mask where there is none to be found; None when it failed, which is counted."""
     try:
         parsed = parse_task(task, config, project_id=project_id)
-        document = predictor.predict_document(parsed, config, job, priority=Priority.BULK)
+        document = predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
     except Exception as error:  # one broken task must not end the work on thousands
         logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
         summary.fail(task.get("id"), error)
@@ -256,15 +268,15 @@ def run(arguments: argparse.Namespace) -> int:
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
     proposal = override(predictor.default_proposal(), arguments)
-    job = Job(proposal=proposal, settings=wanted, texts=texts)
-    version = build_version(predictor.model_version, config, job)
+    request: Asked = FindText(texts, proposal) if texts else SegmentAll(proposal)
+    version = build_version(predictor.model_version, config, request, wanted)
     print(f"Model version {version}", flush=True)
     summary = Summary()
     tasks = show_progress(client.iterate_tasks(project_id), "looking for tasks")
     pending = find_pending(tasks, version, summary, arguments.limit)
     tasks.close()
     try:
-        preannotate(client, predictor, project_id, config, pending, version, summary, job)
+        preannotate(client, predictor, project_id, config, pending, version, summary, request, wanted)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

@@ -22,7 +22,7 @@ from backend.cache import CacheCounts
 from backend.errors import BadSettings, CacheUnavailable
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import Task, parse_task
+from backend.label_studio.requests import TaskImage, parse_task
 from backend.settings import Settings
 from backend.values import Priority
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command, show_progress
@@ -34,7 +34,7 @@ REDIS_REMEDY = "Set REDIS_URL to the Redis of your backend, as redis://localhost
 class Warms(Protocol):
     """What of `backend.predict.task_predictor.TaskPredictor` is used here."""
 
-    def fetch_image(self, task: Task, *, ahead: bool = False) -> SourceImage: ...
+    def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage: ...
     def is_warm(self, image: SourceImage) -> bool: ...
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None: ...
 
@@ -69,9 +69,9 @@ def precompute(
     bar = show_progress(tasks, "precomputing")
     for document in bar:
         with _counting_failure(document, summary):
-            for task in parse_task(document, config, project_id=project_id).images:
+            for image in parse_task(document, config, project_id=project_id).images:
                 with _counting_failure(document, summary):
-                    _precompute_image(predictor, task, counts, summary)
+                    _precompute_image(predictor, image, counts, summary)
         bar.set_postfix(computed=summary.computed, failed=summary.failed, refresh=False)
 
 
@@ -85,8 +85,8 @@ def _counting_failure(document: Mapping[str, Any], summary: Summary) -> Iterator
         summary.fail(document.get("id"), error)
 
 
-def _precompute_image(predictor: Warms, task: Task, counts: CacheCounts, summary: Summary) -> None:
-    image = predictor.fetch_image(task, ahead=True)
+def _precompute_image(predictor: Warms, task_image: TaskImage, counts: CacheCounts, summary: Summary) -> None:
+    image = predictor.fetch_image(task_image, ahead=True)
     if predictor.is_warm(image):
         summary.skipped += 1
         return
@@ -111,7 +111,7 @@ def check_cache(settings: Settings) -> None:
         message = "There is no shared cache: REDIS_URL is empty, and what this process computes would end with it."
         raise BadSettings(message, remedy=REDIS_REMEDY)
     if not build_cache(settings, CacheCounts()).is_shared:
-        raise CacheUnavailable(f"Redis does not answer at {settings.redis_url}.", remedy=REDIS_REMEDY)
+        raise CacheUnavailable(f"Redis does not answer at {settings.redacted_redis_url}.", remedy=REDIS_REMEDY)
 
 
 def strip(documents: Iterable[Json]) -> list[Json]:
@@ -129,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, encode, and say what became of it."""
     from backend.label_studio.api import LabelStudioClient
-    from backend.wiring import build
+    from backend.wiring import build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
     check_cache(settings)  # neither a missing Redis nor a wrong token should wait for the models
@@ -138,12 +138,12 @@ def run(arguments: argparse.Namespace) -> int:
     project = client.project(project_id)
     config = parse_labeling_config(project.label_config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
-    predictor, facts = build(settings)
-    summary = Summary()
+    counts, summary = CacheCounts(), Summary()
+    predictor = build_predictor(settings, counts)
     with show_progress(client.iterate_tasks(project_id, fields="task_only"), "looking for tasks") as listed:
         tasks = strip(listed)
     try:
-        precompute(predictor, tasks, config, project_id, facts.counts, summary)
+        precompute(predictor, tasks, config, project_id, counts, summary)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

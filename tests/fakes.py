@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from backend.cache import EmbeddingCache, LocalStore
-from backend.engine import ImageLabeler
-from backend.images import DecodedImages
+from backend.engine import EncodedImage, ImageEncoder, ImageLabeler
+from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_task
-from backend.predict import Job, TaskPredictor
+from backend.label_studio.requests import ClassifyImage, Request, parse_prompted_task, parse_task
+from backend.predict import TaskPredictor
+from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import PriorityExecutor
 from backend.values import Candidate, ClassName, ClassScore, ImageEmbedding, Mask, Pixels, Prompt, ProposalOptions, Size
 
@@ -90,6 +91,12 @@ class FakeSegmenter:
     def propose(self, embedding: ImageEmbedding, parameters: object) -> list[Candidate]:
         corners = [(5.0, 5.0), (15.0, 5.0), (15.0, 15.0)]
         return [self.decode(embedding, Prompt((corner,), (1,)), most=1)[0] for corner in corners]
+
+
+def encoded(data: bytes, name: str = "The image") -> EncodedImage:
+    """An image that was encoded earlier, by a segmenter that counts for no test."""
+    image = SourceImage(data, name)
+    return EncodedImage(image, FakeSegmenter().encode(image.pixels))
 
 
 class FakeClassifier:
@@ -216,9 +223,9 @@ class Hall:
         self.fetcher = FakeFetcher(files or {"a.png": png(40, 30)})
         self.cache = EmbeddingCache(LocalStore(10**7, 10**6))
         self.classifier = classifier
-        labeler = ImageLabeler(self.segmenter, classifier, self.cache, fingerprint="fake", top_k=2)
         self.predictor = TaskPredictor(
-            labeler,
+            ImageEncoder(self.segmenter, self.cache, fingerprint="fake"),
+            ImageLabeler(self.segmenter, classifier, top_k=2),
             self.fetcher,
             DecodedImages(10**7, 10**6, 10**6),
             PriorityExecutor(2, 64),
@@ -227,10 +234,21 @@ class Hall:
             auto_label=auto_label,
         )
 
-    def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **wanted):
-        return self.task_document({"id": 1, "data": {"photo": uri}}, xml, list(prompts) or None, **wanted)
+    def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **options) -> dict | None:
+        return self.task_document({"id": 1, "data": {"photo": uri}}, xml, list(prompts), **options)
 
-    def task_document(self, document: dict, xml: str, prompts: list[dict] | None, **wanted):
+    def task_document(
+        self,
+        document: dict,
+        xml: str,
+        prompts: list[dict],
+        *,
+        request: Request = ClassifyImage(),
+        settings: ProjectSettings = DEFAULTS,
+    ) -> dict | None:
+        """The prediction for a task: the answer to the prompts, or to a request without any."""
         config = parse_labeling_config(xml)
-        task = parse_task(document, config, prompts, project_id="3")
-        return self.predictor.predict_document(task, config, Job(**wanted))
+        if prompts:
+            task, asked = parse_prompted_task(document, config, prompts, settings.text_prompt, project_id="3")
+            return self.predictor.predict(task, config, asked, settings) if asked else None
+        return self.predictor.predict(parse_task(document, config, project_id="3"), config, request, settings)

@@ -343,6 +343,13 @@ def test_the_container_copies_only_what_exists_and_is_not_ignored() -> None:
     assert copied == {line[1:] for line in lines(".dockerignore") if line.startswith("!")}
 
 
+def test_the_container_has_every_file_of_the_backend_but_compiled_ones() -> None:
+    assert "COPY backend backend" in read("Dockerfile")
+    excluded = {line for line in lines(".dockerignore") if not line.startswith("!")} - {"*"}
+    assert excluded == {"**/__pycache__", "**/*.pyc"}
+    assert (ROOT / "backend/server/templates/status_page.html").is_file()
+
+
 def test_the_container_sets_only_variables_that_the_backend_or_its_tools_read() -> None:
     environment = re.search(r"^ENV ((?:.+\\\n)*.+)$", read("Dockerfile"), flags=re.MULTILINE)
     assert environment is not None

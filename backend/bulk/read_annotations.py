@@ -13,12 +13,19 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from backend.errors import BackendError, BadRegion, ExportError, shorten
 from backend.export import EncodedRegion, LabeledImage, check_region, encode_region
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import Task, parse_task
-from backend.label_studio.results import SavedRegion, count_left_out, find_regions, parse_image_choices, pick_image
+from backend.label_studio.requests import TaskImage, parse_task
+from backend.label_studio.results import (
+    LabeledRegion,
+    SavedRegion,
+    count_left_out,
+    find_regions,
+    parse_image_choices,
+    pick_image,
+)
 from backend.values import Size
 
 Json = Mapping[str, Any]
-FetchSize = Callable[[Task], Size]
+FetchSize = Callable[[TaskImage], Size]
 Refuse = Callable[[BackendError], None]
 DAMAGED_REMEDY = "Open the task in Label Studio; delete the annotation and make it anew."
 
@@ -113,31 +120,43 @@ class AnnotationReader:
             BackendError: No list of results, an image that cannot be looked at, or what `refuse` raises.
         """
         results = [] if annotation.get("result") is None else annotation["result"]
-        for task in parse_task(document, self.config).images:
-            config = self.config.of_image(task.image_name)
+        for image in parse_task(document, self.config).images:
+            config = self.config.image(image.name)
             if config.answers:
                 own = pick_image(results, config)
-                size = read_size(own) or self.fetch_size(task)
+                size = read_size(own) or self.fetch_size(image)
                 task_id = int(document["id"])
                 yield LabeledImage(
-                    file_name=uri_to_file_name(task.image_uri, task_id),
+                    file_name=uri_to_file_name(image.uri, task_id),
                     size=size,
                     task_id=task_id,
                     annotation_id=annotation.get("id"),
                     regions=tuple(self._encode(find_regions(own, config), size, refuse)),
                     choices=parse_image_choices(own, config),
-                    image_uri=document["data"][config.image_key],
+                    image_uri=document["data"][config.data_key],
                 )
 
     def _encode(self, found: Iterable[SavedRegion], size: Size, refuse: Refuse) -> Iterator[EncodedRegion]:
         for saved in found:
             try:
-                encoded = encode_region(saved.decode())
+                encoded = _encode_region(saved.decode())
                 check_region(encoded, size, self.categories)
             except (BadRegion, ExportError) as error:
                 refuse(error)
             else:
                 yield encoded
+
+
+def _encode_region(region: LabeledRegion) -> EncodedRegion:
+    return encode_region(
+        region.mask,
+        region.label,
+        region.region_id,
+        score=region.score,
+        choices=region.choices,
+        kind=region.kind,
+        other_labels=region.other_labels,
+    )
 
 
 def category_names(config: LabelingConfig) -> tuple[str, ...]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from backend.cache.stores import CacheCounts, LocalStore, RedisStore
@@ -66,8 +64,6 @@ class EmbeddingCache:
         self._local, self._shared = local, shared
         self.counts = counts or CacheCounts()
         self._computing: dict[str, Future[ImageEmbedding | None]] = {}
-        self._held: dict[str, ImageEmbedding] = {}
-        self._holders = Counter[str]()
         self._lock = threading.Lock()
 
     def get_or_compute(self, key: str, compute: Compute, *, ahead: bool = False) -> ImageEmbedding:
@@ -86,11 +82,7 @@ class EmbeddingCache:
         return found
 
     def find(self, key: str, *, ahead: bool = False) -> ImageEmbedding | None:
-        """The embedding, if somebody holds it, or this process or Redis keeps it."""
-        with self._lock:
-            held = self._held.get(key)
-        if held is not None:
-            return held
+        """The embedding, if this process or Redis keeps it."""
         found = self._find_here(key, ahead)
         if found is None and self._shared is not None:
             found = self._shared.get(key)
@@ -124,20 +116,6 @@ class EmbeddingCache:
     def holds(self, key: str) -> bool:
         """Whether `key` is in this process's tier or in Redis; asking does not count as a use."""
         return key in self._local or (self._shared is not None and self._shared.has(key))
-
-    @contextmanager
-    def hold(self, key: str, embedding: ImageEmbedding) -> Iterator[None]:
-        """Within, `find` finds this embedding, whatever the tiers let go of, and counts nothing."""
-        with self._lock:
-            self._held[key] = embedding
-            self._holders[key] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._holders[key] -= 1
-                if not self._holders[key]:
-                    del self._holders[key], self._held[key]
 
     @property
     def nbytes(self) -> int:

@@ -3,8 +3,21 @@
 Models and the cache come in through the protocols of `ports`.
 """
 
-from backend.engine.embed_queued import embed_in_turn
+from backend.engine.embed_queued import embed_queued
+from backend.engine.encoded_image import EncodedImage
+from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
+from backend.engine.segment_image import classify_candidates, clean_candidate, segment_image
 from backend.engine.text_matching import named_class, parse_text
 
-__all__ = ["ImageLabeler", "embed_in_turn", "named_class", "parse_text"]
+__all__ = [
+    "EncodedImage",
+    "ImageEncoder",
+    "ImageLabeler",
+    "classify_candidates",
+    "clean_candidate",
+    "embed_queued",
+    "named_class",
+    "parse_text",
+    "segment_image",
+]

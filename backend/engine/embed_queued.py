@@ -1,48 +1,53 @@
-"""An image's embedding in its turn: only encoding takes one of the models' threads, waiting never does."""
+"""Encoding in the queue of the models: only encoding takes one of their threads, waiting never does."""
 
 from __future__ import annotations
 
-from backend.engine.image_labeler import Awaited, ImageLabeler
+from backend.engine.encoded_image import EncodedImage
+from backend.engine.image_encoder import ImageEncoder
+from backend.engine.ports import PendingEmbedding
 from backend.errors import Overloaded
 from backend.images import SourceImage
-from backend.runtime import ENDLESS, Patience, PriorityExecutor
+from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor
 from backend.values import ImageEmbedding, Priority
 
 
-def embed_in_turn(
-    labeler: ImageLabeler,
+def embed_queued(
+    encoder: ImageEncoder,
     executor: PriorityExecutor,
     image: SourceImage,
     priority: Priority,
-    patience: Patience = ENDLESS,
-) -> ImageEmbedding:
-    """The image's embedding, from the cache, from the encoder, or from whoever encodes this image already.
+    deadline: Deadline = NO_DEADLINE,
+) -> EncodedImage:
+    """Return the image with its embedding, from the cache, from the encoder, or from another thread or replica.
 
-    To wait for somebody else, in this process or in another replica, is the caller's own thread's business: a replica
-    that hangs costs those who want its image, and not the models.
+    The caller's own thread waits for an embedding that is computed elsewhere: a replica that hangs delays only the
+    requests for its image, and none of the models' threads.
 
     Args:
-        priority: What is computed `Priority.AHEAD` does not drive out what is in use.
+        priority: What is computed with `Priority.AHEAD` does not evict what is in use.
 
     Raises:
         Overloaded: Not there in time.
-        ClientGone: Nobody waits for it any more. What is being encoded is kept all the same.
+        ClientDisconnected: The client disconnected. What is being encoded is kept all the same.
     """
     ahead = priority is Priority.AHEAD
-    found = labeler.find_embedding(image, ahead=ahead)
-    while found is None:
-        made = executor.run(priority, lambda: labeler.try_embed(image, ahead=ahead), patience)
-        found = made if isinstance(made, ImageEmbedding) else _wait(made, image, patience)
-    return found
+    encoded = encoder.find(image, ahead=ahead)
+    while encoded is None:
+        made = executor.run(priority, lambda: encoder.try_encode(image, ahead=ahead), deadline)
+        if isinstance(made, EncodedImage):
+            return made
+        embedding = _wait(made, image, deadline)
+        encoded = None if embedding is None else EncodedImage(image, embedding)
+    return encoded
 
 
-def _wait(made: Awaited, image: SourceImage, patience: Patience) -> ImageEmbedding | None:
-    """What somebody else computes; None where they gave it up or left it in the cache."""
+def _wait(pending: PendingEmbedding, image: SourceImage, deadline: Deadline) -> ImageEmbedding | None:
+    """Return what is computed elsewhere; None where that was given up or left in the cache."""
     while True:
-        found = made.wait(patience.until_next_look)
-        if found is not None or not made.is_pending:
-            return found
-        patience.check()
-        if patience.is_over:
+        embedding = pending.wait(deadline.poll_seconds)
+        if embedding is not None or not pending.is_pending:
+            return embedding
+        deadline.raise_if_disconnected()
+        if deadline.has_passed:
             message = f"Another worker has been encoding {image.name} for too long."
             raise Overloaded(message, remedy="Try again in a moment.")

@@ -1,20 +1,17 @@
-"""ImageLabeler, the heart: image and prompt to masks, masks to classes. It knows no Label Studio, no HTTP, no torch.
-
-The models and the cache come in through the Protocols below.
-"""
+"""ImageLabeler: encoded image and prompt to masks, masks to classes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.engine.text_search import FoundMask, TextFinder, TextReader
+from backend.engine.encoded_image import EncodedImage
+from backend.engine.ports import Classifier, Segmenter
+from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point, mask_iou
 from backend.images import SourceImage
 from backend.runtime import LeastRecentlyUsed
@@ -22,122 +19,66 @@ from backend.values import (
     Candidate,
     ClassName,
     ClassScore,
-    ImageEmbedding,
     Mask,
-    Pixels,
     Prompt,
     ProposalOptions,
     ProposalParameters,
 )
 
-ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks, a quarter of a megabyte each for SAM's own models
-SAME_MASK_IOU = 0.95  # candidates that a person would not tell apart
-
-
-class Segmenter(Protocol):
-    """What the labeler needs of SAM; see `models.sam.SamSegmenter`."""
-
-    def encode(self, pixels: Pixels) -> ImageEmbedding: ...
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]: ...
-    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]: ...
-    def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
-
-
-class Classifier(TextReader, Protocol):
-    """What the labeler needs of CLIP; see `models.clip.ClipClassifier`."""
-
-    def classify(
-        self,
-        pixels: Pixels,
-        masks: Sequence[Mask],
-        vocabularies: Sequence[Sequence[ClassName]],
-        *,
-        top_k: int,
-        templates: Sequence[str] = (),
-    ) -> list[list[tuple[ClassScore, ...]]]: ...
-    def classify_image(
-        self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int, templates: Sequence[str] = ()
-    ) -> tuple[ClassScore, ...]: ...
-
-
-class Awaited(Protocol):
-    """An embedding that somebody else computes now; see `cache.ComputedElsewhere`."""
-
-    @property
-    def is_pending(self) -> bool: ...
-    def wait(self, seconds: float | None) -> ImageEmbedding | None: ...
-
-
-class Cache(Protocol):
-    """What the labeler needs of the cache; see `cache.EmbeddingCache`."""
-
-    def find(self, key: str, *, ahead: bool = False) -> ImageEmbedding | None: ...
-    def get_or_compute(self, key: str, compute: Callable[[], ImageEmbedding]) -> ImageEmbedding: ...
-    def try_compute(
-        self, key: str, compute: Callable[[], ImageEmbedding], *, ahead: bool = False
-    ) -> ImageEmbedding | Awaited: ...
-    def holds(self, key: str) -> bool: ...
-    def hold(self, key: str, embedding: ImageEmbedding) -> AbstractContextManager[None]: ...
+ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks; 256 kB each for SAM's published models
+SAME_MASK_IOU = 0.95  # candidates above this look the same to a person
 
 
 class ImageLabeler:
-    """Masks and classes of images, each image encoded once.
+    """Masks and classes of encoded images.
 
     Args:
         segmenter: SAM.
-        classifier: CLIP, or None: masks then come without classes.
-        cache: Where embeddings are kept.
-        fingerprint: Names everything that makes an embedding besides the image: weights, preprocessing, dtype.
+        classifier: CLIP; with None masks have no classes.
         top_k: How many class scores are kept.
     """
 
-    def __init__(
-        self, segmenter: Segmenter, classifier: Classifier | None, cache: Cache, *, fingerprint: str, top_k: int = 5
-    ) -> None:
-        self._segmenter, self._classifier, self._cache = segmenter, classifier, cache
-        self._fingerprint, self._top_k = fingerprint, top_k
+    def __init__(self, segmenter: Segmenter, classifier: Classifier | None, *, top_k: int = 5) -> None:
+        self._segmenter, self._classifier, self._top_k = segmenter, classifier, top_k
         self._answers = LeastRecentlyUsed[tuple[object, ...], NDArray[np.float32]](
             ANSWERS_MAX_BYTES, lambda logits: logits.nbytes
         )
         self._shown = LeastRecentlyUsed[tuple[str, bytes], NDArray[np.float32]](
             ANSWERS_MAX_BYTES, lambda logits: logits.nbytes
         )
-        self._finder = TextFinder(classifier, self.propose)
+        self._search = TextSearch(classifier, self.propose)
 
     @property
     def can_classify(self) -> bool:
         return self._classifier is not None
 
-    def embed(self, image: SourceImage) -> ImageEmbedding:
-        """The image's embedding, from the cache or from the encoder."""
-        return self._cache.get_or_compute(self._key(image), lambda: self._segmenter.encode(image.pixels))
+    def segment(self, encoded: EncodedImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
+        """Predict masks for one object, best first; `most=None` returns all of SAM's (three for a single click).
 
-    def find_embedding(self, image: SourceImage, *, ahead: bool = False) -> ImageEmbedding | None:
-        """The image's embedding, if it is in the cache. `ahead`: nobody asked for it yet."""
-        return self._cache.find(self._key(image), ahead=ahead)
-
-    def try_embed(self, image: SourceImage, *, ahead: bool = False) -> ImageEmbedding | Awaited:
-        """As `embed`, but never waits: where somebody else computes it, this gives what is to be waited for."""
-        return self._cache.try_compute(self._key(image), lambda: self._segmenter.encode(image.pixels), ahead=ahead)
-
-    def holding(self, image: SourceImage, embedding: ImageEmbedding) -> AbstractContextManager[None]:
-        """Within, whatever needs the image's embedding finds this one, however small the cache is."""
-        return self._cache.hold(self._key(image), embedding)
-
-    def is_warm(self, image: SourceImage) -> bool:
-        """Whether a click on this image would find its embedding in the cache."""
-        return self._cache.holds(self._key(image))
-
-    def segment(self, image: SourceImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
-        """Masks for one object, best first; `most=None` gives all that SAM has (three for a single click)."""
-        return self._decode(self._key(image), self.embed(image), prompt, most)
-
-    def segment_larger(self, image: SourceImage, click: Prompt, times: int) -> Candidate:
-        """What a click may have meant besides the best candidate: the next larger one, `times` over, in a circle.
-
-        After the largest comes the smallest. Candidates that look the same count once.
+        Each click corrects the answer to the clicks before it, as in SAM's training. A request has all clicks of
+        an object in order, so nothing has to be kept between requests; cached logits of the earlier clicks only save
+        decoding them again. A list that begins with a negative click does not correct an answer of SAM.
         """
-        best, *others = self.segment(image, click, most=None)
+        coords, labels = prompt.point_coords, prompt.point_labels
+        if prompt.box_xyxy is not None or prompt.mask_logits is not None or labels[:1] != (1,):
+            return self._segmenter.decode(encoded.embedding, prompt, most=most)
+        answered, logits = self._last_answer(encoded, prompt)
+        for count in range(answered + 1, len(coords) + 1):
+            clicks = replace(prompt, point_coords=coords[:count], point_labels=labels[:count], mask_logits=logits)
+            candidates = self._segmenter.decode(encoded.embedding, clicks, most=most if count == len(coords) else 1)
+            logits = candidates[0].low_res_logits
+            if logits is not None:
+                self._answers.put(
+                    (encoded.image.digest, coords[:count], labels[:count]), logits.copy()
+                )  # a view would keep all three alive
+        return candidates
+
+    def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> Candidate:
+        """The candidate that is `times` steps larger than the best one, cyclically: the smallest follows the largest.
+
+        Candidates that look the same count once.
+        """
+        best, *others = self.segment(encoded, click, most=None)
         distinct = [best]
         for other in others:
             if other.mask.any() and all(mask_iou(other.mask, known.mask) < SAME_MASK_IOU for known in distinct):
@@ -146,49 +87,49 @@ class ImageLabeler:
         start = next(place for place, candidate in enumerate(by_size) if candidate is best)
         return by_size[(start + times) % len(by_size)]
 
-    def remember(self, image: SourceImage, answer: Candidate) -> None:
-        """Keep the logits of a mask that goes to the page, so that a correction of it begins with them."""
+    def remember(self, encoded: EncodedImage, answer: Candidate) -> None:
+        """Keep the logits of a mask that is shown, so that its correction starts from them."""
         if answer.low_res_logits is not None:
-            self._shown.put((self._key(image), _name_mask(answer.mask)), answer.low_res_logits.copy())
+            self._shown.put((encoded.image.digest, _name_mask(answer.mask)), answer.low_res_logits.copy())
 
-    def refine(self, image: SourceImage, prompt: Prompt, mask: Mask) -> Candidate:
-        """Correct a mask by points: what they say where they are, the mask everywhere else.
+    def refine(self, encoded: EncodedImage, prompt: Prompt, mask: Mask) -> Candidate:
+        """Correct a mask by points, keeping it elsewhere.
 
-        It begins with the logits that the mask was made of where they are remembered, otherwise with the mask turned
-        into logits: of 205 objects of tuning scenes the mean IoU is then 0.950 and 0.949, of those 21 whose mask was
-        below 0.9 it is 0.863 and 0.850.
+        Starts from the logits that the mask was made of if they are still kept, otherwise from the mask turned into
+        logits: on 205 objects of tuning scenes the mean IoU is 0.950 and 0.949, on the 21 of them whose mask was below
+        0.9 it is 0.863 and 0.850.
 
-        SAM gets the mask and one more point, deep inside the mask and away from the negative points: the mask alone
-        holds it too loosely, above all where a person gives negative points only.
+        SAM gets the mask and one extra positive point deep inside it, away from the negative points: the mask prompt
+        alone constrains SAM too little, above all with negative points only.
 
         Args:
-            prompt: Its points; a box would bring back what a negative point takes away, so it is not used.
+            prompt: Only its points are used; a box would restore what a negative point removes.
             mask: bool (H, W) with at least one pixel.
         """
-        taken = [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 0]
-        coords = (inner_point(mask, taken), *prompt.point_coords)
-        kept = self._shown.get((self._key(image), _name_mask(mask)))
+        negative = [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 0]
+        coords = (inner_point(mask, negative), *prompt.point_coords)
+        kept = self._shown.get((encoded.image.digest, _name_mask(mask)))
         logits = self._segmenter.mask_to_logits(mask) if kept is None else kept
         asked = replace(
             prompt, point_coords=coords, point_labels=(1, *prompt.point_labels), box_xyxy=None, mask_logits=logits
         )
-        return self.segment(image, asked)[0]
+        return self.segment(encoded, asked)[0]
 
-    def propose(self, image: SourceImage, parameters: ProposalParameters) -> list[Candidate]:
-        """Masks for everything in the image, best first; none of them is empty."""
-        found = self._segmenter.propose(self.embed(image), parameters)
-        return [candidate for candidate in found if candidate.mask.any()]
+    def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
+        """Segment everything in the image, best first, without empty masks."""
+        candidates = self._segmenter.propose(encoded.embedding, parameters)
+        return [candidate for candidate in candidates if candidate.mask.any()]
 
-    def find(
+    def search(
         self,
-        image: SourceImage,
+        encoded: EncodedImage,
         text: str,
         options: ProposalOptions,
         vocabulary: Sequence[ClassName] = (),
         templates: Sequence[str] = (),
     ) -> list[FoundMask]:
-        """The automatic masks that a text names, the most probable first; see `TextFinder.find`."""
-        return self._finder.find(image, text, options, vocabulary, templates)
+        """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
+        return self._search.search(encoded, text, options, vocabulary, templates)
 
     def classify(
         self,
@@ -197,7 +138,7 @@ class ImageLabeler:
         vocabularies: Sequence[Sequence[ClassName]],
         templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
-        """For each vocabulary the classes of each mask, best first; () for every mask where there is no CLIP.
+        """Classify each mask in each vocabulary, best first; () for every mask without CLIP.
 
         Args:
             masks: None of them empty.
@@ -210,41 +151,23 @@ class ImageLabeler:
     def classify_image(
         self, image: SourceImage, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:
-        """The classes of the whole image, best first; empty where there is no CLIP."""
+        """Classify the whole image, best first; () without CLIP."""
         if self._classifier is None:
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k, templates=templates)
 
-    def _decode(self, key: str, embedding: ImageEmbedding, prompt: Prompt, most: int | None) -> list[Candidate]:
-        """SAM's answer to a prompt; the last of several clicks corrects the answer to the clicks before it.
-
-        SAM learned its corrections so. All of Label Studio's clicks come in one list, in their order, so nothing has to
-        be remembered between requests; what still is known of the clicks before saves decoding them again. A list that
-        begins with a negative click corrects nothing that SAM drew.
-        """
+    def _last_answer(self, encoded: EncodedImage, prompt: Prompt) -> tuple[int, NDArray[np.float32] | None]:
+        """Length and logits of the longest proper prefix of the clicks with cached logits; (0, None) without one."""
         coords, labels = prompt.point_coords, prompt.point_labels
-        if prompt.box_xyxy is not None or prompt.mask_logits is not None or labels[:1] != (1,):
-            return self._segmenter.decode(embedding, prompt, most=most)
-        known, logits = 0, None
         for count in range(len(coords) - 1, 0, -1):
-            logits = self._answers.get((key, coords[:count], labels[:count]))
+            logits = self._answers.get((encoded.image.digest, coords[:count], labels[:count]))
             if logits is not None:
-                known = count
-                break
-        for count in range(known + 1, len(coords) + 1):
-            asked = replace(prompt, point_coords=coords[:count], point_labels=labels[:count], mask_logits=logits)
-            found = self._segmenter.decode(embedding, asked, most=most if count == len(coords) else 1)
-            logits = found[0].low_res_logits
-            if logits is not None:
-                self._answers.put((key, coords[:count], labels[:count]), logits.copy())  # not all three
-        return found
-
-    def _key(self, image: SourceImage) -> str:
-        return f"embedding:{self._fingerprint}:{image.digest}"
+                return count, logits
+        return 0, None
 
 
 def _name_mask(mask: Mask) -> bytes:
-    """The same for masks that are equal; only the rows that hold any pixel are read closely."""
+    """Digest of a mask; only rows with any pixel are hashed."""
     rows = np.flatnonzero(mask.any(axis=1))
     first, last = (int(rows[0]), int(rows[-1])) if len(rows) else (0, 0)
     place = f"{mask.shape} {first} ".encode()

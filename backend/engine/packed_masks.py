@@ -1,4 +1,4 @@
-"""An image's automatic masks in little room, kept so that a second text on the image does not make them again."""
+"""Automatic masks of an image packed to one bit a pixel, kept for the next text on the same image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_BYTES = 64_000_000  # a hundred masks of 1080p are 26 MB
 
 @dataclass(frozen=True)
 class ProposedMasks:
-    """The automatic masks of one image, a bit a pixel, and what CLIP sees under each.
+    """The automatic masks of one image, one bit a pixel, with the CLIP features of each.
 
     Attributes:
         packed: uint8 (N, ceil(H * W / 8)).
@@ -34,14 +34,14 @@ class ProposedMasks:
         return int(self.packed.nbytes + self.image_features.nbytes)
 
     def masks(self) -> list[Mask]:
-        """bool (H, W) each."""
+        """Unpack the masks, each bool (H, W)."""
         height, width = self.shape
         rows = np.unpackbits(self.packed, axis=1, count=height * width)
         return [row.reshape(height, width).view(bool) for row in rows]
 
 
 def pack(candidates: Sequence[Candidate], shape: tuple[int, int], image_features: NDArray[np.float32]) -> ProposedMasks:
-    """Keep automatic masks; there may be none."""
+    """Pack automatic masks; the list may be empty."""
     rows = [np.packbits(candidate.mask) for candidate in candidates]
     packed = np.stack(rows) if rows else np.zeros((0, -(-shape[0] * shape[1] // 8)), np.uint8)
     return ProposedMasks(packed, shape, tuple(candidate.score for candidate in candidates), image_features)

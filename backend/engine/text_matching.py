@@ -1,8 +1,8 @@
-"""Which masks a text names: "the red car" against whatever else they might be called. It knows no model and no pixels.
+"""Which masks a text such as "the red car" names, decided from CLIP features alone.
 
-A mask is compared with several texts at once. Some of them speak for it, the others against it:
+A mask is compared with several texts at once. Each text counts for the mask, against it, or not at all:
 
-| text                                                                | speaks                            |
+| text                                                                | counts                            |
 |---------------------------------------------------------------------|-----------------------------------|
 | a class of the project that says all of the text: "red ring", "red" | for                               |
 | a class of which only some of the words in its hint say it          | neither for nor against           |
@@ -13,12 +13,12 @@ A mask is compared with several texts at once. Some of them speak for it, the ot
 | person, animal, plant, … (KINDS)                                    | against, if no class says it; all |
 |                                                                     | 16 together weigh as three texts  |
 
-The share of those that speak for it, in a softmax over all of them, is the probability that the text names the mask.
-A mask stands out when that is at least 0.4 and its log-odds are within 3 of the best mask's. A word is said by the
-same word, in singular or plural, or by one with (nearly) the same text features: "donut" is "ring" for the demo's CLIP.
+The probability that the text names the mask is the share of the texts that count for it in a softmax over all of them.
+A mask matches if that is at least 0.4 and its log-odds are within 3 of the best mask's. Two words are the same if they
+are equal in singular or plural, or if their text features are (nearly) equal: "donut" is "ring" for the demo's CLIP.
 
-The text with a word left out is what keeps a blue car from being "the red car": it is better called "car". The kinds
-are what a thing can be called that no class of the project knows; they are wide, so that no text is narrower than they.
+The text with one word left out keeps a blue car from matching "the red car", because "car" describes it better. The
+kinds are names for objects outside the project's classes; they are so general that every text is more specific.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from numpy.typing import NDArray
 from backend.errors import BadPrompt, shorten
 from backend.values import ClassName, Mask
 
-LONGEST_TEXT = 200  # characters; CLIP reads 77 tokens at most
-LEAST_PROBABILITY = 0.4
-MOST_BEHIND = 3.0  # log-odds behind the best mask
+MAX_TEXT_CHARACTERS = 200  # characters; CLIP reads 77 tokens at most
+MIN_PROBABILITY = 0.4
+MAX_LOG_ODDS_BEHIND = 3.0  # of the best mask
 SAME_WORD = 0.97  # cosine of two words' text features; unrelated words reach 0.9 in large CLIPs
-SAME_THING = 0.8  # of the smaller of two masks, inside the other
+SAME_OBJECT = 0.8  # share of the smaller of two masks that lies inside the other
 NEUTRAL: tuple[str, ...] = ("object", "background", "texture")
 KINDS: tuple[str, ...] = (
     *("person", "animal", "plant", "vehicle", "building", "furniture", "food", "clothing", "tool"),
     *("sign", "ground", "sky", "water"),
 )
-REMEDY = 'Name what you look for in a few words, as "the red car".'
-_GRID = 256  # masks are compared on about so many pixels a side
+REMEDY = 'Describe the object in a few words, for example "the red car".'
+_GRID = 256  # masks are compared at about this many pixels a side
 
 _DETERMINERS = {"a", "an", "the", "this", "that", "these", "those", "all", "any", "some", "every", "each"}
 _SILENT = _DETERMINERS | {"of", "in", "on", "at", "with", "and", "or", "to", "thing", "object", "shape", "item"}
@@ -55,7 +55,7 @@ Features = NDArray[np.float32]  # (N, D), unit vectors
 
 @dataclass(frozen=True)
 class TextQuery:
-    """What is asked: `spoken` is read by CLIP, `words` are compared with those of the classes."""
+    """A parsed text: CLIP reads `spoken`; `words` are compared with the words of the classes."""
 
     spoken: str
     words: tuple[str, ...]
@@ -63,29 +63,29 @@ class TextQuery:
 
 @dataclass(frozen=True)
 class Sides:
-    """Which classes speak for a mask and which against it, as places in the vocabulary."""
+    """Indices in the vocabulary: `known` classes count for a mask, `others` against it."""
 
     known: tuple[int, ...]
     others: tuple[int, ...]
 
 
 def parse_text(text: str) -> TextQuery:
-    """What a person typed, without the article, its last word in the singular.
+    """Parse a typed text: drop the article and put the last word into the singular.
 
     Raises:
-        BadPrompt: Empty, too long, with control characters, or nothing but words as "the" and "things".
+        BadPrompt: Empty, too long, with control characters, or only words such as "the" and "things".
     """
-    if len(text) > LONGEST_TEXT:
-        message = f"The text has {len(text)} characters, more than the {LONGEST_TEXT} that are read."
+    if len(text) > MAX_TEXT_CHARACTERS:
+        message = f"The text has {len(text)} characters; the limit is {MAX_TEXT_CHARACTERS}."
         raise BadPrompt(message, remedy=REMEDY)
     spoken = " ".join(text.split())
     for character in spoken:
         if unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn"):
-            message = f"The text has the character U+{ord(character):04X}, which nobody can read."
-            raise BadPrompt(message, remedy=f"Type it anew. {REMEDY}")
+            message = f"The text contains the unprintable character U+{ord(character):04X}."
+            raise BadPrompt(message, remedy=f"Type the text again. {REMEDY}")
     words = content_words(spoken)
     if not words:
-        shown = f'The text "{shorten(spoken)}" names nothing.' if spoken else "The text is empty."
+        shown = f'The text "{shorten(spoken)}" names no object.' if spoken else "The text is empty."
         raise BadPrompt(shown, remedy=REMEDY)
     kept = spoken.strip(".,;:!?\"'").split()
     while kept[0].lower() in _DETERMINERS and len(kept) > 1:
@@ -94,13 +94,13 @@ def parse_text(text: str) -> TextQuery:
 
 
 def content_words(text: str) -> tuple[str, ...]:
-    """The words that say something, in lower case and in the singular."""
+    """The words that carry meaning, in lower case and in the singular."""
     words = (singular(word) for word in re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower()))
     return tuple(word for word in words if word not in _SILENT)
 
 
 def singular(word: str) -> str:
-    """An English word without the ending of its plural; "cross", "bus", "lens" and short words stay."""
+    """An English word without its plural ending; "cross", "bus", "lens" and short words stay."""
     if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is", "as", "ens")):
         return word
     if word.endswith("ies"):
@@ -109,7 +109,7 @@ def singular(word: str) -> str:
 
 
 def named_class(query: TextQuery, vocabulary: Sequence[ClassName]) -> str | None:
-    """The class that the text is the name of, in any order of its words; None if it is none's."""
+    """The class whose name or synonym has the words of the text, in any order; None if there is no such class."""
     wanted = sorted(query.words)
     return next((c.name for c in vocabulary if any(sorted(content_words(n)) == wanted for n in _names(c))), None)
 
@@ -121,7 +121,7 @@ def text_log_odds(
     embed_texts: Callable[[Sequence[ClassName]], Features],
     scale: float,
 ) -> NDArray[np.float64]:
-    """For each mask the log-odds that the text names it, (N,).
+    """Compute for each mask the log-odds that the text names it, (N,).
 
     Args:
         vocabulary: The project's classes; may be empty.
@@ -154,16 +154,16 @@ def _as_names(texts: Sequence[str]) -> list[ClassName]:
 
 
 def distinct_words(vocabulary: Sequence[ClassName]) -> list[str]:
-    """All words of the classes that `take_sides` compares with those of the text."""
+    """All words of the classes that `take_sides` compares with the text."""
     texts = (content_words(name) for class_name in vocabulary for name in _names(class_name))
     return list(dict.fromkeys(word for words in texts for word in words))
 
 
 def take_sides(query: TextQuery, vocabulary: Sequence[ClassName], says: Mapping[str, NDArray[np.bool_]]) -> Sides:
-    """Sort the texts that a mask is compared with; the table above says how.
+    """Sort the classes by whether they count for or against a mask; see the table above.
 
     Args:
-        says: For each word of the classes, which of the text's words it says: bool (len(query.words),).
+        says: For each word of the classes, which words of the text it equals: bool (len(query.words),).
     """
 
     def says_all(text: str) -> bool:
@@ -177,31 +177,31 @@ def take_sides(query: TextQuery, vocabulary: Sequence[ClassName], says: Mapping[
 
 
 def probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-odds to probabilities."""
+    """Convert log-odds to probabilities."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -odds)))
 
 
-def standing_out(odds: NDArray[np.float64], masks: Sequence[Mask]) -> list[int]:
-    """The places of the masks that the text names, the most probable first, each thing once.
+def matching_masks(odds: NDArray[np.float64], masks: Sequence[Mask]) -> list[int]:
+    """Indices of the masks that the text names, the most probable first, each object once.
 
-    SAM's automatic masks show a thing twice now and then, or a part of it: of two that lie in one another the more
-    probable one is taken.
+    SAM's automatic masks sometimes contain an object twice, or a part of it: of two nested masks the more probable one
+    is taken.
     """
     if not len(odds):
         return []
-    least = max(np.log(LEAST_PROBABILITY / (1 - LEAST_PROBABILITY)), float(odds.max()) - MOST_BEHIND)
+    min_odds = max(np.log(MIN_PROBABILITY / (1 - MIN_PROBABILITY)), float(odds.max()) - MAX_LOG_ODDS_BEHIND)
     step = max(1, max(masks[0].shape) // _GRID)
     kept: list[int] = []
     for place in np.argsort(-odds, kind="stable"):
         small = masks[place][::step, ::step]
-        if odds[place] >= least and not any(_is_one(small, masks[other][::step, ::step]) for other in kept):
+        if odds[place] >= min_odds and not any(_is_same_object(small, masks[other][::step, ::step]) for other in kept):
             kept.append(int(place))
     return kept
 
 
-def _is_one(one: Mask, other: Mask) -> bool:
+def _is_same_object(one: Mask, other: Mask) -> bool:
     smaller = min(np.count_nonzero(one), np.count_nonzero(other))
-    return bool(np.count_nonzero(one & other) >= SAME_THING * smaller > 0)
+    return bool(np.count_nonzero(one & other) >= SAME_OBJECT * smaller > 0)
 
 
 def _with_one_left_out(words: Sequence[str]) -> list[str]:

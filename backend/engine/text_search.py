@@ -1,7 +1,4 @@
-"""TextFinder: which automatic masks of an image a text names.
-
-The masks come from whoever makes them, CLIP through the Protocol below; how they are compared is in `text_prompts`.
-"""
+"""Search by text among the automatic masks of an image. How masks and texts are compared is in `text_matching`."""
 
 from __future__ import annotations
 
@@ -9,48 +6,37 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backend.engine.encoded_image import EncodedImage
 from backend.engine.packed_masks import MAX_BYTES, ProposedMasks, pack
-from backend.engine.text_matching import parse_text, probability, standing_out, text_log_odds
+from backend.engine.ports import TextReader
+from backend.engine.text_matching import matching_masks, parse_text, probability, text_log_odds
 from backend.errors import BadPrompt
-from backend.images import SourceImage
 from backend.runtime import LeastRecentlyUsed
-from backend.values import Candidate, ClassName, Mask, Pixels, ProposalParameters
+from backend.values import Candidate, ClassName, ProposalParameters
 
 log = logging.getLogger(__name__)
 
-MOST_LOGGED = 10
+MAX_LOGGED_SCORES = 10
 
-
-class TextReader(Protocol):
-    """What a search needs of CLIP; see `models.clip.ClipClassifier`."""
-
-    @property
-    def logit_scale(self) -> float: ...
-    def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...
-    def embed_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> NDArray[np.float32]: ...
-
-
-Propose = Callable[[SourceImage, ProposalParameters], list[Candidate]]  # none of the masks is empty
+Propose = Callable[[EncodedImage, ProposalParameters], list[Candidate]]  # none of the masks is empty
 
 
 @dataclass(frozen=True)
 class FoundMask:
-    """A mask that a text names, and how probable that is in [0, 1]."""
+    """A mask that a text names, with the probability in [0, 1] that it does."""
 
     candidate: Candidate
     probability: float
 
 
-class TextFinder:
-    """Searches images for what a text names; the masks of an image are made once, however many texts are asked.
+class TextSearch:
+    """Search by text; an image's automatic masks are made once and kept for the next text.
 
     Args:
-        classifier: CLIP, or None: every text is then refused.
+        classifier: CLIP; with None every text is refused.
         propose: Makes an image's automatic masks, always with the same SAM.
     """
 
@@ -58,56 +44,60 @@ class TextFinder:
         self._classifier, self._propose = classifier, propose
         self._proposed = LeastRecentlyUsed[tuple[object, ...], ProposedMasks](MAX_BYTES, lambda kept: kept.nbytes)
 
-    def find(
+    def search(
         self,
-        image: SourceImage,
+        encoded: EncodedImage,
         text: str,
         parameters: ProposalParameters,
         vocabulary: Sequence[ClassName] = (),
         templates: Sequence[str] = (),
     ) -> list[FoundMask]:
-        """The automatic masks that a text names, the most probable first; none where nothing stands out.
+        """Find the automatic masks that a text names.
 
         Args:
-            text: As "the red car"; best in English.
+            text: For example "the red car"; English works best.
             parameters: How automatic masks are made.
-            vocabulary: The project's classes, against which the text has to hold its own.
+            vocabulary: The project's classes, which compete with the text for each mask.
             templates: CLIP's prompt templates; () for the model's.
 
+        Returns:
+            The most probable first; empty if no mask stands out.
+
         Raises:
-            BadPrompt: A text that names nothing, or there is no CLIP to read it.
+            BadPrompt: The text names nothing, or CLIP is not loaded.
         """
-        query = parse_text(text)
+        image, query = encoded.image, parse_text(text)
         if self._classifier is None:
-            remedy = "Click on the thing or draw a box around it; /health says what is wrong with CLIP."
-            raise BadPrompt("CLIP is not loaded, so no text can be read.", remedy=remedy)
-        proposed = self._propose_once(image, parameters, self._classifier)
+            remedy = "Click the object or draw a box around it; /health says why CLIP is not loaded."
+            raise BadPrompt("Text prompts need CLIP, which is not loaded.", remedy=remedy)
+        proposed = self._propose_once(encoded, parameters, self._classifier)
         if not proposed.scores:
-            log.info('Text "%s" on %s: there is no automatic mask.', query.spoken, image.name)
+            log.info('Text "%s" on %s: the image has no automatic masks.', query.spoken, image.name)
             return []
         features, scale = proposed.image_features, self._classifier.logit_scale
         embed_texts = partial(self._classifier.embed_texts, templates=templates)
         odds = text_log_odds(query, vocabulary, features, embed_texts, scale)
-        masks, chances = proposed.masks(), probability(odds)
-        places = standing_out(odds, masks)
-        scores = " ".join(f"{chance:.2f}" for chance in sorted(chances, reverse=True)[:MOST_LOGGED])
-        message = 'Text "%s" on %s: %d of %d masks stand out; the best scores are %s.'
+        masks, probabilities = proposed.masks(), probability(odds)
+        places = matching_masks(odds, masks)
+        scores = " ".join(f"{value:.2f}" for value in sorted(probabilities, reverse=True)[:MAX_LOGGED_SCORES])
+        message = 'Text "%s" on %s: %d of %d masks match; best probabilities %s.'
         log.info(message, query.spoken, image.name, len(places), len(masks), scores)
-        return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(chances[i])) for i in places]
+        return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(probabilities[i])) for i in places]
 
     def _propose_once(
-        self, image: SourceImage, parameters: ProposalParameters, classifier: TextReader
+        self, encoded: EncodedImage, parameters: ProposalParameters, classifier: TextReader
     ) -> ProposedMasks:
-        """The image's automatic masks and what CLIP sees under them, kept for the next text.
+        """The image's automatic masks with their CLIP features, made once.
 
-        The models are this finder's own for ever, so the image and what SAM was asked name what is kept.
+        The models never change, so the image and the parameters identify an entry.
         """
+        image = encoded.image
         key = (image.digest, *(getattr(parameters, field.name) for field in fields(ProposalParameters)))
         kept = self._proposed.get(key)
         if kept is None:
-            found = self._propose(image, parameters)
-            masks = [candidate.mask for candidate in found]
+            candidates = self._propose(encoded, parameters)
+            masks = [candidate.mask for candidate in candidates]
             features = classifier.embed_masks(image.pixels, masks) if masks else np.zeros((0, 1), np.float32)
-            kept = pack(found, (image.size.height, image.size.width), features)
+            kept = pack(candidates, (image.size.height, image.size.width), features)
             self._proposed.put(key, kept)
         return kept

@@ -27,7 +27,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from backend.errors import ExportError, shorten
-from backend.values import Mask, Region, Size
+from backend.values import Mask, Size
 
 Json = dict[str, Any]
 Choices = Mapping[str, tuple[str, ...]]
@@ -79,26 +79,25 @@ class LabeledImage:
     image_uri: str = ""
 
 
-def encode_region(region: Region) -> EncodedRegion:
-    """Encode a region; its mask is not kept."""
-    height, width = region.mask.shape
-    rows, columns = np.flatnonzero(region.mask.any(axis=1)), np.flatnonzero(region.mask.any(axis=0))
+def encode_region(
+    mask: Mask,
+    label: str,
+    region_id: str,
+    *,
+    score: float | None = None,
+    choices: Choices = MappingProxyType({}),
+    kind: str = "",
+    other_labels: tuple[str, ...] = (),
+) -> EncodedRegion:
+    """Encode a region; its mask is not kept. See `EncodedRegion` for the arguments."""
+    height, width = mask.shape
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     bbox = (0, 0, 0, 0)
     if len(rows):
         left, top = int(columns[0]), int(rows[0])
         bbox = (left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
-    return EncodedRegion(
-        region_id=region.region_id,
-        label=region.label,
-        size=Size(width, height),
-        segmentation=encode_coco_rle(region.mask),
-        area=int(region.mask.sum()),
-        bbox=bbox,
-        score=region.score,
-        choices=region.choices,
-        kind=region.kind,
-        other_labels=region.other_labels,
-    )
+    size, segmentation, area = Size(width, height), encode_coco_rle(mask), int(mask.sum())
+    return EncodedRegion(region_id, label, size, segmentation, area, bbox, score, choices, kind, other_labels)
 
 
 def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Json:

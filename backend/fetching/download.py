@@ -68,7 +68,7 @@ class Downloader:
             remedy = "Check that the address is right and reachable from this backend (LABEL_STUDIO_URL)."
             raise ImageUnavailable(message, remedy=remedy) from error
 
-    def check_size(self, nbytes: int, image_uri: str) -> None:
+    def _check_size(self, nbytes: int, image_uri: str) -> None:
         """Refuse more bytes than the limit."""
         if nbytes > self._max_bytes:
             message = f"{show_url(image_uri)} is over the limit of {self._max_bytes} bytes (IMAGE_MAX_BYTES)."
@@ -77,13 +77,13 @@ class Downloader:
     def _read(self, response: requests.Response, image_uri: str) -> bytes:
         """The body, measured while it comes: `read1` returns with what is there."""
         declared = response.headers.get("Content-Length", "")
-        self.check_size(int(declared) if declared.isdigit() else 0, image_uri)
+        self._check_size(int(declared) if declared.isdigit() else 0, image_uri)
         chunks: list[bytes] = []
         total = 0
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             chunks.append(chunk)
             total += len(chunk)
-            self.check_size(total, image_uri)
+            self._check_size(total, image_uri)
         return b"".join(chunks)
 
     def _too_slow(self, image_uri: str) -> ImageUnavailable:

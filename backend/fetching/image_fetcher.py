@@ -10,15 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
-from pathlib import Path
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from backend.errors import ImageUnavailable, LabelStudioError
 from backend.fetching.api_token import TOKEN_REMEDY, TokenSource
 from backend.fetching.byte_cache import CachedImage, ImageCache, SingleFlight
 from backend.fetching.download import Downloader, Reply
 from backend.fetching.url_policy import (
-    IMPORT_REMEDY,
     check_host,
     image_uri_to_url,
     is_immutable,
@@ -29,7 +27,7 @@ from backend.fetching.url_policy import (
 )
 
 MOST_REDIRECTS = 5
-REVALIDATE_SECONDS = 60.0
+REVALIDATE_SECONDS = 60.0  # how long an image that may change is used without asking again
 OWN_REMEDY = "Put the image's own address there, as /data/upload/… or the URI of a storage that Label Studio knows."
 VALIDATORS = (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since"))
 
@@ -43,10 +41,8 @@ class ImageFetcher:
         allowed_hosts: Other hosts that may be asked, "a.org" or "a.org:8000".
         max_bytes: The largest image.
         timeout_seconds: For one image, from the first connection to the last byte.
-        local_files_root: Label Studio's LOCAL_FILES_DOCUMENT_ROOT, where this process can read it too.
         cache_bytes: Budget of the images kept in memory.
         ahead_bytes: What of it those may take that nobody asked for yet.
-        revalidate_seconds: How long an image that may change is taken for the same.
     """
 
     def __init__(
@@ -56,18 +52,14 @@ class ImageFetcher:
         allowed_hosts: frozenset[str],
         max_bytes: int,
         timeout_seconds: float,
-        local_files_root: Path | str | None = None,
         cache_bytes: int = 256 << 20,
         ahead_bytes: int = 0,
-        revalidate_seconds: float = REVALIDATE_SECONDS,
     ) -> None:
         self._url = label_studio_url.rstrip("/")
         self._tokens = TokenSource(self._url, api_key, timeout_seconds=timeout_seconds)
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
-        self._local_files_root = Path(local_files_root).resolve() if local_files_root else None
         self._cache = ImageCache(cache_bytes, ahead_bytes)
         self._flights = SingleFlight()
-        self._revalidate_seconds = revalidate_seconds
         self._downloader = Downloader(max_bytes, timeout_seconds)
 
     def fetch(
@@ -106,16 +98,13 @@ class ImageFetcher:
         return self._cache.peek(key) if ahead else self._cache.get(key)
 
     def _is_fresh(self, kept: CachedImage) -> bool:
-        return kept.is_immutable or time.monotonic() - kept.checked_at < self._revalidate_seconds
+        return kept.is_immutable or time.monotonic() - kept.checked_at < REVALIDATE_SECONDS
 
     def _fetch_and_keep(self, key: tuple[str, str, str], image_uri: str, task_id: int | None, ahead: bool) -> bytes:
         kept = self._look(key, ahead)
         if kept is not None and self._is_fresh(kept):  # somebody else's flight landed between the look and the start
             return kept.content
         asked_at = time.monotonic()
-        local = self._local_file(image_uri)
-        if local is not None:
-            return self._read_file(local, image_uri)  # never kept: the disk is near and the file may change
         url = image_uri_to_url(image_uri, task_id, self._url, self._allowed_hosts)
         reply = self._get(url, image_uri, kept.validators if kept else {})
         if reply.status == 304 and kept is not None:
@@ -182,28 +171,3 @@ class ImageFetcher:
         elif self._is_own(url) and status == 403:
             remedy = "The user of LABEL_STUDIO_API_KEY may not see this project: use the token of one who may."
         raise ImageUnavailable(message, remedy=remedy)
-
-    def _local_file(self, image_uri: str) -> Path | None:
-        """The file that a local-files URI means, if the root is known here; never one outside the root."""
-        root = self._local_files_root
-        try:
-            parts = urlsplit(image_uri)
-            if root is None or parts.netloc or not parts.path.endswith("/data/local-files/"):
-                return None
-            named = parse_qs(parts.query).get("d", [""])[0]
-            path = (root / named.lstrip("/")).resolve()
-            is_file = path.is_file()
-        except (ValueError, OSError) as error:  # "http://[::1/a.png", a NUL in the path, a name of a thousand letters
-            raise ImageUnavailable(f"{show_url(image_uri)} is no address of an image.", remedy=IMPORT_REMEDY) from error
-        if not path.is_relative_to(root):
-            message = f"{show_url(image_uri)} lies outside the folder of local files."
-            raise ImageUnavailable(message, remedy="Import files below LOCAL_FILES_DOCUMENT_ROOT only.")
-        return path if is_file else None
-
-    def _read_file(self, path: Path, image_uri: str) -> bytes:
-        try:
-            self._downloader.check_size(path.stat().st_size, image_uri)
-            return path.read_bytes()
-        except OSError as error:
-            message = f"{show_url(image_uri)} cannot be read from the disk: {error.strerror or error}."
-            raise ImageUnavailable(message, remedy="Let the user that this backend runs as read the file.") from error

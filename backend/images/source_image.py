@@ -1,7 +1,6 @@
 """SourceImage: the bytes of an image file, their digest, and the upright RGB pixels, decoded on demand.
 
-Label Studio's front end draws on the image as the EXIF orientation turns it, so `size` and `pixels` are upright too.
-The only room that uses PIL (beside `export.pictures`).
+Label Studio's front end draws on the image after EXIF rotation, so `size` and `pixels` are upright too.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from backend.errors import BadImage
 from backend.runtime import LeastRecentlyUsed
 from backend.values import Pixels, Size
 
-# What a browser shows, and TIFF; PIL's other readers are only more code for a stranger's file to run through
+# What browsers show, and TIFF. PIL's other readers would only widen the attack surface.
 _FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", *(["AVIF"] if features.check("avif") else [])]
 _ORIENTATION_TAG = 0x0112
-Image.MAX_IMAGE_PIXELS = None  # the limit is IMAGE_MAX_PIXELS, which is checked below before anything is decoded
-_SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that exchange width and height
+Image.MAX_IMAGE_PIXELS = None  # IMAGE_MAX_PIXELS is checked below, before anything is decoded
+_SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 
 class SourceImage:
@@ -30,8 +29,8 @@ class SourceImage:
 
     Args:
         data: The encoded file.
-        name: How error messages call it.
-        max_pixels: More are refused before they are decoded.
+        name: For error messages.
+        max_pixels: Larger images are refused before they are decoded.
 
     Raises:
         BadImage: `data` is not an image, or has too many pixels.
@@ -46,12 +45,12 @@ class SourceImage:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the encoded bytes, in hex: the image's name in the cache."""
+        """SHA-256 of the encoded bytes, in hex: the image's part of a cache key."""
         return hashlib.sha256(self._data).hexdigest()
 
     @property
     def pixels(self) -> Pixels:
-        """uint8 RGB (H, W, 3), upright and read-only; decoded at the first look.
+        """uint8 RGB (H, W, 3), upright and read-only; decoded at first access.
 
         Raises:
             BadImage: The file is truncated or damaged.
@@ -63,15 +62,15 @@ class SourceImage:
 
     @property
     def nbytes(self) -> int:
-        """What this image costs when it is kept: the file and its pixels."""
+        """Cost in a cache: the file and its pixels."""
         return len(self._data) + self.size.width * self.size.height * 3
 
 
 class DecodedImages:
-    """The images of the last clicks, kept decoded within a byte budget, so that a warm click decodes nothing.
+    """LRU cache of decoded images within a byte budget, so that a warm click decodes nothing.
 
-    They are found by the identity of their bytes: whoever keeps the encoded file hands in the same object again, and
-    Python remembers the hash of a `bytes` object, so a hit costs a dictionary look-up.
+    The key is the encoded file itself: the byte cache returns the same `bytes` object each time and Python caches its
+    hash, so a hit costs one dictionary look-up.
     """
 
     def __init__(self, max_bytes: int, max_pixels: int, max_ahead: int = 0) -> None:
@@ -81,13 +80,16 @@ class DecodedImages:
         )
 
     def open(self, data: bytes, name: str, *, ahead: bool = False) -> SourceImage:
-        """Return the image of these bytes. Raises `BadImage` as `SourceImage` does.
+        """Return the image of these bytes.
 
         Args:
-            ahead: Nobody has asked for it yet (see `lru`).
+            ahead: The image is prefetched (see `runtime.lru`).
+
+        Raises:
+            BadImage: As `SourceImage`.
         """
         look = self._images.peek if ahead else self._images.get
-        kept = look((data, name))  # by name too, or a message could name another project's file
+        kept = look((data, name))  # the name too, or a message could name another project's file
         if kept is not None:
             return kept
         image = SourceImage(data, name, self._max_pixels)
@@ -101,8 +103,8 @@ def _open(data: bytes, name: str) -> Image.Image:
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, RuntimeError) as error:
         start = data[:16]
         raise BadImage(
-            f"{name} is not an image: {len(data)} bytes that begin with {start!r}.",
-            remedy="Upload a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF; a browser shows what the address really serves.",
+            f"{name} is not an image: {len(data)} bytes, starting with {start!r}.",
+            remedy="Use PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF. Open the URL in a browser to see what it serves.",
         ) from error
 
 
@@ -111,7 +113,7 @@ def _read_size(data: bytes, name: str, max_pixels: int) -> Size:
     width, height = image.size
     if width * height > max_pixels:
         raise BadImage(
-            f"{name} has {width}x{height} = {width * height} pixels, more than the {max_pixels} that are allowed.",
+            f"{name} has {width}x{height} = {width * height} pixels; the limit is {max_pixels}.",
             remedy="Scale the image down, or raise IMAGE_MAX_PIXELS.",
         )
     sideways = _orientation(image, b"eXIf" in data) in _SIDEWAYS

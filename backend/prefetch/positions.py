@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import Task
+from backend.label_studio.requests import Task, TaskImage
 
 MOST_WALKS = 32
 FRESH_SECONDS = 60.0  # within these a walk that stays where it is asks nothing anew
@@ -37,7 +37,7 @@ class Walk:
     config: LabelingConfig
     most: int
     is_known: bool = False
-    ahead: deque[Task] = field(default_factory=deque)
+    ahead: deque[TaskImage] = field(default_factory=deque)
     reached: frozenset[int] = frozenset()
     asked_at: float = field(default_factory=time.monotonic)
 

@@ -13,17 +13,19 @@ from typing import Any, Protocol
 from backend.errors import BackendError
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import Task, parse_task
+from backend.label_studio.requests import TaskImage, parse_task
 from backend.prefetch.positions import Walk, Walks
 from backend.values import Priority
 
 log = logging.getLogger(__name__)
 
+MAX_WAITING = 16  # opened tasks; older ones are dropped, because their pages have been left
+
 
 class Warms(Protocol):
     """What the warmer needs of `predict.TaskPredictor`."""
 
-    def fetch_image(self, task: Task, *, ahead: bool = False) -> SourceImage: ...
+    def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage: ...
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None: ...
 
 
@@ -43,7 +45,6 @@ class Warmer:
         predictor: Fetches and encodes.
         following: Knows which tasks come next; None: nobody does, and only opened tasks are prepared.
         prefetch_tasks: How many of them are prepared, unless the project says otherwise.
-        most_waiting: Older opened tasks than this many are dropped; nobody looks at them any more.
     """
 
     def __init__(
@@ -51,11 +52,10 @@ class Warmer:
         predictor: Warms,
         following: Following | None = None,
         prefetch_tasks: int = 0,
-        most_waiting: int = 16,
     ) -> None:
         self._predictor, self._following = predictor, following
-        self._prefetch_tasks, self._most_waiting = prefetch_tasks, most_waiting
-        self._waiting: OrderedDict[tuple[str, str], Task] = OrderedDict()
+        self._prefetch_tasks = prefetch_tasks
+        self._waiting: OrderedDict[tuple[str, str], TaskImage] = OrderedDict()
         self._walks = Walks()
         self._is_opening = False
         self._is_refused = False
@@ -64,13 +64,13 @@ class Warmer:
         if following is not None:
             threading.Thread(target=self._serve_walks, name="prefetch", daemon=True).start()
 
-    def warm(self, task: Task) -> None:
-        """Queue an opened task's image; returns at once."""
-        key = (task.project_id, task.image_uri)
+    def warm(self, image: TaskImage) -> None:
+        """Queue an image of an opened task; returns at once."""
+        key = (image.project_id, image.uri)
         with self._changed:
-            self._waiting[key] = task
+            self._waiting[key] = image
             self._waiting.move_to_end(key)
-            while len(self._waiting) > self._most_waiting:
+            while len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
             self._changed.notify_all()
 
@@ -98,25 +98,25 @@ class Warmer:
                 self._is_opening = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
-                _, task = self._waiting.popitem()
+                _, image = self._waiting.popitem()
                 self._is_opening = True
             try:
-                self._predictor.warm(self._predictor.fetch_image(task))
+                self._predictor.warm(self._predictor.fetch_image(image))
             except BackendError as error:
-                log.warning("Task %s could not be prepared: %s", task.task_id, error)
+                log.warning("Task %s could not be prepared: %s", image.task_id, error)
             except Exception:  # this thread must outlive whatever one image does to it
-                log.exception("Task %s could not be prepared.", task.task_id)
+                log.exception("Task %s could not be prepared.", image.task_id)
 
     def _serve_walks(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._walks.has_work and not self._waiting and not self._is_opening)
                 walk = self._walks.next_with_work()
-                task = walk.ahead.popleft() if walk is not None and walk.ahead else None
+                image = walk.ahead.popleft() if walk is not None and walk.ahead else None
             if walk is None:
                 continue
             try:
-                self._prepare(walk, task) if task else self._ask(walk)
+                self._prepare(walk, image) if image else self._ask(walk)
             except BackendError as error:
                 self._give_up(walk, error)
             except Exception:  # this thread must outlive whatever one image does to it
@@ -134,10 +134,10 @@ class Warmer:
             self._walks.tell(walk, tasks)
         self._is_refused = False
 
-    def _prepare(self, walk: Walk, task: Task) -> None:
-        image = self._predictor.fetch_image(task, ahead=True)
+    def _prepare(self, walk: Walk, image: TaskImage) -> None:
+        fetched = self._predictor.fetch_image(image, ahead=True)
         if self._walks.goes_on(walk):
-            self._predictor.warm(image, priority=Priority.AHEAD)
+            self._predictor.warm(fetched, priority=Priority.AHEAD)
 
     def _give_up(self, walk: Walk, error: BackendError) -> None:
         """Leave this place alone: what failed for one task would fail, and take its time, for the next as well."""

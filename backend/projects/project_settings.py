@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -120,12 +120,11 @@ class ProjectSettings:
 DEFAULTS = ProjectSettings()
 
 
-def parse_project_settings(mapping: Mapping[str, Any], base: ProjectSettings = DEFAULTS) -> ProjectSettings:
-    """Read settings on top of `base`; the value null gives a setting its default back.
+def parse_project_settings(mapping: Mapping[str, Any]) -> ProjectSettings:
+    """Read settings; one that is missing or null has its default.
 
     Args:
         mapping: Keys are fields of `ProjectSettings`; values as in JSON, or as text (attributes are always text).
-        base: What holds where the mapping says nothing.
 
     Raises:
         BadProjectSettings: An unknown key, or a value of the wrong type or range; it says what is allowed.
@@ -140,7 +139,7 @@ def parse_project_settings(mapping: Mapping[str, Any], base: ProjectSettings = D
         except _Refused as allowed:
             shown = shorten(json.dumps(value, default=str), _SHOWN)
             raise BadProjectSettings(f"{key} is {shown}.", remedy=f"Set {key} to {allowed}.") from allowed
-    return replace(base, **read)
+    return ProjectSettings(**read)
 
 
 def parse_extra_params(extra_params: object) -> dict[str, Any]:

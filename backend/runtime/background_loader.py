@@ -1,4 +1,4 @@
-"""Loading in the background: the socket is open and `/health` answers while torch and the weights come in."""
+"""Loading in the background: the server answers `/health` while torch and the weights load."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LIBRARIES = ("libtorch_cpu.so", "libtorch_cuda.so", "libtorch.so", "libtorch_py
 
 
 def import_torch() -> None:
-    """Import torch so that other threads go on.
+    """Import torch without blocking other threads.
 
-    Python holds its interpreter lock while it links torch's libraries, for most of a second at a time, and `/health`
-    would miss Label Studio's limit. A foreign function called through ctypes releases the lock, so the system's own
-    dlopen brings the libraries in first; the import then finds them linked.
+    The import holds the GIL while it links torch's libraries, for most of a second at a time, so that `/health` would
+    exceed Label Studio's timeout of 1 s. ctypes releases the GIL, so the libraries are opened through dlopen first and
+    the import finds them linked.
     """
     if "torch" in sys.modules:
         return
@@ -43,7 +43,7 @@ def import_torch() -> None:
 
 
 def _link_libraries() -> None:
-    """Best effort: what is not linked here is linked by the import itself."""
+    """Open torch's shared libraries; any that fails is linked by the import itself."""
     spec = importlib.util.find_spec("torch")
     if sys.platform != "linux" or spec is None or spec.origin is None:
         return
@@ -57,10 +57,10 @@ def _link_libraries() -> None:
 
 
 class BackgroundLoader(Generic[T]):
-    """Builds a value on a thread of its own.
+    """A value that is built once on a background thread.
 
     Args:
-        build: Runs once; may take minutes.
+        build: May take minutes.
     """
 
     def __init__(self, build: Callable[[], T]) -> None:
@@ -80,39 +80,42 @@ class BackgroundLoader(Generic[T]):
 
     @property
     def error(self) -> BackendError | None:
-        """Why there will be no value, once that is known."""
+        """The error that `build` raised, if any."""
         return self._error
 
     def get(self, timeout_seconds: float = 0.0) -> T:
-        """The value, waiting at most so long for it.
+        """Return the value, waiting up to `timeout_seconds`.
 
         Raises:
-            NotReady: Not yet.
+            NotReady: It is not built yet.
             BackendError: What `build` raised.
         """
         self._done.wait(timeout_seconds)
         if self._error is not None:
-            error = self._error  # raised anew each time: one object would gather the traceback of every request
+            error = self._error  # a new exception each time: one object would collect the traceback of every request
             raise type(error)(error.message, remedy=error.remedy) from error
         if self._value is None:
-            raise NotReady("The models are still loading.", remedy="Try again in a few seconds; GET /ready tells.")
+            raise NotReady(
+                "The models are still loading.",
+                remedy="Try again in a few seconds; GET /ready says when they are loaded.",
+            )
         return self._value
 
     def _run(self) -> None:
         started = time.monotonic()
-        gc.disable()  # each full collection among torch's objects stops every thread, for up to a second
+        gc.disable()  # a full collection over torch's objects stops all threads for up to a second
         try:
             self._value = self._build()
         except BackendError as error:
             log.critical("The models cannot be loaded. %s", error)
             self._error = error
-        except Exception as error:  # the process lives on to say what is wrong
+        except Exception as error:  # the process keeps running to report it
             log.critical("The models cannot be loaded.", exc_info=True)
             self._error = BackendError(
                 f"The models cannot be loaded: {type(error).__name__}: {error}", remedy="Read the backend's log."
             )
         finally:
             self.seconds = time.monotonic() - started
-            gc.freeze()  # what was loaded stays, so no later collection has to look at it
+            gc.freeze()  # loaded objects live forever, so later collections need not scan them
             gc.enable()
             self._done.set()

@@ -1,4 +1,4 @@
-"""Patience: how long somebody waits for an answer, and whether they still do."""
+"""Deadlines of requests, and whether their client is still connected."""
 
 from __future__ import annotations
 
@@ -6,49 +6,47 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backend.errors import ClientGone
+from backend.errors import ClientDisconnected
 
-LOOK_SECONDS = 0.5  # so often whoever waits is looked after
+POLL_SECONDS = 0.5  # interval between checks of the client's connection
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Of one request; by default it has no end.
+class Deadline:
+    """The deadline of one request; by default none.
 
     Attributes:
-        end: In monotonic seconds; None: as long as it takes.
-        has_left: Whether whoever asked has gone away. It may be called often, and must not wait.
+        at: Monotonic seconds; None for no deadline.
+        has_disconnected: Whether the client has closed its connection; called often, so it must not block.
     """
 
-    end: float | None = None
-    has_left: Callable[[], bool] = bool
+    at: float | None = None
+    has_disconnected: Callable[[], bool] = bool
 
     @classmethod
-    def of(cls, seconds: float, has_left: Callable[[], bool] = bool) -> Patience:
-        """From now on so many seconds."""
-        return cls(time.monotonic() + seconds, has_left)
+    def after(cls, seconds: float, has_disconnected: Callable[[], bool] = bool) -> Deadline:
+        """A deadline `seconds` from now."""
+        return cls(time.monotonic() + seconds, has_disconnected)
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the end, and 0 after it; None for no end."""
-        return None if self.end is None else max(self.end - time.monotonic(), 0.0)
+        """Seconds until the deadline, 0 after it; None for no deadline."""
+        return None if self.at is None else max(self.at - time.monotonic(), 0.0)
 
     @property
-    def is_over(self) -> bool:
+    def has_passed(self) -> bool:
         return self.remaining == 0
 
     @property
-    def until_next_look(self) -> float:
-        """Seconds to wait before one asks `check` and `is_over` again."""
+    def poll_seconds(self) -> float:
+        """Seconds to wait before the connection and the deadline are checked again."""
         remaining = self.remaining
-        return LOOK_SECONDS if remaining is None else min(remaining, LOOK_SECONDS)
+        return POLL_SECONDS if remaining is None else min(remaining, POLL_SECONDS)
 
-    def check(self) -> None:
-        """Raises `ClientGone` if nobody waits any more."""
-        if self.has_left():
-            raise ClientGone(
-                "Whoever asked has closed the connection.", remedy="Nothing more is done for this request; ask again."
-            )
+    def raise_if_disconnected(self) -> None:
+        """Raise `ClientDisconnected` if the client closed its connection."""
+        if self.has_disconnected():
+            raise ClientDisconnected("The client disconnected.", remedy="Send the request again.")
 
 
-ENDLESS = Patience()
+NO_DEADLINE = Deadline()

@@ -1,7 +1,7 @@
-"""LeastRecentlyUsed: a bounded store in memory, safe for threads; the one place that forgets for want of room.
+"""Bounded in-memory LRU cache, safe for threads.
 
-What was fetched ahead of anybody's asking is bounded apart (`max_ahead`), so that it never drives out what is in use:
-that always keeps `max_cost - max_ahead`. The first `get` makes an entry one in use.
+Prefetched entries have a budget of their own (`max_ahead`), so that they never evict entries in use: those always keep
+`max_cost - max_ahead`. The first `get` turns a prefetched entry into one in use.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Value = TypeVar("Value")
 
 
 class LeastRecentlyUsed(Generic[Key, Value]):
-    """At most `max_cost` of values, the least recently used out first.
+    """LRU cache of at most `max_cost`.
 
     Args:
-        max_cost: In bytes, or whatever `cost` counts in.
-        cost: Of one value; without it each costs 1, and `max_cost` is a count.
-        max_ahead: The most that values put `ahead` of use may take of `max_cost`.
+        max_cost: In bytes, or in the unit of `cost`.
+        cost: Cost of a value; by default 1, so that `max_cost` is a count.
+        max_ahead: Budget of prefetched entries, a part of `max_cost`.
     """
 
     def __init__(self, max_cost: int, cost: Callable[[Value], int] = lambda _: 1, max_ahead: int = 0) -> None:
@@ -34,21 +34,16 @@ class LeastRecentlyUsed(Generic[Key, Value]):
 
     @property
     def cost(self) -> int:
-        """Of all that is kept."""
+        """Total cost of all entries."""
         return self._used_cost + self._ahead_cost
 
-    @property
-    def ahead_cost(self) -> int:
-        """Of what nobody asked for yet."""
-        return self._ahead_cost
-
     def __contains__(self, key: Key) -> bool:
-        """Whether it is kept; asking does not count as a use."""
+        """Whether there is an entry; not counted as a use."""
         with self._lock:
             return key in self._used or key in self._ahead
 
     def get(self, key: Key) -> Value | None:
-        """The value, which is from now on the last to go; None where there is none."""
+        """Return the value, or None, and mark it as used."""
         with self._lock:
             if key in self._ahead:
                 value = self._ahead[key]
@@ -59,15 +54,15 @@ class LeastRecentlyUsed(Generic[Key, Value]):
             return self._used.get(key)
 
     def peek(self, key: Key) -> Value | None:
-        """The value; looking does not count as a use."""
+        """Return the value, or None, without marking it as used."""
         with self._lock:
             return self._used.get(key, self._ahead.get(key))
 
     def put(self, key: Key, value: Value, *, ahead: bool = False) -> None:
-        """Keep a value in place of the old one, and let go of others; one that is larger than its budget is not kept.
+        """Store a value and evict others; a value larger than its budget is not stored.
 
         Args:
-            ahead: Nobody has asked for it yet. What is in use already stays so.
+            ahead: The value is prefetched. An entry in use stays in use.
         """
         with self._lock:
             ahead = ahead and key not in self._used

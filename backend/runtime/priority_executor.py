@@ -1,4 +1,4 @@
-"""PriorityExecutor: one bounded queue before the models, the most urgent first (see `values.Priority`)."""
+"""Bounded priority queue in front of the models (see `values.Priority`)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from backend.errors import Overloaded
-from backend.runtime.deadline import ENDLESS, Patience
+from backend.runtime.deadline import NO_DEADLINE, Deadline
 from backend.values import Priority
 
 T = TypeVar("T")
 
 
 class PriorityExecutor:
-    """Runs work on a few threads, the most urgent first, the older of equals first.
+    """A few threads behind a bounded priority queue; equal priorities run first in, first out.
 
     Args:
-        threads: How many pieces of work run at once.
-        max_waiting: More are refused with `Overloaded`.
-        for_clicks: So many of the threads do nothing but clicks, which then never wait for warming or bulk work.
+        threads: Number of calls that run at once.
+        max_waiting: Length of the queue; more calls are refused with `Overloaded`.
+        for_clicks: Number of threads reserved for clicks, which then never wait for prefetching or bulk work.
     """
 
     def __init__(self, threads: int, max_waiting: int, for_clicks: int = 0) -> None:
@@ -40,53 +40,53 @@ class PriorityExecutor:
         for thread in self._threads:
             thread.start()
 
-    def run(self, priority: Priority, work: Callable[[], T], patience: Patience = ENDLESS) -> T:
-        """Run `work` in its turn and return what it returns; where nobody waits for it any more, it is dropped.
+    def run(self, priority: Priority, work: Callable[[], T], deadline: Deadline = NO_DEADLINE) -> T:
+        """Queue `work`, wait for it and return its result; on a timeout or a disconnect it is cancelled.
 
         Raises:
-            Overloaded: Too much waits, or there was no answer in time.
-            ClientGone: Whoever asked went away.
+            Overloaded: The queue is full, or the call timed out.
+            ClientDisconnected: The client disconnected.
             Whatever `work` raises.
         """
-        patience.check()
-        future, seconds = self.submit(priority, work), patience.remaining
+        deadline.raise_if_disconnected()
+        future, seconds = self.submit(priority, work), deadline.remaining
         try:
             while True:
                 with suppress(FutureTimeout):
-                    return future.result(patience.until_next_look)
-                if future.done():  # the work itself ran into a timeout of its own, or ended just now
+                    return future.result(deadline.poll_seconds)
+                if future.done():  # the work itself raised a TimeoutError, or ended just now
                     return future.result()
-                patience.check()
-                if patience.is_over:
+                deadline.raise_if_disconnected()
+                if deadline.has_passed:
                     raise Overloaded(
-                        f"The models did not come to this in {seconds:.0f} s; {self.waiting} pieces of work wait.",
-                        remedy="Try again in a moment; add a replica or a GPU.",
+                        f"Timed out after {seconds:.0f} s in the model queue ({self.waiting} waiting).",
+                        remedy="Try again in a moment, or add a replica or a GPU.",
                     )
         finally:
-            future.cancel()  # what runs goes on
+            future.cancel()  # running work goes on
 
     def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
         """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""
         future: Future[T] = Future()
         with self._changed:
             if self._closed:
-                raise Overloaded("The backend is shutting down.", remedy="Try again when it is back.")
+                raise Overloaded("The backend is shutting down.", remedy="Try again after the restart.")
             if len(self._waiting) >= self._max_waiting:
                 raise Overloaded(
-                    f"{len(self._waiting)} pieces of work wait for the models already.",
-                    remedy="Try again in a moment; add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
+                    f"The model queue is full ({len(self._waiting)} waiting).",
+                    remedy="Try again in a moment, add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
                 )
             heapq.heappush(self._waiting, (int(priority), next(self._order), future, work))
-            self._changed.notify_all()  # one alone might be a thread that does not take it
+            self._changed.notify_all()  # notify() might wake a thread that is reserved for clicks
         return future
 
     @property
     def waiting(self) -> int:
-        """How many pieces of work wait for their turn."""
+        """Number of calls in the queue."""
         return len(self._waiting)
 
     def close(self) -> None:
-        """Let running work end, cancel what waits, and refuse more."""
+        """Cancel queued work and refuse new work; running work ends by itself."""
         with self._changed:
             self._closed = True
             for _, _, future, _ in self._waiting:
@@ -101,9 +101,9 @@ class PriorityExecutor:
                 continue
             try:
                 future.set_result(work())
-            except BaseException as error:  # handed to whoever waits for the result
+            except BaseException as error:  # raised again by the future's result()
                 future.set_exception(error)
-            del future, work, task  # or the last answer's arrays would live until the next request
+            del future, work, task  # or the last result's arrays would live until the next call
 
     def _next(self, clicks_only: bool) -> tuple[Future[Any], Callable[[], Any]] | None:
         def has_work() -> bool:

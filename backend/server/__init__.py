@@ -1,9 +1,10 @@
-"""The only user of Flask: the ML backend's routes, health, metrics, the status page and the log's words.
+"""The only user of Flask: the ML backend's routes, health, metrics, the status page and the request log.
 
 HTTP requests come in, JSON goes out; each error gets its HTTP status here.
 """
 
 from backend.server.app import create_app
-from backend.server.status_page import BackendStatus, ModelFacts
+from backend.server.metrics import Metrics
+from backend.server.model_text import describe_models
 
-__all__ = ["BackendStatus", "ModelFacts", "create_app"]
+__all__ = ["Metrics", "create_app", "describe_models"]

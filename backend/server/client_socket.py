@@ -1,7 +1,6 @@
-"""Connection: the client's end of a request, as far as the server tells of it.
+"""Connection: the client's socket, as far as the server exposes it.
 
-gunicorn hands its socket to the application; under another server nothing is known, and every question is answered as
-if the client were there and quick.
+gunicorn passes its socket to the application. Other servers do not; every client then counts as connected and fast.
 """
 
 from __future__ import annotations
@@ -12,25 +11,25 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-STALL_SECONDS = 10.0  # a client that sends nothing for so long in the middle of a body is not waited for
+STALL_SECONDS = 10.0  # a client that sends nothing for this long in the middle of a body is given up
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one is Linux's
 
 
 class Connection:
-    """Of one request.
+    """Client connection of one request.
 
     Args:
-        environ: WSGI's.
+        environ: The WSGI environment.
     """
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._socket: socket.socket | None = environ.get("gunicorn.socket")
 
-    def has_left(self) -> bool:
-        """Whether the client has closed its end.
+    def has_disconnected(self) -> bool:
+        """Return whether the client has closed its end.
 
-        Label Studio does when its own patience is over, and a reverse proxy when its client does. A person who leaves
-        the page is not seen: Label Studio goes on to wait for the answer.
+        Label Studio does so at its own timeout, and a reverse proxy when its client disconnects. A person who leaves
+        the page is not noticed: Label Studio still waits for the answer.
         """
         if self._socket is None:
             return False
@@ -39,8 +38,8 @@ class Connection:
         return bool(watch.poll(0))
 
     @contextlib.contextmanager
-    def hurried(self) -> Iterator[None]:
-        """Within, reading raises one of OSError when the client stalls: it holds a thread that others need."""
+    def stall_timeout(self) -> Iterator[None]:
+        """Make reads raise a subclass of OSError when the client stalls: it occupies a thread that others need."""
         if self._socket is None:
             yield
             return
@@ -52,7 +51,7 @@ class Connection:
             self._socket.settimeout(before)
 
     def stop_reading(self) -> None:
-        """What the client still sends is not wanted; else the server would wait for it before it answers others."""
+        """Discard what the client still sends; otherwise the server would read it before it serves other requests."""
         if self._socket is not None:
-            with contextlib.suppress(OSError):  # it has closed its end
+            with contextlib.suppress(OSError):  # the client has disconnected
                 self._socket.shutdown(socket.SHUT_RD)

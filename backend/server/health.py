@@ -1,36 +1,38 @@
-"""What the backend says of itself to programs: the document at /health and, where no browser asks, at /."""
+"""The document at /health and, unless a browser asks, at /."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from backend.errors import BackendError
-from backend.server.status_page import ModelFacts
+from backend.server.model_text import describe_clip, describe_device, describe_sam
+from backend.server.services import Services
 
 
-def describe_health(facts: ModelFacts | None, error: BackendError | None) -> dict[str, Any]:
-    """Label Studio wants "status"; the rest is for the person who wonders what runs here.
+def describe_health(services: Services | None, error: BackendError | None) -> dict[str, Any]:
+    """Build the document; Label Studio reads "status", the rest is for people.
 
     Args:
-        facts: What runs here; None while the models load.
-        error: Why they will never be there.
+        services: None while the models load.
+        error: Why loading failed, if it did.
     """
     if error is not None:
         return {"status": "DOWN", "ready": False, "error": error.message, "remedy": error.remedy}
-    if facts is None:
+    if services is None:
         return {"status": "UP", "ready": False, "note": "The models are still loading."}
+    facts = services.facts
     document = {
         "status": "UP",
         "ready": True,
         "model_version": facts.model_version,
-        "sam": facts.sam,
-        "clip": facts.clip,
-        "device": facts.device,
-        "demo_models": facts.demo,
-        "cache": facts.cache.description,
+        "sam": describe_sam(facts),
+        "clip": describe_clip(facts),
+        "device": describe_device(facts),
+        "demo_models": facts.is_demo,
+        "cache": services.cache.description,
     }
-    if facts.demo:
+    if facts.is_demo:
         document["warning"] = "Demo models: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL."
-    if not facts.clip_works:
-        document["problem"] = f"Masks come without classes. CLIP: {facts.clip}"
+    if not facts.has_clip:
+        document["problem"] = f"Masks come without classes. CLIP: {describe_clip(facts)}"
     return document

@@ -1,136 +1,135 @@
-"""What is said to a /predict body: a click's masks, the class of an opened image, or nothing at once.
-
-Flask stays at the door (`app`): what comes in here is parsed, what goes out is Label Studio's JSON as Python lists.
-"""
+"""Replies to parsed /predict requests, as Label Studio's JSON: the masks of a click, the class of an opened image."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from backend.errors import BackendError, ClientGone, Overloaded
+from backend.errors import BackendError, ClientDisconnected, Overloaded
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import PredictRequest, Task
+from backend.label_studio.requests import ClassifyImage, PredictRequest, Task
 from backend.label_studio.results import EMPTY_ANSWER
-from backend.predict import ANSWER_SECONDS, Job, TaskPredictor
-from backend.prefetch import Warmer
+from backend.predict import ANSWER_SECONDS, TaskPredictor
 from backend.projects import ProjectSettings
-from backend.runtime import Patience
-from backend.server.status_page import ModelFacts
+from backend.runtime import Deadline
+from backend.server.services import Loader
 from backend.values import Priority
 
 log = logging.getLogger(__name__)
 
-WAIT_FOR_MODELS_SECONDS = 60.0  # a click that comes while the models load; Label Studio waits 100 s
-OPENING_SECONDS = 1.0  # a page may wait for the class of its image
-BATCH_SECONDS = 60.0  # of classifying whole images in one request; Label Studio waits 100 s
+MODELS_TIMEOUT_SECONDS = 60.0  # for a click while the models load; Label Studio times out after 100 s
+OPENING_SECONDS = 1.0  # the page does not open before the reply
+BATCH_SECONDS = 60.0  # for classifying several images in one request; Label Studio times out after 100 s
 
-Complain = Callable[[str], None]
-
-
-class Loader(Protocol):
-    """What the door and the answers need of `loading.BackgroundLoader`."""
-
-    @property
-    def ready(self) -> bool: ...
-    @property
-    def error(self) -> BackendError | None: ...
-    def get(self, timeout_seconds: float = 0.0) -> tuple[TaskPredictor, ModelFacts, Warmer]: ...
+ReportProblem = Callable[[str], None]
 
 
-def answer(
+def reply_to(
     parsed: PredictRequest,
     loader: Loader,
     settings: ProjectSettings,
-    complain: Complain,
-    has_left: Callable[[], bool] = bool,
+    report_problem: ReportProblem,
+    has_disconnected: Callable[[], bool] = bool,
 ) -> list[Any]:
-    """One answer for each task; a click waits for models that still load.
+    """Build one reply for each task; a click waits while the models load.
 
     Args:
-        has_left: Whether whoever asked has gone away; nothing more is begun for them.
-        complain: Takes what is wrong with one of several tasks whose others are answered.
+        report_problem: Called if one of several tasks fails and the others are answered.
+        has_disconnected: Whether the client has disconnected; no further work is started then.
 
     Raises:
         BackendError: As `TaskPredictor.predict`, for one task.
     """
-    job = Job(settings=settings)
-    if not parsed.interactive:
-        return _answer_quietly(parsed, loader, job, complain, has_left)
+    if isinstance(parsed.request, ClassifyImage):
+        return _classify_images(parsed, loader, settings, report_problem, has_disconnected)
     (task,) = parsed.tasks
-    predictor = loader.get(WAIT_FOR_MODELS_SECONDS)[0]
-    patience = Patience.of(ANSWER_SECONDS, has_left)
-    asked = task.prompts or task.texts
-    document = predictor.predict_document(task, parsed.config, job, patience=patience) if asked else None
-    return [document or EMPTY_ANSWER]
+    predictor = loader.get(MODELS_TIMEOUT_SECONDS).predictor
+    deadline = Deadline.after(ANSWER_SECONDS, has_disconnected)
+    if parsed.request is None:
+        return [EMPTY_ANSWER]
+    return [predictor.predict(task, parsed.config, parsed.request, settings, deadline=deadline) or EMPTY_ANSWER]
 
 
-def _answer_quietly(
-    parsed: PredictRequest, loader: Loader, job: Job, complain: Complain, has_left: Callable[[], bool]
+def _classify_images(
+    parsed: PredictRequest,
+    loader: Loader,
+    settings: ProjectSettings,
+    report_problem: ReportProblem,
+    has_disconnected: Callable[[], bool],
 ) -> list[Any]:
-    """Answers for tasks without a prompt, which never wait for SAM: the class of the image, or nothing.
+    """Reply to tasks without a prompt: the class of the image or an empty answer, without waiting for SAM.
 
-    Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected ones). The
-    image is encoded behind the clicks, so that the first click finds it warm. What is answered is stored as the newest
-    prediction, so a task that was pre-annotated with masks is answered with nothing.
+    Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected tasks). The
+    images are encoded in the background, so that the first click is warm. Label Studio stores the reply as the newest
+    prediction, so tasks that were pre-annotated with masks get an empty answer.
     """
     if not loader.ready:
         return [EMPTY_ANSWER for _ in parsed.tasks]
-    predictor, facts, warmer = loader.get()
+    services = loader.get()
+    predictor, warmer = services.predictor, services.warmer
     for task in parsed.tasks:
-        for shown in reversed(task.images):  # the newest goes first
-            warmer.warm(shown)
-    nothing_to_say = not parsed.config.classifies_images or not facts.clip_works
-    if nothing_to_say or all(task.is_predicted for task in parsed.tasks):
+        for image in reversed(task.images):  # the warmer takes the last one first
+            warmer.warm(image)
+    has_no_answer = not parsed.config.classifies_images or not services.facts.has_clip
+    if has_no_answer or all(task.is_predicted for task in parsed.tasks):
         return [EMPTY_ANSWER for _ in parsed.tasks]
     if len(parsed.tasks) == 1:
-        patience = Patience.of(OPENING_SECONDS, has_left)
-        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, job, patience)]
-    patience = Patience.of(BATCH_SECONDS, has_left)
+        deadline = Deadline.after(OPENING_SECONDS, has_disconnected)
+        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, settings, deadline)]
+    deadline = Deadline.after(BATCH_SECONDS, has_disconnected)
     return [
-        EMPTY_ANSWER if task.is_predicted else _try_classify(predictor, task, parsed.config, job, patience, complain)
+        EMPTY_ANSWER
+        if task.is_predicted
+        else _try_classify(predictor, task, parsed.config, settings, deadline, report_problem)
         for task in parsed.tasks
     ]
 
 
 def _classify_quickly(
-    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, patience: Patience
+    predictor: TaskPredictor, task: Task, config: LabelingConfig, settings: ProjectSettings, deadline: Deadline
 ) -> Any:
-    """The class of an opened image, if it is to be had at once: the page opens only when this is answered.
+    """Classify the image of an opened task within `OPENING_SECONDS`.
 
-    An image that is slow, or models that are busy, are no error; an image that is not there is.
+    A slow image or a full queue gives an empty answer; a missing image raises.
     """
     try:
-        return predictor.predict_document(task, config, job, patience=patience) or EMPTY_ANSWER
+        return predictor.predict(task, config, ClassifyImage(), settings, deadline=deadline) or EMPTY_ANSWER
     except BackendError as error:
-        if not isinstance(error, Overloaded) and not patience.is_over:
+        if not isinstance(error, Overloaded) and not deadline.has_passed:
             raise
-        log.info("Task %s is opened without the class of its image: %s", task.task_id, error)
+        log.info("Task %s opened without an image class: %s", task.task_id, error)
         return EMPTY_ANSWER
 
 
 def _try_classify(
-    predictor: TaskPredictor, task: Task, config: LabelingConfig, job: Job, patience: Patience, complain: Complain
+    predictor: TaskPredictor,
+    task: Task,
+    config: LabelingConfig,
+    settings: ProjectSettings,
+    deadline: Deadline,
+    report_problem: ReportProblem,
 ) -> Any:
-    """One image that cannot be had must not cost the answers for the others."""
-    patience.check()
-    if patience.is_over:
+    """Classify one of several tasks; a failure gives an empty answer, so that the others are answered."""
+    deadline.raise_if_disconnected()
+    if deadline.has_passed:
         return EMPTY_ANSWER
-    unhurried = Patience(has_left=patience.has_left)  # what is begun is brought to its end
+    started = Deadline(has_disconnected=deadline.has_disconnected)  # a task that was started is finished
     try:
-        found = predictor.predict_document(task, config, job, priority=Priority.BULK, patience=unhurried)
-        return found or EMPTY_ANSWER
-    except ClientGone:
+        request = ClassifyImage()
+        return (
+            predictor.predict(task, config, request, settings, priority=Priority.BULK, deadline=started) or EMPTY_ANSWER
+        )
+    except ClientDisconnected:
         raise
     except BackendError as error:
-        complain(f"Task {task.task_id} is left out of the answer: {error}")
+        report_problem(f"Task {task.task_id} is skipped: {error}")
         return EMPTY_ANSWER
 
 
 def look_ahead(
     loader: Loader, project_id: str, task_id: int | None, config: LabelingConfig, settings: ProjectSettings
 ) -> None:
-    """Somebody is at this task: prepare what comes next, behind everything else, once the models are there."""
+    """Prefetch the tasks after this one, once the models are loaded."""
     if loader.ready:
-        loader.get()[2].look_ahead(project_id, task_id, config, settings.prefetch)
+        loader.get().warmer.look_ahead(project_id, task_id, config, settings.prefetch)

@@ -1,7 +1,4 @@
-"""A request's body, from bytes to a JSON object, or what it is refused with.
-
-Flask stays at the door (`app`), which knows how long the body is and whose connection it comes over.
-"""
+"""Request bodies, from bytes to a JSON object, and the errors of those that are refused."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from flask import current_app, g, request
+from werkzeug.exceptions import ClientDisconnected
 
 from backend.errors import BadRequest, BodyTooLarge, BodyTooSlow
 from backend.label_studio.requests import parse_body
@@ -16,29 +15,55 @@ from backend.label_studio.results import kind_of
 from backend.server.client_socket import STALL_SECONDS
 
 
-def check_mimetype(mimetype: str) -> None:
-    """Refuse what does not call itself JSON, before its body is read.
+def read_json() -> Mapping[str, Any]:
+    """Read the JSON object in the current request's body.
 
     Raises:
-        BadRequest: Another type, or none ("").
+        BadRequest: Not JSON or not an object, too large, or incomplete.
+    """
+    check_mimetype(request.mimetype)
+    try:
+        with g.connection.stall_timeout():
+            body = _read_body()
+    except (ClientDisconnected, OSError) as error:
+        raise body_incomplete() from error
+    g.body_was_read = True
+    return parse_object(body)
+
+
+def _read_body() -> bytes:
+    """Read the whole body; werkzeug refuses one whose Content-Length is over the limit before it is read."""
+    if request.content_length is None:
+        return read_chunked(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
+    return request.get_data(cache=False)
+
+
+def check_mimetype(mimetype: str) -> None:
+    """Refuse a body that is not declared as JSON, before it is read.
+
+    Args:
+        mimetype: Of the Content-Type header; "" without one.
+
+    Raises:
+        BadRequest: Not application/json.
     """
     if mimetype != "application/json":
         raise BadRequest(
-            f"The body is {mimetype or 'of no content type'}, not application/json.",
+            f"The Content-Type is {mimetype or 'missing'}, not application/json.",
             remedy="Send JSON with Content-Type: application/json.",
         )
 
 
 def read_chunked(environ: Mapping[str, Any], max_bytes: int) -> bytes:
-    """The whole body of a request that does not say how long it is, counted as it is read.
+    """Read the whole body of a request without a Content-Length, up to the limit.
 
     Args:
-        environ: WSGI's.
+        environ: The WSGI environment.
 
     Raises:
         BodyTooLarge: Over the limit.
     """
-    ends = environ.get("wsgi.input_terminated")  # else there is no telling where the body ends
+    ends = environ.get("wsgi.input_terminated")  # without it, the end of the body cannot be recognised
     body: bytes = environ["wsgi.input"].read(max_bytes + 1) if ends else b""
     if len(body) > max_bytes:
         raise body_too_large(f"more than {max_bytes}", max_bytes)
@@ -46,22 +71,22 @@ def read_chunked(environ: Mapping[str, Any], max_bytes: int) -> bytes:
 
 
 def body_too_large(size: object, max_bytes: int) -> BodyTooLarge:
-    """The refusal of a body of `size` bytes."""
-    message = f"The body has {size} bytes, more than the {max_bytes} that are allowed."
+    """Build the error for a body of `size` bytes."""
+    message = f"The request body has {size} bytes; the limit is {max_bytes}."
     return BodyTooLarge(message, remedy="Raise MAX_BODY_BYTES, or split the task.")
 
 
-def body_broke_off() -> BodyTooSlow:
-    """The refusal of a body whose client stalled or went away in the middle."""
-    message = f"The body broke off, or nothing came for {STALL_SECONDS:.0f} s in the middle of it."
-    return BodyTooSlow(message, remedy="Send it again, in one go.")
+def body_incomplete() -> BodyTooSlow:
+    """Build the error for a body whose client stalled or disconnected."""
+    message = f"The request body is incomplete: the client disconnected or sent nothing for {STALL_SECONDS:.0f} s."
+    return BodyTooSlow(message, remedy="Send the request again.")
 
 
 def parse_object(body: bytes) -> Mapping[str, Any]:
-    """The document, which every route of the protocol wants to be an object.
+    """Parse a JSON object.
 
     Raises:
-        BadRequest: Not JSON, or another kind of document.
+        BadRequest: Not JSON, or not an object.
     """
     try:
         document = parse_body(body)

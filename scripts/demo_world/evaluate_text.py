@@ -20,8 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore
-from backend.engine import ImageLabeler
+from backend.engine import EncodedImage, ImageLabeler
 from backend.images import SourceImage
 from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.models.sam.segmenter import SamSegmenter
@@ -83,11 +82,21 @@ class TextFigures:
         self.empty += not wanted and not masks
 
 
-def build_labeler(sam: Path = DEMO_SAM, clip: Path = DEMO_CLIP) -> ImageLabeler:
-    """The demo's labeler with a small cache of its own."""
+@dataclass(frozen=True)
+class DemoEngine:
+    """The demo's SAM and the labeler around it."""
+
+    segmenter: SamSegmenter
+    labeler: ImageLabeler
+
+    def encode(self, image: SourceImage) -> EncodedImage:
+        return EncodedImage(image, self.segmenter.encode(image.pixels))
+
+
+def build_engine(sam: Path = DEMO_SAM, clip: Path = DEMO_CLIP) -> DemoEngine:
+    """The demo's models, on the CPU."""
     segmenter = SamSegmenter(load_demo_sam(sam), device="cpu", encoder_dtype="float32")
-    cache = EmbeddingCache(LocalStore(1_000_000), None, CacheCounts())
-    return ImageLabeler(segmenter, load_demo_clip(clip), cache, fingerprint="evaluate")
+    return DemoEngine(segmenter, ImageLabeler(segmenter, load_demo_clip(clip)))
 
 
 def texts_for(scene: Scene, wording: Wording, rng: np.random.Generator) -> dict[str, list[SceneObject]]:
@@ -101,16 +110,16 @@ def texts_for(scene: Scene, wording: Wording, rng: np.random.Generator) -> dict[
 
 
 def measure(
-    labeler: ImageLabeler, make_scene: Callable[[int], Scene], seeds: Sequence[int], wordings: Sequence[str]
+    engine: DemoEngine, make_scene: Callable[[int], Scene], seeds: Sequence[int], wordings: Sequence[str]
 ) -> dict[str, TextFigures]:
     """The figures of each wording over the scenes of these seeds."""
     figures = {name: TextFigures() for name in wordings}
     for seed in tqdm(seeds, mininterval=5, desc="scenes"):
         scene = make_scene(seed)
-        image = SourceImage(encode_png(scene))
+        encoded = engine.encode(SourceImage(encode_png(scene)))
         for name in wordings:
             for text, wanted in texts_for(scene, WORDINGS[name], np.random.default_rng(seed)).items():
-                found = labeler.find(image, text, DEMO_PROPOSAL, VOCABULARY)
+                found = engine.labeler.search(encoded, text, DEMO_PROPOSAL, VOCABULARY)
                 figures[name].add(wanted, [one.candidate.mask for one in found])
     return figures
 
@@ -137,10 +146,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    labeler, report = build_labeler(chosen.sam, chosen.clip), {}
+    engine, report = build_engine(chosen.sam, chosen.clip), {}
     first = (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + FIRST
     for renderer in list(RENDERERS)[: 1 if chosen.tuning else None]:
-        figures = measure(labeler, RENDERERS[renderer], range(first, first + chosen.scenes), list(WORDINGS))
+        figures = measure(engine, RENDERERS[renderer], range(first, first + chosen.scenes), list(WORDINGS))
         print(f"\n{renderer}: {chosen.scenes} scenes\n\n{table(figures)}\n", flush=True)
         report[renderer] = {name: asdict(found) for name, found in figures.items()}
     if chosen.out:

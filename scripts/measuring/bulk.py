@@ -15,11 +15,10 @@ from PIL import Image
 from segment_anything import SamAutomaticMaskGenerator
 
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import Task
+from backend.label_studio.requests import SegmentAll, Task, TaskImage
 from backend.models import checkpoints, registry
 from backend.models.clip.classifier import ClipClassifier, load_clip
-from backend.predict import Job
-from backend.values import Mask, Pixels, Priority
+from backend.values import ClassName, Mask, Pixels, Priority
 from scripts.measuring.place import CLASSES_AND_MASKS, Picture
 from scripts.measuring.subjects import Subject
 from scripts.measuring.timing import Row, build_row, compare, time_ms
@@ -55,15 +54,20 @@ class ClipLoop:
         return int((self._model.encode_image(image, normalize=True) @ self._text.T).argmax())
 
 
+def _class_vocabulary() -> tuple[ClassName, ...]:
+    """The per-region classes of the config that is measured."""
+    return parse_labeling_config(CLASSES_AND_MASKS).images[0].region_choices[0].labels
+
+
 def measure_clip(subject: Subject, picture: Picture, *, repeats: int) -> Row:
     """The classes of all objects of a picture, a mask."""
-    config = parse_labeling_config(CLASSES_AND_MASKS)
+    classes = _class_vocabulary()
     masks, pixels = [scene_object.mask for scene_object in picture.scene.objects], picture.scene.pixels
-    classifier, loop = _load_classifier(subject), ClipLoop(subject, [c.name for c in config.region_classes])
+    classifier, loop = _load_classifier(subject), ClipLoop(subject, [c.name for c in classes])
     return compare(
         "Classes",
-        f"{len(masks)} masks of one image among {len(config.region_classes)} classes",
-        lambda: classifier.classify(pixels, masks, [config.region_classes], top_k=5),
+        f"{len(masks)} masks of one image among {len(classes)} classes",
+        lambda: classifier.classify(pixels, masks, [classes], top_k=5),
         "open_clip, a crop after the other",
         lambda: loop.classify(pixels, masks),
         repeats=repeats,
@@ -74,13 +78,12 @@ def measure_clip(subject: Subject, picture: Picture, *, repeats: int) -> Row:
 def measure_preannotation(subject: Subject, pictures: Sequence[Picture]) -> Row:
     """Each picture once, never seen before: masks, classes, brush RLE."""
     config = parse_labeling_config(CLASSES_AND_MASKS)
-    names = [c.name for c in config.region_classes]
-    loop, peer = ClipLoop(subject, names), _build_generator(subject)
-    job = Job(proposal=subject.predictor.default_proposal())
-    predict = partial(subject.predictor.predict_document, config=config, job=job, priority=Priority.BULK)
+    loop = ClipLoop(subject, [c.name for c in _class_vocabulary()])
+    peer = _build_generator(subject)
+    predict = partial(subject.predictor.predict, config=config, request=SegmentAll(), priority=Priority.BULK)
     mine_ms, peer_ms, found = [], [], 0
     for number, picture in enumerate(pictures):
-        task = Task(number, "1", picture.uri)
+        task = Task(number, "1", (TaskImage(config.images[0].name, picture.uri, number, "1"),))
         mine_ms.append(time_ms(partial(predict, task)))
         records: list[Any] = []
         peer_ms.append(time_ms(lambda picture=picture, kept=records: kept.extend(_by_hand(peer, loop, picture))))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from backend.label_studio.requests import PredictRequest, Task, parse_body, parse_predict_request
+from backend.engine import EncodedImage
+from backend.label_studio.requests import PredictRequest, parse_body, parse_predict_body, parse_predict_request
 from backend.label_studio.results import encode_brush
 from backend.values import Mask, Prompt
 from scripts.demo_world.scenes import click_point
@@ -100,14 +101,14 @@ def _count_clip(subject: Subject, click: Callable[[], object]) -> str:
 
 def measure_next_click(subject: Subject, picture: Picture, *, repeats: int) -> Row:
     """The fourth click of an object, each on another place, so that no answer of an earlier repeat helps."""
-    labeler, image = subject.predictor.labeler, subject.predictor.fetch_image(_task(picture))
+    labeler, encoded = subject.predictor.labeler, _encode(subject, picture)
     (x, y), mine_ms, peer_ms = picture.click, [], []
     for repeat in range(repeats + 1):
         coords = tuple((x + shift * (repeat + 1) / (repeats + 1), y + shift) for shift in (0, 3, -3, 2))
         first = [Prompt(coords[:count], (1, 0, 1, 0)[:count]) for count in (1, 2, 3)]
-        peer_ms.append(time_ms(lambda first=first: labeler.segment(image, first[0])))
-        labeler.segment(image, first[1]), labeler.segment(image, first[2])
-        mine_ms.append(time_ms(lambda coords=coords: labeler.segment(image, Prompt(coords, (1, 0, 1, 0)))))
+        peer_ms.append(time_ms(lambda first=first: labeler.segment(encoded, first[0])))
+        labeler.segment(encoded, first[1]), labeler.segment(encoded, first[2])
+        mine_ms.append(time_ms(lambda coords=coords: labeler.segment(encoded, Prompt(coords, (1, 0, 1, 0)))))
     return build_row(
         f"A click, SAM {subject.name}",
         "the fourth click of an object",
@@ -202,20 +203,23 @@ def _p50(work: Callable[[], object]) -> float:
 def _click(subject: Subject, body: Json | bytes) -> Callable[[], object]:
     """A click whose image is encoded already, without the limit that the server sets for a piece of work."""
     request = _parse(body if isinstance(body, bytes) else orjson.dumps(body))
-    subject.predictor.labeler.embed(subject.predictor.fetch_image(request.tasks[0]))
+    (task,), config, asked = request.tasks, request.config, request.request
+    subject.predictor.warm(subject.predictor.fetch_image(task.images[0]))
 
     def answer() -> bytes:
-        return orjson.dumps({"results": [subject.predictor.predict_document(request.tasks[0], request.config)]})
+        return orjson.dumps({"results": [subject.predictor.predict(task, config, asked)]})
 
     return answer
 
 
-def _task(picture: Picture) -> Task:
-    return _parse(orjson.dumps(build_body(picture, MASKS_ONLY))).tasks[0]
+def _encode(subject: Subject, picture: Picture) -> EncodedImage:
+    task = _parse(orjson.dumps(build_body(picture, MASKS_ONLY))).tasks[0]
+    image = subject.predictor.fetch_image(task.images[0])
+    return EncodedImage(image, subject.segmenter.encode(image.pixels))
 
 
 def _parse(body: bytes) -> PredictRequest:
-    return parse_predict_request(parse_body(body))
+    return parse_predict_request(parse_predict_body(parse_body(body)))
 
 
 def _peer_click(peer: Any, picture: Picture) -> Callable[[], object]:

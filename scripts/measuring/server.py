@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 
 import orjson
@@ -98,7 +97,7 @@ def run_server(settings: Settings, log: Path) -> Iterator[str]:
 
 
 def _to_environment(settings: Settings) -> dict[str, str]:
-    plain = {f.name.upper(): getattr(settings, f.name) for f in fields(settings)}
+    plain = {name.upper(): value for name, value in settings.model_dump().items()}
     return {name: ",".join(value) if isinstance(value, frozenset) else str(value) for name, value in plain.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -56,4 +56,4 @@ def with_random_weights(settings: Settings, model_name: str, folder: Path) -> Se
     path = folder / f"{model_name}_random.pth"
     torch.manual_seed(0)
     torch.save(build_sam(model_name).state_dict(), path)
-    return replace(settings, sam_model=model_name, sam_checkpoint=str(path))
+    return settings.model_copy(update={"sam_model": model_name, "sam_checkpoint": str(path)})

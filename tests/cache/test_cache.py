@@ -299,14 +299,6 @@ def test_who_asks_for_what_another_worker_computes_is_told_so_at_once(redis_serv
     assert compute.calls == 0
 
 
-def test_a_held_embedding_is_found_however_small_the_cache_is_until_it_is_let_go() -> None:
-    cache = EmbeddingCache(LocalStore(0))
-    with cache.hold("a", embedding(4.0)), cache.hold("a", embedding(4.0)):
-        assert same(cache.get_or_compute("a", Computes(9.0)), embedding(4.0))
-    assert cache.find("a") is None
-    assert (cache.counts.local_hits, cache.counts.computed) == (0, 0)
-
-
 def test_what_was_computed_ahead_does_not_drive_out_what_is_in_use() -> None:
     one = embedding().nbytes
     cache = EmbeddingCache(LocalStore(3 * one, max_ahead=one))

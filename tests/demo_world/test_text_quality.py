@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scripts.demo_world.evaluate import RENDERERS
-from scripts.demo_world.evaluate_text import FIRST, WORDINGS, build_labeler, measure
+from scripts.demo_world.evaluate_text import FIRST, WORDINGS, build_engine, measure
 from scripts.demo_world.scenes import HELD_OUT_SEED
 
 _SCENES = 5
@@ -26,7 +26,7 @@ def one_thread():
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_texts_find_what_they_name_and_nothing_where_it_is_not(renderer: str) -> None:
     first = HELD_OUT_SEED + FIRST + 500
-    figures = measure(build_labeler(), RENDERERS[renderer], range(first, first + _SCENES), list(WORDINGS))
+    figures = measure(build_engine(), RENDERERS[renderer], range(first, first + _SCENES), list(WORDINGS))
     for name, found in figures.items():
         assert found.objects >= 15, name
         assert found.recall >= 0.7, (name, found)

@@ -187,10 +187,10 @@ class LabelingPage:
     def wait(self, what: str, is_there: Callable[[], Any]) -> None:
         """Wait for something; when it does not come, fail with a picture."""
         try:
-            patience = WebDriverWait(
+            deadline = WebDriverWait(
                 self._driver, WAIT_SECONDS, 0.1, ignored_exceptions=[StaleElementReferenceException]
             )
-            patience.until(lambda _: is_there())
+            deadline.until(lambda _: is_there())
         except WebDriverException as error:
             raise AssertionError(f"waited in vain for {what}; see {self.screenshot('waited-in-vain')}") from error
 

@@ -10,35 +10,35 @@ import pytest
 import redis
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
-from backend.engine import ImageLabeler, embed_in_turn
-from backend.errors import ClientGone, Overloaded
+from backend.engine import ImageEncoder, embed_queued
+from backend.errors import ClientDisconnected, Overloaded
 from backend.images import SourceImage
-from backend.runtime import Patience, PriorityExecutor
+from backend.runtime import Deadline, PriorityExecutor
 from backend.values import Priority
 from tests.fakes import FakeSegmenter, noise_png
 from tests.servers import RedisServer
 
 
-def labeler_on(server: RedisServer, segmenter: FakeSegmenter) -> ImageLabeler:
+def encoder_on(server: RedisServer, segmenter: FakeSegmenter) -> ImageEncoder:
     counts = CacheCounts()
     cache = EmbeddingCache(LocalStore(10**7), RedisStore(server.url, 60, 1.0, counts), counts)
-    return ImageLabeler(segmenter, None, cache, fingerprint="fake")
+    return ImageEncoder(segmenter, cache, fingerprint="fake")
 
 
 def test_clicks_on_an_image_that_a_replica_encodes_leave_the_models_free(redis_server: RedisServer) -> None:
     segmenter = FakeSegmenter()
-    labeler, executor = labeler_on(redis_server, segmenter), PriorityExecutor(1, 64)
+    encoder, executor = encoder_on(redis_server, segmenter), PriorityExecutor(1, 64)
     image, other = SourceImage(noise_png(40, 30, 1)), SourceImage(noise_png(40, 30, 2))
     client = redis.Redis.from_url(redis_server.url)
     lease = f"embedding:fake:{image.digest}:lease"
     client.set(lease, "a replica", px=60_000)
     with ThreadPoolExecutor(3) as pool:
-        waiting = [pool.submit(embed_in_turn, labeler, executor, image, Priority.CLICK) for _ in range(3)]
+        waiting = [pool.submit(embed_queued, encoder, executor, image, Priority.CLICK) for _ in range(3)]
         time.sleep(0.1)
-        assert embed_in_turn(labeler, executor, other, Priority.CLICK, Patience.of(10)) is not None
+        assert embed_queued(encoder, executor, other, Priority.CLICK, Deadline.after(10)) is not None
         assert not any(future.done() for future in waiting)
         client.delete(lease)
-        assert len({future.result(20).features.tobytes() for future in waiting}) == 1
+        assert len({future.result(20).embedding.features.tobytes() for future in waiting}) == 1
     assert len(segmenter.encoded) == 2
 
 
@@ -52,30 +52,30 @@ def test_a_click_on_an_image_that_is_being_prepared_waits_outside_the_models() -
         return encode(pixels)
 
     segmenter.encode = slowly
-    labeler = ImageLabeler(segmenter, None, EmbeddingCache(LocalStore(0)), fingerprint="fake")
+    encoder = ImageEncoder(segmenter, EmbeddingCache(LocalStore(0)), fingerprint="fake")
     executor, image = PriorityExecutor(2, 64, for_clicks=1), SourceImage(noise_png(40, 30, 1))
     with ThreadPoolExecutor(4) as pool:
-        prepared = pool.submit(embed_in_turn, labeler, executor, image, Priority.WARM)
+        prepared = pool.submit(embed_queued, encoder, executor, image, Priority.WARM)
         assert begun.wait(20)
-        clicks = [pool.submit(embed_in_turn, labeler, executor, image, Priority.CLICK) for _ in range(3)]
+        clicks = [pool.submit(embed_queued, encoder, executor, image, Priority.CLICK) for _ in range(3)]
         time.sleep(0.1)
-        assert executor.run(Priority.CLICK, lambda: "free", Patience.of(10)) == "free"
+        assert executor.run(Priority.CLICK, lambda: "free", Deadline.after(10)) == "free"
         go.set()
-        assert all(click.result(20) is prepared.result(20) for click in clicks)
+        assert all(click.result(20).embedding is prepared.result(20).embedding for click in clicks)
     assert len(segmenter.encoded) == 1
 
 
 def test_who_leaves_while_somebody_else_encodes_is_waited_for_no_longer(redis_server: RedisServer) -> None:
-    labeler, image = labeler_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
+    encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
     redis.Redis.from_url(redis_server.url).set(f"embedding:fake:{image.digest}:lease", "a replica", px=60_000)
     gone = threading.Event()
     threading.Timer(0.2, gone.set).start()
-    with pytest.raises(ClientGone):
-        embed_in_turn(labeler, PriorityExecutor(1, 64), image, Priority.CLICK, Patience.of(30, gone.is_set))
+    with pytest.raises(ClientDisconnected):
+        embed_queued(encoder, PriorityExecutor(1, 64), image, Priority.CLICK, Deadline.after(30, gone.is_set))
 
 
 def test_a_replica_that_takes_too_long_is_said(redis_server: RedisServer) -> None:
-    labeler, image = labeler_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
+    encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
     redis.Redis.from_url(redis_server.url).set(f"embedding:fake:{image.digest}:lease", "a replica", px=60_000)
     with pytest.raises(Overloaded, match=r"Another worker has been encoding a\.png for too long"):
-        embed_in_turn(labeler, PriorityExecutor(1, 64), image, Priority.CLICK, Patience.of(0.2))
+        embed_queued(encoder, PriorityExecutor(1, 64), image, Priority.CLICK, Deadline.after(0.2))

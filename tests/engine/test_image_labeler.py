@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.cache import EmbeddingCache, LocalStore
-from backend.engine import ImageLabeler
+from backend.engine import EncodedImage, ImageLabeler
 from backend.images import SourceImage
 from backend.models.checkpoints import load_into
 from backend.models.registry import DEMO_SAM
@@ -16,27 +15,26 @@ from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
 from backend.values import Candidate, ClassName, Prompt, ProposalOptions, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
-from tests.fakes import FakeClassifier, FakeSegmenter, png
+from tests.fakes import FakeClassifier, FakeSegmenter, encoded, png
 
 CLICK = Prompt(((20.0, 15.0),), (1,))
 
 
-def make(classifier: FakeClassifier | None = None, fingerprint: str = "one", cache: EmbeddingCache | None = None):
+def make(classifier: FakeClassifier | None = None) -> tuple[ImageLabeler, FakeSegmenter]:
     segmenter = FakeSegmenter()
-    cache = cache or EmbeddingCache(LocalStore(10**6))
-    return ImageLabeler(segmenter, classifier, cache, fingerprint=fingerprint, top_k=1), segmenter
+    return ImageLabeler(segmenter, classifier, top_k=1), segmenter
 
 
 def test_all_three_candidates_of_a_click_are_there_for_the_asking() -> None:
     labeler, _ = make()
-    image = SourceImage(png(40, 30))
+    image = encoded(png(40, 30))
     assert [c.score for c in labeler.segment(image, CLICK, most=None)] == [0.9, 0.5, 0.3]
     assert [c.score for c in labeler.segment(image, CLICK)] == [0.9]
 
 
 def test_a_second_click_corrects_the_answer_to_the_first() -> None:
     labeler, segmenter = make()
-    image = SourceImage(png(40, 30))
+    image = encoded(png(40, 30))
     labeler.segment(image, Prompt(((20.0, 15.0), (5.0, 5.0), (9.0, 9.0)), (1, 0, 1)))
     asked = [
         (len(p.point_coords), None if p.mask_logits is None else p.mask_logits[0, 0, 0]) for p in segmenter.decoded
@@ -46,7 +44,7 @@ def test_a_second_click_corrects_the_answer_to_the_first() -> None:
 
 def test_a_correction_begins_with_the_logits_of_the_mask_where_they_are_remembered() -> None:
     labeler, segmenter = make()
-    image, other = SourceImage(png(40, 30)), SourceImage(png(40, 30, (90, 0, 0)))
+    image, other = encoded(png(40, 30)), encoded(png(40, 30, (90, 0, 0)))
     (answer,) = labeler.segment(image, CLICK)
     labeler.remember(image, answer)
     changed = answer.mask.copy()
@@ -66,14 +64,14 @@ def test_many_clicks_of_one_object_are_each_decoded_once() -> None:
     """More than Python's recursion limit."""
     labeler, segmenter = make()
     coords = tuple((1.0 + index / 100, 9.0) for index in range(1500))
-    (found,) = labeler.segment(SourceImage(png(40, 30)), Prompt(coords, (1,) * len(coords)))
+    (found,) = labeler.segment(encoded(png(40, 30)), Prompt(coords, (1,) * len(coords)))
     assert found.mask.any()
     assert [len(prompt.point_coords) for prompt in segmenter.decoded] == list(range(1, 1501))
 
 
 def test_the_next_click_of_an_object_costs_one_decode_and_gives_what_all_at_once_give() -> None:
     labeler, segmenter = make()
-    image, other = SourceImage(png(40, 30)), SourceImage(png(40, 30, (90, 0, 0)))
+    image, other = encoded(png(40, 30)), encoded(png(40, 30, (90, 0, 0)))
     coords, labels = ((20.0, 15.0), (5.0, 5.0), (9.0, 9.0), (30.0, 9.0)), (1, 0, 1, 0)
     for count in (1, 2, 3, 4):
         labeler.segment(image, Prompt(coords[:count], labels[:count]))
@@ -92,28 +90,21 @@ def test_kept_answers_are_those_that_sam_gives_again() -> None:
     scene = make_scene(HELD_OUT_SEED, Size(320, 240))
     data = io.BytesIO()
     Image.fromarray(scene.pixels).save(data, "PNG")
-    image, segmenter = SourceImage(data.getvalue()), SamSegmenter(model, device="cpu")
+    segmenter, source = SamSegmenter(model, device="cpu"), SourceImage(data.getvalue())
+    image = EncodedImage(source, segmenter.encode(source.pixels))
     first, second = (click_point(thing.mask) for thing in scene.objects[:2])
     coords, labels = (first, second, (first[0] + 3, first[1] + 2)), (1, 0, 1)
-    kept = ImageLabeler(segmenter, None, EmbeddingCache(LocalStore(10**7)), fingerprint="f")
+    kept = ImageLabeler(segmenter, None)
     for count in (1, 2, 3):
         clicks = Prompt(coords[:count], labels[:count])
-        fresh = ImageLabeler(segmenter, None, EmbeddingCache(LocalStore(10**7)), fingerprint="f")
+        fresh = ImageLabeler(segmenter, None)
         one, all_at_once = kept.segment(image, clicks)[0], fresh.segment(image, clicks)[0]
         assert one.score == all_at_once.score and np.array_equal(one.mask, all_at_once.mask)
 
 
-def test_going_back_to_an_image_encodes_nothing() -> None:
-    labeler, segmenter = make()
-    here, there = SourceImage(png(40, 30)), SourceImage(png(40, 30, (90, 0, 0)))
-    for image in (here, there, here, there, here):
-        labeler.segment(image, CLICK)
-    assert len(segmenter.encoded) == 2
-
-
 def test_boxes_and_clicks_that_begin_negative_are_asked_as_they_are() -> None:
     labeler, segmenter = make()
-    image = SourceImage(png(40, 30))
+    image = encoded(png(40, 30))
     for prompt in (
         Prompt(((20.0, 15.0), (5.0, 5.0)), (0, 1)),
         Prompt(((20.0, 15.0), (5.0, 5.0)), (1, 0), (0.0, 0.0, 30.0, 30.0)),
@@ -125,14 +116,14 @@ def test_boxes_and_clicks_that_begin_negative_are_asked_as_they_are() -> None:
 
 def test_the_next_larger_candidates_go_in_a_circle() -> None:
     labeler, _ = make()
-    image = SourceImage(png(40, 30))
+    image = encoded(png(40, 30))
     areas = [int(labeler.segment_larger(image, CLICK, times).mask.sum()) for times in range(4)]
     assert areas == [25, 49, 9, 25]  # the fake's best is 5 x 5, then 7 x 7 and 3 x 3
 
 
 def test_candidates_that_look_the_same_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     labeler, segmenter = make()
-    image = SourceImage(png(40, 30))
+    image = encoded(png(40, 30))
     square, empty = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
     square[:10, :10] = True
     nearly = square.copy()
@@ -147,53 +138,36 @@ def test_a_correction_gives_sam_the_mask_and_a_point_deep_inside_it() -> None:
     mask = np.zeros((30, 40), bool)
     mask[0:21, 0:21] = True
     asked = Prompt(((25.0, 10.0),), (1,), (0, 0, 40, 30))
-    labeler.refine(SourceImage(png(40, 30)), asked, mask)
+    labeler.refine(encoded(png(40, 30)), asked, mask)
     (seen,) = segmenter.decoded
     assert (seen.point_coords, seen.point_labels, seen.box_xyxy) == (((10.5, 10.5), (25, 10)), (1, 1), None)
     assert seen.mask_logits is not None and (seen.mask_logits == 21 * 21).all()
 
 
-def test_an_image_is_warm_after_it_was_embedded() -> None:
-    labeler, _ = make()
-    image = SourceImage(png(40, 30))
-    assert not labeler.is_warm(image)
-    labeler.embed(image)
-    assert labeler.is_warm(image)
-
-
-def test_other_weights_never_meet_an_embedding_of_these() -> None:
-    cache = EmbeddingCache(LocalStore(10**6))
-    image = SourceImage(png(40, 30))
-    for fingerprint, encodes in (("one", 1), ("two", 1), ("one", 0)):
-        labeler, segmenter = make(fingerprint=fingerprint, cache=cache)
-        labeler.embed(image)
-        assert len(segmenter.encoded) == encodes
-
-
 def test_without_clip_every_mask_has_no_class() -> None:
     labeler, _ = make()
-    image = SourceImage(png(40, 30))
+    image = encoded(png(40, 30))
     masks = [c.mask for c in labeler.propose(image, ProposalOptions(4, 0.5, 0.5, 10, 0.7))]
-    assert labeler.classify(image, masks, [(ClassName("cat"),)]) == [[(), (), ()]]
-    assert labeler.classify_image(image, (ClassName("cat"),)) == ()
+    assert labeler.classify(image.image, masks, [(ClassName("cat"),)]) == [[(), (), ()]]
+    assert labeler.classify_image(image.image, (ClassName("cat"),)) == ()
 
 
 def test_no_mask_asks_clip_nothing() -> None:
     classifier = FakeClassifier()
     labeler, _ = make(classifier)
-    assert labeler.classify(SourceImage(png(40, 30)), [], [(ClassName("cat"),)]) == [[]]
+    assert labeler.classify(encoded(png(40, 30)).image, [], [(ClassName("cat"),)]) == [[]]
     assert classifier.calls == []
 
 
 def test_a_text_is_looked_for_among_the_labelers_own_automatic_masks() -> None:
     classifier = FakeClassifier(looks=["red car", "tree", "red car"])
     labeler, segmenter = make(classifier)
-    image, options = SourceImage(png(40, 30)), ProposalOptions(10, 0.75, 0.75, 100, 0.7)
+    image, options = encoded(png(40, 30)), ProposalOptions(10, 0.75, 0.75, 100, 0.7)
     proposed = labeler.propose(image, options)
-    found = labeler.find(image, "the red cars", options, [ClassName("tree")], ("the {}",))
+    found = labeler.search(image, "the red cars", options, [ClassName("tree")], ("the {}",))
     assert [one.candidate.score for one in found] == [0.9, 0.9]
     assert all(np.array_equal(one.candidate.mask, proposed[i].mask) for one, i in zip(found, (0, 2), strict=True))
     assert set(classifier.templates) == {("the {}",)}
-    assert (len(segmenter.encoded), len(segmenter.decoded)) == (1, 6)
-    labeler.find(image, "tree", replace(options, max_masks=1))
+    assert len(segmenter.decoded) == 6
+    labeler.search(image, "tree", replace(options, max_masks=1))
     assert len(segmenter.decoded) == 6  # how many are kept does not change how they are made

@@ -14,9 +14,9 @@ from backend.engine.text_matching import (
     TextQuery,
     content_words,
     distinct_words,
+    matching_masks,
     probability,
     singular,
-    standing_out,
     take_sides,
     text_log_odds,
 )
@@ -67,18 +67,18 @@ def test_line_breaks_and_tabs_are_spaces() -> None:
     [
         ("", "The text is empty."),
         (" \n", "The text is empty."),
-        ("the things", 'The text "the things" names nothing.'),
-        ("?!", 'The text "?!" names nothing.'),
-        ("car" * 100, "The text has 300 characters, more than the 200 that are read."),
-        ("red\x00car", "The text has the character U+0000, which nobody can read."),
-        ("red \ud800", "The text has the character U+D800, which nobody can read."),
+        ("the things", 'The text "the things" names no object.'),
+        ("?!", 'The text "?!" names no object.'),
+        ("car" * 100, "The text has 300 characters; the limit is 200."),
+        ("red\x00car", "The text contains the unprintable character U+0000."),
+        ("red \ud800", "The text contains the unprintable character U+D800."),
     ],
 )
 def test_a_text_that_names_nothing_is_refused(text: str, message: str) -> None:
     with pytest.raises(BadPrompt) as refused:
         parse_text(text)
     assert refused.value.message == message
-    assert 'as "the red car"' in refused.value.remedy
+    assert 'for example "the red car"' in refused.value.remedy
 
 
 def test_words_of_any_alphabet_are_words() -> None:
@@ -154,17 +154,17 @@ def test_probabilities_of_huge_odds_are_0_and_1() -> None:
 
 def test_a_mask_less_probable_than_two_fifths_does_not_stand_out() -> None:
     masks = [square(0, 0, 8), square(20, 0, 8), square(40, 0, 8)]
-    assert standing_out(np.array([-0.41, -0.40, -9.0]), masks) == [1]  # the log-odds of 0.4 are -0.405
-    assert standing_out(np.array([-0.41, -0.42, -9.0]), masks) == []
-    assert standing_out(np.zeros(0), []) == []
+    assert matching_masks(np.array([-0.41, -0.40, -9.0]), masks) == [1]  # the log-odds of 0.4 are -0.405
+    assert matching_masks(np.array([-0.41, -0.42, -9.0]), masks) == []
+    assert matching_masks(np.zeros(0), []) == []
 
 
 def test_a_mask_far_behind_the_best_does_not_stand_out() -> None:
     masks = [square(0, 0, 8), square(20, 0, 8), square(40, 0, 8)]
-    assert standing_out(np.array([1.0, 4.5, 2.0]), masks) == [1, 2]
+    assert matching_masks(np.array([1.0, 4.5, 2.0]), masks) == [1, 2]
 
 
 def test_of_two_masks_in_one_another_the_more_probable_is_taken() -> None:
     whole, part, other = square(0, 0, 20), square(2, 2, 6), square(30, 0, 6)
-    assert standing_out(np.array([1.0, 1.5, 0.5]), [whole, part, other]) == [1, 2]
-    assert standing_out(np.array([1.5, 1.0, 0.5]), [whole, part, other]) == [0, 2]
+    assert matching_masks(np.array([1.0, 1.5, 0.5]), [whole, part, other]) == [1, 2]
+    assert matching_masks(np.array([1.5, 1.0, 0.5]), [whole, part, other]) == [0, 2]

@@ -17,9 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from backend.errors import ExportError
-from backend.export import LabeledImage, build_coco, check_region, count_empty, encode_region
+from backend.export import EncodedRegion, LabeledImage, build_coco, check_region, count_empty, encode_region
 from backend.export.coco import encode_coco_rle
-from backend.values import Mask, Region, Size
+from backend.values import Mask, Size
 
 CATEGORIES = ("red", "green", "blue")
 
@@ -37,14 +37,14 @@ def two_parts(width: int = 64, height: int = 48) -> Mask:
     return disc(width, height, 10, 10, 5) | disc(width, height, 50, 35, 7)
 
 
-def region(mask: Mask, label: str = "red", region_id: str = "r", **fields: object) -> Region:
-    return Region(mask, label, region_id, **fields)  # type: ignore[arg-type]
+def region(mask: Mask, label: str = "red", region_id: str = "r", **fields: object) -> EncodedRegion:
+    return encode_region(mask, label, region_id, **fields)  # type: ignore[arg-type]
 
 
-def image(*regions: Region, file_name: str = "a.png", task_id: int = 7, size: Size = Size(64, 48)) -> LabeledImage:
-    return LabeledImage(
-        file_name, size, task_id, annotation_id=70 + task_id, regions=tuple(map(encode_region, regions))
-    )
+def image(
+    *regions: EncodedRegion, file_name: str = "a.png", task_id: int = 7, size: Size = Size(64, 48)
+) -> LabeledImage:
+    return LabeledImage(file_name, size, task_id, annotation_id=70 + task_id, regions=regions)
 
 
 def load(document: dict, folder: Path) -> COCO:
@@ -124,7 +124,7 @@ def test_ids_choices_and_scores_travel_along() -> None:
         Size(64, 48),
         7,
         77,
-        (encode_region(region(ring(), region_id="xyz", choices=chosen, score=0.93)),),
+        (region(ring(), region_id="xyz", choices=chosen, score=0.93),),
         {"scene": ("wood",)},
     )
     coco = build_coco([labeled], CATEGORIES)
@@ -177,7 +177,7 @@ def test_an_unknown_label_is_refused_by_name() -> None:
     ],
 )
 def test_a_region_is_refused_by_its_kind_and_its_label(label: str, categories: tuple[str, ...], message: str) -> None:
-    drawn = encode_region(region(ring(), label, "abc", kind="polygon"))
+    drawn = region(ring(), label, "abc", kind="polygon")
     with pytest.raises(ExportError) as caught:
         check_region(drawn, Size(64, 48), categories)
     assert str(caught.value).startswith(f'Region "abc" {message}')

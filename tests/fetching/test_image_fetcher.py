@@ -58,8 +58,15 @@ def redirect(to: str, status: int = 302) -> Answer:
     return status, {"Location": to}, b""
 
 
+@pytest.fixture
+def always_revalidated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that may change is asked for again at every fetch."""
+    monkeypatch.setattr("backend.fetching.image_fetcher.REVALIDATE_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("always_revalidated")
 def test_an_upload_is_fetched_with_the_token_and_kept_for_good(label_studio: LocalServer) -> None:
-    images = fetcher(label_studio, revalidate_seconds=0)
+    images = fetcher(label_studio)
     assert [images.fetch(UPLOAD, 7, "2") for _ in range(3)] == [PNG] * 3
     assert label_studio.paths() == [UPLOAD]
 
@@ -71,8 +78,11 @@ def test_projects_do_not_share_images(label_studio: LocalServer) -> None:
     assert len(label_studio.seen) == 2
 
 
-def test_what_may_change_is_asked_for_again_after_a_while(label_studio: LocalServer) -> None:
-    images = fetcher(label_studio, revalidate_seconds=0.2)
+def test_what_may_change_is_asked_for_again_after_a_while(
+    label_studio: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.fetching.image_fetcher.REVALIDATE_SECONDS", 0.2)
+    images = fetcher(label_studio)
     images.fetch(LOCAL, 7, "2")
     images.fetch(LOCAL, 7, "2")
     assert len(label_studio.seen) == 1
@@ -81,6 +91,7 @@ def test_what_may_change_is_asked_for_again_after_a_while(label_studio: LocalSer
     assert len(label_studio.seen) == 2
 
 
+@pytest.mark.usefixtures("always_revalidated")
 @pytest.mark.parametrize(("tells", "asks"), [("ETag", "if-none-match"), ("Last-Modified", "if-modified-since")])
 def test_an_image_that_was_replaced_is_noticed_and_one_that_was_not_is_not_sent_again(
     label_studio: LocalServer, tells: str, asks: str
@@ -93,7 +104,7 @@ def test_an_image_that_was_replaced_is_noticed_and_one_that_was_not_is_not_sent_
         return 200, {tells: str(content["version"])}, bytes(content["bytes"])  # type: ignore[arg-type]
 
     label_studio.respond = respond
-    images = fetcher(label_studio, revalidate_seconds=0)
+    images = fetcher(label_studio)
     assert images.fetch(LOCAL, 7, "2") == PNG
     assert images.fetch(LOCAL, 7, "2") == PNG
     content.update(version='"2"', bytes=b"another picture")
@@ -379,49 +390,11 @@ def test_images_over_the_budget_are_fetched_again(label_studio: LocalServer) -> 
     assert len(label_studio.seen) == 3
 
 
-def test_local_files_are_read_from_the_disk_where_it_is_known(label_studio: LocalServer, tmp_path: Path) -> None:
-    (tmp_path / "imgs").mkdir()
-    (tmp_path / "imgs" / "a b.png").write_bytes(b"on disk")
-    images = fetcher(label_studio, local_files_root=tmp_path)
-    assert images.fetch("/data/local-files/?d=imgs/a%20b.png", 7, "2") == b"on disk"
-    (tmp_path / "imgs" / "a b.png").write_bytes(b"replaced")
-    assert images.fetch("/data/local-files/?d=imgs/a%20b.png", 7, "2") == b"replaced"
-    assert label_studio.seen == []
-    assert images.fetch("/data/local-files/?d=imgs/none.png", 7, "2") == PNG
-
-
-@pytest.mark.parametrize("named", ["../secret.png", "imgs/../../secret.png", "link.png"])
-def test_nothing_outside_the_folder_of_local_files_is_read(
-    label_studio: LocalServer, tmp_path: Path, named: str
-) -> None:
-    (tmp_path / "secret.png").write_bytes(b"secret")
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "link.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(ImageUnavailable, match="lies outside the folder of local files"):
-        fetcher(label_studio, local_files_root=root).fetch(f"/data/local-files/?d={named}", 7, "2")
-
-
-def test_a_local_file_over_the_limit_is_not_read(label_studio: LocalServer, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(bytes(11))
-    with pytest.raises(ImageUnavailable, match="over the limit of 10 bytes"):
-        fetcher(label_studio, local_files_root=tmp_path, max_bytes=10).fetch("/data/local-files/?d=a.png", 7, "2")
-
-
-@pytest.mark.parametrize("root", [None, Path("/")])
 @pytest.mark.parametrize("uri", ["http://[::1/a.png", "http://[::1/data/local-files/?d=a.png"])
-def test_an_address_that_is_none_is_named_with_a_remedy(label_studio: LocalServer, uri: str, root: Path | None) -> None:
-    with pytest.raises(ImageUnavailable, match=r"^http://\[::1/.* is no address of an image. Upload the image"):
-        fetcher(label_studio, local_files_root=root).fetch(uri, 7, "2")
-
-
-@pytest.mark.parametrize("named", ["a%00b.png", "a" * 5000])
-def test_a_local_file_that_no_disk_can_hold_is_named_with_a_remedy(
-    label_studio: LocalServer, tmp_path: Path, named: str
-) -> None:
-    with pytest.raises(ImageUnavailable, match=r"\?d=a.* is no address of an image. Upload the image") as refusal:
-        fetcher(label_studio, local_files_root=tmp_path).fetch(f"/data/local-files/?d={named}", 7, "2")
-    assert len(str(refusal.value)) < 500
+def test_an_address_that_is_none_is_named_with_a_remedy(label_studio: LocalServer, uri: str) -> None:
+    with pytest.raises(ImageUnavailable, match=r"^http://\[::1/.* is not a web address\. Upload the image"):
+        fetcher(label_studio).fetch(uri, 7, "2")
+    assert label_studio.seen == []
 
 
 def test_a_redirect_to_an_address_that_is_none_is_named(label_studio: LocalServer) -> None:
@@ -458,8 +431,9 @@ def test_an_answer_that_drips_from_its_first_byte_is_given_up_in_time(
     assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.usefixtures("always_revalidated")
 def test_what_comes_in_time_is_not_broken_off_by_an_earlier_deadline(label_studio: LocalServer) -> None:
-    images = fetcher(label_studio, timeout_seconds=0.4, revalidate_seconds=0)
+    images = fetcher(label_studio, timeout_seconds=0.4)
     for _ in range(4):
         assert images.fetch(LOCAL, 7, "2") == PNG
         time.sleep(0.15)

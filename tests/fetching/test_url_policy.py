@@ -128,9 +128,8 @@ def test_hosts_that_may_be_asked(url: str) -> None:
 )
 def test_all_other_hosts_are_refused_by_name(url: str, host: str) -> None:
     name = host.removesuffix(":80")  # a name alone would open all ports of it
-    with pytest.raises(ImageForbidden, match=f"lies on {host}, which.*Add {name} to IMAGE_ALLOWED_HOSTS") as refusal:
+    with pytest.raises(ImageForbidden, match=f"lies on {host}, which.*Add {name} to IMAGE_ALLOWED_HOSTS"):
         check_host(url, LS, frozenset({"a.org", "b.org:8000"}))
-    assert refusal.value.http_status == 403
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from werkzeug.test import TestResponse
 
-from backend.errors import BadPrompt, BadSettings, CheckpointError
+from backend.errors import BadSettings, CheckpointError
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_task
+from backend.label_studio.requests import SegmentAll, parse_task
+from backend.label_studio.results import decode_brush
 from backend.models import checkpoints
 from backend.models.registry import (
     CLASSIFIERS,
@@ -31,19 +32,17 @@ from backend.models.registry import (
     published_segmenters,
 )
 from backend.models.sam.segmenter import SamSegmenter
-from backend.predict import Job, TaskPredictor
+from backend.runtime import BackgroundLoader
+from backend.server import Metrics, create_app
 from backend.settings import Settings
-from backend.values import ProposalParameters, Region
-from backend.wiring import build_predictor, uses_demo_models
-from tests.fakes import keypoint, rectangle
+from backend.values import ProposalOptions, ProposalParameters, Size
+from backend.wiring import LoadedServices, build_services
+from tests.fakes import keypoint, predict_body, rectangle
 from tests.servers import LocalServer
 
-CONFIG = parse_labeling_config(
-    """<View><Image name="img" value="$photo"/>
-    <BrushLabels name="b" toName="img"><Label value="cat"/></BrushLabels>
-    <KeyPointLabels name="k" toName="img" smart="true"><Label value="cat"/></KeyPointLabels>
-    <RectangleLabels name="r" toName="img" smart="true"><Label value="cat"/></RectangleLabels></View>"""
-)
+ONE_LABEL = """<View><Image name="img" value="$photo"/>
+<BrushLabels name="b" toName="img"><Label value="cat"/></BrushLabels></View>"""
+SIZE = {"original_width": 64, "original_height": 48}
 
 
 def test_an_unknown_segmenter_is_refused_with_the_known_ones() -> None:
@@ -94,18 +93,9 @@ def test_the_demo_clip_has_templates_and_a_checkpoint_of_its_own() -> None:
     assert (demo.bundled, other.bundled, other.configs) == (DEMO_CLIP, None, None)
 
 
-@pytest.mark.parametrize(
-    ("settings", "is_demo"),
-    [
-        (Settings(), True),
-        (Settings(sam_model="vit_b"), True),  # CLIP is the demo's
-        (Settings(clip_model="none"), True),
-        (Settings(sam_model="vit_b", clip_model="ViT-B-32"), False),
-        (Settings(sam_checkpoint="own.pth", clip_pretrained="own.pt"), False),
-    ],
-)
-def test_demo_models_are_those_with_the_projects_own_weights(settings: Settings, is_demo: bool) -> None:
-    assert uses_demo_models(settings) is is_demo
+def test_the_demos_own_models_are_marked_as_such() -> None:
+    marked = [name for entries in (SEGMENTERS, CLASSIFIERS) for name, entry in entries.items() if entry.is_demo]
+    assert marked == ["demo", "demo-clip"]
 
 
 def test_a_published_file_may_have_another_name_in_the_weights_folder(tmp_path: Path) -> None:
@@ -154,53 +144,67 @@ def picture() -> np.ndarray:
     return pixels
 
 
-@dataclass(frozen=True)
-class Toy:
-    """The whole backend around the toy, and the address of the picture that it fetches."""
+class ToyServer:
+    """The whole backend around the toy, behind HTTP, and the address of the picture that it fetches."""
 
-    predictor: TaskPredictor
-    uri: str
+    def __init__(self, services: LoadedServices, uri: str) -> None:
+        self.services, self.uri = services, uri
+        loader = BackgroundLoader(lambda: services).start()
+        loader.get(10)
+        self._client = create_app(loader, Metrics(), max_body_bytes=10**6).test_client()
 
-    def ask(self, *prompts: dict, job: Job = Job()) -> tuple[Region, ...]:
-        task = parse_task({"id": 1, "data": {"photo": self.uri}}, CONFIG, list(prompts), project_id="1")
-        return self.predictor.predict(task, CONFIG, job).regions
+    def click(self, prompt: dict) -> TestResponse:
+        """Send a prompt as Label Studio's page does."""
+        return self._client.post("/predict", json=predict_body(self.uri, prompt | SIZE))
+
+    def segment_all(self, options: ProposalOptions) -> list[dict]:
+        config = parse_labeling_config(ONE_LABEL)
+        task = parse_task({"id": 1, "data": {"photo": self.uri}}, config, project_id="1")
+        prediction = self.services.predictor.predict(task, config, SegmentAll(options))
+        return prediction["result"] if prediction else []
 
 
 @pytest.fixture
-def toy(toy_checkpoint: Path, picture: np.ndarray, start_server: Callable[[], LocalServer]) -> Toy:
+def toy(toy_checkpoint: Path, picture: np.ndarray, start_server: Callable[[], LocalServer]) -> ToyServer:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     server = start_server()
     server.respond = lambda seen, handler: (200, {"Content-Type": "image/png"}, file.getvalue())
     host = server.url.removeprefix("http://")
     settings = Settings(sam_model="toy", clip_model="none", image_allowed_hosts=frozenset({host}))
-    return Toy(build_predictor(settings), f"{server.url}/a.png")
+    return ToyServer(build_services(settings), f"{server.url}/a.png")
 
 
-def test_a_new_family_answers_clicks_once_it_is_registered(toy: Toy, picture: np.ndarray) -> None:
+def mask_of(result: dict) -> np.ndarray:
+    return decode_brush(result["value"]["rle"], Size(64, 48))
+
+
+def test_a_new_family_answers_clicks_once_it_is_registered(toy: ToyServer, picture: np.ndarray) -> None:
     red = picture[..., 0] == 200
-    (region,) = toy.ask(keypoint(50, 50, size=(64, 48)))
-    assert region.label == "cat"
-    assert np.array_equal(region.mask, red)
-    (region,) = toy.ask(keypoint(5, 5, size=(64, 48)))
-    assert np.array_equal(region.mask, ~red)
+    for x, y, expected in ((50, 50, red), (5, 5, ~red)):
+        (prediction,) = toy.click(keypoint(x, y, "dog")).json["results"]
+        (result,) = prediction["result"]
+        assert result["value"]["brushlabels"] == ["dog"]
+        assert np.array_equal(mask_of(result), expected)
 
 
-def test_a_new_family_makes_automatic_masks_with_its_entrys_parameters(toy: Toy) -> None:
-    options = toy.predictor.default_proposal()
+def test_a_new_family_makes_automatic_masks_with_its_entrys_parameters(toy: ToyServer) -> None:
+    options = toy.services.predictor.default_proposal()
     assert (options.points_per_side, options.min_mask_region_area) == (1, 300)
-    areas = [int(region.mask.sum()) for region in toy.ask(job=Job(proposal=options))]
+    areas = [int(mask_of(result).sum()) for result in toy.segment_all(options)]
     assert sorted(areas) == [32 * 24, 64 * 48 - 32 * 24]
 
 
-def test_predictions_name_the_new_family_and_its_weights(toy: Toy, toy_checkpoint: Path) -> None:
-    assert toy.predictor.model_version == f"toy-{hashlib.sha256(toy_checkpoint.read_bytes()).hexdigest()[:8]}"
+def test_the_facts_of_a_new_family_are_its_own(toy: ToyServer, toy_checkpoint: Path) -> None:
+    facts, digest = toy.services.facts, hashlib.sha256(toy_checkpoint.read_bytes()).hexdigest()
+    assert (facts.sam_name, facts.sam_sha256, facts.model_version) == ("toy", digest, f"toy-{digest[:8]}")
+    assert (facts.device, facts.encoder_dtype, facts.is_demo) == ("cpu", "uint8", False)
 
 
-def test_a_prompt_that_the_family_does_not_handle_is_refused(toy: Toy) -> None:
-    box = rectangle(10, 10, 50, 50) | {"original_width": 64, "original_height": 48}
-    with pytest.raises(BadPrompt, match="This model takes no boxes"):
-        toy.ask(box)
+def test_a_prompt_that_the_family_does_not_handle_is_refused(toy: ToyServer) -> None:
+    reply = toy.click(rectangle(10, 10, 50, 50))
+    assert reply.status_code == 422
+    assert "This model takes no boxes." in reply.text
 
 
 @pytest.mark.usefixtures("toy_checkpoint")

@@ -11,10 +11,10 @@ import pytest
 
 from backend.errors import BadPrompt
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import EarlierRegion, parse_task
-from backend.label_studio.results import build_results, decode_brush, encode_brush
+from backend.label_studio.requests import CorrectableRegion
+from backend.label_studio.results import LabeledRegion, build_results, decode_brush, encode_brush
 from backend.predict.clicks import count_repeats, distance_of_points
-from backend.values import Candidate, Prompt, Region, Size
+from backend.values import Candidate, Prompt, Size
 from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, rectangle
 
 CONFIG_OF_TASK = parse_labeling_config(CONFIG)
@@ -38,8 +38,7 @@ def click(hall: Hall, *prompts: dict, regions: tuple[dict, ...] = ()) -> list[di
     document = {"id": 1, "data": {"photo": "a.png"}}
     if regions:
         document["drafts"] = [{"id": 1, "updated_at": "2026-11-20T20:00:00Z", "result": list(regions)}]
-    task = parse_task(document, CONFIG_OF_TASK, list(prompts))
-    prediction = hall.predictor.predict_document(task, CONFIG_OF_TASK)
+    prediction = hall.task_document(document, CONFIG, list(prompts))
     return prediction["result"] if prediction else []
 
 
@@ -142,7 +141,7 @@ def test_a_box_and_a_negative_point_of_the_draft_reach_sam_together() -> None:
 
 
 def test_a_negative_point_with_nothing_to_take_it_from_is_refused() -> None:
-    with pytest.raises(BadPrompt, match=r'mask with the label "cat" under it, and there is none.*Click on the object'):
+    with pytest.raises(BadPrompt, match=r'does not lie on a mask with the label "cat".*Click the object'):
         click(Hall(), keypoint(50, 50, positive=False))
 
 
@@ -151,7 +150,7 @@ def test_a_damaged_mask_on_the_page_does_not_refuse_a_click(caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         (result,) = click(Hall(), keypoint(37.5, 50), regions=(broken,))
     assert result["id"] != "saved"
-    assert 'cannot be corrected: Region "saved"' in caplog.text
+    assert 'Skipped a damaged mask on the page: Region "saved"' in caplog.text
 
 
 def test_an_empty_mask_on_the_page_is_no_mask_to_correct() -> None:
@@ -161,9 +160,9 @@ def test_an_empty_mask_on_the_page_is_no_mask_to_correct() -> None:
 
 def test_masks_of_other_labels_are_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    original = EarlierRegion.decode
+    original = CorrectableRegion.decode
     monkeypatch.setattr(
-        EarlierRegion, "decode", lambda self, config: decoded.append(self.region_id) or original(self, config)
+        CorrectableRegion, "decode", lambda self, config: decoded.append(self.region_id) or original(self, config)
     )
     regions = [saved(BODY, "dog", f"dog{i}") for i in range(50)]
     click(Hall(), keypoint(37.5, 50), regions=(*regions, saved(BODY)))
@@ -172,9 +171,9 @@ def test_masks_of_other_labels_are_never_decoded(monkeypatch: pytest.MonkeyPatch
 
 def test_a_mask_of_the_label_far_from_the_click_is_not_painted(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    original = EarlierRegion.decode
+    original = CorrectableRegion.decode
     monkeypatch.setattr(
-        EarlierRegion, "decode", lambda self, config: decoded.append(self.region_id) or original(self, config)
+        CorrectableRegion, "decode", lambda self, config: decoded.append(self.region_id) or original(self, config)
     )
     hall, far = Hall(), block(0, 30, 5, 35)
     for _ in range(3):
@@ -256,12 +255,11 @@ def test_polygons_and_bitmasks_are_corrected_in_their_own_control_and_an_ellipse
     control: str, types: list[str]
 ) -> None:
     config, hall = parse_labeling_config(SHAPES), Hall()
-    region = Region(BODY, "cat", "saved", 0.5, control=control)
-    drawn = {"id": 1, "updated_at": "2026-11-20T20:00:00Z", "result": build_results([region], config)}
+    region = LabeledRegion(BODY, "cat", "saved", 0.5, control=control)
+    drawn = {"id": 1, "updated_at": "2026-11-20T20:00:00Z", "result": build_results([region], config.images[0])}
     for _ in range(2):  # the second time the box of the mask is known
         document = {"id": 1, "data": {"photo": "a.png"}, "drafts": [drawn]}
-        task = parse_task(document, config, [keypoint(37.5, 50)])
-        results = hall.predictor.predict_document(task, config)["result"]
+        results = hall.task_document(document, SHAPES, [keypoint(37.5, 50)])["result"]
         assert [result["type"] for result in results] == types
         assert (results[0]["id"] == "saved") is (control != "e")
         logits = hall.segmenter.decoded[-1].mask_logits
@@ -271,17 +269,17 @@ def test_polygons_and_bitmasks_are_corrected_in_their_own_control_and_an_ellipse
 def test_two_polygons_of_one_image_are_told_apart() -> None:
     config, hall = parse_labeling_config(SHAPES), Hall()
     places = {"left": block(10, 2, 20, 12), "right": block(10, 28, 20, 38)}
-    regions = [Region(mask, "cat", name, control="p") for name, mask in places.items()]
-    drafts = [{"id": 1, "result": build_results(regions, config)}]
+    regions = [LabeledRegion(mask, "cat", name, control="p") for name, mask in places.items()]
+    drafts = [{"id": 1, "result": build_results(regions, config.images[0])}]
     for x, name in ((17.5, "left"), (82.5, "right"), (17.5, "left")):  # 7 and 33 of 40
-        task = parse_task({"id": 1, "data": {"photo": "a.png"}, "drafts": drafts}, config, [keypoint(x, 50)])
-        assert hall.predictor.predict_document(task, config)["result"][0]["id"] == name
+        document = {"id": 1, "data": {"photo": "a.png"}, "drafts": drafts}
+        assert hall.task_document(document, SHAPES, [keypoint(x, 50)])["result"][0]["id"] == name
 
 
 def test_a_damaged_polygon_is_passed_over_and_the_click_answered() -> None:
     config, hall = parse_labeling_config(SHAPES), Hall()
-    broken = build_results([Region(BODY, "cat", "saved", control="p")], config)[0]
+    broken = build_results([LabeledRegion(BODY, "cat", "saved", control="p")], config.images[0])[0]
     broken["value"]["points"] = [[1, 2]]
     document = {"id": 1, "data": {"photo": "a.png"}, "drafts": [{"id": 1, "result": [broken]}]}
-    (result, _) = hall.predictor.predict_document(parse_task(document, config, [keypoint(37.5, 50)]), config)["result"]
+    (result, _) = hall.task_document(document, SHAPES, [keypoint(37.5, 50)])["result"]
     assert result["id"] != "saved"

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.cache import EmbeddingCache, LocalStore
-from backend.engine import ImageLabeler
+from backend.engine import EncodedImage, ImageLabeler
 from backend.geometry import mask_iou
 from backend.images import SourceImage
 from backend.models.checkpoints import load_into
@@ -40,19 +39,20 @@ def corrections() -> list[Correction]:
     """As a person does it who accepted the first answer: the second click comes alone, at the largest wrong part."""
     model = build_sam("demo")
     load_into(model, DEMO_SAM, "demo")
-    segmenter, cache = SamSegmenter(model, device="cpu"), EmbeddingCache(LocalStore(10**8))
-    labeler = ImageLabeler(segmenter, None, cache, fingerprint="demo")
+    segmenter = SamSegmenter(model, device="cpu")
+    labeler = ImageLabeler(segmenter, None)
     found = []
     for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + SCENES):
         scene = make_scene(seed)
         file = io.BytesIO()
         Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
         image = SourceImage(file.getvalue())
-        found += [_correct(labeler, image, item.mask) for item in scene.objects]
+        encoded = EncodedImage(image, segmenter.encode(image.pixels))
+        found += [_correct(labeler, encoded, item.mask) for item in scene.objects]
     return found
 
 
-def _correct(labeler: ImageLabeler, image: SourceImage, truth: np.ndarray) -> Correction:
+def _correct(labeler: ImageLabeler, image: EncodedImage, truth: np.ndarray) -> Correction:
     first = labeler.segment(image, Prompt((click_point(truth),), (1,)))[0].mask
     where, label = corrective_click(first, truth)
     click = Prompt((where,), (label,))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.label_studio.config import ClassControl
+from backend.label_studio.requests import SegmentAll
 from backend.label_studio.results import decode_brush
 from backend.predict.region_labels import choose
 from backend.projects import ProjectSettings
@@ -110,7 +111,7 @@ def test_shapes_without_labels_are_answered_without_one() -> None:
     <KeyPointLabels name="k" toName="img"><Label value="Thing"/></KeyPointLabels></View>"""
     for hall in (Hall(), Hall(classifier=FakeClassifier())):
         assert [result["type"] for result in hall.document(keypoint(50, 50, "Thing"), xml=xml)["result"]] == ["brush"]
-        assert len(hall.document(xml=xml, proposal=OPTIONS)["result"]) == 3
+        assert len(hall.document(xml=xml, request=SegmentAll(OPTIONS))["result"]) == 3
 
 
 TWO_IMAGES = CONFIG.replace(
@@ -139,14 +140,16 @@ def test_a_click_is_answered_for_the_image_it_was_made_on() -> None:
 
 
 def test_pre_annotation_goes_through_all_images_of_a_task() -> None:
-    document = two_image_hall().task_document(BOTH, TWO_IMAGES, None, proposal=OPTIONS)
+    document = two_image_hall().task_document(BOTH, TWO_IMAGES, [], request=SegmentAll(OPTIONS))
     counted = [(result["from_name"], result["to_name"]) for result in document["result"]]
     assert counted.count(("b", "img")) == 3 and counted.count(("p2", "second")) == 3
     assert counted[-1] == ("place", "second")
 
 
 def test_a_task_without_one_of_its_images_is_answered_for_the_other() -> None:
-    document = two_image_hall().task_document({"id": 1, "data": {"other": "b.png"}}, TWO_IMAGES, None, proposal=OPTIONS)
+    document = two_image_hall().task_document(
+        {"id": 1, "data": {"other": "b.png"}}, TWO_IMAGES, [], request=SegmentAll(OPTIONS)
+    )
     assert {result["to_name"] for result in document["result"]} == {"second"}
 
 

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from backend.errors import BadConfig, BadPrompt, ImageUnavailable
-from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import Task, parse_task
+from backend.label_studio.requests import FindText, SegmentAll
 from backend.label_studio.results import decode_brush
-from backend.predict import Job
 from backend.projects import ProjectSettings
 from backend.values import Candidate, Prompt, ProposalOptions, Size
 from tests.fakes import (
@@ -19,6 +17,7 @@ from tests.fakes import (
     OPTIONS,
     FakeClassifier,
     Hall,
+    encoded,
     keypoint,
     noise_png,
     png,
@@ -67,17 +66,17 @@ def test_the_setting_auto_label_overrides_what_was_picked() -> None:
 
 
 def test_without_clip_nobody_invents_a_label() -> None:
-    with pytest.raises(BadPrompt, match="CLIP is not loaded, so no label can be picked"):
+    with pytest.raises(BadPrompt, match="CLIP is not loaded, so it cannot choose a label"):
         Hall().document(keypoint(50, 50, "AUTO"))
     with pytest.raises(BadPrompt, match="CLIP is not loaded"):
-        Hall().document(proposal=OPTIONS)
+        Hall().document(request=SegmentAll(OPTIONS))
 
 
 def test_without_clip_the_only_label_there_is_is_the_label() -> None:
     xml = CONFIG.replace(
         '<BrushLabels name="b" toName="img"><Label value="cat"/>', '<BrushLabels name="b" toName="img">'
     )
-    document = Hall().document(proposal=OPTIONS, xml=xml)
+    document = Hall().document(request=SegmentAll(OPTIONS), xml=xml)
     assert [r["value"]["brushlabels"] for r in document["result"]] == [["dog"]] * 3
 
 
@@ -85,7 +84,7 @@ def test_messages_do_not_carry_the_signature_of_an_address() -> None:
     uri = "https://storage.example.org/a.png?X-Signature=secret"
     with pytest.raises(BadPrompt) as caught:
         Hall(files={uri: png(40, 30)}).document(keypoint(50, 50, size=(80, 60)), uri=uri)
-    assert "https://storage.example.org/a.png has 40x30" in caught.value.message
+    assert "https://storage.example.org/a.png is 40x30" in caught.value.message
     assert "secret" not in caught.value.message
 
 
@@ -111,8 +110,8 @@ def test_the_image_is_classified_without_a_prompt_and_never_with_one() -> None:
 
 def test_proposals_take_their_labels_from_clip_and_keep_the_best() -> None:
     hall = Hall(classifier=FakeClassifier())
-    assert len(hall.document(proposal=OPTIONS)["result"]) == 6
-    two = hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, max_masks=2))
+    assert len(hall.document(request=SegmentAll(OPTIONS))["result"]) == 6
+    two = hall.document(request=SegmentAll(ProposalOptions(4, 0.5, 0.5, 10, 0.7, max_masks=2)))
     assert [r["type"] for r in two["result"]] == ["brushlabels", "choices"] * 2
 
 
@@ -121,8 +120,7 @@ def test_an_answer_is_remembered_for_its_correction() -> None:
     answer = hall.document(keypoint(50, 50))
     mask = decode_brush(answer["result"][0]["value"]["rle"], Size(40, 30))
     first = hall.segmenter.decoded[-1]
-    labeler, image = hall.predictor.labeler, hall.predictor.fetch_image(Task(7, "3", "a.png"))
-    labeler.refine(image, Prompt(((5.0, 5.0),), (0,)), mask)
+    hall.predictor.labeler.refine(encoded(png(40, 30)), Prompt(((5.0, 5.0),), (0,)), mask)
     assert hall.segmenter.decoded[-2] is first
     assert hall.segmenter.decoded[-1].mask_logits.shape == (1, 8, 8), "SAM's own, not the mask turned into logits"
 
@@ -135,21 +133,21 @@ def test_a_thing_that_sam_proposes_twice_is_answered_once(monkeypatch: pytest.Mo
         return [one for found in propose(*arguments) for one in (found, replace(found, score=0.1))]
 
     monkeypatch.setattr(hall.segmenter, "propose", propose_twice)
-    assert len(hall.document(proposal=replace(OPTIONS, mask_nms_thresh=1.0))["result"]) == 12
-    once = hall.document(proposal=OPTIONS)["result"]
+    assert len(hall.document(request=SegmentAll(replace(OPTIONS, mask_nms_thresh=1.0)))["result"]) == 12
+    once = hall.document(request=SegmentAll(OPTIONS))["result"]
     assert [result["score"] for result in once if "score" in result] == [0.9] * 3
 
 
 def test_proposals_under_the_score_threshold_are_dropped() -> None:
     hall = Hall(classifier=FakeClassifier(score=0.6))
-    assert hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, score_threshold=0.61)) is None
-    assert hall.document(proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7, score_threshold=0.6)) is not None
+    assert hall.document(request=SegmentAll(ProposalOptions(4, 0.5, 0.5, 10, 0.7, score_threshold=0.61))) is None
+    assert hall.document(request=SegmentAll(ProposalOptions(4, 0.5, 0.5, 10, 0.7, score_threshold=0.6))) is not None
 
 
 def test_a_prompt_drawn_on_another_size_is_refused_with_both_sizes() -> None:
     with pytest.raises(BadPrompt) as caught:
         Hall().document(keypoint(50, 50, size=(80, 60)))
-    assert caught.value.message == "The prompt was drawn on an image of 80x60 pixels, but a.png has 40x30."
+    assert caught.value.message == "The prompt was drawn on an image of 80x60 pixels, but a.png is 40x30."
 
 
 def test_an_image_that_cannot_be_had_is_an_error_not_an_empty_answer() -> None:
@@ -249,9 +247,9 @@ def test_a_text_prompt_that_the_config_has_not_got_is_refused() -> None:
 
 def test_a_command_may_give_the_text_itself() -> None:
     hall = Hall(classifier=FakeClassifier(looks=["tree", "red car"]))
-    document = hall.document(texts=("tree",), proposal=OPTIONS)
+    document = hall.document(request=FindText(("tree",), OPTIONS))
     assert len([r for r in document["result"] if r["type"] == "brushlabels"]) == 2
-    one = hall.document(texts=("tree",), proposal=replace(OPTIONS, max_masks=1))
+    one = hall.document(request=FindText(("tree",), replace(OPTIONS, max_masks=1)))
     assert len(one["result"]) == 2  # a mask, and its choice
 
 
@@ -259,25 +257,20 @@ def test_several_texts_give_the_masks_of_all_and_what_two_name_is_the_first_ones
     hall = Hall(classifier=FakeClassifier(looks=["dog", "red car"]))
 
     def brushes(*texts: str) -> dict[str, list[str]]:
-        results = hall.document(texts=texts, proposal=OPTIONS)["result"]
+        results = hall.document(request=FindText(texts, OPTIONS))["result"]
         return {str(r["value"]["rle"]): r["value"]["brushlabels"] for r in results if r["type"] == "brushlabels"}
 
     dogs, cars = brushes("dog"), brushes("the red car")
     assert list(dogs.values()) == [["dog"], ["dog"]]
     assert len(cars) == 1
     assert brushes("dog", "the red car") == brushes("the red car", "all dogs") == dogs | cars
-    results = hall.document(texts=("dog", "dogs"), proposal=OPTIONS)["result"]
+    results = hall.document(request=FindText(("dog", "dogs"), OPTIONS))["result"]
     assert len([r for r in results if r["type"] == "brushlabels"]) == len(dogs)
 
 
-def test_one_image_may_be_asked_for_alone_with_the_same_settings() -> None:
-    hall = Hall(classifier=FakeClassifier(looks=["tree", "red car"]))
-    config = parse_labeling_config(WITH_TEXT)
-    task = parse_task({"id": 1, "data": {"photo": "a.png"}}, config, [typed("tree")], project_id="3")
-    assert len(hall.predictor.predict(task, config, Job(settings=SEARCHED)).regions) == 2
-    assert hall.predictor.predict(task, config).regions == ()
+def test_a_shape_that_the_config_has_not_got_is_refused() -> None:
     with pytest.raises(BadConfig, match='answer is "ellipse"'):
-        hall.predictor.predict(task, config, Job(settings=ProjectSettings(answer="ellipse")))
+        Hall().document(keypoint(50, 50), settings=ProjectSettings(answer="ellipse"))
 
 
 def test_a_text_is_read_in_the_projects_templates() -> None:

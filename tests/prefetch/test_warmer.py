@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from backend.errors import ImageUnavailable, LabelStudioError
 from backend.images import SourceImage
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import Task
+from backend.label_studio.requests import TaskImage
 from backend.prefetch import Warmer
 from backend.values import Priority
 from tests.fakes import CONFIG, png
@@ -25,11 +27,11 @@ class Warms:
         self.warmed: list[tuple[str, Priority]] = []
         self.fetched: list[tuple[str, bool]] = []
 
-    def fetch_image(self, task: Task, *, ahead: bool = False) -> SourceImage:
-        self.fetched.append((task.image_uri, ahead))
-        if task.image_uri.startswith("missing"):
-            raise ImageUnavailable(f"{task.image_uri} is away.", remedy="Upload it.")
-        return SourceImage(png(2, 2), task.image_uri)
+    def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage:
+        self.fetched.append((image.uri, ahead))
+        if image.uri.startswith("missing"):
+            raise ImageUnavailable(f"{image.uri} is away.", remedy="Upload it.")
+        return SourceImage(png(2, 2), image.uri)
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         self.started.set()
@@ -56,8 +58,8 @@ class Following:
         return [{"id": n, "data": {"photo": self.data(project_id, n)}} for n in range(task_id + 1, task_id + 1 + most)]
 
 
-def task(uri: str) -> Task:
-    return Task(1, "3", uri)
+def task(uri: str) -> TaskImage:
+    return TaskImage("img", uri, 1, "3")
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -67,9 +69,10 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_the_newest_opened_task_goes_first_and_passed_ones_are_dropped() -> None:
+def test_the_newest_opened_task_goes_first_and_passed_ones_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.prefetch.warmer.MAX_WAITING", 3)
     warms = Warms()
-    warmer = Warmer(warms, most_waiting=3)
+    warmer = Warmer(warms)
     warmer.warm(task("first"))
     assert warms.started.wait(10)
     for uri in ("last", "a", "b", "last-but-one", "last"):

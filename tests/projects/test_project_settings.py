@@ -38,10 +38,10 @@ def test_text_is_read_the_same_because_attributes_are_text() -> None:
     )
 
 
-def test_what_is_not_said_is_taken_from_the_base_and_null_gives_the_default_back() -> None:
-    base = ProjectSettings(auto_label=True, prefetch=9, clip_threshold=0.5)
-    read = parse_project_settings({"prefetch": None, "clip_threshold": 0.1}, base)
-    assert read == ProjectSettings(auto_label=True, prefetch=None, clip_threshold=0.1)
+def test_a_setting_that_is_missing_or_null_has_its_default() -> None:
+    read = parse_project_settings({"prefetch": None, "polygon_tolerance": None, "clip_threshold": 0.1})
+    assert read == ProjectSettings(clip_threshold=0.1)
+    assert (read.prefetch, read.polygon_tolerance, read.clean_masks) == (None, 1.0, True)
 
 
 @pytest.mark.parametrize(

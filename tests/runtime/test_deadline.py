@@ -2,26 +2,26 @@ from __future__ import annotations
 
 import pytest
 
-from backend.errors import ClientGone
-from backend.runtime import ENDLESS, Patience
-from backend.runtime.deadline import LOOK_SECONDS
+from backend.errors import ClientDisconnected
+from backend.runtime import NO_DEADLINE, Deadline
+from backend.runtime.deadline import POLL_SECONDS
 
 
-def test_patience_without_an_end_is_looked_after_all_the_same() -> None:
-    assert ENDLESS.remaining is None
-    assert not ENDLESS.is_over
-    assert ENDLESS.until_next_look == LOOK_SECONDS
-    ENDLESS.check()
+def test_no_deadline_still_polls_the_connection() -> None:
+    assert NO_DEADLINE.remaining is None
+    assert not NO_DEADLINE.has_passed
+    assert NO_DEADLINE.poll_seconds == POLL_SECONDS
+    NO_DEADLINE.raise_if_disconnected()
 
 
-def test_patience_ends() -> None:
-    assert 9 < Patience.of(10).remaining <= 10
-    assert Patience.of(10).until_next_look == LOOK_SECONDS
-    assert Patience.of(0.01).until_next_look <= 0.01
-    over = Patience.of(-1)
-    assert (over.remaining, over.is_over, over.until_next_look) == (0.0, True, 0.0)
+def test_a_deadline_passes() -> None:
+    assert 9 < Deadline.after(10).remaining <= 10
+    assert Deadline.after(10).poll_seconds == POLL_SECONDS
+    assert Deadline.after(0.01).poll_seconds <= 0.01
+    over = Deadline.after(-1)
+    assert (over.remaining, over.has_passed, over.poll_seconds) == (0.0, True, 0.0)
 
 
-def test_who_has_left_is_said() -> None:
-    with pytest.raises(ClientGone, match="closed the connection"):
-        Patience.of(10, lambda: True).check()
+def test_a_disconnected_client_raises() -> None:
+    with pytest.raises(ClientDisconnected, match="The client disconnected"):
+        Deadline.after(10, lambda: True).raise_if_disconnected()

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from backend.errors import ClientGone, Overloaded
-from backend.runtime import Patience, PriorityExecutor
+from backend.errors import ClientDisconnected, Overloaded
+from backend.runtime import Deadline, PriorityExecutor
 from backend.values import Priority
 
 
@@ -39,7 +39,7 @@ def test_clicks_go_before_opened_tasks_those_before_prefetching_and_all_before_b
 def test_more_than_the_bound_is_refused_and_what_waits_is_kept(blocked) -> None:
     executor, go = blocked
     futures = [executor.submit(Priority.BULK, lambda: 1) for _ in range(3)]
-    with pytest.raises(Overloaded, match="3 pieces of work wait for the models already"):
+    with pytest.raises(Overloaded, match=r"The model queue is full \(3 waiting\)\."):
         executor.submit(Priority.CLICK, lambda: 2)
     go.set()
     assert [future.result(10) for future in futures] == [1, 1, 1]
@@ -55,8 +55,8 @@ def test_an_error_reaches_the_one_who_waits_and_the_thread_lives_on() -> None:
 def test_work_that_does_not_get_its_turn_in_time_is_dropped(blocked) -> None:
     executor, go = blocked
     ran: list[int] = []
-    with pytest.raises(Overloaded, match="did not come to this in 0 s"):
-        executor.run(Priority.CLICK, lambda: ran.append(1), Patience.of(0.05))
+    with pytest.raises(Overloaded, match="Timed out after 0 s in the model queue"):
+        executor.run(Priority.CLICK, lambda: ran.append(1), Deadline.after(0.05))
     go.set()
     executor.run(Priority.BULK, lambda: None)
     assert ran == []
@@ -67,11 +67,11 @@ def test_work_that_nobody_waits_for_any_more_is_dropped(blocked) -> None:
     ran: list[int] = []
     gone = threading.Event()
     threading.Timer(0.1, gone.set).start()
-    with pytest.raises(ClientGone):
-        executor.run(Priority.CLICK, lambda: ran.append(1), Patience(has_left=gone.is_set))
+    with pytest.raises(ClientDisconnected):
+        executor.run(Priority.CLICK, lambda: ran.append(1), Deadline(has_disconnected=gone.is_set))
     assert gone.is_set()
-    with pytest.raises(ClientGone):
-        executor.run(Priority.CLICK, lambda: ran.append(2), Patience(has_left=gone.is_set))
+    with pytest.raises(ClientDisconnected):
+        executor.run(Priority.CLICK, lambda: ran.append(2), Deadline(has_disconnected=gone.is_set))
     assert executor.waiting <= 1, "what was asked by somebody who had left already is not even queued"
     go.set()
     executor.run(Priority.BULK, lambda: None)
@@ -83,7 +83,7 @@ def test_a_timeout_of_the_work_itself_is_not_taken_for_the_queues() -> None:
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        PriorityExecutor(1, 8).run(Priority.CLICK, work, Patience.of(10))
+        PriorityExecutor(1, 8).run(Priority.CLICK, work, Deadline.after(10))
 
 
 def test_cancelled_work_is_not_run(blocked) -> None:
@@ -116,7 +116,7 @@ def test_a_thread_for_clicks_is_free_while_warming_fills_all_others() -> None:
 
     slow = [executor.submit(priority, wait) for priority in (Priority.WARM, Priority.AHEAD, Priority.BULK)]
     assert busy.wait(10)
-    assert [executor.run(Priority.CLICK, lambda: 5, Patience.of(10)) for _ in range(3)] == [5, 5, 5]
+    assert [executor.run(Priority.CLICK, lambda: 5, Deadline.after(10)) for _ in range(3)] == [5, 5, 5]
     assert not any(future.done() for future in slow)
     go.set()
     assert [future.result(10) for future in slow] == [1, 1, 1]

@@ -7,8 +7,8 @@ from typing import Any
 
 from backend.errors import ImageUnavailable, LabelStudioError
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import Task
-from backend.predict import Job
+from backend.label_studio.requests import Request, Task
+from backend.projects import ProjectSettings
 from backend.values import Priority, ProposalOptions
 
 Json = dict[str, Any]
@@ -33,18 +33,20 @@ class FakePredictor:
     def __init__(self, broken: Sequence[int] = (), empty: Sequence[int] = (), interrupt_at: int | None = None) -> None:
         self.broken, self.empty, self.interrupt_at = broken, empty, interrupt_at
         self.asked: list[int | None] = []
-        self.jobs: list[tuple[Job, Priority]] = []
+        self.requests: list[tuple[Request, ProjectSettings, Priority]] = []
 
     def default_proposal(self) -> ProposalOptions:
         return PROPOSAL
 
-    def predict_document(self, task: Task, config: LabelingConfig, job: Job, *, priority: Priority) -> Json | None:
+    def predict(
+        self, task: Task, config: LabelingConfig, request: Request, settings: ProjectSettings, *, priority: Priority
+    ) -> Json | None:
         self.asked.append(task.task_id)
-        self.jobs.append((job, priority))
+        self.requests.append((request, settings, priority))
         if task.task_id == self.interrupt_at:
             raise KeyboardInterrupt
         if task.task_id in self.broken:
-            raise ImageUnavailable(f"{task.image_uri} is gone.", remedy="Upload it again.")
+            raise ImageUnavailable(f"{task.images[0].uri} is gone.", remedy="Upload it again.")
         if task.task_id in self.empty:
             return None
         return {"result": [MASK_RESULT], "score": 0.9, "model_version": self.model_version}

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from backend.label_studio.requests import parse_predict_request
+from backend.label_studio.requests import Click, parse_predict_body, parse_predict_request
 from backend.values import Size
 from scripts.benchmark import build_parser
 from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, build_body, make_pictures, serve
@@ -37,9 +37,9 @@ def test_both_sides_take_turns_and_are_warmed_up_once() -> None:
 @pytest.mark.parametrize("label_config", [MASKS_ONLY, CLASSES_AND_MASKS])
 def test_the_click_that_is_measured_lies_on_an_object_and_is_one_that_the_backend_takes(label_config: str) -> None:
     (picture,) = make_pictures(1, Size(320, 240))
-    request = parse_predict_request(build_body(picture, label_config))
-    assert request.interactive
-    (prompt,) = request.tasks[0].prompts
+    request = parse_predict_request(parse_predict_body(build_body(picture, label_config)))
+    assert isinstance(request.request, Click)
+    (prompt,) = request.request.prompts
     assert prompt.drawn_size == Size(320, 240)
     assert prompt.prompt.is_single_click
     x, y = prompt.prompt.point_coords[0]

@@ -10,18 +10,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from backend.export import LabeledImage, build_coco, encode_region
+from backend.export import EncodedRegion, LabeledImage, build_coco, encode_region
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.config.labeling_config import AUTO
 from backend.label_studio.requests.prompts import parse_prompts
-from backend.values import Region, Size
+from backend.values import Size
 from scripts.demo_circle.circle import Clicked, Report, compare, judge, load_coco, mask_iou, mask_to_box
 from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.site import keypoint, rectangle
 from scripts.demo_circle.targets import Target, click_scenes, find_targets, scenes_to_check
 from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, COLOURS, SHAPES
 
-CONFIG = parse_labeling_config((ROOT / "label_config.xml").read_text(encoding="utf-8"))
+CONFIG = parse_labeling_config((ROOT / "label_config.xml").read_text(encoding="utf-8")).images[0]
 SIZE = (640, 480)
 
 
@@ -41,15 +41,16 @@ def test_the_first_eight_scenes_show_every_background() -> None:
 
 def test_the_labeling_config_speaks_the_words_of_the_demo_world() -> None:
     assert tuple(label.name for label in CONFIG.answers[0].labels) == COLOURS
-    assert tuple(label.name for label in CONFIG.region_classes) == CLASS_NAMES
+    assert tuple(label.name for label in CONFIG.region_choices[0].labels) == CLASS_NAMES
     assert [control.label_names for control in CONFIG.image_choices] == [BACKGROUNDS]
     for control in (*CONFIG.keypoints, *CONFIG.rectangles):
         assert control.label_names == (*COLOURS, AUTO)
 
 
 def test_the_labeling_config_for_photographs_has_fifty_odd_classes_and_the_same_structure() -> None:
-    photos = parse_labeling_config((ROOT / "docs" / "label_config_photos.xml").read_text(encoding="utf-8"))
-    assert 50 <= len(photos.region_classes) < 60
+    xml = (ROOT / "docs" / "label_config_photos.xml").read_text(encoding="utf-8")
+    photos = parse_labeling_config(xml).images[0]
+    assert 50 <= len(photos.region_choices[0].labels) < 60
     for control in (*photos.keypoints, *photos.rectangles):
         assert control.label_names == (*photos.answers[0].label_names, AUTO)
     assert photos.region_choices and photos.image_choices
@@ -78,9 +79,8 @@ def square(left: int, top: int, side: int) -> Any:
     return mask
 
 
-def exported(regions: tuple[Region, ...], tmp_path: Path) -> Any:
-    encoded = tuple(map(encode_region, regions))
-    images = [LabeledImage("a.png", Size(64, 48), 1, 1, encoded), LabeledImage("b.png", Size(64, 48), 2, 2)]
+def exported(regions: tuple[EncodedRegion, ...], tmp_path: Path) -> Any:
+    images = [LabeledImage("a.png", Size(64, 48), 1, 1, regions), LabeledImage("b.png", Size(64, 48), 2, 2)]
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(build_coco(images, COLOURS)))
     return load_coco(path)
@@ -90,7 +90,7 @@ TARGET = Target("a.png", "red", "square", square(10, 10, 10), 15, 15)
 
 
 def test_a_perfect_export_is_measured_as_such(tmp_path: Path) -> None:
-    region = Region(TARGET.mask, "red", "r1", choices={"class": ("red square",)})
+    region = encode_region(TARGET.mask, "red", "r1", choices={"class": ("red square",)})
     report = Report()
     compare(exported((region,), tmp_path), [Clicked(TARGET, "r1", 0.1)], report)
     assert report.failures == []
@@ -100,8 +100,8 @@ def test_a_perfect_export_is_measured_as_such(tmp_path: Path) -> None:
 
 def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
     regions = (
-        Region(square(15, 10, 10), "blue", "r1", choices={"class": ("blue square",)}),
-        Region(square(40, 10, 5), "red", "stranger"),
+        encode_region(square(15, 10, 10), "blue", "r1", choices={"class": ("blue square",)}),
+        encode_region(square(40, 10, 5), "red", "stranger"),
     )
     report = Report()
     lost = Clicked(Target("a.png", "pink", "star", square(0, 0, 5), 2, 2), "lost", 0.1)

@@ -41,7 +41,7 @@ def test_a_wrong_setting_is_two_lines_and_no_traceback(
 ) -> None:
     monkeypatch.setenv("TOP_K", "x")
     assert download_models.main(["vit_b"]) == 1
-    assert capsys.readouterr().err.startswith("error: TOP_K is 'x', which is not of type int.\n  help: ")
+    assert capsys.readouterr().err.startswith("error: TOP_K is 'x', which is not a whole number.\n  help: ")
 
 
 def test_weights_go_where_the_settings_say(hub: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

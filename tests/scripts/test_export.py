@@ -214,7 +214,7 @@ def test_what_is_no_region_fails_the_task_though_bad_regions_are_left_out() -> N
     <BrushLabels name="q" toName="b"><Label value="green"/></BrushLabels></View>"""
 
     def away(asked_for: Task) -> Size:
-        raise ImageUnavailable(f"{asked_for.image_uri} is gone.", remedy="Upload it again.")
+        raise ImageUnavailable(f"{asked_for.uri} is gone.", remedy="Upload it again.")
 
     results = [unlabeled_result("f") | {"to_name": "a"}]
     document = task(26, annotation(*results)) | {"data": {"a": "/a.png", "b": "/b.png"}}
@@ -255,7 +255,7 @@ def test_a_negative_is_measured_by_looking_at_its_image() -> None:
     asked = []
 
     def look(asked_for: Task) -> Size:
-        asked.append((asked_for.image_uri, asked_for.task_id, asked_for.project_id))
+        asked.append((asked_for.uri, asked_for.task_id, asked_for.project_id))
         return Size(640, 480)
 
     (image,) = collect([task(5, annotation())], CONFIG, look).images
@@ -336,7 +336,7 @@ def test_the_exit_status_is_one_where_a_task_is_missing_in_the_file(
 
 def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> None:
     def away(asked_for: Task) -> Size:
-        raise ImageUnavailable(f"{asked_for.image_uri} is gone.", remedy="Upload it again.")
+        raise ImageUnavailable(f"{asked_for.uri} is gone.", remedy="Upload it again.")
 
     damaged = brush_result(ring(), region_id="bad")
     damaged["value"]["rle"] = damaged["value"]["rle"][:9]

@@ -11,7 +11,7 @@ from backend.bulk import Summary
 from backend.errors import BadProjectSettings, BadPrompt, BadSettings, LabelStudioError
 from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
-from backend.predict import Job
+from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
@@ -29,14 +29,20 @@ from scripts.preannotate import (
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
 
 CONFIG = parse_labeling_config(CONFIG_XML)
-JOB = Job(PROPOSAL)
-VERSION = build_version("demo-1234", CONFIG, JOB)
+EVERYTHING = SegmentAll(PROPOSAL)
+VERSION = build_version("demo-1234", CONFIG, EVERYTHING, ProjectSettings())
 
 
-def fill(site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None, job: Job = JOB) -> Summary:
-    summary, version = Summary(), build_version("demo-1234", CONFIG, job)
+def version_of(request: preannotate.Asked, settings: ProjectSettings = ProjectSettings()) -> str:
+    return build_version("demo-1234", CONFIG, request, settings)
+
+
+def fill(
+    site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None, request: preannotate.Asked = EVERYTHING
+) -> Summary:
+    summary, version = Summary(), version_of(request)
     pending = find_pending(site.iterate_tasks("3"), version, summary, limit)
-    preannotate.preannotate(site, predictor, "3", CONFIG, pending, version, summary, job)
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, version, summary, request, ProjectSettings())
     return summary
 
 
@@ -46,7 +52,7 @@ def test_every_task_gets_one_prediction_of_the_version_in_chunks() -> None:
     assert (summary.created, summary.skipped, summary.failed) == (2 * CHUNK + 3, 0, 0)
     assert [len(request) for request in site.requests] == [CHUNK, CHUNK, 3]
     assert all([p["model_version"] for p in task["predictions"]] == [VERSION] for task in site.tasks)
-    assert predictor.jobs[0] == (Job(proposal=PROPOSAL, settings=ProjectSettings(), texts=()), Priority.BULK)
+    assert predictor.requests[0] == (SegmentAll(PROPOSAL), ProjectSettings(), Priority.BULK)
 
 
 def test_a_second_run_skips_what_is_done_and_asks_the_models_nothing() -> None:
@@ -127,7 +133,7 @@ def test_an_interruption_while_label_studio_is_away_stays_an_interruption() -> N
     predictor = FakePredictor(interrupt_at=4)
 
     def work() -> int:
-        preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, JOB)
+        preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, EVERYTHING, ProjectSettings())
         return 0
 
     assert run_command(work) == 130
@@ -195,7 +201,7 @@ def test_what_another_run_did_meanwhile_is_left_out() -> None:
     pending = find_pending(site.iterate_tasks("3"), VERSION, Summary(), None)
     fill(site, FakePredictor(), limit=CHUNK + 4)
     summary = Summary()
-    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, JOB)
+    preannotate.preannotate(site, predictor, "3", CONFIG, pending, VERSION, summary, EVERYTHING, ProjectSettings())
     assert str(summary) == f"created {CHUNK - 4}, skipped {CHUNK + 4}, failed 0"
     assert all(len(task["predictions"]) == 1 for task in site.tasks)
     assert site.requests[-1] == list(range(CHUNK + 5, 2 * CHUNK + 1))
@@ -216,30 +222,34 @@ def test_when_label_studio_takes_nothing_at_all_the_work_ends_with_its_words() -
 
 
 def test_the_version_names_weights_parameters_and_vocabulary() -> None:
+    hoops = parse_labeling_config(CONFIG_XML.replace("red ring", "red hoop"))
     versions = {
         VERSION,
-        build_version("demo-9999", CONFIG, JOB),
-        build_version("demo-1234", CONFIG, Job(replace(PROPOSAL, points_per_side=17))),
-        build_version("demo-1234", parse_labeling_config(CONFIG_XML.replace("red ring", "red hoop")), JOB),
+        build_version("demo-9999", CONFIG, EVERYTHING, ProjectSettings()),
+        version_of(SegmentAll(replace(PROPOSAL, points_per_side=17))),
+        build_version("demo-1234", hoops, EVERYTHING, ProjectSettings()),
     }
     assert len(versions) == 4
     assert all("-auto-" in version for version in versions)
-    assert build_version("demo-1234", parse_labeling_config(CONFIG_XML + "<!-- x -->"), JOB) == VERSION
+    commented = parse_labeling_config(CONFIG_XML + "<!-- x -->")
+    assert build_version("demo-1234", commented, EVERYTHING, ProjectSettings()) == VERSION
 
 
 @pytest.mark.parametrize(
-    ("job", "digits"),
+    ("request_", "given", "digits"),
     [
-        (JOB, "f80fff04"),
-        (Job(replace(PROPOSAL, points_per_side=17, max_masks=4, score_threshold=0.2)), "d952b8f0"),
-        (replace(JOB, texts=("the red car",)), "57705980"),
-        (replace(JOB, settings=ProjectSettings(prefetch=3, auto_label=True, text_prompt="find")), "f80fff04"),
-        (Job(PROPOSAL, ProjectSettings(clip_threshold=0.1, prefetch=3), ("the red car",)), "7a085f12"),
+        (EVERYTHING, {}, "f80fff04"),
+        (SegmentAll(replace(PROPOSAL, points_per_side=17, max_masks=4, score_threshold=0.2)), {}, "d952b8f0"),
+        (FindText(("the red car",), PROPOSAL), {}, "57705980"),
+        (EVERYTHING, {"prefetch": 3, "auto_label": True, "text_prompt": "find"}, "f80fff04"),
+        (FindText(("the red car",), PROPOSAL), {"clip_threshold": 0.1, "prefetch": 3}, "7a085f12"),
     ],
 )
-def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(job: Job, digits: str) -> None:
+def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(
+    request_: preannotate.Asked, given: dict[str, object], digits: str
+) -> None:
     """They change together with the masks and for nothing else."""
-    assert build_version("demo-1234", CONFIG, job) == f"demo-1234-auto-{digits}"
+    assert version_of(request_, ProjectSettings(**given)) == f"demo-1234-auto-{digits}"
 
 
 def test_options_replace_only_the_defaults_they_name() -> None:
@@ -277,28 +287,28 @@ def test_many_reasons_are_cut_short_with_their_number() -> None:
 
 def test_what_a_text_names_is_filed_under_a_version_of_its_own() -> None:
     said = [(), ("the red car",), ("the blue car",), ("the red car", "a bus"), ("a bus", "the red car")]
-    assert len({build_version("demo-1234", CONFIG, Job(PROPOSAL, texts=texts)) for texts in said}) == len(said)
-    site, predictor, job = FakeLabelStudio(make_tasks(1)), FakePredictor(), Job(PROPOSAL, texts=("the red car",))
-    fill(site, predictor, job=job)
-    assert predictor.jobs[0] == (job, Priority.BULK)
+    assert len({version_of(FindText(texts, PROPOSAL) if texts else EVERYTHING) for texts in said}) == len(said)
+    site, predictor, request = FakeLabelStudio(make_tasks(1)), FakePredictor(), FindText(("the red car",), PROPOSAL)
+    fill(site, predictor, request=request)
+    assert predictor.requests[0] == (request, ProjectSettings(), Priority.BULK)
 
 
 def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest() -> None:
-    site, job = FakeLabelStudio(make_tasks(4)), Job(PROPOSAL, texts=("green star",))
+    site, request = FakeLabelStudio(make_tasks(4)), FindText(("green star",), PROPOSAL)
     fill(site, FakePredictor(), limit=2)
-    summary = fill(site, FakePredictor(empty=[1, 3]), job=job)
-    version = build_version("demo-1234", CONFIG, job)
+    summary = fill(site, FakePredictor(empty=[1, 3]), request=request)
+    version = version_of(request)
     assert [task["predictions"][-1]["model_version"] for task in site.tasks] == [VERSION, version, version, version]
     assert [len(task["predictions"]) for task in site.tasks] == [1, 2, 1, 1]
     first = "created 3 (1 without a mask), skipped 0, failed 0; found nothing in 1, whose earlier predictions stay"
     assert str(summary) == first
     again = FakePredictor(empty=[1, 3])
-    assert (fill(site, again, job=job).skipped, again.asked) == (3, [1])
+    assert (fill(site, again, request=request).skipped, again.asked) == (3, [1])
 
 
 def test_without_a_text_an_empty_prediction_takes_the_place_of_another_versions() -> None:
     site = FakeLabelStudio(make_tasks(1))
-    fill(site, FakePredictor(), job=Job(replace(PROPOSAL, points_per_side=17)))
+    fill(site, FakePredictor(), request=SegmentAll(replace(PROPOSAL, points_per_side=17)))
     assert str(fill(site, FakePredictor(empty=[1]))) == "created 1 (1 without a mask), skipped 0, failed 0"
 
 
@@ -362,7 +372,7 @@ def test_a_setting_that_cannot_be_used_ends_the_command_before_the_models_load()
 
 def test_settings_that_change_predictions_change_the_version_and_others_do_not() -> None:
     def version(**said: object) -> str:
-        return build_version("demo-1234", CONFIG, Job(PROPOSAL, ProjectSettings(**said)))
+        return version_of(EVERYTHING, ProjectSettings(**said))
 
     assert version() == version(prefetch=3) == version(auto_label=True) == VERSION
     assert len({VERSION, version(templates=("a {}",)), version(answer="polygon"), version(clean_masks=False)}) == 4

@@ -9,11 +9,12 @@ import pytest
 import redis
 
 from backend.cache import CacheCounts, EmbeddingCache, LocalStore, RedisStore
-from backend.engine import ImageLabeler
+from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import ImageUnavailable
 from backend.images import DecodedImages
 from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_prompted_task
 from backend.predict import TaskPredictor
 from backend.runtime import PriorityExecutor
 from backend.values import ProposalOptions
@@ -33,7 +34,8 @@ class Replica:
         self.segmenter, self.counts, self.fetcher = FakeSegmenter(), CacheCounts(), FakeFetcher(files)
         self.cache = EmbeddingCache(LocalStore(10**7), RedisStore(server.url, 60, 1.0, self.counts), self.counts)
         self.predictor = TaskPredictor(
-            ImageLabeler(self.segmenter, None, self.cache, fingerprint="fake"),
+            ImageEncoder(self.segmenter, self.cache, fingerprint="fake"),
+            ImageLabeler(self.segmenter, None),
             self.fetcher,
             DecodedImages(10**7, 10**6),
             PriorityExecutor(2, 64),
@@ -56,11 +58,9 @@ def test_after_it_the_first_click_in_another_process_encodes_nothing(redis_serve
     tasks, files = project(4)
     assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 4, in the cache already 0, failed 0"
     backend = Replica(redis_server, files)
-    from backend.label_studio.requests import parse_task
-
     for document in tasks:
-        asked = parse_task(document, LABELING, [keypoint(50, 50)], project_id="3")
-        assert backend.predictor.predict_document(asked, LABELING)
+        task, click = parse_prompted_task(document, LABELING, [keypoint(50, 50)], project_id="3")
+        assert backend.predictor.predict(task, LABELING, click)
     assert backend.segmenter.encoded == []
     assert (backend.counts.computed, backend.counts.redis_hits) == (0, 4)
 
@@ -140,7 +140,9 @@ def test_of_tasks_only_what_is_needed_is_kept() -> None:
     [
         ("", "error: There is no shared cache: REDIS_URL is empty"),
         ("redis://127.0.0.1:9/0", "error: Redis does not answer at redis://127.0.0.1:9/0."),
+        ("redis://:hunter2@127.0.0.1:9/0", "error: Redis does not answer at redis://***@127.0.0.1:9/0."),
         ("http://127.0.0.1:9", "error: REDIS_URL is 'http://127.0.0.1:9'"),
+        ("redis://:hunter2@127.0.0.1:9/0?db=x", "error: REDIS_URL is 'redis://***@127.0.0.1:9/0': Invalid value"),
     ],
 )
 def test_without_a_shared_cache_it_refuses_before_anything_else(monkeypatch, capsys, url: str, says: str) -> None:
@@ -148,6 +150,7 @@ def test_without_a_shared_cache_it_refuses_before_anything_else(monkeypatch, cap
     assert precompute.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
     said = capsys.readouterr().err
     assert says in said
+    assert "hunter2" not in said
     assert re.search(r"help: .*redis://", said)
 
 

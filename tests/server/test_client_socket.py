@@ -1,4 +1,4 @@
-"""The client's end of a connection."""
+"""The client's socket."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import pytest
 from backend.server.client_socket import Connection
 
 
-def test_a_connection_that_the_client_has_closed_is_seen() -> None:
+def test_a_closed_connection_is_noticed() -> None:
     ours, theirs = socket.socketpair()
     with ours:
         connection = Connection({"gunicorn.socket": ours})
-        assert not connection.has_left()
+        assert not connection.has_disconnected()
         theirs.close()
-        assert connection.has_left()
+        assert connection.has_disconnected()
 
 
-def test_a_client_that_stalls_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_from_a_stalled_client_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.server.client_socket.STALL_SECONDS", 0.05)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(7.0)
-        with pytest.raises(TimeoutError), Connection({"gunicorn.socket": ours}).hurried():
+        with pytest.raises(TimeoutError), Connection({"gunicorn.socket": ours}).stall_timeout():
             ours.recv(1)
-        assert ours.gettimeout() == 7.0  # as the server had it
+        assert ours.gettimeout() == 7.0  # the server's own timeout is back
 
 
-def test_what_is_not_wanted_any_more_is_not_read() -> None:
+def test_after_stop_reading_nothing_is_received_and_a_reply_can_be_sent() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         Connection({"gunicorn.socket": ours}).stop_reading()
         assert ours.recv(1) == b""
         ours.sendall(b"413")
-        assert theirs.recv(3) == b"413"  # an answer still gets out
+        assert theirs.recv(3) == b"413"
 
 
-def test_a_server_that_shows_no_connection_is_taken_to_have_a_client_that_waits() -> None:
+def test_without_a_socket_the_client_counts_as_connected() -> None:
     connection = Connection({})
     connection.stop_reading()
-    with connection.hurried():
-        assert not connection.has_left()
+    with connection.stall_timeout():
+        assert not connection.has_disconnected()

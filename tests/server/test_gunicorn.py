@@ -20,9 +20,8 @@ import requests
 from PIL import Image
 
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_task
+from backend.label_studio.requests import SegmentAll, parse_task
 from backend.label_studio.results import decode_brush
-from backend.predict import Job
 from backend.settings import Settings
 from backend.values import Priority, Size
 from backend.wiring import build_predictor
@@ -258,7 +257,7 @@ def test_a_bad_setting_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
     server = Server(tmp_path / "log", TOP_K="many")
     server.process.wait(30)
     log = server.log.read_text()
-    assert "TOP_K is 'many', which is not of type int." in log
+    assert "TOP_K is 'many', which is not a whole number." in log
     assert "Traceback" not in log
 
 
@@ -289,8 +288,8 @@ def test_the_first_click_on_a_preannotated_task_encodes_nothing(
     host, config = images.removeprefix("http://"), parse_labeling_config(CONFIG)
     predictor = build_predictor(Settings(redis_url=redis_server.url, image_allowed_hosts=frozenset({host})))
     task = parse_task({"id": 7, "data": {"photo": f"{images}/0.png"}}, config, project_id="3")
-    few = Job(proposal=replace(predictor.default_proposal(), points_per_side=4))
-    assert predictor.predict_document(task, config, few, priority=Priority.BULK)
+    few = SegmentAll(replace(predictor.default_proposal(), points_per_side=4))
+    assert predictor.predict(task, config, few, priority=Priority.BULK)
     server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, REDIS_URL=redis_server.url)
     try:
         server.wait_for("/ready", 60)

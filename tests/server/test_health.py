@@ -1,57 +1,38 @@
-"""What programs are told of the backend."""
+"""The health document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-import pytest
-
-from backend.cache import CacheCounts, EmbeddingCache, LocalStore
 from backend.errors import CheckpointError
-from backend.runtime import PriorityExecutor
-from backend.server import ModelFacts
 from backend.server.health import describe_health
+from backend.wiring import LoadedServices
 
 
-@pytest.fixture
-def facts() -> Iterator[ModelFacts]:
-    executor = PriorityExecutor(threads=1, max_waiting=1)
-    yield ModelFacts(
-        sam="vit_b (SHA-256 0)",
-        clip="ViT-B-32 (SHA-256 1)",
-        device="cpu, encoder in float32",
-        model_version="fake-1",
-        demo=False,
-        clip_works=True,
-        counts=CacheCounts(),
-        cache=EmbeddingCache(LocalStore(10**6)),
-        executor=executor,
-    )
-    executor.close()
-
-
-def test_health_says_which_models_run_where(facts: ModelFacts) -> None:
-    assert describe_health(facts, None) == {
+def test_health_says_which_models_run_where(services: LoadedServices) -> None:
+    document = describe_health(services, None)
+    assert document == {
         "status": "UP",
         "ready": True,
         "model_version": "fake-1",
-        "sam": "vit_b (SHA-256 0)",
-        "clip": "ViT-B-32 (SHA-256 1)",
+        "sam": "vit_b (SHA-256 0123456789ab)",
+        "clip": "ViT-B-32 (SHA-256 fedcba987654)",
         "device": "cpu, encoder in float32",
         "demo_models": False,
-        "cache": facts.cache.description,
+        "cache": services.cache.description,
     }
+    assert list(document) == ["status", "ready", "model_version", "sam", "clip", "device", "demo_models", "cache"]
 
 
-def test_health_says_that_the_models_are_the_demo(facts: ModelFacts) -> None:
-    document = describe_health(replace(facts, demo=True), None)
+def test_health_warns_of_demo_models(services: LoadedServices) -> None:
+    document = describe_health(replace(services, facts=replace(services.facts, is_demo=True)), None)
     assert document["demo_models"] is True
     assert "SAM_MODEL" in document["warning"]
 
 
-def test_health_says_that_classes_are_missing(facts: ModelFacts) -> None:
-    document = describe_health(replace(facts, clip="none: CLIP_MODEL is none", clip_works=False), None)
+def test_health_says_that_classes_are_missing(services: LoadedServices) -> None:
+    facts = replace(services.facts, clip_sha256="", clip_problem="CLIP_MODEL is none")
+    document = describe_health(replace(services, facts=facts), None)
     assert document["problem"] == "Masks come without classes. CLIP: none: CLIP_MODEL is none"
 
 
@@ -59,7 +40,7 @@ def test_health_is_up_while_the_models_load() -> None:
     assert describe_health(None, None) == {"status": "UP", "ready": False, "note": "The models are still loading."}
 
 
-def test_models_that_cannot_load_are_down_with_what_to_do() -> None:
+def test_models_that_failed_to_load_are_down_with_a_remedy() -> None:
     error = CheckpointError("sam.pth is damaged.", remedy="Fetch it again.")
     assert describe_health(None, error) == {
         "status": "DOWN",

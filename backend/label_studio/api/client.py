@@ -92,9 +92,7 @@ class LabelStudioClient:
             backends = self._sdk().ml.list(project=_project_number(project_id), request_options=self._options())
         return [backend.extra_params for backend in backends]
 
-    def iterate_tasks(
-        self, project_id: int | str, *, page_size: int = PAGE_SIZE, fields: str = "all"
-    ) -> Iterator[dict[str, Any]]:
+    def iterate_tasks(self, project_id: int | str, *, fields: str = "all") -> Iterator[dict[str, Any]]:
         """All tasks of a project in the order of their ids, with `data`, `annotations`, `drafts` and `predictions`.
 
         The data's URIs come as they were imported ("s3://…" unresolved). Tasks that are created while this runs may be
@@ -109,12 +107,12 @@ class LabelStudioClient:
         number, seen, page = _project_number(project_id), set[int](), 1
         while True:
             with self._speaking(f"the tasks of project {project_id}"):
-                documents = self._page(page, page_size, project=number, fields=fields)
+                documents = self._page(page, PAGE_SIZE, project=number, fields=fields)
             for document in documents:
                 if document["id"] not in seen:
                     seen.add(document["id"])
                     yield document
-            if len(documents) < page_size:
+            if len(documents) < PAGE_SIZE:
                 return
             page += 1
 

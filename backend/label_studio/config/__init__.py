@@ -6,6 +6,7 @@ XML comes in, `LabelingConfig` goes out, or `BadConfig`.
 from backend.label_studio.config.comment_settings import read_config_settings
 from backend.label_studio.config.controls import PATH_SEPARATOR, SHAPES, ClassControl, Control, ScoreControl, distinct
 from backend.label_studio.config.labeling_config import (
+    ImageConfig,
     LabelingConfig,
     check_text_prompt,
     label_for_click,
@@ -18,6 +19,7 @@ __all__ = [
     "SHAPES",
     "ClassControl",
     "Control",
+    "ImageConfig",
     "LabelingConfig",
     "ScoreControl",
     "check_text_prompt",

@@ -7,7 +7,7 @@ tag is taken for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from xml.etree.ElementTree import Element
 
@@ -30,27 +30,25 @@ AUTO = "AUTO"
 
 
 @dataclass(frozen=True)
-class LabelingConfig:
-    """What a project's labeling config lets the backend answer for one image, and of the page's `others` the same.
+class ImageConfig:
+    """What a labeling config lets the backend answer for one image of its page.
 
     Attributes:
-        image_name: The `name` of the Image tag.
-        image_key: The key of the task's data that holds the image, `image` of `value="$image"`.
+        name: The `name` of the Image tag.
+        data_key: The key of the task's data that holds the image, `image` of `value="$image"`.
         answers: Controls that can carry a mask, preferred first. A rectangle control whose smart tool is on sends
             prompts and is among them only where the image has no other shape.
-        keypoints: Key point controls of that image.
-        rectangles: Rectangle controls of that image.
-        region_choices: Choices and Taxonomy controls of that image with `perRegion="true"`.
+        keypoints: Key point controls of the image.
+        rectangles: Rectangle controls of the image.
+        region_choices: Choices and Taxonomy controls of the image with `perRegion="true"`.
         image_choices: Those without it.
         scores: Per-region controls that show a score.
         text_areas: Names of the TextAreas for the whole image.
-        others: The page's other images that can be answered, each without others.
-        elsewhere: The names of all other images of the page.
-        xml: As it came.
+        other_names: The names of all other Image tags of the page, answerable or not.
     """
 
-    image_name: str
-    image_key: str
+    name: str
+    data_key: str
     answers: tuple[Control, ...]
     keypoints: tuple[Control, ...] = ()
     rectangles: tuple[Control, ...] = ()
@@ -58,14 +56,7 @@ class LabelingConfig:
     image_choices: tuple[ClassControl, ...] = ()
     scores: tuple[ScoreControl, ...] = ()
     text_areas: tuple[str, ...] = ()
-    others: tuple[LabelingConfig, ...] = ()
-    elsewhere: tuple[str, ...] = ()
-    xml: str = field(default="", repr=False)
-
-    @property
-    def images(self) -> tuple[LabelingConfig, ...]:
-        """This image's and the others'."""
-        return (self, *self.others)
+    other_names: tuple[str, ...] = ()
 
     @cached_property
     def answer_classes(self) -> tuple[ClassName, ...]:
@@ -73,28 +64,45 @@ class LabelingConfig:
         labels = [label for control in self.answers for label in control.labels]
         return tuple(label for label in distinct(labels) if label.name != AUTO)
 
-    @property
-    def region_classes(self) -> tuple[ClassName, ...]:
-        """What CLIP chooses among for a region: the first per-region choices, else the labels."""
-        return self.region_choices[0].labels if self.region_choices else self.answer_classes
-
-    @property
-    def classifies_images(self) -> bool:
-        """Whether any image of the page has a class of its own."""
-        return any(image.image_choices for image in self.images)
-
-    def of_image(self, name: str) -> LabelingConfig:
-        """Of the image of that name; of the first where there is none."""
-        return next((image for image in self.images if image.image_name == name), self)
-
     def control(self, name: str) -> Control | None:
         """The control of that name that can send a prompt or carry an answer."""
         own = (*self.answers, *self.keypoints, *self.rectangles, *self.region_choices, *self.image_choices)
         return next((control for control in own if control.name == name), None)
 
     def control_for(self, label: str) -> Control:
-        """Where a mask with that label goes: to the first answer control that has it, else to the first."""
+        """The control that carries a mask with that label: the first answer control that has it, else the first."""
         return next((control for control in self.answers if label in control.label_names), self.answers[0])
+
+
+@dataclass(frozen=True)
+class LabelingConfig:
+    """A project's labeling page.
+
+    Attributes:
+        images: The images that can be answered, at least one; the first of them has a control for masks.
+        xml: As it came.
+    """
+
+    images: tuple[ImageConfig, ...]
+    xml: str = field(default="", repr=False)
+
+    @property
+    def classifies_images(self) -> bool:
+        """Whether any image of the page has a class of its own."""
+        return any(image.image_choices for image in self.images)
+
+    def image(self, name: str) -> ImageConfig:
+        """The image whose tag has that name.
+
+        Raises:
+            BadConfig: No image that can be answered has it.
+        """
+        for image in self.images:
+            if image.name == name:
+                return image
+        known = shorten(", ".join(image.name for image in self.images))
+        message = f'The labeling config has no image "{shorten(name)}" that can be answered; it has: {known}.'
+        raise BadConfig(message, remedy=f"Give that image a control for masks, with its toName. {EDIT_HINT}")
 
 
 def check_text_prompt(config: LabelingConfig, name: str | None) -> None:
@@ -104,11 +112,11 @@ def check_text_prompt(config: LabelingConfig, name: str | None) -> None:
         return
     those = f"those of its images are: {shorten(', '.join(known))}" if known else "its images have none"
     message = f'The setting text_prompt is "{shorten(name)}", but no TextArea without perRegion has that name: {those}.'
-    line = f'<TextArea name="{shorten(name)}" toName="{shorten(config.image_name)}"/>'
+    line = f'<TextArea name="{shorten(name)}" toName="{shorten(config.images[0].name)}"/>'
     raise BadConfig(message, remedy=f"Add {line}, or name another one. {EDIT_HINT}")
 
 
-def label_for_click(config: LabelingConfig, picked: str, auto_label: bool) -> str | None:
+def label_for_click(config: ImageConfig, picked: str, auto_label: bool) -> str | None:
     """Which label the mask of a click gets; None where CLIP picks it among `config.answer_classes`.
 
     | when                                       | the mask's label                       | per-region choice |
@@ -149,39 +157,38 @@ def _parse(xml: str) -> LabelingConfig:
     if not tags:
         remedy = f'Add <Image name="image" value="$image"/>. {EDIT_HINT}'
         raise BadConfig("The labeling config has no Image tag.", remedy=remedy)
-    images = [_image(root, name, tags, xml) for name in tags]
+    images = [_image(root, name, tags) for name in tags]
     first = next((image for image in images if image.answers), None)
     if first is None:
         message = "The labeling config has no shape with a class on its image, so a mask has nowhere to go."
-        line = write_example("BrushLabels", images[0].image_name)
+        line = write_example("BrushLabels", images[0].name)
         kinds = "BitmaskLabels, PolygonLabels, RectangleLabels and EllipseLabels"
         raise BadConfig(message, remedy=f"Add {line} ({kinds} will do as well). {EDIT_HINT}")
     others = [image for image in images if image is not first and (image.answers or _can_be_classified(image, tags))]
     for image in (first, *others):
-        _check_data_key(tags[image.image_name])
-    return replace(first, others=tuple(others))
+        _check_data_key(tags[image.name])
+    return LabelingConfig((first, *others), xml)
 
 
-def _can_be_classified(image: LabelingConfig, tags: Mapping[str, Element]) -> bool:
-    return bool(image.image_choices) and read_attribute(tags[image.image_name], "value").startswith("$")
+def _can_be_classified(image: ImageConfig, tags: Mapping[str, Element]) -> bool:
+    return bool(image.image_choices) and read_attribute(tags[image.name], "value").startswith("$")
 
 
-def _image(root: Element, name: str, tags: Mapping[str, Element], xml: str) -> LabelingConfig:
+def _image(root: Element, name: str, tags: Mapping[str, Element]) -> ImageConfig:
     shapes = {kind: find_shapes(root, kind, name) for kind in SHAPES}
     answers = [control for kind in SHAPES for control in shapes[kind] if names_a_class(control)]
     prompts_only = [control for control in shapes["rectangle"] if control.smart]
-    return LabelingConfig(
-        image_name=name,
-        image_key=read_attribute(tags[name], "value")[1:],
+    return ImageConfig(
+        name=name,
+        data_key=read_attribute(tags[name], "value")[1:],
         answers=tuple([control for control in answers if control not in prompts_only] or answers),
         keypoints=find_shapes(root, "keypoint", name),
         rectangles=shapes["rectangle"],
         region_choices=find_classes(root, name, per_region=True),
         image_choices=find_classes(root, name, per_region=False),
         scores=find_scores(root, name),
-        elsewhere=tuple(other for other in tags if other != name),
         text_areas=find_text_areas(root, name),
-        xml=xml,
+        other_names=tuple(other for other in tags if other != name),
     )
 
 

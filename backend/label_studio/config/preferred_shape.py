@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from backend.errors import BadConfig, shorten
 from backend.label_studio.config.controls import Control
-from backend.label_studio.config.labeling_config import LabelingConfig, names_a_class, write_example
+from backend.label_studio.config.labeling_config import ImageConfig, LabelingConfig, names_a_class, write_example
 
 
 def prefer_shape(config: LabelingConfig, kind: str | None) -> LabelingConfig:
@@ -22,17 +22,16 @@ def prefer_shape(config: LabelingConfig, kind: str | None) -> LabelingConfig:
     if not any(_of_kind(image, kind) for image in config.images):
         tag = f"{kind.capitalize()}Labels"
         message = f'The setting answer is "{shorten(kind)}", but the labeling config has no {tag} on its image.'
-        raise BadConfig(message, remedy=f"Add {write_example(tag, config.image_name)}, or take the setting away.")
-    others = tuple(_prefer(other, kind) for other in config.others)
-    return replace(_prefer(config, kind), others=others)
+        raise BadConfig(message, remedy=f"Add {write_example(tag, config.images[0].name)}, or take the setting away.")
+    return replace(config, images=tuple(_prefer(image, kind) for image in config.images))
 
 
-def _prefer(config: LabelingConfig, kind: str) -> LabelingConfig:
-    first = _of_kind(config, kind)
-    return replace(config, answers=(*first, *(control for control in config.answers if control not in first)))
+def _prefer(image: ImageConfig, kind: str) -> ImageConfig:
+    first = _of_kind(image, kind)
+    return replace(image, answers=(*first, *(control for control in image.answers if control not in first)))
 
 
-def _of_kind(config: LabelingConfig, kind: str) -> tuple[Control, ...]:
-    own = (*config.answers, *config.rectangles) if kind == "rectangle" else config.answers
+def _of_kind(image: ImageConfig, kind: str) -> tuple[Control, ...]:
+    own = (*image.answers, *image.rectangles) if kind == "rectangle" else image.answers
     found = [control for control in own if control.kind == kind and names_a_class(control)]
     return tuple(control for place, control in enumerate(found) if control not in found[:place])

@@ -12,7 +12,7 @@ show through in an annotation that ought to be independent. Whoever goes back to
 of it as soon as Label Studio saves their first change.
 
 A mask that Label Studio files under the key points of the context (its mixed results) is on the page now and goes
-first. Nothing is decoded here: `EarlierRegion.decode` does it, when a click is to be compared with that region.
+first. Nothing is decoded here: `CorrectableRegion.decode` does it, when a click is to be compared with that region.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests.draft_prompts import newest_draft, saved_at
 from backend.label_studio.requests.prompts import LabeledPrompt
 from backend.label_studio.results import (
+    LabeledRegion,
     Result,
     join_labels,
     kind_of_region,
@@ -35,13 +36,13 @@ from backend.label_studio.results import (
     results_of,
     value_of,
 )
-from backend.values import Region, Size
+from backend.values import Size
 
 SHAPE_KEYS = {"brush": "rle", "bitmask": "imageDataURL", "polygon": "points"}
 
 
 @dataclass(frozen=True)
-class EarlierRegion:
+class CorrectableRegion:
     """A mask on the page, not decoded yet; `results` are all with its id: the mask, its label, its choices."""
 
     region_id: str
@@ -55,7 +56,7 @@ class EarlierRegion:
         size = self.drawn_size.width, self.drawn_size.height
         object.__setattr__(self, "mask_name", (size, *(_name(shape) for _, shape in shapes_of(self.results))))
 
-    def decode(self, config: LabelingConfig) -> Region:
+    def decode(self, config: ImageConfig) -> LabeledRegion:
         """Raises `BadRegion` where the mask is damaged."""
         return parse_regions(self.results, config)[0]
 
@@ -68,9 +69,9 @@ def shapes_of(results: Sequence[Result]) -> Iterator[tuple[str, Any]]:
             yield kind, value_of(result).get(SHAPE_KEYS.get(kind, "rle"))
 
 
-def find_earlier(
-    prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: LabelingConfig
-) -> tuple[EarlierRegion, ...]:
+def find_correctable(
+    prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: ImageConfig
+) -> tuple[CorrectableRegion, ...]:
     """The regions that clicks may correct, newest first: of their labels and of the size they were drawn on.
 
     A prompt that is only a box starts anew, so it has none.
@@ -98,7 +99,7 @@ def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
     return [results_of(prediction) for prediction in predictions[-1:]]
 
 
-def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: LabelingConfig) -> list[EarlierRegion]:
+def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: ImageConfig) -> list[CorrectableRegion]:
     bare = any(control.labels_name == "" for control in config.answers)
     labels = {label for label, _ in wanted if bare or any(label in control.label_names for control in config.answers)}
     masks = {
@@ -112,12 +113,12 @@ def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: L
         group = groups.get(str(result.get("id")))
         if group is not None:
             group.append(result)
-    return [EarlierRegion(key, *masks[key], tuple(group)) for key, group in reversed(groups.items())]
+    return [CorrectableRegion(key, *masks[key], tuple(group)) for key, group in reversed(groups.items())]
 
 
-def _has_mask(result: Result, config: LabelingConfig) -> bool:
+def _has_mask(result: Result, config: ImageConfig) -> bool:
     """A shape that is a mask, or one that Label Studio files under the control of a prompt."""
-    if result.get("id") is None or result.get("to_name") != config.image_name:
+    if result.get("id") is None or result.get("to_name") != config.name:
         return False
     kind, value = kind_of_region(result), value_of(result)
     if kind in SHAPE_KEYS:

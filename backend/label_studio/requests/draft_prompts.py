@@ -24,7 +24,7 @@ from typing import Any
 
 from backend.errors import BadPrompt, BadRequest
 from backend.geometry import distance_to_box
-from backend.label_studio.config import SHAPES, LabelingConfig
+from backend.label_studio.config import SHAPES, ImageConfig
 from backend.label_studio.requests.ordinary_regions import is_ordinary, submitted_ids
 from backend.label_studio.requests.prompts import LabeledPrompt, parse_prompts
 from backend.label_studio.results import (
@@ -57,7 +57,7 @@ def saved_at(document: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def join_draft(
-    prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: LabelingConfig
+    prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: ImageConfig
 ) -> tuple[LabeledPrompt, ...]:
     """The prompts, each with what the newest draft holds of the other kind for the same object.
 
@@ -83,7 +83,7 @@ def _pending(
     prompts: Sequence[LabeledPrompt],
     context: Sequence[Result],
     document: Mapping[str, Any],
-    config: LabelingConfig,
+    config: ImageConfig,
 ) -> list[LabeledPrompt]:
     """What a draft's results hold of the other kind under the labels of the prompts and still without an answer."""
     own, other = (KEYPOINT, RECTANGLE) if prompts[0].prompt.box_xyxy is None else (RECTANGLE, KEYPOINT)
@@ -92,7 +92,7 @@ def _pending(
     found: list[tuple[str, Result]] = []
     for result in saved:
         label, kind = label_of(result) or "", kind_of_region(result)
-        if label not in labels or result.get("to_name", config.image_name) != config.image_name:
+        if label not in labels or result.get("to_name", config.name) != config.name:
             continue
         if _is_answer(result):
             found = [(other_label, prompt) for other_label, prompt in found if other_label != label]
@@ -106,7 +106,7 @@ def _pending(
     return _parse([result for _, result in found if str(result.get("id")) not in submitted], config)
 
 
-def _parse(results: Sequence[Result], config: LabelingConfig) -> list[LabeledPrompt]:
+def _parse(results: Sequence[Result], config: ImageConfig) -> list[LabeledPrompt]:
     """Each result as a prompt of its own; a draft's broken ones are no reason to refuse a click."""
     prompts: list[LabeledPrompt] = []
     for result in results:

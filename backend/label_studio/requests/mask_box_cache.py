@@ -7,8 +7,8 @@ from collections.abc import Hashable
 import numpy as np
 
 from backend.errors import BadRle
-from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests.correctable_regions import EarlierRegion, shapes_of
+from backend.label_studio.config import ImageConfig
+from backend.label_studio.requests.correctable_regions import CorrectableRegion, shapes_of
 from backend.label_studio.results import brush_box
 from backend.runtime import LeastRecentlyUsed
 from backend.values import Box, Mask
@@ -16,13 +16,13 @@ from backend.values import Box, Mask
 MOST = 20_000  # about 4 MB
 
 
-class MaskBoxes:
+class MaskBoxCache:
     """Boxes of the masks that were seen last, found by what they are made of. Safe to share."""
 
     def __init__(self, most: int = MOST) -> None:
         self._boxes = LeastRecentlyUsed[Hashable, Box](most)
 
-    def box_of(self, region: EarlierRegion, config: LabelingConfig) -> Box:
+    def box_of(self, region: CorrectableRegion, config: ImageConfig) -> Box:
         """XYXY around a region's mask, (0, 0, 0, 0) for an empty one; each is read once, and a brush is not painted.
 
         Raises:
@@ -35,7 +35,7 @@ class MaskBoxes:
         return box
 
 
-def _brush_box(region: EarlierRegion) -> Box | None:
+def _brush_box(region: CorrectableRegion) -> Box | None:
     """The box of a region that is one sound brush and nothing else; None for any other, which `decode` reads."""
     shapes = list(shapes_of(region.results))
     if len(shapes) != 1 or shapes[0][0] != "brush":

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import ImageConfig
 from backend.label_studio.results import (
     KEYPOINT,
     RECTANGLE,
@@ -39,7 +39,7 @@ from backend.label_studio.results import (
 MARK = "is_positive"
 
 
-def drop_leaks(context: Sequence[Result], document: Mapping[str, Any], config: LabelingConfig) -> list[Result]:
+def drop_leaks(context: Sequence[Result], document: Mapping[str, Any], config: ImageConfig) -> list[Result]:
     """The prompts among the results of a context, in their order.
 
     Args:
@@ -58,7 +58,7 @@ def drop_leaks(context: Sequence[Result], document: Mapping[str, Any], config: L
     ]
 
 
-def is_ordinary(result: Result, config: LabelingConfig, *, others_are_marked: bool) -> bool:
+def is_ordinary(result: Result, config: ImageConfig, *, others_are_marked: bool) -> bool:
     """Whether a result says by itself that it is no prompt."""
     kind = kind_of_region(result)
     is_own = kind == RECTANGLE and is_own_id(result.get("id"))

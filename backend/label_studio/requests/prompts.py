@@ -18,7 +18,7 @@ from typing import Any
 
 from backend.errors import BadPrompt, BadRequest, shorten
 from backend.geometry import percent_to_pixel
-from backend.label_studio.config import Control, LabelingConfig
+from backend.label_studio.config import Control, ImageConfig
 from backend.label_studio.results import KEYPOINT, RECTANGLE, join_labels, kind_of, kind_of_region, label_of
 from backend.values import Box, Prompt, Size
 
@@ -39,7 +39,7 @@ class LabeledPrompt:
     drawn_size: Size
 
 
-def parse_prompts(results: Sequence[Mapping[str, Any]], config: LabelingConfig) -> tuple[LabeledPrompt, ...]:
+def parse_prompts(results: Sequence[Mapping[str, Any]], config: ImageConfig) -> tuple[LabeledPrompt, ...]:
     """Keypoints of one label and size become one prompt, each rectangle becomes one.
 
     Results without a point or a box are passed over: accepted masks that Label Studio files under the keypoint control
@@ -113,7 +113,7 @@ def _box(value: Mapping[str, Any], size: Size) -> Box:
     return box
 
 
-def _label(result: Mapping[str, Any], config: LabelingConfig) -> str:
+def _label(result: Mapping[str, Any], config: ImageConfig) -> str:
     """The picked label, checked against the control it came from; "" where a plain control was used without one."""
     controls = _prompt_controls(result, config)
     label = label_of(result) or _first(_value(result).get("labels"))
@@ -132,7 +132,7 @@ def _first(labels: object) -> str | None:
     return str(labels[0]) if isinstance(labels, list) and labels else None
 
 
-def _prompt_controls(result: Mapping[str, Any], config: LabelingConfig) -> list[Control]:
+def _prompt_controls(result: Mapping[str, Any], config: ImageConfig) -> list[Control]:
     """The control that sent a prompt; a plain one once for each Labels control beside it."""
     controls = config.keypoints if kind_of_region(result) == KEYPOINT else config.rectangles
     name = result.get("from_name")

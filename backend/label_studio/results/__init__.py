@@ -18,6 +18,7 @@ from backend.label_studio.results.fields import (
     results_of,
     value_of,
 )
+from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.parse import (
     SavedRegion,
     count_left_out,
@@ -33,6 +34,7 @@ __all__ = [
     "EMPTY_ANSWER",
     "KEYPOINT",
     "RECTANGLE",
+    "LabeledRegion",
     "Result",
     "SavedRegion",
     "brush_box",

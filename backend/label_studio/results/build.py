@@ -20,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.errors import BadConfig, shorten
-from backend.label_studio.config import ClassControl, Control, LabelingConfig, ScoreControl
+from backend.label_studio.config import ClassControl, Control, ImageConfig, ScoreControl
+from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.region_ids import new_region_id
 from backend.label_studio.results.region_values import build_value
-from backend.values import Region
 
 Result = dict[str, Any]
 
@@ -33,8 +33,8 @@ skipped for ever; an empty list is not."""
 
 
 def build_results(
-    regions: Sequence[Region],
-    config: LabelingConfig,
+    regions: Sequence[LabeledRegion],
+    config: ImageConfig,
     image_choices: Mapping[str, Sequence[str]] | None = None,
     *,
     tolerance: float = 1.0,
@@ -62,7 +62,7 @@ def build_prediction(results: Sequence[Result], model_version: str, score: float
     return {"result": list(results), "model_version": model_version, "score": _clip_score(score)}
 
 
-def _region_results(region: Region, config: LabelingConfig, tolerance: float) -> list[Result]:
+def _region_results(region: LabeledRegion, config: ImageConfig, tolerance: float) -> list[Result]:
     control = _answer_control(region, config)
     results = _shape_results(region, control, tolerance)
     if not results:  # an empty mask, which a polygon cannot hold
@@ -74,14 +74,14 @@ def _region_results(region: Region, config: LabelingConfig, tolerance: float) ->
     return [*results, *(score for score in scores if score is not None)]
 
 
-def _answer_control(region: Region, config: LabelingConfig) -> Control:
+def _answer_control(region: LabeledRegion, config: ImageConfig) -> Control:
     """The control the region names, with the region's label; else the first that has the label."""
     named = [control for control in config.answers if control.name == region.control]
     found = next((control for control in named if region.label in control.label_names), None)
     return found or (named[0] if named else config.control_for(region.label))
 
 
-def _shape_results(region: Region, control: Control, tolerance: float) -> list[Result]:
+def _shape_results(region: LabeledRegion, control: Control, tolerance: float) -> list[Result]:
     labels = [region.label] if control.label_names else []
     _check_known(labels, control.label_names, control.labels_name or control.name)
     height, width = region.mask.shape
@@ -117,7 +117,7 @@ def _class_result(region_id: str, chosen: Sequence[str], control: ClassControl) 
     return _attribute(region_id, control.kind, control.name, control.to_name, value)
 
 
-def _score_result(region: Region, control: ScoreControl) -> Result | None:
+def _score_result(region: LabeledRegion, control: ScoreControl) -> Result | None:
     """The score as a number or a text; None where the region has none."""
     best = region.class_scores[0].score if region.class_scores else None
     score = _clip_score(best if control.of_class else region.score)

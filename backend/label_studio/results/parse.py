@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from backend.errors import BadRegion, BadRle, shorten
-from backend.label_studio.config import PATH_SEPARATOR, SHAPES, LabelingConfig
+from backend.label_studio.config import PATH_SEPARATOR, SHAPES, ImageConfig
 from backend.label_studio.results.fields import (
     RECTANGLE,
     Result,
@@ -20,9 +20,10 @@ from backend.label_studio.results.fields import (
     labels_of,
     value_of,
 )
+from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
 from backend.label_studio.results.region_values import mask_from_value
-from backend.values import Mask, Region, Size
+from backend.values import Mask, Size
 
 RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and make it anew."
 CLASS_KINDS = ("choices", "taxonomy")
@@ -38,7 +39,7 @@ class SavedRegion:
     shape: Result
     group: Sequence[Result]
 
-    def decode(self) -> Region:
+    def decode(self) -> LabeledRegion:
         """The region with its mask.
 
         Raises:
@@ -47,7 +48,7 @@ class SavedRegion:
         """
         choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
         label, *others = self._labels() or [""]
-        return Region(
+        return LabeledRegion(
             mask=self._decode_mask(),
             label=label,
             region_id=self.region_id,
@@ -72,12 +73,12 @@ class SavedRegion:
             raise type(error)(message, remedy=error.remedy) from error
 
 
-def parse_regions(results: Sequence[Result], config: LabelingConfig) -> list[Region]:
+def parse_regions(results: Sequence[Result], config: ImageConfig) -> list[LabeledRegion]:
     """All that `find_regions` finds; a mask of 1080p takes 2 MB. Raises as `find_regions` and `SavedRegion.decode`."""
     return [saved.decode() for saved in find_regions(results, config)]
 
 
-def find_regions(results: Sequence[Result], config: LabelingConfig) -> Iterator[SavedRegion]:
+def find_regions(results: Sequence[Result], config: ImageConfig) -> Iterator[SavedRegion]:
     """The masks of an annotation, draft or prediction in their order: of every kind of region.
 
     Prompts that were not accepted are passed over: key points, and rectangles of a control with a smart tool that is no
@@ -102,7 +103,7 @@ def find_regions(results: Sequence[Result], config: LabelingConfig) -> Iterator[
             yield SavedRegion(region_id, str(shape_kind(own, config)), own, group)
 
 
-def shape_kind(result: Result, config: LabelingConfig) -> str | None:
+def shape_kind(result: Result, config: ImageConfig) -> str | None:
     """What kind of region a result is the shape of; None for prompts, classes and texts, and what holds no mask.
 
     Saved classes, texts and separate labels carry a copy of their region's value: they are no shapes.
@@ -116,7 +117,7 @@ def shape_kind(result: Result, config: LabelingConfig) -> str | None:
     return found or (own if own in SHAPES else None)
 
 
-def count_left_out(results: Sequence[Result], config: LabelingConfig) -> Counter[str]:
+def count_left_out(results: Sequence[Result], config: ImageConfig) -> Counter[str]:
     """How many drawn regions `find_regions` passes over, by the type of their result.
 
     They are key points and rectangles that were prompts and not accepted, and shapes without an area, such as vectors.
@@ -133,7 +134,7 @@ def count_left_out(results: Sequence[Result], config: LabelingConfig) -> Counter
     return Counter(types.values())
 
 
-def parse_image_choices(results: Sequence[Result], config: LabelingConfig) -> dict[str, tuple[str, ...]]:
+def parse_image_choices(results: Sequence[Result], config: ImageConfig) -> dict[str, tuple[str, ...]]:
     """What was chosen for the whole image, by the name of the control. Raises `BadRle` as `parse_regions` does."""
     own = pick_image(results, config)
     region_ids = {result.get("id") for result in own if shape_kind(result, config)}
@@ -146,9 +147,9 @@ def parse_image_choices(results: Sequence[Result], config: LabelingConfig) -> di
     }
 
 
-def pick_image(results: object, config: LabelingConfig) -> list[Result]:
+def pick_image(results: object, config: ImageConfig) -> list[Result]:
     """The results of one image of the page. Raises `BadRle` as `check_results` does."""
-    return [result for result in check_results(results) if result.get("to_name") not in config.elsewhere]
+    return [result for result in check_results(results) if result.get("to_name") not in config.other_names]
 
 
 def check_results(results: object) -> Sequence[Result]:
@@ -168,7 +169,7 @@ def check_results(results: object) -> Sequence[Result]:
     return results
 
 
-def _is_prompt(result: Result, config: LabelingConfig) -> bool:
+def _is_prompt(result: Result, config: ImageConfig) -> bool:
     """A rectangle of a control that sends prompts and does not answer, unless this backend made it."""
     name = result.get("from_name")
     sends = any(control.smart and control.name == name for control in config.rectangles)

@@ -12,7 +12,7 @@ import pytest
 from backend.errors import LabelStudioError
 from backend.label_studio.api import LabelStudioClient
 from backend.label_studio.api.client import ProjectInfo, Tab
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import ImageConfig, LabelingConfig
 from backend.label_studio.results import parse_regions
 from tests.recorded import load_payload
 from tests.servers import Answer, LocalServer, Seen
@@ -60,9 +60,9 @@ def tasks_page(page: int, page_size: int) -> Answer:
 
 
 @pytest.mark.parametrize("api_key", [LEGACY, PAT])
-def test_a_project_is_found_with_either_token(label_studio: LocalServer, api_key: str, config: LabelingConfig) -> None:
+def test_a_project_is_found_with_either_token(label_studio: LocalServer, api_key: str, page: LabelingConfig) -> None:
     project = LabelStudioClient(f"{label_studio.url}/", api_key).project("1")
-    assert project == ProjectInfo(1, "test", config.xml)
+    assert project == ProjectInfo(1, "test", page.xml)
 
 
 def test_the_extra_params_of_all_backends_are_read(label_studio: LocalServer) -> None:
@@ -75,15 +75,17 @@ def test_the_extra_params_of_all_backends_are_read(label_studio: LocalServer) ->
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 100])
-def test_all_tasks_come_once_whatever_the_page(label_studio: LocalServer, page_size: int) -> None:
-    client = LabelStudioClient(label_studio.url, LEGACY)
-    tasks = list(client.iterate_tasks(1, page_size=page_size))
+def test_all_tasks_come_once_whatever_the_page(
+    label_studio: LocalServer, monkeypatch: pytest.MonkeyPatch, page_size: int
+) -> None:
+    monkeypatch.setattr("backend.label_studio.api.client.PAGE_SIZE", page_size)
+    tasks = list(LabelStudioClient(label_studio.url, LEGACY).iterate_tasks(1))
     assert [task["id"] for task in tasks] == [1, 2, 3]
     assert tasks[0]["data"] == {"image": "/data/upload/1/1cccf67c-a_b.png"}
 
 
 def test_tasks_come_with_whole_predictions_and_unresolved_addresses(
-    label_studio: LocalServer, config: LabelingConfig
+    label_studio: LocalServer, config: ImageConfig
 ) -> None:
     first, *_ = LabelStudioClient(label_studio.url, LEGACY).iterate_tasks(1)
     assert {prediction["model_version"] for prediction in first["predictions"]} == {"v1"}
@@ -93,14 +95,17 @@ def test_tasks_come_with_whole_predictions_and_unresolved_addresses(
     assert (query["fields"], query["resolve_uri"]) == (["all"], ["false"])
 
 
-def test_a_task_that_moved_to_the_next_page_meanwhile_comes_once(label_studio: LocalServer) -> None:
+def test_a_task_that_moved_to_the_next_page_meanwhile_comes_once(
+    label_studio: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.label_studio.api.client.PAGE_SIZE", 2)
     tasks = load_payload("api_tasks")["reply"]
     pages = [tasks["tasks"][:2], tasks["tasks"][1:]]
     label_studio.respond = lambda seen, handler: (
         reply(tasks | {"tasks": pages.pop(0)}) if pages else recorded("api_tasks_past_the_end")
     )
     client = LabelStudioClient(label_studio.url, LEGACY)
-    assert [task["id"] for task in client.iterate_tasks(1, page_size=2)] == [1, 2, 3]
+    assert [task["id"] for task in client.iterate_tasks(1)] == [1, 2, 3]
 
 
 def test_predictions_go_out_in_one_request(label_studio: LocalServer) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import BadConfig
-from backend.label_studio.config import LabelingConfig, label_for_click, parse_labeling_config, prefer_shape
+from backend.label_studio.config import (
+    ImageConfig,
+    LabelingConfig,
+    label_for_click,
+    parse_labeling_config,
+    prefer_shape,
+)
 from backend.values import ClassName
 
 IMAGE = '<Image name="i" value="$picture"/>'
@@ -14,8 +20,13 @@ POLYGON = '<PolygonLabels name="p" toName="i"><Label value="Cat"/><Label value="
 LABELS = '<Labels name="l" toName="i"><Label value="Cat"/><Label value="Dog"/></Labels>'
 
 
-def parse(*tags: str) -> LabelingConfig:
+def parse_page(*tags: str) -> LabelingConfig:
     return parse_labeling_config(f"<View>{''.join(tags)}</View>")
+
+
+def parse(*tags: str) -> ImageConfig:
+    """The first image of the page."""
+    return parse_page(*tags).images[0]
 
 
 def answers(*tags: str) -> list[tuple[str, str]]:
@@ -84,19 +95,20 @@ def test_a_label_goes_to_the_first_control_that_has_it() -> None:
 
 
 def test_a_preferred_kind_goes_first_and_the_others_keep_their_labels() -> None:
-    config = prefer_shape(parse(IMAGE, BRUSH, POLYGON), "polygon")
+    config = prefer_shape(parse_page(IMAGE, BRUSH, POLYGON), "polygon").images[0]
     assert [config.control_for(label).name for label in ("Cat", "Dog", "Car")] == ["p", "b", "p"]
-    assert prefer_shape(config, None) is config
+    page = parse_page(IMAGE, BRUSH)
+    assert prefer_shape(page, None) is page
 
 
 def test_prompt_rectangles_answer_where_they_are_preferred() -> None:
-    config = prefer_shape(parse(IMAGE, BRUSH, shape("RectangleLabels")), "rectangle")
+    config = prefer_shape(parse_page(IMAGE, BRUSH, shape("RectangleLabels")), "rectangle").images[0]
     assert [control.kind for control in config.answers] == ["rectangle", "brush"]
 
 
 def test_a_preferred_kind_that_is_not_there_is_refused_with_what_to_add() -> None:
     with pytest.raises(BadConfig, match=r'"ellipse", but the labeling config has no EllipseLabels.*Add <EllipseLabels'):
-        prefer_shape(parse(IMAGE, BRUSH), "ellipse")
+        prefer_shape(parse_page(IMAGE, BRUSH), "ellipse")
 
 
 def test_all_choices_are_found_with_how_many_they_take() -> None:
@@ -175,7 +187,7 @@ def test_a_score_is_shown_where_a_per_region_control_is_named_so(tag: str, expec
 
 
 def test_every_image_of_a_page_has_controls_of_its_own() -> None:
-    config = parse(
+    config = parse_page(
         '<Image name="map" value="$map"/>',
         '<Choices name="c" toName="map"><Choice value="x"/></Choices>',
         IMAGE,
@@ -184,12 +196,13 @@ def test_every_image_of_a_page_has_controls_of_its_own() -> None:
         POLYGON.replace('toName="i"', 'toName="j"'),
         '<Image name="bare" value="no key"/><Choices name="d" toName="bare"><Choice value="x"/></Choices>',
     )
-    assert [(image.image_name, image.image_key) for image in config.images] == [
+    assert [(image.name, image.data_key) for image in config.images] == [
         ("i", "picture"),
         ("map", "map"),
         ("j", "second"),
     ]
     assert [[control.name for control in image.answers] for image in config.images] == [["b"], [], ["p"]]
-    assert config.classifies_images and config.image_choices == ()
-    assert config.of_image("j").image_key == "second"
-    assert config.of_image("elsewhere") is config
+    assert config.classifies_images and config.images[0].image_choices == ()
+    assert config.image("j").data_key == "second"
+    with pytest.raises(BadConfig, match=r'no image "elsewhere" that can be answered; it has: i, map, j\.'):
+        config.image("elsewhere")

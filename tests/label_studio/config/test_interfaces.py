@@ -11,7 +11,7 @@ import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
 from backend.geometry import mask_iou
-from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.config import ImageConfig, parse_labeling_config
 from backend.label_studio.results import parse_regions
 from tests.fakes import FakeClassifier, Hall
 from tests.paths import DOCS
@@ -23,7 +23,7 @@ EXAMPLES = [
 ]
 
 
-def click(config: LabelingConfig, x: float = 50, y: float = 50) -> list[dict[str, Any]]:
+def click(config: ImageConfig, x: float = 50, y: float = 50) -> list[dict[str, Any]]:
     """A smart key point with the first label, as Label Studio sends it for this config: a plain one is two results."""
     control = config.keypoints[0]
     label = config.answer_classes[0].name if control.labels_name else control.label_names[0]
@@ -41,7 +41,7 @@ def click(config: LabelingConfig, x: float = 50, y: float = 50) -> list[dict[str
 
 def answer(xml: str, prompts: list[dict[str, Any]]) -> dict[str, Any]:
     config = parse_labeling_config(xml)
-    data = {image.image_key: "a.png" for image in config.images}
+    data = {image.data_key: "a.png" for image in config.images}
     return Hall(classifier=FakeClassifier()).task_document({"id": 1, "data": data}, xml, prompts)
 
 
@@ -52,7 +52,7 @@ def test_every_example_of_the_document_is_found() -> None:
 
 @pytest.mark.parametrize(("xml", "types"), EXAMPLES)
 def test_a_click_is_answered_as_the_document_says(xml: str, types: list[str]) -> None:
-    config = parse_labeling_config(xml)
+    config = parse_labeling_config(xml).images[0]
     results = answer(xml, click(config))["result"]
     assert [result["type"] for result in results] == types
     assert {result["id"] for result in results} == {results[0]["id"]}
@@ -65,5 +65,5 @@ def test_a_click_is_answered_as_the_document_says(xml: str, types: list[str]) ->
 
 @pytest.mark.parametrize(("xml", "types"), EXAMPLES)
 def test_label_studios_own_sdk_takes_the_answer_as_a_prediction(xml: str, types: list[str]) -> None:
-    document = json.loads(json.dumps(answer(xml, click(parse_labeling_config(xml)))))
+    document = json.loads(json.dumps(answer(xml, click(parse_labeling_config(xml).images[0]))))
     assert LabelInterface(xml).validate_prediction(document, return_errors=True) == []

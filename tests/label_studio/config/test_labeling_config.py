@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import BadConfig
-from backend.label_studio.config import LabelingConfig, label_for_click, parse_labeling_config
+from backend.label_studio.config import ImageConfig, LabelingConfig, label_for_click, parse_labeling_config
 from backend.label_studio.config import labeling_config as config_module
 from backend.label_studio.config.labeling_config import AUTO
 from backend.values import ClassName
@@ -14,13 +14,14 @@ BRUSH = '<BrushLabels name="b" toName="i"><Label value="Cat"/></BrushLabels>'
 IMAGE = '<Image name="i" value="$picture"/>'
 
 
-def parse(*tags: str) -> LabelingConfig:
-    return parse_labeling_config(f"<View>{''.join(tags)}</View>")
+def parse(*tags: str) -> ImageConfig:
+    """The first image of the page."""
+    return parse_labeling_config(f"<View>{''.join(tags)}</View>").images[0]
 
 
-def test_a_recorded_config_is_read_whole(config: LabelingConfig) -> None:
+def test_a_recorded_config_is_read_whole(config: ImageConfig) -> None:
     animals = ("Cat", "Dog", "Bird")
-    assert (config.image_name, config.image_key) == ("image", "image")
+    assert (config.name, config.data_key) == ("image", "image")
     assert (config.answers[0].name, config.answers[0].to_name, config.answers[0].label_names) == (
         "brush",
         "image",
@@ -39,7 +40,7 @@ def test_names_and_nesting_are_free() -> None:
         "</BrushLabels></View>",
         '<Choices name="c" toName="photo" perRegion="true"><Choice value="x"><Choice value="y"/></Choice></Choices>',
     )
-    assert (config.image_key, config.answers[0].label_names) == ("url", ("A", "B"))
+    assert (config.data_key, config.answers[0].label_names) == ("url", ("A", "B"))
     assert [control.label_names for control in config.region_choices] == [("x", "y")]
 
 
@@ -56,7 +57,7 @@ def test_of_two_images_the_one_with_a_brush_counts() -> None:
     config = parse(
         '<Image name="map" value="$map"/>', IMAGE, BRUSH, '<Choices name="c" toName="map"><Choice value="x"/></Choices>'
     )
-    assert (config.image_name, config.image_key) == ("i", "picture")
+    assert (config.name, config.data_key) == ("i", "picture")
     assert config.image_choices == ()
 
 
@@ -90,16 +91,13 @@ def test_a_label_that_is_there_twice_counts_once() -> None:
     assert config.answers[0].label_names == ("A",)
 
 
-def test_clip_chooses_among_choices_if_there_are_any_else_among_the_brush_labels_but_auto() -> None:
+def test_auto_is_a_label_and_no_class() -> None:
     brush = f'<BrushLabels name="b" toName="i"><Label value="{AUTO}"/><Label value="Cat"/></BrushLabels>'
-    choices = '<Choices name="c" toName="i" perRegion="true"><Choice value="x"/></Choices>'
-    assert parse(IMAGE, brush).region_classes == (ClassName("Cat"),)
     assert parse(IMAGE, brush).answer_classes == (ClassName("Cat"),)
-    assert parse(IMAGE, brush, choices).region_classes == (ClassName("x"),)
 
 
-def test_the_same_text_is_parsed_once(config: LabelingConfig) -> None:
-    assert parse_labeling_config(config.xml) is config
+def test_the_same_text_is_parsed_once(page: LabelingConfig) -> None:
+    assert parse_labeling_config(page.xml) is page
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""Results as Label Studio's page writes them, on an image of 640x480 pixels; coordinates in percent."""
+"""What Label Studio's page writes and sends: results, on an image of 640x480 pixels; coordinates in percent."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from backend.label_studio.requests import PredictRequest, parse_predict_body, parse_predict_request
 
 
 def result(kind: str, from_name: str, value: dict[str, Any], label: str, **more: Any) -> dict[str, Any]:
@@ -28,3 +30,8 @@ def mask(label: str = "Cat", **more: Any) -> dict[str, Any]:
 
 def draft(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"id": 1, "updated_at": "2026-11-20T20:00:00Z", "annotation": None, "result": list(results)} | more
+
+
+def parse(body: dict[str, Any], text_prompt: str | None = None) -> PredictRequest:
+    """Parse a whole /predict body."""
+    return parse_predict_request(parse_predict_body(body), text_prompt)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from backend.errors import BadRle
-from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests.correctable_regions import find_earlier
+from backend.label_studio.config import ImageConfig
+from backend.label_studio.requests.correctable_regions import find_correctable
 from backend.label_studio.requests.ordinary_regions import Result
 from backend.label_studio.requests.prompts import parse_prompts
 from backend.label_studio.results import encode_brush
@@ -19,14 +19,14 @@ from tests.recorded import load_payload
 
 
 def found(
-    config: LabelingConfig, context: list[dict[str, Any]] | None = None, **task: Any
+    config: ImageConfig, context: list[dict[str, Any]] | None = None, **task: Any
 ) -> list[tuple[str, tuple[Result, ...]]]:
     context = context or [point(25, 25)]
     prompts = parse_prompts(context, config)
-    return [(region.region_id, region.results) for region in find_earlier(prompts, context, task, config)]
+    return [(region.region_id, region.results) for region in find_correctable(prompts, context, task, config)]
 
 
-def ids(config: LabelingConfig, context: list[dict[str, Any]] | None = None, **task: Any) -> list[str]:
+def ids(config: ImageConfig, context: list[dict[str, Any]] | None = None, **task: Any) -> list[str]:
     return [region_id for region_id, _ in found(config, context, **task)]
 
 
@@ -34,52 +34,52 @@ def annotation(*results: dict[str, Any], by: int = 1, at: str = "2026-11-20T20:0
     return {"id": 1, "completed_by": by, "updated_at": at, "result": list(results)}
 
 
-def test_masks_of_the_draft_with_the_label_of_the_click_newest_first(config: LabelingConfig) -> None:
+def test_masks_of_the_draft_with_the_label_of_the_click_newest_first(config: ImageConfig) -> None:
     saved = draft(mask(id="old"), mask("Dog", id="dog"), mask(id="new"))
     assert ids(config, drafts=[saved]) == ["new", "old"]
 
 
-def test_the_recorded_draft_offers_its_mask_to_a_click_with_its_label(config: LabelingConfig) -> None:
+def test_the_recorded_draft_offers_its_mask_to_a_click_with_its_label(config: ImageConfig) -> None:
     task = load_payload("interactive_rectangle")["tasks"][0]
     context = [point(25, 25, label="Dog")]
-    (region,) = find_earlier(parse_prompts(context, config), context, task, config)
+    (region,) = find_correctable(parse_prompts(context, config), context, task, config)
     assert (region.region_id, region.label, region.drawn_size) == ("2f9c66b4", "Dog", Size(640, 480))
     assert region.decode(config).mask.any()
     assert ids(config, **task) == []  # the click says Cat
 
 
-def test_the_draft_is_the_page_and_what_it_lacks_was_deleted(config: LabelingConfig) -> None:
+def test_the_draft_is_the_page_and_what_it_lacks_was_deleted(config: ImageConfig) -> None:
     annotations, predictions = [annotation(mask(id="a"))], [{"id": 1, "result": [mask(id="p")]}]
     assert ids(config, drafts=[draft()], annotations=annotations, predictions=predictions) == []
     assert ids(config, annotations=annotations, predictions=predictions) == []
     assert ids(config, annotations=[], predictions=predictions) == ["p"]
 
 
-def test_a_saved_annotation_may_be_another_persons_and_is_never_corrected(config: LabelingConfig) -> None:
+def test_a_saved_annotation_may_be_another_persons_and_is_never_corrected(config: ImageConfig) -> None:
     assert ids(config, annotations=[annotation(mask(id="a"))]) == []
     assert ids(config, annotations=[annotation(mask(id="a")), annotation(mask(id="b"), by=2)]) == []
 
 
-def test_only_the_newest_prediction_is_copied_into_a_new_annotation(config: LabelingConfig) -> None:
+def test_only_the_newest_prediction_is_copied_into_a_new_annotation(config: ImageConfig) -> None:
     old = {"id": 1, "updated_at": "2026-11-20T20:00:00Z", "result": [mask(id="old")]}
     assert ids(config, predictions=[{**old, "id": 2, "result": [mask(id="new")]}, old]) == ["new"]
 
 
-def test_a_recorded_result_brings_the_choices_of_its_masks(config: LabelingConfig) -> None:
+def test_a_recorded_result_brings_the_choices_of_its_masks(config: ImageConfig) -> None:
     saved = load_payload("annotation_from_prediction")
     context = [point(25, 25, label="Dog")]
-    (region,) = find_earlier(parse_prompts(context, config), context, {"drafts": [saved]}, config)
+    (region,) = find_correctable(parse_prompts(context, config), context, {"drafts": [saved]}, config)
     decoded = region.decode(config)
     assert (decoded.region_id, decoded.label, dict(decoded.choices)) == ("r2", "Dog", {"pclass": ("Blue",)})
 
 
-def test_a_mask_among_the_key_points_of_the_context_goes_first_and_counts_once(config: LabelingConfig) -> None:
+def test_a_mask_among_the_key_points_of_the_context_goes_first_and_counts_once(config: ImageConfig) -> None:
     mixed = point(1, 1, id="mixed") | {"value": {"format": "rle", "rle": [0], "keypointlabels": ["Cat"]}}
     saved = draft(mask(id="mixed"), mask(id="other"))
     assert ids(config, [mixed, point(25, 25)], drafts=[saved]) == ["mixed", "other"]
 
 
-def test_a_box_starts_anew(config: LabelingConfig) -> None:
+def test_a_box_starts_anew(config: ImageConfig) -> None:
     assert ids(config, [rectangle()], drafts=[draft(mask())]) == []
 
 
@@ -96,17 +96,17 @@ def test_a_box_starts_anew(config: LabelingConfig) -> None:
         mask() | {"type": "choices", "value": {"rle": [0], "choices": ["Cat"]}},
     ],
 )
-def test_what_is_no_mask_of_this_image_and_label_is_passed_over(other: dict[str, Any], config: LabelingConfig) -> None:
+def test_what_is_no_mask_of_this_image_and_label_is_passed_over(other: dict[str, Any], config: ImageConfig) -> None:
     assert ids(config, drafts=[draft(other)]) == []
 
 
-def test_a_mask_is_decoded_when_it_is_asked_for_and_not_before(config: LabelingConfig) -> None:
+def test_a_mask_is_decoded_when_it_is_asked_for_and_not_before(config: ImageConfig) -> None:
     drawn = np.zeros((480, 640), bool)
     drawn[10:20, 30:50] = True
     good = mask(id="good") | {"value": {"format": "rle", "rle": encode_brush(drawn), "brushlabels": ["Cat"]}}
     context = [point(25, 25)]
     task = {"drafts": [draft(mask(id="broken"), good)]}
-    one, other = find_earlier(parse_prompts(context, config), context, task, config)
+    one, other = find_correctable(parse_prompts(context, config), context, task, config)
     assert np.array_equal(one.decode(config).mask, drawn)
     with pytest.raises(BadRle, match=r'Region "broken" \(brush\): The brush mask is truncated'):
         other.decode(config)

@@ -7,20 +7,22 @@ from typing import Any
 
 import pytest
 
-from backend.label_studio.requests import Task, parse_predict_request
+from backend.label_studio.requests import Click
 from backend.label_studio.requests.draft_prompts import newest_draft
 from backend.values import Prompt
-from tests.label_studio.requests.drawn import draft, mask, point, rectangle, result
+from tests.label_studio.requests.drawn import draft, mask, parse, point, rectangle, result
 from tests.recorded import load_payload
 
 BOX = (64.0, 48.0, 256.0, 192.0)  # of `rectangle()`: 10..40 % of 640 and of 480
 
 
-def click(context: list[dict[str, Any]], *drafts: dict[str, Any], annotations: tuple[Any, ...] = ()) -> Task:
+def click(context: list[dict[str, Any]], *drafts: dict[str, Any], annotations: tuple[Any, ...] = ()) -> Click:
     body = copy.deepcopy(load_payload("interactive_keypoint_positive"))
     body["tasks"][0] |= {"drafts": list(drafts), "annotations": list(annotations)}
     body["params"]["context"]["result"] = context
-    return parse_predict_request(body).tasks[0]
+    request = parse(body).request
+    assert isinstance(request, Click)
+    return request
 
 
 def prompts(*args: Any, **kwargs: Any) -> list[Prompt]:
@@ -38,9 +40,9 @@ def test_a_box_takes_the_points_of_the_draft_with_their_signs() -> None:
 
 def test_the_recorded_draft_completes_a_click_inside_its_box() -> None:
     body = load_payload("interactive_keypoint_with_draft")
-    assert parse_predict_request(body).tasks[0].prompts[0].prompt.box_xyxy is None  # clicked at 70 %, 70 %
+    assert parse(body).request.prompts[0].prompt.box_xyxy is None  # clicked at 70 %, 70 %
     body["params"]["context"]["result"][0]["value"] |= {"x": 20, "y": 20}
-    (prompt,) = parse_predict_request(body).tasks[0].prompts
+    (prompt,) = parse(body).request.prompts
     assert prompt.prompt.box_xyxy == pytest.approx((63.9, 48.2, 255.7, 201.4), abs=0.1)
 
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import EarlierRegion, MaskBoxes
+from backend.label_studio.requests import CorrectableRegion, MaskBoxCache
 from backend.label_studio.requests.mask_box_cache import mask_box
 from backend.label_studio.results import brush_box, encode_brush
 from backend.values import Box, Size
 from tests import fakes
 
-CONFIG = parse_labeling_config(fakes.CONFIG)
+CONFIG = parse_labeling_config(fakes.CONFIG).images[0]
 
 
-def region(rle: object, size: Size = Size(4, 3), region_id: str = "a") -> EarlierRegion:
-    return EarlierRegion(region_id, "Cat", size, ({"type": "brushlabels", "value": {"rle": rle}},))
+def region(rle: object, size: Size = Size(4, 3), region_id: str = "a") -> CorrectableRegion:
+    return CorrectableRegion(region_id, "Cat", size, ({"type": "brushlabels", "value": {"rle": rle}},))
 
 
 def test_the_box_of_a_mask_holds_its_pixels() -> None:
@@ -36,7 +36,7 @@ def test_a_mask_is_named_by_its_bytes_and_size_and_not_by_its_id() -> None:
 def test_the_choices_of_a_region_do_not_change_its_name() -> None:
     mask = {"type": "brushlabels", "value": {"rle": [1, 2]}}
     choice = {"type": "choices", "value": {"rle": [1, 2], "choices": ["Red"]}}
-    assert EarlierRegion("a", "Cat", Size(4, 3), (mask, choice)).mask_name == region([1, 2]).mask_name
+    assert CorrectableRegion("a", "Cat", Size(4, 3), (mask, choice)).mask_name == region([1, 2]).mask_name
 
 
 def test_a_mask_is_read_once_and_a_brush_is_not_painted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,17 +47,17 @@ def test_a_mask_is_read_once_and_a_brush_is_not_painted(monkeypatch: pytest.Monk
         return brush_box(rle, size)
 
     monkeypatch.setattr("backend.label_studio.requests.mask_box_cache.brush_box", read)
-    monkeypatch.setattr(EarlierRegion, "decode", lambda *_: pytest.fail("painted"))
+    monkeypatch.setattr(CorrectableRegion, "decode", lambda *_: pytest.fail("painted"))
     mask = np.zeros((3, 4), bool)
     mask[1, 1:3] = True
-    boxes, rle = MaskBoxes(), encode_brush(mask)
+    boxes, rle = MaskBoxCache(), encode_brush(mask)
     for _ in range(3):
         assert boxes.box_of(region(rle), CONFIG) == boxes.box_of(region(str(rle)), CONFIG) == (1, 1, 3, 2)
     assert asked == [rle, str(rle)]
 
 
 def test_the_box_that_was_not_asked_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    boxes, asked = MaskBoxes(most=2), []
+    boxes, asked = MaskBoxCache(most=2), []
     monkeypatch.setattr(
         "backend.label_studio.requests.mask_box_cache.brush_box", lambda rle, _: asked.append(rle) or (0, 0, 1, 1)
     )

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from backend.errors import BadPrompt, BadRequest
 from backend.geometry import percent_to_pixel, pixel_to_percent
-from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.config import ImageConfig, parse_labeling_config
 from backend.label_studio.requests import LabeledPrompt
 from backend.label_studio.requests.prompts import MOST_PROMPTS, parse_prompts
 from backend.values import Prompt, Size
 from tests.recorded import load_payload
 
-CONFIG = parse_labeling_config(load_payload("setup")["schema"])
+CONFIG = parse_labeling_config(load_payload("setup")["schema"]).images[0]
 
 
 def keypoint(
@@ -39,22 +39,22 @@ def recorded(name: str) -> list[dict[str, Any]]:
     return result
 
 
-def test_a_missing_is_positive_means_positive(config: LabelingConfig) -> None:
+def test_a_missing_is_positive_means_positive(config: ImageConfig) -> None:
     results = [keypoint(), keypoint(is_positive=True), keypoint(is_positive=False)]
     assert parse_prompts(results, config)[0].prompt.point_labels == (1, 1, 0)
 
 
-def test_keypoints_of_one_label_are_one_prompt_in_pixels(config: LabelingConfig) -> None:
+def test_keypoints_of_one_label_are_one_prompt_in_pixels(config: ImageConfig) -> None:
     prompts = parse_prompts([keypoint(25, 50), keypoint(100, 0, is_positive=False)], config)
     assert prompts == (LabeledPrompt(Prompt(((160, 240), (640, 0)), (1, 0)), "Dog", Size(640, 480)),)
 
 
-def test_keypoints_of_two_labels_are_two_prompts(config: LabelingConfig) -> None:
+def test_keypoints_of_two_labels_are_two_prompts(config: ImageConfig) -> None:
     prompts = parse_prompts([keypoint(label="Dog"), keypoint(label="Cat"), keypoint(label="Dog")], config)
     assert [(prompt.label, len(prompt.prompt.point_coords)) for prompt in prompts] == [("Dog", 2), ("Cat", 1)]
 
 
-def test_each_rectangle_is_one_prompt(config: LabelingConfig) -> None:
+def test_each_rectangle_is_one_prompt(config: ImageConfig) -> None:
     prompts = parse_prompts([rectangle(10, 10, 20, 30), rectangle(50, 0, 50, 100)], config)
     assert [prompt.prompt.box_xyxy for prompt in prompts] == [(20, 10, 60, 40), (100, 0, 200, 100)]
     assert [prompt.label for prompt in prompts] == ["Cat", "Cat"]
@@ -73,24 +73,24 @@ def test_each_rectangle_is_one_prompt(config: LabelingConfig) -> None:
     ],
 )
 def test_a_turned_rectangle_becomes_the_box_around_it(
-    rotation: float, box_xyxy: tuple[float, ...], config: LabelingConfig
+    rotation: float, box_xyxy: tuple[float, ...], config: ImageConfig
 ) -> None:
     (prompt,) = parse_prompts([rectangle(50, 50, 20, 20, rotation)], config)
     assert prompt.prompt.box_xyxy == pytest.approx(box_xyxy)
 
 
-def test_a_rectangle_over_the_border_is_cut_there(config: LabelingConfig) -> None:
+def test_a_rectangle_over_the_border_is_cut_there(config: ImageConfig) -> None:
     (prompt,) = parse_prompts([rectangle(-10, 50, 30, 80)], config)
     assert prompt.prompt.box_xyxy == (0, 50, 40, 100)
 
 
 @pytest.mark.parametrize(("x", "inside"), [(-0.05, 0.0), (100.05, 640.0)])
-def test_a_point_a_hair_outside_is_put_on_the_border(x: float, inside: float, config: LabelingConfig) -> None:
+def test_a_point_a_hair_outside_is_put_on_the_border(x: float, inside: float, config: ImageConfig) -> None:
     (prompt,) = parse_prompts([keypoint(x, 50)], config)
     assert prompt.prompt.point_coords == ((inside, 240),)
 
 
-def test_recorded_keypoints_are_where_they_were_clicked(config: LabelingConfig) -> None:
+def test_recorded_keypoints_are_where_they_were_clicked(config: ImageConfig) -> None:
     """Clicked at about (167, 125) and (210, 125), and with Alt at (137, 171)."""
     (prompt,) = parse_prompts(recorded("interactive_keypoint_negative"), config)
     assert prompt.prompt.point_labels == (1, 1, 0)
@@ -99,26 +99,26 @@ def test_recorded_keypoints_are_where_they_were_clicked(config: LabelingConfig) 
     assert (prompt.label, prompt.drawn_size) == ("Dog", Size(640, 480))
 
 
-def test_a_recorded_portrait_photo_is_measured_upright(config: LabelingConfig) -> None:
+def test_a_recorded_portrait_photo_is_measured_upright(config: ImageConfig) -> None:
     """640x480 with EXIF orientation 6: the browser shows 480x640."""
     (prompt,) = parse_prompts(recorded("interactive_keypoint_exif"), config)
     assert prompt.drawn_size == Size(480, 640)
     assert prompt.prompt.point_coords[0] == pytest.approx((120.2, 160.0), abs=0.1)
 
 
-def test_a_recorded_rectangle_is_where_it_was_drawn(config: LabelingConfig) -> None:
+def test_a_recorded_rectangle_is_where_it_was_drawn(config: ImageConfig) -> None:
     (prompt,) = parse_prompts(recorded("interactive_rectangle"), config)
     assert prompt.prompt.box_xyxy == pytest.approx((63.9, 48.2, 255.7, 201.4), abs=0.1)
     assert prompt.label == "Cat"
 
 
-def test_accepted_masks_filed_under_the_keypoint_control_are_no_prompts(config: LabelingConfig) -> None:
+def test_accepted_masks_filed_under_the_keypoint_control_are_no_prompts(config: ImageConfig) -> None:
     mixed = keypoint() | {"value": {"format": "rle", "rle": [0], "keypointlabels": ["Dog"]}}
     assert parse_prompts([mixed], config) == ()
     assert len(parse_prompts([mixed, keypoint()], config)[0].prompt.point_coords) == 1
 
 
-def test_an_empty_list_is_no_prompt(config: LabelingConfig) -> None:
+def test_an_empty_list_is_no_prompt(config: ImageConfig) -> None:
     assert parse_prompts([], config) == ()
 
 
@@ -172,20 +172,18 @@ def test_a_box_is_inside_the_image_or_refused(x: float, y: float, width: float, 
         (keypoint(type="polygonlabels"), "of the kind polygonlabels cannot be answered.*smart keypoint"),
     ],
 )
-def test_a_prompt_that_cannot_be_answered_is_refused(
-    result: dict[str, Any], message: str, config: LabelingConfig
-) -> None:
+def test_a_prompt_that_cannot_be_answered_is_refused(result: dict[str, Any], message: str, config: ImageConfig) -> None:
     with pytest.raises(BadPrompt, match=message):
         parse_prompts([result], config)
 
 
 @pytest.mark.parametrize("result", [keypoint(value=[1]), keypoint(value=None), ["x"], None])
-def test_what_is_not_a_result_is_refused(result: Any, config: LabelingConfig) -> None:
+def test_what_is_not_a_result_is_refused(result: Any, config: ImageConfig) -> None:
     with pytest.raises(BadRequest, match=r'"value" (a list|missing), not an object'):
         parse_prompts([result], config)
 
 
-def test_more_prompts_than_are_answered_at_once_are_refused(config: LabelingConfig) -> None:
+def test_more_prompts_than_are_answered_at_once_are_refused(config: ImageConfig) -> None:
     points, boxes = [keypoint()] * (MOST_PROMPTS - 1), [rectangle(10, 10, 20, 20)]
     assert len(parse_prompts([*points, *boxes], config)) == 2
     with pytest.raises(BadPrompt, match="501 points and boxes"):

@@ -10,49 +10,55 @@ import pytest
 
 from backend.errors import BadConfig, BadPrompt, BadRequest
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import Task, parse_predict_request, parse_task
+from backend.label_studio.requests import ClassifyImage, Click, Task, TaskImage, parse_prompted_task, parse_task
 from backend.label_studio.requests.tasks import parse_project_id
+from tests.label_studio.requests.drawn import parse
 from tests.paths import PAYLOADS
 from tests.recorded import load_payload
 
 INTERACTIVE = sorted(path.stem for path in PAYLOADS.glob("interactive_*.json"))
 
 
+def one_image(task_id: int | None, project_id: str, uri: str) -> Task:
+    return Task(task_id, project_id, (TaskImage("image", uri, task_id, project_id),))
+
+
 @pytest.mark.parametrize("name", INTERACTIVE)
 def test_every_recorded_click_is_one_task_with_one_prompt(name: str) -> None:
-    request = parse_predict_request(load_payload(name))
+    request = parse(load_payload(name))
     (task,) = request.tasks
-    assert request.interactive and request.project_id == "3" == task.project_id
+    assert request.project_id == "3" == task.project_id
     assert task.task_id == load_payload(name)["tasks"][0]["id"]
-    assert task.image_uri.startswith("/data/local-files/?d=imgs/")
-    assert len(task.prompts) == 1
-    assert task.prompts[0].label in ("Dog", "Cat")
+    assert task.images[0].uri.startswith("/data/local-files/?d=imgs/")
+    assert isinstance(request.request, Click)
+    (prompt,) = request.request.prompts
+    assert prompt.label in ("Dog", "Cat")
 
 
 def test_a_recorded_batch_is_tasks_without_prompts() -> None:
-    request = parse_predict_request(load_payload("batch_predict_3_tasks"))
+    request = parse(load_payload("batch_predict_3_tasks"))
     uri = "/data/local-files/?d=imgs/a640.png"
-    assert request.tasks == tuple(Task(task_id, "3", uri, image_name="image") for task_id in (71, 72, 73))
-    assert not request.interactive
+    assert request.tasks == tuple(one_image(task_id, "3", uri) for task_id in (71, 72, 73))
+    assert request.request == ClassifyImage()
 
 
 def test_a_body_without_params_is_a_batch() -> None:
     body = load_payload("batch_predict_3_tasks")
     del body["params"]
-    assert not parse_predict_request(body).interactive
+    assert parse(body).request == ClassifyImage()
 
 
 def test_drafts_are_no_prompts() -> None:
     """The draft holds a rectangle, the context the keypoint that was just clicked."""
-    (task,) = parse_predict_request(load_payload("interactive_keypoint_with_draft")).tasks
-    assert [prompt.prompt.box_xyxy for prompt in task.prompts] == [None]
+    prompts = parse(load_payload("interactive_keypoint_with_draft")).request.prompts
+    assert [prompt.prompt.box_xyxy for prompt in prompts] == [None]
 
 
 def test_a_context_without_results_is_a_click_without_prompts() -> None:
     body = load_payload("interactive_rectangle")
     body["params"]["context"] = {"result": []}
-    request = parse_predict_request(body)
-    assert request.interactive and request.tasks[0].prompts == ()
+    request = parse(body)
+    assert request.request is None
 
 
 def test_parsing_costs_the_same_however_many_regions_the_task_has() -> None:
@@ -60,7 +66,7 @@ def test_parsing_costs_the_same_however_many_regions_the_task_has() -> None:
     heavy = copy.deepcopy(body)
     region = {"type": "brushlabels", "value": {"rle": [0] * 20_000}}
     heavy["tasks"][0]["annotations"] = [{"result": [dict(region) for _ in range(200)]}]
-    assert parse_predict_request(heavy) == parse_predict_request(body)
+    assert parse(heavy) == parse(body)
     assert best_of(20, heavy) < 2 * best_of(20, body) + 1e-3
 
 
@@ -69,19 +75,19 @@ def best_of(times: int, body: dict[str, Any]) -> float:
     seconds = []
     for _ in range(times):
         started = time.perf_counter()
-        parse_predict_request(body)
+        parse(body)
         seconds.append(time.perf_counter() - started)
     return min(seconds)
 
 
-def test_a_task_of_the_api_brings_its_own_project(config: LabelingConfig) -> None:
+def test_a_task_of_the_api_brings_its_own_project(page: LabelingConfig) -> None:
     document = {"id": 5, "project": 12, "data": {"image": " s3://bucket/a.png "}}
-    assert parse_task(document, config) == Task(5, "12", "s3://bucket/a.png", image_name="image")
-    assert parse_task(document, config, project_id="7").project_id == "7"
+    assert parse_task(document, page) == one_image(5, "12", "s3://bucket/a.png")
+    assert parse_task(document, page, project_id="7").project_id == "7"
 
 
-def test_a_task_without_an_id_has_none(config: LabelingConfig) -> None:
-    assert parse_task({"data": {"image": "/a.png"}}, config) == Task(None, "", "/a.png", image_name="image")
+def test_a_task_without_an_id_has_none(page: LabelingConfig) -> None:
+    assert parse_task({"data": {"image": "/a.png"}}, page) == one_image(None, "", "/a.png")
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -122,8 +128,8 @@ def changed(**changes: Any) -> dict[str, Any]:
 )
 def test_a_body_that_label_studio_would_not_send_is_refused(body: Any, message: str) -> None:
     with pytest.raises(BadRequest, match=message) as refusal:
-        parse_predict_request(body)
-    assert refusal.value.http_status == 400
+        parse(body)
+    assert type(refusal.value) is BadRequest  # not a subclass, which has another HTTP status
     assert refusal.value.remedy
 
 
@@ -149,7 +155,7 @@ HUGE = "x" * 1_000_000
 )
 def test_no_message_carries_a_megabyte_into_a_log(changes: dict[str, Any]) -> None:
     with pytest.raises((BadRequest, BadConfig)) as refusal:
-        parse_predict_request(changed(**changes))
+        parse(changed(**changes))
     assert len(str(refusal.value)) < 2000
 
 
@@ -168,22 +174,21 @@ def test_no_message_about_a_prompt_carries_a_megabyte_into_a_log(changes: dict[s
     body = load_payload("interactive_keypoint_positive")
     body["params"]["context"]["result"][0] |= changes
     with pytest.raises(BadPrompt) as refusal:
-        parse_predict_request(body)
+        parse(body)
     assert len(str(refusal.value)) < 2000
 
 
 def test_a_config_and_a_prompt_are_refused_by_their_own_names() -> None:
     with pytest.raises(BadConfig, match="no Image tag"):
-        parse_predict_request(changed(label_config="<View/>"))
+        parse(changed(label_config="<View/>"))
     body = load_payload("interactive_keypoint_positive")
     body["params"]["context"]["result"][0]["value"]["x"] = 140
     with pytest.raises(BadPrompt, match=r"The point \(140 %"):
-        parse_predict_request(body)
+        parse(body)
 
 
 def test_a_recorded_plain_key_point_has_the_label_of_the_labels_control() -> None:
-    (task,) = parse_predict_request(load_payload("plain_keypoint")).tasks
-    (prompt,) = task.prompts
+    (prompt,) = parse(load_payload("plain_keypoint")).request.prompts
     assert (prompt.label, prompt.prompt.point_labels) == ("green", (1,))
     assert prompt.prompt.point_coords[0] == pytest.approx(
         (258.557, 108.590), abs=1e-3
@@ -191,8 +196,7 @@ def test_a_recorded_plain_key_point_has_the_label_of_the_labels_control() -> Non
 
 
 def test_a_recorded_plain_rectangle_has_the_label_of_the_labels_control() -> None:
-    (task,) = parse_predict_request(load_payload("plain_rectangle")).tasks
-    (prompt,) = task.prompts
+    (prompt,) = parse(load_payload("plain_rectangle")).request.prompts
     assert (prompt.label, prompt.prompt.point_coords) == ("blue", ())
     assert prompt.prompt.box_xyxy == pytest.approx((431.165, 48.923, 590.277, 222.952), abs=1e-3)
 
@@ -201,11 +205,11 @@ def test_a_plain_prompt_without_a_label_is_none_and_one_that_the_config_has_not_
     body = copy.deepcopy(load_payload("plain_keypoint"))
     point, labels = body["params"]["context"]["result"]
     body["params"]["context"]["result"] = [point | {"value": {key: point["value"][key] for key in ("x", "y")}}]
-    assert [prompt.label for prompt in parse_predict_request(body).tasks[0].prompts] == [""]
+    assert [prompt.label for prompt in parse(body).request.prompts] == [""]
     wrong = {"value": labels["value"] | {"labels": ["Unicorn"]}}
     body["params"]["context"]["result"] = [point | wrong, labels | wrong]
     with pytest.raises(BadPrompt, match='"Unicorn" is not in the control "pt", which has: red, orange'):
-        parse_predict_request(body)
+        parse(body)
 
 
 def test_recorded_answers_in_the_control_of_the_rectangles_are_no_prompts() -> None:
@@ -213,7 +217,7 @@ def test_recorded_answers_in_the_control_of_the_rectangles_are_no_prompts() -> N
     body = load_payload("rectangle_beside_answers")
     drawn = body["params"]["context"]["result"]
     assert [result["type"] for result in drawn] == ["rectanglelabels", "number", "rectanglelabels"]
-    (prompt,) = parse_predict_request(body).tasks[0].prompts
+    (prompt,) = parse(body).request.prompts
     assert prompt.prompt.box_xyxy is not None
     assert prompt.prompt.box_xyxy[0] == pytest.approx(426.903, abs=1e-3)  # 66.7036 % of 640, the second one's
 
@@ -233,19 +237,19 @@ def keypoint_on(image: str, control: str) -> dict[str, Any]:
 def test_a_task_without_a_prompt_is_all_images_that_it_has() -> None:
     config = parse_labeling_config(TWO)
     task = parse_task({"id": 1, "data": {"l": "l.png", "r": "r.png"}}, config)
-    assert [(image.image_uri, image.image_name) for image in task.images] == [("l.png", "left"), ("r.png", "right")]
+    assert [(image.uri, image.name) for image in task.images] == [("l.png", "left"), ("r.png", "right")]
     (only,) = parse_task({"id": 1, "data": {"r": "r.png"}}, config).images
-    assert (only.image_uri, only.image_name) == ("r.png", "right")
+    assert (only.uri, only.name) == ("r.png", "right")
     with pytest.raises(BadRequest, match='no image under "l"'):
         parse_task({"id": 1, "data": {"other": "r.png"}}, config)
 
 
 def test_a_prompt_says_which_image_it_is_for() -> None:
     config, document = parse_labeling_config(TWO), {"id": 1, "data": {"l": "l.png", "r": "r.png"}}
-    task = parse_task(document, config, [keypoint_on("right", "kr")])
-    assert (task.image_uri, task.image_name, task.others) == ("r.png", "right", ())
-    assert parse_task(document, config, [keypoint_on("left", "kl")]).image_uri == "l.png"
+    for name, control, uri in (("right", "kr", "r.png"), ("left", "kl", "l.png")):
+        task, _ = parse_prompted_task(document, config, [keypoint_on(name, control)])
+        assert [(image.name, image.uri) for image in task.images] == [(name, uri)]
     with pytest.raises(BadPrompt, match=r'on the image "map", but those that can be answered are: left, right\.'):
-        parse_task(document, config, [keypoint_on("map", "k")])
+        parse_prompted_task(document, config, [keypoint_on("map", "k")])
     with pytest.raises(BadPrompt, match='comes from the control "kl", but the controls of its kind are: kr'):
-        parse_task(document, config, [keypoint_on("right", "kl")])
+        parse_prompted_task(document, config, [keypoint_on("right", "kl")])

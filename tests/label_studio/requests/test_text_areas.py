@@ -8,10 +8,11 @@ import pytest
 
 from backend.errors import BadConfig, BadRequest
 from backend.label_studio.config import check_text_prompt, parse_labeling_config, read_config_settings
-from backend.label_studio.requests import parse_predict_request, parse_task
+from backend.label_studio.requests import FindText, parse_prompted_task
 from backend.label_studio.requests.text_areas import holds_texts, parse_texts
 from backend.projects.project_settings import parse_project_settings
 from tests.fakes import CONFIG, keypoint, predict_body, rectangle
+from tests.label_studio.requests.drawn import parse
 from tests.paths import DOCS
 
 FIND = '<TextArea name="find" toName="img"/>'
@@ -88,23 +89,23 @@ def test_a_single_text_may_come_without_its_list() -> None:
     assert parse_texts([area() | {"value": {"text": "tree"}}], task()) == (("find", "tree"),)
 
 
-def test_a_task_bears_the_text_and_no_prompt() -> None:
-    parsed = parse_task(task(), parse_labeling_config(WITH_TEXT), [CHOICE, area("red car")])
-    assert (parsed.prompts, parsed.image_uri, parsed.image_name) == ((), "a.png", "img")
-    assert parsed.text_in("find") == "red car"
-    assert parsed.text_in("other") is None
-    assert parsed.text_in(None) is None
+def test_a_text_in_the_projects_text_prompt_is_looked_for() -> None:
+    context, config = [CHOICE, area("red car")], parse_labeling_config(WITH_TEXT)
+    parsed, request = parse_prompted_task(task(), config, context, "find")
+    assert [(image.uri, image.name) for image in parsed.images] == [("a.png", "img")]
+    assert request == FindText(("red car",))
+    assert parse_prompted_task(task(), config, context, None)[1] is None
 
 
-def test_a_request_with_a_text_is_one_that_somebody_waits_for() -> None:
-    request = parse_predict_request(predict_body("a.png", CHOICE, area("red car"), config=WITH_TEXT))
-    assert request.interactive
-    assert request.tasks[0].texts == (("find", "red car"),)
+def test_a_request_with_a_text_asks_for_what_it_names() -> None:
+    body = predict_body("a.png", CHOICE, area("red car"), config=WITH_TEXT)
+    assert parse(body, "find").request == FindText(("red car",))
+    assert parse(body).request is None
 
 
 def test_text_areas_for_the_whole_image_are_in_the_config() -> None:
     config = parse_labeling_config(WITH_TEXT)
-    assert config.text_areas == ("find",)
+    assert config.images[0].text_areas == ("find",)
     check_text_prompt(config, "find")
     check_text_prompt(config, None)
 

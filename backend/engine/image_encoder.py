@@ -1,0 +1,42 @@
+"""Embeddings of images: from the cache, or from SAM's encoder."""
+
+from __future__ import annotations
+
+from backend.engine.encoded_image import EncodedImage
+from backend.engine.ports import EmbeddingStore, PendingEmbedding, Segmenter
+from backend.images import SourceImage
+from backend.values import ImageEmbedding
+
+
+class ImageEncoder:
+    """SAM's encoder behind the cache of embeddings.
+
+    Args:
+        segmenter: SAM.
+        cache: Keeps embeddings.
+        fingerprint: Names everything that makes an embedding besides the image: weights, preprocessing, dtype.
+    """
+
+    def __init__(self, segmenter: Segmenter, cache: EmbeddingStore, *, fingerprint: str) -> None:
+        self._segmenter, self._cache, self._fingerprint = segmenter, cache, fingerprint
+
+    def find(self, image: SourceImage, *, ahead: bool = False) -> EncodedImage | None:
+        """Return the image with its embedding if the cache has it.
+
+        Args:
+            ahead: Nobody asked for it yet (see `runtime.lru`).
+        """
+        embedding = self._cache.find(self._key(image), ahead=ahead)
+        return None if embedding is None else EncodedImage(image, embedding)
+
+    def try_encode(self, image: SourceImage, *, ahead: bool = False) -> EncodedImage | PendingEmbedding:
+        """Encode the image unless another thread or worker is at it; that one's result is then waited for elsewhere."""
+        made = self._cache.try_compute(self._key(image), lambda: self._segmenter.encode(image.pixels), ahead=ahead)
+        return EncodedImage(image, made) if isinstance(made, ImageEmbedding) else made
+
+    def has(self, image: SourceImage) -> bool:
+        """Whether a click on this image would find its embedding in the cache."""
+        return self._cache.holds(self._key(image))
+
+    def _key(self, image: SourceImage) -> str:
+        return f"embedding:{self._fingerprint}:{image.digest}"

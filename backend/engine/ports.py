@@ -1,0 +1,73 @@
+"""What the engine needs of the models and of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.values import (
+    Candidate,
+    ClassName,
+    ClassScore,
+    ImageEmbedding,
+    Mask,
+    Pixels,
+    Prompt,
+    ProposalParameters,
+)
+
+
+class Segmenter(Protocol):
+    """SAM; see `models.sam.segmenter.SamSegmenter`."""
+
+    def encode(self, pixels: Pixels) -> ImageEmbedding: ...
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]: ...
+    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]: ...
+    def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
+
+
+class TextReader(Protocol):
+    """What a search by text needs of CLIP."""
+
+    @property
+    def logit_scale(self) -> float: ...
+    def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...
+    def embed_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> NDArray[np.float32]: ...
+
+
+class Classifier(TextReader, Protocol):
+    """CLIP; see `models.clip.classifier.ClipClassifier`."""
+
+    def classify(
+        self,
+        pixels: Pixels,
+        masks: Sequence[Mask],
+        vocabularies: Sequence[Sequence[ClassName]],
+        *,
+        top_k: int,
+        templates: Sequence[str] = (),
+    ) -> list[list[tuple[ClassScore, ...]]]: ...
+    def classify_image(
+        self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int, templates: Sequence[str] = ()
+    ) -> tuple[ClassScore, ...]: ...
+
+
+class PendingEmbedding(Protocol):
+    """An embedding that another thread or another worker computes now; see `cache.ComputedElsewhere`."""
+
+    @property
+    def is_pending(self) -> bool: ...
+    def wait(self, seconds: float | None) -> ImageEmbedding | None: ...
+
+
+class EmbeddingStore(Protocol):
+    """The cache of embeddings; see `cache.EmbeddingCache`."""
+
+    def find(self, key: str, *, ahead: bool = False) -> ImageEmbedding | None: ...
+    def try_compute(
+        self, key: str, compute: Callable[[], ImageEmbedding], *, ahead: bool = False
+    ) -> ImageEmbedding | PendingEmbedding: ...
+    def holds(self, key: str) -> bool: ...

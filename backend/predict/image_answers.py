@@ -1,0 +1,149 @@
+"""Answers to the four kinds of request for one image that is fetched and encoded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from backend.engine import (
+    EncodedImage,
+    ImageLabeler,
+    classify_candidates,
+    clean_candidate,
+    named_class,
+    parse_text,
+    segment_image,
+)
+from backend.geometry import Point, mask_nms
+from backend.images import SourceImage
+from backend.label_studio.config import ImageConfig, distinct, label_for_click
+from backend.label_studio.requests import Click, FindText, MaskBoxCache, SegmentAll
+from backend.label_studio.results import LabeledRegion
+from backend.predict.clicks import answer_prompt, keep_identity
+from backend.predict.prediction import Prediction
+from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
+from backend.projects import ProjectSettings
+from backend.values import Candidate, Prompt, ProposalOptions
+
+log = logging.getLogger(__name__)
+
+
+class ImageAnswers:
+    """Labeled regions and classes for a request, on images of any project.
+
+    Args:
+        labeler: The engine.
+        default_options: How automatic masks are made with this checkpoint, unless a request says otherwise.
+        auto_label: Let CLIP pick the label for clicks too, unless the project says otherwise.
+    """
+
+    def __init__(self, labeler: ImageLabeler, default_options: ProposalOptions, *, auto_label: bool = False) -> None:
+        self._labeler, self._default_options, self._auto_label = labeler, default_options, auto_label
+        self._mask_boxes = MaskBoxCache()
+
+    def click(self, encoded: EncodedImage, click: Click, config: ImageConfig, settings: ProjectSettings) -> Prediction:
+        """Make one mask for each prompt, with the picked label; a prompt at which SAM finds nothing gives no mask.
+
+        Raises:
+            BadPrompt: A prompt that cannot be answered.
+        """
+        auto_label = self._auto_label if settings.auto_label is None else settings.auto_label
+        labels, answers, candidates = [], [], []
+        for prompt in click.prompts:
+            answer = answer_prompt(self._labeler, encoded, prompt, click.correctable, config, self._mask_boxes)
+            if not answer.candidate.mask.any():
+                log.info("SAM found no object at the prompt on %s.", encoded.image.name)
+                continue
+            picked = label_for_click(config, prompt.label, auto_label)
+            labels.append(answer.corrected.label if answer.corrected else picked)
+            answers.append(answer)
+            candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
+            self._labeler.remember(encoded, candidates[-1])
+        regions = self._label(encoded.image, candidates, labels, config, settings)
+        return Prediction(
+            tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))
+        )
+
+    def find_text(
+        self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
+    ) -> Prediction:
+        """Find what the texts name, each object once; an object that two texts name belongs to the first.
+
+        Raises:
+            BadPrompt: A text that names nothing, or CLIP is not loaded.
+        """
+        options = request.options or self._default_options
+        named = [one for text in request.texts for one in self._named(encoded, text, options, config, settings)]
+        if len(request.texts) > 1:  # the masks of one text do not overlap anyway
+            kept = mask_nms([candidate.mask for candidate, _ in named], options.mask_nms_thresh)
+            named = [named[place] for place in kept]
+        candidates, labels = [candidate for candidate, _ in named], [label for _, label in named]
+        return Prediction(tuple(self._label(encoded.image, candidates, labels, config, settings)))
+
+    def segment_all(
+        self, encoded: EncodedImage, request: SegmentAll, config: ImageConfig, settings: ProjectSettings
+    ) -> Prediction:
+        """Segment everything in the image, and classify the whole image.
+
+        Raises:
+            BadPrompt: CLIP has to pick among several labels and is not loaded.
+        """
+        regions = segment_image(
+            self._labeler,
+            encoded,
+            request.options or self._default_options,
+            region_vocabularies(config, with_labels=True),
+            templates=settings.templates,
+            clean=settings.clean_masks,
+            deciding_scores=partial(scores_of_label, config=config),
+        )
+        labeled = tuple(label_region(region, None, config, settings) for region in regions)
+        return replace(self.classify_image(encoded.image, config, settings), regions=labeled)
+
+    def classify_image(self, image: SourceImage, config: ImageConfig, settings: ProjectSettings) -> Prediction:
+        """Classify the whole image for each control that takes its class."""
+        scores = {
+            control.name: self._labeler.classify_image(image, control.labels, settings.templates)
+            for control in config.image_choices
+        }
+        whole = replace(settings, clip_threshold=0.0)  # which is meant for regions
+        chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
+        return Prediction((), chosen, scores)
+
+    def _named(
+        self,
+        encoded: EncodedImage,
+        text: str,
+        options: ProposalOptions,
+        config: ImageConfig,
+        settings: ProjectSettings,
+    ) -> list[tuple[Candidate, str | None]]:
+        """The masks that one text names, with the label of that name; None lets CLIP pick."""
+        vocabulary = (*(label for control in config.region_choices for label in control.labels), *config.answer_classes)
+        masks = self._labeler.search(encoded, text, options, distinct(vocabulary), settings.templates)
+        label = named_class(parse_text(text), config.answer_classes)
+        return [(self._clean(one.candidate, encoded, settings), label) for one in masks[: options.max_masks]]
+
+    def _label(
+        self,
+        image: SourceImage,
+        candidates: Sequence[Candidate],
+        labels: Sequence[str | None],
+        config: ImageConfig,
+        settings: ProjectSettings,
+    ) -> list[LabeledRegion]:
+        vocabularies = region_vocabularies(config, with_labels=None in labels)
+        regions = classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
+        return [label_region(region, label, config, settings) for region, label in zip(regions, labels, strict=True)]
+
+    @staticmethod
+    def _clean(
+        candidate: Candidate, encoded: EncodedImage, settings: ProjectSettings, keep: Sequence[Point] = ()
+    ) -> Candidate:
+        return clean_candidate(candidate, encoded.image.size, keep) if settings.clean_masks else candidate
+
+
+def _positive_points(prompt: Prompt) -> list[Point]:
+    return [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 1]

@@ -1,0 +1,36 @@
+"""ModelFacts: which models are loaded, as data. How it is worded is up to whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Identity of the loaded models.
+
+    Attributes:
+        sam_name: Architecture, as in SAM_MODEL.
+        sam_sha256: Digest of SAM's checkpoint, in hexadecimal.
+        clip_name: Architecture, as in CLIP_MODEL.
+        clip_sha256: Digest of CLIP's checkpoint; "" if CLIP is not loaded.
+        clip_problem: Why CLIP is not loaded; "" if it is.
+        device: Where SAM runs, as torch names it ("cpu", "cuda:0").
+        encoder_dtype: Of SAM's image encoder ("float32", "float16").
+        model_version: Identifies the weights; stored with every prediction.
+        is_demo: Whether one of the models is a demo model, which knows only the demo's synthetic shapes.
+    """
+
+    sam_name: str
+    sam_sha256: str
+    clip_name: str
+    clip_sha256: str
+    clip_problem: str
+    device: str
+    encoder_dtype: str
+    model_version: str
+    is_demo: bool
+
+    @property
+    def has_clip(self) -> bool:
+        return not self.clip_problem

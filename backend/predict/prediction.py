@@ -1,0 +1,32 @@
+"""What is predicted for one image, before it becomes Label Studio's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backend.label_studio.results import LabeledRegion
+from backend.values import ClassScore
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The prediction for one image.
+
+    Attributes:
+        regions: Its objects.
+        image_choices: What is chosen for the whole image, by the name of the control.
+        image_scores: CLIP's classes of the whole image, by the name of the control, best first.
+    """
+
+    regions: tuple[LabeledRegion, ...] = ()
+    image_choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    image_scores: Mapping[str, tuple[ClassScore, ...]] = field(default_factory=dict)
+
+
+def mean_score(predictions: Sequence[Prediction]) -> float | None:
+    """The score of a document: the mean of the regions' scores; without a region, of the image classes' best ones."""
+    regions = [region.score for prediction in predictions for region in prediction.regions if region.score is not None]
+    whole = [scores[0].score for prediction in predictions for scores in prediction.image_scores.values() if scores]
+    scores = regions or whole
+    return sum(scores) / len(scores) if scores else None

@@ -1,0 +1,58 @@
+"""Error replies: `{"error": …, "remedy": …, "request_id": …}`, the same for every route.
+
+The text is also in the log, on the status page and, as one line, in the HTTP reason phrase: of a refused /setup, Label
+Studio shows nothing else. Tracebacks go to the log only.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from backend.errors import BackendError
+from backend.server.http_status import http_status_of
+from backend.server.json_response import json_response
+from backend.server.log_text import one_line, reason_phrase
+from backend.server.request_body import body_too_large
+from backend.server.request_log import report_problem
+
+log = logging.getLogger(__name__)
+
+
+def add_error_replies(app: Flask) -> None:
+    """Answer every exception that leaves a route."""
+    app.register_error_handler(BackendError, _reply_to_backend_error)
+    app.register_error_handler(RequestEntityTooLarge, _reply_to_large_body)
+    app.register_error_handler(HTTPException, _reply_to_http_exception)
+    app.register_error_handler(Exception, _reply_to_bug)
+
+
+def _reply_to_backend_error(error: BackendError) -> Response:
+    return _reply(error.message, error.remedy, http_status_of(error))
+
+
+def _reply_to_large_body(_: RequestEntityTooLarge) -> Response:
+    return _reply_to_backend_error(body_too_large(request.content_length, current_app.config["MAX_CONTENT_LENGTH"]))
+
+
+def _reply_to_http_exception(error: HTTPException) -> Response:
+    """Answer what Flask itself refuses, such as an unknown route or method."""
+    routes = sorted({rule.rule for rule in current_app.url_map.iter_rules() if rule.endpoint != "static"})
+    message = f"{request.method} {request.path}: {error.description}"
+    return _reply(message, f"The routes are {', '.join(routes)}.", error.code or 500)
+
+
+def _reply_to_bug(error: Exception) -> Response:
+    log.exception("[%s] Unhandled exception in %s %s", g.request_id, request.method, request.path)
+    message = f"Internal error: {type(error).__name__}."
+    return _reply(message, f"Look for {g.request_id} in the backend's log and report it.", 500)
+
+
+def _reply(message: str, remedy: str, http_status: int) -> Response:
+    message, remedy = one_line(message), one_line(remedy)
+    report_problem(f"{message} {remedy}")
+    response = json_response({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
+    response.status = f"{http_status} {reason_phrase(message, remedy)}"
+    return response

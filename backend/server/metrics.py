@@ -1,0 +1,63 @@
+"""Metrics for Prometheus: requests, the queue in front of the models, and the embedding cache."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from backend.cache import CacheCounts
+from backend.server.services import Services
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        labels = ("endpoint", "status")
+        self._requests = Counter("backend_requests", "Requests answered.", labels, registry=self._registry)
+        self._seconds = Histogram(
+            "backend_request_seconds",
+            "Seconds a request took.",
+            ("endpoint",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._ready = Gauge("backend_ready", "Whether a mask can be made now.", registry=self._registry)
+        self._waiting = Gauge("backend_waiting_work", "Work that waits for the models.", registry=self._registry)
+        self._cache_bytes = Gauge("backend_cache_bytes", "Embeddings kept in this process.", registry=self._registry)
+
+    def add_request(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._requests.labels(endpoint, str(status)).inc()
+        self._seconds.labels(endpoint).observe(seconds)
+
+    def attach(self, services: Services) -> None:
+        """Report readiness, and from now on the state of the queue and the cache. Call it once."""
+        self._ready.set(1)
+        self._waiting.set_function(lambda: services.executor.waiting)
+        self._cache_bytes.set_function(lambda: services.cache.nbytes)
+        self._registry.register(_CacheCollector(services.cache.counts))
+
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _CacheCollector(Collector):
+    """The cache's own counters, read when they are asked for."""
+
+    def __init__(self, counts: CacheCounts) -> None:
+        self._counts = counts
+
+    def collect(self) -> list[CounterMetricFamily]:
+        lookups = CounterMetricFamily("backend_embeddings", "Where embeddings came from.", labels=["source"])
+        for source in ("local_hits", "redis_hits", "computed"):
+            lookups.add_metric([source], getattr(self._counts, source))
+        redis = CounterMetricFamily("backend_redis_problems", "Redis errors and damaged entries.", labels=["kind"])
+        redis.add_metric(["error"], self._counts.redis_errors)
+        redis.add_metric(["damaged"], self._counts.damaged)
+        return [lookups, redis]

@@ -1,0 +1,95 @@
+"""Routes of Label Studio's ML backend protocol: /setup, /predict, /webhook and /versions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from flask import Flask, Response, g
+
+from backend.errors import BackendError, Overloaded
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_finished_task, parse_predict_body, parse_predict_request
+from backend.projects import ProjectSetups
+from backend.server.json_response import json_response
+from backend.server.log_text import answer_in_words, one_line, request_in_words
+from backend.server.predict_replies import look_ahead, reply_to
+from backend.server.request_body import read_json
+from backend.server.request_log import report_problem
+from backend.server.services import Loader
+
+LOADING_VERSION = "loading"
+
+
+def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, max_predictions: int) -> None:
+    """Add the routes that Label Studio calls.
+
+    Args:
+        max_predictions: Limit of concurrent predictions.
+    """
+    slots = threading.BoundedSemaphore(max_predictions)
+
+    @app.post("/setup")
+    def setup() -> Response:
+        _accept_setup(read_json(), setups)
+        if not loader.ready and loader.error is None:
+            return json_response({"model_version": LOADING_VERSION})
+        return json_response({"model_version": loader.get().facts.model_version})  # raises the loader's error, if any
+
+    @app.post("/predict")
+    def predict() -> Response:
+        if not slots.acquire(blocking=False):
+            raise Overloaded(
+                f"{max_predictions} predictions are in progress, which is the limit.",
+                remedy="Retry shortly, or add a replica.",
+            )
+        try:
+            return json_response({"results": _predict(read_json(), loader, setups)})
+        finally:
+            slots.release()
+
+    @app.post("/webhook")
+    def webhook() -> Response:
+        _prefetch_after(read_json(), loader, setups)
+        return json_response({"status": "ok"})  # there is no training to start
+
+    @app.get("/versions")
+    def versions() -> Response:
+        return json_response({"versions": [loader.get().facts.model_version] if loader.ready else []})
+
+
+def _accept_setup(body: Mapping[str, Any], setups: ProjectSetups) -> None:
+    schema, origin = (value if isinstance(value := body.get(key), str) else "" for key in ("schema", "hostname"))
+    setups.accept(_project_of(body), origin, schema, body.get("extra_params"))
+
+
+def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups) -> list[Any]:
+    """Answer the tasks of a /predict body, one result each, and start the prefetch of the tasks that follow."""
+    body = parse_predict_body(document)
+    settings = setups.settings_for(_project_of(document), body.config.xml)
+    parsed = parse_predict_request(body, settings.text_prompt)
+    g.summary = request_in_words(parsed)
+    results = reply_to(parsed, loader, settings, report_problem, g.connection.has_disconnected)
+    if len(parsed.tasks) == 1:  # a batch does not tell where in the project a person is
+        look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
+    g.summary = f"{g.summary}: {answer_in_words(results)}"
+    return results
+
+
+def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetups) -> None:
+    """Prefetch the tasks that follow a finished one; any other webhook is ignored."""
+    g.summary = one_line(f"webhook {body.get('action')}")
+    done = parse_finished_task(body)
+    if done is not None:
+        with suppress(BackendError):  # a config that cannot be served is reported when a prediction is requested
+            config = parse_labeling_config(done.label_config)
+            settings = setups.settings_for(done.project_id, done.label_config)
+            look_ahead(loader, done.project_id, done.task_id, config, settings)
+
+
+def _project_of(body: Mapping[str, Any]) -> str:
+    """Return Label Studio's project id, the same in /setup and /predict: number and creation time in seconds."""
+    project = body.get("project")
+    return str(project) if isinstance(project, (str, int, float)) and not isinstance(project, bool) else ""

@@ -1,0 +1,48 @@
+"""Request log: each request gets an id, and when it is answered a log line, metrics and an entry in the recent ones.
+
+What is known of the current request stands in `flask.g`: `request_id`, `started` (monotonic seconds), `summary` (what
+was asked, for logs), `problem` (what is wrong with it, or ""), `connection` and `body_was_read`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+
+from backend.server.client_socket import Connection
+from backend.server.log_text import one_line
+from backend.server.metrics import Metrics
+from backend.server.recent_requests import RecentRequests, RequestRecord
+
+log = logging.getLogger(__name__)
+
+
+def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> None:
+    """Record every request."""
+
+    @app.before_request
+    def begin() -> None:
+        g.request_id, g.started, g.problem = uuid.uuid4().hex[:12], time.monotonic(), ""
+        g.summary, g.connection, g.body_was_read = one_line(request.path), Connection(request.environ), False
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        if not g.body_was_read and (request.content_length or "Transfer-Encoding" in request.headers):
+            g.connection.stop_reading()
+        seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
+        record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
+        metrics.add_request(endpoint, record.status, seconds)
+        recent.add(record, endpoint)
+        level = logging.INFO if endpoint == "predict" or g.problem else logging.DEBUG
+        log.log(level, "[%s] %s: %d in %.0f ms", g.request_id, g.summary, record.status, seconds * 1000)
+        response.headers["X-Request-ID"] = g.request_id
+        return response
+
+
+def report_problem(problem: str) -> None:
+    """Log what is wrong with the current request, or with part of it, and show it on the status page."""
+    g.problem = one_line(problem)
+    log.warning("[%s] %s", g.request_id, g.problem)

@@ -1,0 +1,93 @@
+"""The application on fake models, and what its tests share."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from backend.predict import ModelFacts
+from backend.prefetch import Warmer
+from backend.runtime import BackgroundLoader
+from backend.server import Metrics, create_app
+from backend.wiring import LoadedServices
+from tests.fakes import CONFIG, FakeClassifier, Hall, noise_png
+
+FACTS = ModelFacts(
+    sam_name="demo",
+    sam_sha256="0123456789abcdef" * 4,
+    clip_name="demo-clip",
+    clip_sha256="fedcba9876543210" * 4,
+    clip_problem="",
+    device="cpu",
+    encoder_dtype="float32",
+    model_version="fake-1",
+    is_demo=True,
+)
+
+
+class ServerOnFakes:
+    """The application on a predictor of fakes; `client` is Flask's.
+
+    Args:
+        build: What the loader runs instead; the models are then not waited for.
+        following: Knows the next tasks, as `NextTasks` does.
+    """
+
+    def __init__(self, hall: Hall | None = None, *, build=None, max_body: int = 10**6, following=None) -> None:
+        self.hall = hall or Hall(classifier=FakeClassifier())
+        self.metrics = Metrics()
+
+        def build_services() -> LoadedServices:
+            predictor, cache = self.hall.predictor, self.hall.cache
+            services = LoadedServices(predictor, FACTS, cache, predictor.executor, Warmer(predictor, following, 1))
+            self.metrics.attach(services)
+            return services
+
+        self.loader = BackgroundLoader(build or build_services).start()
+        if build is None:
+            self.loader.get(10)
+        self.app = create_app(self.loader, self.metrics, max_body_bytes=max_body, max_predictions=2)
+        self.client = self.app.test_client()
+
+    def predict(self, body: dict[str, Any]) -> TestResponse:
+        return self.client.post("/predict", json=body)
+
+    def page(self) -> str:
+        """The status page, as a browser asks for it."""
+        return self.client.get("/", headers={"Accept": "text/html"}).text
+
+    def wait_for_error(self) -> None:
+        """Wait until `build` has failed."""
+        for _ in range(100):
+            if self.loader.error:
+                break
+            time.sleep(0.01)
+
+    def wait_for_encodings(self, count: int) -> None:
+        end = time.monotonic() + 20
+        while len(self.hall.segmenter.encoded) < count:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+class Neighbours:
+    """Task n is followed by n + 1, whose image is b.png."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int, int]] = []
+
+    def after(self, project_id: str, task_id: int, most: int) -> list[dict[str, Any]]:
+        self.asked.append((project_id, task_id, most))
+        return [{"id": task_id + 1, "data": {"photo": "b.png"}}]
+
+
+def server_with_neighbours() -> tuple[ServerOnFakes, Neighbours]:
+    hall = Hall(classifier=FakeClassifier(), files={"a.png": noise_png(40, 30, 1), "b.png": noise_png(40, 30, 2)})
+    neighbours = Neighbours()
+    return ServerOnFakes(hall, following=neighbours), neighbours
+
+
+def setup_body(**extra_params: Any) -> dict[str, Any]:
+    return {"project": "3.1", "schema": CONFIG, "hostname": "http://ls", "extra_params": extra_params}

@@ -1,0 +1,118 @@
+"""What refused and failed requests are answered with."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from tests.fakes import keypoint, predict_body, rectangle
+from tests.server.fakes import ServerOnFakes, setup_body
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "says"),
+    [
+        (lambda b: b.pop("tasks"), 400, '"tasks" is missing, not a list.'),
+        (lambda b: b["tasks"][0]["data"].pop("photo"), 400, 'has no image under "photo"'),
+        (lambda b: b.update(label_config="<View><Image"), 422, "The labeling config is not XML that can be read"),
+        (
+            lambda b: b.update(label_config="<View><Image name='i' value='$photo'/></View>"),
+            422,
+            "no shape with a class",
+        ),
+        (lambda b: b["params"]["context"]["result"][0]["value"].update(x=120), 422, "lies outside the image"),
+        (
+            lambda b: b["params"]["context"]["result"][0].update(original_width=41),
+            422,
+            "drawn on an image of 41x30 pixels, but a.png is 40x30.",
+        ),
+        (
+            lambda b: b["params"]["context"]["result"][0]["value"].update(keypointlabels=["bird"]),
+            422,
+            'The label "bird" is not in the control "k", which has: cat, dog, AUTO.',
+        ),
+    ],
+)
+def test_invalid_input_is_answered_with_a_reason_and_a_remedy(
+    server: ServerOnFakes, change, status: int, says: str, caplog
+) -> None:
+    body = predict_body("a.png", keypoint(50, 50))
+    change(body)
+    with caplog.at_level(logging.WARNING):
+        reply = server.predict(body)
+    assert reply.status_code == status
+    assert says in reply.json["error"]
+    assert reply.json["remedy"]
+    assert reply.json["request_id"] == reply.headers["X-Request-ID"]
+    assert f"[{reply.json['request_id']}] {reply.json['error']}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status", "says"),
+    [
+        (b"{", "application/json", 400, "The body is not JSON"),
+        (b"[]", "application/json", 400, "The body is a list, not an object."),
+        (b"a=1", "application/x-www-form-urlencoded", 400, "not application/json"),
+        (b" " * 2_000_000, "application/json", 413, "The request body has 2000000 bytes; the limit is 1000000."),
+    ],
+)
+def test_a_body_that_is_not_a_json_object_is_refused(
+    server: ServerOnFakes, data: bytes, content_type: str, status: int, says: str
+) -> None:
+    reply = server.client.post("/predict", data=data, content_type=content_type)
+    assert reply.status_code == status
+    assert says in reply.json["error"]
+
+
+def test_a_chunked_body_over_the_limit_is_refused_as_too_large() -> None:
+    server = ServerOnFakes(max_body=2000)
+    for size, status in ((1500, 400), (2500, 413)):
+        environment = {"wsgi.input": io.BytesIO(b'"' + b"a" * size), "wsgi.input_terminated": True}
+        reply = server.client.post("/predict", content_type="application/json", environ_overrides=environment)
+        assert reply.status_code == status
+    assert reply.json["error"] == "The request body has more than 2000 bytes; the limit is 2000."
+
+
+def test_the_reason_phrase_of_a_refused_setup_says_what_is_wrong_and_what_to_do(server: ServerOnFakes) -> None:
+    reply = server.client.post("/setup", json=setup_body(clip_threshold=1.7))
+    assert reply.status == "422 clip_threshold is 1.7. Set clip_threshold to a number from 0 to 1."
+    assert reply.json["remedy"] == "Set clip_threshold to a number from 0 to 1."
+
+
+@pytest.mark.parametrize("key", ["a\r\nSet-Cookie: b", "ключ", "x" * 5000, "<b>\x00\x7f"])
+def test_a_reason_phrase_is_one_short_ascii_line_and_keeps_the_remedy(server: ServerOnFakes, key: str) -> None:
+    reply = server.client.post("/setup", json=setup_body(**{key: 1}))
+    phrase = reply.status.removeprefix("422 ")
+    assert len(phrase) <= 400
+    assert all(32 <= ord(character) < 127 for character in phrase)
+    assert "<" not in phrase
+    assert phrase.endswith("polygon_tolerance, clean_masks, prefetch, text_prompt.")
+
+
+def test_an_unknown_route_is_answered_with_the_known_ones(server: ServerOnFakes) -> None:
+    reply = server.client.get("/predictions")
+    assert (reply.status_code, reply.json["remedy"]) == (
+        404,
+        "The routes are /, /health, /metrics, /predict, /ready, /setup, /versions, /webhook.",
+    )
+
+
+def test_unknown_routes_and_methods_are_refused_in_json(server: ServerOnFakes) -> None:
+    client = server.client
+    assert client.get("/nothing").status_code == 404
+    assert client.get("/predict").status_code == 405
+    assert "remedy" in client.get("/nothing").json
+
+
+def test_the_traceback_of_an_unhandled_exception_is_logged_and_not_sent(
+    server: ServerOnFakes, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(server.hall.segmenter, "decode", lambda *_, **__: 1 // 0)
+    reply = server.predict(predict_body("a.png", keypoint(50, 50)))
+    assert reply.status_code == 500
+    assert reply.json["error"] == "Internal error: ZeroDivisionError."
+    assert "Traceback" not in reply.text
+    assert "Traceback" in caplog.text
+    assert server.predict(predict_body("a.png", rectangle(0, 0, 50, 50))).status_code == 500

@@ -1,0 +1,158 @@
+"""The routes of Label Studio's ML backend protocol."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+import pytest
+
+from backend.errors import CheckpointError
+from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, png, predict_body
+from tests.paths import PAYLOADS
+from tests.server.fakes import ServerOnFakes, server_with_neighbours, setup_body
+
+
+def test_a_click_is_answered_with_a_mask_and_a_class(server: ServerOnFakes) -> None:
+    reply = server.predict(predict_body("a.png", keypoint(50, 50)))
+    assert reply.status_code == 200
+    (prediction,) = reply.json["results"]
+    assert [r["type"] for r in prediction["result"]] == ["brushlabels", "choices"]
+    assert prediction["model_version"] == "fake-1"
+
+
+def test_drafts_and_annotations_in_the_body_do_not_change_the_answer(server: ServerOnFakes) -> None:
+    plain = predict_body("a.png", keypoint(50, 50))
+    full = orjson.loads(orjson.dumps(plain))
+    full["tasks"][0]["annotations"] = [{"result": [{"type": "brushlabels", "value": {"rle": [1, 2]}}]}] * 3
+    first, second = (server.predict(body).json["results"][0]["result"][0]["value"] for body in (plain, full))
+    assert first == second
+
+
+def test_predictions_over_the_limit_are_refused_while_health_still_answers() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    go, fetch, fetching = threading.Event(), hall.fetcher.fetch, threading.Semaphore(0)
+
+    def wait_and_fetch(*arguments, **options):
+        fetching.release()
+        go.wait(30)
+        return fetch(*arguments, **options)
+
+    hall.fetcher.fetch = wait_and_fetch
+    server = ServerOnFakes(hall)
+    body = predict_body("a.png", keypoint(50, 50))
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(lambda: server.app.test_client().post("/predict", json=body)) for _ in range(2)]
+        assert all(fetching.acquire(timeout=30) for _ in waiting)
+        assert server.client.get("/health").status_code == 200
+        refused = server.predict(body)
+        assert (refused.status_code, refused.json["error"]) == (
+            503,
+            "2 predictions are in progress, which is the limit.",
+        )
+        go.set()
+        assert [future.result().status_code for future in waiting] == [200, 200]
+    assert server.predict(body).status_code == 200
+
+
+def test_setup_gives_the_model_version_and_refuses_a_config_without_a_brush(server: ServerOnFakes) -> None:
+    client = server.client
+    assert client.post("/setup", json={"project": "3.1", "schema": CONFIG}).json == {"model_version": "fake-1"}
+    reply = client.post("/setup", json={"project": "4.1", "schema": "<View/>"})
+    assert (reply.status_code, "no Image tag" in reply.json["error"]) == (422, True)
+
+
+def test_setups_after_a_failed_load_do_not_pile_up_tracebacks_on_its_error() -> None:
+    def fail():
+        raise CheckpointError("sam.pth is damaged.", remedy="Fetch it again.")
+
+    server, depths = ServerOnFakes(build=fail), []
+    server.wait_for_error()
+    for _ in range(5):
+        assert server.client.post("/setup", json=setup_body()).status_code == 500
+        depths.append(len(list(traceback.walk_tb(server.loader.error.__traceback__))))
+    assert len(set(depths)) == 1
+
+
+def test_each_project_is_answered_by_its_own_settings() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    server = ServerOnFakes(hall)
+
+    def types(project: str) -> list[str]:
+        (prediction,) = server.predict(predict_body("a.png", keypoint(50, 50)) | {"project": project}).json["results"]
+        return [result["type"] for result in prediction["result"]]
+
+    server.client.post("/setup", json=setup_body(clip_threshold=0.9, templates=["the {}"]))
+    assert types("3.1") == ["brushlabels"]
+    assert hall.classifier.templates == [("the {}",)]
+    assert types("4.1") == ["brushlabels", "choices"]
+    assert hall.classifier.templates[1:] == [()]
+    server.client.post("/setup", json=setup_body())
+    assert types("3.1") == ["brushlabels", "choices"]
+
+
+def test_a_comment_in_the_labeling_config_is_a_setting(server: ServerOnFakes) -> None:
+    body = predict_body("a.png", keypoint(50, 50))
+    body["label_config"] = CONFIG.replace("<View>", '<View><!-- backend: {"clip_threshold": 0.9} -->', 1)
+    (prediction,) = server.predict(body).json["results"]
+    assert [result["type"] for result in prediction["result"]] == ["brushlabels"]
+
+
+def test_auto_label_of_the_project_lets_clip_pick_the_label(server: ServerOnFakes) -> None:
+    body = predict_body("a.png", keypoint(50, 50, "dog"))
+    labels = []
+    for auto_label in (False, True):
+        server.client.post("/setup", json=setup_body(auto_label=auto_label) | {"project": body["project"]})
+        (prediction,) = server.predict(body).json["results"]
+        labels += prediction["result"][0]["value"]["brushlabels"]
+    assert labels == ["dog", "cat"]
+
+
+def test_the_recorded_setup_is_answered(server: ServerOnFakes) -> None:
+    recorded = json.loads((PAYLOADS / "setup.json").read_text())
+    reply = server.client.open(recorded["path"], method=recorded["method"], json=recorded["json"])
+    assert reply.status_code == 200
+
+
+def test_a_recorded_batch_gets_one_answer_for_each_of_its_tasks() -> None:
+    recorded = json.loads((PAYLOADS / "batch_predict_3_tasks.json").read_text())["json"]
+    hall = Hall(classifier=FakeClassifier(), files={recorded["tasks"][0]["data"]["image"]: png(40, 30)})
+    results = ServerOnFakes(hall).predict(recorded).json["results"]
+    assert [r["result"][0]["value"] for r in results] == [{"choices": ["Indoor"]}] * 3
+
+
+@pytest.mark.parametrize("path", sorted(PAYLOADS.glob("webhook_*.json")), ids=lambda path: path.stem)
+def test_recorded_webhooks_are_answered(server: ServerOnFakes, path: Path) -> None:
+    recorded = json.loads(path.read_text())
+    assert server.client.post("/webhook", json=recorded["json"]).status_code == 200
+
+
+def test_a_submitted_annotation_starts_the_prefetch_of_the_next_task() -> None:
+    server, neighbours = server_with_neighbours()
+    recorded = json.loads((PAYLOADS / "webhook_annotation_created.json").read_text())["json"]
+    recorded["project"]["label_config"] = CONFIG
+    assert server.client.post("/webhook", json=recorded).status_code == 200
+    server.wait_for_encodings(1)
+    assert neighbours.asked == [("3", 70, 1)]
+
+
+@pytest.mark.parametrize("body", [{"action": "ANNOTATION_CREATED"}, {"action": "ANNOTATION_CREATED", "project": 3}])
+def test_a_webhook_without_a_task_is_answered_and_starts_no_prefetch(body: dict) -> None:
+    server, neighbours = server_with_neighbours()
+    assert server.client.post("/webhook", json=body).status_code == 200
+    assert neighbours.asked == []
+
+
+def test_a_disconnected_client_gets_no_prediction(server: ServerOnFakes) -> None:
+    ours, theirs = socket.socketpair()
+    body = predict_body("a.png", keypoint(50, 50))
+    with ours:
+        assert server.client.post("/predict", json=body, environ_overrides={"gunicorn.socket": ours}).status_code == 200
+        theirs.close()
+        reply = server.client.post("/predict", json=body, environ_overrides={"gunicorn.socket": ours})
+    assert (reply.status_code, reply.json["error"]) == (499, "The client disconnected.")
