@@ -46,7 +46,7 @@ class Prompt:
         point_coords: XY of each point; may be empty.
         point_labels: 1 (foreground) or 0 (background) for each point.
         box_xyxy: The box drawn around the object, if any.
-        mask_logits: float32 (1, M, M), a previous answer to refine; M = 4 x the embedding's side, 256 for SAM.
+        mask_logits: float32 (1, M, M), a previous answer to refine; M is the side of the model's low-resolution masks.
     """
 
     point_coords: tuple[tuple[float, float], ...] = ()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
 from backend.engine import ImageEncoder, ImageLabeler
-from backend.errors import BackendError
+from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
-from backend.models import checkpoints
+from backend.models import checkpoints, registry
 from backend.predict import ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
@@ -23,7 +22,7 @@ from backend.values import ProposalOptions
 
 if TYPE_CHECKING:
     from backend.models.clip.classifier import ClipClassifier
-    from backend.models.sam.segmenter import SamSegmenter
+    from backend.models.protocols import Segmenter
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class LoadedServices:
 
 @dataclass(frozen=True)
 class _Models:
-    segmenter: SamSegmenter
+    segmenter: Segmenter
     classifier: ClipClassifier | None
     facts: ModelFacts
 
@@ -108,8 +107,8 @@ def _load_models(settings: Settings) -> _Models:
         clip_name=settings.clip_model,
         clip_sha256=clip.sha256,
         clip_problem=clip.problem,
-        device=str(segmenter.device),
-        encoder_dtype=str(segmenter.encoder_dtype).removeprefix("torch."),
+        device=segmenter.device,
+        encoder_dtype=segmenter.encoder_dtype,
         model_version=_model_version(settings, sam_sha256, clip.sha256),
         is_demo=_uses_demo_models(settings),
     )
@@ -117,9 +116,8 @@ def _load_models(settings: Settings) -> _Models:
 
 
 def _uses_demo_models(settings: Settings) -> bool:
-    return (settings.sam_model == "demo" and not settings.sam_checkpoint) or (
-        settings.clip_model == "demo-clip" and not settings.clip_pretrained
-    )
+    segmenter, classifier = registry.find_segmenter(settings.sam_model), registry.find_classifier(settings.clip_model)
+    return (segmenter.is_demo and not settings.sam_checkpoint) or (classifier.is_demo and not settings.clip_pretrained)
 
 
 def _model_version(settings: Settings, sam_sha256: str, clip_sha256: str) -> str:
@@ -139,22 +137,14 @@ def _prepare_torch(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _load_segmenter(settings: Settings) -> tuple[str, SamSegmenter]:
-    from backend.models.sam.architectures import build_sam
-    from backend.models.sam.segmenter import SamSegmenter
-
-    model = build_sam(settings.sam_model)
-    path = checkpoints.find_sam_checkpoint(settings.sam_model, settings.sam_checkpoint, settings.weights_path)
-    _verify_published(path, settings.sam_model)
-    checkpoints.load_into(model, path, settings.sam_model)
-    segmenter = SamSegmenter(model, device=settings.device, encoder_dtype=settings.sam_dtype)
+def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
+    """SHA-256 of the weights, and the segmenter."""
+    entry = registry.find_segmenter(settings.sam_model)
+    path = checkpoints.find_segmenter_checkpoint(entry, settings.sam_checkpoint, settings.weights_path)
+    if entry.published is not None and path.name == entry.published.file_name:
+        checkpoints.verify_pin(path, entry.published)
+    segmenter = registry.build_segmenter(entry, path, device=settings.device, dtype=settings.sam_dtype)
     return checkpoints.sha256_of(path), segmenter
-
-
-def _verify_published(path: Path, sam_model: str) -> None:
-    published = checkpoints.SAM_FILES.get(sam_model)
-    if published is not None and path.name == published.file_name:
-        checkpoints.verify_pin(path, published)
 
 
 def _try_clip(settings: Settings) -> _Clip:
@@ -172,14 +162,11 @@ def _try_clip(settings: Settings) -> _Clip:
 
 
 def _load_clip(settings: Settings) -> _Clip:
-    from backend.models.clip.classifier import TEMPLATES, load_clip
-    from backend.models.sam.architectures import DEMO_TEMPLATES
+    from backend.models.clip.classifier import load_clip
 
-    name = settings.clip_model
-    path = checkpoints.find_clip_checkpoint(name, settings.clip_pretrained, settings.weights_path)
-    templates = DEMO_TEMPLATES if name == "demo-clip" else TEMPLATES
-    classifier = load_clip(name, path, configs=checkpoints.DEMO_CONFIGS, templates=templates, device=settings.device)
-    return _Clip(classifier, checkpoints.sha256_of(path))
+    entry = registry.find_classifier(settings.clip_model)
+    path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
+    return _Clip(load_clip(entry, path, device=settings.device), checkpoints.sha256_of(path))
 
 
 def build_redis(settings: Settings) -> GuardedRedis | None:
@@ -244,6 +231,4 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
 
 
 def _default_proposal(sam_model: str) -> ProposalOptions:
-    from backend.models.sam.architectures import SAM_DEFAULTS
-
-    return ProposalOptions(**asdict(SAM_DEFAULTS[sam_model]))
+    return ProposalOptions(**asdict(registry.find_segmenter(sam_model).automatic_masks))

@@ -17,7 +17,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from backend.errors import BadSettings, CheckpointError, shorten
-from backend.models.checkpoints import SAM_FILES, clip_file_name, download, fetch_hub_digest, sha256_of, verify_pin
+from backend.models.checkpoints import clip_file_name, sha256_of, verify_pin
+from backend.models.download import download, fetch_hub_digest
+from backend.models.registry import SEGMENTERS, Ability, PublishedFile, published_segmenters
 from backend.settings import Settings
 from scripts.console import run_command
 
@@ -27,11 +29,11 @@ _HUB_FILE = "open_clip_model.safetensors"
 
 @dataclass(frozen=True)
 class Wanted:
-    """One file to fetch: its address, where it goes, its SHA-256 if it is pinned here, and how to use it."""
+    """One file to fetch: its address, where it goes, its registry entry if it has one, and how to use it."""
 
     url: str
     target: Path
-    sha256: str | None
+    published: PublishedFile | None
     settings: str
 
 
@@ -57,13 +59,14 @@ def resolve(name: str, weights_dir: Path) -> Wanted:
     model, _, tag = name.partition("/")
     if tag:
         return _resolve_clip(model, tag, weights_dir)
-    published = SAM_FILES.get(name)
-    if published is None:
+    segmenters = published_segmenters()
+    if name not in segmenters:
         raise BadSettings(
             f"{name!r} is no model that can be fetched.",
-            remedy=f"Choose {', '.join(SAM_FILES)} or an open_clip model with its tag, as ViT-B-32/laion2b_s34b_b79k.",
+            remedy=f"Choose {', '.join(segmenters)} or an open_clip model with its tag, as ViT-B-32/laion2b_s34b_b79k.",
         )
-    return Wanted(published.url, weights_dir / published.file_name, published.sha256, f"SAM_MODEL={name}")
+    published = segmenters[name]
+    return Wanted(published.url, weights_dir / published.file_name, published, f"SAM_MODEL={name}")
 
 
 def _resolve_clip(model: str, tag: str, weights_dir: Path) -> Wanted:
@@ -91,18 +94,18 @@ def _fetch(wanted: Wanted) -> None:
         print(f"{wanted.target} is there already.")
     else:
         with tqdm(unit="B", unit_scale=True, unit_divisor=1024, desc=wanted.target.name) as bar:
-            sha256 = wanted.sha256 or fetch_hub_digest(wanted.url)
+            pinned = wanted.published and wanted.published.sha256
+            sha256 = pinned or fetch_hub_digest(wanted.url)
             download(wanted.url, wanted.target, sha256=sha256, on_progress=_show_on(bar))
-        if wanted.sha256 is None:
+        if pinned is None:
             _write_digest(wanted.target, sha256)
     print(f"SHA-256 {sha256_of(wanted.target)}. Use it with {wanted.settings}")
 
 
 def _check(wanted: Wanted) -> None:
-    for published in SAM_FILES.values():
-        if published.url == wanted.url:
-            verify_pin(wanted.target, published)
-            return
+    if wanted.published is not None and wanted.published.sha256 is not None:
+        verify_pin(wanted.target, wanted.published)
+        return
     expected = _read_digest(wanted.target)
     if expected is None:
         print(f"{wanted.target} is not checked: there is no {_digest_path(wanted.target).name} beside it.")
@@ -149,9 +152,24 @@ def _show_on(bar: tqdm) -> Callable[[int, int | None], None]:
     return show
 
 
+def _describe_segmenters() -> str:
+    """A line for each segmenter that can be fetched: its name, size, licence and abilities."""
+    lines = ["segmenters:"]
+    for name, published in published_segmenters().items():
+        entry = SEGMENTERS[name]
+        abilities = ", ".join(ability.value for ability in Ability if ability in entry.abilities)
+        lines.append(f"  {name:<10} {published.megabytes:>6} MB   {entry.licence}   {abilities}")
+    return "\n".join(lines)
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m scripts.download_models", description="Fetch real weights.")
-    parser.add_argument("models", nargs="+", help=f"{', '.join(SAM_FILES)}, or MODEL/TAG of open_clip")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.download_models",
+        description="Fetch real weights.",
+        epilog=_describe_segmenters(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("models", nargs="+", help="a name from the list below, or MODEL/TAG of open_clip")
     parser.add_argument("--weights-dir", type=Path, help="where they go (default: WEIGHTS_DIR, else weights)")
     return parser.parse_args(arguments)
 

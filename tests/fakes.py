@@ -65,6 +65,8 @@ class FakeSegmenter:
     The mean of the pixels marks the embedding.
     """
 
+    refines_by_logits = True
+
     def __init__(self, encode_seconds: float = 0.0) -> None:
         self.encoded: list[tuple[int, ...]] = []
         self.decoded: list[Prompt] = []

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": {"errors", "values"},
     "geometry": {"values"},
     "export": {"errors", "geometry", "values"},
-    "models": {"errors", "runtime", "values"},
+    "models": {"errors", "geometry", "runtime", "values"},
     "cache": {"runtime", "values"},
     "images": {"errors", "runtime", "values"},
     "fetching": {"errors", "runtime"},
@@ -215,7 +215,18 @@ def test_the_checks_read_what_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["backend", "backend.server", "backend.predict", "backend.wiring", "backend.cache", "backend.bulk"]
+    "name",
+    [
+        "backend",
+        "backend.server",
+        "backend.predict",
+        "backend.wiring",
+        "backend.cache",
+        "backend.bulk",
+        "backend.models.registry",
+        "backend.models.checkpoints",
+        "backend.models.download",
+    ],
 )
 def test_importing_does_not_load_torch(name: str) -> None:
     code = f"import sys, {name}; sys.exit('torch' in sys.modules)"

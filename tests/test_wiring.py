@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.models import checkpoints
+from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.predict import ModelFacts
 from backend.settings import Settings
 from backend.wiring import LoadedServices, build_cache, build_predictor, build_redis, build_services, build_setups
@@ -25,7 +25,7 @@ def services() -> LoadedServices:
 
 
 def test_facts_are_those_of_the_loaded_files(services: LoadedServices) -> None:
-    sam, clip = sha256(checkpoints.DEMO_SAM), sha256(checkpoints.DEMO_CLIP)
+    sam, clip = sha256(DEMO_SAM), sha256(DEMO_CLIP)
     assert services.facts == ModelFacts(
         sam_name="demo",
         sam_sha256=sam,
@@ -59,7 +59,7 @@ def test_without_clip_the_facts_say_why(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_models_from_other_files_are_not_the_demo(tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
-    other.write_bytes(checkpoints.DEMO_SAM.read_bytes())
+    other.write_bytes(DEMO_SAM.read_bytes())
     assert build_services(Settings(device="cpu", clip_model="none")).facts.is_demo
     assert not build_services(Settings(device="cpu", clip_model="none", sam_checkpoint=str(other))).facts.is_demo
 

@@ -55,12 +55,14 @@ class ImageLabeler:
     def segment(self, encoded: EncodedImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
         """Predict masks for one object, best first; `most=None` returns all of SAM's (three for a single click).
 
-        Each click corrects the answer to the clicks before it, as in SAM's training. A request has all clicks of
-        an object in order, so nothing has to be kept between requests; cached logits of the earlier clicks only save
-        decoding them again. A list that begins with a negative click does not correct an answer of SAM.
+        In a family that refines by logits each click corrects the answer to the clicks before it, as in SAM's training.
+        A request has all clicks of an object in order, so nothing has to be kept between requests; cached logits of the
+        earlier clicks only save decoding them again. A list that begins with a negative click does not correct an
+        answer of SAM.
         """
         coords, labels = prompt.point_coords, prompt.point_labels
-        if prompt.box_xyxy is not None or prompt.mask_logits is not None or labels[:1] != (1,):
+        is_sequence = prompt.box_xyxy is None and prompt.mask_logits is None and labels[:1] == (1,)
+        if not (is_sequence and self._segmenter.refines_by_logits):
             return self._segmenter.decode(encoded.embedding, prompt, most=most)
         answered, logits = self._last_answer(encoded, prompt)
         for count in range(answered + 1, len(coords) + 1):

@@ -1,55 +1,19 @@
-"""Where weights come from: names, addresses, SHA-256 pins; download with resume; verify before load.
-
-SAM's published file names carry the first six digits of their MD5 (sam_vit_b_01ec64), not of their SHA-256; the pins
-here are the SHA-256 of those same files. open_clip's weights come from the Hugging Face hub under the names that
-open_clip itself knows; their digest is what the hub says of the file before it sends it (`X-Linked-ETag`).
-"""
+"""Weights on this disk: which file a model needs, whether it is the published one, and how it gets into a model."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from backend.errors import CheckpointError
+from backend.models.registry import ClassifierEntry, PublishedFile, SegmenterEntry
+
+if TYPE_CHECKING:
+    import torch
 
 _CHUNK = 1 << 20
-_NO_NETWORK = "Check the network and the disk and run the same command again: it continues where it stopped."
-_DEMO = Path(__file__).parent / "demo"
-DEMO_SAM = _DEMO / "sam_demo.safetensors"
-DEMO_CLIP = _DEMO / "clip_demo.safetensors"
-DEMO_CONFIGS = _DEMO  # the folder of demo-clip.json, for open_clip.add_model_config
-
-
-@dataclass(frozen=True)
-class Published:
-    """A file that its authors publish: where, how large, and the SHA-256 it must have."""
-
-    url: str
-    sha256: str
-    megabytes: int
-
-    @property
-    def file_name(self) -> str:
-        return self.url.rsplit("/", 1)[-1]
-
-
-_SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
-SAM_FILES: Mapping[str, Published] = {
-    "vit_b": Published(
-        f"{_SAM}sam_vit_b_01ec64.pth", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375
-    ),
-    "vit_l": Published(
-        f"{_SAM}sam_vit_l_0b3195.pth", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", 1250
-    ),
-    "vit_h": Published(
-        f"{_SAM}sam_vit_h_4b8939.pth", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2565
-    ),
-}
 
 
 @lru_cache(maxsize=16)
@@ -73,8 +37,11 @@ def sha256_of(path: Path) -> str:
         ) from error
 
 
-def find_sam_checkpoint(model_name: str, checkpoint: str, weights_dir: Path) -> Path:
-    """The file that holds this model's weights: the one named, the demo's own, or the one that was downloaded.
+def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_dir: Path) -> Path:
+    """The file that holds a segmenter's weights: the one named, the bundled one, or the one that was downloaded.
+
+    Args:
+        checkpoint: The value of SAM_CHECKPOINT; may be empty.
 
     Raises:
         CheckpointError: It is not there; the remedy says how to get it.
@@ -82,29 +49,37 @@ def find_sam_checkpoint(model_name: str, checkpoint: str, weights_dir: Path) -> 
     if checkpoint:
         path = Path(checkpoint)
         remedy = "Set SAM_CHECKPOINT to a file that exists, or leave it empty."
-    elif model_name == "demo":
-        path, remedy = DEMO_SAM, "Train it with `python -m scripts.train_demo_models`, or install the project again."
+    elif entry.bundled is not None:
+        path = entry.bundled
+        remedy = "Train it with `python -m scripts.train_demo_models`, or install the project again."
+    elif entry.published is not None:
+        path = weights_dir / entry.published.file_name
+        remedy = f"Fetch it with `python -m scripts.download_models {entry.name}`."
     else:
-        path = weights_dir / SAM_FILES[model_name].file_name
-        remedy = f"Fetch it with `python -m scripts.download_models {model_name}`."
+        raise CheckpointError(
+            f"The weights of {entry.name} are not published.", remedy="Set SAM_CHECKPOINT to the path of a file."
+        )
     if not path.is_file():
         raise CheckpointError(f"There is no SAM checkpoint at {path}.", remedy=remedy)
     return path
 
 
-def find_clip_checkpoint(model_name: str, pretrained: str, weights_dir: Path) -> Path:
-    """The file that holds this CLIP's weights. `pretrained` is a path or a tag that was downloaded.
+def find_classifier_checkpoint(entry: ClassifierEntry, pretrained: str, weights_dir: Path) -> Path:
+    """The file that holds a CLIP's weights.
+
+    Args:
+        pretrained: The value of CLIP_PRETRAINED: a path, or the tag of weights that were downloaded; may be empty.
 
     Raises:
         CheckpointError: It is not there; the remedy says how to get it.
     """
-    if not pretrained and model_name == "demo-clip":
-        path, remedy = DEMO_CLIP, "Train it with `python -m scripts.train_demo_models`."
+    if not pretrained and entry.bundled is not None:
+        path, remedy = entry.bundled, "Train it with `python -m scripts.train_demo_models`."
     elif Path(pretrained).is_file():
         return Path(pretrained)
     else:
-        path = weights_dir / clip_file_name(model_name, pretrained)
-        remedy = f"Fetch it with `python -m scripts.download_models {model_name}/{pretrained or 'TAG'}`."
+        path = weights_dir / clip_file_name(entry.name, pretrained)
+        remedy = f"Fetch it with `python -m scripts.download_models {entry.name}/{pretrained or 'TAG'}`."
     if not path.is_file():
         raise CheckpointError(f"There is no CLIP checkpoint at {path}.", remedy=remedy)
     return path
@@ -115,7 +90,7 @@ def clip_file_name(model_name: str, tag: str) -> str:
     return f"open_clip_{model_name.replace('/', '-')}_{tag}.safetensors"
 
 
-def load_state_dict(path: Path) -> dict[str, Any]:
+def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Read weights without running code: safetensors, or a pickle of tensors only.
 
     Raises:
@@ -125,7 +100,7 @@ def load_state_dict(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            state: dict[str, Any] = load_file(path)
+            state: dict[str, torch.Tensor] = load_file(path)
             return state
         import torch
 
@@ -144,7 +119,7 @@ def load_state_dict(path: Path) -> dict[str, Any]:
     return weights
 
 
-def load_into(model: Any, path: Path, model_name: str) -> None:
+def load_into(model: torch.nn.Module, path: Path, model_name: str) -> None:
     """Load weights into a torch module, strictly.
 
     Raises:
@@ -161,96 +136,11 @@ def load_into(model: Any, path: Path, model_name: str) -> None:
         ) from error
 
 
-def verify_pin(path: Path, published: Published) -> None:
-    """Raise `CheckpointError` unless the file has the SHA-256 that its authors' file has."""
-    found = sha256_of(path)
-    if found != published.sha256:
+def verify_pin(path: Path, published: PublishedFile) -> None:
+    """Raise `CheckpointError` unless the file has the SHA-256 that its authors' file has, where that is known."""
+    actual = sha256_of(path)
+    if published.sha256 is not None and actual != published.sha256:
         raise CheckpointError(
-            f"{path} has SHA-256 {found}, but {published.file_name} has {published.sha256}.",
+            f"{path} has SHA-256 {actual}, but {published.file_name} has {published.sha256}.",
             remedy="Delete the file and fetch it again; if it stays so, do not use it.",
         )
-
-
-def fetch_hub_digest(url: str) -> str:
-    """The SHA-256 that the Hugging Face hub names for a large file.
-
-    Raises:
-        CheckpointError: No network, or the hub names none.
-    """
-    import urllib.error
-    import urllib.request
-
-    class _StayHere(urllib.request.HTTPRedirectHandler):
-        """The digest is in the answer that redirects to the storage, not in the storage's own."""
-
-        def redirect_request(self, *_: Any, **__: Any) -> None:
-            return None
-
-    request = urllib.request.Request(url, method="HEAD")
-    try:
-        headers = urllib.request.build_opener(_StayHere).open(request, timeout=30).headers
-    except urllib.error.HTTPError as error:
-        headers = error.headers
-    except OSError as error:
-        raise CheckpointError(f"{url} could not be reached: {error}", remedy=_NO_NETWORK) from error
-    digest = str(headers.get("X-Linked-ETag", "")).strip('"')
-    if re.fullmatch("[0-9a-f]{64}", digest) is None:
-        raise CheckpointError(
-            f"{url} names no SHA-256: its X-Linked-ETag is {digest!r}.", remedy="Check the model's name and tag."
-        )
-    return digest
-
-
-def download(url: str, target: Path, *, sha256: str | None, on_progress: Callable[[int, int | None], None]) -> None:
-    """Fetch a file into `target` through `target.part`, continuing where an earlier try stopped.
-
-    Args:
-        sha256: What it must be; None for a file whose digest nobody publishes.
-        on_progress: Called with (bytes so far, bytes in all or None).
-
-    Raises:
-        CheckpointError: No network, a refusal, a full disk, or another digest than `sha256`.
-    """
-    part = target.with_name(target.name + ".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch_into(url, part, on_progress)
-    except OSError as error:
-        raise CheckpointError(
-            f"{url} could not be fetched: {error}",
-            remedy=f"{_NO_NETWORK} Without a network, fetch the file elsewhere and put it at {target}.",
-        ) from error
-    found = sha256_of(part)
-    if sha256 is not None and found != sha256:
-        part.unlink()
-        raise CheckpointError(
-            f"{url} arrived with SHA-256 {found} instead of {sha256}.",
-            remedy="It was deleted. Run the command again; a proxy that rewrites downloads may be in the way.",
-        )
-    part.replace(target)
-
-
-def _fetch_into(url: str, part: Path, on_progress: Callable[[int, int | None], None]) -> None:
-    import urllib.error
-    import urllib.request
-
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=30)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is left to fetch
-            return
-        raise
-    with response:
-        resumed = response.status == 206
-        have = have if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with part.open("ab" if resumed else "wb") as file:
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-                have += len(chunk)
-                on_progress(have, total)
-    if total is not None and have < total:
-        raise ConnectionError(f"the connection ended after {have} of {total} bytes")

@@ -1,4 +1,4 @@
-"""Which device and which precision, and what to do when a device has no memory left."""
+"""Which device and which precision."""
 
 from __future__ import annotations
 
@@ -36,14 +36,3 @@ def choose_encoder_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in known:
         raise BadSettings(f"SAM_DTYPE is {name!r}.", remedy=f"Use auto, {', '.join(known)}.")
     return known[name] if device.type == "cuda" else torch.float32
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch or the system ran out of memory, on whichever device."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
-def free_memory(device: torch.device) -> None:
-    """Give cached blocks back to the device."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.models.sam.architectures import DEMO_TEMPLATES
+from backend.models.registry import DEMO_TEMPLATES
 from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES
 
 SYNONYMS = {

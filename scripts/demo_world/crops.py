@@ -13,7 +13,7 @@ from segment_anything.modeling import Sam
 from tqdm import tqdm
 
 from backend.geometry import mask_to_box
-from backend.models.clip.classifier import crop_for_clip
+from backend.models.clip.crop import crop_for_clip
 from backend.values import Mask, Size
 from scripts.demo_world.pool import training_seed
 from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, click_point, make_scene

@@ -22,9 +22,10 @@ from segment_anything.modeling import Sam
 from tqdm import tqdm
 
 from backend.geometry import clean_mask, mask_iou, mask_nms, speck_area
-from backend.models.checkpoints import DEMO_CLIP, DEMO_CONFIGS, DEMO_SAM, load_into
+from backend.models.checkpoints import load_into
 from backend.models.clip.classifier import ClipClassifier, load_clip
-from backend.models.sam.architectures import DEMO_TEMPLATES, SAM_DEFAULTS, build_sam
+from backend.models.registry import DEMO_CLIP, DEMO_SAM, find_classifier, find_segmenter
+from backend.models.sam.architectures import build_sam
 from backend.values import ClassName, Mask, ProposalOptions, Size
 from scripts.demo_world import scenes, second_renderer
 from scripts.demo_world.evaluate_sam import answer_object
@@ -38,7 +39,7 @@ PROMPTS = ("click", "box", "corrected", "corrected_with_mask")
 _CLASSES = [ClassName(name) for name in CLASS_NAMES]
 _BACKGROUNDS = [ClassName(name) for name in BACKGROUNDS]
 _MATCH = 0.75
-DEMO_PROPOSAL = ProposalOptions(**asdict(SAM_DEFAULTS["demo"]))
+DEMO_PROPOSAL = ProposalOptions(**asdict(find_segmenter("demo").automatic_masks))
 UNSEEN = 10_000
 """Scenes from HELD_OUT_SEED + this on were first looked at after the committed models were chosen."""
 
@@ -68,7 +69,7 @@ def load_demo_sam(path: Path = DEMO_SAM) -> Sam:
 
 def load_demo_clip(path: Path = DEMO_CLIP) -> ClipClassifier:
     """The committed CLIP, or another of its architecture."""
-    return load_clip("demo-clip", path, configs=DEMO_CONFIGS, templates=DEMO_TEMPLATES, device="cpu")
+    return load_clip(find_classifier("demo-clip"), path, device="cpu")
 
 
 def measure_scene(predictor: SamPredictor, clip: ClipClassifier, scene: Scene) -> list[ObjectFigures]:
@@ -144,7 +145,7 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
 
     As SAM's generator makes them and, `kept_`, as pre-annotation keeps them: cleaned, and each thing once.
     """
-    generator = SamAutomaticMaskGenerator(sam, **asdict(SAM_DEFAULTS["demo"]))
+    generator = SamAutomaticMaskGenerator(sam, **asdict(find_segmenter("demo").automatic_masks))
     found = made = true = kept_found = kept_made = 0
     seconds = 0.0
     for i in tqdm(range(count), desc=f"{renderer}, automatic masks", mininterval=5):

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from backend.engine import EncodedImage, ImageLabeler
 from backend.images import SourceImage
-from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
+from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.models.sam.segmenter import SamSegmenter
 from backend.values import ClassName
 from scripts.demo_circle.targets import encode_png

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from backend.models.checkpoints import DEMO_CONFIGS
+from backend.models.registry import DEMO_CONFIGS
 from scripts.demo_world import captions
 from scripts.demo_world.crops import Crops, draw_crops, join, take
 from scripts.demo_world.scenes import SHAPES

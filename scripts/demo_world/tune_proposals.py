@@ -1,4 +1,4 @@
-"""Choose the thresholds of automatic masks for the demo SAM, on tuning scenes: what SAM_DEFAULTS["demo"] says.
+"""Choose the thresholds of automatic masks for the demo SAM, on tuning scenes: what its registry entry says.
 
 python -m scripts.demo_world.tune_proposals [--points-per-side 12 16] [--scenes 30]
 """

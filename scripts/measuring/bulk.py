@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from segment_anything import SamAutomaticMaskGenerator
 from backend.geometry import mask_to_box
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll, Task, TaskImage
-from backend.models import checkpoints
+from backend.models import checkpoints, registry
 from backend.models.clip.classifier import ClipClassifier, load_clip
 from backend.values import ClassName, Mask, Pixels, Priority
 from scripts.measuring.place import CLASSES_AND_MASKS, Picture
@@ -31,8 +32,9 @@ class ClipLoop:
 
     def __init__(self, subject: Subject, class_names: Sequence[str]) -> None:
         settings = subject.settings
-        open_clip.add_model_config(checkpoints.DEMO_CONFIGS)
-        path = checkpoints.find_clip_checkpoint(settings.clip_model, settings.clip_pretrained, settings.weights_path)
+        open_clip.add_model_config(registry.DEMO_CONFIGS)
+        entry = registry.find_classifier(settings.clip_model)
+        path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
         made = open_clip.create_model_and_transforms(settings.clip_model, pretrained=str(path))
         self._model, self._preprocess = made[0].eval().to(subject.segmenter.device), made[2]
         self._device, self._class_names = subject.segmenter.device, list(class_names)
@@ -118,11 +120,6 @@ def _build_generator(subject: Subject) -> SamAutomaticMaskGenerator:
 
 def _load_classifier(subject: Subject) -> ClipClassifier:
     settings = subject.settings
-    path = checkpoints.find_clip_checkpoint(settings.clip_model, settings.clip_pretrained, settings.weights_path)
-    return load_clip(
-        settings.clip_model,
-        path,
-        configs=checkpoints.DEMO_CONFIGS,
-        templates=(TEMPLATE,),
-        device=settings.device,
-    )
+    entry = replace(registry.find_classifier(settings.clip_model), templates=(TEMPLATE,))
+    path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
+    return load_clip(entry, path, device=settings.device)

@@ -92,7 +92,7 @@ def measure_click(subject: Subject, pictures: Sequence[Picture], *, repeats: int
 def _count_clip(subject: Subject, click: Callable[[], object]) -> str:
     """How often CLIP's image encoder runs in a click, and on how many crops."""
     batches: list[int] = []
-    visual = subject.predictor.labeler._classifier._model.visual  # type: ignore[union-attr]
+    visual = subject.predictor.labeler._classifier._clip.model.visual  # type: ignore[union-attr]
     hook = visual.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
     click()
     hook.remove()
@@ -143,7 +143,7 @@ class CountedEncodes:
 
     def __init__(self, subject: Subject) -> None:
         self._count = 0
-        encoder = subject.predictor.labeler._segmenter._model.image_encoder  # type: ignore[attr-defined]
+        encoder = subject.predictor.labeler._segmenter._sam.model.image_encoder  # type: ignore[attr-defined]
         self._hook = encoder.register_forward_hook(self._add)
 
     def _add(self, *_: object) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from backend.wiring import build
+from backend.wiring import build_predictor, build_redis
 from scripts.demo_circle.places import free_ports
 from scripts.demo_circle.processes import Programs
 from scripts.demo_circle.stage import listens
@@ -29,8 +29,10 @@ def measure_redis_click(subject: Subject, picture: Picture, folder: Path, *, rep
     if program is None:
         return SkippedRow(group, WHAT, "redis-server is not installed")
     with run_redis(program, folder / "redis") as url:
-        settings = replace(subject.settings, redis_url=url, cache_max_bytes=0, prefetch_max_bytes=0)
-        predictor, facts = build(settings)
+        update = {"redis_url": url, "cache_max_bytes": 0, "prefetch_max_bytes": 0}
+        settings = subject.settings.model_copy(update=update)
+        redis = build_redis(settings)
+        predictor = build_predictor(settings, redis)
         body = build_body(picture, MASKS_ONLY)
         row = compare(
             group,
@@ -40,8 +42,9 @@ def measure_redis_click(subject: Subject, picture: Picture, folder: Path, *, rep
             build_click(subject, body),
             repeats=repeats,
         )
-        if facts.counts.redis_hits < repeats or facts.counts.computed != 1:
-            raise AssertionError(f"not every click read its embedding from Redis: {facts.counts}")
+        counts = redis.counts if redis else None
+        if counts is None or counts.redis_hits < repeats or counts.computed != 1:
+            raise AssertionError(f"not every click read its embedding from Redis: {counts}")
     return row
 
 

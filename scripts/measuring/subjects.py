@@ -9,7 +9,7 @@ import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
-from backend.models import checkpoints
+from backend.models import checkpoints, registry
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
 from backend.predict import TaskPredictor
@@ -44,7 +44,8 @@ def build_subject(settings: Settings) -> Subject:
     predictor = build_predictor(settings)
     name = settings.sam_model
     sam = build_sam(name)
-    path = checkpoints.find_sam_checkpoint(name, settings.sam_checkpoint, settings.weights_path)
+    entry = registry.find_segmenter(name)
+    path = checkpoints.find_segmenter_checkpoint(entry, settings.sam_checkpoint, settings.weights_path)
     checkpoints.load_into(sam, path, name)
     segmenter = SamSegmenter(sam, device=settings.device, encoder_dtype=settings.sam_dtype)
     return Subject(name, settings, predictor, segmenter, sam)

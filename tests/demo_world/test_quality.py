@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from backend.models.checkpoints import DEMO_CLIP, DEMO_SAM
+from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from scripts.demo_world.evaluate import UNSEEN, count_matches, load_demo_clip, load_demo_sam, measure, measure_proposals
 from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_scene
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.models.sam.architectures import SAM_DEFAULTS, build_sam
+from backend.models.sam.architectures import build_sam
 from backend.values import Size
 from scripts.demo_world import batched
 from scripts.demo_world.captions import class_sentences
@@ -159,7 +159,7 @@ def test_a_rough_mask_is_still_of_the_same_object() -> None:
 
 
 def test_the_neighbourhood_of_a_mask_holds_the_whole_crop() -> None:
-    from backend.models.clip.classifier import crop_for_clip
+    from backend.models.clip.crop import crop_for_clip
 
     scene = make_scene(TUNING_SEED + 4, Size(400, 300))
     for item in scene.objects:
@@ -172,23 +172,3 @@ def test_each_class_has_one_sentence_that_names_its_colour() -> None:
     sentences = class_sentences(np.random.default_rng(0))
     assert len(sentences) == len(CLASS_NAMES)
     assert all(name.split()[0] in sentence for name, sentence in zip(CLASS_NAMES, sentences, strict=True))
-
-
-def test_real_weights_keep_sams_own_thresholds() -> None:
-    for name in ("vit_b", "vit_l", "vit_h"):
-        d = SAM_DEFAULTS[name]
-        assert (d.points_per_side, d.pred_iou_thresh, d.stability_score_thresh, d.min_mask_region_area) == (
-            32,
-            0.86,
-            0.92,
-            100,
-        )
-
-
-def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
-    from backend.errors import BadSettings
-
-    with pytest.raises(
-        BadSettings, match=r"'vit_x', which is no known architecture\. Choose one of demo, vit_b, vit_l, vit_h"
-    ):
-        build_sam("vit_x")

@@ -9,7 +9,8 @@ from PIL import Image
 
 from backend.engine import EncodedImage, ImageLabeler
 from backend.images import SourceImage
-from backend.models.checkpoints import DEMO_SAM, load_into
+from backend.models.checkpoints import load_into
+from backend.models.registry import DEMO_SAM
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
 from backend.values import Candidate, ClassName, Prompt, ProposalOptions, Size

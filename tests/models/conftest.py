@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from segment_anything.modeling import Sam
 
-from backend.models.checkpoints import DEMO_SAM, load_into
+from backend.models.checkpoints import load_into
+from backend.models.registry import DEMO_SAM
 from backend.models.sam.architectures import build_sam
 
 

@@ -8,8 +8,9 @@ import open_clip
 import pytest
 import torch
 
-from backend.errors import BadPrompt, BadSettings, CheckpointError
-from backend.models.clip.classifier import ClipClassifier, crop_for_clip, load_clip
+from backend.errors import BadSettings, CheckpointError
+from backend.models.clip.classifier import ClipClassifier, load_clip
+from backend.models.registry import ClassifierEntry
 from backend.values import ClassName
 
 CONFIG = {
@@ -33,10 +34,10 @@ def tiny(tmp_path_factory) -> tuple[Path, Path]:
     return folder, checkpoint
 
 
-def load(tiny: tuple[Path, Path], **options) -> ClipClassifier:
+def load(tiny: tuple[Path, Path], templates: tuple[str, ...] = ("a photo of a {}.", "a {}.")) -> ClipClassifier:
     folder, checkpoint = tiny
-    options = {"configs": folder, "templates": ("a photo of a {}.", "a {}."), "device": "cpu", **options}
-    return load_clip("tiny-clip", checkpoint, **options)
+    entry = ClassifierEntry("tiny-clip", templates, configs=folder)
+    return load_clip(entry, checkpoint, device="cpu")
 
 
 def pixels_and_mask() -> tuple[np.ndarray, np.ndarray]:
@@ -129,14 +130,14 @@ def test_a_batch_that_does_not_fit_is_halved(tiny, monkeypatch) -> None:
     classifier = load(tiny)
     pixels, mask = pixels_and_mask()
     expected = classifier.classify(pixels, [mask] * 4, [WORDS], top_k=3)
-    encode = classifier._model.encode_image
+    encode = classifier._clip.model.encode_image
 
     def small_memory(batch, normalize):
         if len(batch) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return encode(batch, normalize=normalize)
 
-    monkeypatch.setattr(classifier._model, "encode_image", small_memory)
+    monkeypatch.setattr(classifier._clip.model, "encode_image", small_memory)
     found = classifier.classify(pixels, [mask] * 4, [WORDS], top_k=3)
     assert [s.name for s in found[0][0]] == [s.name for s in expected[0][0]]
 
@@ -146,66 +147,32 @@ def test_a_device_without_memory_for_one_image_leaves_it_to_the_cpu(tiny, monkey
     pixels, mask = pixels_and_mask()
     expected = classifier.classify(pixels, [mask], [WORDS], top_k=3)
     other = load(tiny)
-    other._on_cpu = classifier._model
-    monkeypatch.setattr("backend.models.clip.classifier.free_memory", lambda _: None)
+    other._clip._on_cpu = classifier._clip.model
+    monkeypatch.setattr("backend.models.out_of_memory.free_memory", lambda _: None)
 
     def no_memory(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     class Tensorless:
         encode_image = encode_text = staticmethod(no_memory)
-        logit_scale = classifier._model.logit_scale
+        logit_scale = classifier._clip.model.logit_scale
 
-    other._model, other.device = Tensorless(), torch.device("meta")
+    other._clip.model, other._clip.device = Tensorless(), torch.device("meta")
     found = other.classify(pixels, [mask], [WORDS], top_k=3)
     assert [s.score for s in found[0][0]] == pytest.approx([s.score for s in expected[0][0]], abs=1e-5)
     assert "CLIP answers on the CPU" in caplog.text
 
 
-def test_the_crop_keeps_the_object_and_blurs_the_rest() -> None:
-    pixels = np.zeros((100, 100, 3), np.uint8)
-    pixels[::2, ::2] = 255  # a fine pattern, which a blur turns grey
-    mask = np.zeros((100, 100), bool)
-    mask[40:60, 40:60] = True
-    crop = crop_for_clip(pixels, mask, 24)  # 20 pixels and 10 % on each side make 24: nothing is scaled
-    assert np.array_equal(crop[4:20, 4:20], pixels[42:58, 42:58])
-    assert np.ptp(crop[0].astype(int)) < 40
-    assert crop[0].mean() > 30
-
-
-def test_a_crop_over_the_border_repeats_the_border() -> None:
-    pixels = np.full((50, 50, 3), (200, 10, 10), np.uint8)
-    mask = np.zeros((50, 50), bool)
-    mask[:10, :40] = True
-    assert (crop_for_clip(pixels, mask, 32) == (200, 10, 10)).all()
-
-
-def test_a_stray_part_does_not_widen_the_crop_but_an_equal_one_does() -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (100, 100, 3)).astype(np.uint8)
-    mask = np.zeros((100, 100), bool)
-    mask[10:30, 10:30] = True
-    alone = crop_for_clip(pixels, mask, 24)
-    mask[80:92, 80:92] = True  # 144 of 400 pixels
-    assert np.array_equal(crop_for_clip(pixels, mask, 24), alone)
-    mask[75:95, 75:95] = True
-    assert not np.array_equal(crop_for_clip(pixels, mask, 24), alone)
-
-
-def test_an_empty_mask_has_no_crop() -> None:
-    with pytest.raises(BadPrompt, match="The mask has no pixel"):
-        crop_for_clip(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), bool), 8)
-
-
 def test_a_model_that_open_clip_does_not_know_is_named(tiny) -> None:
     with pytest.raises(BadSettings, match="CLIP_MODEL is 'no-clip', which open_clip does not know"):
-        load_clip("no-clip", tiny[1], configs=tiny[0], templates=("{}",), device="cpu")
+        load_clip(ClassifierEntry("no-clip", ("{}",)), tiny[1], device="cpu")
 
 
 def test_a_checkpoint_of_another_model_is_named(tiny, tmp_path) -> None:
     wrong = tmp_path / "wrong.pt"
     torch.save({"weight": torch.zeros(2)}, wrong)
     with pytest.raises(CheckpointError, match=r"wrong\.pt cannot be loaded into CLIP model 'tiny-clip'"):
-        load_clip("tiny-clip", wrong, configs=tiny[0], templates=("{}",), device="cpu")
+        load_clip(ClassifierEntry("tiny-clip", ("{}",), configs=tiny[0]), wrong, device="cpu")
 
 
 def test_features_of_masks_and_texts_give_the_scores(tiny) -> None:

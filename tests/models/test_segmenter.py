@@ -34,6 +34,12 @@ def scene() -> Scene:
     return make_scene(HELD_OUT_SEED, Size(400, 300))
 
 
+@pytest.fixture
+def float32_embeddings(monkeypatch) -> None:
+    """Embeddings as exact as those of the libraries that a test compares with."""
+    monkeypatch.setattr("backend.models.sam.segmenter.EMBEDDING_DTYPE", np.dtype(np.float32))
+
+
 def random_vit_b():
     torch.manual_seed(0)
     return build_sam("vit_b")
@@ -60,9 +66,10 @@ def assert_equal_to_peer(candidates: list[Candidate], masks, scores, logits) -> 
         assert np.allclose(candidate.low_res_logits[0], low_res, atol=1e-4)
 
 
+@pytest.mark.usefixtures("float32_embeddings")
 @pytest.mark.parametrize("name", PROMPTS)
 def test_decode_equals_sampredictor_on_the_demo_sam(demo_sam, scene, name: str) -> None:
-    segmenter = SamSegmenter(demo_sam, device="cpu", embedding_dtype=np.float32)
+    segmenter = SamSegmenter(demo_sam, device="cpu")
     predictor = SamPredictor(demo_sam)
     predictor.set_image(scene.pixels)
     assert_equal_to_peer(
@@ -70,9 +77,10 @@ def test_decode_equals_sampredictor_on_the_demo_sam(demo_sam, scene, name: str) 
     )
 
 
+@pytest.mark.usefixtures("float32_embeddings")
 def test_decode_equals_sampredictor_on_a_random_vit_b(scene) -> None:
     model = random_vit_b()
-    segmenter = SamSegmenter(model, device="cpu", embedding_dtype=np.float32)
+    segmenter = SamSegmenter(model, device="cpu")
     predictor = SamPredictor(model)
     predictor.set_image(scene.pixels)
     embedding = segmenter.encode(scene.pixels)
@@ -136,8 +144,9 @@ def test_clicks_on_a_few_images_convert_each_embedding_once(demo_sam, scene, mon
     assert len(converted) == len(others) + 4
 
 
+@pytest.mark.usefixtures("float32_embeddings")
 def test_a_mask_prompt_equals_sampredictor(demo_sam, scene) -> None:
-    segmenter = SamSegmenter(demo_sam, device="cpu", embedding_dtype=np.float32)
+    segmenter = SamSegmenter(demo_sam, device="cpu")
     predictor = SamPredictor(demo_sam)
     predictor.set_image(scene.pixels)
     embedding = segmenter.encode(scene.pixels)
@@ -149,17 +158,21 @@ def iou(a, b) -> float:
     return float((a & b).sum() / max((a | b).sum(), 1))
 
 
-def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam) -> None:
-    full = SamSegmenter(demo_sam, device="cpu", embedding_dtype=np.float32)
-    half = SamSegmenter(demo_sam, device="cpu")
+def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam, monkeypatch) -> None:
+    segmenter = SamSegmenter(demo_sam, device="cpu")
     ious = []
     for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + 12):
         scene = make_scene(seed)
-        exact, kept = full.encode(scene.pixels), half.encode(scene.pixels)
+        kept = segmenter.encode(scene.pixels)
         assert kept.arrays["image_embed"].dtype == np.float16
+        with monkeypatch.context() as patch:
+            patch.setattr("backend.models.sam.segmenter.EMBEDDING_DTYPE", np.dtype(np.float32))
+            exact = segmenter.encode(scene.pixels)
+        assert exact.arrays["image_embed"].dtype == np.float32
         for thing in scene.objects:
             prompt = Prompt((click_point(thing.mask),), (1,))
-            ious.append(iou(full.decode(exact, prompt, most=1)[0].mask, half.decode(kept, prompt, most=1)[0].mask))
+            masks = [segmenter.decode(embedding, prompt, most=1)[0].mask for embedding in (exact, kept)]
+            ious.append(iou(*masks))
     assert len(ious) >= 30
     assert np.mean(ious) >= 0.999
 
@@ -178,6 +191,7 @@ def test_an_empty_prompt_is_refused(demo_sam, scene) -> None:
         segmenter.decode(segmenter.encode(scene.pixels), Prompt())
 
 
+@pytest.mark.usefixtures("float32_embeddings")
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -188,7 +202,7 @@ def test_an_empty_prompt_is_refused(demo_sam, scene) -> None:
     ],
 )
 def test_proposals_equal_samautomaticmaskgenerator(demo_sam, scene, parameters: ProposalParameters) -> None:
-    segmenter = SamSegmenter(demo_sam, device="cpu", embedding_dtype=np.float32)
+    segmenter = SamSegmenter(demo_sam, device="cpu")
     found = segmenter.propose(segmenter.encode(scene.pixels), parameters)
     peer = SamAutomaticMaskGenerator(
         demo_sam,
@@ -229,8 +243,8 @@ class RunsOut:
 def test_a_device_without_memory_costs_a_warning_not_the_answer(demo_sam, scene, monkeypatch, caplog) -> None:
     segmenter = SamSegmenter(demo_sam, device="cpu")
     expected = segmenter.encode(scene.pixels).arrays["image_embed"]
-    segmenter.device = torch.device("cuda")  # so it believes; the model itself stays where it is
-    monkeypatch.setattr("backend.models.sam.segmenter.free_memory", lambda _: None)
+    segmenter._sam.device = torch.device("cuda")  # so it believes; the model itself stays where it is
+    monkeypatch.setattr("backend.models.out_of_memory.free_memory", lambda _: None)
     runs_out, encode = RunsOut(segmenter, 1), segmenter._encode
     monkeypatch.setattr(segmenter, "_encode", lambda *arguments: runs_out(encode, *arguments))
     with caplog.at_level(logging.WARNING):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from backend.models.registry import SEGMENTERS, PublishedFile
 from scripts import download_models
+from tests.paths import ROOT
 
 DATA = b"weights of a model"
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -97,3 +102,31 @@ def test_a_damaged_digest_is_named(
     path.with_name(path.name + ".sha256").write_bytes(content)
     assert download_models.main([NAME, "--weights-dir", str(tmp_path)]) == 1
     assert f"error: {path}.sha256 " in capsys.readouterr().err
+
+
+def test_the_help_lists_the_segmenters_and_loads_no_torch() -> None:
+    code = """import sys
+from scripts import download_models
+try:
+    download_models.main(["--help"])
+finally:
+    print("torch" in sys.modules)"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "vit_l 1250 MB Apache-2.0 points, boxes, masks, automatic masks" in " ".join(ran.stdout.split())
+    assert ran.stdout.endswith("\nFalse\n")
+
+
+def test_a_segmenter_without_a_pin_is_checked_against_the_hubs_digest(
+    hub: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "https://huggingface.co/owner/name/resolve/main/model.safetensors"
+    published = PublishedFile(url, 156, local_name="name.safetensors")
+    monkeypatch.setitem(SEGMENTERS, "new", replace(SEGMENTERS["vit_b"], name="new", published=published))
+    command = ["new", "--weights-dir", str(tmp_path)]
+    assert download_models.main(command) == 0
+    assert hub == [url]
+    assert (tmp_path / "name.safetensors").read_bytes() == DATA
+    assert (tmp_path / "name.safetensors.sha256").read_text() == f"{DIGEST}  name.safetensors\n"
+    assert "Use it with SAM_MODEL=new" in capsys.readouterr().out
+    (tmp_path / "name.safetensors").write_bytes(b"damaged since")
+    assert download_models.main(command) == 1

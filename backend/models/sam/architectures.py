@@ -1,4 +1,4 @@
-"""The SAM architectures this backend can load, by name, and what automatic masks want from each of them."""
+"""The architectures of SAM's first release, by the names of their registry entries."""
 
 from __future__ import annotations
 
@@ -9,40 +9,15 @@ import torch
 from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
-from backend.errors import BadSettings
-from backend.values import ProposalParameters
-
-DEMO_TEMPLATES = ("a photo of a {}.", "a {}.")
-"""What the demo CLIP has read around a class name in training."""
-
 DEMO_IMAGE_SIZE = 256
 _DEMO_PATCH = 8
 _DEMO_CHANNELS = 96
 
 
-_PUBLISHED = ProposalParameters(32, 0.86, 0.92, 100, 0.7)
-
-SAM_DEFAULTS: dict[str, ProposalParameters] = {
-    "demo": ProposalParameters(10, 0.75, 0.75, 100, 0.7),
-    "vit_b": _PUBLISHED,
-    "vit_l": _PUBLISHED,
-    "vit_h": _PUBLISHED,
-}
-
-
 def build_sam(model_name: str) -> Sam:
-    """A SAM of the named architecture with random weights, in evaluation mode, on the CPU.
-
-    Raises:
-        BadSettings: No architecture has this name.
-    """
+    """Build the SAM of a registry entry with random weights, in evaluation mode, on the CPU."""
     if model_name == "demo":
         return _build_demo_sam()
-    if model_name not in SAM_DEFAULTS:
-        raise BadSettings(
-            f"SAM_MODEL is {model_name!r}, which is no known architecture.",
-            remedy=f"Choose one of {', '.join(SAM_DEFAULTS)}.",
-        )
     build: Callable[..., Sam] = sam_model_registry[model_name]
     return build(checkpoint=None).eval()
 

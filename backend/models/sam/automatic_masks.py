@@ -55,9 +55,7 @@ class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
         scaled = self.predictor.transform.apply_coords(points, im_size)
         coords = torch.as_tensor(scaled, dtype=torch.float, device=model.device)[:, None, :]
         labels = torch.ones(len(coords), 1, dtype=torch.int, device=model.device)
-        low_res_masks, scores = predict_low_res(
-            model, self.predictor.features, (coords, labels), None, None, multimask=True
-        )
+        low_res_masks, scores = predict_low_res(model, self.predictor.features, coords, labels)
         good = scores.flatten() > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf)
         kept = torch.nonzero(good).flatten().tolist()
         chosen = low_res_masks.flatten(0, 1)[good][:, None], scores.flatten()[good][:, None]
@@ -72,7 +70,7 @@ class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
         return _concatenate(batches)
 
     def _keep_good(
-        self, low_res_masks: Any, scores: Any, points: NDArray[Any], crop_box: Any, orig_size: Any
+        self, low_res_masks: torch.Tensor, scores: torch.Tensor, points: NDArray[Any], crop_box: Any, orig_size: Any
     ) -> MaskData:
         ready = _ReadyPredictor(self.predictor, enlarge(self.predictor.model, low_res_masks, self._embedding), scores)
         predictor, self.predictor = self.predictor, ready
@@ -85,11 +83,11 @@ class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
 class _ReadyPredictor:
     """Answers `predict_torch` with masks that are already there, one for each point."""
 
-    def __init__(self, predictor: SamPredictor, masks: Any, scores: Any) -> None:
+    def __init__(self, predictor: SamPredictor, masks: torch.Tensor, scores: torch.Tensor) -> None:
         self.transform, self.model, self.device = predictor.transform, predictor.model, predictor.device
         self._answer = masks, scores, None
 
-    def predict_torch(self, *_: Any, **__: Any) -> Any:
+    def predict_torch(self, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor, None]:
         return self._answer
 
 

@@ -20,17 +20,16 @@ Source: segment_anything.modeling.MaskDecoder, TwoWayTransformer.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from segment_anything.modeling import Sam
-from torch.nn import functional
+from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
+from torch import Tensor
+from torch.nn import ConvTranspose2d, functional
 
 from backend.models.sam.steps import features_of
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
-Tensor = Any
 MOST_IMAGES = 4  # whose tokens are kept; 4 MB each for SAM's own models
 
 
@@ -119,7 +118,7 @@ def _to_tokens(grid: Tensor) -> Tensor:
     return grid[0].flatten(1).T.contiguous()
 
 
-def _attend_to_self(layer: Any, queries: Tensor, tokens: Tensor) -> Tensor:
+def _attend_to_self(layer: TwoWayAttentionBlock, queries: Tensor, tokens: Tensor) -> Tensor:
     asking = queries[None]
     if layer.skip_first_layer_pe:
         return layer.norm1(layer.self_attn(q=asking, k=asking, v=asking)[0])
@@ -127,7 +126,7 @@ def _attend_to_self(layer: Any, queries: Tensor, tokens: Tensor) -> Tensor:
     return layer.norm1(queries + layer.self_attn(q=placed, k=placed, v=asking)[0])
 
 
-def _tokens_to_image(attention: Any, asking: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def _tokens_to_image(attention: Attention, asking: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """What tokens (N, C) find in the image: keys and values (S, C). Returns (N, C).
 
     The bias of the keys adds the same to all scores of a token, which a softmax does not see.
@@ -140,7 +139,7 @@ def _tokens_to_image(attention: Any, asking: Tensor, keys: Tensor, values: Tenso
     return attention.out_proj(projected.transpose(0, 1).reshape(count, -1) + attention.v_proj.bias)
 
 
-def _image_to_tokens(attention: Any, image: Tensor, asking: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def _image_to_tokens(attention: Attention, image: Tensor, asking: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """The image (S, C) and, added to it, what it finds in the tokens: keys and values (N, C)."""
     heads, count = attention.num_heads, len(keys)
     keys = _by_head(attention.k_proj(keys), heads) / _scale(attention)  # (heads, N, c)
@@ -159,11 +158,12 @@ def _by_head(projected: Tensor, heads: int) -> Tensor:
     return projected.view(len(projected), heads, -1).transpose(0, 1)
 
 
-def _scale(attention: Any) -> float:
+def _scale(attention: Attention) -> float:
     return float(attention.internal_dim // attention.num_heads) ** 0.5
 
 
-def _as_product(convolution: Any) -> tuple[Tensor, Tensor]:
+def _as_product(convolution: ConvTranspose2d) -> tuple[Tensor, Tensor]:
     """A transposed convolution of 2 x 2 in steps of 2 as a matrix (in, 4 * out) and a bias (4 * out,)."""
+    assert convolution.bias is not None
     weight = convolution.weight.permute(0, 2, 3, 1).reshape(convolution.in_channels, -1)
     return weight.contiguous(), convolution.bias.repeat(4)

@@ -65,7 +65,8 @@ def masks() -> dict[str, Mask]:
 
 
 def _by_sam() -> Mask:
-    from backend.models.checkpoints import DEMO_SAM, load_into
+    from backend.models.checkpoints import load_into
+    from backend.models.registry import DEMO_SAM
     from backend.models.sam.architectures import build_sam
     from backend.models.sam.segmenter import SamSegmenter
     from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene

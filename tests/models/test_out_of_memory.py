@@ -1,0 +1,114 @@
+"""DeviceModel: less at once, then the CPU."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from backend.models.out_of_memory import DeviceModel
+
+
+@pytest.fixture
+def model(monkeypatch) -> DeviceModel[torch.nn.Linear]:
+    """A model that believes it is on cuda."""
+    monkeypatch.setattr("backend.models.out_of_memory.free_memory", lambda _: None)
+    model = DeviceModel(torch.nn.Linear(2, 1), torch.device("cpu"), "SAM")
+    model.device = torch.device("cuda")
+    return model
+
+
+class Memory:
+    """Work that fits only where it is told to."""
+
+    def __init__(self, model: DeviceModel[torch.nn.Linear], *, on_device: int, on_cpu: int = 1000) -> None:
+        self.device_model, self.limits = model.model, (on_device, on_cpu)
+        self.tried: list[tuple[str, int]] = []
+
+    def work(self, model: torch.nn.Linear, amount: int) -> str:
+        where = "device" if model is self.device_model else "cpu"
+        self.tried.append((where, amount))
+        if amount > self.limits[where == "cpu"]:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return where
+
+    def ways(self, *amounts: int):
+        return [(f"{amount} points", lambda model, amount=amount: self.work(model, amount)) for amount in amounts]
+
+
+def test_work_that_fits_is_done_once_and_nothing_is_logged(model, caplog) -> None:
+    memory = Memory(model, on_device=64)
+    assert model.run(*memory.ways(64, 8)) == "device"
+    assert memory.tried == [("device", 64)]
+    assert caplog.text == ""
+
+
+def test_less_is_tried_on_the_device_and_the_last_way_on_the_cpu(model, caplog) -> None:
+    memory = Memory(model, on_device=4)
+    with caplog.at_level(logging.WARNING):
+        assert model.run(*memory.ways(64, 8)) == "cpu"
+    assert memory.tried == [("device", 64), ("device", 8), ("cpu", 8)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "cuda is out of memory: no memory for 64 points (CUDA out of memory.). SAM tries with less.",
+        "cuda is out of memory: no memory for 8 points (CUDA out of memory.). SAM answers on the CPU.",
+    ]
+
+
+def test_the_copy_on_the_cpu_is_made_once_and_computes_the_same(model) -> None:
+    copies = []
+
+    def work(candidate: torch.nn.Linear) -> torch.Tensor:
+        if candidate is model.model:
+            raise MemoryError
+        copies.append(candidate)
+        return candidate(torch.ones(1, 2))
+
+    expected = model.model(torch.ones(1, 2))
+    assert torch.equal(model.run(("a prompt", work)), expected)
+    assert torch.equal(model.run(("a prompt", work)), expected)
+    assert copies[0] is copies[1]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_lack_of_memory_on_the_cpu_is_raised(model, device: str) -> None:
+    model.device = torch.device(device)
+    memory = Memory(model, on_device=0, on_cpu=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        model.run(*memory.ways(64, 8))
+    on_cpu = [("cpu", 8)] if device == "cuda" else []
+    assert memory.tried == [("device", 64), ("device", 8), *on_cpu]
+
+
+def test_other_errors_are_raised_at_once(model) -> None:
+    tried = []
+
+    def fail(_: torch.nn.Linear) -> None:
+        tried.append(1)
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        model.run(("64 points", fail), ("8 points", fail))
+    assert len(tried) == 1
+
+
+def test_a_batch_is_halved_until_it_fits_and_stays_in_order(model) -> None:
+    memory = Memory(model, on_device=2)
+
+    def work(candidate: torch.nn.Linear, batch: torch.Tensor) -> torch.Tensor:
+        memory.work(candidate, len(batch))
+        return batch * 10
+
+    assert model.run_batch(torch.arange(5), work).tolist() == [0, 10, 20, 30, 40]
+    assert memory.tried == [("device", 5), ("device", 3), ("device", 2), ("device", 1), ("device", 2)]
+
+
+def test_what_does_not_fit_alone_goes_to_the_cpu(model) -> None:
+    memory = Memory(model, on_device=0)
+
+    def work(candidate: torch.nn.Linear, batch: torch.Tensor) -> torch.Tensor:
+        memory.work(candidate, len(batch))
+        return batch
+
+    assert model.run_batch(torch.arange(2), work).tolist() == [0, 1]
+    assert memory.tried == [("device", 2), ("device", 1), ("cpu", 1), ("device", 1), ("cpu", 1)]
