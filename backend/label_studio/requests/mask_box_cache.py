@@ -1,4 +1,4 @@
-"""In which box a mask on the page lies, remembered, so that a click decodes only the masks it may be about."""
+"""Cache of the bounding boxes of masks on the page, so that a click decodes only the masks it may refer to."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from backend.label_studio.results import brush_box
 from backend.runtime import LeastRecentlyUsed
 from backend.values import Box, Mask
 
-MOST = 20_000  # about 4 MB
+MAX_BOXES = 20_000  # about 4 MB
 
 
 class MaskBoxCache:
-    """Boxes of the masks that were seen last, found by what they are made of. Safe to share."""
+    """LRU cache of bounding boxes, keyed by the content of the masks. Thread-safe."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._boxes = LeastRecentlyUsed[Hashable, Box](most)
+    def __init__(self, max_boxes: int = MAX_BOXES) -> None:
+        self._boxes = LeastRecentlyUsed[Hashable, Box](max_boxes)
 
     def box_of(self, region: CorrectableRegion, config: ImageConfig) -> Box:
-        """XYXY around a region's mask, (0, 0, 0, 0) for an empty one; each is read once, and a brush is not painted.
+        """Return the box (XYXY) around a region's mask; (0, 0, 0, 0) for an empty mask.
+
+        The box of a brush is computed from its RLE without rasterising the mask.
 
         Raises:
             BadRegion: The mask is damaged.
@@ -36,7 +38,7 @@ class MaskBoxCache:
 
 
 def _brush_box(region: CorrectableRegion) -> Box | None:
-    """The box of a region that is one sound brush and nothing else; None for any other, which `decode` reads."""
+    """Return the box of a region that is a single valid brush; None for any other region, which must be decoded."""
     shapes = list(shapes_of(region.results))
     if len(shapes) != 1 or shapes[0][0] != "brush":
         return None
@@ -47,7 +49,7 @@ def _brush_box(region: CorrectableRegion) -> Box | None:
 
 
 def mask_box(mask: Mask) -> Box:
-    """XYXY around the pixels of a mask, (0, 0, 0, 0) for none."""
+    """Return the box (XYXY) around the pixels of a mask; (0, 0, 0, 0) for an empty mask."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return 0.0, 0.0, 0.0, 0.0
