@@ -142,4 +142,4 @@ def look_ahead(
 ) -> None:
     """Somebody is at this task: prepare what comes next, behind everything else, once the models are there."""
     if loader.ready:
-        loader.get()[2].look_ahead(project_id, task_id, config, settings.prefetch)
+        loader.get()[2].prefetch_after(project_id, task_id, config, settings.prefetch)

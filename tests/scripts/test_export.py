@@ -395,7 +395,7 @@ def odd_result(**changes: Any) -> Json:
         (task(1) | {"annotations": 5}, "Its annotations are no list of objects but 5."),
         (task(1) | {"annotations": {"a": 1}}, "Its annotations are no list of objects but {'a': 1}."),
         (task(1, annotation()) | {"id": "x"}, "It cannot be read (ValueError: invalid literal for int()"),
-        (task(1, annotation()) | {"data": None}, 'A task has "data" with the image; here it is missing.'),
+        (task(1, annotation()) | {"data": None}, '"data" of a task must be an object, but is missing.'),
         (task(1, annotation(number=[1]), annotation(number=2)), "It cannot be read (TypeError: "),
         (None, "It cannot be read (AttributeError: "),
     ],

@@ -136,13 +136,13 @@ def test_clearing_the_prompts_is_answered_with_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "status", "says"),
     [
-        (lambda b: b.pop("tasks"), 400, '"tasks" is missing, not a list.'),
+        (lambda b: b.pop("tasks"), 400, '"tasks" must be a list, but is missing.'),
         (lambda b: b["tasks"][0]["data"].pop("photo"), 400, 'has no image under "photo"'),
-        (lambda b: b.update(label_config="<View><Image"), 422, "The labeling config is not XML that can be read"),
+        (lambda b: b.update(label_config="<View><Image"), 422, "The labeling config cannot be parsed as XML"),
         (
             lambda b: b.update(label_config="<View><Image name='i' value='$photo'/></View>"),
             422,
-            "no shape with a class",
+            "The labeling config has no control for masks",
         ),
         (lambda b: b["params"]["context"]["result"][0]["value"].update(x=120), 422, "lies outside the image"),
         (
@@ -425,7 +425,7 @@ def test_the_status_page_says_the_settings_in_force_and_what_is_wrong() -> None:
     client.post("/setup", json=setup_body(auto_label=True) | {"schema": "<View><Broken"})
     page = client.get("/", headers={"Accept": "text/html"}).text
     assert "<b>Project 3</b> of http://ls: auto_label = true" in page
-    assert "Not in force: The labeling config is not XML that can be read" in page
+    assert "Not in force: The labeling config cannot be parsed as XML" in page
 
 
 def test_health_asks_nobody_for_the_settings() -> None:
