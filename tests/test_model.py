@@ -43,7 +43,7 @@ def test_instances_share_the_weights(hall: Hall) -> None:
 def test_a_prompt_of_another_projects_config_is_refused(hall: Hall) -> None:
     model = SamClipModel(label_config=CONFIG.replace('name="k"', 'name="other"'))
     body = predict_body("a.png", keypoint(50, 50))
-    with pytest.raises(BadPrompt, match='comes from the control "k", but the controls of its kind are: other'):
+    with pytest.raises(BadPrompt, match=r'no keypoint control "k" for the image \(available: other\)'):
         model.predict(body["tasks"], context=body["params"]["context"])
 
 

@@ -42,7 +42,7 @@ def label_region(region: Region, picked: str | None, config: ImageConfig, settin
         BadPrompt: CLIP has to pick among several labels and is not loaded.
     """
     label, by_control, class_scores = _read_scores(region, picked, config)
-    controls = [control for control in config.region_choices if control.is_for(label)]
+    controls = [control for control in config.region_choices if control.applies_to(label)]
     chosen = {control.name: choose(control, by_control[control.name], settings) for control in controls}
     return LabeledRegion(
         mask=region.mask,
@@ -76,7 +76,7 @@ def _read_scores(region: Region, picked: str | None, config: ImageConfig) -> tup
     label_scores = region.class_scores[len(controls)] if len(region.class_scores) > len(controls) else ()
     label = _best_label(label_scores, config) if picked is None else picked
     by_control = {control.name: scores for control, scores in zip(controls, region.class_scores, strict=False)}
-    own = next((by_control[control.name] for control in controls if control.is_for(label)), ())
+    own = next((by_control[control.name] for control in controls if control.applies_to(label)), ())
     return label, by_control, own or label_scores
 
 

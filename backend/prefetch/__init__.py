@@ -1,6 +1,6 @@
-"""What is computed before anybody asks: the image of an opened task, then those of the tasks that come next.
+"""Prefetch: the images of opened tasks are encoded in the background, then those of the tasks that come next.
 
-Tasks and positions in a project come in; embeddings end up in the cache.
+Takes opened tasks and positions in a project, and fills the embedding cache.
 """
 
 from backend.prefetch.warmer import Warmer

@@ -1,8 +1,10 @@
-"""Walks: who is at which task, and which tasks are therefore to be prepared. Pure; `warming` has the threads.
+"""Positions: where each person is in a project, and which images are therefore prefetched.
 
-Label Studio does not tell who asks. A walk is known by where it is: whoever opens a task that a walk was about to reach
-is that walk going on, whoever opens another begins a new one. Walks take turns, so that neither a large project nor a
-fast annotator keeps the others waiting.
+Pure data structures; `warmer` has the threads.
+
+Label Studio does not tell who opens a task, so a person is recognised by their position. Opening a task that is one of
+the next tasks of a position moves that position there; opening any other task creates a new position. Positions take
+turns, so that neither a large project nor a fast annotator delays the others.
 """
 
 from __future__ import annotations
@@ -15,86 +17,88 @@ from dataclasses import dataclass, field
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import Task, TaskImage
 
-MOST_WALKS = 32
-FRESH_SECONDS = 60.0  # within these a walk that stays where it is asks nothing anew
+MAX_POSITIONS = 32
+FRESH_SECONDS = 60.0  # reopening the same task within this time does not query the next tasks again
 
 
 @dataclass
-class Walk:
-    """One person's way through a project.
+class Position:
+    """A person's position in a project.
 
     Attributes:
-        task_id: Where they are.
-        most: How many of the next tasks are wanted.
-        is_known: Whether what comes next was asked for already.
-        ahead: What of it is still to be prepared, the next first.
-        reached: Ids of all that comes next, prepared or not.
-        asked_at: Monotonic seconds.
+        task_id: The task that the person has open.
+        max_tasks: How many of the next tasks to prefetch.
+        is_resolved: Whether the next tasks have been queried.
+        pending: Images that are still to be prefetched, the next one first.
+        next_task_ids: Ids of the next tasks, prefetched or not.
+        created_at: Monotonic seconds.
     """
 
     project_id: str
     task_id: int
     config: LabelingConfig
-    most: int
-    is_known: bool = False
-    ahead: deque[TaskImage] = field(default_factory=deque)
-    reached: frozenset[int] = frozenset()
-    asked_at: float = field(default_factory=time.monotonic)
+    max_tasks: int
+    is_resolved: bool = False
+    pending: deque[TaskImage] = field(default_factory=deque)
+    next_task_ids: frozenset[int] = frozenset()
+    created_at: float = field(default_factory=time.monotonic)
 
     @property
     def has_work(self) -> bool:
-        return not self.is_known or bool(self.ahead)
+        """Whether the next tasks are to be queried or images to be prefetched."""
+        return not self.is_resolved or bool(self.pending)
 
 
-class Walks:
-    """All walks, the one whose turn is next first. Not safe for threads by itself."""
+class Positions:
+    """Round-robin queue of positions, the one whose turn is next first. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._walks: deque[Walk] = deque(maxlen=MOST_WALKS)  # whose owner was not seen for longest leaves
+        self._positions: deque[Position] = deque(maxlen=MAX_POSITIONS)  # evicts the one that waited longest
 
-    def step(self, project_id: str, task_id: int, config: LabelingConfig, most: int) -> None:
-        """Somebody is at this task. What was to be prepared for where they were before is dropped."""
-        before = next((walk for walk in self._walks if walk.project_id == project_id and _is_at(walk, task_id)), None)
-        if before is not None:
-            is_fresh = time.monotonic() - before.asked_at < FRESH_SECONDS
-            if before.task_id == task_id and before.most == most and is_fresh:
+    def move_to(self, project_id: str, task_id: int, config: LabelingConfig, max_tasks: int) -> None:
+        """Record that a person has opened this task, and drop what is pending for their previous position."""
+        previous = next((p for p in self._positions if p.project_id == project_id and _leads_to(p, task_id)), None)
+        if previous is not None:
+            is_fresh = time.monotonic() - previous.created_at < FRESH_SECONDS
+            if previous.task_id == task_id and previous.max_tasks == max_tasks and is_fresh:
                 return
-            self._walks.remove(before)
-        self._walks.append(Walk(project_id, task_id, config, most))
+            self._positions.remove(previous)
+        self._positions.append(Position(project_id, task_id, config, max_tasks))
 
-    def next_with_work(self) -> Walk | None:
-        """The walk whose turn it is; it goes to the end of the queue."""
-        for walk in self._walks:
-            if walk.has_work:
-                self._walks.remove(walk)
-                self._walks.append(walk)
-                return walk
+    def next_with_work(self) -> Position | None:
+        """Return the position whose turn it is, and move it to the end of the queue."""
+        for position in self._positions:
+            if position.has_work:
+                self._positions.remove(position)
+                self._positions.append(position)
+                return position
         return None
 
-    def tell(self, walk: Walk, following: Sequence[Task]) -> None:
-        """What comes next for a walk, if it has not gone on meanwhile."""
-        walk.is_known = True
-        walk.ahead.extend(image for task in following for image in task.images)
-        walk.reached = frozenset(task.task_id for task in following if task.task_id is not None)
+    def resolve(self, position: Position, next_tasks: Sequence[Task]) -> None:
+        """Set the next tasks of a position."""
+        position.is_resolved = True
+        position.pending.extend(image for task in next_tasks for image in task.images)
+        position.next_task_ids = frozenset(task.task_id for task in next_tasks if task.task_id is not None)
 
-    def give_up(self, walk: Walk) -> None:
-        """Nothing more is prepared for where this walk is."""
-        walk.is_known = True
-        walk.ahead.clear()
+    def cancel(self, position: Position) -> None:
+        """Prefetch nothing more for a position."""
+        position.is_resolved = True
+        position.pending.clear()
 
-    def goes_on(self, walk: Walk) -> bool:
-        """Whether its owner is still where it says."""
-        return any(other is walk for other in self._walks)
+    def is_current(self, position: Position) -> bool:
+        """Whether the person is still at that position."""
+        return any(other is position for other in self._positions)
 
     @property
     def has_work(self) -> bool:
-        return any(walk.has_work for walk in self._walks)
+        """Whether any position has work."""
+        return any(position.has_work for position in self._positions)
 
     @property
     def waiting(self) -> int:
-        """How many images are still to be prepared."""
-        return sum(len(walk.ahead) for walk in self._walks)
+        """Number of images that are still to be prefetched."""
+        return sum(len(position.pending) for position in self._positions)
 
 
-def _is_at(walk: Walk, task_id: int) -> bool:
-    return walk.task_id == task_id or task_id in walk.reached
+def _leads_to(position: Position, task_id: int) -> bool:
+    return position.task_id == task_id or task_id in position.next_task_ids

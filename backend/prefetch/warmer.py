@@ -1,6 +1,4 @@
-"""Warmer: what is computed before anybody asks. An opened task's image is fetched and encoded behind the clicks, and
-behind that the images of the tasks that come next.
-"""
+"""Background threads that fill the embedding cache: first for opened tasks, then for the tasks that come next."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from backend.errors import BackendError
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import TaskImage, parse_task
-from backend.prefetch.positions import Walk, Walks
+from backend.prefetch.positions import Position, Positions
 from backend.values import Priority
 
 log = logging.getLogger(__name__)
@@ -22,50 +20,51 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 16  # opened tasks; older ones are dropped, because their pages have been left
 
 
-class Warms(Protocol):
-    """What the warmer needs of `predict.TaskPredictor`."""
+class Predictor(Protocol):
+    """Interface of `predict.TaskPredictor`."""
 
     def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage: ...
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None: ...
 
 
-class Following(Protocol):
-    """What the warmer needs of `label_studio.next_tasks.NextTasks`."""
+class NextTasks(Protocol):
+    """Interface of `label_studio.api.next_tasks.NextTasks`."""
 
-    def after(self, project_id: str, task_id: int, most: int) -> list[dict[str, Any]]: ...
+    def after(self, project_id: str, task_id: int, max_tasks: int, /) -> list[dict[str, Any]]: ...
 
 
 class Warmer:
-    """Two threads, one for opened tasks and one for those that come next; nothing here is waited for by a request.
+    """Two background threads, one for opened tasks and one for the next tasks. No request waits for them.
 
-    Of opened tasks the newest goes first: it is the one a person looks at now. While one waits, no other is begun; and
-    the models put opened tasks before those that come next, and clicks before both (`values.Priority`).
+    The task that was opened last goes first, because a person is looking at it now. The next tasks wait while an opened
+    task is waiting or being encoded. In front of the models, opened tasks go before the next tasks, and clicks before
+    both (`values.Priority`).
 
     Args:
-        predictor: Fetches and encodes.
-        following: Knows which tasks come next; None: nobody does, and only opened tasks are prepared.
-        prefetch_tasks: How many of them are prepared, unless the project says otherwise.
+        predictor: Fetches and encodes the images.
+        next_tasks: Finds the tasks that come next; None: only opened tasks are encoded.
+        prefetch_tasks: Number of next tasks to prefetch, unless the project's setting overrides it.
     """
 
     def __init__(
         self,
-        predictor: Warms,
-        following: Following | None = None,
+        predictor: Predictor,
+        next_tasks: NextTasks | None = None,
         prefetch_tasks: int = 0,
     ) -> None:
-        self._predictor, self._following = predictor, following
+        self._predictor, self._next_tasks = predictor, next_tasks
         self._prefetch_tasks = prefetch_tasks
         self._waiting: OrderedDict[tuple[str, str], TaskImage] = OrderedDict()
-        self._walks = Walks()
-        self._is_opening = False
-        self._is_refused = False
+        self._positions = Positions()
+        self._is_encoding_opened = False
+        self._has_warned = False
         self._changed = threading.Condition()
         threading.Thread(target=self._serve_opened, name="warmer", daemon=True).start()
-        if following is not None:
-            threading.Thread(target=self._serve_walks, name="prefetch", daemon=True).start()
+        if next_tasks is not None:
+            threading.Thread(target=self._serve_positions, name="prefetch", daemon=True).start()
 
     def warm(self, image: TaskImage) -> None:
-        """Queue an image of an opened task; returns at once."""
+        """Queue an image of an opened task, without waiting."""
         key = (image.project_id, image.uri)
         with self._changed:
             self._waiting[key] = image
@@ -74,80 +73,85 @@ class Warmer:
                 self._waiting.popitem(last=False)
             self._changed.notify_all()
 
-    def look_ahead(self, project_id: str, task_id: int | None, config: LabelingConfig, most: int | None = None) -> None:
-        """Somebody works on this task: prepare those that come next, and no longer those passed; returns at once.
+    def prefetch_after(
+        self, project_id: str, task_id: int | None, config: LabelingConfig, max_tasks: int | None = None
+    ) -> None:
+        """Prefetch the tasks after one that a person has opened, and no longer those they have passed, without waiting.
 
         Args:
-            most: How many, if the project decides that itself; 0: none.
+            max_tasks: The project's setting, 0 to prefetch nothing; None: the default.
         """
-        most = self._prefetch_tasks if most is None else most
-        if self._following is None or task_id is None or not project_id or most == 0:
+        max_tasks = self._prefetch_tasks if max_tasks is None else max_tasks
+        if self._next_tasks is None or task_id is None or not project_id or max_tasks == 0:
             return
         with self._changed:
-            self._walks.step(project_id, task_id, config, most)
+            self._positions.move_to(project_id, task_id, config, max_tasks)
             self._changed.notify_all()
 
     @property
     def waiting(self) -> int:
-        """How many images are still to be prepared."""
-        return len(self._waiting) + self._walks.waiting
+        """Number of images that are still to be encoded."""
+        return len(self._waiting) + self._positions.waiting
 
     def _serve_opened(self) -> None:
         while True:
             with self._changed:
-                self._is_opening = False
+                self._is_encoding_opened = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
                 _, image = self._waiting.popitem()
-                self._is_opening = True
+                self._is_encoding_opened = True
             try:
                 self._predictor.warm(self._predictor.fetch_image(image))
             except BackendError as error:
-                log.warning("Task %s could not be prepared: %s", image.task_id, error)
-            except Exception:  # this thread must outlive whatever one image does to it
-                log.exception("Task %s could not be prepared.", image.task_id)
+                log.warning("Could not encode the image of task %s in advance: %s", image.task_id, error)
+            except Exception:  # an error in one image must not end the thread
+                log.exception("Could not encode the image of task %s in advance.", image.task_id)
 
-    def _serve_walks(self) -> None:
+    def _serve_positions(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._walks.has_work and not self._waiting and not self._is_opening)
-                walk = self._walks.next_with_work()
-                image = walk.ahead.popleft() if walk is not None and walk.ahead else None
-            if walk is None:
+                self._changed.wait_for(
+                    lambda: self._positions.has_work and not self._waiting and not self._is_encoding_opened
+                )
+                position = self._positions.next_with_work()
+                image = position.pending.popleft() if position is not None and position.pending else None
+            if position is None:
                 continue
             try:
-                self._prepare(walk, image) if image else self._ask(walk)
+                self._prefetch(position, image) if image else self._resolve(position)
             except BackendError as error:
-                self._give_up(walk, error)
-            except Exception:  # this thread must outlive whatever one image does to it
-                log.exception("What follows task %s could not be prepared.", walk.task_id)
-                self._walks.give_up(walk)
+                self._cancel(position, error)
+            except Exception:  # an error in one image must not end the thread
+                log.exception("Prefetch after task %s failed.", position.task_id)
+                self._positions.cancel(position)
 
-    def _ask(self, walk: Walk) -> None:
-        """Raises `LabelStudioError`."""
-        documents = self._following.after(walk.project_id, walk.task_id, walk.most) if self._following else []
+    def _resolve(self, position: Position) -> None:
+        """Query the next tasks of a position. Raises `LabelStudioError`."""
+        place = position.project_id, position.task_id, position.max_tasks
+        documents = self._next_tasks.after(*place) if self._next_tasks is not None else []
         tasks = []
         for document in documents:
-            with suppress(BackendError):  # one without an image, which is said to whoever opens it
-                tasks.append(parse_task(document, walk.config, project_id=walk.project_id))
+            with suppress(BackendError):  # a task without an image; the error is shown when the task is opened
+                tasks.append(parse_task(document, position.config, project_id=position.project_id))
         with self._changed:
-            self._walks.tell(walk, tasks)
-        self._is_refused = False
+            self._positions.resolve(position, tasks)
+        self._has_warned = False
 
-    def _prepare(self, walk: Walk, image: TaskImage) -> None:
-        fetched = self._predictor.fetch_image(image, ahead=True)
-        if self._walks.goes_on(walk):
-            self._predictor.warm(fetched, priority=Priority.AHEAD)
+    def _prefetch(self, position: Position, image: TaskImage) -> None:
+        source_image = self._predictor.fetch_image(image, ahead=True)
+        if self._positions.is_current(position):
+            self._predictor.warm(source_image, priority=Priority.AHEAD)
 
-    def _give_up(self, walk: Walk, error: BackendError) -> None:
-        """Leave this place alone: what failed for one task would fail, and take its time, for the next as well."""
+    def _cancel(self, position: Position, error: BackendError) -> None:
+        """Stop prefetching for a position, because what failed for one task would probably fail for the next."""
         log.log(
-            logging.DEBUG if self._is_refused else logging.WARNING,
-            "What follows task %s of project %s is not prepared: %s",
-            walk.task_id,
-            walk.project_id,
+            logging.DEBUG if self._has_warned else logging.WARNING,
+            "Prefetch after task %s of project %s was cancelled: %s",
+            position.task_id,
+            position.project_id,
             error,
         )
-        self._is_refused = True
+        self._has_warned = True
         with self._changed:
-            self._walks.give_up(walk)
+            self._positions.cancel(position)

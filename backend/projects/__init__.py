@@ -1,6 +1,6 @@
-"""What belongs to one project: its settings, from the labeling config and the ML backend's extra params.
+"""Settings of each project, from its labeling config and the extra params of its ML backend.
 
-What /setup says comes in, `ProjectSettings` goes out, or `BadProjectSettings`.
+Takes the contents of /setup requests, returns `ProjectSettings` or raises `BadProjectSettings`.
 """
 
 from backend.projects.project_settings import DEFAULTS, ProjectSettings

@@ -1,16 +1,17 @@
-"""ProjectSetups: what /setup said of each project, kept for its clicks, and which /setup is refused.
+"""Registry of the projects' /setup requests: it keeps their settings for clicks and rejects invalid ones.
 
-Label Studio sends /setup when a person saves the ML backend and again at every page; the two look the same. Of a
-refused one it shows the HTTP reason phrase to the person who saves, and saves nothing. At a page a refusal puts the
-connection in an error state, in which batch predictions stop without a word. So what cannot be used is
+Label Studio sends /setup when a user saves the ML backend, and again whenever a page is opened; the two requests look
+the same. If a save is rejected, Label Studio shows the HTTP reason phrase to the user and stores nothing. If a page's
+request is rejected, Label Studio puts the connection into an error state, in which batch predictions silently do
+nothing. Therefore an invalid /setup is
 
-- refused when its extra params are new to this project: somebody saves them. For `SAVING_SECONDS` the same is refused
-  again, for that is the same person at the same button;
-- answered like any other when its extra params are those of the last /setup that was answered (a page is opened; the
-  labeling config may have been broken meanwhile), or when it comes back later, and so was stored all the same. The
-  settings that were last right stay in force, and the status page says what is wrong.
+- rejected if its extra params are new to the project, because a user is saving them. For `SAVING_SECONDS` an identical
+  request is rejected again, because the user is probably retrying;
+- accepted if its extra params are those of the last accepted /setup (a page was opened; the labeling config may have
+  become invalid in the meantime), or if it is repeated later, which shows that it was stored nevertheless. The last
+  valid settings stay in force, and the status page shows the problem.
 
-Between a refusal and its return any /setup that can be used proves that the refused one was not stored.
+A valid /setup between a rejected one and its repetition proves that the rejected one was not stored.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from backend.runtime import LeastRecentlyUsed
 log = logging.getLogger(__name__)
 
 SAVING_SECONDS = 20.0
-FRESH_SECONDS = 5.0  # how long a click believes this process before it asks Redis again
+FRESH_SECONDS = 5.0  # clicks use the settings in this process for this long before they read Redis again
 MOST_PROJECTS = 1000  # kept in this process
 _VERSION = 1
-_LONGEST_NAME = 100
-_LONGEST_COMPLAINT = 1000
+_MAX_NAME_CHARACTERS = 100
+_MAX_COMPLAINT_CHARACTERS = 1000
 
 
 class Documents(Protocol):
-    """What is needed of `cache.RedisDocuments`."""
+    """Interface of `cache.RedisDocuments`."""
 
     def get(self, name: str) -> bytes | None: ...
     def put(self, name: str, document: bytes) -> None: ...
@@ -48,15 +49,15 @@ class Documents(Protocol):
 
 @dataclass(frozen=True)
 class ProjectSetup:
-    """What is remembered of a project.
+    """State of a project, stored in Redis as JSON.
 
     Attributes:
-        origin: Label Studio's address, as it says.
-        extra_params: The last that could be used.
-        in_force: What they came to together with the labeling config of then: the settings that are not the default.
-        answered: Digest of the extra params of the last /setup that was answered; "" before the first.
-        refused, refused_at: Digest of the one that is refused, and when that was first, in seconds since 1970.
-        complaint: What is wrong with the last /setup that was answered; "" if nothing is.
+        origin: Label Studio's address, as it sends it.
+        extra_params: The last valid extra params.
+        in_force: The settings from these and the labeling config at that time, without the default values.
+        answered: Digest of the extra params of the last accepted /setup; "" before the first one.
+        refused, refused_at: Digest of the rejected /setup, and the Unix time when it was first rejected.
+        complaint: Problem with the last accepted /setup; "" if it is valid.
     """
 
     origin: str = ""
@@ -68,31 +69,32 @@ class ProjectSetup:
     complaint: str = ""
 
     def to_json(self) -> bytes:
+        """Encode as a versioned JSON document."""
         return json.dumps({"version": _VERSION, **asdict(self)}).encode()
 
     @classmethod
     def from_json(cls, document: bytes) -> ProjectSetup:
-        """Raises ValueError for what `to_json` of this version did not write."""
-        read = json.loads(document)
-        if not isinstance(read, dict) or read.pop("version", None) != _VERSION:
-            raise ValueError("another version")
-        if {name: type(value) for name, value in read.items()} != {n: type(v) for n, v in asdict(_NOTHING).items()}:
-            raise ValueError("other fields")
-        return cls(**read)
+        """Decode what `to_json` of this version wrote. Raises ValueError for anything else."""
+        fields = json.loads(document)
+        if not isinstance(fields, dict) or fields.pop("version", None) != _VERSION:
+            raise ValueError("unsupported version")
+        if {name: type(value) for name, value in fields.items()} != {n: type(v) for n, v in asdict(_NOTHING).items()}:
+            raise ValueError("unexpected fields")
+        return cls(**fields)
 
 
 _NOTHING = ProjectSetup()
 
 
 class ProjectSetups:
-    """The settings of every project, shared by all replicas through `shared`; without it, in this process.
+    """Registry of every project's settings, shared by all replicas through Redis, or else kept in this process.
 
-    A project is known by the id that Label Studio gives it in /setup and in /predict alike: its number and the second
-    of its creation, "3.1795206950". The address stands only in /setup, so it cannot tell two projects apart.
+    The key of a project is the id that Label Studio sends both in /setup and in /predict: its number and the time of
+    its creation, "3.1795206950". Label Studio's address is only in /setup, so it cannot be part of the key.
 
     Args:
         shared: Redis, or None.
-        clock: Seconds since 1970, the same for all replicas.
+        clock: Unix time, the same for all replicas.
     """
 
     def __init__(self, shared: Documents | None = None, *, clock: Callable[[], float] = time.time) -> None:
@@ -100,76 +102,76 @@ class ProjectSetups:
         self._known = LeastRecentlyUsed[str, tuple[ProjectSetup, float]](MOST_PROJECTS)  # and when Redis was asked
 
     def accept(self, project: str, origin: str, schema: str, extra_params: object) -> None:
-        """Take over what a /setup says.
+        """Store the contents of a /setup request.
 
         Args:
-            project: Label Studio's id of it; "" if it is not said, and nothing is then remembered.
+            project: Label Studio's id; "" if it is missing, in which case nothing is stored.
             origin: Label Studio's address.
-            schema: The labeling config; "" if it is not said.
-            extra_params: As they came.
+            schema: The labeling config; "" if it is missing.
+            extra_params: The unparsed value.
 
         Raises:
-            BadConfig, BadProjectSettings: What cannot be used, where it has to be refused.
+            BadConfig, BadProjectSettings: The request is invalid and must be rejected.
         """
-        known, offered = self._find(project, fresh_seconds=0.0), _digest(extra_params)
-        origin = shorten(origin, _LONGEST_NAME)
+        known, digest = self._find(project, fresh_seconds=0.0), _digest(extra_params)
+        origin = shorten(origin, _MAX_NAME_CHARACTERS)
         try:
             extra, settings = check_setup(schema, extra_params)
         except (BadConfig, BadProjectSettings) as problem:
-            if self._is_saving(project, known, offered, problem):
+            if self._is_saving(project, known, digest, problem):
                 raise
-            complaint = shorten(str(problem), _LONGEST_COMPLAINT)
+            complaint = shorten(str(problem), _MAX_COMPLAINT_CHARACTERS)
             if complaint != known.complaint:
-                log.warning("Project %s: %s", shorten(project, _LONGEST_NAME), complaint)
-            self._keep(project, replace(known, origin=origin, answered=offered, complaint=complaint))
+                log.warning("Project %s: %s", shorten(project, _MAX_NAME_CHARACTERS), complaint)
+            self._keep(project, replace(known, origin=origin, answered=digest, complaint=complaint))
         else:
-            self._keep(project, ProjectSetup(origin, extra, settings.changed(), answered=offered))
+            self._keep(project, ProjectSetup(origin, extra, settings.changed(), answered=digest))
 
     def settings_for(self, project: str, schema: str) -> ProjectSettings:
-        """What holds for a click: the extra params over what the labeling config says.
+        """Return the settings for a click: those of the labeling config, overridden by the extra params.
 
-        Where the labeling config says something that cannot be used, it is what held before; the complaint was made
-        when Label Studio sent /setup.
+        If the labeling config is invalid, return the last valid settings; the problem was reported when Label Studio
+        sent /setup.
         """
         known = self._find(project, fresh_seconds=FRESH_SECONDS)
-        for said in (lambda: {**read_config_settings(schema), **known.extra_params}, lambda: known.in_force):
+        for read_values in (lambda: {**read_config_settings(schema), **known.extra_params}, lambda: known.in_force):
             try:
-                return parse_project_settings(said())
+                return parse_project_settings(read_values())
             except (BadConfig, BadProjectSettings) as problem:
-                log.debug("Project %s: %s", shorten(project, _LONGEST_NAME), problem)
+                log.debug("Project %s: %s", shorten(project, _MAX_NAME_CHARACTERS), problem)
         return ProjectSettings()
 
     def reports(self) -> list[tuple[str, ProjectSetup]]:
-        """The projects of which this process has seen a /setup that was answered, the last one first."""
+        """Return the projects with an accepted /setup in this process, the most recent first."""
         return [(project, setup) for project, (setup, _) in reversed(self._known.items()) if setup.answered]
 
-    def _is_saving(self, project: str, known: ProjectSetup, offered: str, problem: BackendError) -> bool:
-        """Whether somebody saves these extra params now; the first time that is remembered."""
+    def _is_saving(self, project: str, known: ProjectSetup, digest: str, problem: BackendError) -> bool:
+        """Whether a user is saving these extra params now. Stores the first rejection."""
         if not project:
             return True
-        if offered == known.answered:
+        if digest == known.answered:
             return False
-        refused, now = _digest([offered, str(problem)]), self._clock()
+        refused, now = _digest([digest, str(problem)]), self._clock()
         if refused != known.refused:
             self._keep(project, replace(known, refused=refused, refused_at=now))
             return True
         return now - known.refused_at < SAVING_SECONDS
 
     def _find(self, project: str, *, fresh_seconds: float) -> ProjectSetup:
-        """What is known, from this process if it asked within `fresh_seconds`, else from Redis if that knows more."""
+        """Return a project's state: from Redis, or from this process if that is fresh enough or Redis has none."""
         here, asked_at = self._known.peek(project) or (_NOTHING, -math.inf)
         if not project or self._shared is None or time.monotonic() - asked_at < fresh_seconds:
             return here
         name = _name(project)
         there = self._shared.get(name)
         found = _read(name, there) if there else None
-        if found is None and here != _NOTHING:  # Redis is away, or made room for something else
+        if found is None and here != _NOTHING:  # Redis is unreachable, or has evicted the document
             self._shared.put(name, here.to_json())
         self._known.put(project, (found or here, time.monotonic()))
         return found or here
 
     def _keep(self, project: str, setup: ProjectSetup) -> None:
-        """For this process and, if it is news, for the others."""
+        """Store a project's state in this process and, if it has changed, in Redis."""
         before, _ = self._known.peek(project) or (_NOTHING, 0.0)
         if not project:
             return
@@ -179,14 +181,17 @@ class ProjectSetups:
 
 
 def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], ProjectSettings]:
-    """The extra params as a mapping, and what they come to over the labeling config.
+    """Parse the extra params, and combine them with the settings in the labeling config.
+
+    Returns:
+        The extra params, and the settings: those of the labeling config, overridden by the extra params.
 
     Raises:
-        BadConfig: The labeling config cannot carry an answer, or not the one that is asked for.
-        BadProjectSettings: A setting that cannot be used.
+        BadConfig: The labeling config cannot hold predictions, or lacks a control that a setting requires.
+        BadProjectSettings: An invalid setting.
     """
     extra = parse_extra_params(extra_params)
-    parse_project_settings(extra)  # what stands in the extra params is said before what stands in the config
+    parse_project_settings(extra)  # reports problems in the extra params before those in the config
     if not schema.strip():
         return extra, parse_project_settings(extra)
     config = parse_labeling_config(schema)
@@ -197,14 +202,15 @@ def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], Proj
 
 
 def _name(project: str) -> str:
-    return f"project-setup:v{_VERSION}:{project if len(project) <= _LONGEST_NAME else _digest(project)}"
+    return f"project-setup:v{_VERSION}:{project if len(project) <= _MAX_NAME_CHARACTERS else _digest(project)}"
 
 
 def _read(name: str, document: bytes) -> ProjectSetup | None:
+    """Decode a document from Redis; None if it is invalid."""
     try:
         return ProjectSetup.from_json(document)
     except (ValueError, TypeError, RecursionError) as error:
-        log.warning("Redis holds a damaged %s (%s); it is written again.", name, error)
+        log.warning("Redis has an invalid document %s (%s), which will be overwritten.", name, error)
         return None
 
 

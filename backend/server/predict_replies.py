@@ -132,4 +132,4 @@ def look_ahead(
 ) -> None:
     """Prefetch the tasks after this one, once the models are loaded."""
     if loader.ready:
-        loader.get().warmer.look_ahead(project_id, task_id, config, settings.prefetch)
+        loader.get().warmer.prefetch_after(project_id, task_id, config, settings.prefetch)

@@ -1,4 +1,4 @@
-"""Label Studio's own project, as it was recorded."""
+"""Fixtures of the recorded Label Studio project."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.recorded import load_payload
 
 @pytest.fixture
 def page() -> LabelingConfig:
-    """The labeling config of the project that the payloads were recorded in."""
+    """Return the labeling config of the project that the payloads were recorded in."""
     return parse_labeling_config(load_payload("setup")["schema"])
 
 
 @pytest.fixture
 def config(page: LabelingConfig) -> ImageConfig:
-    """The only image of that page."""
+    """Return the only image of that page."""
     return page.image("image")

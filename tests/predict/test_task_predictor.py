@@ -241,7 +241,7 @@ def test_a_text_does_not_classify_the_image_again() -> None:
 
 def test_a_text_prompt_that_the_config_has_not_got_is_refused() -> None:
     settings = ProjectSettings(text_prompt="fnd")
-    with pytest.raises(BadConfig, match=r'text_prompt is "fnd".* those of its images are: find, note'):
+    with pytest.raises(BadConfig, match=r'text_prompt is "fnd".*has that name \(available: find, note\)'):
         Hall(classifier=FakeClassifier()).document(typed("tree"), xml=WITH_TEXT, settings=settings)
 
 

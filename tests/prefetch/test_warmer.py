@@ -19,7 +19,7 @@ from tests.fakes import CONFIG, png
 LABELING = parse_labeling_config(CONFIG)
 
 
-class Warms:
+class FakePredictor:
     """Records what was warmed and how; each encoding waits for `go`."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Warms:
     def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage:
         self.fetched.append((image.uri, ahead))
         if image.uri.startswith("missing"):
-            raise ImageUnavailable(f"{image.uri} is away.", remedy="Upload it.")
+            raise ImageUnavailable(f"{image.uri} is missing.", remedy="Upload it.")
         return SourceImage(png(2, 2), image.uri)
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
@@ -43,19 +43,20 @@ class Warms:
         return [name for name, _ in self.warmed]
 
 
-class Following:
-    """Task n of project p has the image "p-n"; a hundred follow each."""
+class FakeNextTasks:
+    """Task n of project p has the image "p-n"; the next tasks are n+1, n+2, …"""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int, int]] = []
+        self.queries: list[tuple[str, int, int]] = []
         self.error: LabelStudioError | None = None
         self.data: Callable[[str, int], str] = lambda project, number: f"{project}-{number}"
 
-    def after(self, project_id: str, task_id: int, most: int) -> list[dict[str, Any]]:
-        self.asked.append((project_id, task_id, most))
+    def after(self, project_id: str, task_id: int, max_tasks: int) -> list[dict[str, Any]]:
+        self.queries.append((project_id, task_id, max_tasks))
         if self.error is not None:
             raise self.error
-        return [{"id": n, "data": {"photo": self.data(project_id, n)}} for n in range(task_id + 1, task_id + 1 + most)]
+        numbers = range(task_id + 1, task_id + 1 + max_tasks)
+        return [{"id": number, "data": {"photo": self.data(project_id, number)}} for number in numbers]
 
 
 def task(uri: str) -> TaskImage:
@@ -69,143 +70,143 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_the_newest_opened_task_goes_first_and_passed_ones_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_opened_task_goes_first_and_the_oldest_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.prefetch.warmer.MAX_WAITING", 3)
-    warms = Warms()
-    warmer = Warmer(warms)
+    predictor = FakePredictor()
+    warmer = Warmer(predictor)
     warmer.warm(task("first"))
-    assert warms.started.wait(10)
+    assert predictor.started.wait(10)
     for uri in ("last", "a", "b", "last-but-one", "last"):
         warmer.warm(task(uri))
     assert warmer.waiting == 3
-    warms.go.set()
-    wait_until(lambda: len(warms.warmed) == 4)
-    assert warms.names == ["first", "last", "last-but-one", "b"]
+    predictor.go.set()
+    wait_until(lambda: len(predictor.warmed) == 4)
+    assert predictor.names == ["first", "last", "last-but-one", "b"]
 
 
-def test_an_image_that_cannot_be_had_stops_nothing() -> None:
-    warms = Warms()
-    warms.go.set()
-    warmer = Warmer(warms)
+def test_an_image_that_cannot_be_fetched_does_not_stop_the_thread() -> None:
+    predictor = FakePredictor()
+    predictor.go.set()
+    warmer = Warmer(predictor)
     warmer.warm(task("missing"))
     warmer.warm(task("last"))
-    wait_until(lambda: warms.names == ["last"])
+    wait_until(lambda: predictor.names == ["last"])
 
 
-def test_the_tasks_that_come_next_are_prepared_behind_everything_else() -> None:
-    warms, following = Warms(), Following()
-    warms.go.set()
-    Warmer(warms, following, 3).look_ahead("3", 7, LABELING)
-    wait_until(lambda: len(warms.warmed) == 3)
-    assert warms.warmed == [(f"3-{n}", Priority.AHEAD) for n in (8, 9, 10)]
-    assert warms.fetched == [(f"3-{n}", True) for n in (8, 9, 10)]
+def test_the_next_tasks_are_encoded_with_the_priority_of_prefetch() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    Warmer(predictor, next_tasks, 3).prefetch_after("3", 7, LABELING)
+    wait_until(lambda: len(predictor.warmed) == 3)
+    assert predictor.warmed == [(f"3-{n}", Priority.AHEAD) for n in (8, 9, 10)]
+    assert predictor.fetched == [(f"3-{n}", True) for n in (8, 9, 10)]
 
 
-def test_who_stays_at_a_task_causes_one_question() -> None:
-    warms, following = Warms(), Following()
-    warms.go.set()
-    warmer = Warmer(warms, following, 2)
+def test_reopening_the_same_task_causes_one_query() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    warmer = Warmer(predictor, next_tasks, 2)
     for _ in range(5):
-        warmer.look_ahead("3", 7, LABELING)
-        wait_until(lambda: len(warms.warmed) == 2)
-    assert following.asked == [("3", 7, 2)]
+        warmer.prefetch_after("3", 7, LABELING)
+        wait_until(lambda: len(predictor.warmed) == 2)
+    assert next_tasks.queries == [("3", 7, 2)]
 
 
-def test_a_project_decides_how_many_and_none_at_all_if_it_likes() -> None:
-    warms, following = Warms(), Following()
-    warms.go.set()
-    warmer = Warmer(warms, following, 3)
-    warmer.look_ahead("3", 7, LABELING, 0)
-    warmer.look_ahead("4", 7, LABELING, 1)
-    wait_until(lambda: warms.names == ["4-8"])
-    assert following.asked == [("4", 7, 1)]
+def test_the_projects_setting_overrides_the_number_of_tasks() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    warmer = Warmer(predictor, next_tasks, 3)
+    warmer.prefetch_after("3", 7, LABELING, 0)
+    warmer.prefetch_after("4", 7, LABELING, 1)
+    wait_until(lambda: predictor.names == ["4-8"])
+    assert next_tasks.queries == [("4", 7, 1)]
 
 
-def test_without_label_studio_nothing_is_looked_for() -> None:
-    warms = Warms()
-    warmer = Warmer(warms, None, 3)
-    warmer.look_ahead("3", 7, LABELING)
-    assert (warmer.waiting, warms.fetched) == (0, [])
+def test_without_label_studio_nothing_is_prefetched() -> None:
+    predictor = FakePredictor()
+    warmer = Warmer(predictor, None, 3)
+    warmer.prefetch_after("3", 7, LABELING)
+    assert (warmer.waiting, predictor.fetched) == (0, [])
 
 
-def test_tasks_that_were_passed_are_dropped_from_the_queue() -> None:
-    warms, following = Warms(), Following()
-    warmer = Warmer(warms, following, 3)
-    warmer.look_ahead("3", 7, LABELING)
-    assert warms.started.wait(10)  # task 8 is being encoded
-    warmer.look_ahead("3", 10, LABELING)  # the person is past 9 already
-    warms.go.set()
-    wait_until(lambda: "3-13" in warms.names)
-    assert warms.names == ["3-8", "3-11", "3-12", "3-13"]
+def test_tasks_that_a_person_has_passed_are_dropped_from_the_queue() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    warmer = Warmer(predictor, next_tasks, 3)
+    warmer.prefetch_after("3", 7, LABELING)
+    assert predictor.started.wait(10)  # task 8 is being encoded
+    warmer.prefetch_after("3", 10, LABELING)  # the person is past 9 already
+    predictor.go.set()
+    wait_until(lambda: "3-13" in predictor.names)
+    assert predictor.names == ["3-8", "3-11", "3-12", "3-13"]
 
 
-def test_an_opened_task_goes_before_what_is_prepared_for_others() -> None:
-    warms, following = Warms(), Following()
-    warmer = Warmer(warms, following, 3)
-    warmer.look_ahead("3", 7, LABELING)
-    assert warms.started.wait(10)
+def test_an_opened_task_goes_before_prefetched_ones() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    warmer = Warmer(predictor, next_tasks, 3)
+    warmer.prefetch_after("3", 7, LABELING)
+    assert predictor.started.wait(10)
     warmer.warm(task("opened"))
-    wait_until(lambda: ("opened", False) in warms.fetched)
-    assert [uri for uri, ahead in warms.fetched if ahead] == ["3-8"]  # the rest waits for the opened one
-    warms.go.set()
-    wait_until(lambda: len(warms.warmed) == 4)
-    assert set(warms.names[:2]) == {"3-8", "opened"}
+    wait_until(lambda: ("opened", False) in predictor.fetched)
+    assert [uri for uri, ahead in predictor.fetched if ahead] == ["3-8"]  # the others wait for the opened task
+    predictor.go.set()
+    wait_until(lambda: len(predictor.warmed) == 4)
+    assert set(predictor.names[:2]) == {"3-8", "opened"}
 
 
 def test_projects_and_people_take_turns() -> None:
-    warms, following = Warms(), Following()
-    warmer = Warmer(warms, following, 4)
-    warmer.look_ahead("1", 10, LABELING)
-    assert warms.started.wait(10)
-    warmer.look_ahead("1", 50, LABELING)  # somebody else in the same project
-    warmer.look_ahead("2", 10, LABELING)
-    warms.go.set()
-    wait_until(lambda: len(warms.warmed) == 12)
-    # the first of them asked and got a task before the others came, who then take a turn each to ask
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    warmer = Warmer(predictor, next_tasks, 4)
+    warmer.prefetch_after("1", 10, LABELING)
+    assert predictor.started.wait(10)
+    warmer.prefetch_after("1", 50, LABELING)  # another person in the same project
+    warmer.prefetch_after("2", 10, LABELING)
+    predictor.go.set()
+    wait_until(lambda: len(predictor.warmed) == 12)
+    # the first position queried and encoded a task before the others came, which then take a turn each to query
     turns = ["1-11", "1-12", "1-13", "1-51", "2-11", "1-14", "1-52", "2-12", "1-53", "2-13", "1-54", "2-14"]
-    assert warms.names == turns
+    assert predictor.names == turns
 
 
-def test_label_studio_that_does_not_answer_is_said_once_and_asked_again_at_the_next_task(caplog) -> None:
-    warms, following = Warms(), Following()
-    warms.go.set()
-    warmer = Warmer(warms, following, 1)
-    following.error = LabelStudioError("Label Studio is away.", remedy="Start it.")
+def test_an_outage_of_label_studio_is_logged_once_and_the_next_task_queries_again(caplog) -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    warmer = Warmer(predictor, next_tasks, 1)
+    next_tasks.error = LabelStudioError("Label Studio is unreachable.", remedy="Start it.")
     with caplog.at_level(logging.WARNING):
         for number in (7, 20, 30):
-            warmer.look_ahead("3", number, LABELING)
-            wait_until(lambda: not warmer._walks.has_work)
-    assert caplog.text.count("Label Studio is away. Start it.") == 1
-    following.error = None
-    warmer.look_ahead("3", 40, LABELING)
-    wait_until(lambda: warms.names == ["3-41"])
+            warmer.prefetch_after("3", number, LABELING)
+            wait_until(lambda: not warmer._positions.has_work)
+    assert caplog.text.count("Label Studio is unreachable. Start it.") == 1
+    next_tasks.error = None
+    warmer.prefetch_after("3", 40, LABELING)
+    wait_until(lambda: predictor.names == ["3-41"])
 
 
-def test_an_image_that_is_not_there_ends_only_its_own_walk() -> None:
-    warms, following = Warms(), Following()
-    following.data = lambda project, number: f"{'missing' if project == '1' else project}-{number}"
-    warmer = Warmer(warms, following, 3)
-    warmer.look_ahead("1", 7, LABELING)
-    warmer.look_ahead("2", 7, LABELING)
-    warms.go.set()
-    wait_until(lambda: len(warms.warmed) == 3)
-    assert warms.names == ["2-8", "2-9", "2-10"]
-    assert [uri for uri, _ in warms.fetched if uri.startswith("missing")] == ["missing-8"]
+def test_a_missing_image_cancels_only_its_own_position() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    next_tasks.data = lambda project, number: f"{'missing' if project == '1' else project}-{number}"
+    warmer = Warmer(predictor, next_tasks, 3)
+    warmer.prefetch_after("1", 7, LABELING)
+    warmer.prefetch_after("2", 7, LABELING)
+    predictor.go.set()
+    wait_until(lambda: len(predictor.warmed) == 3)
+    assert predictor.names == ["2-8", "2-9", "2-10"]
+    assert [uri for uri, _ in predictor.fetched if uri.startswith("missing")] == ["missing-8"]
 
 
-def test_a_task_without_an_image_does_not_cost_the_others() -> None:
-    warms, following = Warms(), Following()
-    warms.go.set()
-    following.data = lambda project, number: "" if number == 9 else f"{project}-{number}"
-    Warmer(warms, following, 3).look_ahead("3", 7, LABELING)
-    wait_until(lambda: warms.names == ["3-8", "3-10"])
+def test_a_task_without_an_image_does_not_affect_the_others() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    next_tasks.data = lambda project, number: "" if number == 9 else f"{project}-{number}"
+    Warmer(predictor, next_tasks, 3).prefetch_after("3", 7, LABELING)
+    wait_until(lambda: predictor.names == ["3-8", "3-10"])
 
 
-def test_people_who_left_cost_no_more_than_their_last_place() -> None:
-    warms, following = Warms(), Following()
-    warmer = Warmer(warms, following, 3)
+def test_the_queue_of_positions_is_bounded() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    warmer = Warmer(predictor, next_tasks, 3)
     for person in range(100):
-        warmer.look_ahead("3", 1000 * person, LABELING)
-    wait_until(lambda: len(following.asked) >= 32)
+        warmer.prefetch_after("3", 1000 * person, LABELING)
+    wait_until(lambda: len(next_tasks.queries) >= 32)
     assert warmer.waiting <= 32 * 3
-    warms.go.set()
+    predictor.go.set()

@@ -11,11 +11,11 @@ from backend.projects import ProjectSettings
 from backend.projects.project_settings import parse_extra_params, parse_project_settings
 from tests.paths import DOCS
 
-TEMPLATES_REMEDY = "Set templates to at most 32 texts with one {} each, such as 'a photo of a {}.'."
+TEMPLATES_REMEDY = "Set templates to at most 32 strings with one {} each, such as 'a photo of a {}.'."
 
 
-def test_json_values_are_read() -> None:
-    read = parse_project_settings(
+def test_json_values_are_parsed() -> None:
+    settings = parse_project_settings(
         {
             "answer": "polygon",
             "auto_label": True,
@@ -28,10 +28,10 @@ def test_json_values_are_read() -> None:
             "text_prompt": "query",
         }
     )
-    assert read == ProjectSettings("polygon", True, 0.25, 1.0, ("a photo of a {}.", "{}"), 2.0, False, 4, "query")
+    assert settings == ProjectSettings("polygon", True, 0.25, 1.0, ("a photo of a {}.", "{}"), 2.0, False, 4, "query")
 
 
-def test_text_is_read_the_same_because_attributes_are_text() -> None:
+def test_strings_are_parsed_like_json_values() -> None:
     texts = {"auto_label": "TRUE", "clip_threshold": " 0.25 ", "templates": "a {}| the {} ", "prefetch": "4"}
     assert parse_project_settings(texts) == ProjectSettings(
         auto_label=True, clip_threshold=0.25, templates=("a {}", "the {}"), prefetch=4
@@ -45,7 +45,7 @@ def test_a_setting_that_is_missing_or_null_has_its_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "says"),
+    ("key", "value", "message"),
     [
         ("clip_threshold", 1.7, "clip_threshold is 1.7. Set clip_threshold to a number from 0 to 1."),
         ("clip_threshold", True, "clip_threshold is true. Set clip_threshold to a number from 0 to 1."),
@@ -57,7 +57,7 @@ def test_a_setting_that_is_missing_or_null_has_its_default() -> None:
         ("auto_label", "maybe", 'auto_label is "maybe". Set auto_label to true or false.'),
         ("clean_masks", 1, "clean_masks is 1. Set clean_masks to true or false."),
         ("answer", "mesh", 'answer is "mesh". Set answer to one of brush, bitmask, polygon, rectangle, ellipse.'),
-        ("text_prompt", " ", 'text_prompt is " ". Set text_prompt to the name of a TextArea of the labeling config.'),
+        ("text_prompt", " ", 'text_prompt is " ". Set text_prompt to the name of a TextArea in the labeling config.'),
         (
             "templates",
             ["a photo"],
@@ -70,53 +70,53 @@ def test_a_setting_that_is_missing_or_null_has_its_default() -> None:
         ),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed(key: str, value: Any, says: str) -> None:
+def test_an_invalid_value_is_named_with_the_allowed_ones(key: str, value: Any, message: str) -> None:
     with pytest.raises(BadProjectSettings) as caught:
         parse_project_settings({key: value})
-    assert str(caught.value) == says
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
-    ("key", "says"),
+    ("key", "message"),
     [
-        ("autolabel", "There is no project setting 'autolabel'. Did you mean auto_label?"),
-        ("clipThreshold", "There is no project setting 'clipThreshold'. Did you mean clip_threshold"),
-        ("xyz", "There is no project setting 'xyz'. There are answer, auto_label, clip_threshold,"),
+        ("autolabel", "Unknown project setting 'autolabel'. Did you mean auto_label?"),
+        ("clipThreshold", "Unknown project setting 'clipThreshold'. Did you mean clip_threshold"),
+        ("xyz", "Unknown project setting 'xyz'. The settings are answer, auto_label, clip_threshold,"),
     ],
 )
-def test_an_unknown_key_names_the_nearest_known_ones(key: str, says: str) -> None:
+def test_the_error_for_an_unknown_key_suggests_similar_keys(key: str, message: str) -> None:
     with pytest.raises(BadProjectSettings) as caught:
         parse_project_settings({key: 1})
-    assert str(caught.value).startswith(says)
+    assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize("nothing", [None, "", "  ", {}, "{}", "null"])
-def test_no_extra_params_are_no_settings(nothing: Any) -> None:
-    assert parse_extra_params(nothing) == {}
+@pytest.mark.parametrize("empty", [None, "", "  ", {}, "{}", "null"])
+def test_empty_extra_params_have_no_settings(empty: Any) -> None:
+    assert parse_extra_params(empty) == {}
 
 
-@pytest.mark.parametrize("same", [{"prefetch": 3}, '{"prefetch": 3}'])
-def test_extra_params_come_as_an_object_or_as_text(same: Any) -> None:
-    assert parse_extra_params(same) == {"prefetch": 3}
+@pytest.mark.parametrize("extra_params", [{"prefetch": 3}, '{"prefetch": 3}'])
+def test_extra_params_are_an_object_or_a_string(extra_params: Any) -> None:
+    assert parse_extra_params(extra_params) == {"prefetch": 3}
 
 
 @pytest.mark.parametrize(
-    ("extra_params", "says"),
+    ("extra_params", "message"),
     [
-        ("auto_label=1", "The extra params are 'auto_label=1', which is not JSON."),
-        ("[1]", "The extra params are a JSON list, not an object."),
-        (7, "The extra params are a JSON int, not an object."),
-        ("[" * 100_000, "The extra params are '" + "[" * 59 + "…', which is not JSON."),
+        ("auto_label=1", "The extra params are not valid JSON: 'auto_label=1'."),
+        ("[1]", "The extra params must be a JSON object, but are a JSON list."),
+        (7, "The extra params must be a JSON object, but are a JSON int."),
+        ("[" * 100_000, "The extra params are not valid JSON: '" + "[" * 59 + "…'."),
     ],
 )
-def test_extra_params_that_are_no_object_are_refused(extra_params: Any, says: str) -> None:
+def test_extra_params_other_than_objects_are_rejected(extra_params: Any, message: str) -> None:
     with pytest.raises(BadProjectSettings) as caught:
         parse_extra_params(extra_params)
-    assert caught.value.message == says
+    assert caught.value.message == message
     assert caught.value.remedy == 'Write a JSON object such as {"auto_label": true}.'
 
 
-def test_changed_holds_what_is_not_the_default() -> None:
+def test_changed_has_the_settings_that_differ_from_the_default() -> None:
     changed = ProjectSettings(templates=("a {}",), prefetch=0).changed()
     assert changed == {"templates": ["a {}"], "prefetch": 0}
     assert parse_project_settings(changed) == ProjectSettings(templates=("a {}",), prefetch=0)
@@ -130,7 +130,7 @@ def test_the_documentation_has_every_setting_with_its_default() -> None:
     ]
 
 
-def test_the_documentations_examples_are_settings() -> None:
+def test_the_examples_of_the_documentation_are_valid_settings() -> None:
     text = (DOCS / "project_settings.md").read_text(encoding="utf-8")
     in_config = re.search(r"<!-- backend: (.*?) -->", text)
     in_form = re.search(r"```json\n(.*?)\n```", text, re.DOTALL)

@@ -14,7 +14,7 @@ from tests.fakes import CONFIG
 from tests.servers import RedisServer
 
 PROJECT = "3.1795206950"
-WRONG = {"clip_treshold": 0.5}
+INVALID = {"clip_treshold": 0.5}
 
 
 class Clock:
@@ -26,21 +26,21 @@ class Clock:
 
 
 class Documents(dict):
-    """Redis as a dictionary that counts what it is asked; `away` is an outage."""
+    """Dictionary in place of Redis that counts reads; `is_down` simulates an outage."""
 
-    away, asked = False, 0
+    is_down, reads = False, 0
 
     def get(self, name: str) -> bytes | None:
-        self.asked += 1
-        return None if self.away else super().get(name)
+        self.reads += 1
+        return None if self.is_down else super().get(name)
 
     def put(self, name: str, document: bytes) -> None:
-        if not self.away:
+        if not self.is_down:
             self[name] = document
 
 
 class Site:
-    """What Label Studio does with one project and its backend."""
+    """Label Studio with one project and its backend."""
 
     def __init__(self, setups: ProjectSetups | None = None) -> None:
         self.clock = Clock()
@@ -54,7 +54,7 @@ class Site:
         self.send(self.stored)
 
     def save(self, extra_params: Any) -> None:
-        """As PATCH /api/ml/ID: first /setup with what is stored, then with what shall be, then with what is stored."""
+        """Like PATCH /api/ml/ID: /setup with the stored params, then with the new ones, then with the stored ones."""
         self.open_page()
         self.send(extra_params)
         self.stored = extra_params
@@ -69,7 +69,7 @@ class Site:
         return dict(self.setups.reports())[PROJECT].complaint
 
 
-def test_extra_params_count_over_the_labeling_config_over_the_defaults() -> None:
+def test_extra_params_override_the_labeling_config_which_overrides_the_defaults() -> None:
     site = Site()
     site.schema = CONFIG.replace("<View>", '<View><!-- backend: {"prefetch": 2, "clip_threshold": 0.1} -->', 1)
     assert site.settings == ProjectSettings(prefetch=2, clip_threshold=0.1)
@@ -77,7 +77,7 @@ def test_extra_params_count_over_the_labeling_config_over_the_defaults() -> None
     assert site.settings == ProjectSettings(prefetch=2, clip_threshold=0.2)
 
 
-def test_what_the_next_setup_says_replaces_the_former_whole() -> None:
+def test_the_next_setup_replaces_all_previous_settings() -> None:
     site = Site()
     site.save({"auto_label": True})
     site.save('{"prefetch": 7}')
@@ -92,44 +92,44 @@ def test_projects_do_not_share_settings() -> None:
     assert site.setups.settings_for("3.1795206951", CONFIG) == ProjectSettings()
 
 
-def test_who_saves_something_wrong_is_told_every_time_and_the_pages_go_on() -> None:
+def test_every_save_of_invalid_settings_is_rejected_and_pages_still_work() -> None:
     site = Site()
     site.save({"auto_label": True})
     for wait in (0, 5, 10 * SAVING_SECONDS):
         site.clock.now += wait
         with pytest.raises(
-            BadProjectSettings, match=r"no project setting 'clip_treshold'\. Did you mean clip_threshold"
+            BadProjectSettings, match=r"Unknown project setting 'clip_treshold'\. Did you mean clip_threshold"
         ):
-            site.save(WRONG)
+            site.save(INVALID)
         site.open_page()
     assert site.settings == ProjectSettings(auto_label=True)
     assert site.complaint == ""
 
 
-def test_who_adds_a_backend_with_something_wrong_is_told_also_at_the_second_try() -> None:
+def test_adding_a_backend_with_invalid_settings_is_rejected_at_the_second_try_too() -> None:
     site = Site()
     for wait in (0, SAVING_SECONDS - 1):
         site.clock.now += wait
         with pytest.raises(BadProjectSettings):
-            site.send(WRONG)
+            site.send(INVALID)
     site.save({"clip_threshold": 0.5})
     assert site.settings == ProjectSettings(clip_threshold=0.5)
 
 
-def test_something_wrong_that_was_stored_all_the_same_is_refused_once_and_then_only_complained_of() -> None:
+def test_invalid_settings_that_were_stored_nevertheless_are_rejected_once_and_then_reported() -> None:
     site = Site()
     site.save({"auto_label": True})
-    site.stored = WRONG
+    site.stored = INVALID
     with pytest.raises(BadProjectSettings):
         site.open_page()
     site.clock.now += SAVING_SECONDS
     for _ in range(3):
         site.open_page()
     assert site.settings == ProjectSettings(auto_label=True)
-    assert site.complaint.startswith("There is no project setting 'clip_treshold'.")
+    assert site.complaint.startswith("Unknown project setting 'clip_treshold'.")
 
 
-def test_a_labeling_config_that_breaks_later_is_complained_of_and_the_last_settings_hold() -> None:
+def test_a_labeling_config_that_becomes_invalid_is_reported_and_the_last_settings_stay_in_force() -> None:
     site = Site()
     site.schema = CONFIG.replace("<View>", '<View><!-- backend: {"prefetch": 2} -->', 1)
     site.save({"auto_label": True})
@@ -143,36 +143,36 @@ def test_a_labeling_config_that_breaks_later_is_complained_of_and_the_last_setti
     assert site.settings == ProjectSettings(auto_label=True)
 
 
-def test_a_backend_for_a_broken_labeling_config_is_refused() -> None:
+def test_a_backend_for_an_invalid_labeling_config_is_rejected() -> None:
     site = Site()
     site.schema = "<View/>"
     with pytest.raises(BadConfig, match="no Image tag"):
         site.save(None)
 
 
-def test_a_shape_that_the_labeling_config_lacks_is_refused() -> None:
+def test_a_shape_that_the_labeling_config_lacks_is_rejected() -> None:
     with pytest.raises(
         BadConfig, match='The setting answer is "ellipse", but the labeling config has no EllipseLabels'
     ):
         Site().save({"answer": "ellipse"})
 
 
-def test_a_text_prompt_that_the_labeling_config_lacks_is_refused() -> None:
+def test_a_text_prompt_that_the_labeling_config_lacks_is_rejected() -> None:
     with pytest.raises(BadConfig, match='The setting text_prompt is "query", but no TextArea without perRegion'):
         Site().save({"text_prompt": "query"})
 
 
-def test_without_a_project_nothing_is_remembered_and_every_wrong_setup_is_refused() -> None:
+def test_without_a_project_nothing_is_stored_and_every_invalid_setup_is_rejected() -> None:
     setups = ProjectSetups(Documents())
     for _ in range(2):
         with pytest.raises(BadProjectSettings):
-            setups.accept("", "", CONFIG, WRONG)
+            setups.accept("", "", CONFIG, INVALID)
     setups.accept("", "", CONFIG, {"auto_label": True})
     assert setups.settings_for("", CONFIG) == ProjectSettings()
     assert setups.reports() == []
 
 
-def test_a_complaint_is_logged_once_and_not_at_every_page(caplog) -> None:
+def test_a_problem_is_logged_once_and_not_for_every_page(caplog) -> None:
     site = Site()
     site.save(None)
     site.schema = "<View/>"
@@ -188,60 +188,62 @@ def test_a_replica_that_never_saw_setup_reads_the_settings_from_redis() -> None:
     assert ProjectSetups(shared).settings_for(PROJECT, CONFIG) == ProjectSettings(auto_label=True)
 
 
-def test_a_refusal_is_remembered_by_all_replicas() -> None:
+def test_a_rejection_is_shared_by_all_replicas() -> None:
     shared, clock = Documents(), Clock()
     with pytest.raises(BadProjectSettings):
-        ProjectSetups(shared, clock=clock).accept(PROJECT, "", CONFIG, WRONG)
+        ProjectSetups(shared, clock=clock).accept(PROJECT, "", CONFIG, INVALID)
     clock.now += SAVING_SECONDS
-    ProjectSetups(shared, clock=clock).accept(PROJECT, "", CONFIG, WRONG)
+    ProjectSetups(shared, clock=clock).accept(PROJECT, "", CONFIG, INVALID)
 
 
-def test_clicks_ask_redis_once_in_a_while(monkeypatch) -> None:
+def test_clicks_read_redis_at_intervals(monkeypatch) -> None:
     shared, now = Documents(), [100.0]
     monkeypatch.setattr("backend.projects.setup_registry.time.monotonic", lambda: now[0])
     here, other = ProjectSetups(shared), ProjectSetups(shared)
     for _ in range(50):
         assert here.settings_for(PROJECT, CONFIG) == ProjectSettings()
-    assert shared.asked == 1
+    assert shared.reads == 1
     other.accept(PROJECT, "", CONFIG, {"prefetch": 3})
     assert here.settings_for(PROJECT, CONFIG) == ProjectSettings()
     now[0] += FRESH_SECONDS
     assert here.settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
 
 
-def test_while_redis_is_away_this_process_answers_and_what_redis_lost_is_written_again(monkeypatch) -> None:
+def test_during_an_outage_of_redis_the_process_keeps_its_settings_and_rewrites_lost_ones(monkeypatch) -> None:
     shared, now = Documents(), [100.0]
     monkeypatch.setattr("backend.projects.setup_registry.time.monotonic", lambda: now[0])
     setups = ProjectSetups(shared)
     setups.accept(PROJECT, "", CONFIG, {"prefetch": 3})
-    shared.away = True
+    shared.is_down = True
     now[0] += FRESH_SECONDS
     assert setups.settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
-    shared.away = False
+    shared.is_down = False
     shared.clear()
     now[0] += FRESH_SECONDS
     assert setups.settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
     assert ProjectSetups(shared).settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
 
 
-@pytest.mark.parametrize("damaged", [b"{", b"[]", b'{"version": 2}', b'{"version": 1, "origin": 3}', b"\x80\x04K\x01."])
-def test_a_damaged_document_is_as_none(damaged: bytes, caplog) -> None:
+@pytest.mark.parametrize(
+    "document", [b"{", b"[]", b'{"version": 2}', b'{"version": 1, "origin": 3}', b"\x80\x04K\x01."]
+)
+def test_an_invalid_document_is_ignored_and_logged(document: bytes, caplog) -> None:
     shared = Documents()
     setups = ProjectSetups(shared)
     setups.accept(PROJECT, "", CONFIG, None)
     (name,) = shared
-    shared[name] = damaged
+    shared[name] = document
     assert ProjectSetups(shared).settings_for(PROJECT, CONFIG) == ProjectSettings()
-    assert "Redis holds a damaged project-setup:v1:3.1795206950" in caplog.text
+    assert "Redis has an invalid document project-setup:v1:3.1795206950" in caplog.text
 
 
-def test_the_document_is_json_with_a_version_and_comes_back_equal() -> None:
+def test_the_document_is_json_with_a_version_and_round_trips() -> None:
     setup = ProjectSetup("http://ls", {"templates": ["a {}"]}, {"templates": ["a {}"]}, "ab", "cd", 5.5, "Wrong.")
     assert json.loads(setup.to_json())["version"] == 1
     assert ProjectSetup.from_json(setup.to_json()) == setup
 
 
-def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_warned_of_once(
+def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_logged_once(
     redis_server: RedisServer, caplog
 ) -> None:
     setups = ProjectSetups(RedisDocuments(GuardedRedis(redis_server.url, 0.3)))

@@ -395,7 +395,7 @@ def odd_result(**changes: Any) -> Json:
         (task(1) | {"annotations": 5}, "Its annotations are 5, not a list of objects."),
         (task(1) | {"annotations": {"a": 1}}, "Its annotations are {'a': 1}, not a list of objects."),
         (task(1, annotation()) | {"id": "x"}, "It could not be read (ValueError: invalid literal for int()"),
-        (task(1, annotation()) | {"data": None}, 'A task has "data" with the image; here it is missing.'),
+        (task(1, annotation()) | {"data": None}, '"data" of a task must be an object, but is missing.'),
         (task(1, annotation(number=[1]), annotation(number=2)), "It could not be read (TypeError: "),
         (None, "It could not be read (AttributeError: "),
     ],

@@ -14,13 +14,13 @@ from tests.server.fakes import ServerOnFakes, setup_body
 @pytest.mark.parametrize(
     ("change", "status", "says"),
     [
-        (lambda b: b.pop("tasks"), 400, '"tasks" is missing, not a list.'),
+        (lambda b: b.pop("tasks"), 400, '"tasks" must be a list, but is missing.'),
         (lambda b: b["tasks"][0]["data"].pop("photo"), 400, 'has no image under "photo"'),
-        (lambda b: b.update(label_config="<View><Image"), 422, "The labeling config is not XML that can be read"),
+        (lambda b: b.update(label_config="<View><Image"), 422, "The labeling config cannot be parsed as XML"),
         (
             lambda b: b.update(label_config="<View><Image name='i' value='$photo'/></View>"),
             422,
-            "no shape with a class",
+            "The labeling config has no control for masks",
         ),
         (lambda b: b["params"]["context"]["result"][0]["value"].update(x=120), 422, "lies outside the image"),
         (

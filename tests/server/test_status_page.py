@@ -66,7 +66,7 @@ def test_the_page_shows_the_settings_in_force_and_what_is_wrong_with_the_last_on
     client.post("/setup", json=setup_body(auto_label=True) | {"schema": "<View><Broken"})
     page = server.page()
     assert "<b>Project 3</b> of http://ls: auto_label = true" in page
-    assert "Not in force: The labeling config is not XML that can be read" in page
+    assert "Not in force: The labeling config cannot be parsed as XML" in page
 
 
 def test_the_page_has_the_models_and_the_counts_of_the_cache(server: ServerOnFakes) -> None:

@@ -1,6 +1,6 @@
-"""Labeling config XML to values: which images a page shows and which controls can carry which answer.
+"""Parser of labeling configs: the images of a page, and the controls that can hold masks, classes and scores.
 
-XML comes in, `LabelingConfig` goes out, or `BadConfig`.
+Takes XML, returns a `LabelingConfig` or raises `BadConfig`.
 """
 
 from backend.label_studio.config.comment_settings import read_config_settings

@@ -1,11 +1,11 @@
-"""Project settings that stand in the labeling config, in a comment that starts with `backend:`.
+"""Project settings in the labeling config, in an XML comment that starts with `backend:`.
 
     <View>
       <!-- backend: {"auto_label": true, "polygon_tolerance": 2} -->
       …
 
-A comment and not an attribute: it is kept by Label Studio's editors and API as it is written, can never mean something
-to Label Studio itself, and a misspelt setting in it can be told from an attribute of Label Studio's own.
+A comment rather than an attribute: Label Studio's editors and API preserve it verbatim, it cannot collide with an
+attribute of Label Studio, and a misspelt setting can be detected.
 """
 
 from __future__ import annotations
@@ -22,52 +22,51 @@ from defusedxml.ElementTree import DefusedXMLParser
 from backend.errors import BadProjectSettings, shorten
 from backend.label_studio.config.xml import parse_xml
 
-_MARK = re.compile(r"\s*backend\s*:(.*)", re.DOTALL | re.IGNORECASE)
-_SHOWN = 60
-_REMEDY = 'Write <!-- backend: {"auto_label": true} -->, in JSON and without "--", or take the comment away.'
+_BACKEND_COMMENT = re.compile(r"\s*backend\s*:(.*)", re.DOTALL | re.IGNORECASE)
+_MAX_SHOWN = 60  # characters of a rejected comment in the error message
+_REMEDY = 'Write <!-- backend: {"auto_label": true} -->, a JSON object without "--", or remove the comment.'
 
 
 class _Comments:
-    """A parser's target that keeps nothing but the comments, also those before and after the root tag."""
+    """XML parser target that collects only comments, including those before and after the root element."""
 
     def __init__(self) -> None:
-        self._found: list[str] = []
+        self._comments: list[str] = []
 
     def comment(self, text: str) -> None:
-        self._found.append(text)
+        self._comments.append(text)
 
     def close(self) -> list[str]:
-        return self._found
+        return self._comments
 
 
 @lru_cache(maxsize=128)
 def read_config_settings(xml: str) -> Mapping[str, Any]:
-    """What the comments say, not yet checked; of several that say the same thing the last one counts.
+    """Return the settings in the comments, not yet validated. The last comment wins where several have the same key.
 
     Raises:
-        BadConfig: The labeling config is not XML.
+        BadConfig: The labeling config is not well-formed XML, or has a document type or entities.
         BadProjectSettings: A comment starts with `backend:`, but no JSON object follows.
     """
     if "<!--" not in xml or "backend" not in xml.lower():
         return MappingProxyType({})
-    parse_xml(xml)  # refuses what is broken or unsafe, with its words
+    parse_xml(xml)  # raises the usual error for malformed or unsafe XML
     parser = DefusedXMLParser(target=_Comments(), forbid_dtd=True)
     parser.feed(xml)
-    said: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for comment in parser.close():
-        found = _MARK.fullmatch(comment)
-        if found:
-            said |= _parse_object(found[1].strip())
-    return MappingProxyType(said)
+        if match := _BACKEND_COMMENT.fullmatch(comment):
+            settings |= _parse_object(match[1].strip())
+    return MappingProxyType(settings)
 
 
 def _parse_object(text: str) -> dict[str, Any]:
     try:
-        read = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        message = f"The comment backend: in the labeling config is {shorten(text, _SHOWN)!r}, which is not JSON."
+        message = f"The backend: comment in the labeling config is not valid JSON: {shorten(text, _MAX_SHOWN)!r}."
         raise BadProjectSettings(message, remedy=_REMEDY) from error
-    if not isinstance(read, dict):
-        message = f"The comment backend: in the labeling config is {shorten(text, _SHOWN)!r}, not a JSON object."
+    if not isinstance(document, dict):
+        message = f"The backend: comment in the labeling config is not a JSON object: {shorten(text, _MAX_SHOWN)!r}."
         raise BadProjectSettings(message, remedy=_REMEDY)
-    return read
+    return document

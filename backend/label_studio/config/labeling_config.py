@@ -1,7 +1,7 @@
-"""Labeling config XML → LabelingConfig: which images a project shows and which controls can carry which answer.
+"""Labeling config XML → `LabelingConfig`: the images of a page and the controls that can hold their predictions.
 
-No name is assumed: images, data keys, controls and labels are all read from the config; see `controls` for what each
-tag is taken for.
+No names are assumed: images, data keys, controls and labels all come from the config. `controls` documents how each tag
+is interpreted.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ AUTO = "AUTO"
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What a labeling config lets the backend answer for one image of its page.
+    """Controls of one image of the page.
 
     Attributes:
-        name: The `name` of the Image tag.
-        data_key: The key of the task's data that holds the image, `image` of `value="$image"`.
-        answers: Controls that can carry a mask, preferred first. A rectangle control whose smart tool is on sends
-            prompts and is among them only where the image has no other shape.
-        keypoints: Key point controls of the image.
+        name: `name` of the Image tag.
+        data_key: Key of the task data that holds the image: `image` for `value="$image"`.
+        answers: Controls that can hold a mask, in order of preference. A rectangle control with a smart tool sends
+            prompts, so it is included only if the image has no other shape.
+        keypoints: Keypoint controls of the image.
         rectangles: Rectangle controls of the image.
         region_choices: Choices and Taxonomy controls of the image with `perRegion="true"`.
-        image_choices: Those without it.
+        image_choices: Choices and Taxonomy controls of the image without it.
         scores: Per-region controls that show a score.
-        text_areas: Names of the TextAreas for the whole image.
-        other_names: The names of all other Image tags of the page, answerable or not.
+        text_areas: Names of the TextArea controls for the whole image.
+        other_names: Names of all other Image tags of the page, supported or not.
     """
 
     name: str
@@ -60,27 +60,27 @@ class ImageConfig:
 
     @cached_property
     def answer_classes(self) -> tuple[ClassName, ...]:
-        """The labels a mask may get that name a class, which AUTO does not."""
+        """Labels of the answer controls except AUTO, which is not a class."""
         labels = [label for control in self.answers for label in control.labels]
         return tuple(label for label in distinct(labels) if label.name != AUTO)
 
     def control(self, name: str) -> Control | None:
-        """The control of that name that can send a prompt or carry an answer."""
-        own = (*self.answers, *self.keypoints, *self.rectangles, *self.region_choices, *self.image_choices)
-        return next((control for control in own if control.name == name), None)
+        """Return the control with that name that can send a prompt or hold a prediction."""
+        controls = (*self.answers, *self.keypoints, *self.rectangles, *self.region_choices, *self.image_choices)
+        return next((control for control in controls if control.name == name), None)
 
     def control_for(self, label: str) -> Control:
-        """The control that carries a mask with that label: the first answer control that has it, else the first."""
+        """Return the control for a mask with that label: the first answer control that has it, or else the first."""
         return next((control for control in self.answers if label in control.label_names), self.answers[0])
 
 
 @dataclass(frozen=True)
 class LabelingConfig:
-    """A project's labeling page.
+    """Labeling page of a project.
 
     Attributes:
-        images: The images that can be answered, at least one; the first of them has a control for masks.
-        xml: As it came.
+        images: The images with a control for predictions, at least one; the first has a control for masks.
+        xml: The unchanged source.
     """
 
     images: tuple[ImageConfig, ...]
@@ -88,50 +88,51 @@ class LabelingConfig:
 
     @property
     def classifies_images(self) -> bool:
-        """Whether any image of the page has a class of its own."""
+        """Whether any image of the page has classes for the whole image."""
         return any(image.image_choices for image in self.images)
 
     def image(self, name: str) -> ImageConfig:
-        """The image whose tag has that name.
+        """Return the image whose tag has that name.
 
         Raises:
-            BadConfig: No image that can be answered has it.
+            BadConfig: No image with a control for predictions has that name.
         """
         for image in self.images:
             if image.name == name:
                 return image
         known = shorten(", ".join(image.name for image in self.images))
-        message = f'The labeling config has no image "{shorten(name)}" that can be answered; it has: {known}.'
-        raise BadConfig(message, remedy=f"Give that image a control for masks, with its toName. {EDIT_HINT}")
+        message = f'The labeling config has no control for the image "{shorten(name)}" (available images: {known}).'
+        raise BadConfig(message, remedy=f"Add a control for masks whose toName is that image. {EDIT_HINT}")
 
 
 def check_text_prompt(config: LabelingConfig, name: str | None) -> None:
-    """Raises `BadConfig` where the setting text_prompt names no TextArea for a whole image."""
+    """Raise `BadConfig` unless the setting text_prompt is None or names a TextArea for a whole image."""
     known = [area for image in config.images for area in image.text_areas]
     if name is None or name in known:
         return
-    those = f"those of its images are: {shorten(', '.join(known))}" if known else "its images have none"
-    message = f'The setting text_prompt is "{shorten(name)}", but no TextArea without perRegion has that name: {those}.'
-    line = f'<TextArea name="{shorten(name)}" toName="{shorten(config.images[0].name)}"/>'
-    raise BadConfig(message, remedy=f"Add {line}, or name another one. {EDIT_HINT}")
+    available = shorten(", ".join(known)) or "none"
+    message = f'The setting text_prompt is "{shorten(name)}", but no TextArea without perRegion has that name'
+    example = f'<TextArea name="{shorten(name)}" toName="{shorten(config.images[0].name)}"/>'
+    raise BadConfig(f"{message} (available: {available}).", remedy=f"Add {example}, or use another name. {EDIT_HINT}")
 
 
 def label_for_click(config: ImageConfig, picked: str, auto_label: bool) -> str | None:
-    """Which label the mask of a click gets; None where CLIP picks it among `config.answer_classes`.
+    """Return the label for the mask of a click, or None if CLIP chooses it from `config.answer_classes`.
 
-    | when                                       | the mask's label                       | per-region choice |
-    |--------------------------------------------|----------------------------------------|-------------------|
-    | click, a label of an answer control picked | the one the person picked              | CLIP              |
-    | click, the label AUTO picked               | CLIP, among all but AUTO               | CLIP              |
-    | click, AUTO_LABEL is on                    | CLIP, among all but AUTO               | CLIP              |
-    | click, a label no answer control has       | the only label, or CLIP among several  | CLIP              |
-    | pre-annotation, no click                   | CLIP, among all but AUTO               | CLIP              |
-    | a text that is a label's name or synonym   | that label                             | CLIP              |
-    | any other text                             | CLIP, among all but AUTO               | CLIP              |
-    | any of these, CLIP away                    | picked or the only label, else refused | none              |
-    | any of these, a plain shape without Labels | none                                   | CLIP              |
+    | request                                    | label of the mask                         | per-region choice |
+    |--------------------------------------------|-------------------------------------------|-------------------|
+    | click, a label of an answer control picked | the picked label                          | CLIP              |
+    | click, the label AUTO picked               | CLIP, from all but AUTO                   | CLIP              |
+    | click, AUTO_LABEL is on                    | CLIP, from all but AUTO                   | CLIP              |
+    | click, a label no answer control has       | the only label, or CLIP if there are more | CLIP              |
+    | pre-annotation, no click                   | CLIP, from all but AUTO                   | CLIP              |
+    | a text that is a label's name or synonym   | that label                                | CLIP              |
+    | any other text                             | CLIP, from all but AUTO                   | CLIP              |
+    | any of these, CLIP unavailable             | picked or the only label, else an error   | none              |
+    | any of these, a plain shape without Labels | none                                      | CLIP              |
 
-    The last five rows are not decided here: without a click nobody asks, and without CLIP the hall falls back.
+    The last five rows are not decided here: this function is called for clicks only, and `predict` handles the fallback
+    without CLIP.
     """
     if picked == AUTO or auto_label:
         return None
@@ -142,10 +143,10 @@ def label_for_click(config: ImageConfig, picked: str, auto_label: bool) -> str |
 
 
 def parse_labeling_config(xml: str) -> LabelingConfig:
-    """Parse a labeling config; the last ones are kept.
+    """Parse a labeling config. Results are cached.
 
     Raises:
-        BadConfig: Broken, unsafe or too long XML, no Image tag, no shape control on an image.
+        BadConfig: Malformed, unsafe or too long XML, no Image tag, or no shape control for an image.
     """
     return _parse(check_length(xml))
 
@@ -160,10 +161,10 @@ def _parse(xml: str) -> LabelingConfig:
     images = [_image(root, name, tags) for name in tags]
     first = next((image for image in images if image.answers), None)
     if first is None:
-        message = "The labeling config has no shape with a class on its image, so a mask has nowhere to go."
-        line = write_example("BrushLabels", images[0].name)
+        message = "The labeling config has no control for masks: none of its images has a shape with a class."
+        example = build_example_tag("BrushLabels", images[0].name)
         kinds = "BitmaskLabels, PolygonLabels, RectangleLabels and EllipseLabels"
-        raise BadConfig(message, remedy=f"Add {line} ({kinds} will do as well). {EDIT_HINT}")
+        raise BadConfig(message, remedy=f"Add {example} ({kinds} work as well). {EDIT_HINT}")
     others = [image for image in images if image is not first and (image.answers or _can_be_classified(image, tags))]
     for image in (first, *others):
         _check_data_key(tags[image.name])
@@ -176,7 +177,7 @@ def _can_be_classified(image: ImageConfig, tags: Mapping[str, Element]) -> bool:
 
 def _image(root: Element, name: str, tags: Mapping[str, Element]) -> ImageConfig:
     shapes = {kind: find_shapes(root, kind, name) for kind in SHAPES}
-    answers = [control for kind in SHAPES for control in shapes[kind] if names_a_class(control)]
+    answers = [control for kind in SHAPES for control in shapes[kind] if can_hold_mask(control)]
     prompts_only = [control for control in shapes["rectangle"] if control.smart]
     return ImageConfig(
         name=name,
@@ -192,8 +193,8 @@ def _image(root: Element, name: str, tags: Mapping[str, Element]) -> ImageConfig
     )
 
 
-def names_a_class(control: Control) -> bool:
-    """Whether a mask can be filed under it: a label besides AUTO, or a plain shape that needs none."""
+def can_hold_mask(control: Control) -> bool:
+    """Whether a mask can be stored in the control: it has a label besides AUTO, or is a plain shape without labels."""
     return control.labels_name == "" or any(label.name != AUTO for label in control.labels)
 
 
@@ -202,10 +203,11 @@ def _check_data_key(image: Element) -> None:
     if not value.startswith("$") or len(value) < 2:
         name, value = shorten(read_attribute(image, "name")), shorten(value)
         remedy = f'Write value="$image", where "image" is the key of the task data. {EDIT_HINT}'
-        raise BadConfig(f'The Image tag "{name}" has value="{value}", which names no key of the data.', remedy=remedy)
+        message = f'The Image tag "{name}" has value="{value}", which does not refer to the task data.'
+        raise BadConfig(message, remedy=remedy)
 
 
-def write_example(tag: str, image_name: str) -> str:
-    """A control of that tag for a remedy."""
+def build_example_tag(tag: str, image_name: str) -> str:
+    """Return an example of that control for a remedy."""
     name, image = tag.removesuffix("Labels").lower(), shorten(image_name) or "image"
     return f'<{tag} name="{name}" toName="{image}"><Label value="Object"/></{tag}>'

@@ -1,4 +1,4 @@
-"""Which shape answers where a labeling config has several: the setting `answer` puts one kind first."""
+"""The project setting `answer`: which kind of shape holds masks if the labeling config has several."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import replace
 
 from backend.errors import BadConfig, shorten
 from backend.label_studio.config.controls import Control
-from backend.label_studio.config.labeling_config import ImageConfig, LabelingConfig, names_a_class, write_example
+from backend.label_studio.config.labeling_config import ImageConfig, LabelingConfig, build_example_tag, can_hold_mask
 
 
 def prefer_shape(config: LabelingConfig, kind: str | None) -> LabelingConfig:
-    """The config with the answer controls of one kind first; None leaves it as it is.
+    """Return the config with the answer controls of one kind first, or unchanged if `kind` is None.
 
-    Labels that no control of that kind has go on to be answered by those that have them.
+    Controls of other kinds still hold the masks whose label no control of that kind has.
 
     Raises:
-        BadConfig: No image has such a control.
+        BadConfig: No image has a control of that kind.
     """
     if kind is None:
         return config
     if not any(_of_kind(image, kind) for image in config.images):
         tag = f"{kind.capitalize()}Labels"
-        message = f'The setting answer is "{shorten(kind)}", but the labeling config has no {tag} on its image.'
-        raise BadConfig(message, remedy=f"Add {write_example(tag, config.images[0].name)}, or take the setting away.")
+        message = f'The setting answer is "{shorten(kind)}", but the labeling config has no {tag} for its image.'
+        raise BadConfig(message, remedy=f"Add {build_example_tag(tag, config.images[0].name)}, or remove the setting.")
     return replace(config, images=tuple(_prefer(image, kind) for image in config.images))
 
 
@@ -32,6 +32,6 @@ def _prefer(image: ImageConfig, kind: str) -> ImageConfig:
 
 
 def _of_kind(image: ImageConfig, kind: str) -> tuple[Control, ...]:
-    own = (*image.answers, *image.rectangles) if kind == "rectangle" else image.answers
-    found = [control for control in own if control.kind == kind and names_a_class(control)]
-    return tuple(control for place, control in enumerate(found) if control not in found[:place])
+    candidates = (*image.answers, *image.rectangles) if kind == "rectangle" else image.answers
+    matching = [control for control in candidates if control.kind == kind and can_hold_mask(control)]
+    return tuple(control for index, control in enumerate(matching) if control not in matching[:index])

@@ -1,4 +1,4 @@
-"""Labeling config XML, read as Label Studio reads it: tag and attribute names without regard to case."""
+"""Safe parsing of labeling config XML. Tag and attribute names are case-insensitive, as in Label Studio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from defusedxml.ElementTree import fromstring
 from backend.errors import BadConfig, shorten
 
 EDIT_HINT = "Edit it under Settings → Labeling Interface."
-LONGEST_XML = 1_000_000  # characters; 10,000 choices make 0.4 million
+MAX_XML_CHARACTERS = 1_000_000  # 10,000 choices take 0.4 million
 OBJECT_TAGS = (
     "image", "audio", "audioplus", "video", "text", "hypertext", "richtext", "paragraphs", "timeseries", "pdf",
     "table", "list", "chat",
@@ -19,47 +19,46 @@ OBJECT_TAGS = (
 
 
 def check_length(xml: object) -> str:
-    """The text of a labeling config. Raises `BadConfig` for an empty one and for one that is too long."""
+    """Return the text of a labeling config. Raises `BadConfig` if it is empty or too long."""
     if not isinstance(xml, str) or not xml.strip():
-        raise BadConfig("The labeling config is empty.", remedy=f"Give the project a labeling config. {EDIT_HINT}")
-    if len(xml) > LONGEST_XML:
-        message = f"The labeling config has {len(xml)} characters, more than the {LONGEST_XML} that are read."
-        raise BadConfig(message, remedy=f"Give it fewer labels or choices. {EDIT_HINT}")
+        raise BadConfig("The labeling config is empty.", remedy=f"Add a labeling config to the project. {EDIT_HINT}")
+    if len(xml) > MAX_XML_CHARACTERS:
+        message = f"The labeling config has {len(xml)} characters; the maximum is {MAX_XML_CHARACTERS}."
+        raise BadConfig(message, remedy=f"Use fewer labels or choices. {EDIT_HINT}")
     return xml
 
 
 def parse_xml(xml: str) -> Element:
-    """The root tag. Raises `BadConfig` for broken XML, entities and document types."""
+    """Return the root element. Raises `BadConfig` for malformed XML, entities and document types."""
     try:
         root: Element = fromstring(xml, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
-        raise BadConfig(
-            f"The labeling config is not XML that can be read: {shorten(error)}.", remedy=EDIT_HINT
-        ) from error
+        raise BadConfig(f"The labeling config cannot be parsed as XML: {shorten(error)}.", remedy=EDIT_HINT) from error
     return root
 
 
 def tag_name(tag: Element) -> str:
-    """In lower case; "" for a comment."""
+    """Return the tag's name in lower case; "" for a comment."""
     return tag.tag.lower() if isinstance(tag.tag, str) else ""
 
 
 def find_tags(root: Element, *names: str) -> Iterator[Element]:
-    """All tags of these lower-case names, in the order of the document."""
+    """Return all tags with one of these lower-case names, in document order."""
     return (tag for tag in root.iter() if tag_name(tag) in names)
 
 
 def read_attribute(tag: Element, name: str) -> str:
-    """An attribute by its lower-case name; "" if there is none."""
+    """Return the attribute with that lower-case name; "" if it is missing."""
     return next((value for key, value in tag.attrib.items() if key.lower() == name), "").strip()
 
 
 def is_true(tag: Element, name: str) -> bool:
+    """Whether the attribute with that lower-case name is "true"."""
     return read_attribute(tag, name).lower() == "true"
 
 
-def find_for_image(root: Element, image_name: str, *names: str) -> list[Element]:
-    """The named tags whose toName is the image. Where the page shows one object only, toName may be left out."""
+def find_tags_for_image(root: Element, image_name: str, *names: str) -> list[Element]:
+    """Return the tags with these names whose toName is the image. On a page with one object, toName is optional."""
     objects = [read_attribute(tag, "name") for tag in find_tags(root, *OBJECT_TAGS)]
     implied = objects[0] if len(objects) == 1 else ""
     return [tag for tag in find_tags(root, *names) if image_name in _targets(tag, implied)]

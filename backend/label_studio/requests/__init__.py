@@ -1,6 +1,6 @@
-"""What Label Studio's page sends: bodies of /predict and of webhooks to tasks with prompts in pixels.
+"""Parser of what Label Studio sends: /predict and webhook bodies to tasks with prompts in pixels.
 
-JSON comes in, frozen values go out, or `BadRequest` and `BadPrompt`.
+Takes JSON, returns frozen values or raises `BadRequest` or `BadPrompt`.
 """
 
 from backend.label_studio.requests.body_json import parse_body

@@ -1,12 +1,13 @@
-"""Request bodies as JSON, except that brush masks stay text until somebody asks for one.
+"""JSON parser for request bodies that leaves brush masks as text until they are needed.
 
-A task with 200 brush regions carries about a million numbers in their "rle" lists. Nobody looks at most of them, so
-before the body is parsed each list is put in quotes, `"rle":[0,0,9]` becoming `"rle":"[0,0,9]"`, which a JSON library
-reads at the speed of copying; `brush_rle` reads the text where a mask is wanted.
+A task with 200 brush regions carries about a million numbers in its "rle" lists, most of which are never read. Each
+list is therefore quoted before parsing: `"rle":[0,0,9]` becomes `"rle":"[0,0,9]"`, which a JSON library reads as fast
+as it can copy. `brush_rle` parses the text when a mask is needed.
 
-A list is found by the bytes `"rle"`, a colon and `[`, up to the next `]`. In JSON these can only be a key and its list:
-within a string a quote has a backslash before it, and where the list holds a quote, a bracket or a brace it is left
-alone. A body that is no JSON any more (a list with line breaks, which Label Studio does not send) is parsed as it came.
+A list starts at the bytes `"rle"`, a colon and `[`, and ends at the next `]`. In JSON these bytes can only be a key and
+its list: inside a string the quotes are escaped, and a list that contains a quote, a bracket or a brace is left
+unchanged. If quoting makes the body invalid (a list with line breaks, which Label Studio does not send), the original
+body is parsed.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import orjson
 
 _KEY = b'"rle"'
 _LIST = re.compile(rb"\s*:\s*(?=\[)")
-_NO_NUMBERS = (b'"', b"[", b"{")
+_NOT_NUMBERS = (b'"', b"[", b"{")
 
 
 def parse_body(body: bytes) -> Any:
-    """The document, in which the lists under "rle" may be their JSON text.
+    """Parse a request body. The lists under "rle" may be their JSON text.
 
     Raises:
         orjson.JSONDecodeError: Not JSON.
@@ -36,16 +37,16 @@ def parse_body(body: bytes) -> Any:
 
 
 def _quote_masks(body: bytes) -> Iterator[bytes]:
-    """The pieces of the body with its lists of numbers in quotes."""
-    done, key = 0, body.find(_KEY)
+    """Yield the pieces of the body with its "rle" lists in quotes."""
+    copied_to, key = 0, body.find(_KEY)
     while key >= 0:
         after = key + len(_KEY)
         colon = _LIST.match(body, after)
         end = body.find(b"]", after) + 1
         if colon and end and body[key - 1 : key] != b"\\":
             numbers = body[colon.end() : end]
-            if not any(mark in numbers[1:] for mark in _NO_NUMBERS):
-                yield from (body[done : colon.end()], b'"', numbers, b'"')
-                done = after = end
+            if not any(mark in numbers[1:] for mark in _NOT_NUMBERS):
+                yield from (body[copied_to : colon.end()], b'"', numbers, b'"')
+                copied_to = after = end
         key = body.find(_KEY, after)
-    yield body[done:]
+    yield body[copied_to:]

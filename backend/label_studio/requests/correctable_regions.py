@@ -1,18 +1,20 @@
-"""The masks that a click may correct: regions of this task with the label that was picked for the click.
+"""Masks that a click may correct: regions of the task with the label that was picked for the click.
 
-Brushes, bitmasks and polygons: a rectangle or an ellipse is only fitted to the mask it was made of, which is lost.
+They are brushes, bitmasks and polygons. A rectangle or an ellipse only approximates the mask it was made from, and that
+mask is lost.
 
-Where they are, newest first; the first that has any decides, for each is the whole page at its time:
+The regions come from the first of these sources that has any, newest first, because each is a snapshot of the whole
+page:
 
-1. the newest draft, which is the page of the person who clicked, some seconds ago;
-2. the newest prediction, if nobody has annotated the task yet: Label Studio copies it into a new annotation.
+1. the newest draft, which is the page of the annotator who clicked, as it was some seconds ago;
+2. the newest prediction, if the task has no annotation yet: Label Studio copies it into a new annotation.
 
-Saved annotations are never looked at: the payload does not say who clicks, and what another annotator drew must not
-show through in an annotation that ought to be independent. Whoever goes back to an annotation of their own has a draft
-of it as soon as Label Studio saves their first change.
+Saved annotations are never used: the payload does not say who clicked, and the work of another annotator must not
+influence an annotation that should be independent. An annotator who reopens their own annotation has a draft of it as
+soon as Label Studio saves the first change.
 
-A mask that Label Studio files under the key points of the context (its mixed results) is on the page now and goes
-first. Nothing is decoded here: `CorrectableRegion.decode` does it, when a click is to be compared with that region.
+A mask that Label Studio stores under the keypoint control of the context (its mixed results) is on the page now and
+comes first. Masks are not decoded here: `CorrectableRegion.decode` decodes one when a click is compared with it.
 """
 
 from __future__ import annotations
@@ -44,7 +46,12 @@ SHAPE_KEYS = {"brush": "rle", "bitmask": "imageDataURL", "polygon": "points"}
 
 @dataclass(frozen=True)
 class CorrectableRegion:
-    """A mask on the page, not decoded yet; `results` are all with its id: the mask, its label, its choices."""
+    """Mask on the page, not decoded yet.
+
+    Attributes:
+        results: All results with the region's id: its mask, its label, its choices.
+        mask_name: Hashable name of the mask: its content and size.
+    """
 
     region_id: str
     label: str
@@ -53,17 +60,17 @@ class CorrectableRegion:
     mask_name: Hashable = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Name the mask by what it is made of, not by an id that somebody may reuse; here, so that a click need not."""
+        """Compute `mask_name` from the content, because ids can be reused; once here, not with every click."""
         size = self.drawn_size.width, self.drawn_size.height
         object.__setattr__(self, "mask_name", (size, *(_name(shape) for _, shape in shapes_of(self.results))))
 
     def decode(self, config: ImageConfig) -> LabeledRegion:
-        """Raises `BadRegion` where the mask is damaged."""
+        """Decode the mask. Raises `BadRegion` if it is damaged."""
         return parse_regions(self.results, config)[0]
 
 
 def shapes_of(results: Sequence[Result]) -> Iterator[tuple[str, Any]]:
-    """Kind and shape of each result that has one; classes and texts of a region repeat its mask and are left out."""
+    """Yield kind and shape of each result with a shape. Classes and texts of a region repeat its shape; skip them."""
     for result in results:
         kind = kind_of_region(result)
         if kind and (kind in SHAPE_KEYS or str(result.get("type")).endswith("labels")):
@@ -73,24 +80,24 @@ def shapes_of(results: Sequence[Result]) -> Iterator[tuple[str, Any]]:
 def find_correctable(
     prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: ImageConfig
 ) -> tuple[CorrectableRegion, ...]:
-    """The regions that clicks may correct, newest first: of their labels and of the size they were drawn on.
+    """Return the regions that the prompts may correct, newest first: those with the label and image size of a prompt.
 
-    A prompt that is only a box starts anew, so it has none.
+    A prompt that is only a box asks for a new mask, so it has no correctable regions.
     """
     wanted = {(prompt.label, prompt.drawn_size) for prompt in prompts if prompt.prompt.point_coords}
     if not wanted:
         return ()
-    found = _collect(join_labels(context), wanted, config)
-    known = {region.region_id for region in found}
+    on_page = _collect(join_labels(context), wanted, config)
+    known = {region.region_id for region in on_page}
     for source in _sources(document):
-        regions = [region for region in _collect(join_labels(source), wanted, config) if region.region_id not in known]
-        found += regions
-        if regions:
-            break
-    return tuple(found)
+        saved = [region for region in _collect(join_labels(source), wanted, config) if region.region_id not in known]
+        if saved:
+            return (*on_page, *saved)
+    return tuple(on_page)
 
 
 def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
+    """Return the results of the draft, or those of the prediction, that the page was made from."""
     draft = newest_draft(document)
     if draft is not None:
         return [results_of(draft)]
@@ -101,8 +108,8 @@ def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
 
 
 def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: ImageConfig) -> list[CorrectableRegion]:
-    bare = any(control.labels_name == "" for control in config.answers)
-    labels = {label for label, _ in wanted if bare or any(label in control.label_names for control in config.answers)}
+    plain = any(control.labels_name == "" for control in config.answers)
+    labels = {label for label, _ in wanted if plain or any(label in control.label_names for control in config.answers)}
     masks = {
         str(result["id"]): (label, size)
         for result in results
@@ -118,7 +125,7 @@ def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: I
 
 
 def _has_mask(result: Result, config: ImageConfig) -> bool:
-    """A shape that is a mask, or one that Label Studio files under the control of a prompt."""
+    """Whether a result is a mask, also one that Label Studio stores under the control of a prompt."""
     if result.get("id") is None or result.get("to_name") != config.name:
         return False
     kind, value = kind_of_region(result), value_of(result)
@@ -128,7 +135,7 @@ def _has_mask(result: Result, config: ImageConfig) -> bool:
 
 
 def _name(shape: object) -> Hashable:
-    """Of a text a number of 64 bits, which Python keeps with it, and its length; a digest of anything else."""
+    """Return hash and length of a string, whose 64-bit hash Python caches; a digest of any other shape."""
     if isinstance(shape, str):
         return hash(shape), len(shape)
     try:

@@ -1,19 +1,19 @@
-"""A box and points together: the prompts of the other kind, which the context leaves out and the draft holds.
+"""Combining a box with points: prompts of the other kind are missing in the context, but are in the draft.
 
-Label Studio sends key points or rectangles, never both; but it saves the page as a draft some seconds after each
-change, and the task that comes with a click brings the drafts of the person who clicked (of no one else: its
-`InteractiveMixin` asks for `user`). The newest draft is the page as it was some seconds ago.
+Label Studio sends keypoints or rectangles, never both. However, it saves the page as a draft some seconds after each
+change, and the task sent with a click includes the drafts of the annotator who clicked (only theirs: its
+`InteractiveMixin` filters by `user`). The newest draft is the page as it was some seconds ago.
 
-What is pending there of the other kind belongs to the click when it has the same label and image size and lies with it:
-the points in the box or within a tenth of its longer side. It is pending unless
+A pending prompt of the other kind belongs to the click if it has the same label and image size, and if the points lie
+in the box or within a tenth of its longer side. A prompt in the draft is pending unless
 
-* it is an ordinary region (see `leaks`) or was submitted,
-* a mask or another answer of its label comes after it in the draft: it has been answered and the answer accepted,
-* the draft holds a prompt of the click's own kind and label that the click's context, which holds all of them, has not:
-  accepting or rejecting deletes all prompts, so this draft is from before, and nothing in it is pending.
+* it is an ordinary region (see `ordinary_regions`) or was submitted,
+* a mask or another answer with its label follows it in the draft: the answer to it was accepted,
+* the draft has a prompt of the click's kind and label that is missing in the click's context, which has all of them:
+  accepting or rejecting deletes all prompts, so the draft is older than that and nothing in it is pending.
 
-What remains: whoever accepts an answer to a box and clicks on its object before the next draft gets the box with the
-click, which is the object that was meant.
+Known limitation: if an annotator accepts the answer to a box and clicks on its object before the next draft is saved,
+the box is combined with the click. Both mean the same object.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ from backend.label_studio.results import (
 )
 from backend.values import Box, Prompt
 
-NEAR = 0.1  # of the box's longer side
+MAX_DISTANCE = 0.1  # of a point from its box, as a fraction of the box's longer side
 
 
 def newest_draft(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The draft that was saved last; the times are ISO 8601 in UTC, so their order is that of their letters."""
+    """Return the draft that was saved last. The times are ISO 8601 in UTC, so they sort as strings."""
     return max(objects_of(document.get("drafts")), key=saved_at, default=None)
 
 
 def saved_at(document: Mapping[str, Any]) -> tuple[str, int]:
-    """A key that sorts drafts, annotations or predictions by age, the last saved last."""
+    """Return a key that sorts drafts, annotations or predictions by the time they were saved."""
     number = document.get("id")
     return str(document.get("updated_at", "")), number if isinstance(number, int) else 0
 
 
-def join_draft(
+def add_draft_prompts(
     prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: ImageConfig
 ) -> tuple[LabeledPrompt, ...]:
-    """The prompts, each with what the newest draft holds of the other kind for the same object.
+    """Return the prompts, each with the prompts of the other kind that the newest draft has for the same object.
 
     Args:
-        prompts: Of the context.
-        context: All results of the context, leaks too.
+        prompts: Prompts of the context.
+        context: All results of the context, including ordinary regions.
         document: The task, with its drafts and annotations.
     """
     draft = newest_draft(document)
@@ -85,29 +85,29 @@ def _pending(
     document: Mapping[str, Any],
     config: ImageConfig,
 ) -> list[LabeledPrompt]:
-    """What a draft's results hold of the other kind under the labels of the prompts and still without an answer."""
-    own, other = (KEYPOINT, RECTANGLE) if prompts[0].prompt.box_xyxy is None else (RECTANGLE, KEYPOINT)
+    """Return the draft's prompts of the other kind that have a label of `prompts` and no answer yet."""
+    kind, other_kind = (KEYPOINT, RECTANGLE) if prompts[0].prompt.box_xyxy is None else (RECTANGLE, KEYPOINT)
     labels = {prompt.label for prompt in prompts}
     known = ids_of(context)
-    found: list[tuple[str, Result]] = []
+    pending: list[tuple[str, Result]] = []
     for result in saved:
-        label, kind = label_of(result) or "", kind_of_region(result)
+        label, result_kind = label_of(result) or "", kind_of_region(result)
         if label not in labels or result.get("to_name", config.name) != config.name:
             continue
         if _is_answer(result):
-            found = [(other_label, prompt) for other_label, prompt in found if other_label != label]
-        elif is_ordinary(result, config, others_are_marked=True):
+            pending = [(other_label, prompt) for other_label, prompt in pending if other_label != label]
+        elif is_ordinary(result, config, others_have_smart_key=True):
             continue
-        elif kind == own and str(result.get("id")) not in known:
+        elif result_kind == kind and str(result.get("id")) not in known:
             return []
-        elif kind == other:
-            found.append((label, result))
-    submitted = submitted_ids(ids_of([result for _, result in found]), document)
-    return _parse([result for _, result in found if str(result.get("id")) not in submitted], config)
+        elif result_kind == other_kind:
+            pending.append((label, result))
+    submitted = submitted_ids(ids_of([result for _, result in pending]), document)
+    return _parse([result for _, result in pending if str(result.get("id")) not in submitted], config)
 
 
 def _parse(results: Sequence[Result], config: ImageConfig) -> list[LabeledPrompt]:
-    """Each result as a prompt of its own; a draft's broken ones are no reason to refuse a click."""
+    """Parse each result as a separate prompt. Skip malformed ones: a damaged draft must not make a click fail."""
     prompts: list[LabeledPrompt] = []
     for result in results:
         try:
@@ -118,26 +118,26 @@ def _parse(results: Sequence[Result], config: ImageConfig) -> list[LabeledPrompt
 
 
 def _with_box(prompt: LabeledPrompt, pending: Sequence[LabeledPrompt]) -> LabeledPrompt:
-    """Points and the newest box that all of them lie with."""
+    """Add the newest box that is near all points of the prompt."""
     for other in reversed(pending):
         box = other.prompt.box_xyxy
-        if box and _is_alike(prompt, other) and all(_is_with(point, box) for point in prompt.prompt.point_coords):
+        if box and _is_alike(prompt, other) and all(_is_near(point, box) for point in prompt.prompt.point_coords):
             return replace(prompt, prompt=replace(prompt.prompt, box_xyxy=box))
     return prompt
 
 
 def _with_points(prompts: Sequence[LabeledPrompt], pending: Sequence[LabeledPrompt]) -> list[LabeledPrompt]:
-    """Boxes, each with the points that lie with it; a point goes to one box, the nearest, of equals the newest."""
+    """Add each point to the nearest box within `MAX_DISTANCE`, of equally near boxes to the newest."""
     points: dict[int, list[Prompt]] = {}
     for other in pending:
         point = other.prompt.point_coords[0]
-        places = [
+        near_boxes = [
             (distance_to_box(point, box), -index)
             for index, prompt in enumerate(prompts)
-            if (box := prompt.prompt.box_xyxy) and _is_alike(prompt, other) and _is_with(point, box)
+            if (box := prompt.prompt.box_xyxy) and _is_alike(prompt, other) and _is_near(point, box)
         ]
-        if places:
-            points.setdefault(-min(places)[1], []).append(other.prompt)
+        if near_boxes:
+            points.setdefault(-min(near_boxes)[1], []).append(other.prompt)
     return [_add_points(prompt, points.get(index, ())) for index, prompt in enumerate(prompts)]
 
 
@@ -151,13 +151,13 @@ def _is_alike(one: LabeledPrompt, other: LabeledPrompt) -> bool:
     return (one.label, one.drawn_size) == (other.label, other.drawn_size)
 
 
-def _is_with(point: tuple[float, float], box_xyxy: Box) -> bool:
+def _is_near(point: tuple[float, float], box_xyxy: Box) -> bool:
     longer_side = max(box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1])
-    return distance_to_box(point, box_xyxy) <= NEAR * longer_side
+    return distance_to_box(point, box_xyxy) <= MAX_DISTANCE * longer_side
 
 
 def _is_answer(result: Result) -> bool:
-    """A shape that can be no prompt: a mask, a polygon, an ellipse, a rectangle that this backend made."""
+    """Whether a shape cannot be a prompt: a mask, a polygon, an ellipse, or a rectangle that this backend made."""
     kind = kind_of_region(result)
     is_shape = kind in SHAPES and kind != RECTANGLE
     return "rle" in value_of(result) or is_shape or (kind == RECTANGLE and is_own_id(result.get("id")))

@@ -1,4 +1,4 @@
-"""In which box a mask on the page lies, remembered, so that a click decodes only the masks it may be about."""
+"""Cache of the bounding boxes of masks on the page, so that a click decodes only the masks it may refer to."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from backend.label_studio.results import brush_box
 from backend.runtime import LeastRecentlyUsed
 from backend.values import Box
 
-MOST = 20_000  # about 4 MB
+MAX_BOXES = 20_000  # about 4 MB
 EMPTY_BOX: Box = (0.0, 0.0, 0.0, 0.0)
 
 
 class MaskBoxCache:
-    """Boxes of the masks that were seen last, found by what they are made of. Safe to share."""
+    """LRU cache of bounding boxes, keyed by the content of the masks. Thread-safe."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._boxes = LeastRecentlyUsed[Hashable, Box](most)
+    def __init__(self, max_boxes: int = MAX_BOXES) -> None:
+        self._boxes = LeastRecentlyUsed[Hashable, Box](max_boxes)
 
     def box_of(self, region: CorrectableRegion, config: ImageConfig) -> Box:
-        """XYXY around a region's mask, (0, 0, 0, 0) for an empty one; each is read once, and a brush is not painted.
+        """Return the box (XYXY) around a region's mask; (0, 0, 0, 0) for an empty mask.
+
+        The box of a brush is computed from its RLE without rasterising the mask.
 
         Raises:
             BadRegion: The mask is damaged.

@@ -1,12 +1,12 @@
 """Prompts in percent → prompts in pixels.
 
-Label Studio sends a prompt as a result: x, y, width, height in percent of the upright image, `is_positive` beside
-`value` (missing means positive). `context.result` holds all prompts of one kind and one label at once, so the keypoints
-of a list are one object and every rectangle is one. A plain `KeyPoint` or `Rectangle` has its label in a second result
-(see `labels`), or none.
+Label Studio sends a prompt as a result: x, y, width and height in percent of the upright image, and `is_positive` next
+to `value` (missing means positive). `context.result` holds all prompts of one kind and label: its keypoints are one
+object together, and each rectangle is one object. A plain `KeyPoint` or `Rectangle` has its label in a second result
+(see `results.join_labels`), or no label.
 
     {"original_width": 640, "original_height": 480, "value": {"x": 25.0, "y": 50.0, "keypointlabels": ["Dog"]},
-     "is_positive": false, "from_name": "kp", "type": "keypointlabels", …}     is the background point (160, 240)
+     "is_positive": false, "from_name": "kp", "type": "keypointlabels", …}     → background point (160, 240)
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ from backend.label_studio.results import (
 )
 from backend.values import Box, Prompt, Size
 
-MOST_PROMPTS = 500  # points and boxes in one request, each of which costs SAM's decoder a run
-HAIR_PERCENT = 0.1  # rounding in the browser may put a point at the border this far outside
-SEND_REMEDY = "Send what Label Studio sends to an ML backend: tasks, label_config and params.context."
+MAX_PROMPTS = 500  # points and boxes per request; each one is a run of SAM's decoder
+BORDER_TOLERANCE_PERCENT = 0.1  # rounding in the browser can move a point on the border this far outside
+SEND_REMEDY = "Send a request body as Label Studio does, with tasks, label_config and params.context."
 
 
 @dataclass(frozen=True)
 class LabeledPrompt:
-    """A prompt, the label that was picked for it, and the size of the image it was drawn on, whose pixels it is in.
+    """Prompt with its label.
 
-    `label` is "" where nothing was picked, as a plain control allows.
+    Attributes:
+        prompt: In pixels of an image of size `drawn_size`.
+        label: The label that was picked; "" if none was, which a plain control allows.
+        drawn_size: Size of the image that the prompt was drawn on.
     """
 
     prompt: Prompt
@@ -48,14 +51,13 @@ class LabeledPrompt:
 
 
 def parse_prompts(results: Sequence[Mapping[str, Any]], config: ImageConfig) -> tuple[LabeledPrompt, ...]:
-    """Keypoints of one label and size become one prompt, each rectangle becomes one.
+    """Parse results into prompts: one prompt per rectangle, and one for all keypoints of a label and image size.
 
-    Results without a point or a box are passed over: accepted masks that Label Studio files under the keypoint control
-    (its "mixed" results) come along with the prompts.
+    Results without a point or a box are skipped: Label Studio sends accepted masks along with the prompts if it stores
+    them under the keypoint control (its "mixed" results).
 
     Raises:
-        BadPrompt: No keypoint and no rectangle among the results, one that cannot be answered, or more than
-            `MOST_PROMPTS`.
+        BadPrompt: No keypoint or rectangle among the results, an invalid one, or more than `MAX_PROMPTS`.
     """
     points: dict[tuple[str, Size], list[Mapping[str, Any]]] = {}
     prompts: list[LabeledPrompt] = []
@@ -69,14 +71,14 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: ImageConfig) -> 
         else:
             prompts.append(LabeledPrompt(Prompt(box_xyxy=_box(value, size)), label, size))
     count = len(prompts) + sum(map(len, points.values()))
-    if count > MOST_PROMPTS:
-        message = f"{count} points and boxes came at once, more than the {MOST_PROMPTS} that are answered."
-        raise BadPrompt(message, remedy="Accept or reject what is suggested before you go on.")
+    if count > MAX_PROMPTS:
+        message = f"The request has {count} points and boxes; the maximum is {MAX_PROMPTS}."
+        raise BadPrompt(message, remedy="Accept or reject the suggestions on the page before you continue.")
     prompts += [LabeledPrompt(_points_prompt(group, size), label, size) for (label, size), group in points.items()]
     if results and not any(kind_of_region(result) in (KEYPOINT, RECTANGLE) for result in results):
         kinds = shorten(", ".join(sorted({shorten(result.get("type")) for result in results})))
         remedy = "Draw a smart keypoint or a smart rectangle (KeyPointLabels, RectangleLabels with smart)."
-        raise BadPrompt(f"A prompt of the kind {kinds} cannot be answered.", remedy=remedy)
+        raise BadPrompt(f"Prompts of type {kinds} are not supported.", remedy=remedy)
     return tuple(prompts)
 
 
@@ -88,21 +90,21 @@ def _points_prompt(results: Sequence[Mapping[str, Any]], size: Size) -> Prompt:
 def _is_positive(result: Mapping[str, Any]) -> bool:
     positive = result.get("is_positive", True)
     if not isinstance(positive, bool):
-        message = f'A point has "is_positive" {_show(positive)} instead of true or false.'
-        raise BadPrompt(message, remedy="Send true for what belongs to the object and false for what does not.")
+        message = f'"is_positive" of a point must be true or false, but is {_show(positive)}.'
+        raise BadPrompt(message, remedy="Send true for a foreground point and false for a background point.")
     return positive
 
 
 def _point(value: Mapping[str, Any], size: Size) -> tuple[float, float]:
     x, y = _number(value, "x"), _number(value, "y")
-    if not all(-HAIR_PERCENT <= percent <= 100 + HAIR_PERCENT for percent in (x, y)):
+    if not all(-BORDER_TOLERANCE_PERCENT <= percent <= 100 + BORDER_TOLERANCE_PERCENT for percent in (x, y)):
         message = f"The point ({x:g} %, {y:g} %) lies outside the image."
         raise BadPrompt(message, remedy="Delete it and click inside the image.")
     return percent_to_pixel(_clip(x), size.width), percent_to_pixel(_clip(y), size.height)
 
 
 def _box(value: Mapping[str, Any], size: Size) -> Box:
-    """The box around a rectangle, clipped to the image; `rotation` turns it clockwise about its top left corner."""
+    """Return the box around a rectangle, clipped to the image; `rotation` is clockwise about the top left corner."""
     left, top = percent_to_pixel(_number(value, "x"), size.width), percent_to_pixel(_number(value, "y"), size.height)
     width = percent_to_pixel(_number(value, "width"), size.width)
     height = percent_to_pixel(_number(value, "height"), size.height)
@@ -122,7 +124,7 @@ def _box(value: Mapping[str, Any], size: Size) -> Box:
 
 
 def _label(result: Mapping[str, Any], config: ImageConfig) -> str:
-    """The picked label, checked against the control it came from; "" where a plain control was used without one."""
+    """Return the picked label, which must be in the control of the prompt; "" for a plain control without a label."""
     controls = _prompt_controls(result, config)
     label = label_of(result) or _first(_value(result).get("labels"))
     if label is None:
@@ -130,9 +132,9 @@ def _label(result: Mapping[str, Any], config: ImageConfig) -> str:
             return ""
         raise BadPrompt("A prompt has no label.", remedy="Pick a label before you click.")
     if not any(label in control.label_names for control in controls):
-        name, known = controls[0].name, shorten(", ".join(name for one in controls for name in one.label_names))
+        name, known = controls[0].name, shorten(", ".join(name for control in controls for name in control.label_names))
         message = f'The label "{shorten(label)}" is not in the control "{shorten(name)}", which has: {known}.'
-        raise BadPrompt(message, remedy="Reload the page: the labeling config has changed. Or add the label to it.")
+        raise BadPrompt(message, remedy="Reload the page if the labeling config has changed, or add the label to it.")
     return label
 
 
@@ -141,15 +143,15 @@ def _first(labels: object) -> str | None:
 
 
 def _prompt_controls(result: Mapping[str, Any], config: ImageConfig) -> list[Control]:
-    """The control that sent a prompt; a plain one once for each Labels control beside it."""
-    controls = config.keypoints if kind_of_region(result) == KEYPOINT else config.rectangles
-    name = result.get("from_name")
-    found = [control for control in controls if control.name == name]
-    if found:
-        return found
+    """Return the control that sent a prompt; for a plain tag, one `Control` per Labels control of the image."""
+    kind, name = kind_of_region(result), result.get("from_name")
+    controls = config.keypoints if kind == KEYPOINT else config.rectangles
+    matching = [control for control in controls if control.name == name]
+    if matching:
+        return matching
     known = shorten(", ".join(control.name for control in controls)) or "none"
-    message = f'The prompt comes from the control "{shorten(name)}", but the controls of its kind are: {known}.'
-    raise BadPrompt(message, remedy="Reload the page: the labeling config has changed.")
+    message = f'The labeling config has no {kind} control "{shorten(name)}" for the image (available: {known}).'
+    raise BadPrompt(message, remedy="Reload the page, because the labeling config has changed.")
 
 
 def _drawn_size(result: Mapping[str, Any]) -> Size:
@@ -165,18 +167,21 @@ def _number(value: Mapping[str, Any], key: str, default: float | None = None) ->
     number = value.get(key, default)
     if isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number):
         return float(number)
-    message = f'A prompt has "{key}" {_show(number)} instead of a number.'
-    raise BadPrompt(message, remedy="Delete it and draw it anew.")
+    message = f'"{key}" of a prompt must be a number, but is {_show(number)}.'
+    raise BadPrompt(message, remedy="Delete it and draw it again.")
 
 
 def _show(value: object) -> str:
+    """Format a value of the wrong type for a message."""
+    if value is None:
+        return "null"
     return shorten(value if isinstance(value, int) else repr(value))
 
 
 def _value(result: Mapping[str, Any]) -> Mapping[str, Any]:
     value = result.get("value") if isinstance(result, Mapping) else None
     if not isinstance(value, Mapping):
-        raise BadRequest(f'A prompt has "value" {json_type_of(value)}, not an object.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"value" of a prompt must be an object, but is {json_type_of(value)}.', remedy=SEND_REMEDY)
     return value
 
 

@@ -1,9 +1,9 @@
-"""The request union: what is asked of a task, decided once where a document is parsed.
+"""The request union: one of four kinds, decided once, when a document is parsed.
 
-- `Click`: key points and boxes of a person; a mask for each prompt.
-- `FindText`: a text typed into the project's text prompt, or `--text`; a mask for each thing that the texts name.
+- `Click`: an annotator's keypoints and boxes; one mask per prompt.
+- `FindText`: text typed into the project's text prompt, or `--text`; one mask per object that the texts name.
 - `SegmentAll`: pre-annotation; all masks, and the classes of the whole image.
-- `ClassifyImage`: a page that opens, "Retrieve predictions"; the classes of the whole image. It never runs SAM.
+- `ClassifyImage`: a task is opened, or "Retrieve predictions"; the classes of the whole image. It never runs SAM.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from backend.values import ProposalOptions
 
 @dataclass(frozen=True)
 class Click:
-    """Points and boxes that a person drew on one image.
+    """Request for the masks of points and boxes that an annotator drew on one image.
 
     Attributes:
         prompts: At least one.
-        correctable: Masks on the page that the prompts may correct, newest first, not decoded.
+        correctable: Masks on the page that the prompts may correct, newest first, not decoded yet.
     """
 
     prompts: tuple[LabeledPrompt, ...]
@@ -30,11 +30,11 @@ class Click:
 
 @dataclass(frozen=True)
 class FindText:
-    """Everything that the texts name.
+    """Request for the masks of all objects that the texts name.
 
     Attributes:
         texts: At least one.
-        options: How automatic masks are made; None for the model's defaults.
+        options: Options of the automatic masks; None for the model's defaults.
     """
 
     texts: tuple[str, ...]
@@ -43,10 +43,10 @@ class FindText:
 
 @dataclass(frozen=True)
 class SegmentAll:
-    """Everything in the image, and the classes of the whole image.
+    """Request for the masks of all objects in the image, and for the classes of the whole image.
 
     Attributes:
-        options: How automatic masks are made and which are kept; None for the model's defaults.
+        options: Options of the automatic masks and of their filters; None for the model's defaults.
     """
 
     options: ProposalOptions | None = None
@@ -54,7 +54,7 @@ class SegmentAll:
 
 @dataclass(frozen=True)
 class ClassifyImage:
-    """The classes of the whole image."""
+    """Request for the classes of the whole image."""
 
 
 Request = Click | FindText | SegmentAll | ClassifyImage

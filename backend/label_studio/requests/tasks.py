@@ -1,4 +1,4 @@
-"""Task JSON to `Task`: which images a task shows."""
+"""Parser of tasks: JSON to `Task`, with the images that the task shows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class TaskImage:
     """One image of a task.
 
     Attributes:
-        name: The Image tag that shows it.
-        uri: As the task's data has it.
-        task_id: None where the document has none.
-        project_id: "" where it is not known.
+        name: Name of the Image tag that shows it.
+        uri: URI in the task data.
+        task_id: None if the document has no id.
+        project_id: "" if it is unknown.
     """
 
     name: str
@@ -31,13 +31,13 @@ class TaskImage:
 
 @dataclass(frozen=True)
 class Task:
-    """A task of one project.
+    """Task of one project.
 
     Attributes:
-        images: Those it has data for, in the order of the labeling config; of a task with prompts the one they were
-            drawn on.
-        is_predicted: It has a prediction with masks. Label Studio shows the newest prediction, so one without masks
-            would hide them.
+        images: The images that the task data has, in the order of the labeling config. A task with prompts has only the
+            image that they were drawn on.
+        is_predicted: Whether it has a prediction with masks. Label Studio shows the newest prediction, so a new one
+            without masks would hide them.
     """
 
     task_id: int | None
@@ -47,39 +47,40 @@ class Task:
 
 
 def parse_project_id(project: object) -> str:
-    """The project's id, "" if there is none. Label Studio sends "3.1795206950": the id and the time of its creation.
+    """Return the project id, "" if there is none. Label Studio sends "3.1795206950": the id and the creation time.
 
     Raises:
-        BadRequest: No digits before the dot.
+        BadRequest: The part before the dot is not a number.
     """
     if project is None or project == "":
         return ""
     text = shorten(project) if isinstance(project, (str, int, float)) else ""
     project_id = text.partition(".")[0]
     if isinstance(project, bool) or not (project_id.isascii() and project_id.isdigit() and len(project_id) <= 18):
-        message = f'"project" is "{shorten(project)}", which does not begin with the number of a project.'
-        raise BadRequest(message, remedy='Send its id, as 3 or "3.1795206950".')
+        message = f'"project" must start with a project id, but is "{shorten(project)}".'
+        raise BadRequest(message, remedy='Send the id, such as 3 or "3.1795206950".')
     return project_id
 
 
 def parse_task(document: Mapping[str, Any], config: LabelingConfig, *, project_id: str = "") -> Task:
-    """Parse one task as Label Studio's API and /predict spell it; its drafts and annotations are not read.
+    """Parse one task in the format of Label Studio's API and /predict. Its drafts and annotations are not read.
 
     Raises:
-        BadRequest: Not a task, or no image under the keys that the labeling config names.
+        BadRequest: Not a task, or no image under the keys that the labeling config refers to.
     """
     data = task_data(document)
     task_id, project = _task_id(document), project_id or parse_project_id(document.get("project"))
-    shown = [image for image in config.images if data.get(image.data_key)] or config.images[:1]  # its absence is said
+    shown = [image for image in config.images if data.get(image.data_key)]
+    shown = shown or [config.images[0]]  # raises for the missing image
     images = tuple(TaskImage(image.name, _image_uri(data, image, task_id), task_id, project) for image in shown)
     return Task(task_id, project, images, _has_predicted_masks(document))
 
 
 def parse_task_on(document: Mapping[str, Any], image: ImageConfig, *, project_id: str = "") -> Task:
-    """Parse one task of which only one image is wanted.
+    """Parse one image of a task.
 
     Raises:
-        BadRequest: Not a task, or no such image.
+        BadRequest: Not a task, or the image is missing.
     """
     data, task_id = task_data(document), _task_id(document)
     project = project_id or parse_project_id(document.get("project"))
@@ -87,10 +88,10 @@ def parse_task_on(document: Mapping[str, Any], image: ImageConfig, *, project_id
 
 
 def task_data(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The task's data. Raises `BadRequest` where there is none."""
+    """Return the task's data. Raises `BadRequest` if there is none."""
     data = document.get("data") if isinstance(document, Mapping) else None
     if not isinstance(data, Mapping):
-        raise BadRequest(f'A task has "data" with the image; here it is {json_type_of(data)}.', remedy=SEND_REMEDY)
+        raise BadRequest(f'"data" of a task must be an object, but is {json_type_of(data)}.', remedy=SEND_REMEDY)
     return data
 
 
@@ -108,10 +109,10 @@ def _image_uri(data: Mapping[str, Any], image: ImageConfig, task_id: object) -> 
     uri = data.get(image.data_key)
     if isinstance(uri, str) and uri.strip():
         return uri.strip()
-    keys = shorten(", ".join(shorten(key) for key in data)) or "nothing"
+    keys = shorten(", ".join(shorten(key) for key in data)) or "none"
     key = shorten(image.data_key)
-    where = f'Task {shorten(task_id)} has no image under "{key}"'
-    found = "an empty text" if isinstance(uri, str) else json_type_of(uri)
-    message = f"{where} but {found}." if image.data_key in data else f"{where}, its data holds: {keys}."
-    remedy = f'Import it with the key "{key}", or name its key in the Image tag (value="$…").'
-    raise BadRequest(message, remedy=remedy)
+    message = f'Task {shorten(task_id)} has no image under "{key}"'
+    actual = "an empty string" if isinstance(uri, str) else json_type_of(uri)
+    reason = f"the value is {actual}" if image.data_key in data else f"its data has the keys: {keys}"
+    remedy = f'Import the image under the key "{key}", or write its key into the Image tag (value="$…").'
+    raise BadRequest(f"{message}; {reason}.", remedy=remedy)

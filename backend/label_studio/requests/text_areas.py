@@ -1,21 +1,21 @@
-"""Texts that a person typed into a text area of the page, as Label Studio sends them.
+"""Parser of texts that an annotator typed into a text area of the page.
 
-A text area for the whole image (without perRegion) calls the backend each time a text is added to it or edited, with
-Auto-Annotation on or with smartOnly="true" also without. The context then holds everything that was answered for the
-whole image, and all texts of the area:
+A text area for the whole image (without perRegion) calls the backend each time a text is added or edited, if
+Auto-Annotation is on or the area has smartOnly="true". The context then holds all results for the whole image,
+including all texts of the area:
 
     {"type": "textarea", "from_name": "find", "to_name": "image", "id": …, "value": {"text": ["red car", "tree"]}}
     {"type": "choices", "from_name": "weather", "to_name": "image", "id": …, "value": {"choices": ["sunny"]}}
 
-Nothing in it says which area or which text is the new one. What was saved of the area (the newest draft is some seconds
-old; without a draft, an annotation) does, under the same id:
+It does not tell which area or which text is new. This follows from comparing each area with the saved one that has the
+same id, in the newest draft, which is some seconds old, or in an annotation if there is no draft:
 
-| the text area                                 | what is asked for                 |
-|-----------------------------------------------|-----------------------------------|
-| has texts that were not saved                 | the last of these                 |
-| is as it was saved, and so are all others     | its last text                     |
-| is as it was saved, and another one is not    | nothing: the other one was meant  |
-| has lost a text and got none                  | nothing                           |
+| the text area                              | the text to answer                     |
+|--------------------------------------------|----------------------------------------|
+| has texts that are not saved               | the last of them                       |
+| equals the saved one, and so do all others | its last text                          |
+| equals the saved one, but another does not | none: the other area has the new text  |
+| lost a text and got none                   | none                                   |
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from backend.label_studio.results import (
 TEXT_AREA = "textarea"
 
 
-def holds_texts(context: Sequence[Result]) -> bool:
-    """Whether a context comes from a text area and not from a smart tool, whose regions may bear texts of their own."""
+def comes_from_text_area(context: Sequence[Result]) -> bool:
+    """Whether a context comes from a text area and not from a smart tool, whose regions can have texts as well."""
     kinds = {kind_of_region(result) for result in context if isinstance(result, Mapping)}
     return TEXT_AREA in kinds and not kinds & {KEYPOINT, RECTANGLE}
 
 
 def parse_texts(context: Sequence[Result], document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The text that is asked for in each text area, as pairs of the area's name and the text; see the table above.
+    """Return the name of each text area with a text to answer, and that text; see the table above.
 
     Args:
         context: `context.result`.
@@ -58,26 +58,26 @@ def parse_texts(context: Sequence[Result], document: Mapping[str, Any]) -> tuple
         BadRequest: A text area without a list of texts.
     """
     areas = _text_areas(context)
-    known = _known_texts(document, {str(area.get("id")) for area in areas})
-    asked, changed = [], False
+    saved_texts = _saved_texts(document, {str(area.get("id")) for area in areas})
+    candidates, changed = [], False
     for area in areas:
-        texts, before = _texts(area), known.get(str(area.get("id")), [])
-        added = Counter(texts) - Counter(before)
-        changed |= Counter(texts) != Counter(before)
-        asked.append((str(area.get("from_name")), _last(texts, added), bool(added)))
-    return tuple((name, text) for name, text, is_new in asked if text is not None and (is_new or not changed))
+        texts, saved = _texts(area), saved_texts.get(str(area.get("id")), [])
+        added = Counter(texts) - Counter(saved)
+        changed |= Counter(texts) != Counter(saved)
+        candidates.append((str(area.get("from_name")), _last(texts, added), bool(added)))
+    return tuple((name, text) for name, text, is_new in candidates if text is not None and (is_new or not changed))
 
 
-def _known_texts(document: Mapping[str, Any], ids: set[str]) -> dict[str, list[str]]:
-    """The texts that are saved under these ids, in the newest draft or, without one, in annotations."""
+def _saved_texts(document: Mapping[str, Any], ids: set[str]) -> dict[str, list[str]]:
+    """Return the texts saved under these ids: in the newest draft, or in annotations if there is no draft."""
     draft = newest_draft(document)
-    saved = [draft] if draft is not None else objects_of(document.get("annotations"))
-    areas = [area for one in saved for area in _text_areas(results_of(one)) if str(area.get("id")) in ids]
+    sources = [draft] if draft is not None else objects_of(document.get("annotations"))
+    areas = [area for source in sources for area in _text_areas(results_of(source)) if str(area.get("id")) in ids]
     return {str(area.get("id")): _texts(area) for area in areas}
 
 
 def _last(texts: Sequence[str], added: Container[str]) -> str | None:
-    """The last of the added texts, else the last; None where there is none."""
+    """Return the last of the added texts, or the last text if none was added; None if there are no texts."""
     return next((text for text in reversed(texts) if text in added), texts[-1] if texts else None)
 
 
@@ -91,6 +91,7 @@ def _texts(result: Result) -> list[str]:
         return [texts]
     if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
         return texts
-    name = shorten(result.get("from_name"))
-    message = f'The text area "{name}" has "text" {json_type_of(texts)}, not a list of texts.'
+    name, kind = shorten(result.get("from_name")), json_type_of(texts)
+    actual = f"{kind} with other values" if isinstance(texts, list) else kind
+    message = f'"text" of the text area "{name}" must be a list of strings, but is {actual}.'
     raise BadRequest(message, remedy=SEND_REMEDY)

@@ -1,4 +1,4 @@
-"""Webhooks that say where a person is: an annotation was submitted or changed."""
+"""Webhooks for submitted and updated annotations, which tell which task an annotator has reached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ACTIONS = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """The task that somebody just submitted, and its project's labeling config."""
+    """Task whose annotation was just submitted, with its project's labeling config."""
 
     project_id: str
     task_id: int
@@ -19,9 +19,9 @@ class FinishedTask:
 
 
 def parse_finished_task(body: Mapping[str, Any]) -> FinishedTask | None:
-    """What a webhook tells; None where it tells nothing of a task, or not as Label Studio 1.23 spells it.
+    """Parse a webhook body; None if it is of another kind, or not in the format of Label Studio 1.23.
 
-    Nothing is refused: Label Studio shows nobody how a webhook was answered.
+    It never raises, because Label Studio does not show the response to a webhook.
     """
     project, annotation = body.get("project"), body.get("annotation")
     if body.get("action") not in ACTIONS or not isinstance(project, Mapping) or not isinstance(annotation, Mapping):

@@ -120,7 +120,7 @@ def _score_result(region: LabeledRegion, control: ScoreControl) -> Result | None
     score = _clip_score(best if control.of_class else region.score)
     if score is None:
         return None
-    shown = round(score * control.most, 4)
+    shown = round(score * control.max_value, 4)
     if control.step:
         shown = round(round(shown / control.step) * control.step, 10)
     value: dict[str, Any] = {"number": shown} if control.kind == "number" else {"text": [f"{shown:.3f}"]}

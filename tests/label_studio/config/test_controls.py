@@ -1,4 +1,4 @@
-"""Which tags are taken for what: shapes with their own labels or separate ones, classes, taxonomies, scores."""
+"""Interpretation of control tags: shapes with their own or separate labels, classes, taxonomies, scores."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def shape(tag: str, attributes: str = "") -> str:
     return f'<{tag} name="{tag}" toName="i" {attributes}><Label value="Cat"/></{tag}>'
 
 
-def test_shapes_are_preferred_in_an_order_of_their_own_not_in_the_configs() -> None:
+def test_shapes_are_preferred_in_a_fixed_order_whatever_their_order_in_the_config() -> None:
     tags = [shape(f"{kind}Labels") for kind in ("Ellipse", "Polygon", "Bitmask", "Brush")]
     kinds = [result_type for _, result_type in answers(*tags)]
     assert kinds == ["brushlabels", "bitmasklabels", "polygonlabels", "ellipselabels"]
 
 
-def test_rectangles_with_a_smart_tool_are_prompts_beside_another_shape() -> None:
+def test_rectangles_with_a_smart_tool_hold_masks_only_if_there_is_no_other_shape() -> None:
     assert answers(shape("RectangleLabels"), shape("EllipseLabels")) == [("EllipseLabels", "ellipselabels")]
     assert answers(shape("RectangleLabels")) == [("RectangleLabels", "rectanglelabels")]
     both = answers(shape("EllipseLabels"), shape("RectangleLabels", 'smart="false"'))
@@ -59,7 +59,7 @@ def test_a_plain_shape_has_the_labels_of_the_separate_control(kind: str) -> None
     assert control.labels_name == "l"
 
 
-def test_a_plain_shape_beside_two_labels_controls_has_those_of_both() -> None:
+def test_a_plain_shape_has_the_labels_of_both_labels_controls() -> None:
     more = '<Labels name="m" toName="i"><Label value="Car"/></Labels>'
     config = parse(IMAGE, LABELS, more, '<Brush name="s" toName="i"/>')
     assert [(control.labels_name, control.label_names) for control in config.answers] == [
@@ -75,15 +75,15 @@ def test_a_plain_shape_without_any_labels_is_an_answer_without_a_label() -> None
     assert label_for_click(config, "", auto_label=False) is None
 
 
-def test_labels_for_another_object_are_not_a_plain_shapes() -> None:
+def test_a_plain_shape_does_not_take_the_labels_of_another_object() -> None:
     text = '<Text name="t" value="$t"/><Labels name="l" toName="t"><Label value="Cat"/></Labels>'
     assert parse(IMAGE, text, '<Brush name="s" toName="i"/>').answers[0].labels_name == ""
 
 
-def test_to_name_may_be_left_out_where_there_is_one_object() -> None:
+def test_to_name_is_optional_if_there_is_one_object() -> None:
     brush = '<BrushLabels name="b"><Label value="Cat"/></BrushLabels>'
     assert parse(IMAGE, brush).answers[0].to_name == "i"
-    with pytest.raises(BadConfig, match="no shape with a class"):
+    with pytest.raises(BadConfig, match="no control for masks"):
         parse(IMAGE, '<Text name="t" value="$t"/>', brush)
 
 
@@ -101,17 +101,17 @@ def test_a_preferred_kind_goes_first_and_the_others_keep_their_labels() -> None:
     assert prefer_shape(page, None) is page
 
 
-def test_prompt_rectangles_answer_where_they_are_preferred() -> None:
+def test_smart_rectangles_hold_masks_if_they_are_preferred() -> None:
     config = prefer_shape(parse_page(IMAGE, BRUSH, shape("RectangleLabels")), "rectangle").images[0]
     assert [control.kind for control in config.answers] == ["rectangle", "brush"]
 
 
-def test_a_preferred_kind_that_is_not_there_is_refused_with_what_to_add() -> None:
+def test_a_preferred_kind_without_a_control_is_rejected_with_an_example() -> None:
     with pytest.raises(BadConfig, match=r'"ellipse", but the labeling config has no EllipseLabels.*Add <EllipseLabels'):
         prefer_shape(parse_page(IMAGE, BRUSH), "ellipse")
 
 
-def test_all_choices_are_found_with_how_many_they_take() -> None:
+def test_choices_are_single_or_multiple_per_region_or_per_image() -> None:
     config = parse(
         IMAGE,
         BRUSH,
@@ -128,7 +128,7 @@ TREE = """<Choice value="animal" alias="a"><Choice value="dog" hint="hound, pupp
 <Choice value="thing"/>"""
 
 
-def test_a_taxonomy_offers_its_leaves_under_their_paths() -> None:
+def test_the_classes_of_a_taxonomy_are_the_paths_of_its_leaves() -> None:
     config = parse(IMAGE, BRUSH, f'<Taxonomy name="t" toName="i" perRegion="true">{TREE}</Taxonomy>')
     (control,) = config.region_choices
     assert control.labels == (
@@ -141,7 +141,7 @@ def test_a_taxonomy_offers_its_leaves_under_their_paths() -> None:
     assert (control.result_type, control.multiple) == ("taxonomy", False)
 
 
-def test_nested_choices_are_paths_only_where_they_are_allowed() -> None:
+def test_nested_choices_are_paths_only_with_allow_nested() -> None:
     plain, nested = (
         parse(IMAGE, BRUSH, f'<Choices name="c" toName="i" {more}>{TREE}</Choices>').image_choices[0]
         for more in ("", 'allowNested="true"')
@@ -151,22 +151,22 @@ def test_nested_choices_are_paths_only_where_they_are_allowed() -> None:
     assert nested.label_names == ("a / dog", "a / cat", "thing")
 
 
-def test_classes_that_come_with_the_tasks_are_passed_over() -> None:
-    away = (
+def test_controls_whose_classes_come_with_the_tasks_are_ignored() -> None:
+    dynamic = (
         '<Taxonomy name="t" toName="i" perRegion="true" apiUrl="http://a/b"/><Choices name="c" toName="i" value="$c"/>'
     )
-    config = parse(IMAGE, BRUSH, away)
+    config = parse(IMAGE, BRUSH, dynamic)
     assert (config.region_choices, config.image_choices) == ((), ())
 
 
 @pytest.mark.parametrize(
-    ("when", "label", "is_for"),
+    ("when", "label", "applies"),
     [("Cat", "Cat", True), ("Cat", "Dog", False), ("Cat,Dog", "Dog", True), ("Cat,Dog", "Cat,Dog", True)],
 )
-def test_when_label_value_says_for_which_regions_a_control_is(when: str, label: str, is_for: bool) -> None:
+def test_when_label_value_limits_a_control_to_some_regions(when: str, label: str, applies: bool) -> None:
     choices = f'<Choices name="c" toName="i" perRegion="true" whenLabelValue="{when}"><Choice value="x"/></Choices>'
     (control,) = parse(IMAGE, BRUSH, choices).region_choices
-    assert control.is_for(label) == is_for
+    assert control.applies_to(label) == applies
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,13 @@ def test_when_label_value_says_for_which_regions_a_control_is(when: str, label: 
         ('<Number name="score" toName="i" perRegion="true" max="nan"/>', ("number", False, 1.0, 0.0)),
     ],
 )
-def test_a_score_is_shown_where_a_per_region_control_is_named_so(tag: str, expected: tuple | None) -> None:
-    found = [(one.kind, one.of_class, one.most, one.step) for one in parse(IMAGE, BRUSH, tag).scores]
-    assert found == ([] if expected is None else [expected])
+def test_a_per_region_control_shows_a_score_if_it_is_named_score(tag: str, expected: tuple | None) -> None:
+    controls = parse(IMAGE, BRUSH, tag).scores
+    scores = [(control.kind, control.of_class, control.max_value, control.step) for control in controls]
+    assert scores == ([] if expected is None else [expected])
 
 
-def test_every_image_of_a_page_has_controls_of_its_own() -> None:
+def test_each_image_of_a_page_has_its_own_controls() -> None:
     config = parse_page(
         '<Image name="map" value="$map"/>',
         '<Choices name="c" toName="map"><Choice value="x"/></Choices>',
@@ -204,5 +205,5 @@ def test_every_image_of_a_page_has_controls_of_its_own() -> None:
     assert [[control.name for control in image.answers] for image in config.images] == [["b"], [], ["p"]]
     assert config.classifies_images and config.images[0].image_choices == ()
     assert config.image("j").data_key == "second"
-    with pytest.raises(BadConfig, match=r'no image "elsewhere" that can be answered; it has: i, map, j\.'):
+    with pytest.raises(BadConfig, match=r'no control for the image "elsewhere" \(available images: i, map, j\)\.'):
         config.image("elsewhere")

@@ -1,4 +1,4 @@
-"""The labeling interfaces of docs/labeling_interfaces.md are parsed, clicked on, read back, and taken by the SDK."""
+"""Tests of the labeling interfaces in docs/labeling_interfaces.md: parsing, clicks, and the SDK's validation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = [
 
 
 def click(config: ImageConfig, x: float = 50, y: float = 50) -> list[dict[str, Any]]:
-    """A smart key point with the first label, as Label Studio sends it for this config: a plain one is two results."""
+    """A smart keypoint with the first label, as Label Studio sends it for this config: a plain one is two results."""
     control = config.keypoints[0]
     label = config.answer_classes[0].name if control.labels_name else control.label_names[0]
     value = {"x": x, "y": y, "width": 0.2, "labels": [label]}
@@ -45,13 +45,13 @@ def answer(xml: str, prompts: list[dict[str, Any]]) -> dict[str, Any]:
     return Hall(classifier=FakeClassifier()).task_document({"id": 1, "data": data}, xml, prompts)
 
 
-def test_every_example_of_the_document_is_found() -> None:
+def test_every_example_of_the_document_is_tested() -> None:
     assert len(EXAMPLES) == DOCUMENT.count("```xml") == DOCUMENT.count("Answer: `")
     assert len(EXAMPLES) >= 8
 
 
 @pytest.mark.parametrize(("xml", "types"), EXAMPLES)
-def test_a_click_is_answered_as_the_document_says(xml: str, types: list[str]) -> None:
+def test_a_click_is_answered_as_documented(xml: str, types: list[str]) -> None:
     config = parse_labeling_config(xml).images[0]
     results = answer(xml, click(config))["result"]
     assert [result["type"] for result in results] == types
@@ -64,6 +64,6 @@ def test_a_click_is_answered_as_the_document_says(xml: str, types: list[str]) ->
 
 
 @pytest.mark.parametrize(("xml", "types"), EXAMPLES)
-def test_label_studios_own_sdk_takes_the_answer_as_a_prediction(xml: str, types: list[str]) -> None:
+def test_label_studios_sdk_accepts_the_answer_as_a_prediction(xml: str, types: list[str]) -> None:
     document = json.loads(json.dumps(answer(xml, click(parse_labeling_config(xml).images[0]))))
     assert LabelInterface(xml).validate_prediction(document, return_errors=True) == []

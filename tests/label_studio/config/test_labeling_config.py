@@ -1,4 +1,4 @@
-"""Labeling configs: what is read from them, what is refused, and which label a click gets."""
+"""Labeling configs: parsing, validation, and the label of a click."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parse(*tags: str) -> ImageConfig:
     return parse_labeling_config(f"<View>{''.join(tags)}</View>").images[0]
 
 
-def test_a_recorded_config_is_read_whole(config: ImageConfig) -> None:
+def test_a_recorded_config_is_parsed_completely(config: ImageConfig) -> None:
     animals = ("Cat", "Dog", "Bird")
     assert (config.name, config.data_key) == ("image", "image")
     assert (config.answers[0].name, config.answers[0].to_name, config.answers[0].label_names) == (
@@ -29,11 +29,12 @@ def test_a_recorded_config_is_read_whole(config: ImageConfig) -> None:
     )
     assert [(control.name, control.label_names) for control in config.keypoints] == [("kp", animals)]
     assert [(control.name, control.label_names) for control in config.rectangles] == [("rect", animals)]
-    assert [(one.name, one.label_names) for one in config.region_choices] == [("pclass", ("Red", "Blue", "Green"))]
-    assert [(one.name, one.label_names) for one in config.image_choices] == [("iclass", ("Indoor", "Outdoor"))]
+    (per_region,), (per_image,) = config.region_choices, config.image_choices
+    assert (per_region.name, per_region.label_names) == ("pclass", ("Red", "Blue", "Green"))
+    assert (per_image.name, per_image.label_names) == ("iclass", ("Indoor", "Outdoor"))
 
 
-def test_names_and_nesting_are_free() -> None:
+def test_names_and_nesting_are_arbitrary() -> None:
     config = parse(
         '<Header value="x"/><View style="a"><Image name="photo" value="$url"/></View>',
         '<View><BrushLabels name="m" toName="photo"><View><Label value="A"/></View><Label value="B"/>',
@@ -53,7 +54,7 @@ def test_case_of_tags_and_attributes_does_not_matter() -> None:
     assert [control.name for control in config.region_choices] == ["c"]
 
 
-def test_of_two_images_the_one_with_a_brush_counts() -> None:
+def test_the_first_image_is_the_one_with_a_brush() -> None:
     config = parse(
         '<Image name="map" value="$map"/>', IMAGE, BRUSH, '<Choices name="c" toName="map"><Choice value="x"/></Choices>'
     )
@@ -61,7 +62,7 @@ def test_of_two_images_the_one_with_a_brush_counts() -> None:
     assert config.image_choices == ()
 
 
-def test_controls_of_other_objects_and_without_labels_are_passed_over() -> None:
+def test_controls_of_other_objects_and_without_labels_are_ignored() -> None:
     config = parse(
         IMAGE,
         BRUSH,
@@ -72,7 +73,7 @@ def test_controls_of_other_objects_and_without_labels_are_passed_over() -> None:
     assert (config.keypoints, config.rectangles, config.region_choices) == ((), (), ())
 
 
-def test_an_alias_is_the_name_that_results_carry_and_hints_are_what_clip_reads() -> None:
+def test_an_alias_is_the_name_in_results_and_hints_are_the_words_for_clip() -> None:
     config = parse(
         IMAGE,
         '<BrushLabels name="b" toName="i"><Label value="Cat" alias="c01"/><Label value="Rad" hint="bicycle, bike"/>',
@@ -86,17 +87,17 @@ def test_an_alias_is_the_name_that_results_carry_and_hints_are_what_clip_reads()
     )
 
 
-def test_a_label_that_is_there_twice_counts_once() -> None:
+def test_a_duplicate_label_counts_once() -> None:
     config = parse(IMAGE, '<BrushLabels name="b" toName="i"><Label value="A"/><Label value="A"/></BrushLabels>')
     assert config.answers[0].label_names == ("A",)
 
 
-def test_auto_is_a_label_and_no_class() -> None:
+def test_auto_is_a_label_but_not_a_class() -> None:
     brush = f'<BrushLabels name="b" toName="i"><Label value="{AUTO}"/><Label value="Cat"/></BrushLabels>'
     assert parse(IMAGE, brush).answer_classes == (ClassName("Cat"),)
 
 
-def test_the_same_text_is_parsed_once(page: LabelingConfig) -> None:
+def test_the_same_config_is_parsed_once(page: LabelingConfig) -> None:
     assert parse_labeling_config(page.xml) is page
 
 
@@ -110,7 +111,7 @@ def test_which_label_a_click_gets_among_several(picked: str, auto_label: bool, l
     assert label_for_click(config, picked, auto_label) == label
 
 
-def test_a_label_that_the_brush_has_not_got_becomes_its_only_one() -> None:
+def test_a_label_that_the_brush_lacks_becomes_its_only_label() -> None:
     assert label_for_click(parse(IMAGE, BRUSH), "Thing", auto_label=False) == "Cat"
 
 
@@ -118,21 +119,24 @@ def test_a_label_that_the_brush_has_not_got_becomes_its_only_one() -> None:
     ("xml", "message"),
     [
         ("", "The labeling config is empty.*Settings → Labeling Interface"),
-        ("<View>", "not XML that can be read: no element found"),
-        ("<View><a></View>", "not XML that can be read: mismatched tag"),
+        ("<View>", "cannot be parsed as XML: no element found"),
+        ("<View><a></View>", "cannot be parsed as XML: mismatched tag"),
         ("<View/>", r'no Image tag.*Add <Image name="image" value="\$image"/>'),
         (
             f"<View>{IMAGE}</View>",
-            'no shape with a class.*Add <BrushLabels name="brush" toName="i"><Label value="Object"/>',
+            'no control for masks: none of.*Add <BrushLabels name="brush" toName="i"><Label value="Object"/>',
         ),
-        (f'<View>{IMAGE}<BrushLabels name="b" toName="i"/></View>', "no shape with a class"),
+        (f'<View>{IMAGE}<BrushLabels name="b" toName="i"/></View>', "a shape with a class"),
         (f'<View>{IMAGE}<BrushLabels name="b" toName="i"><Label value="AUTO"/></BrushLabels></View>', "with a class"),
-        (f'<View>{IMAGE}<BrushLabels name="b" toName="j"><Label value="A"/></BrushLabels></View>', "on its image"),
-        (f'<View><Image name="i" value="http://a/b.png"/>{BRUSH}</View>', 'value="http://a/b.png".*names no key'),
+        (f'<View>{IMAGE}<BrushLabels name="b" toName="j"><Label value="A"/></BrushLabels></View>', "of its images"),
+        (
+            f'<View><Image name="i" value="http://a/b.png"/>{BRUSH}</View>',
+            'value="http://a/b.png", which does not refer',
+        ),
         (f'<View><Image name="i" valueList="$images"/>{BRUSH}</View>', r'value="".*Write value="\$image"'),
     ],
 )
-def test_a_config_that_cannot_carry_an_answer_is_refused(xml: str, message: str) -> None:
+def test_a_config_that_cannot_hold_predictions_is_rejected(xml: str, message: str) -> None:
     with pytest.raises(BadConfig, match=message):
         parse_labeling_config(xml)
 
@@ -145,13 +149,13 @@ def test_a_config_that_cannot_carry_an_answer_is_refused(xml: str, message: str)
         '<!DOCTYPE v SYSTEM "http://127.0.0.1/x.dtd">',
     ],
 )
-def test_entities_and_document_types_are_refused(declaration: str) -> None:
-    with pytest.raises(BadConfig, match=r"not XML that can be read.*DTDForbidden"):
+def test_entities_and_document_types_are_rejected(declaration: str) -> None:
+    with pytest.raises(BadConfig, match=r"cannot be parsed as XML: DTDForbidden"):
         parse_labeling_config(f"{declaration}<View>{IMAGE}{BRUSH}</View>")
 
 
-def test_a_config_of_more_than_a_million_characters_is_refused_and_not_kept() -> None:
-    kept = config_module._parse.cache_info().currsize
-    with pytest.raises(BadConfig, match=r"has 1000013 characters, more than the 1000000 that are read.*fewer labels"):
+def test_a_config_of_more_than_a_million_characters_is_rejected_and_not_cached() -> None:
+    cached = config_module._parse.cache_info().currsize
+    with pytest.raises(BadConfig, match=r"has 1000013 characters; the maximum is 1000000\..*fewer labels"):
         parse_labeling_config(f"<View>{' ' * 1_000_000}</View>")
-    assert config_module._parse.cache_info().currsize == kept
+    assert config_module._parse.cache_info().currsize == cached

@@ -1,4 +1,4 @@
-"""What Label Studio's page writes and sends: results, on an image of 640x480 pixels; coordinates in percent."""
+"""Builders of the results that Label Studio's page sends, on an image of 640x480 pixels; coordinates in percent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies are read as JSON says, whatever stands in them; only lists of numbers under "rle" stay text."""
+"""Request bodies are parsed like any JSON, except that lists of numbers under "rle" stay text."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ documents = st.recursive(
 )
 
 
-def with_lists(found: Any, wanted: Any) -> Any:
-    """`found`, with each text read as a list where the document has one."""
-    if isinstance(found, str) and isinstance(wanted, list):
-        return json.loads(found)
-    if isinstance(found, list) and isinstance(wanted, list):
-        return [with_lists(f, w) for f, w in zip(found, wanted, strict=True)]
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        assert found.keys() == wanted.keys()
-        return {key: with_lists(found[key], wanted[key]) for key in found}
-    return found
+def with_lists(actual: Any, expected: Any) -> Any:
+    """Return `actual` with each string parsed where `expected` has a list."""
+    if isinstance(actual, str) and isinstance(expected, list):
+        return json.loads(actual)
+    if isinstance(actual, list) and isinstance(expected, list):
+        return [with_lists(a, e) for a, e in zip(actual, expected, strict=True)]
+    if isinstance(actual, dict) and isinstance(expected, dict):
+        assert actual.keys() == expected.keys()
+        return {key: with_lists(actual[key], expected[key]) for key in actual}
+    return actual
 
 
 @given(documents)
@@ -44,7 +44,7 @@ def with_lists(found: Any, wanted: Any) -> Any:
 @example({"rle": [[1, 2], 3]})
 @example({"rle": [{"rle": [1]}]})
 @example({'x"rle': [1, 2], "rle": [3]})
-def test_any_document_is_read_as_json_says(document: Any) -> None:
+def test_any_document_is_parsed_like_json(document: Any) -> None:
     for body in (json.dumps(document).encode(), orjson.dumps(document), json.dumps(document, indent=1).encode()):
         assert with_lists(parse_body(body), document) == document
 
@@ -58,6 +58,6 @@ def test_masks_of_recorded_documents_stay_text(name: str) -> None:
     assert with_lists(parse_body(body), document) == document
 
 
-def test_the_error_of_a_body_that_is_no_json_names_the_place_in_it_as_it_came() -> None:
+def test_the_error_of_invalid_json_has_the_position_in_the_original_body() -> None:
     with pytest.raises(orjson.JSONDecodeError, match=r"column 26 \(char 25\)"):
         parse_body(b'{"rle": [1, 2], "a": true, }')

@@ -1,4 +1,4 @@
-"""Which masks of a task a click may correct."""
+"""Masks of a task that a click may correct."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.label_studio.requests.drawn import draft, mask, point, rectangle
 from tests.recorded import load_payload
 
 
-def found(
+def regions(
     config: ImageConfig, context: list[dict[str, Any]] | None = None, **task: Any
 ) -> list[tuple[str, tuple[Result, ...]]]:
     context = context or [point(25, 25)]
@@ -27,7 +27,7 @@ def found(
 
 
 def ids(config: ImageConfig, context: list[dict[str, Any]] | None = None, **task: Any) -> list[str]:
-    return [region_id for region_id, _ in found(config, context, **task)]
+    return [region_id for region_id, _ in regions(config, context, **task)]
 
 
 def annotation(*results: dict[str, Any], by: int = 1, at: str = "2026-11-20T20:00:00Z") -> dict[str, Any]:
@@ -44,23 +44,23 @@ def test_a_mask_whose_size_is_in_floats_is_of_the_same_size(config: ImageConfig)
     assert ids(config, drafts=[draft(mask(id="a", original_width=True))]) == []
 
 
-def test_the_recorded_draft_offers_its_mask_to_a_click_with_its_label(config: ImageConfig) -> None:
+def test_a_click_may_correct_the_mask_with_its_label_in_the_recorded_draft(config: ImageConfig) -> None:
     task = load_payload("interactive_rectangle")["tasks"][0]
     context = [point(25, 25, label="Dog")]
     (region,) = find_correctable(parse_prompts(context, config), context, task, config)
     assert (region.region_id, region.label, region.drawn_size) == ("2f9c66b4", "Dog", Size(640, 480))
     assert region.decode(config).mask.any()
-    assert ids(config, **task) == []  # the click says Cat
+    assert ids(config, **task) == []  # the click has the label Cat
 
 
-def test_the_draft_is_the_page_and_what_it_lacks_was_deleted(config: ImageConfig) -> None:
+def test_only_the_draft_is_used_if_there_is_one(config: ImageConfig) -> None:
     annotations, predictions = [annotation(mask(id="a"))], [{"id": 1, "result": [mask(id="p")]}]
     assert ids(config, drafts=[draft()], annotations=annotations, predictions=predictions) == []
     assert ids(config, annotations=annotations, predictions=predictions) == []
     assert ids(config, annotations=[], predictions=predictions) == ["p"]
 
 
-def test_a_saved_annotation_may_be_another_persons_and_is_never_corrected(config: ImageConfig) -> None:
+def test_a_saved_annotation_may_be_another_annotators_and_is_never_corrected(config: ImageConfig) -> None:
     assert ids(config, annotations=[annotation(mask(id="a"))]) == []
     assert ids(config, annotations=[annotation(mask(id="a")), annotation(mask(id="b"), by=2)]) == []
 
@@ -70,7 +70,7 @@ def test_only_the_newest_prediction_is_copied_into_a_new_annotation(config: Imag
     assert ids(config, predictions=[{**old, "id": 2, "result": [mask(id="new")]}, old]) == ["new"]
 
 
-def test_a_recorded_result_brings_the_choices_of_its_masks(config: ImageConfig) -> None:
+def test_a_recorded_mask_is_decoded_with_its_choices(config: ImageConfig) -> None:
     saved = load_payload("annotation_from_prediction")
     context = [point(25, 25, label="Dog")]
     (region,) = find_correctable(parse_prompts(context, config), context, {"drafts": [saved]}, config)
@@ -78,13 +78,13 @@ def test_a_recorded_result_brings_the_choices_of_its_masks(config: ImageConfig) 
     assert (decoded.region_id, decoded.label, dict(decoded.choices)) == ("r2", "Dog", {"pclass": ("Blue",)})
 
 
-def test_a_mask_among_the_key_points_of_the_context_goes_first_and_counts_once(config: ImageConfig) -> None:
+def test_a_mask_among_the_keypoints_of_the_context_comes_first_and_only_once(config: ImageConfig) -> None:
     mixed = point(1, 1, id="mixed") | {"value": {"format": "rle", "rle": [0], "keypointlabels": ["Cat"]}}
     saved = draft(mask(id="mixed"), mask(id="other"))
     assert ids(config, [mixed, point(25, 25)], drafts=[saved]) == ["mixed", "other"]
 
 
-def test_a_box_starts_anew(config: ImageConfig) -> None:
+def test_a_box_has_nothing_to_correct(config: ImageConfig) -> None:
     assert ids(config, [rectangle()], drafts=[draft(mask())]) == []
 
 
@@ -101,11 +101,13 @@ def test_a_box_starts_anew(config: ImageConfig) -> None:
         mask() | {"type": "choices", "value": {"rle": [0], "choices": ["Cat"]}},
     ],
 )
-def test_what_is_no_mask_of_this_image_and_label_is_passed_over(other: dict[str, Any], config: ImageConfig) -> None:
+def test_results_other_than_masks_of_the_image_and_label_are_ignored(
+    other: dict[str, Any], config: ImageConfig
+) -> None:
     assert ids(config, drafts=[draft(other)]) == []
 
 
-def test_a_mask_is_decoded_when_it_is_asked_for_and_not_before(config: ImageConfig) -> None:
+def test_a_mask_is_decoded_only_on_request(config: ImageConfig) -> None:
     drawn = np.zeros((480, 640), bool)
     drawn[10:20, 30:50] = True
     good = mask(id="good") | {"value": {"format": "rle", "rle": encode_brush(drawn), "brushlabels": ["Cat"]}}

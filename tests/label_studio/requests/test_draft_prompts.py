@@ -1,4 +1,4 @@
-"""A box and points come together from the context and the draft; the coordinates are worked out by hand."""
+"""Boxes and points are combined from the context and the draft; expected coordinates are computed by hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prompts(*args: Any, **kwargs: Any) -> list[Prompt]:
     return [prompt.prompt for prompt in click(*args, **kwargs).prompts]
 
 
-def test_a_negative_point_cuts_something_out_of_the_box_of_the_draft() -> None:
+def test_a_negative_point_is_combined_with_the_box_of_the_draft() -> None:
     assert prompts([point(25, 25, positive=False)], draft(rectangle())) == [Prompt(((160, 120),), (0,), BOX)]
 
 
@@ -46,26 +46,26 @@ def test_the_recorded_draft_completes_a_click_inside_its_box() -> None:
     assert prompt.prompt.box_xyxy == pytest.approx((63.9, 48.2, 255.7, 201.4), abs=0.1)
 
 
-def test_points_of_another_label_stay_apart() -> None:
+def test_prompts_of_different_labels_are_not_combined() -> None:
     assert prompts([point(25, 25)], draft(rectangle("Dog"))) == [Prompt(((160, 120),), (1,))]
 
 
-@pytest.mark.parametrize(("x", "together"), [(42.9, True), (43.1, False)])
-def test_a_point_lies_with_a_box_up_to_a_tenth_of_its_longer_side(x: float, together: bool) -> None:
+@pytest.mark.parametrize(("x", "combined"), [(42.9, True), (43.1, False)])
+def test_a_point_belongs_to_a_box_up_to_a_tenth_of_its_longer_side(x: float, combined: bool) -> None:
     """The right side is at 40 %, 256 pixels; the longer side has 192 pixels, a tenth of it is 3 % of 640."""
     (prompt,) = prompts([point(x, 25)], draft(rectangle()))
-    assert (prompt.box_xyxy == BOX) is together
+    assert (prompt.box_xyxy == BOX) is combined
 
 
-def test_one_point_elsewhere_and_the_points_are_another_object() -> None:
+def test_points_are_another_object_if_one_is_far_from_the_box() -> None:
     (prompt,) = prompts([point(25, 25, id="a"), point(80, 80, id="b")], draft(rectangle()))
     assert prompt.box_xyxy is None
 
 
-def test_points_go_to_the_nearest_box_and_of_two_that_hold_them_to_the_newest() -> None:
+def test_points_go_to_the_nearest_box_and_of_two_that_contain_them_to_the_newest() -> None:
     boxes = [rectangle(id="a"), rectangle(x=20, y=20, id="b"), rectangle(x=60, y=60, id="c")]
-    found = prompts(boxes, draft(point(25, 25), point(12.5, 12.5, id="x"), point(70, 70, id="y"), point(95, 5, id="z")))
-    assert [prompt.point_coords for prompt in found] == [((80, 60),), ((160, 120),), ((448, 336),)]
+    saved = draft(point(25, 25), point(12.5, 12.5, id="x"), point(70, 70, id="y"), point(95, 5, id="z"))
+    assert [prompt.point_coords for prompt in prompts(boxes, saved)] == [((80, 60),), ((160, 120),), ((448, 336),)]
 
 
 def test_only_the_newest_draft_counts() -> None:
@@ -90,12 +90,12 @@ def test_a_box_whose_answer_was_accepted_is_not_used_again() -> None:
     ],
     ids=["polygon", "ellipse", "rectangle of this backend"],
 )
-def test_any_shape_that_cannot_be_a_prompt_is_the_answer_to_the_box_before_it(answer: dict[str, Any]) -> None:
+def test_a_shape_that_cannot_be_a_prompt_is_the_answer_to_the_box_before_it(answer: dict[str, Any]) -> None:
     assert prompts([point(25, 25)], draft(rectangle(), answer)) == prompts([point(25, 25)])
 
 
-def test_a_draft_from_before_an_accept_is_not_used() -> None:
-    """It holds a point that the context, which holds all points of the label, has no more."""
+def test_a_draft_from_before_an_answer_was_accepted_is_not_used() -> None:
+    """It has a point that is missing in the context, which has all points of the label."""
     before = draft(rectangle(), point(24, 24, id="gone"))
     assert prompts([point(25, 25, id="new")], before) == prompts([point(25, 25)])
     pending = draft(rectangle(), point(24, 24, id="first"))
@@ -103,7 +103,7 @@ def test_a_draft_from_before_an_accept_is_not_used() -> None:
     assert prompt.box_xyxy == BOX
 
 
-def test_a_submitted_box_is_a_region_and_no_prompt() -> None:
+def test_a_submitted_box_is_not_a_prompt() -> None:
     annotation = {"id": 3, "result": [rectangle()]}
     assert prompts([point(25, 25)], draft(rectangle()), annotations=(annotation,)) == prompts([point(25, 25)])
 
@@ -119,11 +119,11 @@ def test_a_submitted_box_is_a_region_and_no_prompt() -> None:
         {"type": "rectanglelabels"},
     ],
 )
-def test_what_is_no_prompt_in_a_draft_changes_nothing(ordinary: dict[str, Any]) -> None:
+def test_results_of_a_draft_that_are_not_prompts_are_ignored(ordinary: dict[str, Any]) -> None:
     assert prompts([point(25, 25)], draft(ordinary)) == prompts([point(25, 25)])
 
 
-def test_an_ordinary_point_of_the_draft_is_not_taken_into_a_box() -> None:
+def test_an_ordinary_point_of_the_draft_is_not_added_to_a_box() -> None:
     plain = point(25, 25)
     del plain["is_positive"]
     assert prompts([rectangle()], draft(plain)) == [Prompt(box_xyxy=BOX)]

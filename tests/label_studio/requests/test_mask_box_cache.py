@@ -1,4 +1,4 @@
-"""Where masks lie is remembered by what they are made of, within a limit."""
+"""Boxes of masks are cached by the content of the masks, up to a limit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_mask_is_named_by_its_bytes_and_size_and_not_by_its_id() -> None:
     assert region([1, 2]).mask_name == region([1, 2], region_id="b").mask_name
     assert len({region([1, 2]).mask_name, region([1, 3]).mask_name, region([1, 2], Size(3, 4)).mask_name}) == 3
     assert region("[1,2]").mask_name == region("[1,2]", region_id="b").mask_name != region("[1,3]").mask_name
-    assert region([1, 300]).mask_name != region([1, "x"]).mask_name  # damaged ones are told apart, too
+    assert region([1, 300]).mask_name != region([1, "x"]).mask_name  # damaged masks have different names, too
 
 
 def test_the_choices_of_a_region_do_not_change_its_name() -> None:
@@ -37,21 +37,21 @@ def test_the_choices_of_a_region_do_not_change_its_name() -> None:
     assert CorrectableRegion("a", "Cat", Size(4, 3), (mask, choice)).mask_name == region([1, 2]).mask_name
 
 
-def test_a_mask_is_read_once_and_a_brush_is_not_painted(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+def test_a_mask_is_read_once_and_a_brush_is_not_rasterised(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_masks: list[object] = []
 
     def read(rle: object, size: Size) -> Box:
-        asked.append(rle)
+        read_masks.append(rle)
         return brush_box(rle, size)
 
     monkeypatch.setattr("backend.label_studio.requests.mask_box_cache.brush_box", read)
-    monkeypatch.setattr(CorrectableRegion, "decode", lambda *_: pytest.fail("painted"))
+    monkeypatch.setattr(CorrectableRegion, "decode", lambda *_: pytest.fail("rasterised"))
     mask = np.zeros((3, 4), bool)
     mask[1, 1:3] = True
     boxes, rle = MaskBoxCache(), encode_brush(mask)
     for _ in range(3):
         assert boxes.box_of(region(rle), CONFIG) == boxes.box_of(region(str(rle)), CONFIG) == (1, 1, 3, 2)
-    assert asked == [rle, str(rle)]
+    assert read_masks == [rle, str(rle)]
 
 
 def test_an_empty_mask_has_a_box_without_area_and_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +72,11 @@ def test_a_polygon_is_painted_to_find_its_box() -> None:
     assert MaskBoxCache().box_of(saved(polygon), CONFIG) == (1, 0, 3, 3)
 
 
-def test_the_box_that_was_not_asked_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    boxes, asked = MaskBoxCache(most=2), []
+def test_the_least_recently_used_box_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes, read_masks = MaskBoxCache(max_boxes=2), []
     monkeypatch.setattr(
-        "backend.label_studio.requests.mask_box_cache.brush_box", lambda rle, _: asked.append(rle) or (0, 0, 1, 1)
+        "backend.label_studio.requests.mask_box_cache.brush_box", lambda rle, _: read_masks.append(rle) or (0, 0, 1, 1)
     )
     for rle in ("[1]", "[2]", "[1]", "[3]", "[1]", "[2]"):
         boxes.box_of(region(rle), CONFIG)
-    assert asked == ["[1]", "[2]", "[3]", "[2]"]
+    assert read_masks == ["[1]", "[2]", "[3]", "[2]"]

@@ -1,4 +1,4 @@
-"""Prompts in percent become prompts in pixels; expected values are worked out by hand."""
+"""Prompts in percent are converted to pixels; expected values are computed by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backend.errors import BadPrompt, BadRequest
 from backend.geometry import percent_to_pixel, pixel_to_percent
 from backend.label_studio.config import ImageConfig, parse_labeling_config
 from backend.label_studio.requests import LabeledPrompt
-from backend.label_studio.requests.prompts import MOST_PROMPTS, parse_prompts
+from backend.label_studio.requests.prompts import MAX_PROMPTS, parse_prompts
 from backend.values import Prompt, Size
 from tests.recorded import load_payload
 
@@ -64,7 +64,7 @@ def test_each_rectangle_is_one_prompt(config: ImageConfig) -> None:
 @pytest.mark.parametrize(
     ("rotation", "box_xyxy"),
     [
-        # 40 x 20 pixels with the top left corner at (100, 50), turned clockwise on the screen about that corner
+        # 40 x 20 pixels with the top left corner at (100, 50), rotated clockwise on the screen about that corner
         (90, (80, 50, 100, 90)),
         (180, (60, 30, 100, 50)),
         (270, (100, 10, 120, 50)),
@@ -72,20 +72,22 @@ def test_each_rectangle_is_one_prompt(config: ImageConfig) -> None:
         (45, (100 - 20 * 0.5**0.5, 50, 100 + 40 * 0.5**0.5, 50 + 60 * 0.5**0.5)),
     ],
 )
-def test_a_turned_rectangle_becomes_the_box_around_it(
+def test_a_rotated_rectangle_becomes_the_box_around_it(
     rotation: float, box_xyxy: tuple[float, ...], config: ImageConfig
 ) -> None:
     (prompt,) = parse_prompts([rectangle(50, 50, 20, 20, rotation)], config)
     assert prompt.prompt.box_xyxy == pytest.approx(box_xyxy)
 
 
-def test_a_rectangle_over_the_border_is_cut_there(config: ImageConfig) -> None:
+def test_a_rectangle_across_the_border_is_clipped(config: ImageConfig) -> None:
     (prompt,) = parse_prompts([rectangle(-10, 50, 30, 80)], config)
     assert prompt.prompt.box_xyxy == (0, 50, 40, 100)
 
 
 @pytest.mark.parametrize(("x", "inside"), [(-0.05, 0.0), (100.05, 640.0)])
-def test_a_point_a_hair_outside_is_put_on_the_border(x: float, inside: float, config: ImageConfig) -> None:
+def test_a_point_within_the_border_tolerance_is_moved_onto_the_border(
+    x: float, inside: float, config: ImageConfig
+) -> None:
     (prompt,) = parse_prompts([keypoint(x, 50)], config)
     assert prompt.prompt.point_coords == ((inside, 240),)
 
@@ -99,7 +101,7 @@ def test_recorded_keypoints_are_where_they_were_clicked(config: ImageConfig) -> 
     assert (prompt.label, prompt.drawn_size) == ("Dog", Size(640, 480))
 
 
-def test_a_recorded_portrait_photo_is_measured_upright(config: ImageConfig) -> None:
+def test_a_recorded_portrait_photo_has_its_upright_size(config: ImageConfig) -> None:
     """640x480 with EXIF orientation 6: the browser shows 480x640."""
     (prompt,) = parse_prompts(recorded("interactive_keypoint_exif"), config)
     assert prompt.drawn_size == Size(480, 640)
@@ -112,7 +114,7 @@ def test_a_recorded_rectangle_is_where_it_was_drawn(config: ImageConfig) -> None
     assert prompt.label == "Cat"
 
 
-def test_accepted_masks_filed_under_the_keypoint_control_are_no_prompts(config: ImageConfig) -> None:
+def test_accepted_masks_stored_under_the_keypoint_control_are_not_prompts(config: ImageConfig) -> None:
     mixed = keypoint() | {"value": {"format": "rle", "rle": [0], "keypointlabels": ["Dog"]}}
     assert parse_prompts([mixed], config) == ()
     assert len(parse_prompts([mixed, keypoint()], config)[0].prompt.point_coords) == 1
@@ -124,12 +126,12 @@ def test_a_size_in_floats_is_the_same_size(config: ImageConfig) -> None:
     assert floats[0].drawn_size == Size(640, 480)
 
 
-def test_an_empty_list_is_no_prompt(config: ImageConfig) -> None:
+def test_an_empty_list_has_no_prompts(config: ImageConfig) -> None:
     assert parse_prompts([], config) == ()
 
 
 @given(st.floats(0, 100), st.integers(1, 10_000))
-def test_percent_to_pixels_and_back_is_the_same(percent: float, extent: int) -> None:
+def test_percent_to_pixels_and_back_is_the_identity(percent: float, extent: int) -> None:
     assert pixel_to_percent(percent_to_pixel(percent, extent), extent) == pytest.approx(percent, abs=1e-9)
 
 
@@ -141,9 +143,9 @@ def test_a_point_inside_in_percent_is_inside_in_pixels(x: float, y: float, width
 
 
 @given(st.floats(0, 99), st.floats(0, 99), st.floats(0.01, 100), st.floats(0.01, 100), st.floats(-720, 720))
-def test_a_box_is_inside_the_image_or_refused(x: float, y: float, width: float, height: float, turned: float) -> None:
+def test_a_box_is_inside_the_image_or_rejected(x: float, y: float, width: float, height: float, angle: float) -> None:
     try:
-        (prompt,) = parse_prompts([rectangle(x, y, width, height, turned)], CONFIG)
+        (prompt,) = parse_prompts([rectangle(x, y, width, height, angle)], CONFIG)
     except BadPrompt as error:
         assert "lies outside the image" in error.message
         return
@@ -157,40 +159,43 @@ def test_a_box_is_inside_the_image_or_refused(x: float, y: float, width: float, 
     [
         (keypoint(100.2, 50), r"The point \(100.2 %, 50 %\) lies outside the image.*click inside"),
         (keypoint(50, -3), r"The point \(50 %, -3 %\) lies outside"),
-        (keypoint(is_positive=0), '"is_positive" 0 instead of true or false.*Send true for what belongs'),
-        (keypoint(is_positive="false"), "\"is_positive\" 'false' instead of true or false"),
-        (keypoint(is_positive=None), '"is_positive" None instead of true or false'),
-        (keypoint("25"), "\"x\" '25' instead of a number"),
-        (keypoint(None), '"x" None instead of a number'),
-        (keypoint(float("nan")), '"x" nan instead of a number'),
-        (keypoint(True), '"x" True instead of a number'),
+        (
+            keypoint(is_positive=0),
+            '"is_positive" of a point must be true or false, but is 0.*Send true for a foreground point',
+        ),
+        (keypoint(is_positive="false"), "must be true or false, but is 'false'"),
+        (keypoint(is_positive=None), "must be true or false, but is null"),
+        (keypoint("25"), "\"x\" of a prompt must be a number, but is '25'"),
+        (keypoint(None), '"x" of a prompt must be a number, but is null'),
+        (keypoint(float("nan")), '"x" of a prompt must be a number, but is nan'),
+        (keypoint(True), '"x" of a prompt must be a number, but is True'),
         (rectangle(10, 10, 0, 30), "rectangle of 0x30 pixels has no area.*draw it around"),
         (rectangle(10, 10, 20, -1), "rectangle of 40x-1 pixels has no area"),
-        (rectangle(10, 10, None, 5), '"width" None instead of a number'),
-        (rectangle(10, 10, 20, 20, float("inf")), '"rotation" inf instead of a number'),
+        (rectangle(10, 10, None, 5), '"width" of a prompt must be a number, but is null'),
+        (rectangle(10, 10, 20, 20, float("inf")), '"rotation" of a prompt must be a number, but is inf'),
         (rectangle(120, 10, 20, 20), r"rectangle at \(120 %, 10 %\) lies outside the image"),
         (keypoint(label="Fox"), 'label "Fox" is not in the control "kp", which has: Cat, Dog, Bird'),
-        (keypoint(from_name="gone"), 'the control "gone", but the controls of its kind are: kp'),
+        (keypoint(from_name="gone"), r'no keypoint control "gone" for the image \(available: kp\)'),
         (keypoint(value={"x": 1, "y": 2}), "has no label.*Pick a label"),
         (keypoint(size=(None, 480)), "drawn on an image of None x 480 pixels.*original_width"),
         (keypoint(size=(640, 0)), "drawn on an image of 640 x 0 pixels"),
         (keypoint(size=(640, float("inf"))), "drawn on an image of 640 x inf pixels"),
-        (keypoint(type="polygonlabels"), "of the kind polygonlabels cannot be answered.*smart keypoint"),
+        (keypoint(type="polygonlabels"), "Prompts of type polygonlabels are not supported.*smart keypoint"),
     ],
 )
-def test_a_prompt_that_cannot_be_answered_is_refused(result: dict[str, Any], message: str, config: ImageConfig) -> None:
+def test_an_invalid_prompt_is_rejected(result: dict[str, Any], message: str, config: ImageConfig) -> None:
     with pytest.raises(BadPrompt, match=message):
         parse_prompts([result], config)
 
 
 @pytest.mark.parametrize("result", [keypoint(value=[1]), keypoint(value=None), ["x"], None])
-def test_what_is_not_a_result_is_refused(result: Any, config: ImageConfig) -> None:
-    with pytest.raises(BadRequest, match=r'"value" (a list|missing), not an object'):
+def test_other_values_than_results_are_rejected(result: Any, config: ImageConfig) -> None:
+    with pytest.raises(BadRequest, match=r'"value" of a prompt must be an object, but is (a list|missing)'):
         parse_prompts([result], config)
 
 
-def test_more_prompts_than_are_answered_at_once_are_refused(config: ImageConfig) -> None:
-    points, boxes = [keypoint()] * (MOST_PROMPTS - 1), [rectangle(10, 10, 20, 20)]
+def test_too_many_prompts_are_rejected(config: ImageConfig) -> None:
+    points, boxes = [keypoint()] * (MAX_PROMPTS - 1), [rectangle(10, 10, 20, 20)]
     assert len(parse_prompts([*points, *boxes], config)) == 2
-    with pytest.raises(BadPrompt, match="501 points and boxes"):
+    with pytest.raises(BadPrompt, match="The request has 501 points and boxes; the maximum is 500"):
         parse_prompts([*points, *boxes * 2], config)

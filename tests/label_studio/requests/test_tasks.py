@@ -1,4 +1,4 @@
-"""Bodies of /predict and tasks of the API become tasks."""
+"""Parsing of /predict bodies and of tasks from the API."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_a_body_without_params_is_a_batch() -> None:
     assert parse(body).request == ClassifyImage()
 
 
-def test_drafts_are_no_prompts() -> None:
-    """The draft holds a rectangle, the context the keypoint that was just clicked."""
+def test_drafts_are_not_prompts() -> None:
+    """The draft has a rectangle, and the context the keypoint that was just clicked."""
     prompts = parse(load_payload("interactive_keypoint_with_draft")).request.prompts
     assert [prompt.prompt.box_xyxy for prompt in prompts] == [None]
 
@@ -80,7 +80,7 @@ def best_of(times: int, body: dict[str, Any]) -> float:
     return min(seconds)
 
 
-def test_a_task_of_the_api_brings_its_own_project(page: LabelingConfig) -> None:
+def test_a_task_of_the_api_has_its_own_project(page: LabelingConfig) -> None:
     document = {"id": 5, "project": 12, "data": {"image": " s3://bucket/a.png "}}
     assert parse_task(document, page) == one_image(5, "12", "s3://bucket/a.png")
     assert parse_task(document, page, project_id="7").project_id == "7"
@@ -97,36 +97,42 @@ def changed(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ([1], "The body is a list, not an object"),
-        ({}, '"tasks" is missing, not a list'),
-        (changed(tasks={"id": 1}), '"tasks" is an object, not a list'),
-        (changed(label_config=None), '"label_config" is missing, not a string'),
-        (changed(label_config=5), '"label_config" is a number, not a string'),
-        (changed(tasks=[None]), 'A task has "data" with the image; here it is missing'),
-        (changed(tasks=[{"id": 1, "data": [1]}]), "here it is a list"),
+        ([1], "The request body must be a JSON object, but is a list"),
+        ({}, '"tasks" must be a list, but is missing'),
+        (changed(tasks={"id": 1}), '"tasks" must be a list, but is an object'),
+        (changed(label_config=None), '"label_config" must be a string, but is missing'),
+        (changed(label_config=5), '"label_config" must be a string, but is a number'),
+        (changed(tasks=[None]), '"data" of a task must be an object, but is missing'),
+        (changed(tasks=[{"id": 1, "data": [1]}]), "must be an object, but is a list"),
         (
             changed(tasks=[{"id": 9, "data": {"a": 1, "b": 2}}]),
-            'Task 9 has no image under "image", its data holds: a, b',
+            'Task 9 has no image under "image"; its data has the keys: a, b',
         ),
-        (changed(tasks=[{"id": 9, "data": {}}]), "its data holds: nothing"),
-        (changed(tasks=[{"id": 9, "data": {"image": None}}]), 'Task 9 has no image under "image" but missing'),
-        (changed(tasks=[{"id": 9, "data": {"image": ["a"]}}]), 'Task 9 has no image under "image" but a list'),
-        (changed(tasks=[{"id": 9, "data": {"image": " "}}]), 'no image under "image" but an empty text'),
-        (changed(params=5), '"params" is a number, not an object.*Send what Label Studio sends'),
-        (changed(params={"context": 5}), '"params.context" is a number, not an object'),
-        (changed(params={"context": []}), '"params.context" is a list, not an object'),
-        (changed(params=None, context="click"), '"context" is a string, not an object'),
-        (changed(project="../../x"), '"project" is "../../x", which does not begin with the number.*Send its id'),
-        (changed(project="3x.1795206950"), '"project" is "3x.17'),
-        (changed(project=[3]), r'"project" is "\[3\]"'),
-        (changed(project=True), '"project" is "True"'),
-        (changed(project="-3"), '"project" is "-3"'),
-        (changed(project="٣.1"), '"project" is "٣.1"'),
-        (changed(params={"context": {"result": "x"}}), '"context.result" is a string, not a list'),
-        (changed(tasks=load_payload("batch_predict_3_tasks")["tasks"]), "belongs to one task, but 3 tasks came"),
+        (changed(tasks=[{"id": 9, "data": {}}]), "its data has the keys: none"),
+        (
+            changed(tasks=[{"id": 9, "data": {"image": None}}]),
+            'Task 9 has no image under "image"; the value is missing',
+        ),
+        (
+            changed(tasks=[{"id": 9, "data": {"image": ["a"]}}]),
+            'Task 9 has no image under "image"; the value is a list',
+        ),
+        (changed(tasks=[{"id": 9, "data": {"image": " "}}]), 'no image under "image"; the value is an empty string'),
+        (changed(params=5), '"params" must be an object, but is a number.*Send a request body as Label Studio does'),
+        (changed(params={"context": 5}), '"params.context" must be an object, but is a number'),
+        (changed(params={"context": []}), '"params.context" must be an object, but is a list'),
+        (changed(params=None, context="click"), '"context" must be an object, but is a string'),
+        (changed(project="../../x"), '"project" must start with a project id, but is "../../x".*Send the id'),
+        (changed(project="3x.1795206950"), 'must start with a project id, but is "3x.17'),
+        (changed(project=[3]), r'must start with a project id, but is "\[3\]"'),
+        (changed(project=True), 'must start with a project id, but is "True"'),
+        (changed(project="-3"), 'must start with a project id, but is "-3"'),
+        (changed(project="٣.1"), 'must start with a project id, but is "٣.1"'),
+        (changed(params={"context": {"result": "x"}}), '"context.result" must be a list, but is a string'),
+        (changed(tasks=load_payload("batch_predict_3_tasks")["tasks"]), "must have exactly one task, but has 3"),
     ],
 )
-def test_a_body_that_label_studio_would_not_send_is_refused(body: Any, message: str) -> None:
+def test_a_body_in_another_format_than_label_studios_is_rejected(body: Any, message: str) -> None:
     with pytest.raises(BadRequest, match=message) as refusal:
         parse(body)
     assert type(refusal.value) is BadRequest  # not a subclass, which has another HTTP status
@@ -153,7 +159,7 @@ HUGE = "x" * 1_000_000
         {"label_config": f'<View><Image name="{HUGE[:400_000]}" value="{HUGE[:400_000]}"/></View>'},
     ],
 )
-def test_no_message_carries_a_megabyte_into_a_log(changes: dict[str, Any]) -> None:
+def test_error_messages_are_short_even_if_the_values_are_not(changes: dict[str, Any]) -> None:
     with pytest.raises((BadRequest, BadConfig)) as refusal:
         parse(changed(**changes))
     assert len(str(refusal.value)) < 2000
@@ -170,7 +176,7 @@ def test_no_message_carries_a_megabyte_into_a_log(changes: dict[str, Any]) -> No
         {"original_width": HUGE},
     ],
 )
-def test_no_message_about_a_prompt_carries_a_megabyte_into_a_log(changes: dict[str, Any]) -> None:
+def test_error_messages_about_prompts_are_short_even_if_the_values_are_not(changes: dict[str, Any]) -> None:
     body = load_payload("interactive_keypoint_positive")
     body["params"]["context"]["result"][0] |= changes
     with pytest.raises(BadPrompt) as refusal:
@@ -178,7 +184,7 @@ def test_no_message_about_a_prompt_carries_a_megabyte_into_a_log(changes: dict[s
     assert len(str(refusal.value)) < 2000
 
 
-def test_a_config_and_a_prompt_are_refused_by_their_own_names() -> None:
+def test_an_invalid_config_and_an_invalid_prompt_have_their_own_errors() -> None:
     with pytest.raises(BadConfig, match="no Image tag"):
         parse(changed(label_config="<View/>"))
     body = load_payload("interactive_keypoint_positive")
@@ -201,7 +207,7 @@ def test_a_recorded_plain_rectangle_has_the_label_of_the_labels_control() -> Non
     assert prompt.prompt.box_xyxy == pytest.approx((431.165, 48.923, 590.277, 222.952), abs=1e-3)
 
 
-def test_a_plain_prompt_without_a_label_is_none_and_one_that_the_config_has_not_got_is_refused() -> None:
+def test_a_plain_prompt_may_have_no_label_but_not_an_unknown_one() -> None:
     body = copy.deepcopy(load_payload("plain_keypoint"))
     point, labels = body["params"]["context"]["result"]
     body["params"]["context"]["result"] = [point | {"value": {key: point["value"][key] for key in ("x", "y")}}]
@@ -212,7 +218,7 @@ def test_a_plain_prompt_without_a_label_is_none_and_one_that_the_config_has_not_
         parse(body)
 
 
-def test_recorded_answers_in_the_control_of_the_rectangles_are_no_prompts() -> None:
+def test_recorded_answers_in_the_rectangle_control_are_not_prompts() -> None:
     """Label Studio sends the accepted rectangle along with the one that was drawn after it."""
     body = load_payload("rectangle_beside_answers")
     drawn = body["params"]["context"]["result"]
@@ -234,7 +240,7 @@ def keypoint_on(image: str, control: str) -> dict[str, Any]:
     return {"id": "p", "type": "keypointlabels", "from_name": control, "to_name": image, "value": value} | size
 
 
-def test_a_task_without_a_prompt_is_all_images_that_it_has() -> None:
+def test_a_task_without_a_prompt_has_all_images_in_its_data() -> None:
     config = parse_labeling_config(TWO)
     task = parse_task({"id": 1, "data": {"l": "l.png", "r": "r.png"}}, config)
     assert [(image.uri, image.name) for image in task.images] == [("l.png", "left"), ("r.png", "right")]
@@ -244,12 +250,12 @@ def test_a_task_without_a_prompt_is_all_images_that_it_has() -> None:
         parse_task({"id": 1, "data": {"other": "r.png"}}, config)
 
 
-def test_a_prompt_says_which_image_it_is_for() -> None:
+def test_a_prompt_selects_the_image_it_was_drawn_on() -> None:
     config, document = parse_labeling_config(TWO), {"id": 1, "data": {"l": "l.png", "r": "r.png"}}
     for name, control, uri in (("right", "kr", "r.png"), ("left", "kl", "l.png")):
         task, _ = parse_prompted_task(document, config, [keypoint_on(name, control)])
         assert [(image.name, image.uri) for image in task.images] == [(name, uri)]
-    with pytest.raises(BadPrompt, match=r'on the image "map", but those that can be answered are: left, right\.'):
+    with pytest.raises(BadPrompt, match=r'no control for the image "map" \(available images: left, right\)'):
         parse_prompted_task(document, config, [keypoint_on("map", "k")])
-    with pytest.raises(BadPrompt, match='comes from the control "kl", but the controls of its kind are: kr'):
+    with pytest.raises(BadPrompt, match=r'no keypoint control "kl" for the image \(available: kr\)'):
         parse_prompted_task(document, config, [keypoint_on("right", "kl")])
