@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import ImageUnavailable
+from backend.fetching import byte_cache
 from backend.fetching.byte_cache import CachedImage, ImageCache, SingleFlight
 
 
@@ -50,25 +52,33 @@ def test_the_budget_holds(puts: list[tuple[int, int]]) -> None:
         assert cache.cost == sum(len(found.content) for found in kept) <= 60
 
 
-def test_who_comes_meanwhile_gets_the_same_value() -> None:
-    flights, calls, started = SingleFlight(), [], threading.Event()
-    landing = threading.Event()
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Released by each thread that begins to wait for a flight."""
+    semaphore = threading.Semaphore(0)
+
+    class NotedFuture(Future):
+        def result(self, timeout: float | None = None) -> Any:
+            semaphore.release()
+            return super().result(timeout)
+
+    monkeypatch.setattr(byte_cache, "Future", NotedFuture)
+    return semaphore
+
+
+def test_who_comes_meanwhile_gets_the_same_value(waiting: threading.Semaphore) -> None:
+    flights, calls, got = SingleFlight(), [], []
 
     def call() -> bytes:
         calls.append(1)
-        started.set()
-        landing.wait(10)
+        assert all(waiting.acquire(timeout=10) for _ in range(5))
         return b"value"
 
-    got: list[bytes] = []
     threads = [threading.Thread(target=lambda: got.append(flights.run("a", call))) for _ in range(6)]
     for thread in threads:
         thread.start()
-    started.wait(10)
-    time.sleep(0.05)
-    landing.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(20)
     assert got == [b"value"] * 6 and calls == [1]
 
 
@@ -88,16 +98,15 @@ def test_an_error_is_shared_and_then_forgotten() -> None:
     assert flights.run("a", lambda: b"there") == b"there"
 
 
-def test_who_has_no_time_goes_and_the_call_goes_on_for_those_who_come_later() -> None:
-    flights, landing, calls = SingleFlight(), threading.Event(), []
+def test_who_has_no_time_goes_and_the_call_goes_on_for_those_who_come_later(waiting: threading.Semaphore) -> None:
+    flights, calls = SingleFlight(), []
 
     def call() -> bytes:
         calls.append(1)
-        assert landing.wait(10)
+        assert all(waiting.acquire(timeout=10) for _ in range(2))
         return b"value"
 
     with pytest.raises(FutureTimeout):
         flights.run("a", call, wait_seconds=0.05)
-    threading.Timer(0.1, landing.set).start()
     assert flights.run("a", call) == b"value"
     assert calls == [1]
