@@ -70,6 +70,7 @@ def test_decode_equals_sampredictor_on_the_demo_sam(demo_sam, scene, name: str) 
     )
 
 
+@pytest.mark.slow
 def test_decode_equals_sampredictor_on_a_random_vit_b(scene) -> None:
     model = random_vit_b()
     segmenter = SamSegmenter(model, device="cpu", embedding_dtype=np.float32)
@@ -147,6 +148,7 @@ def iou(a, b) -> float:
     return float((a & b).sum() / max((a | b).sum(), 1))
 
 
+@pytest.mark.slow
 def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam) -> None:
     full = SamSegmenter(demo_sam, device="cpu", embedding_dtype=np.float32)
     half = SamSegmenter(demo_sam, device="cpu")
