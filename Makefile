@@ -3,16 +3,17 @@
 VENV := .venv
 LABEL_STUDIO_VENV := .venv-label-studio
 BIN := $(VENV)/bin
+QUICK := 'not gpu and not slow and not label_studio and not browser'
 export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check test lint bench train clean redis chromium
+.PHONY: help setup demo check quick test lint bench train clean redis chromium
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Options:  ARGS='...' for demo, check, test, bench and train;  PYTHON=/path/to/python for the first setup;"
+	@echo "  Options:  ARGS='...' for demo, check, quick, test, bench, train;  PYTHON=/path/to/python for the first setup;"
 	@echo "            SYSTEM_PACKAGES=no to leave redis-server and chromium alone"
 
 setup: $(VENV)/.runtime-is-installed $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed ## Install everything into .venv and .venv-label-studio
@@ -22,6 +23,9 @@ demo: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## 
 
 check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## The demo's whole circle unattended: click, accept, export, compare
 	$(BIN)/python -m scripts.demo --check $(ARGS)
+
+quick: $(VENV)/.tools-are-installed redis ## Run the tests that take a minute together: no Label Studio, browser, gunicorn or training
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m $(QUICK) $(ARGS)
 
 test: setup redis chromium ## Run every test, with a real Redis, Label Studio and browser
 	$(BIN)/python -m pytest $(ARGS)

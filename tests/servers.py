@@ -48,7 +48,7 @@ class RedisServer:
         ]
         self.process = subprocess.Popen([*command, *self.options], stdout=subprocess.DEVNULL)
         client = redis.Redis.from_url(self.url)
-        for _ in range(200):
+        for _ in range(1500):
             try:
                 client.ping()
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,8 +103,9 @@ def test_label_studio_ml_finds_everything_it_needs_without_its_own_pins() -> Non
 def _owners() -> dict[str, str]:
     """Which distribution a package is of; Python 3.10's own `packages_distributions` knows those with top_level.txt."""
     return {
-        file.parts[0].split(".")[0]: distribution.metadata["Name"]
+        file.parts[0].split(".")[0]: name
         for distribution in metadata.distributions()
+        for name in (distribution.metadata["Name"],)  # once, because each access parses the metadata again
         for file in distribution.files or ()
         if file.suffix in (".py", ".so")
     }
@@ -144,15 +146,32 @@ def make_targets() -> dict[str, str]:
 
 def test_make_alone_lists_every_target_with_a_sentence() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {"help", "setup", "demo", "test", "lint", "bench"} <= make_targets().keys()
     for target, sentence in make_targets().items():
         assert re.search(rf"make {target} +{re.escape(sentence)}", shown)
 
 
-@pytest.mark.parametrize("target", ["setup", "demo", "check", "test", "lint", "bench", "train", "clean"])
+@pytest.mark.parametrize("target", make_targets())
 def test_make_knows_how_to_make_every_target(target: str) -> None:
     planned = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert planned.returncode == 0, planned.stderr
+
+
+def test_quick_leaves_out_every_kind_of_test_that_the_project_marks() -> None:
+    (expression,) = re.findall(r"^QUICK := '(.+)'$", read("Makefile"), flags=re.MULTILINE)
+    marked = re.findall(r'^    "(\w+): ', read("pyproject.toml").split("markers = [")[1], flags=re.MULTILINE)
+    assert sorted(expression.split(" and ")) == sorted(f"not {marker}" for marker in marked)
+
+
+def test_the_workflow_runs_the_whole_check_and_the_quick_one_on_the_oldest_and_the_newest_python() -> None:
+    workflow = yaml.safe_load(read(".github/workflows/ci.yml"))
+    assert workflow[True].keys() == {"push", "pull_request"}  # YAML 1.1 reads the key `on` as true
+    jobs = workflow["jobs"]
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert ".ci/run" in commands["whole"]
+    assert jobs["whole"]["container"]["image"].startswith("debian:")
+    assert commands["quick"] == ["make quick", "make lint"]
+    oldest, beyond = re.findall(r"3\.(\d+)", read("pyproject.toml").split("requires-python = ")[1].splitlines()[0])
+    assert jobs["quick"]["strategy"]["matrix"]["python"] == [f"3.{oldest}", f"3.{int(beyond) - 1}"]
 
 
 @pytest.mark.parametrize("path", [".ci/run", *(f"scripts/setup/{p.name}" for p in (ROOT / "scripts/setup").iterdir())])
@@ -232,7 +251,8 @@ def test_where_nothing_may_be_skipped_a_skip_is_a_failure_that_is_named(
     test = tmp_path / "test_one.py"
     test.write_text("import pytest\ndef test_skipped(): pytest.skip('no reason')\ndef test_passed(): pass\n")
     command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path), *options, str(test)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == status
     assert ("SKIPPED WHERE NOTHING MAY BE SKIPPED: test_one.py::test_skipped" in ran.stdout) == bool(status)
 
@@ -273,7 +293,7 @@ def test_the_backend_and_label_studio_share_one_token_and_no_secret_has_a_defaul
     backend, label_studio = (compose()[service]["environment"] for service in ("backend", "label-studio"))
     assert backend["LABEL_STUDIO_API_KEY"] == label_studio["LABEL_STUDIO_USER_TOKEN"]
     for secret in (backend["LABEL_STUDIO_API_KEY"], label_studio["LABEL_STUDIO_PASSWORD"]):
-        assert re.fullmatch(r"\$\{[A-Z_]+:\?Put [A-Z_]+ into \.env, see \.env\.example\}", secret)
+        assert re.fullmatch(r"\$\{[A-Z_]+:\?[^}]+\}", secret)
 
 
 def test_the_example_of_dotenv_names_only_what_compose_reads() -> None:
@@ -325,11 +345,10 @@ def test_the_container_runs_one_unprivileged_process_that_loads_after_the_fork()
     command = re.search(r"^CMD \[(.+)\]$", dockerfile, flags=re.MULTILINE)
     assert command is not None
     assert '"gunicorn", "-b"' in command[1]
-    assert "COPY LICENSE label_config.xml gunicorn.conf.py ./" in dockerfile
     assert "--preload" not in command[1]
-    configuration = read("gunicorn.conf.py")
-    assert "workers = 1" in configuration
-    assert "preload" not in configuration
+    configuration = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    assert configuration["workers"] == 1
+    assert not configuration.get("preload_app")
     assert re.search(r"^USER [1-9]\d+$", dockerfile, flags=re.MULTILINE)
 
 
@@ -360,7 +379,12 @@ def test_the_container_sets_only_variables_that_the_backend_or_its_tools_read() 
 
 # ---- what is written for people
 
-PAGES = ["README.md", "CHANGELOG.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+]
 
 
 def test_the_configuration_table_is_the_one_that_settings_gives() -> None:
@@ -390,18 +414,8 @@ def test_every_relative_link_and_picture_leads_somewhere(page: str) -> None:
     assert [target for target in relative if not ((ROOT / page).parent / target).exists()] == []
 
 
-def test_the_two_commands_of_the_readme_are_demo_and_test() -> None:
-    commands = re.findall(r"^make (\w+)", read("README.md"), flags=re.MULTILINE)
-    assert {"demo", "test"} <= set(commands)
-
-
-def test_the_licence_is_the_one_that_the_project_declares() -> None:
-    assert 'license = "Apache-2.0"' in read("pyproject.toml")
-    assert "Apache License\n                           Version 2.0, January 2004" in read("LICENSE")
-    assert "END OF TERMS AND CONDITIONS" in read("LICENSE")
-
-
 def test_the_changelog_describes_this_version() -> None:
     version = re.search(r'^version = "(.+)"$', read("pyproject.toml"), flags=re.MULTILINE)
     assert version is not None
-    assert f"## {version[1]}" in read("CHANGELOG.md")
+    sections = re.findall(r"^## (\S+)", read("CHANGELOG.md"), flags=re.MULTILINE)
+    assert version[1] == next(section for section in sections if section != "Unreleased")

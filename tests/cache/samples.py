@@ -26,8 +26,8 @@ def same(a: ImageEmbedding, b: ImageEmbedding) -> bool:
     return facts(a) == facts(b)
 
 
-def cache_on(server: RedisServer, local_bytes: int = 10**6) -> EmbeddingCache:
-    return EmbeddingCache(LocalStore(local_bytes), RedisStore(GuardedRedis(server.url, 0.3), 60))
+def cache_on(server: RedisServer, timeout_seconds: float = 5.0) -> EmbeddingCache:
+    return EmbeddingCache(LocalStore(10**6), RedisStore(GuardedRedis(server.url, timeout_seconds), 60))
 
 
 class Computes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import numpy as np
 import pytest
@@ -33,11 +32,17 @@ def test_entries_expire(redis_server: RedisServer) -> None:
 
 
 def test_the_lease_of_a_dead_worker_ends_by_itself(redis_server: RedisServer) -> None:
-    redis.Redis.from_url(redis_server.url).set(lease_key("a"), "a worker that died", px=300)
-    compute, started = Computes(), time.monotonic()
+    client = redis.Redis.from_url(redis_server.url)
+    client.set(lease_key("a"), "a worker that died", px=300)
+    holders = []
+
+    def compute() -> ImageEmbedding:
+        holders.append(client.get(lease_key("a")))
+        return embedding()
+
     cache_on(redis_server).get_or_compute("a", compute)
-    assert compute.calls == 1
-    assert 0.2 < time.monotonic() - started < 3
+    (holder,) = holders
+    assert holder not in (None, b"a worker that died")
 
 
 def test_damaged_bytes_in_redis_are_computed_again_and_replaced(redis_server: RedisServer, caplog) -> None:

@@ -13,6 +13,7 @@ from scripts.demo_world.evaluate import UNSEEN, count_matches, load_demo_clip, l
 from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_scene
 
 _SCENES = 110
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)

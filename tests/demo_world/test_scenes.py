@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from functools import cache
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from scripts.demo_world.pool import training_seed
 from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, COLOURS, HELD_OUT_SEED, SHAPES, TUNING_SEED, click_point
 
 RENDERERS = pytest.mark.parametrize("make_scene", [scenes.make_scene, second_renderer.make_scene])
+DRAWN_ONCE = pytest.mark.parametrize("make_scene", [cache(scenes.make_scene), cache(second_renderer.make_scene)])
 HUES = {"red": 0, "orange": 28, "yellow": 53, "green": 122, "cyan": 184, "blue": 228, "purple": 274, "pink": 331}
 
 
@@ -32,7 +34,7 @@ def test_a_seed_always_draws_the_same_scene(make_scene) -> None:
     assert all(np.array_equal(a.mask, b.mask) for a, b in zip(one.objects, again.objects, strict=True))
 
 
-@RENDERERS
+@DRAWN_ONCE
 def test_another_seed_draws_another_scene(make_scene) -> None:
     assert not np.array_equal(make_scene(HELD_OUT_SEED).pixels, make_scene(HELD_OUT_SEED + 1).pixels)
 
@@ -46,13 +48,13 @@ def test_pixels_and_masks_have_the_size_asked_for(make_scene, size: Size) -> Non
     assert all(o.mask.shape == (size.height, size.width) and o.mask.dtype == bool for o in scene.objects)
 
 
-@RENDERERS
+@DRAWN_ONCE
 def test_visible_parts_do_not_overlap(make_scene) -> None:
     for i in range(6):
         assert np.sum([o.mask for o in make_scene(HELD_OUT_SEED + i).objects], axis=0).max() == 1
 
 
-@RENDERERS
+@DRAWN_ONCE
 def test_under_each_mask_lies_the_colour_that_its_name_says(make_scene) -> None:
     gaps = []
     for i in range(10):
@@ -63,7 +65,7 @@ def test_under_each_mask_lies_the_colour_that_its_name_says(make_scene) -> None:
     assert np.mean(gaps) < 10
 
 
-@RENDERERS
+@DRAWN_ONCE
 def test_a_mask_ends_where_its_object_ends(make_scene) -> None:
     """Just outside a mask the picture is of another colour than just inside, along nearly all borders."""
     differences = []
@@ -80,7 +82,7 @@ def test_a_mask_ends_where_its_object_ends(make_scene) -> None:
     assert np.mean(np.array(differences) > 30) > 0.95
 
 
-@RENDERERS
+@DRAWN_ONCE
 def test_every_object_can_be_seen(make_scene) -> None:
     for i in range(10):
         for item in make_scene(HELD_OUT_SEED + i).objects:

@@ -13,6 +13,7 @@ from scripts.demo_world.evaluate_text import FIRST, WORDINGS, build_engine, meas
 from scripts.demo_world.scenes import HELD_OUT_SEED
 
 _SCENES = 5
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

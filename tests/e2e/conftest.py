@@ -27,6 +27,17 @@ SCREENSHOTS = ROOT / ".cache" / "screenshots"
 COLLEAGUE, COLLEAGUES_PASSWORD = "colleague@example.com", "label-studio-colleague"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the fixtures it uses, so that `make quick` never starts a browser or Label Studio."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "chromium" in fixtures:
+            item.add_marker(pytest.mark.browser)
+        elif "label_studio" in fixtures:
+            item.add_marker(pytest.mark.label_studio)
+
+
 def require(program: str | Path, how: str) -> str:
     """The path of a program; without it the test is skipped, saying how to get it."""
     found = shutil.which(str(program))

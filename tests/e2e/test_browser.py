@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # selenium may be missing
 CONFIG = parse_labeling_config(LABEL_CONFIG)
 SIZE = (640, 480)
 LEAST_SPILL = 100  # pixels
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def mark(page: LabelingPage, target: Target, *, boxed: bool) -> dict[str, bytes]:

@@ -10,7 +10,6 @@ import pytest
 from scripts.demo_circle.places import ROOT
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("label_studio")
 def test_clicks_become_masks_and_classes_and_leave_as_coco() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
 SCENE = "scene-001.png"
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_click_where_an_accepted_mask_misses_something_replaces_it(page: LabelingPage, site: Site) -> None:

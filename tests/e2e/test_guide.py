@@ -17,7 +17,7 @@ from tests.e2e.site import LABEL_CONFIG, Project, Site
 if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 CONFIG = parse_labeling_config(LABEL_CONFIG)
 SCENE = "scene-000.png"
 

@@ -61,7 +61,6 @@ def connection(opened: Opened) -> Iterator[Connection]:
     made.site._request("DELETE", f"/api/projects/{made.project}/")
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_wrong_settings_are_refused_with_their_remedy_and_pages_stay_connected(connection: Connection) -> None:
     with pytest.raises(DemoError, match=r"Reason: 422 Client Error: clip_threshold is 1\.7\. Set clip_threshold to a"):
@@ -83,7 +82,6 @@ def test_wrong_settings_are_refused_with_their_remedy_and_pages_stay_connected(c
     assert "Not in force: clip_threshold is 25. Set clip_threshold to a number from 0 to 1." in connection.status()
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_wrong_settings_that_were_stored_before_disturb_pages_only_for_a_moment(
     connection: Connection, tmp_path_factory: pytest.TempPathFactory

@@ -27,7 +27,7 @@ CONFIG = """<View>
 </View>"""
 
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.parametrize(

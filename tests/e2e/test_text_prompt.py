@@ -38,7 +38,6 @@ def find_object(region: Region) -> tuple[SceneObject, float]:
     return max(pairs, key=lambda pair: pair[1])
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_typed_texts_become_saved_masks(page: LabelingPage, site: Site) -> None:
     project = site.scene_project("Find by a text", SCENE, label_config=CONFIG)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.browser import Exchange
     from tests.e2e.labeling_page import LabelingPage
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 T = TypeVar("T")
 HERS, HIS = "scene-000.png", "scene-001.png"
 

@@ -24,7 +24,6 @@ def encodings(backend_url: str) -> int:
     return int(found[1])
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(600)
 def test_the_first_clicks_on_the_tasks_that_come_next_encode_nothing(opened: Opened) -> None:
     drawn = dict(click_scene(number) for number in range(70, 80))  # of which no other test has clicked any

@@ -13,7 +13,7 @@ from tests.e2e.site import Project, Site
 if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 A, B = "scene-000.png", "scene-003.png"
 
 

@@ -11,6 +11,7 @@ import pytest
 from scripts.demo_circle.places import ROOT
 
 A_TEST = "tests/e2e/test_two_people.py"
+pytestmark = pytest.mark.slow
 
 
 def run_without_chromium(*options: str) -> subprocess.CompletedProcess[str]:

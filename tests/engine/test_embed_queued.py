@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,6 +24,19 @@ def encoder_on(server: RedisServer, segmenter: FakeSegmenter) -> ImageEncoder:
     return ImageEncoder(segmenter, cache, fingerprint="fake")
 
 
+def count_attempts(encoder: ImageEncoder) -> threading.Semaphore:
+    """Released each time the encoder has answered that another thread or worker encodes an image."""
+    attempts, try_encode = threading.Semaphore(0), encoder.try_encode
+
+    def counted(image: SourceImage, **options: bool):
+        made = try_encode(image, **options)
+        attempts.release()
+        return made
+
+    encoder.try_encode = counted
+    return attempts
+
+
 def test_clicks_on_an_image_that_a_replica_encodes_leave_the_models_free(redis_server: RedisServer) -> None:
     segmenter = FakeSegmenter()
     encoder, executor = encoder_on(redis_server, segmenter), PriorityExecutor(1, 64)
@@ -32,9 +44,10 @@ def test_clicks_on_an_image_that_a_replica_encodes_leave_the_models_free(redis_s
     client = redis.Redis.from_url(redis_server.url)
     lease = lease_key(f"embedding:fake:{image.digest}")
     client.set(lease, "a replica", px=60_000)
+    attempts = count_attempts(encoder)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(embed_queued, encoder, executor, image, Priority.CLICK) for _ in range(3)]
-        time.sleep(0.1)
+        assert all(attempts.acquire(timeout=20) for _ in waiting)
         assert embed_queued(encoder, executor, other, Priority.CLICK, Deadline.after(10)) is not None
         assert not any(future.done() for future in waiting)
         client.delete(lease)
@@ -57,8 +70,9 @@ def test_a_click_on_an_image_that_is_being_prepared_waits_outside_the_models() -
     with ThreadPoolExecutor(4) as pool:
         prepared = pool.submit(embed_queued, encoder, executor, image, Priority.WARM)
         assert begun.wait(20)
+        attempts = count_attempts(encoder)
         clicks = [pool.submit(embed_queued, encoder, executor, image, Priority.CLICK) for _ in range(3)]
-        time.sleep(0.1)
+        assert all(attempts.acquire(timeout=20) for _ in clicks)
         assert executor.run(Priority.CLICK, lambda: "free", Deadline.after(10)) == "free"
         go.set()
         assert all(click.result(20).embedding is prepared.result(20).embedding for click in clicks)

@@ -43,6 +43,7 @@ def _say(capsys: Any, dtype: str, found: tuple[float, int, int]) -> None:
         print(f"\n{dtype}: mean IoU {found[0]:.4f}, {found[1]} of {found[2]} candidates switched")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_half_precision_encoder_agrees_with_float32(demo_sam, dtype: str, capsys, monkeypatch) -> None:
     """On a CPU, whose autocast leaves `pow` in half precision; CUDA's takes it in float32.

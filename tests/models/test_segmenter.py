@@ -77,6 +77,7 @@ def test_decode_equals_sampredictor_on_the_demo_sam(demo_sam, scene, name: str) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float32_embeddings")
 def test_decode_equals_sampredictor_on_a_random_vit_b(scene) -> None:
     model = random_vit_b()
@@ -158,6 +159,7 @@ def iou(a, b) -> float:
     return float((a & b).sum() / max((a | b).sum(), 1))
 
 
+@pytest.mark.slow
 def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam, monkeypatch) -> None:
     segmenter = SamSegmenter(demo_sam, device="cpu")
     ious = []

@@ -22,6 +22,7 @@ from scripts.demo_world.evaluate_sam import corrective_click
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 
 SCENES = 10
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

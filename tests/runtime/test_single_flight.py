@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 
@@ -32,10 +31,13 @@ class Held:
 def run_on_threads(flights: SingleFlight[str, bytes], call: Held, count: int) -> tuple[list[threading.Thread], list]:
     """Threads that run `call` and keep its value or its error."""
     kept: list[object] = []
+    joined = threading.Semaphore(0)
 
     def run() -> None:
+        future = flights.run("a", call)
+        joined.release()
         try:
-            kept.append(flights.run("a", call).result(10))
+            kept.append(future.result(10))
         except ValueError as error:
             kept.append(error)
 
@@ -43,7 +45,7 @@ def run_on_threads(flights: SingleFlight[str, bytes], call: Held, count: int) ->
     for thread in threads:
         thread.start()
     assert call.is_running.wait(10)
-    time.sleep(0.05)
+    assert all(joined.acquire(timeout=10) for _ in range(count - 1))  # all but the one that makes the call
     return threads, kept
 
 

@@ -21,8 +21,7 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import Task
 from backend.label_studio.results import build_value
 from backend.values import Mask, Size
-from scripts.export import build_parser, main, summarize
-from tests.paths import ROOT
+from scripts.export import main, summarize
 from tests.scripts.fakes import CONFIG_XML
 
 CONFIG = parse_labeling_config(CONFIG_XML)
@@ -290,13 +289,6 @@ def test_tasks_with_several_annotations_are_counted_in_the_summary() -> None:
     expected = "  2 tasks had several annotations; of each the ground truth was taken, otherwise the newest"
     assert expected in summarize(found, Path("a.json")).splitlines()
     assert "several" not in summarize(collect(tasks[1:2], CONFIG, no_size), Path("a.json"))
-
-
-def test_help_and_readme_say_which_of_several_annotations_is_exported() -> None:
-    shown = " ".join(build_parser().format_help().split())
-    assert "Of a task with several annotations one is exported: the ground truth if one is marked so" in shown
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert "Of a task with several annotations one is exported, the ground truth or else the newest" in readme
 
 
 class FakeProject:

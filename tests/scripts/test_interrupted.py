@@ -84,6 +84,7 @@ def wait_for(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer) -> None:
     process = start("preannotate", site)
     process.send_signal(signal.SIGINT)
@@ -94,6 +95,7 @@ def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer
     assert imports(site) == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_precomputation_ends_with_its_own_status(site: LocalServer, redis_server: RedisServer) -> None:
     process = start("precompute", site, REDIS_URL=redis_server.url)
     process.send_signal(signal.SIGINT)
@@ -102,6 +104,7 @@ def test_an_interrupted_precomputation_ends_with_its_own_status(site: LocalServe
     assert re.search(r"^images: computed [1-9]\d*, .*failed 0$", said, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_second_interruption_does_not_wait_for_label_studio(site: LocalServer) -> None:
     ended, answer = threading.Event(), site.respond
 

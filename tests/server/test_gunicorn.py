@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import io
+import itertools
+import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +35,9 @@ from tests.paths import ROOT
 from tests.servers import RedisServer, free_port
 
 SCENES = 5
+START_SECONDS = 120  # a bound for a busy machine
+LABEL_STUDIOS_PATIENCE = {"/health": 1.0, "/setup": 3.0}  # seconds that it waits for an answer
+pytestmark = pytest.mark.slow
 
 
 class Server:
@@ -46,19 +53,36 @@ class Server:
         with log.open("w") as file:
             self.process = subprocess.Popen(command, cwd=ROOT, env={**clean, **environment}, stdout=file, stderr=file)
 
-    def get(self, path: str, timeout: float = 1.0) -> requests.Response:
+    def get(self, path: str, timeout: float = 20.0) -> requests.Response:
         return requests.get(self.url + path, timeout=timeout)
 
-    def wait_for(self, path: str, seconds: float) -> float:
-        """Seconds since the start at which `path` answered 200."""
-        while time.monotonic() - self.started < seconds:
+    def wait_for(self, path: str) -> None:
+        """Wait until `path` answers 200."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
             try:
-                if self.get(path).status_code == 200:
-                    return time.monotonic() - self.started
+                if self.get(path, timeout=1.0).status_code == 200:
+                    return
             except (requests.ConnectionError, requests.Timeout):
                 pass
             time.sleep(0.02)
-        raise AssertionError(f"{path} did not answer in {seconds} s: {self.log.read_text()[-2000:]}")
+        raise AssertionError(f"{path} did not answer in {START_SECONDS} s: {self.log.read_text()[-2000:]}")
+
+    def work_before(self, ask: Callable[[], object], *, since_start: bool = False) -> float:
+        """The seconds that `ask` takes, or the CPU time that the server spends meanwhile if that is less.
+
+        Other processes may keep the server from the CPU for any time; what it does itself before it answers is its own.
+        """
+        wall, cpu = (self.started, 0.0) if since_start else (time.monotonic(), self._cpu_seconds())
+        ask()
+        return min(time.monotonic() - wall, self._cpu_seconds() - cpu)
+
+    def _cpu_seconds(self) -> float:
+        """Of gunicorn and its worker so far."""
+        parent = self.process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in (parent, *children)]
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         self.process.terminate()
@@ -115,23 +139,20 @@ def click(server: Server, uri: str, point: tuple[float, float]) -> list[int]:
 
 
 def test_the_socket_opens_at_once_and_state_answers_in_time_while_models_load(server: Server) -> None:
-    assert server.wait_for("/health", 10) < 2
-    slowest = {"/health": 0.0, "/setup": 0.0}
+    took = {"the socket": server.work_before(lambda: server.wait_for("/health"), since_start=True)}
+    took |= dict.fromkeys(LABEL_STUDIOS_PATIENCE, 0.0)
+    body = {"project": "1.2", "schema": CONFIG}
     while not server.get("/health").json()["ready"]:
-        assert time.monotonic() - server.started < 60
-        for path, slow in slowest.items():
-            begin = time.monotonic()
-            if path == "/health":
-                server.get(path)
-            else:
-                requests.post(server.url + path, json={"project": "1.2", "schema": CONFIG}, timeout=3)
-            slowest[path] = max(slow, time.monotonic() - begin)
-    assert slowest["/health"] < 1
-    assert slowest["/setup"] < 3
+        assert time.monotonic() - server.started < START_SECONDS
+        health = server.work_before(lambda: server.get("/health"))
+        setup = server.work_before(lambda: requests.post(f"{server.url}/setup", json=body, timeout=20))
+        took |= {"/health": max(took["/health"], health), "/setup": max(took["/setup"], setup)}
+    limits = {"the socket": 2.0, **LABEL_STUDIOS_PATIENCE}
+    assert {what: seconds for what, seconds in took.items() if seconds >= limits[what]} == {}
 
 
 def test_gunicorn_sends_the_reason_of_a_refused_setup_as_label_studio_shows_it(server: Server) -> None:
-    server.wait_for("/ready", 120)
+    server.wait_for("/ready")
     said = {"project": "9.9", "schema": CONFIG.replace("BrushLabels", "Labels"), "extra_params": None}
     reply = requests.post(f"{server.url}/setup", json=said, timeout=10)
     with pytest.raises(
@@ -141,13 +162,13 @@ def test_gunicorn_sends_the_reason_of_a_refused_setup_as_label_studio_shows_it(s
 
 
 def test_demo_models_are_said_loudly(server: Server) -> None:
-    server.wait_for("/ready", 60)
+    server.wait_for("/ready")
     assert server.get("/health").json()["demo_models"] is True
     assert "DEMO MODELS" in server.log.read_text()
 
 
 def test_many_clicks_at_once_on_many_images_each_get_the_serial_mask(server: Server, images: str, scenes) -> None:
-    server.wait_for("/ready", 60)
+    server.wait_for("/ready")
     jobs = [
         (f"{images}/{i}.png", click_point(thing.mask)) for i, scene in enumerate(scenes) for thing in scene.objects
     ] * 2
@@ -159,7 +180,7 @@ def test_many_clicks_at_once_on_many_images_each_get_the_serial_mask(server: Ser
 
 
 def test_masks_are_of_the_image_that_was_clicked(server: Server, images: str, scenes) -> None:
-    server.wait_for("/ready", 60)
+    server.wait_for("/ready")
     ious = []
     for i, scene in enumerate(scenes):
         for thing in scene.objects:
@@ -169,26 +190,34 @@ def test_masks_are_of_the_image_that_was_clicked(server: Server, images: str, sc
 
 
 def test_health_answers_in_time_while_more_clicks_wait_than_there_are_threads(tmp_path: Path) -> None:
-    """The images come from a host that accepts connections and never answers."""
+    """The images come from a host that accepts connections and says nothing until it closes them."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
-        server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, IMAGE_TIMEOUT_SECONDS="6", SERVER_THREADS="8")
+        server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, IMAGE_TIMEOUT_SECONDS="100", SERVER_THREADS="8")
         try:
-            server.wait_for("/ready", 60)
+            server.wait_for("/ready")
             body = predict_body(f"http://{host}/a.png", keypoint(50, 50, "thing"), config=CONFIG)
             with ThreadPoolExecutor(12) as pool:
                 clicks = [
-                    pool.submit(lambda: requests.post(f"{server.url}/predict", json=body, timeout=60).status_code)
+                    pool.submit(lambda: requests.post(f"{server.url}/predict", json=body, timeout=90).status_code)
                     for _ in range(12)
                 ]
-                time.sleep(0.5)
+                refused = [click.result() for click in itertools.islice(as_completed(clicks, timeout=60), 8)]
                 for _ in range(20):
-                    assert server.get("/health", timeout=1).status_code == 200
-                codes = [click.result() for click in clicks]
-            assert codes.count(503) == 8
-            assert set(codes) <= {502, 503, 504}
+                    assert server.get("/health").status_code == 200
+                waiting = [click for click in clicks if not click.done()]
+                silent.close()
+            assert refused == [503] * 8
+            assert [click.result() for click in waiting] == [502] * 4
         finally:
             server.stop()
+
+
+def wait_readable(clients: list[socket.socket], count: int) -> None:
+    """Wait until so many of the clients have an answer."""
+    end = time.monotonic() + 60
+    while len(select.select(clients, [], [], 0.1)[0]) < count:
+        assert time.monotonic() < end
 
 
 def test_clients_that_stall_in_the_middle_of_a_body_leave_health_alone(tmp_path: Path) -> None:
@@ -196,16 +225,16 @@ def test_clients_that_stall_in_the_middle_of_a_body_leave_health_alone(tmp_path:
     server = Server(tmp_path / "log", SERVER_THREADS="8")
     host, port = server.url.removeprefix("http://").split(":")
     try:
-        server.wait_for("/ready", 60)
+        server.wait_for("/ready")
         stalling = []
         for _ in range(30):
             client = socket.create_connection((host, int(port)), timeout=30)
             client.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
             client.sendall(b'Content-Length: 1000\r\n\r\n{"ta')
             stalling.append(client)
-        time.sleep(0.5)
+        wait_readable(stalling, 26)  # four have places and are waited for
         for _ in range(10):
-            assert server.get("/health", timeout=1).status_code == 200
+            assert server.get("/health").status_code == 200
         answers = [client.recv(4096).split(b"\r\n")[0] for client in stalling]
         assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408", b"HTTP/1.1 503"}
         assert sum(b" 408 " in answer for answer in answers) == 4
@@ -216,12 +245,13 @@ def test_clients_that_stall_in_the_middle_of_a_body_leave_health_alone(tmp_path:
 
 def test_a_client_that_goes_away_while_its_image_is_fetched_keeps_no_work_alive(tmp_path: Path) -> None:
     """The image comes after its client has hung up: it is not encoded for nobody."""
-    image, hung_up = png(40, 30), threading.Event()
+    image, asked, hung_up = png(40, 30), threading.Event(), threading.Event()
 
     def serve_late(listening: socket.socket) -> None:
         connection, _ = listening.accept()
         with connection:
             connection.recv(65536)
+            asked.set()
             assert hung_up.wait(30)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(image) + image)
 
@@ -230,13 +260,15 @@ def test_a_client_that_goes_away_while_its_image_is_fetched_keeps_no_work_alive(
         server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host)
         threading.Thread(target=serve_late, args=(late,), daemon=True).start()
         try:
-            server.wait_for("/ready", 60)
+            server.wait_for("/ready")
             body = predict_body(f"http://{host}/a.png", keypoint(50, 50, "thing"), config=CONFIG)
-            with pytest.raises(requests.Timeout):
-                requests.post(f"{server.url}/predict", json=body, timeout=1)
+            client = http.client.HTTPConnection(server.url.removeprefix("http://"))
+            client.request("POST", "/predict", json.dumps(body), {"Content-Type": "application/json"})
+            assert asked.wait(30)
+            client.close()
             hung_up.set()
             end = time.monotonic() + 30
-            while "Whoever asked has closed the connection" not in server.log.read_text():
+            while "Whoever asked client disconnected" not in server.log.read_text():
                 assert time.monotonic() < end, server.log.read_text()[-2000:]
                 time.sleep(0.1)
             assert 'backend_embeddings_total{source="computed"} 0' in server.get("/metrics").text
@@ -246,7 +278,7 @@ def test_a_client_that_goes_away_while_its_image_is_fetched_keeps_no_work_alive(
 
 def test_a_server_that_is_stopped_while_it_loads_ends_quietly(tmp_path: Path) -> None:
     server = Server(tmp_path / "log")
-    server.wait_for("/health", 10)
+    server.wait_for("/health")
     time.sleep(1.0)
     server.stop()
     assert server.process.returncode == 0
@@ -267,7 +299,7 @@ def test_a_damaged_checkpoint_is_said_by_a_server_that_lives_on(tmp_path: Path) 
     server = Server(tmp_path / "log", SAM_CHECKPOINT=str(damaged))
     try:
         while (reply := _first_answer(server)).status_code == 200:
-            assert time.monotonic() - server.started < 60
+            assert time.monotonic() - server.started < START_SECONDS
             time.sleep(0.1)
         assert "is damaged" in reply.json()["error"]
         assert "download_models" in reply.json()["remedy"]
@@ -277,7 +309,7 @@ def test_a_damaged_checkpoint_is_said_by_a_server_that_lives_on(tmp_path: Path) 
 
 
 def _first_answer(server: Server) -> requests.Response:
-    server.wait_for("/metrics", 10)
+    server.wait_for("/metrics")
     return server.get("/health")
 
 
@@ -292,12 +324,12 @@ def test_the_first_click_on_a_preannotated_task_encodes_nothing(
     assert predictor.predict(task, config, few, priority=Priority.BULK)
     server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, REDIS_URL=redis_server.url)
     try:
-        server.wait_for("/ready", 60)
+        server.wait_for("/ready")
         assert click(server, f"{images}/0.png", click_point(scenes[0].objects[0].mask))
-        metrics = server.get("/metrics", timeout=20).text
+        metrics = server.get("/metrics").text
         assert 'backend_embeddings_total{source="computed"} 0.0' in metrics
         assert 'backend_embeddings_total{source="redis_hits"} 1.0' in metrics
         assert click(server, f"{images}/1.png", click_point(scenes[1].objects[0].mask))
-        assert 'backend_embeddings_total{source="computed"} 1.0' in server.get("/metrics", timeout=20).text
+        assert 'backend_embeddings_total{source="computed"} 1.0' in server.get("/metrics").text
     finally:
         server.stop()
