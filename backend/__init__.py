@@ -1,14 +1,12 @@
-"""A Label Studio ML backend: SAM answers a click with a mask, CLIP names it.
+"""A Label Studio ML backend: SAM answers a click with a mask, CLIP with a class.
 
-The road of a request, from the top floor down:
+A click goes through the rooms from top to bottom:
 
-    POST /predict -> app -> label_studio.tasks (JSON to Task, prompts in pixels)
-        -> predict -> label_studio.images (URI to bytes) -> image (bytes to upright RGB pixels)
-        -> clicks (a new object, the next larger one, or a correction of a mask on the page)
-        -> naming (its label and its classes)
-        -> labeler -> cache (digest to ImageEmbedding; on a miss models.sam encodes)
-                   -> models.sam (embedding + prompt to mask) -> models.clip (pixels + mask to class)
-        -> label_studio.results (regions to Label Studio JSON) -> app -> HTTP
+    POST /predict -> server -> label_studio.requests (JSON to a task and a request, prompts in pixels)
+        -> predict -> fetching (URI to bytes) -> images (bytes to upright RGB pixels)
+        -> engine -> cache (digest to embedding; on a miss models.sam encodes)
+                  -> models.sam (embedding + prompt to masks) -> models.clip (pixels + mask to classes)
+        -> label_studio.results (regions to Label Studio's JSON) -> HTTP
 
-Imports run only downward; tests/test_architecture.py holds the table. Importing this package does nothing.
+Imports run only downward; tests/test_architecture.py is the table. Importing this package does nothing.
 """

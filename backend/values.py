@@ -23,7 +23,7 @@ class Priority(IntEnum):
 
     CLICK = 0
     WARM = 1
-    AHEAD = 2
+    PREFETCH = 2
     BULK = 3
 
 

@@ -226,7 +226,7 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
         max_bytes=settings.image_max_bytes,
         timeout_seconds=settings.image_timeout_seconds,
         cache_bytes=settings.image_cache_max_bytes,
-        ahead_bytes=settings.prefetch_max_bytes,
+        prefetch_bytes=settings.prefetch_max_bytes,
     )
 
 

@@ -201,7 +201,7 @@ def _objects(subject: Any, embedding: Any, picture: Any) -> list[Any]:
     scale = embedding.original_size.width / picture.scene.size.width
     points = [click_point(scene_object.mask) for scene_object in picture.scene.objects]
     prompts = [Prompt(((x * scale, y * scale),), (1,)) for x, y in points]
-    return [subject.segmenter.decode(embedding, prompt, most=1)[0].mask for prompt in prompts]
+    return [subject.segmenter.decode(embedding, prompt, max_masks=1)[0].mask for prompt in prompts]
 
 
 def _command_line(arguments: argparse.Namespace) -> str:

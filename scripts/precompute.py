@@ -34,7 +34,7 @@ REDIS_REMEDY = "Set REDIS_URL to the Redis of your backend, as redis://localhost
 class Warms(Protocol):
     """What of `backend.predict.task_predictor.TaskPredictor` is used here."""
 
-    def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage: ...
+    def fetch_image(self, image: TaskImage, *, prefetch: bool = False) -> SourceImage: ...
     def is_warm(self, image: SourceImage) -> bool: ...
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None: ...
 
@@ -86,7 +86,7 @@ def _counting_failure(document: Mapping[str, Any], summary: Summary) -> Iterator
 
 
 def _precompute_image(predictor: Warms, task_image: TaskImage, counts: CacheCounts, summary: Summary) -> None:
-    image = predictor.fetch_image(task_image, ahead=True)
+    image = predictor.fetch_image(task_image, prefetch=True)
     if predictor.is_warm(image):
         summary.skipped += 1
         return

@@ -80,11 +80,11 @@ class FakeSegmenter:
         size = Size(pixels.shape[1], pixels.shape[0])
         return ImageEmbedding({"image_embed": np.full((4, 2, 2), pixels.mean(), np.float16)}, size, size, "fake")
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
         self.decoded.append(prompt)
         size = embedding.original_size
         logits = np.full((1, 8, 8), len(self.decoded), np.float32)
-        scored = ((0.9, 2), (0.5, 3), (0.3, 1))[:most]
+        scored = ((0.9, 2), (0.5, 3), (0.3, 1))[:max_masks]
         return [Candidate(_square_or_box(size, prompt, radius), score, logits) for score, radius in scored]
 
     def mask_to_logits(self, mask: Mask) -> np.ndarray:
@@ -92,7 +92,7 @@ class FakeSegmenter:
 
     def propose(self, embedding: ImageEmbedding, parameters: object) -> list[Candidate]:
         corners = [(5.0, 5.0), (15.0, 5.0), (15.0, 15.0)]
-        return [self.decode(embedding, Prompt((corner,), (1,)), most=1)[0] for corner in corners]
+        return [self.decode(embedding, Prompt((corner,), (1,)), max_masks=1)[0] for corner in corners]
 
 
 def encoded(data: bytes, name: str = "The image") -> EncodedImage:
@@ -164,7 +164,7 @@ class FakeFetcher:
         task_id: int | None,
         project_id: str,
         *,
-        ahead: bool = False,
+        prefetch: bool = False,
         wait_seconds: float | None = None,
     ) -> bytes:
         self.fetched.append((image_uri, task_id, project_id))

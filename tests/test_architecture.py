@@ -7,6 +7,7 @@ room imports only rooms of the rows above it.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -90,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wiring",
     },
 }
+PARTS_OF_MODELS = {"sam", "clip"}
 LOADED_LAZILY = {"models"}  # importing the room itself must not load torch, so its modules are imported by name
 TENANTS = {
     "cv2": {"geometry", "label_studio/results", "models"},
@@ -205,6 +207,12 @@ def test_only_doors_stand_loose() -> None:
 def test_no_file_is_longer_than_250_lines() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
     assert {path: length for path, length in lengths.items() if length > 250} == {}
+
+
+def test_the_readmes_tree_shows_every_room() -> None:
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("## How it works")[1].split("```")[1]
+    shown = set(re.findall(r"[├└]── (\w+)/", tree))
+    assert shown == {path.parent.name for path in modules() if path.parent != BACKEND} - PARTS_OF_MODELS
 
 
 def test_the_checks_read_what_is_there() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -66,39 +65,38 @@ class EmbeddingCache:
         self._local, self._shared = local, shared
         self.counts = CacheCounts() if shared is None else shared.counts
         self._flights = SingleFlight[str, ImageEmbedding | None]()
-        self._lock = threading.Lock()
 
-    def get_or_compute(self, key: str, compute: Compute, *, ahead: bool = False) -> ImageEmbedding:
+    def get_or_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding:
         """Return the embedding named `key`; of several threads and workers that miss at once, one computes it.
 
         Args:
-            ahead: Nobody has asked for it yet (see `lru`).
+            prefetch: Whether this is a prefetch (see `runtime.lru`).
 
         Raises:
             Whatever `compute` raises, to all who waited for it; the next caller tries anew.
         """
-        found = self.find(key, ahead=ahead)
+        found = self.find(key, prefetch=prefetch)
         while found is None:
-            made = self.try_compute(key, compute, ahead=ahead)
+            made = self.try_compute(key, compute, prefetch=prefetch)
             found = made.wait(None) if isinstance(made, ComputedElsewhere) else made
         return found
 
-    def find(self, key: str, *, ahead: bool = False) -> ImageEmbedding | None:
+    def find(self, key: str, *, prefetch: bool = False) -> ImageEmbedding | None:
         """The embedding, if this process or Redis keeps it."""
-        found = self._find_here(key, ahead)
+        found = self._find_here(key, prefetch)
         if found is None and self._shared is not None:
             found = self._shared.get(key)
             if found is not None:
                 self.counts.add("redis_hits")
-                self._local.put(key, found, ahead=ahead)
+                self._local.put(key, found, prefetch=prefetch)
         return found
 
-    def try_compute(self, key: str, compute: Compute, *, ahead: bool = False) -> ImageEmbedding | ComputedElsewhere:
+    def try_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding | ComputedElsewhere:
         """The same as `get_or_compute`, but where somebody else computes it this says so at once and does not wait.
 
         For the few threads that serve the models: whoever wants the embedding waits on a thread of their own.
         """
-        flight = self._flights.run(key, lambda: self._compute_under_lease(key, compute, ahead))
+        flight = self._flights.run(key, lambda: self._compute_under_lease(key, compute, prefetch))
         if not flight.done():
             return ComputedElsewhere(flight)
         embedding = flight.result()
@@ -119,15 +117,15 @@ class EmbeddingCache:
             return "in this process"
         return "in Redis" if self._shared.is_healthy else "in this process, because Redis does not answer"
 
-    def _find_here(self, key: str, ahead: bool) -> ImageEmbedding | None:
-        found = self._local.peek(key) if ahead else self._local.get(key)
+    def _find_here(self, key: str, prefetch: bool) -> ImageEmbedding | None:
+        found = self._local.peek(key) if prefetch else self._local.get(key)
         if found is not None:
             self.counts.add("local_hits")
         return found
 
-    def _compute_under_lease(self, key: str, compute: Compute, ahead: bool) -> ImageEmbedding | None:
+    def _compute_under_lease(self, key: str, compute: Compute, prefetch: bool) -> ImageEmbedding | None:
         """None: another worker has the lease."""
-        found = self._find_here(key, ahead)  # somebody may have been done just before this thread became the one
+        found = self._find_here(key, prefetch)  # somebody may have been done just before this thread became the one
         if found is not None:
             return found
         if self._shared is None:
@@ -142,7 +140,7 @@ class EmbeddingCache:
                     self._shared.put(key, embedding)
                 else:
                     self.counts.add("redis_hits")
-        self._local.put(key, embedding, ahead=ahead)
+        self._local.put(key, embedding, prefetch=prefetch)
         return embedding
 
     def _compute(self, compute: Compute) -> ImageEmbedding:

@@ -20,10 +20,10 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 
 
 class LocalStore(LeastRecentlyUsed[str, ImageEmbedding]):
-    """An LRU of embeddings in this process within `max_bytes`, of which `max_ahead` for those nobody asked for yet."""
+    """LRU cache of embeddings in this process; `max_prefetched` is the share of `max_bytes` for prefetched ones."""
 
-    def __init__(self, max_bytes: int, max_ahead: int = 0) -> None:
-        super().__init__(max_bytes, lambda embedding: embedding.nbytes, max_ahead)
+    def __init__(self, max_bytes: int, max_prefetched: int = 0) -> None:
+        super().__init__(max_bytes, lambda embedding: embedding.nbytes, max_prefetched)
 
     @property
     def nbytes(self) -> int:

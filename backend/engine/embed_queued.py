@@ -24,16 +24,16 @@ def embed_queued(
     requests for its image, and none of the models' threads.
 
     Args:
-        priority: What is computed with `Priority.AHEAD` does not evict what is in use.
+        priority: What is computed with `Priority.PREFETCH` does not evict what is in use.
 
     Raises:
         Overloaded: Not there in time.
         ClientDisconnected: The client disconnected. What is being encoded is kept all the same.
     """
-    ahead = priority is Priority.AHEAD
-    encoded = encoder.find(image, ahead=ahead)
+    prefetch = priority is Priority.PREFETCH
+    encoded = encoder.find(image, prefetch=prefetch)
     while encoded is None:
-        made = executor.run(priority, lambda: encoder.try_encode(image, ahead=ahead), deadline)
+        made = executor.run(priority, lambda: encoder.try_encode(image, prefetch=prefetch), deadline)
         if isinstance(made, EncodedImage):
             return made
         embedding = _wait(made, image, deadline)

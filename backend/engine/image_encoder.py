@@ -20,18 +20,20 @@ class ImageEncoder:
     def __init__(self, segmenter: Segmenter, cache: EmbeddingStore, *, fingerprint: str) -> None:
         self._segmenter, self._cache, self._fingerprint = segmenter, cache, fingerprint
 
-    def find(self, image: SourceImage, *, ahead: bool = False) -> EncodedImage | None:
+    def find(self, image: SourceImage, *, prefetch: bool = False) -> EncodedImage | None:
         """Return the image with its embedding if the cache has it.
 
         Args:
-            ahead: Nobody asked for it yet (see `runtime.lru`).
+            prefetch: Whether this is a prefetch (see `runtime.lru`).
         """
-        embedding = self._cache.find(self._key(image), ahead=ahead)
+        embedding = self._cache.find(self._key(image), prefetch=prefetch)
         return None if embedding is None else EncodedImage(image, embedding)
 
-    def try_encode(self, image: SourceImage, *, ahead: bool = False) -> EncodedImage | PendingEmbedding:
+    def try_encode(self, image: SourceImage, *, prefetch: bool = False) -> EncodedImage | PendingEmbedding:
         """Encode the image unless another thread or worker is at it; that one's result is then waited for elsewhere."""
-        made = self._cache.try_compute(self._key(image), lambda: self._segmenter.encode(image.pixels), ahead=ahead)
+        made = self._cache.try_compute(
+            self._key(image), lambda: self._segmenter.encode(image.pixels), prefetch=prefetch
+        )
         return EncodedImage(image, made) if isinstance(made, ImageEmbedding) else made
 
     def has(self, image: SourceImage) -> bool:

@@ -52,8 +52,8 @@ class ImageLabeler:
     def can_classify(self) -> bool:
         return self._classifier is not None
 
-    def segment(self, encoded: EncodedImage, prompt: Prompt, *, most: int | None = 1) -> list[Candidate]:
-        """Predict masks for one object, best first; `most=None` returns all of SAM's (three for a single click).
+    def segment(self, encoded: EncodedImage, prompt: Prompt, *, max_masks: int | None = 1) -> list[Candidate]:
+        """Predict masks for one object, best first; `max_masks=None` returns all of SAM's (three for a single click).
 
         In a family that refines by logits each click corrects the answer to the clicks before it, as in SAM's training.
         A request has all clicks of an object in order, so nothing has to be kept between requests; cached logits of the
@@ -63,11 +63,13 @@ class ImageLabeler:
         coords, labels = prompt.point_coords, prompt.point_labels
         is_sequence = prompt.box_xyxy is None and prompt.mask_logits is None and labels[:1] == (1,)
         if not (is_sequence and self._segmenter.refines_by_logits):
-            return self._segmenter.decode(encoded.embedding, prompt, most=most)
+            return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
         answered, logits = self._last_answer(encoded, prompt)
         for count in range(answered + 1, len(coords) + 1):
             clicks = replace(prompt, point_coords=coords[:count], point_labels=labels[:count], mask_logits=logits)
-            candidates = self._segmenter.decode(encoded.embedding, clicks, most=most if count == len(coords) else 1)
+            candidates = self._segmenter.decode(
+                encoded.embedding, clicks, max_masks=max_masks if count == len(coords) else 1
+            )
             logits = candidates[0].low_res_logits
             if logits is not None:
                 self._answers.put(
@@ -80,7 +82,7 @@ class ImageLabeler:
 
         Candidates that look the same count once.
         """
-        best, *others = self.segment(encoded, click, most=None)
+        best, *others = self.segment(encoded, click, max_masks=None)
         distinct = [best]
         for other in others:
             if other.mask.any() and all(mask_iou(other.mask, known.mask) < SAME_MASK_IOU for known in distinct):

@@ -25,7 +25,7 @@ class CachedImage:
 
 
 class ImageCache(LeastRecentlyUsed[Hashable, CachedImage]):
-    """LRU cache of at most `max_bytes` of images, of which `max_ahead` for images that were prefetched."""
+    """LRU cache of at most `max_bytes` of images, of which `max_prefetched` for images that were prefetched."""
 
-    def __init__(self, max_bytes: int, max_ahead: int = 0) -> None:
-        super().__init__(max_bytes, lambda image: len(image.content), max_ahead)
+    def __init__(self, max_bytes: int, max_prefetched: int = 0) -> None:
+        super().__init__(max_bytes, lambda image: len(image.content), max_prefetched)

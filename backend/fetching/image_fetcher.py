@@ -46,7 +46,7 @@ class ImageFetcher:
         max_bytes: Size limit of one image.
         timeout_seconds: For one image, from the first connection to the last byte.
         cache_bytes: Budget of the images that are kept in memory.
-        ahead_bytes: Share of `cache_bytes` that prefetched images may take.
+        prefetch_bytes: Share of `cache_bytes` that prefetched images may take.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class ImageFetcher:
         max_bytes: int,
         timeout_seconds: float,
         cache_bytes: int = 256 << 20,
-        ahead_bytes: int = 0,
+        prefetch_bytes: int = 0,
     ) -> None:
         self._url = label_studio_url.rstrip("/")
         self._tokens = TokenSource(self._url, api_key, timeout_seconds=timeout_seconds)
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
-        self._cache = ImageCache(cache_bytes, ahead_bytes)
+        self._cache = ImageCache(cache_bytes, prefetch_bytes)
         self._flights = SingleFlight[tuple[str, str, str], bytes]()
         self._downloader = Downloader(max_bytes, timeout_seconds)
 
@@ -72,7 +72,7 @@ class ImageFetcher:
         task_id: int | None,
         project_id: str,
         *,
-        ahead: bool = False,
+        prefetch: bool = False,
         wait_seconds: float | None = None,
     ) -> bytes:
         """Fetch the encoded bytes of an image, from the cache if it holds them.
@@ -81,7 +81,7 @@ class ImageFetcher:
             image_uri: As it is in the task's data.
             task_id: By which Label Studio resolves cloud storage.
             project_id: Bytes are not shared between projects.
-            ahead: Whether this is a prefetch, which must not evict what is in use (see `lru`).
+            prefetch: Whether this is a prefetch, which must not evict what is in use (see `lru`).
             wait_seconds: How long to wait; a slower download continues in the background for the next caller.
 
         Raises:
@@ -89,25 +89,25 @@ class ImageFetcher:
             ImageUnavailable: Unreachable, refused, too large, too slow, or an unsupported URI.
         """
         key = (self._url, project_id, image_uri)
-        cached = self._lookup(key, ahead)
+        cached = self._lookup(key, prefetch)
         if cached is not None and self._is_fresh(cached):
             return cached.content
         start = self._flights.run if wait_seconds is None else self._flights.start  # here, or on a thread of its own
-        flight = start(key, lambda: self._fetch_and_cache(key, image_uri, task_id, ahead))
+        flight = start(key, lambda: self._fetch_and_cache(key, image_uri, task_id, prefetch))
         try:
             return flight.result(wait_seconds)
         except FutureTimeout as error:
             message = f"{show_url(image_uri)} was not fetched within {wait_seconds:.2g} s; the download continues."
             raise ImageUnavailable(message, remedy="Try again in a moment.") from error
 
-    def _lookup(self, key: tuple[str, str, str], ahead: bool) -> CachedImage | None:
-        return self._cache.peek(key) if ahead else self._cache.get(key)
+    def _lookup(self, key: tuple[str, str, str], prefetch: bool) -> CachedImage | None:
+        return self._cache.peek(key) if prefetch else self._cache.get(key)
 
     def _is_fresh(self, cached: CachedImage) -> bool:
         return cached.is_immutable or time.monotonic() - cached.checked_at < REVALIDATE_SECONDS
 
-    def _fetch_and_cache(self, key: tuple[str, str, str], image_uri: str, task_id: int | None, ahead: bool) -> bytes:
-        cached = self._lookup(key, ahead)
+    def _fetch_and_cache(self, key: tuple[str, str, str], image_uri: str, task_id: int | None, prefetch: bool) -> bytes:
+        cached = self._lookup(key, prefetch)
         if cached is not None and self._is_fresh(cached):  # another download ended just before this one began
             return cached.content
         requested_at = time.monotonic()
@@ -118,7 +118,7 @@ class ImageFetcher:
         else:
             validators = {request: reply.headers[name] for name, request in VALIDATORS if name in reply.headers}
             image = CachedImage(reply.content, requested_at, is_immutable(url, self._url), validators)
-        self._cache.put(key, image, ahead=ahead)
+        self._cache.put(key, image, prefetch=prefetch)
         return image.content
 
     def _get(self, url: str, image_uri: str, conditions: Mapping[str, str]) -> Reply:

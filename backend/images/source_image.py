@@ -73,27 +73,27 @@ class DecodedImages:
     hash, so a hit costs one dictionary look-up.
     """
 
-    def __init__(self, max_bytes: int, max_pixels: int, max_ahead: int = 0) -> None:
+    def __init__(self, max_bytes: int, max_pixels: int, max_prefetched: int = 0) -> None:
         self._max_pixels = max_pixels
         self._images = LeastRecentlyUsed[tuple[bytes, str], SourceImage](
-            max_bytes, lambda image: image.nbytes, max_ahead
+            max_bytes, lambda image: image.nbytes, max_prefetched
         )
 
-    def open(self, data: bytes, name: str, *, ahead: bool = False) -> SourceImage:
+    def open(self, data: bytes, name: str, *, prefetch: bool = False) -> SourceImage:
         """Return the image of these bytes.
 
         Args:
-            ahead: The image is prefetched (see `runtime.lru`).
+            prefetch: The image is prefetched (see `runtime.lru`).
 
         Raises:
             BadImage: As `SourceImage`.
         """
-        look = self._images.peek if ahead else self._images.get
+        look = self._images.peek if prefetch else self._images.get
         kept = look((data, name))  # the name too, or a message could name another project's file
         if kept is not None:
             return kept
         image = SourceImage(data, name, self._max_pixels)
-        self._images.put((data, name), image, ahead=ahead)
+        self._images.put((data, name), image, prefetch=prefetch)
         return image
 
 

@@ -40,8 +40,8 @@ class Segmenter(Protocol):
         """Run the image encoder on uint8 RGB (H, W, 3)."""
         ...
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
-        """Predict candidate masks for one object, best first, at most `most` of them.
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
+        """Predict candidate masks for one object, best first, at most `max_masks` of them.
 
         Raises:
             BadPrompt: The prompt is empty or of a kind that the model does not handle.

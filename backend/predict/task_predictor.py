@@ -33,7 +33,7 @@ class Fetcher(Protocol):
         task_id: int | None,
         project_id: str,
         *,
-        ahead: bool = False,
+        prefetch: bool = False,
         wait_seconds: float | None = None,
     ) -> bytes: ...
 
@@ -72,18 +72,22 @@ class TaskPredictor:
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
 
-    def fetch_image(self, image: TaskImage, *, ahead: bool = False, wait_seconds: float | None = None) -> SourceImage:
+    def fetch_image(
+        self, image: TaskImage, *, prefetch: bool = False, wait_seconds: float | None = None
+    ) -> SourceImage:
         """Fetch and open an image of a task.
 
         Args:
-            ahead: The image is prefetched, so it must not evict what is in use.
+            prefetch: The image is prefetched, so it must not evict what is in use.
             wait_seconds: Timeout; the download continues in the background after it.
 
         Raises:
             ImageUnavailable, ImageForbidden, BadImage: It cannot be fetched, or is not an image.
         """
-        data = self._fetcher.fetch(image.uri, image.task_id, image.project_id, ahead=ahead, wait_seconds=wait_seconds)
-        return self._images.open(data, show_url(image.uri), ahead=ahead)
+        data = self._fetcher.fetch(
+            image.uri, image.task_id, image.project_id, prefetch=prefetch, wait_seconds=wait_seconds
+        )
+        return self._images.open(data, show_url(image.uri), prefetch=prefetch)
 
     def predict(
         self,

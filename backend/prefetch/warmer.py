@@ -23,7 +23,7 @@ MAX_WAITING = 16  # opened tasks; older ones are dropped, because their pages ha
 class Predictor(Protocol):
     """Interface of `predict.TaskPredictor`."""
 
-    def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage: ...
+    def fetch_image(self, image: TaskImage, *, prefetch: bool = False) -> SourceImage: ...
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None: ...
 
 
@@ -139,9 +139,9 @@ class Warmer:
         self._has_warned = False
 
     def _prefetch(self, position: Position, image: TaskImage) -> None:
-        source_image = self._predictor.fetch_image(image, ahead=True)
+        source_image = self._predictor.fetch_image(image, prefetch=True)
         if self._positions.is_current(position):
-            self._predictor.warm(source_image, priority=Priority.AHEAD)
+            self._predictor.warm(source_image, priority=Priority.PREFETCH)
 
     def _cancel(self, position: Position, error: BackendError) -> None:
         """Stop prefetching for a position, because what failed for one task would probably fail for the next."""

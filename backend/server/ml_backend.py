@@ -15,7 +15,7 @@ from backend.label_studio.requests import parse_finished_task, parse_predict_bod
 from backend.projects import ProjectSetups
 from backend.server.json_response import json_response
 from backend.server.log_text import answer_in_words, one_line, request_in_words
-from backend.server.predict_replies import look_ahead, reply_to
+from backend.server.predict_replies import prefetch_after, reply_to
 from backend.server.request_body import read_json
 from backend.server.request_log import report_problem
 from backend.server.services import Loader
@@ -73,7 +73,7 @@ def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups)
     g.summary = request_in_words(parsed)
     results = reply_to(parsed, loader, settings, report_problem, g.connection.has_disconnected)
     if len(parsed.tasks) == 1:  # a batch does not tell where in the project a person is
-        look_ahead(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
+        prefetch_after(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
     g.summary = f"{g.summary}: {answer_in_words(results)}"
     return results
 
@@ -86,7 +86,7 @@ def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetu
         with suppress(BackendError):  # a config that cannot be served is reported when a prediction is requested
             config = parse_labeling_config(done.label_config)
             settings = setups.settings_for(done.project_id, done.label_config)
-            look_ahead(loader, done.project_id, done.task_id, config, settings)
+            prefetch_after(loader, done.project_id, done.task_id, config, settings)
 
 
 def _project_of(body: Mapping[str, Any]) -> str:

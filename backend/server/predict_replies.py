@@ -127,7 +127,7 @@ def _try_classify(
         return EMPTY_ANSWER
 
 
-def look_ahead(
+def prefetch_after(
     loader: Loader, project_id: str, task_id: int | None, config: LabelingConfig, settings: ProjectSettings
 ) -> None:
     """Prefetch the tasks after this one, once the models are loaded."""

@@ -40,7 +40,7 @@ def measure_model(subject: Subject, picture: Picture, *, encodes: int, repeats: 
         compare(
             group,
             "decode a click to the best mask",
-            lambda: subject.segmenter.decode(embedding, prompt, most=1),
+            lambda: subject.segmenter.decode(embedding, prompt, max_masks=1),
             PREDICT,
             click,
             repeats=repeats,
@@ -237,7 +237,7 @@ def _other_masks(subject: Subject, picture: Picture) -> list[Mask]:
     embedding = subject.segmenter.encode(picture.scene.pixels)
     points = [click_point(thing.mask) for thing in picture.scene.objects]
     away = [point for point in points if np.hypot(point[0] - picture.click[0], point[1] - picture.click[1]) > 1]
-    found = [subject.segmenter.decode(embedding, Prompt((point,), (1,)), most=1)[0].mask for point in away]
+    found = [subject.segmenter.decode(embedding, Prompt((point,), (1,)), max_masks=1)[0].mask for point in away]
     x, y = (int(value) for value in picture.click)
     clear = [
         mask for mask in found if mask.any() and not mask[max(y - 150, 0) : y + 150, max(x - 150, 0) : x + 150].any()

@@ -126,11 +126,11 @@ def test_who_asks_for_what_another_worker_computes_is_told_so_at_once(redis_serv
 
 def test_what_was_computed_ahead_does_not_drive_out_what_is_in_use() -> None:
     one = embedding().nbytes
-    cache = EmbeddingCache(LocalStore(3 * one, max_ahead=one))
+    cache = EmbeddingCache(LocalStore(3 * one, max_prefetched=one))
     for key in ("used", "also used"):
         cache.get_or_compute(key, Computes())
     for key in "abc":
-        cache.get_or_compute(key, Computes(), ahead=True)
+        cache.get_or_compute(key, Computes(), prefetch=True)
     assert [cache.holds(key) for key in ("used", "also used", "a", "b", "c")] == [True, True, False, False, True]
 
 

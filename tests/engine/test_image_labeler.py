@@ -28,7 +28,7 @@ def make(classifier: FakeClassifier | None = None) -> tuple[ImageLabeler, FakeSe
 def test_all_three_candidates_of_a_click_are_there_for_the_asking() -> None:
     labeler, _ = make()
     image = encoded(png(40, 30))
-    assert [c.score for c in labeler.segment(image, CLICK, most=None)] == [0.9, 0.5, 0.3]
+    assert [c.score for c in labeler.segment(image, CLICK, max_masks=None)] == [0.9, 0.5, 0.3]
     assert [c.score for c in labeler.segment(image, CLICK)] == [0.9]
 
 
@@ -129,7 +129,7 @@ def test_candidates_that_look_the_same_count_once(monkeypatch: pytest.MonkeyPatc
     nearly = square.copy()
     nearly[0, 0] = False
     candidates = [Candidate(mask, 0.5) for mask in (square, nearly, empty)]
-    monkeypatch.setattr(segmenter, "decode", lambda *_, most: candidates[:most])
+    monkeypatch.setattr(segmenter, "decode", lambda *_, max_masks: candidates[:max_masks])
     assert labeler.segment_larger(image, CLICK, 1).mask is square
 
 

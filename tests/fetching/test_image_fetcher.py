@@ -482,12 +482,16 @@ def test_who_opens_a_page_does_not_wait_for_a_slow_image_and_the_next_one_finds_
 
 
 def test_images_fetched_ahead_do_not_drive_out_those_in_use(elsewhere: LocalServer) -> None:
-    options = {"allowed_hosts": frozenset({host_of(elsewhere)}), "cache_bytes": 3 * len(PNG), "ahead_bytes": len(PNG)}
+    options = {
+        "allowed_hosts": frozenset({host_of(elsewhere)}),
+        "cache_bytes": 3 * len(PNG),
+        "prefetch_bytes": len(PNG),
+    }
     images = fetcher(elsewhere, **options)
     for name in ("used", "also"):
         images.fetch(f"{elsewhere.url}/{name}.png", None, "2")
     for name in "abc":
-        images.fetch(f"{elsewhere.url}/{name}.png", None, "2", ahead=True)
+        images.fetch(f"{elsewhere.url}/{name}.png", None, "2", prefetch=True)
     elsewhere.seen.clear()
     for name in ("used", "also", "c"):
         images.fetch(f"{elsewhere.url}/{name}.png", None, "2")

@@ -138,9 +138,9 @@ def test_clicks_on_a_few_images_convert_each_embedding_once(demo_sam, scene, mon
     features = one.arrays["image_embed"]
     others = [replace(one, arrays={"image_embed": features + np.float16(shift)}) for shift in range(1, MOST_IMAGES)]
     for embedding in (one, *others, one, one, *others):
-        segmenter.decode(embedding, CLICK, most=1)
+        segmenter.decode(embedding, CLICK, max_masks=1)
     assert converted == [one, *others]
-    segmenter.decode(replace(one), CLICK, most=1)  # one too many: the oldest makes room
+    segmenter.decode(replace(one), CLICK, max_masks=1)  # one too many: the oldest makes room
     assert segmenter.decode(one, CLICK)[0].score == SamSegmenter(demo_sam, device="cpu").decode(one, CLICK)[0].score
     assert len(converted) == len(others) + 4
 
@@ -173,7 +173,7 @@ def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam, mon
         assert exact.arrays["image_embed"].dtype == np.float32
         for thing in scene.objects:
             prompt = Prompt((click_point(thing.mask),), (1,))
-            masks = [segmenter.decode(embedding, prompt, most=1)[0].mask for embedding in (exact, kept)]
+            masks = [segmenter.decode(embedding, prompt, max_masks=1)[0].mask for embedding in (exact, kept)]
             ious.append(iou(*masks))
     assert len(ious) >= 30
     assert np.mean(ious) >= 0.999
@@ -182,7 +182,7 @@ def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam, mon
 def test_most_limits_how_many_candidates_are_enlarged_and_keeps_the_best(demo_sam, scene) -> None:
     segmenter = SamSegmenter(demo_sam, device="cpu")
     embedding = segmenter.encode(scene.pixels)
-    three, one = segmenter.decode(embedding, CLICK), segmenter.decode(embedding, CLICK, most=1)
+    three, one = segmenter.decode(embedding, CLICK), segmenter.decode(embedding, CLICK, max_masks=1)
     assert [len(three), len(one)] == [3, 1]
     assert three[0].score == one[0].score == max(c.score for c in three)
 

@@ -36,7 +36,7 @@ class ToySegmenter:
         colours = pixels[rows][:, columns].transpose(2, 0, 1).astype(np.float16)
         return ImageEmbedding({"colours": colours}, size, size, "toy")
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
         if prompt.box_xyxy is not None:
             raise BadPrompt("This model takes no boxes.", remedy="Click a point.")
         ((x, y), *_), size = prompt.point_coords, embedding.original_size

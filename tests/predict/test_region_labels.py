@@ -160,7 +160,7 @@ def test_masks_lose_their_specks_unless_the_project_wants_them(monkeypatch: pyte
         mask[5:15, 5:15] = True
         mask[8, 8] = False
         mask[20:22, 30:32] = True
-        monkeypatch.setattr(hall.segmenter, "decode", lambda *_, most=None: [Candidate(mask.copy(), 0.9)])
+        monkeypatch.setattr(hall.segmenter, "decode", lambda *_, max_masks=None: [Candidate(mask.copy(), 0.9)])
         found = hall.document(*prompts, settings=settings)["result"]
         return [int(decode_brush(result["value"]["rle"], Size(40, 30)).sum()) for result in found]
 

@@ -27,8 +27,8 @@ class FakePredictor:
         self.warmed: list[tuple[str, Priority]] = []
         self.fetched: list[tuple[str, bool]] = []
 
-    def fetch_image(self, image: TaskImage, *, ahead: bool = False) -> SourceImage:
-        self.fetched.append((image.uri, ahead))
+    def fetch_image(self, image: TaskImage, *, prefetch: bool = False) -> SourceImage:
+        self.fetched.append((image.uri, prefetch))
         if image.uri.startswith("missing"):
             raise ImageUnavailable(f"{image.uri} is missing.", remedy="Upload it.")
         return SourceImage(png(2, 2), image.uri)
@@ -98,7 +98,7 @@ def test_the_next_tasks_are_encoded_with_the_priority_of_prefetch() -> None:
     predictor.go.set()
     Warmer(predictor, next_tasks, 3).prefetch_after("3", 7, LABELING)
     wait_until(lambda: len(predictor.warmed) == 3)
-    assert predictor.warmed == [(f"3-{n}", Priority.AHEAD) for n in (8, 9, 10)]
+    assert predictor.warmed == [(f"3-{n}", Priority.PREFETCH) for n in (8, 9, 10)]
     assert predictor.fetched == [(f"3-{n}", True) for n in (8, 9, 10)]
 
 
@@ -147,7 +147,7 @@ def test_an_opened_task_goes_before_prefetched_ones() -> None:
     assert predictor.started.wait(10)
     warmer.warm(task("opened"))
     wait_until(lambda: ("opened", False) in predictor.fetched)
-    assert [uri for uri, ahead in predictor.fetched if ahead] == ["3-8"]  # the others wait for the opened task
+    assert [uri for uri, prefetch in predictor.fetched if prefetch] == ["3-8"]  # the others wait for the opened task
     predictor.go.set()
     wait_until(lambda: len(predictor.warmed) == 4)
     assert set(predictor.names[:2]) == {"3-8", "opened"}

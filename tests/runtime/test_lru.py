@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from backend.runtime import LeastRecentlyUsed
 
 
-def store(max_cost: int, max_ahead: int = 0) -> LeastRecentlyUsed[str, int]:
+def store(max_cost: int, max_prefetched: int = 0) -> LeastRecentlyUsed[str, int]:
     """Values cost what they are."""
-    return LeastRecentlyUsed(max_cost, lambda value: value, max_ahead)
+    return LeastRecentlyUsed(max_cost, lambda value: value, max_prefetched)
 
 
 def kept(lru: LeastRecentlyUsed[str, int], keys: str) -> str:
@@ -44,44 +44,44 @@ def test_a_value_over_the_whole_budget_is_not_kept_and_drives_none_out() -> None
 
 
 def test_what_is_put_ahead_never_drives_out_what_is_in_use() -> None:
-    lru = store(100, max_ahead=40)
+    lru = store(100, max_prefetched=40)
     for key in "abc":
         lru.put(key, 20)
     for key in "vwxyz":
-        lru.put(key, 20, ahead=True)
+        lru.put(key, 20, prefetch=True)
     assert (kept(lru, "abcvwxyz"), lru.cost) == ("abcyz", 100)
 
 
-def test_what_is_in_use_beyond_its_own_share_makes_room_for_what_comes_ahead() -> None:
-    lru = store(100, max_ahead=40)
+def test_what_is_in_use_beyond_its_own_share_makes_room_for_what_comes_prefetched() -> None:
+    lru = store(100, max_prefetched=40)
     for key in "abcde":
         lru.put(key, 20)
-    lru.put("z", 20, ahead=True)
+    lru.put("z", 20, prefetch=True)
     assert kept(lru, "abcdez") == "bcdez"
-    lru.put("y", 20, ahead=True)
-    lru.put("x", 20, ahead=True)
+    lru.put("y", 20, prefetch=True)
+    lru.put("x", 20, prefetch=True)
     assert kept(lru, "abcdezyx") == "cdeyx"
 
 
 def test_what_was_put_ahead_is_in_use_once_somebody_gets_it() -> None:
-    lru = store(100, max_ahead=20)
-    lru.put("z", 20, ahead=True)
+    lru = store(100, max_prefetched=20)
+    lru.put("z", 20, prefetch=True)
     assert lru.get("z") == 20
-    lru.put("y", 20, ahead=True)
+    lru.put("y", 20, prefetch=True)
     assert kept(lru, "zy") == "zy"
 
 
 def test_what_is_in_use_is_not_degraded_by_being_put_ahead_again() -> None:
-    lru = store(100, max_ahead=20)
+    lru = store(100, max_prefetched=20)
     lru.put("a", 20)
-    lru.put("a", 20, ahead=True)
-    lru.put("z", 20, ahead=True)  # fills the budget of what came ahead
+    lru.put("a", 20, prefetch=True)
+    lru.put("z", 20, prefetch=True)  # fills the budget of prefetched entries
     assert kept(lru, "az") == "az"
 
 
 def test_a_large_value_in_use_drives_out_what_came_ahead_and_not_itself() -> None:
-    lru = store(100, max_ahead=60)
-    lru.put("z", 50, ahead=True)
+    lru = store(100, max_prefetched=60)
+    lru.put("z", 50, prefetch=True)
     lru.put("a", 80)
     assert kept(lru, "za") == "a"
 
@@ -89,15 +89,17 @@ def test_a_large_value_in_use_drives_out_what_came_ahead_and_not_itself() -> Non
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40), st.booleans(), st.booleans())))
 def test_the_budgets_hold_and_the_last_value_in_use_is_always_there(steps) -> None:
     lru = LeastRecentlyUsed[int, int](60, lambda value: value, 25)
-    for key, value, ahead, look in steps:
+    for key, value, prefetch, look in steps:
         if look:
             lru.get(key)
         else:
-            lru.put(key, value, ahead=ahead)
-        kept_values = [value for key in range(6) if key in lru and (value := lru._used.get(key, lru._ahead.get(key)))]
+            lru.put(key, value, prefetch=prefetch)
+        kept_values = [
+            value for key in range(6) if key in lru and (value := lru._used.get(key, lru._prefetched.get(key)))
+        ]
         assert lru.cost == sum(kept_values) <= 60
-        assert sum(lru._ahead.values()) <= 25
-        if not ahead and not look:
+        assert sum(lru._prefetched.values()) <= 25
+        if not prefetch and not look:
             assert key in lru
 
 
@@ -107,7 +109,7 @@ def test_many_threads_leave_the_books_straight() -> None:
     def work(seed: int) -> None:
         for step in range(2000):
             key = (seed * step) % 13
-            lru.put(key, key, ahead=step % 3 == 0)
+            lru.put(key, key, prefetch=step % 3 == 0)
             lru.get((key + 1) % 13)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in (3, 5, 7, 11)]
@@ -119,10 +121,10 @@ def test_many_threads_leave_the_books_straight() -> None:
 
 
 def test_items_are_those_in_use_from_the_least_recently_used_on() -> None:
-    lru = store(30, max_ahead=10)
+    lru = store(30, max_prefetched=10)
     for key in "abc":
         lru.put(key, 5)
-    lru.put("d", 5, ahead=True)
+    lru.put("d", 5, prefetch=True)
     lru.get("a")
     lru.peek("b")
     assert lru.items() == [("b", 5), ("c", 5), ("a", 5)]

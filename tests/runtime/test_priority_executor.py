@@ -28,12 +28,12 @@ def test_clicks_go_before_opened_tasks_those_before_prefetching_and_all_before_b
     order: list[str] = []
     futures = [
         executor.submit(priority, lambda name=name: order.append(name))
-        for priority, name in [(Priority.BULK, "bulk"), (Priority.AHEAD, "ahead"), (Priority.CLICK, "click")]
+        for priority, name in [(Priority.BULK, "bulk"), (Priority.PREFETCH, "prefetch"), (Priority.CLICK, "click")]
     ]
     go.set()
     for future in futures:
         future.result(10)
-    assert order == ["click", "ahead", "bulk"]
+    assert order == ["click", "prefetch", "bulk"]
 
 
 def test_more_than_the_bound_is_refused_and_what_waits_is_kept(blocked) -> None:
@@ -114,7 +114,7 @@ def test_a_thread_for_clicks_is_free_while_warming_fills_all_others() -> None:
         go.wait(10)
         return 1
 
-    slow = [executor.submit(priority, wait) for priority in (Priority.WARM, Priority.AHEAD, Priority.BULK)]
+    slow = [executor.submit(priority, wait) for priority in (Priority.WARM, Priority.PREFETCH, Priority.BULK)]
     assert busy.wait(10)
     assert [executor.run(Priority.CLICK, lambda: 5, Deadline.after(10)) for _ in range(3)] == [5, 5, 5]
     assert not any(future.done() for future in slow)

@@ -51,7 +51,7 @@ class PromptDecoder:
         self._output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
 
     def decode(
-        self, embedding: ImageEmbedding, sparse: Tensor, dense: Tensor | None, *, multimask: bool, most: int | None
+        self, embedding: ImageEmbedding, sparse: Tensor, dense: Tensor | None, *, multimask: bool, max_masks: int | None
     ) -> tuple[Tensor, Tensor]:
         """Low-resolution logits and predicted IoU of the best masks, best first.
 
@@ -60,7 +60,7 @@ class PromptDecoder:
             sparse: Embeddings of the prompt's points and corners, (P, C).
             dense: Embedding of its mask, (1, C, side, side); None for a prompt without one.
             multimask: Three candidates, or the one for unambiguous prompts.
-            most: Only the best so many; None for all.
+            max_masks: Only the best so many; None for all.
 
         Returns:
             Logits (masks, M, M) and scores (masks,).
@@ -70,7 +70,7 @@ class PromptDecoder:
         tokens, image = self._attend(tokens, self._image_tokens(embedding) + mask)
         kinds = range(1, self._decoder.num_mask_tokens) if multimask else range(1)
         scores = self._decoder.iou_prediction_head(tokens[:1])[0, kinds.start : kinds.stop]
-        best = torch.argsort(scores, descending=True)[:most]
+        best = torch.argsort(scores, descending=True)[:max_masks]
         networks = self._decoder.output_hypernetworks_mlps
         chosen = [kinds[index] for index in best.tolist()]
         kernels = torch.stack([networks[kind](tokens[1 + kind]) for kind in chosen])  # (masks, C / 8)

@@ -82,7 +82,7 @@ class SamSegmenter:
         arrays = {IMAGE_EMBED: features.astype(EMBEDDING_DTYPE, copy=False)}
         return ImageEmbedding(arrays, size, input_size, FAMILY)
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, most: int | None = None) -> list[Candidate]:
+    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
         """Predict candidate masks for one object.
 
         A single foreground point is ambiguous, so SAM answers three candidates for it and one for anything else.
@@ -90,7 +90,7 @@ class SamSegmenter:
         Args:
             embedding: Of the image that `prompt` was drawn on.
             prompt: In pixels of the original image, XY.
-            most: Only the best so many are brought to the original size, which is most of the work.
+            max_masks: Only the best so many are brought to the original size, which is most of the work.
 
         Returns:
             Best first: a (H, W) bool mask at original size and SAM's predicted IoU.
@@ -102,7 +102,7 @@ class SamSegmenter:
         """
         if not prompt.point_coords and prompt.box_xyxy is None and prompt.mask_logits is None:
             raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
-        return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, most)))
+        return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks)))
 
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
         """Find everything in the image: `SamAutomaticMaskGenerator` over an embedding that exists already.
@@ -144,11 +144,15 @@ class SamSegmenter:
         return array
 
     @torch.inference_mode()
-    def _decode(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt, most: int | None) -> list[Candidate]:
+    def _decode(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt, max_masks: int | None) -> list[Candidate]:
         points, boxes, masks = self._torch_prompt(model, embedding, prompt)
         sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
         low_res_masks, scores = self._decoder_of(model).decode(
-            embedding, sparse[0], None if masks is None else dense, multimask=prompt.is_single_click, most=most
+            embedding,
+            sparse[0],
+            None if masks is None else dense,
+            multimask=prompt.is_single_click,
+            max_masks=max_masks,
         )
         enlarged = enlarge(model, low_res_masks[None], embedding)[0] > model.mask_threshold
         arrays = (t.cpu().numpy() for t in (enlarged, scores, low_res_masks))

@@ -75,7 +75,7 @@ def _by_sam() -> Mask:
     load_into(model, DEMO_SAM, "demo")
     segmenter, scene = SamSegmenter(model, device="cpu"), make_scene(HELD_OUT_SEED, Size(640, 480))
     prompt = Prompt((click_point(scene.objects[0].mask),), (1,))
-    return segmenter.decode(segmenter.encode(scene.pixels), prompt, most=1)[0].mask
+    return segmenter.decode(segmenter.encode(scene.pixels), prompt, max_masks=1)[0].mask
 
 
 def describe(kind: str, mask: Mask) -> dict[str, Any]:
