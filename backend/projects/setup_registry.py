@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 SAVING_SECONDS = 20.0
 FRESH_SECONDS = 5.0  # clicks use the settings in this process for this long before they read Redis again
-MOST_PROJECTS = 1000  # kept in this process
+MAX_PROJECTS = 1000  # kept in this process
 _VERSION = 1
 _MAX_NAME_CHARACTERS = 100
 _MAX_COMPLAINT_CHARACTERS = 1000
@@ -99,7 +99,7 @@ class ProjectSetups:
 
     def __init__(self, shared: Documents | None = None, *, clock: Callable[[], float] = time.time) -> None:
         self._shared, self._clock = shared, clock
-        self._known = LeastRecentlyUsed[str, tuple[ProjectSetup, float]](MOST_PROJECTS)  # and when Redis was asked
+        self._known = LeastRecentlyUsed[str, tuple[ProjectSetup, float]](MAX_PROJECTS)  # and when Redis was asked
 
     def accept(self, project: str, origin: str, schema: str, extra_params: object) -> None:
         """Store the contents of a /setup request.
