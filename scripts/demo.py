@@ -84,7 +84,7 @@ def serve(arguments: argparse.Namespace) -> int:
         try:
             while True:
                 time.sleep(WATCH_SECONDS)
-                stage.programs.raise_if_one_ended()
+                stage.programs.raise_if_one_exited()
         except KeyboardInterrupt:
             say("Stopping …")
     return 0

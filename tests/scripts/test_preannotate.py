@@ -319,7 +319,7 @@ def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None
     check_can_read(False, [])
     with pytest.raises(BadPrompt, match=r"The text is empty\. Describe the object"):
         check_can_read(True, ["a bus", " "])
-    with pytest.raises(BadSettings, match=r'no CLIP to find "the red car" with\. Set CLIP_MODEL'):
+    with pytest.raises(BadSettings, match=r'No CLIP model is loaded to match the text "the red car"\. Set CLIP_MODEL'):
         check_can_read(False, ["the red car"])
 
 
