@@ -33,12 +33,12 @@ EVERYTHING = SegmentAll(PROPOSAL)
 VERSION = build_version("demo-1234", CONFIG, EVERYTHING, ProjectSettings())
 
 
-def version_of(request: preannotate.Asked, settings: ProjectSettings = ProjectSettings()) -> str:
+def version_of(request: preannotate.BulkRequest, settings: ProjectSettings = ProjectSettings()) -> str:
     return build_version("demo-1234", CONFIG, request, settings)
 
 
 def fill(
-    site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None, request: preannotate.Asked = EVERYTHING
+    site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None, request: preannotate.BulkRequest = EVERYTHING
 ) -> Summary:
     summary, version = Summary(), version_of(request)
     pending = find_pending(site.iterate_tasks("3"), version, summary, limit)
@@ -248,7 +248,7 @@ def test_the_version_names_weights_parameters_and_vocabulary() -> None:
     ],
 )
 def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(
-    request_: preannotate.Asked, given: dict[str, object], digits: str
+    request_: preannotate.BulkRequest, given: dict[str, object], digits: str
 ) -> None:
     """They change together with the masks and for nothing else."""
     assert version_of(request_, ProjectSettings(**given)) == f"demo-1234-auto-{digits}"
