@@ -38,7 +38,10 @@ def version_of(request: preannotate.BulkRequest, settings: ProjectSettings = Pro
 
 
 def fill(
-    site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None, request: preannotate.BulkRequest = EVERYTHING
+    site: FakeLabelStudio,
+    predictor: FakePredictor,
+    limit: int | None = None,
+    request: preannotate.BulkRequest = EVERYTHING,
 ) -> Summary:
     summary, version = Summary(), version_of(request)
     pending = find_pending(site.iterate_tasks("3"), version, summary, limit)
