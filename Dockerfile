@@ -1,5 +1,5 @@
-# The backend with its demo models. One image for CPU and GPU: torch's ordinary wheels carry CUDA, which is most of the
-# image's size. Real weights are not in it; they live in the volume /weights (scripts.download_models puts them there).
+# The backend with its demo models. One image for CPU and GPU: torch's default wheels include CUDA, which is most of the
+# image's size. Published weights are not included; scripts.download_models stores them in the volume /weights.
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 \
@@ -24,9 +24,9 @@ USER 10001
 VOLUME /weights
 EXPOSE 9090
 
-# Alive, not ready: the socket answers while the models still load. Use /ready where traffic should wait for them.
+# Liveness, not readiness: /health answers while the models still load. Use /ready where traffic should wait for them.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9090/health', timeout=2)"]
 
-# gunicorn.conf.py: one process a device, many threads. No --preload: each worker must open its own CUDA context.
+# gunicorn.conf.py: one process per device, many threads. No --preload: each worker must open its own CUDA context.
 CMD ["gunicorn", "-b", "0.0.0.0:9090", "--worker-tmp-dir", "/dev/shm", "backend.wsgi:app"]

@@ -1,4 +1,4 @@
-# `make help` lists what there is. Everything below sets up what it needs; the second time that takes no time.
+# `make help` lists the targets. Each target installs what it needs; if that is installed already, this takes no time.
 
 VENV := .venv
 LABEL_STUDIO_VENV := .venv-label-studio
@@ -10,21 +10,21 @@ export PYTHON
 .DELETE_ON_ERROR:
 .PHONY: help setup demo check quick test lint bench train clean redis chromium
 
-help: ## Say what there is to make
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Options:  ARGS='...' for demo, check, quick, test, bench, train;  PYTHON=/path/to/python for the first setup;"
-	@echo "            SYSTEM_PACKAGES=no to leave redis-server and chromium alone"
+	@echo "            SYSTEM_PACKAGES=no to skip installing redis-server and chromium"
 
 setup: $(VENV)/.runtime-is-installed $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed ## Install everything into .venv and .venv-label-studio
 
-demo: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## Label Studio with a connected backend in the browser; Ctrl-C stops it
+demo: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## Run Label Studio with a connected backend; Ctrl-C stops it
 	$(BIN)/python -m scripts.demo $(ARGS)
 
-check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## The demo's whole circle unattended: click, accept, export, compare
+check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## Run the demo end to end, unattended: click, accept, export, compare
 	$(BIN)/python -m scripts.demo --check $(ARGS)
 
-quick: $(VENV)/.tools-are-installed redis ## Run the tests that take a minute together: no Label Studio, browser, gunicorn or training
+quick: $(VENV)/.tools-are-installed redis ## Run the fast tests, about a minute: no Label Studio, browser, gunicorn or training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m $(QUICK) $(ARGS)
 
 test: setup redis chromium ## Run every test, with a real Redis, Label Studio and browser
@@ -35,13 +35,13 @@ lint: $(VENV)/.tools-are-installed ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.tools-are-installed ## Measure against SAM's and Label Studio's own code, into docs/benchmarks.md
+bench: $(VENV)/.tools-are-installed ## Benchmark against SAM's and Label Studio's code, into docs/benchmarks.md
 	$(BIN)/python -m scripts.benchmark $(ARGS)
 
 train: $(VENV)/.runtime-is-installed ## Train the demo models again from their seed (hours on a CPU)
 	$(BIN)/python -m scripts.train_demo_models $(ARGS)
 
-clean: ## Remove the environments and every cache; leaves downloaded weights and the demo's data
+clean: ## Remove the environments and all caches; keeps downloaded weights and the demo's data
 	rm -rf $(VENV) $(LABEL_STUDIO_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find backend scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,6 +1,6 @@
-"""How gunicorn serves `backend.wsgi:app`; it reads this file by itself when it is started in this folder.
+"""gunicorn settings for `backend.wsgi:app`; gunicorn reads this file when it is started in this folder.
 
-One worker, for the weights are held once a device, and many threads, for most of a request is waiting.
+One worker, because the weights are loaded once per device; many threads, because requests mostly wait.
 """
 
 import logging
@@ -16,11 +16,11 @@ graceful_timeout = 30
 
 
 def post_fork(server, worker):
-    """Tell the application how many threads there really are: `--threads` on the command line wins over this file."""
+    """Pass the real number of threads to the application: `--threads` on the command line overrides this file."""
     os.environ["SERVER_THREADS"] = str(max(worker.cfg.threads, 8))
 
 
 def worker_exit(server, worker):
-    """End without tearing the interpreter down: a thread that is still inside torch then would crash it."""
+    """Exit without interpreter shutdown, which would crash if a thread is still inside torch."""
     logging.shutdown()
     os._exit(0)

@@ -1,11 +1,11 @@
-"""Measure this backend beside what one would use otherwise, and write docs/benchmarks.md and docs/benchmarks.json.
+"""Benchmark this backend against the alternatives; writes docs/benchmarks.md and docs/benchmarks.json.
 
-    python -m scripts.benchmark                     the demo SAM and a ViT-B with random weights; some minutes on a core
+    python -m scripts.benchmark                     the demo SAM and a ViT-B with random weights; minutes on one core
     python -m scripts.benchmark --quick             few repeats
-    python -m scripts.benchmark --only click,codec --out /tmp    some sections, which it says as it goes
+    python -m scripts.benchmark --only click,codec --out /tmp    some sections
 
-Every figure has its peer in the same run: segment_anything's SamPredictor and SamAutomaticMaskGenerator, a loop over
-open_clip, label_studio_sdk's converter. The models are those that the environment names (see the README).
+Every figure is measured together with its peer: segment_anything's SamPredictor and SamAutomaticMaskGenerator, a loop
+over open_clip, label_studio_sdk's converter. The environment selects the models (see the README).
 """
 
 from __future__ import annotations
@@ -31,19 +31,21 @@ FASTER_CLICK = {"demo": 1 / 0.8, "vit_b": 1 / 0.95}
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Build the command's option parser."""
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="few repeats")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a machine with other work")
-    parser.add_argument("--only", type=_sections, metavar="A,B", help=f"only some of: {', '.join(SECTIONS)}")
-    parser.add_argument("--repeats", type=positive_int, metavar="N", help="of each click (default: 40, or 10)")
-    parser.add_argument("--threads", type=positive_int, default=None, metavar="N", help="for torch (default: its own)")
-    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR", help="where to write (default: docs)")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a busy machine")
+    parser.add_argument("--only", type=_sections, metavar="A,B", help=f"sections, from: {', '.join(SECTIONS)}")
+    parser.add_argument("--repeats", type=positive_int, metavar="N", help="repeats of each click (default: 40, or 10)")
+    parser.add_argument(
+        "--threads", type=positive_int, default=None, metavar="N", help="torch threads (default: torch's)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR", help="output folder (default: docs)")
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure everything, write the report, print it."""
+    """Run the sections, write the report and print it."""
     import torch
 
     from scripts.measuring.place import FULL_HD, make_pictures, serve
@@ -64,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
         bench, rows = Bench(settings, pictures, small, Path(name), repeats), []
         command = _command_line(arguments)
         for section in arguments.only or SECTIONS:
-            rows += _run_section(section, bench)  # each is written at once, so that an interrupted run leaves figures
+            rows += _run_section(
+                section, bench
+            )  # written after each section, so that an interrupted run leaves figures
             about = Circumstances(command, torch.get_num_threads(), str(FULL_HD), arguments.clock)
             page = write_report(rows, about, arguments.out)
     print(page.read_text(encoding="utf-8"))
@@ -73,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Bench:
-    """What the sections measure with; the subject is loaded once."""
+    """Inputs shared by the sections; the subject is loaded once."""
 
     settings: Settings
     pictures: Sequence[Any]
@@ -118,7 +122,7 @@ def _measure_http(bench: Bench) -> list[Any]:
 
 
 def _measure_vit_b(bench: Bench) -> list[Any]:
-    """A click, the way back and a click from Redis; five images are encoded, which takes most of the time."""
+    """Measure a click, the return to an image and a click from Redis; encoding five images takes most of the time."""
     from scripts.measuring import clicks, redis_tier
     from scripts.measuring.subjects import build_subject, with_random_weights
 
@@ -190,12 +194,12 @@ def _run_section(name: str, bench: Bench) -> list[Any]:
 def _sections(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if unknown := [name for name in names if name not in SECTIONS]:
-        raise argparse.ArgumentTypeError(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+        raise argparse.ArgumentTypeError(f"unknown section {unknown[0]!r}; choose from {', '.join(SECTIONS)}")
     return names
 
 
 def _objects(subject: Any, embedding: Any, picture: Any) -> list[Any]:
-    """SAM's masks of the picture's objects, at the size that the embedding says."""
+    """Return SAM's masks of the picture's objects, at the embedding's original size."""
     from scripts.demo_world.scenes import click_point
 
     scale = embedding.original_size.width / picture.scene.size.width
@@ -205,7 +209,7 @@ def _objects(subject: Any, embedding: Any, picture: Any) -> list[Any]:
 
 
 def _command_line(arguments: argparse.Namespace) -> str:
-    """How to measure the same again; where it is written does not matter."""
+    """Return the command that reproduces this run, without the output folder."""
     given = [f"--{name} {value}" for name in ("threads", "repeats") if (value := getattr(arguments, name))]
     given += ["--clock cpu"] if arguments.clock == "cpu" else []
     only = [f"--only {','.join(arguments.only)}"] if arguments.only else []
@@ -217,7 +221,7 @@ def _say(what: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the options and run; returns the exit status."""
+    """Parse the options and run; return the exit status."""
     arguments = build_parser().parse_args(argv)
     return run_command(lambda: run(arguments))
 

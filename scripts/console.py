@@ -1,4 +1,4 @@
-"""What the commands share: how they are told where Label Studio is, and how they say that something went wrong."""
+"""Connection options, error output and exit statuses of the commands."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_settings(url: str | None, api_key: str | None) -> Settings:
-    """The environment's settings with the command's own connection.
+    """Read the environment's settings; the command's options override its connection.
 
     Raises:
-        BadSettings: No address or no token, neither as an option nor in the environment.
+        BadSettings: The address or the token is neither an option nor in the environment.
     """
     given = {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": api_key}
     settings = Settings.from_environment({**os.environ, **{key: value for key, value in given.items() if value}})
@@ -55,25 +55,25 @@ def read_settings(url: str | None, api_key: str | None) -> Settings:
 
 
 def run_command(command: Callable[[], int]) -> int:
-    """Run a command and return its exit status; an error that a person can mend becomes two lines on stderr."""
+    """Run a command and return its exit status; a BackendError becomes two lines on stderr, message and remedy."""
     try:
         return command()
     except BackendError as error:
         print(f"error: {error.message}\n  help: {error.remedy}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; what was done is kept, the same command goes on from here", file=sys.stderr)
+        print("interrupted; completed work is kept, run the same command to continue", file=sys.stderr)
         return INTERRUPTED
 
 
 def run_and_leave(main: Callable[[], int]) -> NoReturn:
-    """Run a `main` that loads models, and end the process with its status, also when it is interrupted again meanwhile.
+    """Run a `main` that loads models and exit with its status, even if it is interrupted a second time.
 
-    The interpreter is not torn down: a thread of the models that is still inside torch then would abort the process.
+    Exits without interpreter shutdown, which would abort the process if a model thread is still inside torch.
     """
     try:
         status = main()
-    except KeyboardInterrupt:  # one more, while the first was being answered
+    except KeyboardInterrupt:  # a second one, while the first was being handled
         status = INTERRUPTED
     except Exception:
         traceback.print_exc()
@@ -85,28 +85,28 @@ def _leave(status: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # whoever read it went away
+        with suppress(OSError):  # the reader closed the pipe
             stream.flush()
     os._exit(status)
 
 
 def show_progress(items: Iterable[Item], what: str, unit: str = "task") -> tqdm[Item]:
-    """A progress bar on stderr with rate and remaining time; where nobody watches, a line now and then."""
+    """Show progress on stderr, with rate and remaining time: a bar in a terminal, a line every 15 s elsewhere."""
     seconds = 0.2 if sys.stderr.isatty() else 15.0
     return tqdm(items, desc=what, unit=unit, dynamic_ncols=True, mininterval=seconds, maxinterval=seconds)
 
 
 def positive_int(text: str) -> int:
-    """An option's whole number from 1 on."""
+    """Parse an option's integer of at least 1."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
     return number
 
 
-def share(text: str) -> float:
-    """An option's number from 0 to 1."""
+def fraction(text: str) -> float:
+    """Parse an option's number from 0 to 1."""
     number = float(text)
     if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
     return number

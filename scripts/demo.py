@@ -1,10 +1,10 @@
-"""Show everything: Label Studio with a connected backend, pictures to click on, and a project that is pre-annotated.
+"""Run a demo: Label Studio with a connected backend, a project to click in, and a pre-annotated project.
 
-    python -m scripts.demo             until Ctrl-C; starting again goes on with the same data
-    python -m scripts.demo --reset     from the beginning
-    python -m scripts.demo --check     the whole circle unattended, on free ports and in a temporary folder
+    python -m scripts.demo             run until Ctrl-C; a restart keeps the data
+    python -m scripts.demo --reset     delete the data first
+    python -m scripts.demo --check     end-to-end check, unattended, on free ports and in a temporary folder
 
-Exit status: 0 when it was stopped or the check passed, 1 otherwise, with what was wrong and what to do.
+Exit status: 0 if it was stopped or the check passed, 1 otherwise, with the error and its remedy.
 """
 
 from __future__ import annotations
@@ -28,70 +28,70 @@ from scripts.demo_circle.targets import click_scenes, find_targets, preannotated
 WATCH_SECONDS = 1.0
 CHECK_SCENES = 3
 
-WHAT_TO_DO = """
+INSTRUCTIONS = """
 Ready after {seconds:.0f} s.
 
   Label Studio   {url}
   log in with    {username}   password   {password}
-  the backend    {backend}   (what it is doing, and why if it does not)
+  the backend    {backend}   (status page: recent requests and errors)
 
   1. Open "{click_title}": {url}/projects/{click}/data
-     and a task in it. Below the picture switch on "Auto-Annotation".
+     and a task in it. Below the image switch on "Auto-Annotation".
   2. Press M for the smart key point, then 9 (AUTO, or 1 to 8 for a colour), and click an object: its mask appears.
-     Alt+click takes something away again. The green tick below accepts it; select the region to see its class.
-     Accept before you submit: what was not accepted is lost. For boxes click the tool's button once more, then g.
+     Alt+click removes a part. The green tick below accepts the mask; select the region to see its class.
+     Accept before you submit: suggestions are lost otherwise. For boxes click the tool's button again, then g.
   3. "{preannotated_title}": {url}/projects/{preannotated}/data
-     has masks and classes already.
-  4. Export what you submitted:
+     already has masks and classes.
+  4. Export your annotations:
      {python} -m scripts.export --project {click} --out exports/demo --url {url} --api-key {token}
 
-Ctrl-C stops everything. Data stays in {folder}; --reset deletes it.
+Ctrl-C stops everything. Data is kept in {folder}; --reset deletes it.
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Build the command's option parser."""
     parser = argparse.ArgumentParser(prog="python -m scripts.demo", description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--check", action="store_true", help="prove the whole circle unattended, then stop")
+    parser.add_argument("--check", action="store_true", help="run the end-to-end check unattended, then stop")
     parser.add_argument("--reset", action="store_true", help="delete the demo's data first")
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="default: .data/demo")
     for name, port in (("label-studio", Ports().label_studio), ("backend", Ports().backend), ("redis", Ports().redis)):
         parser.add_argument(f"--port-{name}", type=positive_int, default=port, metavar="N", help=f"default: {port}")
     parser.add_argument("--no-redis", action="store_true", help="use the backend's in-process cache")
     parser.add_argument(
-        "--label-studio", type=Path, default=LABEL_STUDIO, metavar="PATH", help="another label-studio program"
+        "--label-studio", type=Path, default=LABEL_STUDIO, metavar="PATH", help="another label-studio executable"
     )
     return parser
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal what is going on."""
+    """Print a line of progress."""
     print(line, flush=True)
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Bring everything up, say what to click, and watch until somebody stops it or a program ends."""
+    """Start everything, print the instructions, and watch the programs until Ctrl-C or until one of them ends."""
     started = time.monotonic()
     folder = DemoFolder(arguments.data_dir.resolve())
     ports = Ports(arguments.port_label_studio, arguments.port_backend, arguments.port_redis)
     with _stage(arguments, folder, ports, say) as stage:
         if arguments.reset:
-            ports.require_free()  # a demo that runs would lose its data under its feet
+            ports.require_free()  # a running demo would lose its data
             folder.reset()
         opened = stage.open(click_scenes(), preannotated_scenes())
         _preannotate_once(stage, opened)
-        say(_what_to_do(stage, opened, time.monotonic() - started))
+        say(_instructions(stage, opened, time.monotonic() - started))
         try:
             while True:
                 time.sleep(WATCH_SECONDS)
-                stage.programs.raise_if_one_ended()
+                stage.programs.raise_if_one_exited()
         except KeyboardInterrupt:
             say("Stopping …")
     return 0
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Go round the circle once; returns 0 when everything is as it should be."""
+    """Run the end-to-end check once; return 0 if it passed."""
     started = time.monotonic()
 
     def tell(line: str) -> None:
@@ -124,7 +124,7 @@ def _stage(arguments: argparse.Namespace, folder: DemoFolder, ports: Ports, tell
 
 
 def _preannotate_once(stage: Stage, opened: Opened) -> None:
-    """Pre-annotate the second project, unless an earlier start has done so."""
+    """Pre-annotate the second project, unless an earlier run did."""
     state = stage.folder.read_state()
     project = str(opened.preannotated_project)
     if state.get("preannotated") != project:
@@ -132,8 +132,8 @@ def _preannotate_once(stage: Stage, opened: Opened) -> None:
         stage.folder.write_state({**state, "preannotated": project})
 
 
-def _what_to_do(stage: Stage, opened: Opened, seconds: float) -> str:
-    return WHAT_TO_DO.format(
+def _instructions(stage: Stage, opened: Opened, seconds: float) -> str:
+    return INSTRUCTIONS.format(
         seconds=seconds,
         url=stage.ports.label_studio_url,
         username=USERNAME,
@@ -154,7 +154,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the options and run; returns the exit status."""
+    """Parse the options and run; return the exit status."""
     arguments = build_parser().parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

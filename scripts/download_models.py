@@ -1,8 +1,8 @@
-"""Fetch real weights: `python -m scripts.download_models vit_b ViT-B-32/laion2b_s34b_b79k`.
+"""Download published weights: `python -m scripts.download_models vit_b ViT-B-32/laion2b_s34b_b79k`.
 
-Names with a slash are open_clip models and their pretrained tags; others are SAM's. What arrived whole is not fetched
-again, what arrived half is continued, and everything whose digest is known is checked against it: SAM's are pinned in
-this project, open_clip's are named by the hub and kept beside the file (FILE.sha256, as `sha256sum -c` reads it).
+Names with a slash are open_clip models and their pretrained tags; others are SAM models. Complete files are not fetched
+again, partial downloads are resumed, and files with a known SHA-256 are verified: SAM's digests are pinned in this
+project, open_clip's come from the hub and are stored beside the file (FILE.sha256, in the format of `sha256sum -c`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HUB_FILE = "open_clip_model.safetensors"
 
 @dataclass(frozen=True)
 class Wanted:
-    """One file to fetch: its address, where it goes, its registry entry if it has one, and how to use it."""
+    """A file to fetch: its URL, target path, registry entry if it has one, and the settings that use it."""
 
     url: str
     target: Path
@@ -38,7 +38,7 @@ class Wanted:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fetch every model named; 0 when all are there."""
+    """Fetch all given models; return the exit status."""
     options = _parse(arguments)
     return run_command(lambda: _fetch_all(options.models, options.weights_dir))
 
@@ -51,10 +51,10 @@ def _fetch_all(names: Sequence[str], weights_dir: Path | None) -> int:
 
 
 def resolve(name: str, weights_dir: Path) -> Wanted:
-    """What has to be fetched for a model's name.
+    """Find the file to fetch for a model's name.
 
     Raises:
-        BadSettings: Nobody publishes a model of this name; the remedy lists those there are.
+        BadSettings: The model is unknown; the remedy lists the known ones.
     """
     model, _, tag = name.partition("/")
     if tag:
@@ -62,8 +62,8 @@ def resolve(name: str, weights_dir: Path) -> Wanted:
     segmenters = published_segmenters()
     if name not in segmenters:
         raise BadSettings(
-            f"{name!r} is no model that can be fetched.",
-            remedy=f"Choose {', '.join(segmenters)} or an open_clip model with its tag, as ViT-B-32/laion2b_s34b_b79k.",
+            f"Unknown model {name!r}.",
+            remedy=f"Choose {', '.join(segmenters)}, or an open_clip MODEL/TAG, e.g. ViT-B-32/laion2b_s34b_b79k.",
         )
     published = segmenters[name]
     return Wanted(published.url, weights_dir / published.file_name, published, f"SAM_MODEL={name}")
@@ -72,26 +72,26 @@ def resolve(name: str, weights_dir: Path) -> Wanted:
 def _resolve_clip(model: str, tag: str, weights_dir: Path) -> Wanted:
     import open_clip
 
-    found = open_clip.get_pretrained_cfg(model, tag)
-    named = str(found.get("hf_hub", "")).strip("/").split("/")  # owner, repository and, for some, the file in it
-    if len(named) < 2:
+    config = open_clip.get_pretrained_cfg(model, tag)
+    parts = str(config.get("hf_hub", "")).strip("/").split("/")  # owner, repository and sometimes a file name
+    if len(parts) < 2:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none"
         raise BadSettings(
-            f"open_clip has no weights on the hub for {model}/{tag}.", remedy=f"Tags it knows for {model}: {tags}."
+            f"open_clip has no weights on the hub for {model}/{tag}.", remedy=f"Tags known for {model}: {tags}."
         )
-    url = _HUB.format(repository="/".join(named[:2]), file="/".join(named[2:]) or _HUB_FILE)
+    url = _HUB.format(repository="/".join(parts[:2]), file="/".join(parts[2:]) or _HUB_FILE)
     target = weights_dir / clip_file_name(model, tag)
     suffix = Path(url).suffix
     if suffix == target.suffix:
         return Wanted(url, target, None, f"CLIP_MODEL={model} CLIP_PRETRAINED={tag}")
-    target = target.with_suffix(suffix)  # by its tag a .safetensors is looked for, so this one is named by its path
+    target = target.with_suffix(suffix)  # a tag implies .safetensors, so another format is set by its path
     return Wanted(url, target, None, f"CLIP_MODEL={model} CLIP_PRETRAINED={target}")
 
 
 def _fetch(wanted: Wanted) -> None:
     if wanted.target.exists():
         _check(wanted)
-        print(f"{wanted.target} is there already.")
+        print(f"{wanted.target} already exists.")
     else:
         with tqdm(unit="B", unit_scale=True, unit_divisor=1024, desc=wanted.target.name) as bar:
             pinned = wanted.published and wanted.published.sha256
@@ -108,11 +108,11 @@ def _check(wanted: Wanted) -> None:
         return
     expected = _read_digest(wanted.target)
     if expected is None:
-        print(f"{wanted.target} is not checked: there is no {_digest_path(wanted.target).name} beside it.")
+        print(f"{wanted.target} was not verified: {_digest_path(wanted.target).name} is missing.")
     elif sha256_of(wanted.target) != expected:
         raise CheckpointError(
-            f"{wanted.target} has SHA-256 {sha256_of(wanted.target)}, but {expected} when it was fetched.",
-            remedy="It is damaged: delete it and run the command again.",
+            f"{wanted.target} has SHA-256 {sha256_of(wanted.target)}, expected {expected}.",
+            remedy="The file is damaged: delete it and run the command again.",
         )
 
 
@@ -126,7 +126,7 @@ def _write_digest(target: Path, sha256: str) -> None:
     except OSError as error:
         raise CheckpointError(
             f"{_digest_path(target)} could not be written: {error.strerror}.",
-            remedy="The weights themselves are there and can be used; they are not checked next time.",
+            remedy="The weights are complete and usable, but cannot be verified next time.",
         ) from error
 
 
@@ -140,7 +140,7 @@ def _read_digest(target: Path) -> str | None:
         raise CheckpointError(f"{path} cannot be read: {error}.", remedy="Delete it.") from error
     digest = text.partition(" ")[0].strip()
     if re.fullmatch("[0-9a-f]{64}", digest) is None:
-        raise CheckpointError(f"{path} holds no SHA-256 but {shorten(repr(digest))}.", remedy="Delete it.")
+        raise CheckpointError(f"{path} must start with a SHA-256, got {shorten(repr(digest))}.", remedy="Delete it.")
     return digest
 
 
@@ -153,7 +153,7 @@ def _show_on(bar: tqdm) -> Callable[[int, int | None], None]:
 
 
 def _describe_segmenters() -> str:
-    """A line for each segmenter that can be fetched: its name, size, licence and abilities."""
+    """List the available segmenters, one per line: name, size, licence and abilities."""
     lines = ["segmenters:"]
     for name, published in published_segmenters().items():
         entry = SEGMENTERS[name]
@@ -165,12 +165,12 @@ def _describe_segmenters() -> str:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.download_models",
-        description="Fetch real weights.",
+        description="Download published weights.",
         epilog=_describe_segmenters(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("models", nargs="+", help="a name from the list below, or MODEL/TAG of open_clip")
-    parser.add_argument("--weights-dir", type=Path, help="where they go (default: WEIGHTS_DIR, else weights)")
+    parser.add_argument("--weights-dir", type=Path, help="target folder (default: WEIGHTS_DIR, else weights)")
     return parser.parse_args(arguments)
 
 

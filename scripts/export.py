@@ -1,22 +1,22 @@
-"""Export what people annotated.
+"""Export annotations as COCO.
 
     python -m scripts.export --project 1 --out exports/birds --url http://localhost:8080 --api-key TOKEN
 
-writes exports/birds/instances.json: COCO instances, every region with its exact mask: what was painted (brush,
-bitmask) pixel by pixel, what was drawn (polygon, rectangle, ellipse, turned or not) as the pixels whose middle lies in
-it. Each image's `coco_url` is the address of the picture exactly as the task's data has it; Label Studio's own begin
-with /data/ and continue its address. `file_name` is the last part of it, with the task's number where two would be the
-same: a name to save the picture under that no other image of the file has.
+writes exports/birds/instances.json: COCO instances, every region with its exact mask. Painted regions (brush, bitmask)
+are exported pixel by pixel, drawn ones (polygon, rectangle, ellipse, rotated or not) as the pixels whose centre lies
+inside. Each image's `coco_url` is the image's address exactly as in the task's data; Label Studio's own begin with
+/data/ and are relative to its address. `file_name` is the last part of it, with the task's id where two would be equal,
+so that it is unique in the file.
 
-Of a task with several annotations one is exported: the ground truth if one is marked so, otherwise the newest, which is
-the one that was changed last. Skipped ("cancelled") ones do not count. Of a region with several labels, as happens by
-accident, the first is exported. How many there were of both is said at the end.
+Of a task with several annotations one is exported: the ground truth if one is marked, otherwise the one that was
+changed last. Skipped ("cancelled") annotations do not count. Of a region with several labels, usually a mistake, the
+first label is exported. The summary counts both.
 
-A task that was annotated and has no masks is a negative and kept; one that nobody has annotated says nothing and is
-left out, unless --include-unannotated calls it a negative too. Prompts that were never accepted are no masks; how many
-were left out is said at the end. A region without a label, or whose mask or shape is missing or broken, fails its task
-by name, for an image that lacks an object teaches a model that it is background; --skip-bad-regions leaves out the
-region only, and names it. Exit status: 0, or 1 when a task could not be exported (the others are).
+An annotated task without masks is exported as a negative. A task without an annotation is skipped, unless
+--include-unannotated makes it a negative too. Prompts that were never accepted are not masks; the summary counts them.
+A region without a label, or whose mask or shape is missing or broken, fails its task by name, because a missing object
+would teach a model that it is background; --skip-bad-regions skips and names only the region. Exit status: 0, or 1 if a
+task could not be exported (the others are).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from scripts.console import add_connection_options, read_settings, run_command, 
 
 
 def summarize(collected: Collected, path: Path) -> str:
-    """What was written, and what was not."""
+    """Summarize what was written and what was skipped."""
     regions = sum(len(image.regions) for image in collected.images)
     empty = count_empty(collected.images)
     negatives = sum(not image.regions for image in collected.images)
@@ -49,60 +49,60 @@ def summarize(collected: Collected, path: Path) -> str:
         *_describe_several_labels(collected.images),
     ]
     if collected.several:
-        taken = "of each the ground truth was taken, otherwise the newest"
-        lines.append(f"  {collected.several} tasks had several annotations; {taken}")
+        rule = "exported the ground truth if marked, otherwise the newest"
+        lines.append(f"  {collected.several} tasks had several annotations; {rule}")
     if empty:
-        lines.append(f"  {empty} regions without a single pixel were left out")
+        lines.append(f"  skipped {empty} empty regions")
     if collected.left_out:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(collected.left_out.items()))
-        lines.append(f"  left out, for they are no masks: {counts} (prompts that were not accepted)")
+        lines.append(f"  skipped because they are not masks: {counts} (prompts that were not accepted)")
     if collected.skipped:
-        lines.append(f"  left out of their images, for they cannot be exported: {len(collected.skipped)} regions")
+        lines.append(f"  skipped because they cannot be exported: {len(collected.skipped)} regions")
         lines += list_reasons(collected.skipped, indent="    ")
     if collected.failures:
         count = len(collected.failures)
-        lines.append(f"  {count} tasks could not be exported; all the others are in the file. The exit status is 1")
+        lines.append(f"  {count} tasks could not be exported; the file has all others; exit status 1")
         lines += list_reasons(collected.failures, indent="    ")
     return "\n".join(lines)
 
 
 def _describe_several_labels(images: Sequence[LabeledImage]) -> list[str]:
-    """A line with one example, for a region with two labels is as a rule a slip that somebody should look at."""
-    found = [(image, region) for image in images for region in image.regions if region.area and region.other_labels]
-    if not found:
+    """Count the regions with several labels, with one example to check: they are usually mistakes."""
+    ambiguous = [(image, region) for image in images for region in image.regions if region.area and region.other_labels]
+    if not ambiguous:
         return []
-    image, region = found[0]
+    image, region = ambiguous[0]
     labels = shorten(", ".join(map(repr, (region.label, *region.other_labels))))
     example = f'region "{shorten(region.region_id)}" of task {image.task_id} with {labels}'
-    return [f"  {len(found)} regions have several labels and were exported with the first; for example {example}"]
+    return [f"  {len(ambiguous)} regions have several labels and were exported with the first; for example {example}"]
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Build the command's option parser."""
     parser = argparse.ArgumentParser(
         prog="python -m scripts.export",
-        description="Export the masks that people annotated. Of a task with several annotations one is exported: the "
-        "ground truth if one is marked so, otherwise the newest (changed last).",
+        description="Export annotated masks as COCO. Of a task with several annotations one is exported: the ground "
+        "truth if one is marked, otherwise the newest (changed last).",
     )
     add_connection_options(parser)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for instances.json; made if missing"
+        "--out", type=Path, required=True, metavar="DIR", help="folder for instances.json; created if missing"
     )
-    parser.add_argument("--format", choices=["coco"], default="coco", help="of the file (default: coco)")
+    parser.add_argument("--format", choices=["coco"], default="coco", help="file format (default: coco)")
     parser.add_argument(
-        "--include-unannotated", action="store_true", help="keep tasks that nobody has annotated, as negatives"
+        "--include-unannotated", action="store_true", help="export tasks without an annotation as negatives"
     )
     parser.add_argument(
         "--skip-bad-regions",
         action="store_true",
-        help="leave out regions without a label or a readable shape, and name them, instead of failing their task; "
-        "a model then learns that what they show is background",
+        help="skip and name regions without a label or a readable shape, instead of failing their task; "
+        "a model then learns that these objects are background",
     )
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Connect, read, write, and say what was written."""
+    """Connect, read, write, and print a summary."""
     from backend.label_studio.api import LabelStudioClient
 
     settings = read_settings(arguments.url, arguments.api_key)
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def build_fetch_size(settings: Settings) -> FetchSize:
-    """A function that fetches a task's image and measures it upright, with the limits of the settings."""
+    """Build a function that fetches a task's image and returns its upright size, with the limits of the settings."""
     fetcher = ImageFetcher(
         settings.label_studio_url,
         settings.label_studio_api_key,
@@ -142,7 +142,7 @@ def build_fetch_size(settings: Settings) -> FetchSize:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the options and run; returns the exit status."""
+    """Parse the options and run; return the exit status."""
     arguments = build_parser().parse_args(argv)
     return run_command(lambda: run(arguments))
 

@@ -1,11 +1,11 @@
 """Fill a project with predictions: automatic masks by SAM, classes by CLIP.
 
     python -m scripts.preannotate --project 1 --url http://localhost:8080 --api-key TOKEN
-    python -m scripts.preannotate --project 1 --text "the red car"      only what the words name; --text may be repeated
+    python -m scripts.preannotate --project 1 --text "the red car"      only what the text names; --text may be repeated
 
-It may be stopped and started again: a task is done when it has a prediction of this model version, which names the
-weights, the parameters and the vocabulary. Annotations of people are neither read nor touched. Exit status: 0 when
-every task was done, 1 when some failed (the summary says which and why), 130 when it was stopped.
+It can be interrupted and restarted: a task is done when it has a prediction of this model version, which identifies the
+weights, the parameters and the vocabulary. Annotations are neither read nor changed. Exit status: 0 if every task is
+done, 1 if some failed (the summary lists the reasons), 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -27,42 +27,41 @@ from backend.projects import ProjectSettings, check_setup
 from backend.values import Priority, ProposalOptions
 from scripts.console import (
     add_connection_options,
+    fraction,
     positive_int,
     read_settings,
     run_and_leave,
     run_command,
-    share,
     show_progress,
 )
 
 CHUNK = 10
-FOR_CLICKS = ("auto_label", "prefetch", "text_prompt")  # project settings that change nothing here
+CLICK_SETTINGS = ("auto_label", "prefetch", "text_prompt")  # project settings without effect on pre-annotation
 
-
-Asked = FindText | SegmentAll
+BulkRequest = FindText | SegmentAll
 
 
 class Predictor(Protocol):
-    """What of `backend.predict.task_predictor.TaskPredictor` is used here."""
+    """The part of `backend.predict.TaskPredictor` that is needed here."""
 
     @property
     def model_version(self) -> str: ...
 
     def predict(
-        self, task: Task, config: LabelingConfig, request: Asked, settings: ProjectSettings, *, priority: Priority
+        self, task: Task, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings, *, priority: Priority
     ) -> Json | None: ...
 
 
 class Backends(Protocol):
-    """What of `backend.label_studio.api.client.LabelStudioClient` tells of the project's ML backends."""
+    """The part of `LabelStudioClient` that reads the project's ML backends."""
 
     def extra_params(self, project_id: str) -> list[Any]: ...
 
 
-def build_version(model_version: str, config: LabelingConfig, request: Asked, settings: ProjectSettings) -> str:
-    """What predictions are filed under: the models' version, then 8 digits for all that makes them besides.
+def build_version(model_version: str, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings) -> str:
+    """Build the predictions' version: the models' version, then 8 hex digits of everything else that affects them.
 
-    A text that is not given leaves no trace in the digits, nor do settings that are the default or change nothing here.
+    Without a text, the text is not part of the digest; neither are settings that have their default or no effect here.
     """
     controls = [
         asdict(control)
@@ -72,23 +71,23 @@ def build_version(model_version: str, config: LabelingConfig, request: Asked, se
     named: Json = {"proposal": asdict(request.options) if request.options else None, "controls": controls}
     if isinstance(request, FindText):
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
-    changed = {name: value for name, value in settings.changed().items() if name not in FOR_CLICKS}
+    changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
 
 
 def find_pending(tasks: Iterable[Json], version: str, summary: Summary, limit: int | None) -> list[Json]:
-    """The first `limit` tasks without a prediction of this version, stripped to what a prediction needs.
+    """Return the first `limit` tasks without a prediction of this version, stripped to what a prediction needs.
 
-    Of their other predictions only remains whether there are any: "has_others".
+    "has_others" states whether a task has other predictions.
     """
     pending = []
     for task in tasks:
         if has_version(task, version):
             summary.skipped += 1
         else:
-            has_others = isinstance(found := task.get("predictions"), list) and bool(found)
+            has_others = isinstance(predictions := task.get("predictions"), list) and bool(predictions)
             pending.append({"id": task.get("id"), "data": task.get("data"), "has_others": has_others})
             if limit and len(pending) == limit:
                 break
@@ -96,10 +95,10 @@ def find_pending(tasks: Iterable[Json], version: str, summary: Summary, limit: i
 
 
 def has_version(task: Mapping[str, Any], version: str) -> bool:
-    """Whether the task is done."""
-    found = task.get("predictions")
-    return isinstance(found, list) and any(
-        isinstance(prediction, Mapping) and prediction.get("model_version") == version for prediction in found
+    """Return whether the task has a prediction of this version."""
+    predictions = task.get("predictions")
+    return isinstance(predictions, list) and any(
+        isinstance(prediction, Mapping) and prediction.get("model_version") == version for prediction in predictions
     )
 
 
@@ -111,17 +110,17 @@ def preannotate(
     pending: Sequence[Json],
     version: str,
     summary: Summary,
-    request: Asked,
+    request: BulkRequest,
     settings: ProjectSettings,
 ) -> None:
-    """Predict each task and import the predictions in chunks, also the last, unfinished one when it is interrupted.
+    """Predict each task and import the predictions in chunks, including the last, partial one on interruption.
 
     Args:
-        pending: As `find_pending` gives them.
+        pending: From `find_pending`.
         version: `build_version` of the same config, request and settings.
 
     Raises:
-        LabelStudioError: Not one prediction of a chunk was taken, so that going on would be for nothing.
+        LabelStudioError: Label Studio accepted no prediction of a chunk, so the rest would fail too.
     """
     chunk: list[Json] = []
     bar = show_progress(pending, "pre-annotating")
@@ -129,7 +128,7 @@ def preannotate(
         for task in bar:
             document = _predict(predictor, task, project_id, config, summary, request, settings)
             if document is not None and isinstance(request, FindText) and task["has_others"] and not document["result"]:
-                summary.unchanged += 1  # Label Studio shows the newest prediction, which would be an empty one
+                summary.unchanged += 1  # an empty prediction would hide the earlier ones: Label Studio shows the newest
             elif document is not None:
                 chunk.append({**document, "task": task["id"], "model_version": version})
             if len(chunk) == CHUNK:
@@ -149,14 +148,14 @@ def _predict(
     project_id: str,
     config: LabelingConfig,
     summary: Summary,
-    request: Asked,
+    request: BulkRequest,
     settings: ProjectSettings,
 ) -> Json | None:
-    """The task's prediction, without a mask where there is none to be found; None when it failed, which is counted."""
+    """Predict a task: a prediction, empty if there is no mask, or None if it failed; the failure is counted."""
     try:
         parsed = parse_task(task, config, project_id=project_id)
         document = predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
-    except Exception as error:  # one broken task must not end the work on thousands
+    except Exception as error:  # one broken task must not end a run over thousands
         logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
         summary.fail(task.get("id"), error)
         return None
@@ -164,126 +163,130 @@ def _predict(
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options; a parameter of SAM that is not given has the checkpoint's default."""
+    """Build the command's option parser; parameters of SAM default to the checkpoint's values."""
     parser = argparse.ArgumentParser(
         prog="python -m scripts.preannotate",
         description="Fill a project with predictions: masks by SAM, classes by CLIP.",
     )
     add_connection_options(parser)
-    parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N tasks that have none yet")
+    parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N pending tasks")
     parser.add_argument(
         "--text",
         metavar="WORDS",
         action="append",
         default=[],
-        help='predict only what the words name, as "the red car"; may be given several times',
+        help='predict only what the text names, e.g. "the red car"; may be repeated',
     )
     masks = parser.add_argument_group(
-        "automatic masks", "SamAutomaticMaskGenerator's parameters; defaults belong to the weights"
+        "automatic masks", "SamAutomaticMaskGenerator's parameters; the defaults depend on the checkpoint"
     )
-    masks.add_argument("--points-per-side", type=positive_int, metavar="N", help="click on an N x N grid")
-    masks.add_argument("--pred-iou-thresh", type=share, metavar="X", help="SAM's own opinion of a mask, at least")
+    masks.add_argument("--points-per-side", type=positive_int, metavar="N", help="prompt with an N x N grid of points")
+    masks.add_argument("--pred-iou-thresh", type=fraction, metavar="X", help="minimum predicted IoU of a mask")
     masks.add_argument(
-        "--stability-score-thresh", type=share, metavar="X", help="how little a mask may depend on its threshold"
-    )
-    masks.add_argument(
-        "--box-nms-thresh", type=share, metavar="X", help="masks whose boxes overlap more are one object"
-    )
-    masks.add_argument(
-        "--mask-nms-thresh", type=share, metavar="X", help="of masks that overlap more (IoU) only the best is kept"
+        "--stability-score-thresh",
+        type=fraction,
+        metavar="X",
+        help="minimum stability of a mask under a changed threshold",
     )
     masks.add_argument(
-        "--min-mask-region-area", type=int, metavar="PIXELS", help="smaller specks and holes are removed"
+        "--box-nms-thresh",
+        type=fraction,
+        metavar="X",
+        help="of masks whose boxes overlap more (IoU) only the best is kept",
     )
     masks.add_argument(
-        "--score-threshold", type=share, metavar="X", help="keep masks whose class is at least this probable"
+        "--mask-nms-thresh", type=fraction, metavar="X", help="of masks that overlap more (IoU) only the best is kept"
     )
+    masks.add_argument("--min-mask-region-area", type=int, metavar="PIXELS", help="remove smaller specks and holes")
+    masks.add_argument("--score-threshold", type=fraction, metavar="X", help="minimum class probability of a mask")
     masks.add_argument("--max-masks", type=positive_int, metavar="N", help="keep the N best masks of an image")
     return parser
 
 
 def check_can_name(can_classify: bool, config: LabelingConfig) -> None:
-    """Raises BadSettings where nobody could tell which label a mask gets: there are several, and no CLIP."""
+    """Raise BadSettings if there are several labels and no CLIP to choose among them."""
     names = max(([label.name for label in image.answer_classes] for image in config.images), key=len)
     if can_classify or len(names) <= 1:
         return
     raise BadSettings(
-        f"There is no CLIP to choose among the {len(names)} labels ({shorten(', '.join(names))}): every mask "
+        f"No CLIP model is loaded to choose among the {len(names)} labels ({shorten(', '.join(names))}): every mask "
         f'would be saved as "{shorten(names[0])}".',
-        remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave one label.",
+        remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or keep a single label.",
     )
 
 
 def check_can_read(can_classify: bool, texts: Sequence[str]) -> None:
-    """Raises BadSettings where a text is given and there is no CLIP to read it, BadPrompt where it names nothing."""
+    """Raise BadSettings if a text is given without a CLIP, BadPrompt if a text is invalid."""
     for text in texts:
         parse_text(text)
         if not can_classify:
             raise BadSettings(
-                f'There is no CLIP to find "{shorten(text)}" with.',
-                remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave --text out.",
+                f'No CLIP model is loaded to match the text "{shorten(text)}".',
+                remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or omit --text.",
             )
 
 
 def read_project_settings(client: Backends, project_id: str, label_config: str) -> ProjectSettings:
-    """What the project says in its labeling config and, where this token may read them, in its backend's extra params.
+    """Read the settings in the labeling config and, if this token may read them, in the backend's extra params.
 
     Raises:
-        BadConfig, BadProjectSettings: Something in them cannot be used; better said now than saved a thousand times.
+        BadConfig, BadProjectSettings: A setting is invalid; better reported now than stored in every prediction.
     """
     try:
-        said = client.extra_params(project_id)
+        extra_params = client.extra_params(project_id)
     except LabelStudioError as error:
-        print(f"The extra params of the project's ML backend are left out. {error}", flush=True)
-        said = []
-    if any(other != said[0] for other in said):
-        print(f"The project's {len(said)} ML backends have different extra params, which are left out.", flush=True)
-        said = []
-    settings = check_setup(label_config, said[0] if said else None)[1]
+        print(f"Ignoring the extra params of the project's ML backend. {error}", flush=True)
+        extra_params = []
+    if any(other != extra_params[0] for other in extra_params):
+        print(
+            f"Ignoring the extra params: they differ between the project's {len(extra_params)} ML backends.", flush=True
+        )
+        extra_params = []
+    settings = check_setup(label_config, extra_params[0] if extra_params else None)[1]
     if settings.changed():
         print(f"Project settings: {json.dumps(settings.changed())}", flush=True)
     return settings
 
 
 def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:
-    """The default proposal with the options that were given."""
+    """Return the default proposal with the given options replaced."""
     given = {f.name: value for f in fields(proposal) if (value := getattr(arguments, f.name, None)) is not None}
     return replace(proposal, **given)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Connect, load the models, predict, import, and say what became of it."""
+    """Connect, load the models, predict, import, and print a summary."""
     from backend.label_studio.api import LabelStudioClient
     from backend.wiring import build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
-    project = client.project(project_id)  # a wrong token should not wait for the models
+    project = client.project(project_id)  # report a wrong token before loading the models
     config = parse_labeling_config(project.label_config)
-    wanted = read_project_settings(client, project_id, project.label_config)
+    project_settings = read_project_settings(client, project_id, project.label_config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor = build_predictor(settings)
     check_can_name(predictor.labeler.can_classify, config)
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
     proposal = override(predictor.default_proposal(), arguments)
-    request: Asked = FindText(texts, proposal) if texts else SegmentAll(proposal)
-    version = build_version(predictor.model_version, config, request, wanted)
+    request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
+    version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     summary = Summary()
     tasks = show_progress(client.iterate_tasks(project_id), "looking for tasks")
     pending = find_pending(tasks, version, summary, arguments.limit)
     tasks.close()
     try:
-        preannotate(client, predictor, project_id, config, pending, version, summary, request, wanted)
+        preannotate(client, predictor, project_id, config, pending, version, summary, request, project_settings)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the options and run; returns the exit status."""
+    """Parse the options and run; return the exit status."""
     arguments = build_parser().parse_args(argv)
     return run_command(lambda: run(arguments))
 

@@ -1,11 +1,11 @@
-"""Fill the shared cache for a whole project, so that the first click on every image is a warm one.
+"""Fill the shared cache for a whole project, so that the first click on every image is a cache hit.
 
     python -m scripts.precompute --project 1 --url http://localhost:8080 --api-key TOKEN
 
 It needs the Redis (REDIS_URL) and the model settings (SAM_MODEL, SAM_CHECKPOINT, DEVICE, SAM_DTYPE) of the backend that
-is to find the embeddings. It may be stopped and started again: an image whose embedding is in the cache is fetched,
-for its bytes are its name, and not encoded. Exit status: 0 when every image was done, 1 when some failed (the summary
-says which and why), 130 when it was stopped.
+will use the embeddings. It can be interrupted and restarted: an image whose embedding is cached is fetched, because the
+cache key is a hash of its bytes, but not encoded. Exit status: 0 if every image is done, 1 if some failed (the summary
+lists the reasons), 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from backend.values import Priority
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command, show_progress
 
 Json = dict[str, Any]
-REDIS_REMEDY = "Set REDIS_URL to the Redis of your backend, as redis://localhost:6379/0, and start both with it."
+REDIS_REMEDY = "Set REDIS_URL to the backend's Redis, for example redis://localhost:6379/0, and start both with it."
 
 
 class Warms(Protocol):
-    """What of `backend.predict.task_predictor.TaskPredictor` is used here."""
+    """The part of `backend.predict.TaskPredictor` that is needed here."""
 
     def fetch_image(self, image: TaskImage, *, prefetch: bool = False) -> SourceImage: ...
     def is_warm(self, image: SourceImage) -> bool: ...
@@ -41,13 +41,13 @@ class Warms(Protocol):
 
 @dataclass
 class Summary(Failures):
-    """What became of the images, of which a task may have several; a task that cannot be read counts as one failed."""
+    """Counts of the images, several per task; a task that cannot be parsed counts as one failed image."""
 
     computed: int = 0
     skipped: int = 0
 
     def __str__(self) -> str:
-        first = f"images: computed {self.computed}, in the cache already {self.skipped}, failed {self.failed}"
+        first = f"images: computed {self.computed}, already cached {self.skipped}, failed {self.failed}"
         return "\n".join([first, *self.reason_lines])
 
 
@@ -59,12 +59,12 @@ def precompute(
     counts: CacheCounts,
     summary: Summary,
 ) -> None:
-    """Encode every image of the tasks that the cache does not hold.
+    """Encode every image of the tasks that is not cached.
 
     Args:
         tasks: With "id" and "data".
-        counts: The cache's own; an error of Redis means that an embedding was not kept.
-        summary: Told what became of each image, also when this is interrupted.
+        counts: The cache's counts; a new Redis error means that an embedding was not stored.
+        summary: Updated after each image, so that it is complete on interruption.
     """
     bar = show_progress(tasks, "precomputing")
     for document in bar:
@@ -77,7 +77,7 @@ def precompute(
 
 @contextmanager
 def _counting_failure(document: Mapping[str, Any], summary: Summary) -> Iterator[None]:
-    """One broken image or task must not end the work on thousands."""
+    """Count an exception as a failure: one broken image or task must not end a run over thousands."""
     try:
         yield
     except Exception as error:
@@ -93,8 +93,8 @@ def _precompute_image(predictor: Warms, task_image: TaskImage, counts: CacheCoun
     errors = counts.redis_errors
     predictor.warm(image, priority=Priority.BULK)
     if counts.redis_errors > errors:
-        message = f"The embedding of {image.name} was computed, but Redis did not keep it."
-        raise CacheUnavailable(message, remedy="Read the warning above: Redis is away, full or read-only.")
+        message = f"The embedding of {image.name} was computed, but not stored in Redis."
+        raise CacheUnavailable(message, remedy="See the warning above: Redis is unreachable, full or read-only.")
     summary.computed += 1
 
 
@@ -102,8 +102,8 @@ def connect_redis(settings: Settings) -> GuardedRedis:
     """Connect to the shared cache.
 
     Raises:
-        BadSettings: No REDIS_URL.
-        CacheUnavailable: Redis does not answer.
+        BadSettings: REDIS_URL is empty.
+        CacheUnavailable: Redis cannot be reached.
     """
     from backend.wiring import build_redis
 
@@ -112,24 +112,24 @@ def connect_redis(settings: Settings) -> GuardedRedis:
         message = "REDIS_URL is empty, so there is no shared cache to fill."
         raise BadSettings(message, remedy=REDIS_REMEDY)
     if not redis.ping():
-        raise CacheUnavailable(f"Redis does not answer at {settings.redacted_redis_url}.", remedy=REDIS_REMEDY)
+        raise CacheUnavailable(f"Redis cannot be reached at {settings.redacted_redis_url}.", remedy=REDIS_REMEDY)
     return redis
 
 
 def strip(documents: Iterable[Json]) -> list[Json]:
-    """What is needed of the tasks; their annotations and predictions would take the memory of thousands."""
+    """Keep only the ids and data of the tasks; annotations and predictions of thousands would fill the memory."""
     return [{"id": document.get("id"), "data": document.get("data")} for document in documents]
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Build the command's option parser."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add_connection_options(parser)
     return parser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Connect, load the models, encode, and say what became of it."""
+    """Connect, load the models, encode, and print a summary."""
     from backend.label_studio.api import LabelStudioClient
     from backend.wiring import build_predictor
 
@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the options and run; returns the exit status."""
+    """Parse the options and run; return the exit status."""
     arguments = build_parser().parse_args(argv)
     return run_command(lambda: run(arguments))
 

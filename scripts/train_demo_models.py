@@ -1,11 +1,11 @@
-"""Train the two small checkpoints of the demo again, from a seed, and measure them.
+"""Train the demo's two small checkpoints from a seed, and evaluate them.
 
     python -m scripts.train_demo_models [--seed 1] [--out backend/models/demo] [--work .cache/demo_world] [--quick]
 
-About 70 minutes for SAM, while a second process draws the scenes, and 35 for CLIP, on one CPU core. An interrupted run
-goes on where it stopped (SAM at its last check, CLIP after its first stage) as long as --work is kept. CLIP's first
-stage needs no SAM: `--only clip` may be started beside `--only sam`. `--quick` goes through all steps in a minute or
-two; its models know nothing.
+On one CPU core SAM takes about 70 minutes, while a second process draws the scenes, and CLIP 35. An interrupted run
+resumes (SAM from its last check, CLIP after its first stage) as long as --work is kept. CLIP's first stage needs no
+SAM, so `--only clip` can run in parallel with `--only sam`. `--quick` runs all steps in a minute or two; its models are
+useless.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the schedule was made for one thread
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before importing torch: the schedule assumes one thread
     from scripts.demo_world import evaluate, train_clip, train_sam
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -25,10 +25,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--out", type=Path, default=Path(".cache/demo_world/out"), help="folder for the two checkpoints"
     )
     parser.add_argument(
-        "--work", type=Path, default=Path(".cache/demo_world"), help="folder for scenes and half-done runs"
+        "--work", type=Path, default=Path(".cache/demo_world"), help="folder for scenes and training state"
     )
     parser.add_argument("--only", choices=("sam", "clip"), help="train one of the two")
-    parser.add_argument("--quick", action="store_true", help="a few steps of everything, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="run a few steps of everything, as a smoke test")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     work = chosen.work / "quick" if chosen.quick else chosen.work

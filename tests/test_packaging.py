@@ -221,7 +221,7 @@ def test_the_python_that_was_asked_for_is_taken_before_any_other(tmp_path: Path)
 def test_a_system_package_that_cannot_be_installed_is_named_and_costs_nothing_else(tmp_path: Path) -> None:
     said = run_setup("system_packages.sh", "no-such-command=no-such-package", path=tmp_path)
     assert said.returncode == 0
-    assert "NOT INSTALLED: no-such-package (there is no apt-get here)" in said.stderr
+    assert "NOT INSTALLED: no-such-package (apt-get is not available)" in said.stderr
     assert "the tests that need Redis are skipped" in said.stderr
 
 

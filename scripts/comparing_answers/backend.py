@@ -72,8 +72,8 @@ class Backend:
         return False
 
     def _is_ready(self) -> bool:
-        if _BROKEN in self._program.tail():  # gunicorn would start the worker again for ever
-            raise CouldNotRun(f"The backend cannot be started. It said:\n{self._program.tail()}")
+        if _BROKEN in self._program.tail():  # gunicorn would restart the worker indefinitely
+            raise CouldNotRun(f"The backend cannot start. Its log ends with:\n{self._program.tail()}")
         return self._get("/ready")[0] == http.client.OK
 
     def _get(self, path: str) -> tuple[int, str]:

@@ -87,6 +87,6 @@ class PictureServer:
                 self.wfile.write(page.data)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Nobody reads it."""
+                """Log nothing."""
 
         return Handler

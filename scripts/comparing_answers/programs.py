@@ -74,9 +74,11 @@ class Program:
         end = time.monotonic() + seconds
         while not is_up():
             if self._process is None or self._process.poll() is not None:
-                raise CouldNotRun(f"{self.name} ended at once. It said:\n{self.tail()}")
+                raise CouldNotRun(f"{self.name} exited during startup. Its log ends with:\n{self.tail()}")
             if time.monotonic() > end:
-                raise CouldNotRun(f"{self.name} was not up within {seconds:.0f} s. It said:\n{self.tail()}")
+                raise CouldNotRun(
+                    f"{self.name} did not start within {seconds:.0f} s. Its log ends with:\n{self.tail()}"
+                )
             time.sleep(0.1)
 
     def tail(self) -> str:

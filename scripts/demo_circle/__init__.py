@@ -1,5 +1,5 @@
-"""The whole circle on one machine: Redis, the backend and Label Studio, started, filled, checked and stopped.
+"""The demo on one machine: Redis, the backend and Label Studio are started, filled, checked and stopped.
 
-`processes` starts and stops programs, `places` knows folders and ports, `site` speaks to Label Studio as a person's
-browser would, `targets` chooses objects to click, `stage` puts them together, `circle` is what `demo --check` proves.
+`processes` starts and stops programs, `places` holds folders and ports, `site` is a client of Label Studio's web API,
+`targets` chooses objects to click, `stage` starts everything, `circle` is the end-to-end check of `demo --check`.
 """

@@ -1,4 +1,4 @@
-"""The project's own commands, run as a person runs them: pre-annotation and export in a process of their own."""
+"""The project's pre-annotation and export commands, each run in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from scripts.demo_circle.processes import DemoError
 
 
 def preannotate(project: int, environment: Mapping[str, str], *, quiet: bool = False) -> str:
-    """Run scripts.preannotate; its progress goes to the terminal, unless `quiet` returns it."""
+    """Run scripts.preannotate; its output goes to the terminal, or is returned if `quiet`."""
     return _run(["scripts.preannotate", "--project", str(project)], environment, quiet=quiet)
 
 
 def export(project: int, folder: Path, environment: Mapping[str, str]) -> Path:
-    """Run scripts.export; returns the path of the file it wrote."""
+    """Run scripts.export; return the path of the written file."""
     _run(["scripts.export", "--project", str(project), "--out", str(folder)], environment, quiet=True)
     return folder / "instances.json"
 
 
 def _run(module_and_options: list[str], environment: Mapping[str, str], *, quiet: bool) -> str:
-    """Run `python -m …`; raises DemoError with what it said when it fails."""
+    """Run `python -m …`; raise DemoError with its output if it fails."""
     sink = subprocess.PIPE if quiet else None
     argv = [sys.executable, "-m", *module_and_options]
     done = subprocess.run(argv, env=dict(environment), cwd=ROOT, stdout=sink, stderr=sink, text=True, check=False)
     if done.returncode != 0:
-        said = f"{done.stdout or ''}{done.stderr or ''}".strip()
+        output = f"{done.stdout or ''}{done.stderr or ''}".strip()
         raise DemoError(
-            f"python -m {' '.join(module_and_options)} ended with status {done.returncode}. {said}".strip(),
-            remedy="Mend what it says and start the demo again; it goes on where it stopped.",
+            f"python -m {' '.join(module_and_options)} exited with status {done.returncode}. {output}".strip(),
+            remedy="Fix the reported error and start the demo again; it continues where it stopped.",
         )
     return f"{done.stdout or ''}"

@@ -1,4 +1,4 @@
-"""Where the demo keeps things, on which ports it listens, and the environment Label Studio needs."""
+"""Folders and ports of the demo, and the environment of its Label Studio."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MARK = "demo-state.json"
 
 @dataclass(frozen=True)
 class Ports:
-    """One port for each program."""
+    """The port of each program."""
 
     label_studio: int = 8080
     backend: int = 9090
@@ -41,17 +41,17 @@ class Ports:
         return f"redis://{LOOPBACK}:{self.redis}/0"
 
     def require_free(self) -> None:
-        """Raises DemoError naming the first port that something else listens on, and the option to move it."""
+        """Raise DemoError for the first port that is in use, naming the option to change it."""
         for name, port in (("label-studio", self.label_studio), ("backend", self.backend), ("redis", self.redis)):
             if not is_free(port):
                 raise DemoError(
-                    f"Port {port}, meant for {name}, is taken by another program.",
+                    f"Port {port} for {name} is in use by another program.",
                     remedy=f"Stop that program, or choose another port: --port-{name} {free_port()}",
                 )
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address."""
+    """Return whether this port of the loopback address is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -62,14 +62,14 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nothing listens on right now."""
+    """Return a port that is currently free."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def free_ports() -> Ports:
-    """Three different free ports."""
+    """Return three different free ports."""
     probes = [socket.socket() for _ in range(3)]
     try:
         for probe in probes:
@@ -82,7 +82,7 @@ def free_ports() -> Ports:
 
 @dataclass(frozen=True)
 class DemoFolder:
-    """The one directory all of the demo's data lives in."""
+    """The directory of all of the demo's data."""
 
     path: Path
 
@@ -98,17 +98,17 @@ class DemoFolder:
         return self.path / "logs" / f"{name}.log"
 
     def prepare(self) -> None:
-        """Make the folders.
+        """Create the folders.
 
         Raises:
-            DemoError: The path is a file or may not be written.
+            DemoError: The path is a file or is not writable.
         """
         try:
             for folder in (self.label_studio, self.redis, self.path / "logs"):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DemoError(
-                f"The demo's data directory {self.path} cannot be made: {error.strerror}.",
+                f"The demo's data directory {self.path} cannot be created: {error.strerror}.",
                 remedy="Choose another one with --data-dir.",
             ) from error
 
@@ -116,19 +116,19 @@ class DemoFolder:
         """Delete everything the demo stored.
 
         Raises:
-            DemoError: The folder holds things, and none of them says that the demo made it.
+            DemoError: The folder is not empty and was not created by the demo.
         """
         if not self.path.exists():
             return
         if any(self.path.iterdir()) and not (self.path / "logs").is_dir():
             raise DemoError(
-                f"{self.path} was not made by the demo; it is left alone.",
+                f"{self.path} was not created by the demo, so it is not deleted.",
                 remedy="Check --data-dir, or delete it yourself.",
             )
         shutil.rmtree(self.path)
 
     def read_state(self) -> dict[str, str]:
-        """What an earlier start wrote down: the personal access token."""
+        """Read the state that an earlier run wrote, including the personal access token."""
         try:
             state = json.loads((self.path / _MARK).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -136,7 +136,7 @@ class DemoFolder:
         return {str(key): str(value) for key, value in state.items()} if isinstance(state, dict) else {}
 
     def write_state(self, state: Mapping[str, str]) -> None:
-        """Keep `state` for the next start, readable by its owner only: it holds a token."""
+        """Write `state` for the next run, readable by its owner only, because it contains a token."""
         target = self.path / _MARK
         draft = target.with_suffix(".new")
         draft.touch(mode=0o600)
@@ -145,9 +145,9 @@ class DemoFolder:
 
 
 def label_studio_environment(folder: DemoFolder, ports: Ports, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What Label Studio 1.23 needs on one machine: no calls to the outside, backends on loopback addresses allowed.
+    """Build Label Studio's environment: no requests to the internet, backends on loopback addresses allowed.
 
-    Settings of the person's own Label Studio are left out, so that the demo never touches its database.
+    Settings of another Label Studio on this machine are removed, so that the demo never touches its database.
     """
     foreign = ("LABEL_STUDIO_", "HEARTEX_", "DJANGO_", "POSTGRE_", "SENTRY_")
     env = {key: value for key, value in (base or os.environ).items() if not key.startswith(foreign)}

@@ -1,4 +1,4 @@
-"""Programs that belong to the demo: each in a process group of its own, with a log, stopped together."""
+"""The demo's child processes: each in its own process group with a log file, all stopped together."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TAIL_LINES = 15
 
 
 class DemoError(BackendError):
-    """The demo could not be brought up, or one of its programs ended."""
+    """The demo could not start, or one of its programs exited."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """One running program: its name for people, its process, where it writes."""
+    """A started program: display name, process, log file."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -36,19 +36,19 @@ class Program:
         return self.process.poll() is None
 
     def tail(self) -> str:
-        """The last lines that it wrote."""
+        """Return the last lines of the log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
 
 
 class Programs:
-    """Starts programs and stops all of them, newest first, with everything they started themselves."""
+    """Set of started programs; stops all of them and their descendants, newest first."""
 
     def __init__(self) -> None:
         self._programs: list[Program] = []
 
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path) -> Program:
-        """Start `argv` in its own process group; Ctrl-C in the terminal reaches the demo only, which then stops it."""
+        """Start `argv` in its own process group, so that Ctrl-C reaches only the demo, which then stops it."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as sink:
             process = subprocess.Popen(
@@ -65,38 +65,38 @@ class Programs:
         return program
 
     def wait_until(self, program: Program, is_up: Callable[[], bool], seconds: float) -> None:
-        """Wait for `program` to answer.
+        """Wait until `program` is up.
 
         Raises:
-            DemoError: It ended, or did not answer in time; with the last lines of its log.
+            DemoError: It exited, or was not up in time; with the last lines of its log.
         """
         deadline = time.monotonic() + seconds
         while not is_up():
             if not program.is_running:
-                raise self._ended(program)
+                raise self._exited(program)
             if time.monotonic() > deadline:
                 raise DemoError(
-                    f"{program.name} did not answer within {seconds:.0f} s. Its log ends with:\n{program.tail()}",
-                    remedy=f"Read {program.log}; on a slow machine start the demo again.",
+                    f"{program.name} did not start within {seconds:.0f} s. Its log ends with:\n{program.tail()}",
+                    remedy=f"See {program.log}; on a slow machine start the demo again.",
                 )
             time.sleep(POLL_SECONDS)
 
-    def raise_if_one_ended(self) -> None:
-        """Raises DemoError naming the first program that is gone."""
+    def raise_if_one_exited(self) -> None:
+        """Raise DemoError for the first program that has exited."""
         for program in self._programs:
             if not program.is_running:
-                raise self._ended(program)
+                raise self._exited(program)
 
     @staticmethod
-    def _ended(program: Program) -> DemoError:
+    def _exited(program: Program) -> DemoError:
         return DemoError(
-            f"{program.name} ended with status {program.process.returncode}. Its log ends with:\n{program.tail()}",
-            remedy=f"Mend what the log says ({program.log}) and start the demo again.",
+            f"{program.name} exited with status {program.process.returncode}. Its log ends with:\n{program.tail()}",
+            remedy=f"Fix the error in {program.log} and start the demo again.",
         )
 
     def stop_all(self) -> None:
-        """Ask every group to end, newest first; kill what still runs after `STOP_SECONDS`. Cannot be interrupted."""
-        with _deaf_to_interrupts():
+        """Send SIGTERM to every group, newest first, and SIGKILL after `STOP_SECONDS`. Cannot be interrupted."""
+        with _ignoring_interrupts():
             self._stop_all()
 
     def _stop_all(self) -> None:
@@ -107,14 +107,14 @@ class Programs:
         for program in programs:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 program.process.wait(max(0.0, deadline - time.monotonic()))
-        for program in programs:  # also grandchildren that outlived their parent
+        for program in programs:  # including grandchildren that outlived their parent
             _signal_group(program.process.pid, signal.SIGKILL)
             program.process.wait()
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A second, impatient Ctrl-C must not leave programs behind. (Only the main thread may change signal handlers.)"""
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ignore interrupts: a second Ctrl-C must not leave programs running. (Only the main thread may set handlers.)"""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     is_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers} if is_main else {}

@@ -1,4 +1,4 @@
-"""Label Studio as the demo's user sees it: logged in with a session, over its HTTP API."""
+"""Client of Label Studio's HTTP API with a logged-in session, as the demo's user."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _TIMEOUT_SECONDS = 120.0
 
 
 class LabelStudioSite:
-    """One logged-in user. Every method raises DemoError naming the request that Label Studio refused, and its words."""
+    """Session of one user. Every method raises DemoError with the refused request and Label Studio's response."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the machine has no business between two local programs
+        self._session.trust_env = False  # two local programs need no proxy
 
     def is_up(self) -> bool:
-        """Whether it answers yet."""
+        """Return whether it is up."""
         try:
             answer = self._session.get(f"{self.url}/health", timeout=2)
         except requests.RequestException:
@@ -32,20 +32,20 @@ class LabelStudioSite:
         return answer.ok and "UP" in answer.text
 
     def log_in(self, username: str, password: str) -> None:
-        """Open a session, as the form on the login page does."""
+        """Log in with the login page's form."""
         self._request("GET", "/user/login/")
         form = {"email": username, "password": password, "csrfmiddlewaretoken": self._csrf_token}
         answer = self._request("POST", "/user/login/", data=form, allow_redirects=False)
         if answer.status_code != requests.codes.found:
             raise DemoError(
-                f"Label Studio does not know {username} with the demo's password.",
-                remedy="Somebody changed it; start again with --reset, which deletes the demo's data.",
+                f"Label Studio refused the login of {username} with the demo's password.",
+                remedy="If the password was changed, start again with --reset, which deletes the demo's data.",
             )
 
     def personal_access_token(self, known: str | None) -> str:
-        """A token for programs: the `known` one while it is valid, otherwise a new one.
+        """Return a personal access token: the `known` one while it is valid, otherwise a new one.
 
-        A user has at most one, and Label Studio shows it in full only once; one that nobody wrote down is withdrawn.
+        A user has at most one, and Label Studio shows it in full only once, so an unknown token is revoked.
         """
         if known and self._is_valid(known):
             return known
@@ -58,18 +58,18 @@ class LabelStudioSite:
         return answer.ok
 
     def find_project(self, title: str) -> int | None:
-        """The id of the oldest project with exactly this title."""
+        """Return the id of the oldest project with exactly this title."""
         projects = self._json("GET", "/api/projects/?page_size=1000")["results"]
         return min((int(project["id"]) for project in projects if project["title"] == title), default=None)
 
     def create_project(self, title: str, label_config: str, description: str) -> int:
-        """Returns the new project's id."""
+        """Create a project; return its id."""
         body = {"title": title, "label_config": label_config, "description": description}
         return int(self._json("POST", "/api/projects/", json=body)["id"])
 
     def upload_images(self, project: int, images: Mapping[str, bytes]) -> dict[str, int]:
-        """Make one task of each image; returns the task ids by file name."""
-        # of several files in fields of one name Label Studio keeps the last
+        """Create one task per image; return the task ids by file name."""
+        # Label Studio keeps only the last of several files in fields of the same name
         files = {
             f"file{n}": (name, content, mimetypes.guess_type(name)[0] or "application/octet-stream")
             for n, (name, content) in enumerate(images.items())
@@ -78,17 +78,17 @@ class LabelStudioSite:
         return {name: task for name, task in self.tasks_by_name(project).items() if name in images}
 
     def tasks_by_name(self, project: int) -> dict[str, int]:
-        """Task ids by the name their image had before Label Studio put eight hex digits and a dash before it."""
+        """Return task ids by the image's original name; Label Studio prepends eight hex digits and a dash."""
         page = self._json("GET", f"/api/tasks?project={project}&page_size=10000&fields=all")
         return {_image_of(task["data"]).rsplit("/", 1)[-1][9:]: int(task["id"]) for task in page["tasks"]}
 
     def task(self, task: int) -> Json:
-        """The task with its annotations and predictions."""
+        """Return the task with its annotations and predictions."""
         document: Json = self._json("GET", f"/api/tasks/{task}")
         return document
 
     def connect_backend(self, project: int, url: str, title: str) -> int:
-        """Connect the backend for interactive use, or give an existing connection its new address; returns its id."""
+        """Connect the backend for interactive use, or update an existing connection's URL; return its id."""
         body = {"project": project, "url": url, "title": title, "is_interactive": True}
         for backend in self._json("GET", f"/api/ml?project={project}"):
             if backend["url"] == url:
@@ -97,22 +97,22 @@ class LabelStudioSite:
         return int(self._json("POST", "/api/ml", json=body)["id"])
 
     def predict_interactively(self, backend: int, task: int, prompts: Sequence[Json]) -> list[Json]:
-        """What the backend answers to `prompts`, on the road that the labeling page takes: its results."""
+        """Send `prompts` as the labeling page does; return the backend's results."""
         body = {"task": task, "context": {"result": list(prompts)}}
         answer = self._json("POST", f"/api/ml/{backend}/interactive-annotating", json=body)
         if answer.get("errors"):
             raise DemoError(
                 f"The backend refused a click on task {task}: {'; '.join(map(str, answer['errors']))}",
-                remedy="Its log says why in its own words: logs/backend.log in the data directory.",
+                remedy="See logs/backend.log in the data directory.",
             )
         return list((answer.get("data") or {}).get("result") or [])
 
     def annotate(self, task: int, result: Sequence[Json]) -> int:
-        """Submit an annotation; returns its id."""
+        """Submit an annotation; return its id."""
         return int(self._json("POST", f"/api/tasks/{task}/annotations", json={"result": list(result)})["id"])
 
     def invite_link(self) -> str:
-        """Where somebody else can sign up."""
+        """Return the sign-up URL for another user."""
         return self.url + str(self._json("GET", "/api/invite")["invite_url"])
 
     @property
@@ -130,28 +130,28 @@ class LabelStudioSite:
             )
         except requests.RequestException as error:
             raise DemoError(
-                f"Label Studio did not answer {method} {path}: {error}",
-                remedy="Read logs/label-studio.log in the data directory.",
+                f"Label Studio did not respond to {method} {path}: {error}",
+                remedy="See logs/label-studio.log in the data directory.",
             ) from error
         if not answer.ok:
             raise DemoError(
                 f"Label Studio refused {method} {path} with {answer.status_code}: {answer.text[:500]}",
-                remedy="Start again with --reset; if that does not help, read logs/label-studio.log.",
+                remedy="Start again with --reset; if that does not help, see logs/label-studio.log.",
             )
         return answer
 
 
 def _image_of(data: Mapping[str, Any]) -> str:
-    """The one field of a task that was uploaded, whatever the labeling config calls it."""
+    """Return the only field of an uploaded task, whatever its name."""
     (image,) = data.values()
     return str(image)
 
 
 def keypoint(x: float, y: float, size: tuple[int, int], label: str, *, positive: bool = True) -> Json:
-    """A smart key point as Label Studio 1.23 sends it: x and y in percent, `is_positive` beside `value`.
+    """Build a smart key point as Label Studio 1.23 sends it: x and y in percent, `is_positive` beside `value`.
 
     Args:
-        x, y: In pixels of the image; the middle of pixel (0, 0) is (0.5, 0.5).
+        x, y: In pixels of the image; the centre of pixel (0, 0) is (0.5, 0.5).
         size: Width and height of the image.
     """
     width, height = size
@@ -160,7 +160,7 @@ def keypoint(x: float, y: float, size: tuple[int, int], label: str, *, positive:
 
 
 def rectangle(box_xyxy: tuple[float, float, float, float], size: tuple[int, int], label: str) -> Json:
-    """A smart rectangle as Label Studio 1.23 sends it; `box_xyxy` in pixels of the image."""
+    """Build a smart rectangle as Label Studio 1.23 sends it; `box_xyxy` in pixels of the image."""
     left, top, right, bottom = box_xyxy
     width, height = size
     value = {

@@ -1,4 +1,4 @@
-"""Everything the demo shows, brought up in order: Redis, Label Studio, the backend, two projects with pictures."""
+"""Startup of the demo, in order: Redis, Label Studio, the backend, two projects with images."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ LABEL_STUDIO = ROOT / ".venv-label-studio" / "bin" / "label-studio"
 LABEL_STUDIO_SECONDS = 480.0
 BACKEND_SECONDS = 300.0
 REDIS_SECONDS = 15.0
-_BACKEND_REMEDY = "Mend what it says; logs/backend.log in the data directory has more."
+_BACKEND_REMEDY = "Fix the reported error; logs/backend.log in the data directory has details."
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The demo when it is ready: the logged-in site, its token, and the two projects with the backend's id in each."""
+    """The running demo: the logged-in site, its token, and the two projects with the backend's id in each."""
 
     site: LabelStudioSite
     token: str
@@ -50,7 +50,7 @@ class Opened:
 
 
 class Stage:
-    """A context: on leaving it, everything that was started is stopped, whatever happened."""
+    """Context manager that starts the demo and always stops every started program on exit."""
 
     def __init__(
         self, folder: DemoFolder, ports: Ports, say: Say, *, label_studio: Path = LABEL_STUDIO, with_redis: bool = True
@@ -66,10 +66,10 @@ class Stage:
         self.programs.stop_all()
 
     def open(self, click: Mapping[str, Scene], preannotated: Mapping[str, Scene]) -> Opened:
-        """Start the programs, make what is missing in Label Studio, connect the backend to both projects.
+        """Start the programs, create what is missing in Label Studio, connect the backend to both projects.
 
         Raises:
-            DemoError: A port is taken, Label Studio is not installed, or a program did not come up.
+            DemoError: A port is in use, Label Studio is not installed, or a program did not start.
         """
         self._require_label_studio()
         self.ports.require_free()
@@ -78,8 +78,8 @@ class Stage:
         site = self._start_label_studio()
         token = self._log_in(site)
         backend = self._start_backend(token, redis_url)
-        first = self._project(site, CLICK_TITLE, "Nothing is annotated yet: click.", click)
-        second = self._project(site, PREANNOTATED_TITLE, "Masks and classes are there: review them.", preannotated)
+        first = self._project(site, CLICK_TITLE, "Click objects to annotate them.", click)
+        second = self._project(site, PREANNOTATED_TITLE, "Review the predicted masks and classes.", preannotated)
         self._say("Backend: loading the models …")
         self.programs.wait_until(backend, self._backend_is_ready, BACKEND_SECONDS)
         url = self.ports.backend_url
@@ -87,7 +87,7 @@ class Stage:
         return Opened(site, token, first, connections[0], second, connections[1])
 
     def command_environment(self, token: str, redis_url: str = "") -> dict[str, str]:
-        """What the backend and the commands need to find Label Studio and to share the cache."""
+        """Build the environment of the backend and the commands: Label Studio's connection and the shared cache."""
         connection = {"LABEL_STUDIO_URL": self.ports.label_studio_url, "LABEL_STUDIO_API_KEY": token}
         return {**os.environ, **connection, "REDIS_URL": redis_url or self._redis_url(), "NO_PROXY": LOOPBACK}
 
@@ -98,14 +98,14 @@ class Stage:
         if not os.access(self._label_studio, os.X_OK):
             raise DemoError(
                 f"Label Studio is not installed at {self._label_studio}.",
-                remedy="Run `make setup`, or name an installed one with --label-studio PATH.",
+                remedy="Run `make setup`, or pass an installed one with --label-studio PATH.",
             )
 
     def _start_redis(self) -> str:
-        """Start redis-server where there is one; returns its URL, or ""."""
+        """Start redis-server if it is installed; return its URL, or ""."""
         program = shutil.which("redis-server") if self._with_redis else None
         if program is None:
-            self._say("Redis: not installed, the backend's in-process cache serves")
+            self._say("Redis: not used, the backend uses its in-process cache")
             return ""
         options = {"port": self.ports.redis, "bind": LOOPBACK, "dir": self.folder.redis, "save": "60 1"}
         options |= {"maxmemory": "512mb", "maxmemory-policy": "allkeys-lru"}
@@ -116,10 +116,8 @@ class Stage:
         return self.ports.redis_url
 
     def _start_label_studio(self) -> LabelStudioSite:
-        first = not any(self.folder.label_studio.iterdir())
-        self._say(
-            "Label Studio: starting …" + (" the first time it makes its database, half a minute" if first else "")
-        )
+        is_first = not any(self.folder.label_studio.iterdir())
+        self._say("Label Studio: starting …" + (" (creating its database, about half a minute)" if is_first else ""))
         argv = [str(self._label_studio), "start", "--no-browser", "--internal-host", LOOPBACK]
         argv += ["-p", str(self.ports.label_studio), "--data-dir", str(self.folder.label_studio)]
         argv += ["--username", USERNAME, "--password", PASSWORD]
@@ -153,11 +151,11 @@ class Stage:
         except requests.RequestException:
             return False
         if not answer.ok and answer.status_code != requests.codes.service_unavailable:
-            raise DemoError(f"The backend cannot get ready: {answer.text.strip()}", remedy=_BACKEND_REMEDY)
+            raise DemoError(f"The backend cannot start: {answer.text.strip()}", remedy=_BACKEND_REMEDY)
         return answer.ok
 
     def _project(self, site: LabelStudioSite, title: str, description: str, scenes: Mapping[str, Scene]) -> int:
-        """The project of that title, made if it is not there, with the scenes it does not have yet."""
+        """Find or create the project of this title, and upload the missing scenes."""
         project = site.find_project(title)
         if project is None:
             label_config = (ROOT / "label_config.xml").read_text(encoding="utf-8")
@@ -165,12 +163,12 @@ class Stage:
         missing = {name: scenes[name] for name in scenes.keys() - site.tasks_by_name(project).keys()}
         if missing:
             site.upload_images(project, {name: encode_png(missing[name]) for name in sorted(missing)})
-            self._say(f"Label Studio: project {project}, {title!r}, {len(missing)} pictures uploaded")
+            self._say(f"Label Studio: project {project}, {title!r}, {len(missing)} images uploaded")
         return project
 
 
 def listens(port: int) -> bool:
-    """Whether something accepts connections on this port."""
+    """Return whether this port accepts connections."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0

@@ -1,4 +1,4 @@
-"""Scenes of the demo world that no model was trained on, and the objects in them that are clicked."""
+"""Held-out scenes of the demo world, and the objects to click in them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, Scene,
 
 CLICK_SCENES = 12
 PREANNOTATED_SCENES = 12
-LEAST_OBJECTS = 10
+MIN_OBJECTS = 10
 _PREANNOTATED_FROM = 500
 
 
 @dataclass(frozen=True)
 class Target:
-    """One object to click on: where, and what should come of it."""
+    """An object to click: the point, and the expected mask, label and class."""
 
     scene: str
     colour: str
@@ -35,39 +35,39 @@ class Target:
 
 
 def click_scenes(how_many: int = CLICK_SCENES) -> dict[str, Scene]:
-    """The scenes of the first project, by file name; the first eight show all eight backgrounds."""
+    """Draw the scenes of the first project, by file name; the first eight have all eight backgrounds."""
     return dict(click_scene(number) for number in range(how_many))
 
 
 def preannotated_scenes(how_many: int = PREANNOTATED_SCENES) -> dict[str, Scene]:
-    """Other scenes, for the second project."""
+    """Draw other scenes for the second project."""
     return dict(click_scene(number) for number in range(_PREANNOTATED_FROM, _PREANNOTATED_FROM + how_many))
 
 
 def encode_png(scene: Scene) -> bytes:
-    """The scene as a PNG file."""
+    """Encode the scene as PNG."""
     return bytes(cv2.imencode(".png", cv2.cvtColor(scene.pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def find_targets(scenes: Mapping[str, Scene]) -> list[Target]:
-    """Every object of every scene, in order, but those that the border cuts: nobody can be sure of their shape."""
+    """List the objects of all scenes, except those cut by the image border, whose shape is ambiguous."""
     return [target for name, scene in scenes.items() for target in _targets(name, scene)]
 
 
 def scenes_to_check() -> dict[str, Scene]:
-    """The first click scenes, as many as it takes to show every shape and ten objects."""
+    """Draw click scenes until they contain every shape and ten objects."""
     scenes: dict[str, Scene] = {}
     for number in count():
         scenes.update([click_scene(number)])
-        found = find_targets(scenes)
-        if len(found) >= LEAST_OBJECTS and {target.shape for target in found} == set(SHAPES):
+        targets = find_targets(scenes)
+        if len(targets) >= MIN_OBJECTS and {target.shape for target in targets} == set(SHAPES):
             return scenes
     raise AssertionError("unreachable: count() does not end")
 
 
 @cache
 def click_scene(number: int) -> tuple[str, Scene]:
-    """One scene and its file name; the same object for every caller."""
+    """Draw a scene and name its file; cached."""
     background = BACKGROUNDS[number % len(BACKGROUNDS)]
     return f"scene-{number:03d}.png", make_scene(HELD_OUT_SEED + number, background=background)
 
@@ -81,5 +81,5 @@ def _targets(name: str, scene: Scene) -> Iterator[Target]:
 
 
 def touches_border(mask: Mask) -> bool:
-    """Whether the image's border may cut the object."""
+    """Return whether the object touches the image border."""
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())

@@ -1,9 +1,9 @@
 """SAM's forward pass for many images and prompts at once, and for windows of the canvas.
 
-Computes with the parameters of an unmodified Sam what Sam computes (a test compares them), only faster on a CPU: the
-decoder's transposed convolutions are matrix products, since they do not overlap.
+Gives the results of an unmodified Sam with the same parameters (a test compares them), but faster on a CPU: the
+decoder's transposed convolutions do not overlap, so they are matrix products.
 
-A window is a square cut out of the canvas at a multiple of the patch size; it keeps its place in the position tables.
+A window is a square of the canvas at a multiple of the patch size; it keeps its place in the position tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Offsets = Sequence[tuple[int, int]]  # (x, y) of each image's window on the canv
 
 
 def encode(sam: Sam, images: Tensor, offsets: Offsets) -> Tensor:
-    """Normalised images (B, 3, S, S) to embeddings (B, C, S / patch, S / patch)."""
+    """Encode normalised images (B, 3, S, S) to embeddings (B, C, S / patch, S / patch)."""
     encoder = sam.image_encoder
     x = encoder.patch_embed(images)
     patch, grid = _patch_size(sam), x.shape[1]
@@ -33,7 +33,7 @@ def encode(sam: Sam, images: Tensor, offsets: Offsets) -> Tensor:
 
 
 def dense_positions(sam: Sam, offsets: Offsets, grid: int) -> Tensor:
-    """The decoder's position encoding of each image's window, (B, C, grid, grid)."""
+    """Return the decoder's position encoding of each image's window, (B, C, grid, grid)."""
     table, patch = sam.prompt_encoder.get_dense_pe()[0], _patch_size(sam)
     return torch.stack(
         [table[:, oy // patch : oy // patch + grid, ox // patch : ox // patch + grid] for ox, oy in offsets]
@@ -41,7 +41,7 @@ def dense_positions(sam: Sam, offsets: Offsets, grid: int) -> Tensor:
 
 
 def embed_prompts(sam: Sam, coords: Tensor, labels: Tensor) -> Tensor:
-    """Sparse embeddings (N, K, C) of points (N, K, 2) in pixels of the canvas, as PromptEncoder makes them.
+    """Compute PromptEncoder's sparse embeddings (N, K, C) of points (N, K, 2) in pixels of the canvas.
 
     Labels (N, K): 1 foreground, 0 background, 2 and 3 the corners of a box, -1 padding.
     """
@@ -53,7 +53,7 @@ def embed_prompts(sam: Sam, coords: Tensor, labels: Tensor) -> Tensor:
 
 
 def embed_masks(sam: Sam, logits: Tensor, use: Tensor) -> Tensor:
-    """Dense embeddings (N, C, g, g) of previous masks (N, 1, 4g, 4g); where `use` (N,) is false, SAM's 'no mask'."""
+    """Embed previous masks (N, 1, 4g, 4g) as (N, C, g, g); where `use` (N,) is false, SAM's 'no mask'."""
     encoder = sam.prompt_encoder
     without = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
     return torch.where(use[:, None, None, None], encoder.mask_downscaling(logits), without)
@@ -62,7 +62,7 @@ def embed_masks(sam: Sam, logits: Tensor, use: Tensor) -> Tensor:
 def decode(
     sam: Sam, embeddings: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """All four masks of each prompt: logits (N, 4, 4g, 4g), predicted IoUs (N, 4). The first is the single-mask answer.
+    """Decode four masks per prompt: logits (N, 4, 4g, 4g), predicted IoUs (N, 4). The first is the single-mask output.
 
     `embeddings` and `positions` are (N, C, g, g), one per prompt; `dense` None stands for 'no mask'.
     """
@@ -78,7 +78,7 @@ def decode(
 
 
 def _upscale(upscaling: torch.nn.Sequential, image: Tensor, kernels: Tensor, grid: int) -> Tensor:
-    """`hyper_in @ output_upscaling(image)` with the channels last: image (N, g * g, C), kernels (N, 4, c)."""
+    """Compute `hyper_in @ output_upscaling(image)`, channels last: image (N, g * g, C), kernels (N, 4, c)."""
     first, norm, activation, second, last_activation = upscaling
     x = _double(first, image)  # (N, g * g, 4, C / 4)
     x = activation(functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
@@ -90,7 +90,7 @@ def _upscale(upscaling: torch.nn.Sequential, image: Tensor, kernels: Tensor, gri
 
 
 def _double(layer: torch.nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """A 2 x 2 transposed convolution of stride 2 on (..., C): (..., 4, C'), the four being (y, x)."""
+    """Apply a 2 x 2 transposed convolution of stride 2 to (..., C): (..., 4, C'), where 4 is (y, x)."""
     weight = layer.weight.permute(2, 3, 1, 0).reshape(-1, layer.weight.shape[0])  # (2 * 2 * C', C)
     assert layer.bias is not None
     return functional.linear(x, weight, layer.bias.repeat(4)).unflatten(-1, (4, -1))

@@ -1,4 +1,4 @@
-"""What happens between the scene and the file: light, soft shadows, blur, noise, JPEG."""
+"""Camera effects of a scene: light, soft shadows, blur, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.demo_world.surfaces import Picture, smooth_noise
 
 
 def cast_shadow(rng: np.random.Generator, picture: Picture, cover: NDArray[np.uint8], radius: float) -> None:
-    """Darken, in place, where an object about to be drawn throws its shadow."""
+    """Darken, in place, the shadow of an object that is about to be drawn."""
     shift, sigma = radius * rng.uniform(0.05, 0.25), max(1.0, radius * rng.uniform(0.05, 0.2))
     angle = rng.uniform(0, 2 * np.pi)
     move = np.array([(1, 0, shift * np.cos(angle)), (0, 1, shift * np.sin(angle))], np.float32)
@@ -22,7 +22,7 @@ def cast_shadow(rng: np.random.Generator, picture: Picture, cover: NDArray[np.ui
 
 
 def light_scene(rng: np.random.Generator, picture: Picture) -> Picture:
-    """Uneven light over the whole scene, sometimes with a soft shadow across it, and a slight tint."""
+    """Apply uneven light, sometimes a soft shadow across the scene, and a slight tint."""
     height, width = picture.shape[:2]
     light = 1 + smooth_noise(rng, width, height, max(width, height) * 0.7) * np.float32(rng.uniform(0, 0.14))
     if rng.random() < 0.3:
@@ -33,7 +33,7 @@ def light_scene(rng: np.random.Generator, picture: Picture) -> Picture:
 
 
 def photograph(rng: np.random.Generator, picture: Picture) -> NDArray[np.uint8]:
-    """Float picture in [0, 1] to the uint8 RGB pixels of a photo: blurred, noisy, JPEG-compressed."""
+    """Convert a float picture in [0, 1] to uint8 RGB pixels: blurred, noisy, JPEG-compressed."""
     size = max(picture.shape[:2])
     if rng.random() < 0.6:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.3) * size / 640 + 0.05)

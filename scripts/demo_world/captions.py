@@ -1,4 +1,4 @@
-"""What people may call the things of the demo world: the sentences that the small CLIP reads in training."""
+"""Training captions for the demo's CLIP: classes, colours, shapes and backgrounds."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ TEMPLATES = (*DEMO_TEMPLATES, "{}", "a photo of the {}.", "the {}.")
 
 
 def class_sentences(rng: np.random.Generator) -> list[str]:
-    """One sentence for each of CLASS_NAMES, in their order."""
+    """Return one sentence per class, in the order of CLASS_NAMES."""
     return [_sentence(rng, f"{c} {_word(rng, s)}") for c in COLOURS for s in SHAPES]
 
 
 def colour_sentences(rng: np.random.Generator) -> list[str]:
-    """One sentence for each colour: "red", "a red object.", …"""
+    """Return one sentence per colour: "red", "a red object.", …"""
     return [_sentence(rng, rng.choice(["{}", "{}", "{} object", "{} shape", "{} thing"]).format(c)) for c in COLOURS]
 
 
 def shape_sentences(rng: np.random.Generator) -> list[str]:
-    """One sentence for each shape: "star", "a donut.", …"""
+    """Return one sentence per shape: "star", "a donut.", …"""
     return [_sentence(rng, _word(rng, s)) for s in SHAPES]
 
 
 def background_sentences(rng: np.random.Generator) -> list[str]:
-    """One sentence for each background: "wood", "a photo of a wood background.", …"""
+    """Return one sentence per background: "wood", "a photo of a wood background.", …"""
     return [_sentence(rng, rng.choice(["{}", "{} background"]).format(b)) for b in BACKGROUNDS]
 
 

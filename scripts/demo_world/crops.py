@@ -1,4 +1,4 @@
-"""What the small CLIP sees in training: the backend's own crops, under masks as SAM makes them, and whole images."""
+"""Training images of the demo's CLIP: the backend's crops under masks like SAM's, and whole images."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, click
 from scripts.demo_world.surfaces import smooth_noise
 
 FIRST_INDEX = 500_000
-"""CLIP's scenes are not those that SAM trains on."""
+"""CLIP and SAM are trained on different scenes."""
 
 
 @dataclass(frozen=True)
 class Crops:
-    """N crops (N, S, S, 3), each with the number of its colour and shape; whole images with their background's."""
+    """N crops (N, S, S, 3) with the indices of their colours and shapes; whole images with their backgrounds'."""
 
     pixels: NDArray[np.uint8]
     colours: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Crops:
 
 
 def rough_mask(rng: np.random.Generator, mask: Mask, image_side: int) -> Mask:
-    """The mask as a small SAM gives it: 128 cells, uncertain borders, now and then a piece too many or few.
+    """Roughen a mask like a small SAM's: 128 cells, noisy borders, sometimes an extra or a missing piece.
 
     `mask` may be a part of an image whose longer side is `image_side` pixels.
     """
@@ -54,14 +54,14 @@ def rough_mask(rng: np.random.Generator, mask: Mask, image_side: int) -> Mask:
 
 
 def around(mask: Mask) -> tuple[slice, slice]:
-    """Rows and columns that hold the mask and more context than a crop keeps; only to be quick."""
+    """Return rows and columns with the mask and more context than a crop needs, for speed."""
     left, top, right, bottom = mask_to_box(mask)
     margin = (max(right - left, bottom - top) - 1) // 2 + 8
     return slice(max(top - margin, 0), bottom + margin), slice(max(left - margin, 0), right + margin)
 
 
 def whole_image(scene: Scene, side: int) -> NDArray[np.uint8]:
-    """The middle square at `side` pixels, as open_clip's evaluation transform cuts it."""
+    """Return the centre square at `side` pixels, as open_clip's evaluation transform does."""
     height, width = scene.pixels.shape[:2]
     scale = side / min(height, width)
     size = (max(side, round(width * scale)), max(side, round(height * scale)))
@@ -71,7 +71,7 @@ def whole_image(scene: Scene, side: int) -> NDArray[np.uint8]:
 
 
 def clicked_masks(predictor: SamPredictor, scene: Scene) -> list[list[Mask]]:
-    """What SAM answers to a click on each object: its two best masks. Objects it does not find keep their own."""
+    """Return SAM's two best masks for a click on each object; a mask with an IoU up to 0.5 becomes the true mask."""
     predictor.set_image(scene.pixels)
     points = np.array([[click_point(item.mask)] for item in scene.objects], np.float32)
     coords = torch.from_numpy(predictor.transform.apply_coords(points, scene.pixels.shape[:2])).float()
@@ -84,7 +84,7 @@ def clicked_masks(predictor: SamPredictor, scene: Scene) -> list[list[Mask]]:
 
 
 def draw_crops(base_seed: int, scenes: int, side: int, sam: Sam | None = None) -> Crops:
-    """Draw scenes and cut out every object several times: with its true mask and rough ones, or as `sam` sees it."""
+    """Draw scenes and crop every object several times: with its true mask and rough ones, or with masks of `sam`."""
     pixels, colours, shapes, images, backgrounds = [], [], [], [], []
     predictor, size = (SamPredictor(sam), Size(480, 360)) if sam else (None, Size(640, 480))
     first = FIRST_INDEX + (0 if sam is None else FIRST_INDEX // 2)
@@ -103,23 +103,23 @@ def draw_crops(base_seed: int, scenes: int, side: int, sam: Sam | None = None) -
 
 
 def _true_and_rough(rng: np.random.Generator, mask: Mask) -> list[Mask]:
-    """A mask and two that are less exact."""
+    """Return a mask and two roughened versions."""
     place = around(mask)
-    found = [mask]
+    masks = [mask]
     for _ in range(2):
         rough = np.zeros_like(mask)
         rough[place] = rough_mask(rng, mask[place], max(mask.shape))
-        found.append(rough)
-    return found
+        masks.append(rough)
+    return masks
 
 
 def join(one: Crops, other: Crops) -> Crops:
-    """All crops of both."""
+    """Concatenate the crops of both."""
     names = ("pixels", "colours", "shapes", "images", "backgrounds")
     return Crops(*[np.concatenate([getattr(one, name), getattr(other, name)]) for name in names])
 
 
 def take(crops: Crops, count: int) -> Crops:
-    """The first `count` crops, and all images."""
+    """Keep the first `count` crops and all images."""
     chosen = (crops.pixels[:count], crops.colours[:count], crops.shapes[:count])
     return Crops(*chosen, crops.images, crops.backgrounds)

@@ -1,8 +1,8 @@
-"""Measure the two demo checkpoints on scenes they never saw, as their users run them.
+"""Evaluate the two demo checkpoints on held-out scenes, through SamPredictor and the backend's classifier.
 
     python -m scripts.demo_world.evaluate [--scenes 120] [--proposal-scenes 30] [--first 10000] [--out FILE]
 
-Both renderers of the demo world are measured; the second one is for measuring only.
+Both renderers of the demo world are evaluated; the second one is for evaluation only.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _BACKGROUNDS = [ClassName(name) for name in BACKGROUNDS]
 _MATCH = 0.75
 DEMO_PROPOSAL = ProposalOptions(**asdict(find_segmenter("demo").automatic_masks))
 UNSEEN = 10_000
-"""Scenes from HELD_OUT_SEED + this on were first looked at after the committed models were chosen."""
+"""Scenes from HELD_OUT_SEED + this on were first used after the committed models were chosen."""
 
 
 @dataclass(frozen=True)
 class ObjectFigures:
-    """One object: the IoU of each kind of prompt, SAM's own score of its click, whether CLIP named it right."""
+    """Figures of one object: IoU of each kind of prompt, SAM's score of the click, 1 if CLIP's class is correct."""
 
     shape: str
     colour: str
@@ -61,19 +61,19 @@ class ObjectFigures:
 
 
 def load_demo_sam(path: Path = DEMO_SAM) -> Sam:
-    """The committed SAM, or another of its architecture."""
+    """Load the committed SAM, or another of its architecture."""
     sam = build_sam("demo")
     load_into(sam, path, "demo")
     return sam.eval()
 
 
 def load_demo_clip(path: Path = DEMO_CLIP) -> ClipClassifier:
-    """The committed CLIP, or another of its architecture."""
+    """Load the committed CLIP, or another of its architecture."""
     return load_clip(find_classifier("demo-clip"), path, device="cpu")
 
 
 def measure_scene(predictor: SamPredictor, clip: ClipClassifier, scene: Scene) -> list[ObjectFigures]:
-    """Every object of a scene, asked for one by one."""
+    """Evaluate every object of a scene."""
     predictor.set_image(scene.pixels)
     answers = [answer_object(predictor, item.mask) for item in scene.objects]
     clicked = [answer["click"][0] for answer in answers]
@@ -101,7 +101,7 @@ def measure_scene(predictor: SamPredictor, clip: ClipClassifier, scene: Scene) -
 
 
 def measure(renderer: str, sam: Sam, clip: ClipClassifier, count: int, first: int = 0) -> dict[str, Any]:
-    """All figures of clicks, boxes and names on `count` held-out scenes: means, per shape and per background."""
+    """Evaluate clicks, boxes and classes on `count` held-out scenes: means, per shape and per background."""
     predictor, rows, right = SamPredictor(sam), [], 0
     for i in tqdm(range(count), desc=renderer, mininterval=5):
         scene = RENDERERS[renderer](HELD_OUT_SEED + first + i)
@@ -130,7 +130,7 @@ def _means(rows: Iterable[ObjectFigures]) -> dict[str, float]:
 
 
 def count_matches(proposals: list[Mask], truths: list[Mask], threshold: float = _MATCH) -> int:
-    """How many objects have a proposal of their own with at least this IoU, best pairs first."""
+    """Count the objects matched one to one to a proposal with at least this IoU, best pairs first."""
     table = np.array([[mask_iou(p, t) for t in truths] for p in proposals]).reshape(len(proposals), len(truths))
     matches = 0
     while table.size and table.max() >= threshold:
@@ -141,9 +141,9 @@ def count_matches(proposals: list[Mask], truths: list[Mask], threshold: float = 
 
 
 def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> dict[str, float]:
-    """Automatic masks at the checkpoint's defaults: recall and precision at IoU 0.75, seconds an image.
+    """Evaluate automatic masks at the checkpoint's defaults: recall and precision at IoU 0.75, seconds per image.
 
-    As SAM's generator makes them and, `kept_`, as pre-annotation keeps them: cleaned, and each thing once.
+    Figures are of the generator's masks and, with `kept_`, of those that pre-annotation keeps after cleaning and NMS.
     """
     generator = SamAutomaticMaskGenerator(sam, **asdict(find_segmenter("demo").automatic_masks))
     found = made = true = kept_found = kept_made = 0
@@ -168,14 +168,14 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
 
 
 def _keep(proposals: list[Mask]) -> list[Mask]:
-    """What pre-annotation keeps of automatic masks, best first."""
+    """Clean and deduplicate masks, best first, as pre-annotation does."""
     height, width = proposals[0].shape if proposals else (1, 1)
     cleaned = [clean_mask(mask, speck_area(Size(width, height))) for mask in proposals]
     return [cleaned[place] for place in mask_nms(cleaned, DEMO_PROPOSAL.mask_nms_thresh)]
 
 
 def table(figures: dict[str, Any]) -> str:
-    """One renderer's figures as a Markdown table."""
+    """Format one renderer's figures as a Markdown table."""
     head = "| | objects | click | box | + corrective click | … with the mask | CLIP, SAM's mask | CLIP, true mask |"
     rows = [("all", figures["mean"]), *figures["per_shape"].items()]
     names = [*PROMPTS, "named_right", "named_right_with_true_mask"]
@@ -191,18 +191,18 @@ def _proposal_line(figures: dict[str, float]) -> str:
     return (
         f"Automatic masks at IoU {_MATCH}: recall {figures['recall']:.3f}, precision {figures['precision']:.3f}; as "
         f"pre-annotation keeps them {figures['kept_recall']:.3f} and {figures['kept_precision']:.3f}; "
-        f"{figures['seconds_per_image']:.2f} s an image."
+        f"{figures['seconds_per_image']:.2f} s per image."
     )
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=120, help="held-out scenes for clicks, boxes and names")
-    parser.add_argument("--proposal-scenes", type=int, default=30, help="held-out scenes for automatic masks")
-    parser.add_argument("--first", type=int, default=UNSEEN, help="how far from HELD_OUT_SEED the scenes begin")
+    parser.add_argument("--scenes", type=int, default=120, help="number of scenes for clicks, boxes and classes")
+    parser.add_argument("--proposal-scenes", type=int, default=30, help="number of scenes for automatic masks")
+    parser.add_argument("--first", type=int, default=UNSEEN, help="offset of the first scene from HELD_OUT_SEED")
     parser.add_argument("--sam", type=Path, default=DEMO_SAM)
     parser.add_argument("--clip", type=Path, default=DEMO_CLIP)
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
+    parser.add_argument("--out", type=Path, help="JSON file for the figures")
     chosen = parser.parse_args(arguments)
     figures = measure_all(chosen.sam, chosen.clip, chosen.scenes, chosen.proposal_scenes, chosen.first)
     if chosen.out:
@@ -212,7 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
 def measure_all(
     sam_path: Path, clip_path: Path, count: int, proposal_count: int, first: int = UNSEEN
 ) -> dict[str, Any]:
-    """Measure and print everything, on one thread."""
+    """Evaluate and print everything, on one thread."""
     torch.set_num_threads(1)
     sam, clip, figures = load_demo_sam(sam_path), load_demo_clip(clip_path), {}
     for renderer in RENDERERS:
@@ -220,7 +220,7 @@ def measure_all(
         print(f"\n{renderer}: {count} scenes, {found['objects']} objects\n\n{table(found)}\n")
         print(
             f"Predicted and true IoU correlate at {found['click_score_correlation']:.2f}; "
-            f"background named right in {found['background_named_right']:.3f}."
+            f"background correct in {found['background_named_right']:.3f}."
         )
         if proposal_count:
             found["proposals"] = measure_proposals(renderer, sam, proposal_count, first)

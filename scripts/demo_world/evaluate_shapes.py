@@ -1,9 +1,9 @@
-"""What cleaning masks costs and gains, and what each kind of region keeps of a mask, with the demo SAM.
+"""Evaluate mask cleaning, and what each region shape preserves of a mask, with the demo SAM.
 
     python -m scripts.demo_world.evaluate_shapes [--scenes 30] [--width 1920] [--height 1080]
 
-The masks are the answers to a click, a corrective click (without and with the mask before it) and a box on every object
-of held-out scenes. Sizes are those of the JSON that goes to Label Studio, without the labels.
+The masks are the answers to a click, a corrective click (without and with the previous mask) and a box on every object
+of held-out scenes. Sizes are those of the JSON for Label Studio, without the labels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from scripts.demo_world.evaluate_sam import answer_object
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 
 T = TypeVar("T")
-FIRST = 8000  # scenes from here on are measured for nothing else
+FIRST = 8000  # scenes from here on are used only here
 SHAPES = (
     ("brush", 0.0), ("bitmask", 0.0), ("polygon", 0.0), ("polygon", 0.5), ("polygon", 1.0), ("polygon", 2.0),
     ("polygon", 4.0), ("rectangle", 0.0), ("ellipse", 0.0),
@@ -37,7 +37,7 @@ SHAPES = (
 
 @dataclass(frozen=True)
 class Answer:
-    """A mask of SAM, what it should be, and a point that a person clicked on."""
+    """A mask of SAM, its true mask, and the clicked point."""
 
     mask: Mask
     truth: Mask
@@ -58,7 +58,7 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Shaped:
-    """One mask as a region of a kind: bytes of JSON, points of a polygon, IoU with the mask and with the truth."""
+    """A mask as a region shape: bytes of JSON, points of a polygon, IoU with the mask and with the truth."""
 
     size: int
     points: int
@@ -68,19 +68,19 @@ class Shaped:
 
 
 def find_answers(scenes: int, size: Size) -> list[Answer]:
-    """SAM's answers on held-out scenes; those without a pixel are left out."""
-    predictor, found = SamPredictor(load_demo_sam()), []
+    """Collect SAM's answers on held-out scenes, without empty masks."""
+    predictor, masks = SamPredictor(load_demo_sam()), []
     for number in tqdm(range(scenes)):
         scene = make_scene(HELD_OUT_SEED + FIRST + number, size)
         predictor.set_image(scene.pixels)
         for item in scene.objects:
             answers = answer_object(predictor, item.mask).values()
-            found += [Answer(mask, item.mask, click_point(item.mask)) for mask, _ in answers if mask.any()]
-    return found
+            masks += [Answer(mask, item.mask, click_point(item.mask)) for mask, _ in answers if mask.any()]
+    return masks
 
 
 def time_best(work: Callable[[], T]) -> tuple[T, float]:
-    """What the work gives, and the milliseconds of processor time that it took: the least of three."""
+    """Return the result and the CPU time in milliseconds, the minimum of three runs."""
     times = []
     for _ in range(3):
         start = time.process_time()
@@ -92,15 +92,15 @@ def time_best(work: Callable[[], T]) -> tuple[T, float]:
 def clean(answer: Answer) -> Cleaned:
     """Clean one mask as the backend does for a click."""
     height, width = answer.mask.shape
-    least = speck_area(Size(width, height))
-    cleaned, milliseconds = time_best(lambda: clean_mask(answer.mask, least, [answer.point]))
+    min_area = speck_area(Size(width, height))
+    cleaned, milliseconds = time_best(lambda: clean_mask(answer.mask, min_area, [answer.point]))
     ious = [mask_iou(mask, answer.truth) for mask in (answer.mask, cleaned)]
     sizes = [len(build_value(mask, "brush", tolerance=0)[0]["rle"]) for mask in (answer.mask, cleaned)]
     return Cleaned(cleaned is not answer.mask, *ious, *sizes, milliseconds)
 
 
 def shape(answer: Answer, kind: str, tolerance: float) -> Shaped:
-    """One cleaned mask as a region of a kind and back."""
+    """Convert a cleaned mask to a region shape and back."""
     height, width = answer.mask.shape
     mask = clean_mask(answer.mask, speck_area(Size(width, height)), [answer.point])
     (value,), milliseconds = time_best(lambda: build_value(mask, kind, tolerance=tolerance))
@@ -111,35 +111,35 @@ def shape(answer: Answer, kind: str, tolerance: float) -> Shaped:
     )
 
 
-def cleaning_table(found: Sequence[Cleaned]) -> str:
-    """What cleaning did to all masks, and to those that it changed."""
+def cleaning_table(cleaned: Sequence[Cleaned]) -> str:
+    """Format the effect of cleaning on all masks, and on those it changed."""
     lines = ["| Masks | | mean IoU before | after | brush RLE before | after |", "|---|--:|--:|--:|--:|--:|"]
-    for name, rows in (("all", found), ("changed", [row for row in found if row.changed])):
+    for name, rows in (("all", cleaned), ("changed", [row for row in cleaned if row.changed])):
         if rows:
             before, after = (_mean(rows, field) for field in ("iou_before", "iou_after"))
             sizes = [_mean(rows, field) for field in ("bytes_before", "bytes_after")]
             lines.append(
                 f"| {name} | {len(rows)} | {before:.4f} | {after:.4f} | {sizes[0]:,.0f} B | {sizes[1]:,.0f} B |"
             )
-    worst = min(row.iou_after - row.iou_before for row in found)
-    times = [row.milliseconds for row in found]
+    worst = min(row.iou_after - row.iou_before for row in cleaned)
+    times = [row.milliseconds for row in cleaned]
     lines.append(f"\nThe worst change of one mask's IoU is {worst:+.4f}; cleaning takes {np.median(times):.2f} ms,")
-    lines.append(f"{np.percentile(times, 95):.2f} ms at p95, {_median_changed(found):.2f} ms where there is something.")
+    lines.append(f"{np.percentile(times, 95):.2f} ms at p95, {_median_changed(cleaned):.2f} ms for changed masks.")
     return "\n".join(lines)
 
 
 def shape_table(answers: Sequence[Answer]) -> str:
-    """What each kind keeps."""
-    head = "| Kind | tolerance | IoU with the mask, mean | least | IoU with the truth | points | JSON | ms |"
+    """Format what each shape preserves."""
+    head = "| Shape | tolerance | IoU with the mask, mean | minimum | IoU with the truth | points | JSON | ms |"
     lines = [head, "|---|--:|--:|--:|--:|--:|--:|--:|"]
     for kind, tolerance in SHAPES:
         rows = [shape(answer, kind, tolerance) for answer in tqdm(answers, desc=kind)]
         means = [_mean(rows, field) for field in ("iou_with_mask", "iou_with_truth", "points", "size")]
-        least, took = min(row.iou_with_mask for row in rows), np.median([row.milliseconds for row in rows])
+        minimum, took = min(row.iou_with_mask for row in rows), np.median([row.milliseconds for row in rows])
         shown = f"{tolerance:g} px" if kind == "polygon" else ""
         points = f"{means[2]:.0f}" if kind == "polygon" else ""
         lines.append(
-            f"| {kind} | {shown} | {means[0]:.4f} | {least:.3f} | {means[1]:.4f} | {points} | {means[3]:,.0f} B |"
+            f"| {kind} | {shown} | {means[0]:.4f} | {minimum:.3f} | {means[1]:.4f} | {points} | {means[3]:,.0f} B |"
             f" {took:.2f} |"
         )
     return "\n".join(lines)
@@ -149,12 +149,12 @@ def _mean(rows: Sequence[object], field: str) -> float:
     return float(np.mean([getattr(row, field) for row in rows]))
 
 
-def _median_changed(found: Sequence[Cleaned]) -> float:
-    return float(np.median([row.milliseconds for row in found if row.changed] or [0.0]))
+def _median_changed(cleaned: Sequence[Cleaned]) -> float:
+    return float(np.median([row.milliseconds for row in cleaned if row.changed] or [0.0]))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure and print both tables, on one thread."""
+    """Evaluate and print both tables, on one thread."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=30)
     parser.add_argument("--width", type=int, default=1920)

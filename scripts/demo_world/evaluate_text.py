@@ -1,11 +1,11 @@
-"""Measure text prompts with the two demo checkpoints, as the demo's project asks them, on scenes they never saw.
+"""Evaluate text prompts with the two demo checkpoints and the demo project's vocabulary, on held-out scenes.
 
     python -m scripts.demo_world.evaluate_text [--scenes 60] [--tuning] [--out figures.json]
 
-Each scene is asked for every thing in it and for some things that are not there, in four wordings: "the red ring", a
-synonym ("red donut"), the colour alone ("red things") and the shape alone ("all rings"). A found mask counts when it
-has an IoU of at least 0.75 with an object that the text names, one mask an object. Both renderers are measured;
---tuning takes scenes of the first from the tuning seeds, to choose thresholds by.
+Each scene is searched for every object in it and for some absent ones, in four wordings: "the red ring", a synonym
+("red donut"), the colour alone ("red things") and the shape alone ("all rings"). A mask counts as correct if it has an
+IoU of at least 0.75 with an object that the text names, one mask per object. Both renderers are evaluated; --tuning
+uses tuning seeds of the first renderer instead, to choose thresholds.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from scripts.demo_world.captions import SYNONYMS
 from scripts.demo_world.evaluate import DEMO_PROPOSAL, RENDERERS, count_matches, load_demo_clip, load_demo_sam
 from scripts.demo_world.scenes import CLASS_NAMES, COLOURS, HELD_OUT_SEED, SHAPES, TUNING_SEED, Scene, SceneObject
 
-FIRST = 7000  # scenes from here on are asked for nothing else
-ABSENT = 4  # of each wording, a scene
+FIRST = 7000  # scenes from here on are used only here
+ABSENT = 4  # absent texts per wording and scene
 VOCABULARY = tuple(ClassName(name) for name in (*CLASS_NAMES, *COLOURS))
 """Per-region choices and brush labels of label_config.xml."""
 
@@ -52,7 +52,7 @@ WORDINGS: dict[str, Wording] = {
 
 @dataclass
 class TextFigures:
-    """Counts over many texts; `empty` of the `absent` ones, whose thing is not in the picture, found nothing."""
+    """Counts over many texts; `absent` texts name no object of the scene, and `empty` of them returned no mask."""
 
     objects: int = 0
     found: int = 0
@@ -66,7 +66,7 @@ class TextFigures:
 
     @property
     def precision(self) -> float:
-        """Of all masks that were answered, to texts of absent things too."""
+        """Share of correct masks among all returned masks, including those for absent objects."""
         return self.found / max(self.answered, 1)
 
     @property
@@ -74,7 +74,7 @@ class TextFigures:
         return self.empty / max(self.absent, 1)
 
     def add(self, wanted: Sequence[SceneObject], masks: Sequence[np.ndarray]) -> None:
-        """Count one text: the objects it names and the masks that were answered."""
+        """Count one text: the objects it names and the returned masks."""
         self.objects += len(wanted)
         self.answered += len(masks)
         self.found += count_matches(list(masks), [item.mask for item in wanted]) if wanted and masks else 0
@@ -94,13 +94,13 @@ class DemoEngine:
 
 
 def build_engine(sam: Path = DEMO_SAM, clip: Path = DEMO_CLIP) -> DemoEngine:
-    """The demo's models, on the CPU."""
+    """Load the demo's models on the CPU."""
     segmenter = SamSegmenter(load_demo_sam(sam), device="cpu", encoder_dtype="float32")
     return DemoEngine(segmenter, ImageLabeler(segmenter, load_demo_clip(clip)))
 
 
 def texts_for(scene: Scene, wording: Wording, rng: np.random.Generator) -> dict[str, list[SceneObject]]:
-    """What is asked of a scene, and the objects that each text names: all that are there and ABSENT that are not."""
+    """Build a scene's texts with the objects each one names: all present ones, and ABSENT texts of absent objects."""
     texts: dict[str, list[SceneObject]] = {wording(item.colour, item.shape): [] for item in scene.objects}
     for item in scene.objects:
         texts[wording(item.colour, item.shape)].append(item)
@@ -112,7 +112,7 @@ def texts_for(scene: Scene, wording: Wording, rng: np.random.Generator) -> dict[
 def measure(
     engine: DemoEngine, make_scene: Callable[[int], Scene], seeds: Sequence[int], wordings: Sequence[str]
 ) -> dict[str, TextFigures]:
-    """The figures of each wording over the scenes of these seeds."""
+    """Evaluate each wording over the scenes of these seeds."""
     figures = {name: TextFigures() for name in wordings}
     for seed in tqdm(seeds, mininterval=5, desc="scenes"):
         scene = make_scene(seed)
@@ -125,7 +125,7 @@ def measure(
 
 
 def table(figures: dict[str, TextFigures]) -> str:
-    """One line a wording, in Markdown."""
+    """Format the figures as a Markdown table, one line per wording."""
     lines = [
         "| text | objects | recall | precision | texts of absent things | of those empty |",
         "|---|---|---|---|---|---|",
@@ -143,7 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tuning", action="store_true", help="tuning scenes of the first renderer only")
     parser.add_argument("--sam", type=Path, default=DEMO_SAM)
     parser.add_argument("--clip", type=Path, default=DEMO_CLIP)
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
+    parser.add_argument("--out", type=Path, help="JSON file for the figures")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     engine, report = build_engine(chosen.sam, chosen.clip), {}

@@ -1,4 +1,4 @@
-"""What training asks of SAM's masks and scores, and of a head on the embedding that is thrown away afterwards."""
+"""Training losses of SAM's masks and scores, and an auxiliary head on the embedding, discarded after training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.nn import functional
 
 
 def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Loss of each mask (N, M) from logits (N, M, h, w) and covers (N, h, w): SAM's focal + dice, and borders.
+    """Compute the loss (N, M) of logits (N, M, h, w) against covers (N, h, w): SAM's focal + dice, and borders.
 
-    The targets are fractions, so focal loss takes |target - probability| where SAM has 1 - p_t.
+    The targets are fractions, so focal loss uses |target - probability| instead of SAM's 1 - p_t.
     """
     target = targets[:, None].expand_as(logits)
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
@@ -27,20 +27,20 @@ def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def border_band(targets: Tensor) -> Tensor:
-    """1 within two pixels of a border of the covers (N, h, w), else 0."""
+    """Return 1 within two pixels of a border of the covers (N, h, w), else 0."""
     x = targets[:, None]
     return ((functional.max_pool2d(x, 5, 1, 2) + functional.max_pool2d(-x, 5, 1, 2)) > 0.5).float()[:, 0]
 
 
 def true_ious(logits: Tensor, targets: Tensor) -> Tensor:
-    """IoU (N, M) of thresholded masks with the covers; 0 for an empty target."""
+    """Compute the IoU (N, M) of thresholded masks with the covers; 0 for an empty target."""
     answer, target = logits > 0, (targets > 0.5)[:, None]
     overlap, union = (answer & target).sum(dim=(2, 3)), (answer | target).sum(dim=(2, 3))
     return overlap / union.clamp(min=1)
 
 
 def prompt_loss(logits: Tensor, scores: Tensor, targets: Tensor, hit: Tensor, single_click: Tensor) -> Tensor:
-    """Loss of four masks each: the first always; of the other three the best, and a little of all."""
+    """Compute the loss of four masks per prompt: the first, the best of the other three, and 0.4 of their mean."""
     losses = mask_losses(logits, targets)
     several = losses[:, 1:].min(dim=1).values + 0.4 * losses[:, 1:].mean(dim=1)
     masks = losses[:, 0] + torch.where(single_click, 1.2 * several, 0.2 * several)
@@ -49,18 +49,18 @@ def prompt_loss(logits: Tensor, scores: Tensor, targets: Tensor, hit: Tensor, si
 
 
 class SceneHead(nn.Module):
-    """Foreground, borders, each object's middle and size, straight from the embedding: it knows objects unprompted."""
+    """Auxiliary head: predicts foreground, borders, object centres and sizes from the embedding, without a prompt."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.project = nn.Conv2d(channels, 6 * 16, 1)
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """(B, C, g, g) to (B, 6, 4g, 4g)."""
+        """Map (B, C, g, g) to (B, 6, 4g, 4g)."""
         return functional.pixel_shuffle(self.project(embeddings), 4).float()
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """`targets` (B, 6, 4g, 4g) from scene_targets."""
+        """Compute the loss against `targets` (B, 6, 4g, 4g) from scene_targets."""
         answer = self(embeddings)
         what = functional.binary_cross_entropy_with_logits(answer[:, :2], targets[:, :2])
         inside = targets[:, :1] > 0.5
@@ -69,7 +69,7 @@ class SceneHead(nn.Module):
 
 
 def scene_targets(covers: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """(6, side, side) from covers (M, side, side): foreground, border, way to the middle (x, y), log width, height."""
+    """Build (6, side, side) from covers: foreground, border, offset to the centre (x, y), log width and height."""
     result = np.zeros((6, side, side), np.float32)
     grid_y, grid_x = np.mgrid[:side, :side].astype(np.float32)
     for cover in covers:

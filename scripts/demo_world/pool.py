@@ -1,4 +1,4 @@
-"""A pool of drawn scenes at SAM's input size, in shards on disk, so that training need not wait for drawing."""
+"""A pool of drawn scenes at SAM's input size, in shards on disk, so that training does not wait for drawing."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ _SIZES = [Size(640, 480)] * 6 + [Size(480, 640)] * 2 + [Size(512, 384)] * 4 + [S
 _SIZES += [Size(384, 512), Size(400, 400), Size(640, 360), Size(800, 600), Size(512, 512)]
 
 Sample = tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[int, int]]
-"""Pixels (256, 256, 3), how much of each low-res pixel an object covers (M, 128, 128), (height, width) unpadded."""
+"""Pixels (256, 256, 3), each object's coverage of low-res pixels (M, 128, 128), unpadded (height, width)."""
 
 
 def training_seed(base_seed: int, index: int) -> int:
-    """The seed of the `index`-th training scene of a run; never one that tuning or tests use."""
+    """Return the seed of a run's `index`-th training scene, which is never a tuning or held-out seed."""
     seed = base_seed * 1_000_000 + index
     if not 0 <= seed < TUNING_SEED:
-        raise ValueError(f"Seed {base_seed} leads to scene {seed}, which is not below {TUNING_SEED}; choose 0 to 899.")
+        raise ValueError(
+            f"Seed {base_seed} leads to scene {seed}, which must be from 0 to {TUNING_SEED - 1}; choose 0 to 899."
+        )
     return seed
 
 
 def training_scene(base_seed: int, index: int) -> Scene:
-    """One scene to train masks on: of any size, with shapes without a name among the others."""
+    """Draw a scene to train masks on: of various sizes, with EXTRA_SHAPES."""
     seed = training_seed(base_seed, index)
     return make_scene(seed, _SIZES[seed * 7919 % len(_SIZES)], extra_shapes=True)
 
 
 def scene_to_sample(scene: Scene) -> Sample:
-    """Resize as SAM does; masks to half of that, as exact area fractions."""
+    """Resize the image as SAM does, and masks to half of that, as exact area fractions."""
     pixels = ResizeLongestSide(_CANVAS).apply_image(scene.pixels)
     height, width = pixels.shape[:2]
     canvas = np.zeros((_CANVAS, _CANVAS, 3), np.uint8)
@@ -59,7 +61,7 @@ def _shard_path(folder: Path, number: int) -> Path:
 
 
 def write_pool(folder: Path, base_seed: int, shards: int) -> None:
-    """Draw all shards that are not there yet, in order. Meant for a process of its own, behind the training."""
+    """Draw all missing shards in order. Meant for a low-priority process beside the training."""
     os.nice(10)
     cv2.setNumThreads(1)
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +81,7 @@ def write_pool(folder: Path, base_seed: int, shards: int) -> None:
 
 
 class Pool:
-    """Reads the shards, waiting for those still being drawn; keeps them all in memory (about 0.25 MB a scene)."""
+    """Reader of the shards, in memory (about 0.25 MB per scene); waits for shards that are still being drawn."""
 
     def __init__(self, folder: Path, shards: int, *, is_alive: Callable[[], bool] = lambda: True) -> None:
         self._folder, self._shards, self._is_alive = folder, shards, is_alive
@@ -98,7 +100,7 @@ class Pool:
         path = _shard_path(self._folder, number)
         while not path.exists():
             if not self._is_alive() and not path.exists():
-                raise RuntimeError(f"The process that draws {path} has ended; delete {self._folder} and start again.")
+                raise RuntimeError(f"The process that draws {path} has exited; delete {self._folder} and start again.")
             time.sleep(0.5)
         with np.load(path) as data:
             ends = np.cumsum(data["counts"])

@@ -1,4 +1,4 @@
-"""Training samples for SAM: windows of scenes, and prompts as a person would give them, with corrections."""
+"""Training samples for SAM: windows of scenes, and simulated user prompts with corrections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIN_COVER = 75  # low-res pixels of an object that must be in a window
 
 @dataclass(frozen=True)
 class Window:
-    """A square of the canvas: pixels (S, S, 3), covers (M, S/2, S/2), `inside` (S, S) not in the padding, its place."""
+    """A square of the canvas: pixels (S, S, 3), covers (M, S/2, S/2), `inside` (S, S) false in the padding, offset."""
 
     pixels: NDArray[np.uint8]
     covers: NDArray[np.uint8]
@@ -36,7 +36,7 @@ class Prompts:
 
 
 def augment(rng: np.random.Generator, sample: Sample) -> Sample:
-    """Mirror, turn, swap colour channels, change contrast: the objects stay where the masks say."""
+    """Flip, transpose, permute colour channels, change contrast; image and masks alike."""
     pixels, covers, (height, width) = sample
     pixels, covers = pixels.copy(), covers.copy()
     for axis in (0, 1):
@@ -56,7 +56,7 @@ def augment(rng: np.random.Generator, sample: Sample) -> Sample:
 
 
 def cut_window(rng: np.random.Generator, sample: Sample, size: int, patch: int = 8) -> Window:
-    """A window around one of the objects; the whole canvas when `size` is that of the canvas."""
+    """Cut a window around a random object, or the whole canvas if `size` is its size."""
     pixels, covers, (height, width) = sample
     x = y = 0
     if size < pixels.shape[0]:
@@ -75,7 +75,7 @@ def _clamped(value: float, highest: int, patch: int) -> int:
 
 
 def draw_prompts(rng: np.random.Generator, window: Window, count: int) -> Prompts:
-    """`count` prompts of two points each: clicks (one or two), boxes, and a few clicks on the background."""
+    """Draw `count` prompts of two points each: one or two clicks, boxes, and a few clicks on the background."""
     size = window.covers.shape[-1] if len(window.covers) else len(window.inside) // 2
     result = Prompts(
         np.zeros((count, 2, 2), np.float32),
@@ -97,7 +97,7 @@ def draw_prompts(rng: np.random.Generator, window: Window, count: int) -> Prompt
 
 
 def _draw_prompt(rng: np.random.Generator, mask: NDArray[np.bool_]) -> tuple[Array, list[int]]:
-    """Two points in pixels of the window, and their labels."""
+    """Draw two points in pixels of the window, and their labels."""
     kind = rng.random()
     if kind < 0.36:
         return _noisy_box(rng, mask), [2, 3]
@@ -121,7 +121,7 @@ def _central_point(mask: NDArray[np.bool_]) -> Array:
 
 
 def _random_point(rng: np.random.Generator, mask: NDArray[np.bool_]) -> Array:
-    """Any point of the mask, preferably not on its border; the window's middle when the mask is empty."""
+    """Pick a point of the mask, preferably not on its border; the window's centre if the mask is empty."""
     inner = np.flatnonzero(_distance(mask) > 1.5)
     if not len(inner):
         inner = np.flatnonzero(mask)
@@ -131,7 +131,7 @@ def _random_point(rng: np.random.Generator, mask: NDArray[np.bool_]) -> Array:
 
 
 def _noisy_box(rng: np.random.Generator, mask: NDArray[np.bool_]) -> Array:
-    """Opposite corners of the mask's box, drawn tightly or carelessly."""
+    """Return opposite corners of the mask's box, with small or large noise."""
     box = 2.0 * np.array(mask_to_box(mask)) - 0.5
     side = np.tile([box[2] - box[0], box[3] - box[1]], 2)
     noise = rng.normal(0, 0.5, 4) if rng.random() < 0.5 else rng.uniform(-0.08, 0.08, 4) * side
@@ -139,7 +139,7 @@ def _noisy_box(rng: np.random.Generator, mask: NDArray[np.bool_]) -> Array:
 
 
 def correct(rng: np.random.Generator, prompts: Prompts, answers: NDArray[np.bool_], offsets: Array) -> Prompts:
-    """The same prompts with a click more, where the answer (N, S/2, S/2) is wrong; `offsets` (N, 2) of the windows."""
+    """Add a click where the answer (N, S/2, S/2) is wrong to each prompt; `offsets` (N, 2) of the windows."""
     extra, kinds = np.zeros((len(answers), 1, 2), np.float32), np.ones((len(answers), 1), np.int64)
     for i, (answer, target) in enumerate(zip(answers, prompts.targets > 0.5, strict=True)):
         wrong = answer ^ target

@@ -1,7 +1,8 @@
 """The demo world: scenes with exact ground truth, drawn from a seed.
 
-`make_scene(seed)` always draws the same scene. Seeds from HELD_OUT_SEED on are never trained or tuned on: tests and
-demo images come from there. Those from TUNING_SEED up to it choose thresholds and watch training; it uses those below.
+`make_scene(seed)` always draws the same scene. Training uses seeds below TUNING_SEED. Seeds from TUNING_SEED up to
+HELD_OUT_SEED are for choosing thresholds and monitoring the training. Seeds from HELD_OUT_SEED on are held out for
+measurements, tests and demo images.
 """
 
 from __future__ import annotations
@@ -43,15 +44,15 @@ HELD_OUT_SEED = 1_000_000_000
 CLASS_NAMES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
 DEFAULT_SIZE = Size(640, 480)
 
-_MIN_VISIBLE = 0.55  # of the whole shape
-_MIN_CONNECTED = 0.9  # of the visible part, in its largest piece
-_MIN_AREA = 300 / 256**2  # visible, of a square with the image's longer side
-_MIN_CONTRAST = 0.2  # Euclidean distance in RGB between an object and what lies around it
+_MIN_VISIBLE = 0.55  # share of the whole shape
+_MIN_CONNECTED = 0.9  # share of the visible part that is in its largest component
+_MIN_AREA = 300 / 256**2  # visible pixels, relative to a square of the image's longer side
+_MIN_CONTRAST = 0.2  # Euclidean distance in RGB between an object and its surroundings
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One object: `mask` bool (H, W) is its visible part; `class_name` is "<colour> <shape>"."""
+    """An object: `mask` bool (H, W) is its visible part; `class_name` is "<colour> <shape>"."""
 
     mask: Mask
     colour: str
@@ -77,7 +78,7 @@ class Scene:
 
 @dataclass
 class _Canvas:
-    """A scene while it is drawn; `shapes` are whole shapes, `visible` what later objects left of them."""
+    """A scene being drawn; `shapes` are the whole masks, `visible` their parts not hidden by later objects."""
 
     picture: Picture
     shapes: list[Mask] = field(default_factory=list)
@@ -90,7 +91,7 @@ class _Canvas:
 
 
 def click_point(mask: Mask) -> tuple[float, float]:
-    """The pixel (x, y) of the mask that is farthest from its border; the image's border counts as one."""
+    """Return the pixel (x, y) of the mask farthest from its border or the image's border."""
     distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     y, x = np.unravel_index(int(distance.argmax()), distance.shape)
     return float(x), float(y)
@@ -107,11 +108,11 @@ def make_scene(
     """Draw one scene.
 
     Args:
-        seed: Names the scene; the same seed and options give the same pixels.
-        size: Of the picture, in pixels.
-        objects: How many to try to place; by default 2 to 8. Fewer are drawn when there is no room.
-        background: One of BACKGROUNDS; by default one of them by chance.
-        extra_shapes: Draw shapes without a name among the others, for training masks only.
+        seed: The same seed and options give the same pixels.
+        size: Of the image, in pixels.
+        objects: Number of objects to place; by default 2 to 8. Fewer are drawn if there is no room.
+        background: One of BACKGROUNDS; by default a random one.
+        extra_shapes: Also draw EXTRA_SHAPES, for training masks only.
     """
     rng = np.random.default_rng(seed)
     background = background or str(rng.choice(BACKGROUNDS))
@@ -126,7 +127,7 @@ def make_scene(
 
 
 def _try_to_add(rng: np.random.Generator, canvas: _Canvas, *, extra_shapes: bool) -> None:
-    """Draw one more object, unless it would hide too much, be hidden too much, or not stand out."""
+    """Draw another object, unless it would hide too much, be hidden too much, or lack contrast."""
     colour, shape = str(rng.choice(COLOURS)), str(rng.choice(SHAPES))
     if extra_shapes and rng.random() < 0.25:
         shape = str(rng.choice(EXTRA_SHAPES))
@@ -159,7 +160,7 @@ def _try_to_add(rng: np.random.Generator, canvas: _Canvas, *, extra_shapes: bool
 
 
 def _pick_centre(rng: np.random.Generator, canvas: _Canvas, radius: float) -> tuple[float, float]:
-    """Anywhere, or beside an object that is there already, so that objects often overlap."""
+    """Pick a random point, sometimes beside an existing object, so that objects often overlap."""
     height, width = canvas.picture.shape[:2]
     if canvas.shapes and rng.random() < 0.3:
         x, y = click_point(canvas.shapes[int(rng.integers(len(canvas.shapes)))])
@@ -188,7 +189,7 @@ def _leaves_others_visible(canvas: _Canvas, mask: Mask, box: tuple[slice, slice]
 
 
 def _stands_out(around: Picture, cover: NDArray[np.uint8], rgb: NDArray[np.float32]) -> bool:
-    """Whether the object's colour differs from what lies under its border, nearly everywhere along it."""
+    """Return whether the object's colour contrasts with its surroundings along nearly all of its border."""
     border = cv2.dilate(cover, np.ones((5, 5), np.uint8)) - cv2.erode(cover, np.ones((3, 3), np.uint8)) > 0
     distance = np.linalg.norm(around[border] - rgb, axis=-1)
     return float((distance > _MIN_CONTRAST).mean()) > 0.93
@@ -202,7 +203,7 @@ def _draw(
     rgb: NDArray[np.float32],
     radius: float,
 ) -> None:
-    """Put the object's shadow, surface and sometimes a dark outline into the picture."""
+    """Draw the object's shadow, surface and sometimes a dark outline."""
     picture = canvas.picture[box]
     if rng.random() < 0.5:
         cast_shadow(rng, picture, cover, radius)

@@ -1,8 +1,8 @@
-"""The demo world once more, by another hand: a check that the models know the world and not its first renderer.
+"""A second renderer of the demo world, to check that the models do not overfit to the first one.
 
-Shapes here are signed distances and not polygons, drawn at twice the size and scaled down; backgrounds, textures,
-light, shadows and noise are made in other ways. It shares words and values with `scenes`, no drawing code. Nothing is
-trained or tuned on it.
+Shapes are signed distances instead of polygons, drawn at twice the size and scaled down; backgrounds, textures, light,
+shadows and noise are generated differently. It shares class names and values with `scenes`, but no drawing code.
+Nothing is trained or tuned on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, Scene
 
 Grid = NDArray[np.float32]
 
-_RGB = {  # two ends of what the colour's name covers; each object takes a mixture
+_RGB = {  # two extremes of each colour; an object's colour lies between them
     "red": ((196, 18, 24), (232, 40, 34)),
     "orange": ((240, 120, 12), (252, 148, 40)),
     "yellow": ((238, 214, 20), (252, 234, 84)),
@@ -39,7 +39,7 @@ _MUTED = (
 
 
 def _polygon_distance(x: Grid, y: Grid, corners: NDArray[np.float64]) -> Grid:
-    """Negative inside. The nearest edge gives the distance, the number of crossings the sign."""
+    """Return the signed distance, negative inside: distance to the nearest edge, sign by the even-odd rule."""
     distance, inside = np.full(x.shape, np.inf, np.float32), np.zeros(x.shape, bool)
     for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         ex, ey = bx - ax, by - ay
@@ -51,7 +51,7 @@ def _polygon_distance(x: Grid, y: Grid, corners: NDArray[np.float64]) -> Grid:
 
 
 def _distance(shape: str, x: Grid, y: Grid, rng: np.random.Generator) -> Grid:
-    """About the signed distance to a shape of unit radius."""
+    """Approximate the signed distance to a shape of unit radius."""
     r = np.hypot(x, y)
     if shape == "circle":
         return r - 1
@@ -78,7 +78,7 @@ def _distance(shape: str, x: Grid, y: Grid, rng: np.random.Generator) -> Grid:
 
 
 def _value_noise(rng: np.random.Generator, x: Grid, y: Grid, period: float) -> Grid:
-    """Smooth noise in [-1, 1] from a sum of plane waves with random directions."""
+    """Return smooth noise in [-1, 1], a sum of plane waves with random directions."""
     total = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.float32)
     for _ in range(5):
         turn, length = rng.uniform(0, 2 * np.pi), period * rng.uniform(0.6, 1.8)
@@ -89,14 +89,14 @@ def _value_noise(rng: np.random.Generator, x: Grid, y: Grid, period: float) -> G
 
 
 def _two_tones(rng: np.random.Generator) -> tuple[Grid, Grid]:
-    """Two related tones, (3,) each, of 0 to 255."""
+    """Pick two related colours, (3,) each, 0 to 255."""
     tone = np.float32(_MUTED[rng.integers(len(_MUTED))]) + rng.normal(0, 10, 3).astype(np.float32)
     other = tone + np.float32(rng.uniform(25, 70)) * (1 if tone.mean() < 128 else -1)
     return np.clip(tone, 5, 250), np.clip(other, 5, 250)
 
 
 def _background(rng: np.random.Generator, kind: str, width: int, height: int) -> Grid:
-    """float32 (height, width, 3) of 0 to 255."""
+    """Paint a background, float32 (height, width, 3), 0 to 255."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     longer = max(width, height)
     one, two = _two_tones(rng)
@@ -130,7 +130,7 @@ def _background(rng: np.random.Generator, kind: str, width: int, height: int) ->
 
 
 def _surface(rng: np.random.Generator, colour: str, x: Grid, y: Grid, radius: float) -> Grid:
-    """The object's own look: mottled, hatched or with a highlight."""
+    """Paint an object's surface: plain, mottled, hatched or with a highlight."""
     low, high = np.float32(_RGB[colour])
     base = low + np.float32(rng.random()) * (high - low)
     light = np.ones(x.shape, np.float32)
@@ -145,7 +145,7 @@ def _surface(rng: np.random.Generator, colour: str, x: Grid, y: Grid, radius: fl
 
 
 def make_scene(seed: int, size: Size = Size(640, 480), *, objects: int | None = None) -> Scene:
-    """Draw one scene; see `scenes.make_scene` for the arguments. The same seed is another scene there."""
+    """Draw one scene; see `scenes.make_scene` for the arguments. The same seed gives another scene there."""
     rng = np.random.default_rng((seed, 0x2ED))
     background = BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))]
     picture = _background(rng, background, size.width, size.height)
@@ -191,7 +191,7 @@ def _add(
 
 
 def _box_around(middle: NDArray[np.float64], reach: float, width: int, height: int) -> tuple[slice, slice] | None:
-    """Rows and columns of the picture within `reach` of the middle; None when that is near the border or outside."""
+    """Return the rows and columns within `reach` of the centre; None if it is near the border or outside."""
     x, y = middle
     if min(x, y, width - x, height - y) < 0.25 * reach:
         return None
@@ -200,7 +200,7 @@ def _box_around(middle: NDArray[np.float64], reach: float, width: int, height: i
 
 
 def _fits(mask: Mask, owner: NDArray[np.int32], box: tuple[slice, slice], areas: list[int], radius: float) -> bool:
-    """Whether it is large enough, and most of every object below it stays visible."""
+    """Return whether the mask is large enough and leaves most of every object below it visible."""
     if mask.sum() < 0.75 * radius**2:
         return False
     hidden = np.bincount(owner[box][mask] + 1, minlength=len(areas) + 1)[1:]
@@ -215,7 +215,7 @@ def _differs(picture: Grid, surface: Grid, mask: Mask) -> bool:
 
 
 def _develop(rng: np.random.Generator, picture: Grid) -> NDArray[np.uint8]:
-    """Falling-off light, sensor noise that grows with brightness, gamma, sometimes WebP compression."""
+    """Apply light falloff, gamma, sensor noise that grows with brightness, and sometimes WebP compression."""
     height, width = picture.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     lamp = rng.uniform(0, 1, 2) * (width, height)

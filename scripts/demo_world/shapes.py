@@ -1,4 +1,4 @@
-"""Outlines of the demo world's shapes: what is drawn, before any colour. Unit size, centred on (0, 0), y downward."""
+"""Outlines of the demo world's shapes. Unit size, centred on (0, 0), y downward."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 SHAPES = ("circle", "square", "triangle", "star", "ring", "cross", "ellipse", "crescent")
 EXTRA_SHAPES = ("blob", "hexagon", "heart", "half disc", "bar")
-"""Drawn in training only and never named: an object need not be one of eight."""
+"""Drawn in training only, without a class: SAM must segment objects beyond the eight shapes."""
 
 MIN_RADIUS = {
     "star": 0.076,
@@ -21,12 +21,12 @@ MIN_RADIUS = {
     "ellipse": 0.072,
     "bar": 0.09,
 }
-"""Smallest radius as a fraction of the image's longer side, where a thin shape needs more than DEFAULT_MIN_RADIUS."""
+"""Minimum radius as a fraction of the image's longer side, for thin shapes that need more than DEFAULT_MIN_RADIUS."""
 DEFAULT_MIN_RADIUS = 0.062  # 16 of 256 pixels
 MAX_RADIUS = 0.17
 
 Points = NDArray[np.float64]  # (N, 2), XY
-Outline = tuple[Points, Points | None]  # what is filled, and the hole that is cut out of it
+Outline = tuple[Points, Points | None]  # filled polygon, and its hole
 _CIRCLE = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
@@ -134,20 +134,20 @@ _OUTLINES: dict[str, Callable[[np.random.Generator], Outline]] = {
 
 
 def _place(points: Points, centre: tuple[float, float], radius: float, angle: float) -> NDArray[np.int32]:
-    """Rotate, scale and shift; in 1/16 pixels, as cv2 takes them with shift=4."""
+    """Rotate, scale and translate, to 1/16 pixels for cv2 with shift=4."""
     turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
     return np.round(((points @ turn) * radius + centre) * 16).astype(np.int32)
 
 
 def make_outline(rng: np.random.Generator, shape: str) -> Outline:
-    """One outline of the kind: proportions vary, as no two crosses are alike."""
+    """Draw a random outline of the shape; proportions vary."""
     return _OUTLINES[shape](rng)
 
 
 def draw_outline(
     outline: Outline, centre: tuple[float, float], radius: float, angle: float, width: int, height: int
 ) -> NDArray[np.uint8]:
-    """How much of each pixel the shape covers: uint8 (height, width), 255 inside, smooth at the border."""
+    """Return the shape's coverage of each pixel: uint8 (height, width), 255 inside, antialiased."""
     filled, hole = outline
     cover = np.zeros((height, width), np.uint8)
     cv2.fillPoly(cover, [_place(filled, centre, radius, angle)], 255, cv2.LINE_AA, 4)

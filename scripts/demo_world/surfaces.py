@@ -29,17 +29,17 @@ _HSV = {  # hue in degrees, saturation, value: each a range
 
 
 def hsv(hue_degrees: float, saturation: float, value: float) -> Colour:
-    """One colour as float32 RGB in [0, 1]."""
+    """Convert a colour to float32 RGB in [0, 1]."""
     return np.array(colorsys.hsv_to_rgb(hue_degrees / 360 % 1, saturation, value), np.float32)
 
 
 def pick_colour(rng: np.random.Generator, name: str) -> Colour:
-    """One of the many colours that people call `name`."""
+    """Pick a random colour of the given name."""
     return hsv(*(rng.uniform(*bounds) for bounds in _HSV[name]))
 
 
 def _quiet_colour(rng: np.random.Generator) -> Colour:
-    """Of a background: mostly greyish, so that it rarely has the colour of an object."""
+    """Pick a background colour, mostly greyish, so that it rarely matches an object's."""
     return hsv(
         rng.uniform(0, 360),
         rng.choice([rng.uniform(0, 0.3), rng.uniform(0.2, 0.6)], p=[0.7, 0.3]),
@@ -48,7 +48,7 @@ def _quiet_colour(rng: np.random.Generator) -> Colour:
 
 
 def _near(rng: np.random.Generator, colour: Colour, amount: float) -> Colour:
-    """A second colour beside `colour`: lighter or darker, a little tinted."""
+    """Pick a related colour: lighter or darker, slightly tinted."""
     step = rng.uniform(0.4, 1) * amount * rng.choice([-1, 1])
     if not 0.08 < float(colour.mean()) + step < 0.95:
         step = -step
@@ -56,14 +56,14 @@ def _near(rng: np.random.Generator, colour: Colour, amount: float) -> Colour:
 
 
 def smooth_noise(rng: np.random.Generator, width: int, height: int, cell: float, cell_y: float | None = None) -> Field:
-    """Noise about [-1, 1] that changes over `cell` pixels (`cell_y` downward, where that differs)."""
+    """Return smooth noise of about [-1, 1] with a period of `cell` pixels (vertically `cell_y`, if given)."""
     columns, rows = max(2, int(width / cell) + 2), max(2, int(height / (cell_y or cell)) + 2)
     grid = rng.uniform(-1, 1, (rows, columns)).astype(np.float32)
     return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def _slanted(rng: np.random.Generator, width: int, height: int, angle: float) -> Field:
-    """Distance in pixels along a direction, with a random origin."""
+    """Return the distance in pixels along a direction, with a random origin."""
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     return np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y[:, None] + np.float32(rng.uniform(0, 1000))
 
@@ -152,7 +152,7 @@ _PAINTERS: dict[str, Callable[[np.random.Generator, int, int], Picture]] = {
 
 
 def paint_background(rng: np.random.Generator, name: str, width: int, height: int) -> Picture:
-    """A whole picture without objects, float32 (height, width, 3) in [0, 1]."""
+    """Paint a background without objects, float32 (height, width, 3) in [0, 1]."""
     return np.ascontiguousarray(_PAINTERS[name](rng, width, height), dtype=np.float32)
 
 
@@ -164,7 +164,7 @@ def _dots(rng: np.random.Generator, width: int, height: int, period: float) -> F
 
 
 def paint_object(rng: np.random.Generator, colour: Colour, width: int, height: int, radius: float) -> Picture:
-    """The surface of an object of `colour`: its texture and its shading, for a box of (height, width) pixels."""
+    """Paint an object's surface, texture and shading, in a box of (height, width) pixels."""
     kind = rng.choice(["plain", "grain", "stripes", "dots", "cloudy"], p=[0.35, 0.2, 0.15, 0.12, 0.18])
     strength = rng.uniform(0.05, 0.16) * rng.choice([-1, 1])
     period = radius * rng.uniform(0.25, 0.6)

@@ -1,4 +1,4 @@
-"""Train the small CLIP of the demo: crops against every sentence of the demo world."""
+"""Training of the demo's CLIP: crops against every caption of the demo world."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_SCALE = math.log(100)
 
 @dataclass(frozen=True)
 class ClipSchedule:
-    """How long and how fast: first crops under true and rough masks, then as many under SAM's own."""
+    """Scenes, steps and learning rates: first crops under true and rough masks, then also under SAM's masks."""
 
     scenes: int = 3200
     steps: int = 2400
@@ -48,28 +48,28 @@ QUICK = ClipSchedule(scenes=40, steps=20, sam_scenes=40, sam_steps=10, batch=32,
 
 
 def rate(step: int, steps: int, warmup_steps: int, highest: float) -> float:
-    """A short rise, then half a wave down to a hundredth."""
+    """Return the learning rate: linear warm-up, then cosine decay to a hundredth."""
     wave = 0.5 * (1 + math.cos(math.pi * step / steps))
     return highest * min(1.0, (step + 1) / warmup_steps) * max(wave, 0.01)
 
 
 def start(seed: int) -> Any:
-    """The demo's CLIP with random weights, as open_clip builds it from its config."""
+    """Build the demo's CLIP from its open_clip config, with random weights."""
     torch.manual_seed(seed)
     open_clip.add_model_config(DEMO_CONFIGS)
     model, _, _ = open_clip.create_model_and_transforms(MODEL_NAME)
-    model.visual.to(memory_format=torch.channels_last)  # a step in 0.23 s instead of 0.33 s, with the same results
+    model.visual.to(memory_format=torch.channels_last)  # 0.23 s per step instead of 0.33 s, with the same results
     return model
 
 
 def normalise(pixels: NDArray[np.uint8]) -> Tensor:
-    """(N, S, S, 3) to (N, 3, S, S), as open_clip's evaluation transform does at the model's own size."""
+    """Normalise (N, S, S, 3) to (N, 3, S, S), as open_clip's evaluation transform does at the model's size."""
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
     return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
 
 
 def augment(rng: np.random.Generator, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Mirror and turn each crop, slightly shift and zoom it; colours stay what they are called."""
+    """Flip, rotate, shift and zoom each crop and scale its brightness; hues do not change."""
     side, result = pixels.shape[1], np.empty_like(pixels)
     for i, crop in enumerate(pixels):
         turn = cv2.getRotationMatrix2D(
@@ -88,7 +88,7 @@ def _features(model: Any, tokenizer: Any, sentences: list[str]) -> Tensor:
 def step_loss(
     model: Any, tokenizer: Any, crops: Crops, schedule: ClipSchedule, rng: np.random.Generator
 ) -> tuple[Tensor, float]:
-    """Each crop against all classes (and backgrounds), colours and shapes; each whole image against all backgrounds."""
+    """Compute the loss: crops against classes, backgrounds, colours and shapes; whole images against backgrounds."""
     chosen, whole = (
         rng.integers(len(crops.pixels), size=schedule.batch),
         rng.integers(len(crops.images), size=schedule.images),
@@ -122,9 +122,9 @@ def step_loss(
 
 
 def train(seed: int, out: Path, work: Path, schedule: ClipSchedule, load_sam: Callable[[], Sam]) -> Path:
-    """Train from the seed, or go on after a first stage in `work`; returns the path of the weights.
+    """Train from the seed, or resume after a first stage in `work`; return the path of the weights.
 
-    The first stage needs no SAM, so it may be run while SAM still trains (`load_sam` is called after it).
+    The first stage needs no SAM, so it can run while SAM still trains (`load_sam` is called after it).
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -147,7 +147,7 @@ def train(seed: int, out: Path, work: Path, schedule: ClipSchedule, load_sam: Ca
 def train_stage(
     model: Any, tokenizer: Any, crops: Crops, schedule: ClipSchedule, steps: int, highest: float, seed: tuple[int, int]
 ) -> None:
-    """`steps` updates of the model, in place."""
+    """Update the model in place for `steps` steps."""
     weights = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]

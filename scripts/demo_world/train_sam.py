@@ -1,4 +1,4 @@
-"""Train the small SAM of the demo: first on windows of scenes, then on whole canvases; the schedule counts steps."""
+"""Training of the demo's SAM: first on windows of scenes, then on whole canvases."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from scripts.demo_world.prompts import Prompts, Window, augment, correct, cut_wi
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """Steps, batch sizes and learning rate of a training run.
 
-    From step `cooldown_from` on the rate falls slowly, by one part in `cooldown_steps` a step, and over the last
-    `final_steps` to nothing. From step `corrections_from` on, answers to corrective clicks count for more, and fewer of
-    them are given the previous mask.
+    From step `cooldown_from` on the rate decreases linearly, by 1 / `cooldown_steps` of its maximum per step, and over
+    the last `final_steps` to a hundredth. From step `corrections_from` on, answers to corrective clicks have a higher
+    weight, and fewer of them get the previous mask.
     """
 
     window_steps: int = 4000
@@ -66,7 +66,7 @@ QUICK = Schedule(window_steps=20, canvas_steps=10, final_steps=10, shards=1, che
 
 @dataclass
 class Trainer:
-    """Everything that changes while training; saved as a whole so that a run can go on after an interruption."""
+    """State of a training run, saved as a whole so that an interrupted run can resume."""
 
     sam: Sam
     head: SceneHead
@@ -105,7 +105,7 @@ class Trainer:
 
 
 def start(seed: int) -> Trainer:
-    """A fresh model: frequencies of several scales for the prompts' positions, waves as the image's position table."""
+    """Build a new model, with prompt position frequencies of several scales and a sinusoidal position table."""
     torch.manual_seed(seed)
     sam = build_sam("demo").train()
     frequencies = sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
@@ -124,7 +124,7 @@ def start(seed: int) -> Trainer:
 
 
 def _set_waves(table: nn.Parameter) -> None:
-    """Sines and cosines of x and y as the start of a learned table (1, g, g, C)."""
+    """Initialize a learned table (1, g, g, C) with sines and cosines of x and y."""
     _, grid, _, channels = table.shape
     speeds = torch.logspace(0, -1.5, channels // 4) * math.pi / 2
     angles = torch.arange(grid)[:, None] * speeds
@@ -134,7 +134,7 @@ def _set_waves(table: nn.Parameter) -> None:
 
 
 def draw_batch(pool: Pool, schedule: Schedule, seed: int, step: int) -> tuple[list[Window], list[Prompts]]:
-    """The windows and prompts of one step; depends on nothing but the arguments."""
+    """Draw the windows and prompts of one step, deterministically."""
     rng = np.random.default_rng((seed, step))
     early = step < schedule.window_steps
     batch = schedule.window_batch if early else schedule.canvas_batch
@@ -148,7 +148,7 @@ def draw_batch(pool: Pool, schedule: Schedule, seed: int, step: int) -> tuple[li
 
 
 def normalise(sam: Sam, windows: list[Window]) -> Tensor:
-    """(B, 3, S, S) as Sam.preprocess makes them: padding is zero after the normalisation."""
+    """Normalise windows to (B, 3, S, S) as Sam.preprocess does: padding is zero after the normalisation."""
     pixels = torch.from_numpy(np.stack([w.pixels for w in windows])).permute(0, 3, 1, 2).float()
     inside = torch.from_numpy(np.stack([w.inside for w in windows]))[:, None]
     return (pixels - sam.pixel_mean) / sam.pixel_std * inside
@@ -162,7 +162,7 @@ def _stack(prompts: list[Prompts]) -> Prompts:
 def batch_loss(
     trainer: Trainer, windows: list[Window], prompts: list[Prompts], rng: np.random.Generator, *, late: bool
 ) -> tuple[Tensor, dict[str, float]]:
-    """First answers, then, for half of the prompts, answers to a corrective click, with or without the mask."""
+    """Compute the loss of first answers and, for half of the prompts, of a correction with or without the mask."""
     sam, offsets = trainer.sam, [w.offset for w in windows]
     asked, count = _stack(prompts), len(prompts[0].hit)
     with torch.autocast("cpu", torch.bfloat16):
@@ -210,7 +210,7 @@ def _measure(logits: Tensor, best: Tensor, targets: Tensor, hit: Tensor, single:
 
 
 def train_step(trainer: Trainer, schedule: Schedule, pool: Pool, seed: int) -> dict[str, float]:
-    """One update of all weights."""
+    """Run one training step; return its loss and IoUs."""
     windows, prompts = draw_batch(pool, schedule, seed, trainer.step)
     rng, late = np.random.default_rng((seed, trainer.step, 1)), trainer.step >= schedule.corrections_from
     loss, measured = batch_loss(trainer, windows, prompts, rng, late=late)
@@ -230,7 +230,7 @@ def train_step(trainer: Trainer, schedule: Schedule, pool: Pool, seed: int) -> d
 
 @contextlib.contextmanager
 def _drawing_pool(work: Path, seed: int, shards: int) -> Iterator[Pool]:
-    """A pool that a second process fills while the training reads."""
+    """Yield a pool that a second process fills while the training reads it."""
     folder = work / f"seed_{seed}"
     writer = multiprocessing.get_context("spawn").Process(target=write_pool, args=(folder, seed, shards), daemon=True)
     writer.start()
@@ -242,7 +242,7 @@ def _drawing_pool(work: Path, seed: int, shards: int) -> Iterator[Pool]:
 
 
 def save_weights(weights: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
-    """Float32 safetensors, atomically."""
+    """Write float32 safetensors, atomically."""
     partial = path.with_suffix(".partial")
     save_file({n: v.float().contiguous() for n, v in weights.items()}, partial, metadata=about)
     partial.chmod(0o644)
@@ -250,7 +250,7 @@ def save_weights(weights: dict[str, Tensor], path: Path, about: dict[str, str]) 
 
 
 def train(seed: int, out: Path, work: Path, schedule: Schedule) -> Path:
-    """Train from the seed, or go on where an interrupted run in `work` stopped; returns the path of the weights."""
+    """Train from the seed, or resume an interrupted run in `work`; return the path of the weights."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     work.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Choose the thresholds of automatic masks for the demo SAM, on tuning scenes: what its registry entry says.
+"""Choose the thresholds of automatic masks for the demo SAM's registry entry, on tuning scenes.
 
 python -m scripts.demo_world.tune_proposals [--points-per-side 12 16] [--scenes 30]
 """
@@ -16,7 +16,7 @@ from backend.geometry import mask_iou
 from scripts.demo_world.evaluate import load_demo_sam
 from scripts.demo_world.evaluate_sam import tuning_scenes
 
-_FIRST = 1000  # not the scenes that the training is watched by
+_FIRST = 1000  # not the scenes that monitor the training
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _report(points_per_side: int, count: int, box_nms_thresh: float) -> None:
-    """Everything SAM proposes once, then recall and precision under each pair of thresholds."""
+    """Generate all masks once, then print recall and precision for each pair of thresholds."""
     generator = SamAutomaticMaskGenerator(
         load_demo_sam(),
         points_per_side,
@@ -58,8 +58,8 @@ def _report(points_per_side: int, count: int, box_nms_thresh: float) -> None:
             )
         objects += len(truths)
     print(
-        f"{points_per_side} points a side, {count} scenes, {objects} objects, "
-        f"{seconds / count:.2f} s an image without thresholds"
+        f"{points_per_side} points per side, {count} scenes, {objects} objects, "
+        f"{seconds / count:.2f} s per image without thresholds"
     )
     table = np.array(rows)
     for quality in (0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85):

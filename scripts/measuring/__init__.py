@@ -1,1 +1,1 @@
-"""What `scripts.benchmark` measures, and beside what. Each module measures one thing and returns `timing.Row`s."""
+"""The measurements of `scripts.benchmark` and their peers. Each module measures one area and returns `timing.Row`s."""

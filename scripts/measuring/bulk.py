@@ -1,4 +1,4 @@
-"""Filling a project: every mask of an image and its class, beside SamAutomaticMaskGenerator and a loop over CLIP."""
+"""Pre-annotation: all masks of an image and their classes, against SamAutomaticMaskGenerator and a loop over CLIP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEMPLATE = "a photo of a {}."
 
 
 class ClipLoop:
-    """What one writes with open_clip in ten minutes: cut out the box, black out the rest, one image after the other."""
+    """Simple use of open_clip: crop to the box, black out the background, one crop per forward pass."""
 
     def __init__(self, subject: Subject, class_names: Sequence[str]) -> None:
         settings = subject.settings
@@ -44,7 +44,7 @@ class ClipLoop:
 
     @torch.inference_mode()
     def classify(self, pixels: Pixels, masks: Sequence[Mask]) -> list[str]:
-        """The best class of each mask."""
+        """Return the best class of each mask."""
         return [self._class_names[self._best(pixels, mask)] for mask in masks]
 
     def _best(self, pixels: Pixels, mask: Mask) -> int:
@@ -56,12 +56,12 @@ class ClipLoop:
 
 
 def _class_vocabulary() -> tuple[ClassName, ...]:
-    """The per-region classes of the config that is measured."""
+    """Return the per-region classes of the measured config."""
     return parse_labeling_config(CLASSES_AND_MASKS).images[0].region_choices[0].labels
 
 
 def measure_clip(subject: Subject, picture: Picture, *, repeats: int) -> Row:
-    """The classes of all objects of a picture, a mask."""
+    """Measure the classification of all objects of a picture."""
     classes = _class_vocabulary()
     masks, pixels = [scene_object.mask for scene_object in picture.scene.objects], picture.scene.pixels
     classifier, loop = _load_classifier(subject), ClipLoop(subject, [c.name for c in classes])
@@ -77,18 +77,18 @@ def measure_clip(subject: Subject, picture: Picture, *, repeats: int) -> Row:
 
 
 def measure_preannotation(subject: Subject, pictures: Sequence[Picture]) -> Row:
-    """Each picture once, never seen before: masks, classes, brush RLE."""
+    """Measure each picture once, uncached: masks, classes, brush RLE."""
     config = parse_labeling_config(CLASSES_AND_MASKS)
     loop = ClipLoop(subject, [c.name for c in _class_vocabulary()])
     peer = _build_generator(subject)
     predict = partial(subject.predictor.predict, config=config, request=SegmentAll(), priority=Priority.BULK)
-    mine_ms, peer_ms, found = [], [], 0
+    mine_ms, peer_ms, masks = [], [], 0
     for number, picture in enumerate(pictures):
         task = Task(number, "1", (TaskImage(config.images[0].name, picture.uri, number, "1"),))
         mine_ms.append(time_ms(partial(predict, task)))
         records: list[Any] = []
-        peer_ms.append(time_ms(lambda picture=picture, kept=records: kept.extend(_by_hand(peer, loop, picture))))
-        found += len(records)
+        peer_ms.append(time_ms(lambda picture=picture, kept=records: kept.extend(_run_peer(peer, loop, picture))))
+        masks += len(records)
     size = pictures[0].scene.size
     return build_row(
         "Pre-annotation",
@@ -96,11 +96,11 @@ def measure_preannotation(subject: Subject, pictures: Sequence[Picture]) -> Row:
         mine_ms[1:],
         peer="SamAutomaticMaskGenerator, CLIP loop, mask2rle",
         peer_ms=peer_ms[1:],
-        remark=f"{found / len(pictures):.1f} masks an image, same parameters; fetching and decoding included here",
+        remark=f"{masks / len(pictures):.1f} masks an image, same parameters; fetching and decoding included here",
     )
 
 
-def _by_hand(generator: SamAutomaticMaskGenerator, loop: ClipLoop, picture: Picture) -> list[Any]:
+def _run_peer(generator: SamAutomaticMaskGenerator, loop: ClipLoop, picture: Picture) -> list[Any]:
     pixels = picture.scene.pixels
     masks = [record["segmentation"] for record in generator.generate(pixels)]
     return list(zip(loop.classify(pixels, masks), [mask2rle(m.astype(np.uint8) * 255) for m in masks], strict=True))

@@ -1,4 +1,4 @@
-"""The annotator's minute: encoding an image, a click on it, the way back to an image seen before."""
+"""Clicks: encoding an image, a click on it, and the return to an earlier image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REGIONS = 200
 
 
 def measure_model(subject: Subject, picture: Picture, *, encodes: int, repeats: int) -> list[Row]:
-    """SAM alone: the encoder, and the decoder on an image that is encoded."""
+    """Measure SAM alone: the encoder, and the decoder on an encoded image."""
     pixels, peer = picture.scene.pixels, subject.new_peer()
     embedding = subject.segmenter.encode(pixels)
     peer.set_image(pixels)
@@ -57,7 +57,7 @@ def measure_model(subject: Subject, picture: Picture, *, encodes: int, repeats: 
 
 
 def measure_click(subject: Subject, pictures: Sequence[Picture], *, repeats: int, aim: float) -> list[Row]:
-    """A click inside the server, from the parsed request to finished JSON, on an image that is encoded."""
+    """Measure a click without HTTP, from the parsed request to the JSON, on an encoded image."""
     picture, group = pictures[0], f"A click, SAM {subject.name}"
     peer = subject.new_peer()
     peer.set_image(picture.scene.pixels)
@@ -83,14 +83,14 @@ def measure_click(subject: Subject, pictures: Sequence[Picture], *, repeats: int
                 PREDICT,
                 _peer_click(peer, picture),
                 repeats=repeats,
-                remark=f"the peer gives no class; CLIP looks at {_count_clip(subject, with_class)}",
+                remark=f"the peer gives no class; CLIP encodes {_count_clip(subject, with_class)}",
             )
         )
     return rows
 
 
 def _count_clip(subject: Subject, click: Callable[[], object]) -> str:
-    """How often CLIP's image encoder runs in a click, and on how many crops."""
+    """Count the runs of CLIP's image encoder in a click, and its crops."""
     batches: list[int] = []
     visual = subject.predictor.labeler._classifier._clip.model.visual  # type: ignore[union-attr]
     hook = visual.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
@@ -100,7 +100,7 @@ def _count_clip(subject: Subject, click: Callable[[], object]) -> str:
 
 
 def measure_next_click(subject: Subject, picture: Picture, *, repeats: int) -> Row:
-    """The fourth click of an object, each on another place, so that no answer of an earlier repeat helps."""
+    """Measure the fourth click of an object, at a new place in each repeat, so that no cached answer helps."""
     labeler, encoded = subject.predictor.labeler, _encode(subject, picture)
     (x, y), mine_ms, peer_ms = picture.click, [], []
     for repeat in range(repeats + 1):
@@ -120,7 +120,7 @@ def measure_next_click(subject: Subject, picture: Picture, *, repeats: int) -> R
 
 
 def measure_return(subject: Subject, pictures: Sequence[Picture], *, repeats: int) -> Row:
-    """Image A, image B and back to A, beside a server that remembers one image, as Label Studio's SAM example does."""
+    """Measure image A, image B and A again, against a server that caches one image, as Label Studio's SAM example."""
     here, there = (build_click(subject, build_body(picture, MASKS_ONLY)) for picture in pictures[:2])
     peer, encodes = subject.new_peer(), CountedEncodes(subject)
     mine_ms, peer_ms = [], []
@@ -139,7 +139,7 @@ def measure_return(subject: Subject, pictures: Sequence[Picture], *, repeats: in
 
 
 class CountedEncodes:
-    """Counts the images that the backend's encoder sees until `stop`."""
+    """Counter of the images that the backend's encoder processes until `stop`."""
 
     def __init__(self, subject: Subject) -> None:
         self._count = 0
@@ -155,9 +155,9 @@ class CountedEncodes:
 
 
 def measure_payload(subject: Subject, picture: Picture, *, repeats: int) -> list[Row]:
-    """The same click on a task that holds 200 finished regions of its label, and what reading such a body costs.
+    """Measure the same click on a task with 200 finished regions of its label, and the parsing of such a body.
 
-    They lie in the newest draft, where each may be what the click corrects, and once more in an annotation.
+    The regions are in the newest draft, where the click may correct any of them, and also in an annotation.
     """
     masks = _other_masks(subject, picture)
     regions = [_region(index, _without(masks[index % len(masks)], index)) for index in range(REGIONS)]
@@ -171,7 +171,7 @@ def measure_payload(subject: Subject, picture: Picture, *, repeats: int) -> list
         [time_ms(many)],
         peer="the same without regions",
         peer_ms=[_p50(few)],
-        remark="each mask of the label is read once, when it is first met, to see where it lies",
+        remark="each mask of the label is decoded once, on its first request, for its bounding box",
     )
     return [
         compare(
@@ -201,7 +201,7 @@ def _p50(work: Callable[[], object]) -> float:
 
 
 def build_click(subject: Subject, body: Json | bytes) -> Callable[[], object]:
-    """A click whose image is encoded already, without the limit that the server sets for a piece of work."""
+    """Build a click on an encoded image, without the server's timeout."""
     request = _parse(body if isinstance(body, bytes) else orjson.dumps(body))
     (task,), config, asked = request.tasks, request.config, request.request
     subject.predictor.warm(subject.predictor.fetch_image(task.images[0]))
@@ -233,20 +233,20 @@ def _set_and_click(peer: Any, picture: Picture) -> None:
 
 
 def _other_masks(subject: Subject, picture: Picture) -> list[Mask]:
-    """SAM's masks of objects that the click is not beside; where SAM has no idea, the objects themselves."""
+    """Return SAM's masks of objects away from the click; if SAM finds none, the objects' true masks."""
     embedding = subject.segmenter.encode(picture.scene.pixels)
     points = [click_point(thing.mask) for thing in picture.scene.objects]
     away = [point for point in points if np.hypot(point[0] - picture.click[0], point[1] - picture.click[1]) > 1]
-    found = [subject.segmenter.decode(embedding, Prompt((point,), (1,)), max_masks=1)[0].mask for point in away]
+    masks = [subject.segmenter.decode(embedding, Prompt((point,), (1,)), max_masks=1)[0].mask for point in away]
     x, y = (int(value) for value in picture.click)
     clear = [
-        mask for mask in found if mask.any() and not mask[max(y - 150, 0) : y + 150, max(x - 150, 0) : x + 150].any()
+        mask for mask in masks if mask.any() and not mask[max(y - 150, 0) : y + 150, max(x - 150, 0) : x + 150].any()
     ]
     return clear or [thing.mask for thing in picture.scene.objects if not thing.mask[y, x]]
 
 
 def _without(mask: Mask, number: int) -> Mask:
-    """The mask without one of its pixels, so that no two are alike."""
+    """Return the mask without one of its pixels, so that no two are equal."""
     changed = mask.copy()
     changed.flat[np.flatnonzero(mask)[number]] = False
     return changed

@@ -1,4 +1,4 @@
-"""Brush masks to Label Studio's RLE and back, and whole annotations to COCO, beside label_studio_sdk's converter."""
+"""Brush RLE encoding and decoding, and the COCO export, against label_studio_sdk's converter."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from backend.values import Mask, Size
 from scripts.measuring.place import MASKS_ONLY, Json
 from scripts.measuring.timing import Row, compare
 
-TURN_MS = 100  # in which a mask is encoded or decoded again and again
+TURN_MS = 100  # a codec runs repeatedly for about this long
 SDK = "label_studio_sdk.converter"
 
 
 def measure_codec(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Row]:
-    """All masks in each repeat; the times are those of one."""
+    """Measure all masks in each repeat; the times are per mask."""
     height, width = masks[0].shape
     encoded = [encode_brush(mask) for mask in masks]
     sdk_masks = [mask.astype(np.uint8) * 255 for mask in masks]
     if encoded != [mask2rle(mask) for mask in sdk_masks]:
-        raise AssertionError("the bytes differ from the SDK's: compare nothing until they do not")
+        raise AssertionError("the encoded bytes differ from the SDK's, so the times are not comparable")
     size, each = Size(width, height), len(masks)
     return [
         per_mask(
@@ -63,7 +63,7 @@ def measure_codec(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Row
 
 
 def measure_export(masks: Sequence[Mask], folder: Path, *, tasks: int, repeats: int) -> list[Row]:
-    """Annotated tasks in memory to a COCO file on the disk."""
+    """Measure annotated tasks in memory to a COCO file on disk."""
     documents = [_annotated_task(index, masks) for index in range(1, tasks + 1)]
     source, config = folder / "tasks.json", parse_labeling_config(MASKS_ONLY)
     source.write_text(json.dumps(documents))
@@ -90,7 +90,7 @@ def measure_export(masks: Sequence[Mask], folder: Path, *, tasks: int, repeats: 
 
 
 def per_mask(row: Row, masks: int) -> Row:
-    """The row of one mask from that of several."""
+    """Convert a row for several masks to one per mask."""
     values = {**vars(row), "p50_ms": row.p50_ms / masks, "p95_ms": row.p95_ms / masks}
     values["peer_p50_ms"] = None if row.peer_p50_ms is None else row.peer_p50_ms / masks
     return Row(**values)

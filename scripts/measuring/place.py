@@ -1,4 +1,4 @@
-"""Where the measuring happens: pictures of the demo world behind a small HTTP server that stands for Label Studio."""
+"""Benchmark inputs: pictures of the demo world behind a small HTTP server that stands in for Label Studio."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MASKS_ONLY = (
     '<KeyPointLabels name="click" toName="image" smart="true"><Label value="red"/><Label value="blue"/>'
     "</KeyPointLabels></View>"
 )
-_FIRST_SEED = HELD_OUT_SEED + 5000  # away from the scenes that the demo shows
+_FIRST_SEED = HELD_OUT_SEED + 5000  # not the scenes of the demo
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One task's image: its scene, where to click, the address it is served under."""
+    """One task's image: its scene, the point to click, and the path it is served under."""
 
     scene: Scene
     png: bytes
@@ -44,7 +44,7 @@ class Picture:
 
 
 def make_pictures(count: int, size: Size = FULL_HD, *, first: int = 0) -> list[Picture]:
-    """Scenes that the demo models have never seen, as PNG."""
+    """Draw held-out scenes as PNG."""
     pictures = []
     for index in range(first, first + count):
         scene = make_scene(_FIRST_SEED + index, size)
@@ -56,7 +56,7 @@ def make_pictures(count: int, size: Size = FULL_HD, *, first: int = 0) -> list[P
 def build_body(
     picture: Picture, label_config: str, annotations: Sequence[Json] = (), drafts: Sequence[Json] = ()
 ) -> Json:
-    """What Label Studio posts to /predict when somebody clicks."""
+    """Build the body that Label Studio posts to /predict for a click."""
     size, (x, y) = picture.scene.size, picture.click
     value = {"x": x / size.width * 100, "y": y / size.height * 100, "width": 0.2, "keypointlabels": ["red"]}
     keypoint = {
@@ -78,7 +78,7 @@ def build_body(
 
 @contextmanager
 def serve(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Serve `files` by path on a free port of this machine; yields the address."""
+    """Serve `files` by path on a free local port; yield the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -92,7 +92,7 @@ def serve(files: Mapping[str, bytes]) -> Iterator[str]:
             self.wfile.write(content or b"")
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

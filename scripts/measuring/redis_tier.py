@@ -1,4 +1,4 @@
-"""A click whose embedding another worker made: this process finds it in Redis, not in its own memory."""
+"""A click whose embedding is in Redis and not in this process's memory, as if another worker had computed it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_SECONDS = 15.0
 
 
 def measure_redis_click(subject: Subject, picture: Picture, folder: Path, *, repeats: int) -> Row | SkippedRow:
-    """A click through a second predictor that keeps no embedding in its process, beside one that does."""
+    """Measure a click with a predictor without an in-process cache, against one with it."""
     group = f"A click, SAM {subject.name}"
     program = shutil.which("redis-server")
     if program is None:
@@ -50,7 +50,7 @@ def measure_redis_click(subject: Subject, picture: Picture, folder: Path, *, rep
 
 @contextmanager
 def run_redis(program: str, folder: Path) -> Iterator[str]:
-    """A redis-server on a free port, stopped at the end; yields its URL."""
+    """Run redis-server on a free port; yield its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     programs, ports = Programs(), free_ports()
     options = ["--port", str(ports.redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]

@@ -1,4 +1,4 @@
-"""The rows as a page for people and as JSON for programs."""
+"""The benchmark report, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Line = Row | SkippedRow
 CLEANING = """
 ## Cleaning masks
 
-What taking specks and pinholes out of masks does to their IoU with the truth and to the size of their RLE, and what
-each kind of region keeps of a mask, is in [region_shapes.md](region_shapes.md).
+[region_shapes.md](region_shapes.md) has the effect of removing specks and pinholes on IoU and RLE size, and what each
+shape preserves of a mask.
 """
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Where and how the measuring was done."""
+    """Command, threads, image size and clock of a run."""
 
     command: str
     threads: int
@@ -35,7 +35,7 @@ class Circumstances:
     clock: str = "wall"
 
     def describe(self) -> dict[str, Any]:
-        """What a reader needs to tell whether their machine is like this one."""
+        """Return the facts needed to compare this machine with another."""
         return {
             "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             "command": self.command,
@@ -52,7 +52,7 @@ class Circumstances:
 
 
 def write_report(lines: Sequence[Line], circumstances: Circumstances, folder: Path) -> Path:
-    """Write benchmarks.md and benchmarks.json into `folder`; returns the page's path."""
+    """Write benchmarks.md and benchmarks.json into `folder`; return the page's path."""
     about = circumstances.describe()
     rows = [{**asdict(row), "times_faster": row.times_faster} for row in lines if isinstance(row, Row)]
     skipped = [asdict(line) for line in lines if isinstance(line, SkippedRow)]
@@ -63,22 +63,22 @@ def write_report(lines: Sequence[Line], circumstances: Circumstances, folder: Pa
 
 
 def build_page(lines: Sequence[Line], about: dict[str, Any]) -> str:
-    """The whole page; every figure on it was measured in one run."""
+    """Build the page; all its figures are from one run."""
     where = about["gpu"] or f"{about['cpu']}, {about['cores']} cores"
     head = f"""# Benchmarks
 
 Written by `{about["command"]}` (`make bench`) on {about["date"]}: {where},
 {about["torch_threads"]} torch thread(s), Python {about["python"]}, torch {about["torch"]}; images of {about["image"]};
-load average {about["load_average"]} at the end. The same figures for programs: [benchmarks.json](benchmarks.json).
+load average {about["load_average"]} at the end. The same figures as JSON: [benchmarks.json](benchmarks.json).
 
-"Here" is this backend, "the peer" what one would use otherwise, on the same weights and in the same run; the two took
-turns. Times are medians (p50) in milliseconds, p95 beside them; "faster" is the peer's median over ours. Random weights
-cost the same time as published ones.
+"Here" is this backend, "the peer" the alternative, with the same weights and in the same run, alternating. Times are
+medians (p50) and p95 in milliseconds; "faster" is the peer's median divided by ours. Random weights are as fast as
+published ones.
 """
     if about["clock"] == "cpu":
-        head += "\nMilliseconds are of CPU time, except through HTTP: the machine had other work.\n"
+        head += "\nMilliseconds are CPU time, except through HTTP, because the machine was busy.\n"
     if about["load_average"] > about["cores"] + 1:
-        head += "\n**The machine was busy with other work: read the ratios, and distrust the milliseconds.**\n"
+        head += "\n**The machine was busy: the ratios are more reliable than the milliseconds.**\n"
     head += _goals([line for line in lines if isinstance(line, Row)])
     groups = list(dict.fromkeys(line.group for line in lines))
     tables = (_table(group, [line for line in lines if line.group == group]) for group in groups)
@@ -86,18 +86,18 @@ cost the same time as published ones.
 
 
 def _goals(rows: Sequence[Row]) -> str:
-    """What was to be reached, and what was."""
-    lines = ["\n## Speed to reach\n", _line("What", "Of", "Target", "Measured", ""), "|---|---|--:|--:|---|"]
+    """Build the table of targets and results."""
+    lines = ["\n## Speed targets\n", _line("What", "Compared with", "Target", "Measured", ""), "|---|---|--:|--:|---|"]
     for row in rows:
         if row.aim and row.times_faster is not None:
-            target, found = f"≤ {1 / row.aim:.3g} of its time", f"{1 / row.times_faster:.3g}"
-            reached = row.times_faster >= row.aim
-        elif row.most_more_ms is not None and row.more_ms is not None:
-            target, found = f"≤ {row.most_more_ms:g} ms more", f"{row.more_ms:+.1f} ms"
-            reached = row.more_ms <= row.most_more_ms
+            target, measured = f"≤ {1 / row.aim:.3g} of its time", f"{1 / row.times_faster:.3g}"
+            is_met = row.times_faster >= row.aim
+        elif row.max_extra_ms is not None and row.extra_ms is not None:
+            target, measured = f"≤ {row.max_extra_ms:g} ms more", f"{row.extra_ms:+.1f} ms"
+            is_met = row.extra_ms <= row.max_extra_ms
         else:
             continue
-        lines.append(_line(f"{row.group}: {row.what}", row.peer, target, found, "reached" if reached else "**missed**"))
+        lines.append(_line(f"{row.group}: {row.what}", row.peer, target, measured, "met" if is_met else "**missed**"))
     return "\n".join(lines) + "\n" if len(lines) > 3 else ""
 
 
@@ -109,8 +109,8 @@ def _table(group: str, rows: Sequence[Line]) -> str:
             lines.append(_line(row.what, "", "", "", "", "", f"not measured: {row.reason}"))
             continue
         faster = "" if row.times_faster is None else f"{row.times_faster:.2f}×"
-        aim = f"aim ≥ {row.aim:g}×" if row.aim else ""
-        remark = "; ".join(part for part in (aim, row.remark) if part)
+        target = f"target ≥ {row.aim:g}×" if row.aim else ""
+        remark = "; ".join(part for part in (target, row.remark) if part)
         peer = "" if row.peer_p50_ms is None else _ms(row.peer_p50_ms)
         lines.append(_line(row.what, _ms(row.p50_ms), _ms(row.p95_ms), row.peer, peer, faster, remark))
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Clicks through the real server: gunicorn in a process of its own, over HTTP on this machine."""
+"""Clicks through HTTP: gunicorn in a process of its own on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ START_SECONDS = 180.0
 def measure_http(
     settings: Settings, pictures: Sequence[Picture], folder: Path, *, repeats: int, in_server_ms: float
 ) -> list[Row]:
-    """The first click on each picture, then more on the first of them.
+    """Measure the first click on each picture, then further clicks on the first picture.
 
     Args:
         in_server_ms: p50 of the same warm click without HTTP.
@@ -45,7 +45,7 @@ def measure_http(
 
         def click(body: bytes) -> None:
             if not post(body):
-                raise BackendError("The server answered without a mask.", remedy=f"Read {folder / 'server.log'}.")
+                raise BackendError("The server returned no mask.", remedy=f"Read {folder / 'server.log'}.")
 
         def click_after_opening(picture: Picture, body: bytes) -> float:
             post(orjson.dumps({**build_body(picture, MASKS_ONLY), "params": {}}))
@@ -60,7 +60,7 @@ def measure_http(
         again = [time_ms(lambda body=body: click(body), "wall") for body in bodies[half:]]
     return [
         build_row(group, "cold click: fetch, decode, encode, mask", cold),
-        build_row(group, "warm click", warm, peer="the same without HTTP", peer_ms=[in_server_ms], most_more_ms=5),
+        build_row(group, "warm click", warm, peer="the same without HTTP", peer_ms=[in_server_ms], max_extra_ms=5),
         build_row(
             group,
             "first click after the page was open for as long as a cold click takes",
@@ -75,7 +75,7 @@ def measure_http(
 
 @contextmanager
 def run_server(settings: Settings, log: Path) -> Iterator[str]:
-    """Start gunicorn with these settings, wait until it is ready, stop it at the end; yields its address."""
+    """Run gunicorn with these settings; yield its URL once it is ready."""
     port = free_ports().backend
     command = [sys.executable, "-m", "gunicorn", "-w", "1", "--threads", "8", "-b", f"127.0.0.1:{port}"]
     with log.open("wb") as sink:
@@ -110,4 +110,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
                 if session.get(f"{url}/ready", timeout=5).ok:
                     return
             time.sleep(0.2)
-    raise BackendError("The server did not get ready.", remedy=f"It wrote: {log.read_text(errors='replace')[-2000:]}")
+    raise BackendError(
+        f"The server was not ready within {START_SECONDS:.0f} s, or it ended.",
+        remedy=f"Its log ends with: {log.read_text(errors='replace')[-2000:]}",
+    )

@@ -1,4 +1,4 @@
-"""Cleaning masks, and turning them into polygons and bitmasks, beside the code that others have for it."""
+"""Cleaning masks and converting them to polygons and bitmasks, against segment_anything and OpenCV."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from scripts.measuring.codecs import per_mask
 from scripts.measuring.timing import Row, compare
 
 GROUP = "Masks to regions"
-SPECKS = 12  # a mask, half of them holes
+SPECKS = 12  # per mask, half of them holes
 
 
 def measure_shapes(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Row]:
-    """All masks in each repeat; the times are those of one."""
+    """Measure all masks in each repeat; the times are per mask."""
     height, width = masks[0].shape
-    least = speck_area(Size(width, height))
+    min_area = speck_area(Size(width, height))
     dirty = [add_specks(mask, seed) for seed, mask in enumerate(masks)]
-    if any(mask is clean_mask(mask, least) for mask in dirty):
+    if any(mask is clean_mask(mask, min_area) for mask in dirty):
         raise AssertionError("a mask had nothing to clean")
     rows = [
         compare(
             GROUP,
             f"take specks and pinholes out of a mask, {what}",
-            lambda: [clean_mask(mask, least) for mask in dirty],
+            lambda: [clean_mask(mask, min_area) for mask in dirty],
             "segment_anything: remove_small_regions, holes and islands",
             lambda: [
-                remove_small_regions(remove_small_regions(mask, least, "holes")[0], least, "islands") for mask in dirty
+                remove_small_regions(remove_small_regions(mask, min_area, "holes")[0], min_area, "islands")
+                for mask in dirty
             ],
             repeats=repeats,
         ),
@@ -52,14 +53,14 @@ def measure_shapes(what: str, masks: Sequence[Mask], *, repeats: int) -> list[Ro
             "OpenCV: findContours, approxPolyDP",
             lambda: [approximate(mask) for mask in masks],
             repeats=repeats,
-            remark="here one ring with holes and parts and the tolerance kept, there neither",
+            remark="here one ring with holes and parts within the tolerance, there neither",
         ),
     ]
     return [per_mask(row, len(masks)) for row in rows]
 
 
 def add_specks(mask: Mask, seed: int) -> Mask:
-    """Turn over squares of 3x3 pixels in and around a mask."""
+    """Invert squares of 3x3 pixels in and around a mask."""
     rng, dirty = np.random.default_rng(seed), mask.copy()
     for wanted in (True, False):
         rows, columns = np.nonzero(mask[1:-1, 1:-1] == wanted)
@@ -70,13 +71,13 @@ def add_specks(mask: Mask, seed: int) -> Mask:
 
 
 def to_rgba(mask: Mask) -> np.ndarray:
-    """Black where the mask is, transparent elsewhere."""
+    """Convert a mask to RGBA: black inside, transparent outside."""
     rgba = np.zeros((*mask.shape, 4), np.uint8)
     rgba[:, :, 3] = mask * np.uint8(255)
     return rgba
 
 
 def approximate(mask: Mask) -> list[np.ndarray]:
-    """The outer contours, simplified."""
+    """Return the simplified outer contours."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return [cv2.approxPolyDP(contour, 1.0, closed=True) for contour in contours]

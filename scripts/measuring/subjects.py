@@ -1,4 +1,4 @@
-"""What is measured: this backend as `wiring` builds it, and beside it the bare model for the libraries' classes."""
+"""The subject of the benchmark: this backend as `wiring` builds it, and the bare model for its peers."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Subject:
     sam: Sam
 
     def new_peer(self) -> SamPredictor:
-        """segment_anything's own predictor, as users hold it: one image at a time."""
+        """Return segment_anything's predictor, which holds one image at a time."""
         return SamPredictor(self.sam)
 
 
 def build_subject(settings: Settings) -> Subject:
-    """Load the models that `settings` name.
+    """Load the models named in `settings`.
 
     Raises:
-        CheckpointError: Their weights are not there.
+        CheckpointError: The weights are missing.
     """
     predictor = build_predictor(settings)
     name = settings.sam_model
@@ -52,7 +52,7 @@ def build_subject(settings: Settings) -> Subject:
 
 
 def with_random_weights(settings: Settings, model_name: str, folder: Path) -> Settings:
-    """Settings for a published architecture with random weights, which cost the same time as the published ones."""
+    """Return settings for a published architecture with random weights, which are as fast as the published ones."""
     path = folder / f"{model_name}_random.pth"
     torch.manual_seed(0)
     torch.save(build_sam(model_name).state_dict(), path)

@@ -1,4 +1,4 @@
-"""Measuring two ways of doing the same, turn by turn, so that whatever else the machine does hits both alike."""
+"""Alternating measurements of two implementations, so that other load on the machine affects both equally."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Row:
 
     Attributes:
         group: The table it belongs to.
-        what: What was done.
-        peer: What it is compared with, "" for nothing.
+        what: The measured operation.
+        peer: The implementation it is compared with, or "".
         p50_ms, p95_ms: Of this backend.
         peer_p50_ms: Of the peer.
-        repeats: How often each was done.
-        aim: How many times faster it should be at least; None where nothing was aimed at.
-        most_more_ms: How many milliseconds it may take more than the peer; None where nothing was aimed at.
-        remark: What else is to be known of it.
+        repeats: Number of repeats of each.
+        aim: Minimum speed-up over the peer, or None without a target.
+        max_extra_ms: Maximum number of milliseconds more than the peer, or None without a target.
+        remark: Further notes.
     """
 
     group: str
@@ -38,20 +38,20 @@ class Row:
     peer_p50_ms: float | None = None
     aim: float | None = None
     remark: str = ""
-    most_more_ms: float | None = None
+    max_extra_ms: float | None = None
 
     @property
     def times_faster(self) -> float | None:
         return None if self.peer_p50_ms is None else self.peer_p50_ms / self.p50_ms
 
     @property
-    def more_ms(self) -> float | None:
+    def extra_ms(self) -> float | None:
         return None if self.peer_p50_ms is None else self.p50_ms - self.peer_p50_ms
 
 
 @dataclass(frozen=True)
 class SkippedRow:
-    """A line of the report that cannot be measured on this machine, and why."""
+    """A line of the report that cannot be measured on this machine, with the reason."""
 
     group: str
     what: str
@@ -59,9 +59,9 @@ class SkippedRow:
 
 
 class Clock:
-    """What milliseconds are counted in: "wall", or "cpu" for a machine that is busy with other work.
+    """The clock of all measurements: "wall", or "cpu" for a busy machine.
 
-    CPU time is that of all threads of this process, so it is comparable on one torch thread and without a GPU.
+    CPU time includes all threads of this process, so it is only comparable on one torch thread and without a GPU.
     """
 
     CLOCKS: ClassVar = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -69,7 +69,7 @@ class Clock:
 
 
 def time_ms(work: Work, clock: str = "") -> float:
-    """Milliseconds of one run, by the chosen clock or the one that is named."""
+    """Return the milliseconds of one run, by the chosen clock or the given one."""
     read = Clock.CLOCKS[clock or Clock.chosen]
     started = read()
     work()
@@ -85,12 +85,12 @@ def build_row(
     peer_ms: Sequence[float] = (),
     aim: float | None = None,
     remark: str = "",
-    most_more_ms: float | None = None,
+    max_extra_ms: float | None = None,
 ) -> Row:
     """Summarize measured times."""
     peer_p50 = float(np.percentile(peer_ms, 50)) if peer_ms else None
     p50, p95 = (float(np.percentile(mine_ms, q)) for q in (50, 95))
-    return Row(group, what, p50, p95, len(mine_ms), peer, peer_p50, aim, remark, most_more_ms)
+    return Row(group, what, p50, p95, len(mine_ms), peer, peer_p50, aim, remark, max_extra_ms)
 
 
 def compare(
@@ -105,11 +105,11 @@ def compare(
     remark: str = "",
     turn_ms: float = 0.0,
 ) -> Row:
-    """Run `mine` and `peer` in turn, each once before the clock starts.
+    """Run `mine` and `peer` alternately, after one untimed run of each.
 
     Args:
-        turn_ms: What is done in less is done over and over until its turn is about so long; its time is the mean. Else
-            a short piece of work is measured with the caches and the heap as the other one left them.
+        turn_ms: Shorter work is repeated until its turn takes about this long, and its time is the mean. Otherwise a
+            short run is measured with the caches and the heap as the other one left them.
     """
     turns = [(work, max(1, round(turn_ms / max(time_ms(work), 1e-3)))) for work in (mine, peer)]
     pairs = [[time_ms(partial(_repeat, work, runs)) / runs for work, runs in turns] for _ in range(repeats)]

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints the first Python on this machine that can carry the project: 3.10 to 3.13, able to make a virtual environment,
-# with the modules that Label Studio's SQLite needs. $PYTHON is tried first. Each candidate is run, because a name on
-# the PATH proves nothing: pyenv's shims exist for versions that are not switched on, Debian ships python3 without venv.
+# Prints the first suitable Python on this machine: 3.10 to 3.13, able to create a virtual environment, with the modules
+# that Label Studio's SQLite needs. $PYTHON is tried first. Each candidate is run, because a name on the PATH is not
+# enough: pyenv's shims exist for inactive versions, and Debian ships python3 without venv.
 set -u
 # shellcheck disable=SC2016  # Python, not shell
 check='import sys, venv, ensurepip, sqlite3, ssl, ctypes; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'
@@ -18,6 +18,6 @@ No usable Python was found. The project needs Python 3.10, 3.11, 3.12 or 3.13 wi
   Debian, Ubuntu:  sudo apt-get install python3 python3-venv
   macOS:           brew install python@3.12
   anywhere:        uv python install 3.12   or   pyenv install 3.12
-If it is there under another name or path, say so: make setup PYTHON=/path/to/python
+If it is installed under another name or path: make setup PYTHON=/path/to/python
 MESSAGE
 exit 1

@@ -1,7 +1,7 @@
 #!/bin/sh
-# make_venv.sh FOLDER PIP_ARGUMENTS...: a virtual environment in FOLDER with what the pip arguments name.
-# An environment that does not run any more (its Python was removed, the folder was moved) is made anew; one that runs
-# is kept, so that an interrupted installation goes on where it stopped.
+# make_venv.sh FOLDER PIP_ARGUMENTS...: creates a virtual environment in FOLDER and runs pip install with the arguments.
+# A broken environment (its Python was removed, the folder was moved) is recreated; a working one is kept, so that an
+# interrupted installation can continue.
 set -eu
 here=$(dirname "$0")
 folder=$1
@@ -9,7 +9,7 @@ shift
 
 if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
     python=$("$here/find_python.sh")
-    echo "Making $folder with $("$python" --version)"
+    echo "Creating $folder with $("$python" --version)"
     "$python" -m venv --clear "$folder"
 fi
 exec "$folder/bin/python" -m pip --disable-pip-version-check install "$@"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# system_packages.sh [--required] COMMAND=PACKAGE...: installs the package of every command that is not there, with
-# apt-get, where this user may (root, or sudo without a password). Where it may not, says what goes without and ends
-# well; with --required it ends badly instead.
+# system_packages.sh [--required] COMMAND=PACKAGE...: installs the package of every missing command with apt-get, as root
+# or by sudo without a password. Where that is not possible, prints what is unavailable without it and exits with
+# status 0; with --required the status is not 0.
 set -u
 required=no
 if [ "${1:-}" = --required ]; then required=yes; shift; fi
@@ -14,21 +14,21 @@ done
 
 give_up() {
     echo "NOT INSTALLED:$missing ($1)." >&2
-    echo "  Without redis-server the backend keeps its cache in the process, and the tests that need Redis are skipped." >&2
-    echo "  Without chromium and chromium-driver the tests in a real browser are skipped." >&2
-    echo "  To have them: install$missing with your system's package manager and run this again." >&2
+    echo "  Without redis-server the backend uses its in-process cache, and the tests that need Redis are skipped." >&2
+    echo "  Without chromium and chromium-driver the browser tests are skipped." >&2
+    echo "  Install$missing with your system's package manager and run this again." >&2
     [ "$required" = no ]
     exit
 }
 
 [ "${SYSTEM_PACKAGES:-yes}" = yes ] || give_up "SYSTEM_PACKAGES=$SYSTEM_PACKAGES"
-command -v apt-get >/dev/null 2>&1 || give_up "there is no apt-get here"
+command -v apt-get >/dev/null 2>&1 || give_up "apt-get is not available"
 if [ "$(id -u)" = 0 ]; then
     as_root="env"
 elif sudo -n true 2>/dev/null; then
     as_root='sudo env'
 else
-    give_up "this user may not install system packages: not root, and sudo asks for a password"
+    give_up "no permission to install system packages: not root, and sudo asks for a password"
 fi
 
 echo "Installing$missing with apt-get"

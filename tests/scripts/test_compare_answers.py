@@ -211,7 +211,7 @@ def test_the_stories_go_on_whatever_is_answered_and_end_with_the_last_request(bo
 
 def test_a_folder_that_is_no_checkout_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare_answers.main([str(tmp_path), str(tmp_path)]) == 2
-    assert "is no checkout" in capsys.readouterr().err
+    assert "is not a checkout of this project" in capsys.readouterr().err
 
 
 def test_nothing_of_the_project_is_imported() -> None:

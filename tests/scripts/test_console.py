@@ -27,7 +27,7 @@ def test_ctrl_c_ends_with_its_own_status(capsys: pytest.CaptureFixture[str]) -> 
         raise KeyboardInterrupt
 
     assert run_command(command) == INTERRUPTED
-    assert capsys.readouterr().err.startswith("stopped;")
+    assert capsys.readouterr().err.startswith("interrupted; completed work is kept")
 
 
 def test_the_status_of_a_command_is_passed_on() -> None:

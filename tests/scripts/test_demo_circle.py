@@ -109,8 +109,8 @@ def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
     judge(report)
     assert report.failures == [
         "The pink star's region is missing in the export.",
-        "The export holds 1 regions that nobody made.",
-        "Only 1 objects were measured, not 10.",
+        "The export has 1 unexpected regions.",
+        "Only 1 objects were measured, expected at least 10.",
         "Shapes without a measured object: circle, crescent, cross, ellipse, ring, star, triangle.",
         "The mean IoU is 0.333, less than 0.85.",
         "1 of 1 classes are wrong (red square in a.png: blue square).",

@@ -24,7 +24,7 @@ def test_a_taken_port_is_named_with_the_option_that_moves_it(taken_port: int) ->
     ports = Ports(label_studio=free_port(), backend=taken_port, redis=free_port())
     with pytest.raises(DemoError) as caught:
         ports.require_free()
-    assert caught.value.message == f"Port {taken_port}, meant for backend, is taken by another program."
+    assert caught.value.message == f"Port {taken_port} for backend is in use by another program."
     assert caught.value.remedy.startswith("Stop that program, or choose another port: --port-backend ")
 
 
@@ -48,7 +48,7 @@ def test_reset_leaves_a_folder_alone_that_the_demo_did_not_make(tmp_path: Path) 
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(DemoError) as caught:
         DemoFolder(tmp_path).reset()
-    assert caught.value.message == f"{tmp_path} was not made by the demo; it is left alone."
+    assert caught.value.message == f"{tmp_path} was not created by the demo, so it is not deleted."
     assert (tmp_path / "thesis.tex").exists()
 
 

@@ -75,7 +75,7 @@ def test_a_program_that_ends_while_one_waits_is_told_with_its_last_words(
     program = start("print('no such module'); raise SystemExit(3)")
     with pytest.raises(DemoError) as caught:
         programs.wait_until(program, lambda: False, seconds=30)
-    assert caught.value.message == "The thing ended with status 3. Its log ends with:\n    no such module"
+    assert caught.value.message == "The thing exited with status 3. Its log ends with:\n    no such module"
     assert str(program.log) in caught.value.remedy
 
 
@@ -83,13 +83,13 @@ def test_a_program_that_never_answers_is_told_with_the_time(
     programs: Programs, start: Callable[[str], Program]
 ) -> None:
     program = start(SLEEP)
-    with pytest.raises(DemoError, match="The thing did not answer within 1 s"):
+    with pytest.raises(DemoError, match="The thing did not start within 1 s"):
         programs.wait_until(program, lambda: False, seconds=1)
 
 
 def test_a_program_that_is_gone_is_noticed(programs: Programs, start: Callable[[str], Program]) -> None:
     lasting, ending = start(SLEEP), start("print('bye')")
     ending.process.wait(30)
-    with pytest.raises(DemoError, match="The thing ended with status 0"):
-        programs.raise_if_one_ended()
+    with pytest.raises(DemoError, match="The thing exited with status 0"):
+        programs.raise_if_one_exited()
     assert lasting.is_running

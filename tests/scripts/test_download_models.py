@@ -77,11 +77,11 @@ def test_the_digest_is_kept_beside_the_file_and_checked_the_next_time(
     assert beside.read_text() == f"{DIGEST}  {path.name}\n"
     assert download_models.main(command) == 0
     assert len(hub) == 1
-    assert "is not checked" not in capsys.readouterr().out
+    assert "was not verified" not in capsys.readouterr().out
     path.write_bytes(b"damaged since")
     assert download_models.main(command) == 1
     damaged = hashlib.sha256(b"damaged since").hexdigest()
-    assert f"has SHA-256 {damaged}, but {DIGEST} when it was fetched.\n  help: It is damaged" in capsys.readouterr().err
+    assert f"has SHA-256 {damaged}, expected {DIGEST}.\n  help: The file is damaged" in capsys.readouterr().err
 
 
 def test_a_file_without_a_digest_beside_it_is_said_to_be_unchecked(
@@ -89,7 +89,7 @@ def test_a_file_without_a_digest_beside_it_is_said_to_be_unchecked(
 ) -> None:
     (tmp_path / "open_clip_ViT-B-32_laion2b_s34b_b79k.safetensors").write_bytes(DATA)
     assert download_models.main([NAME, "--weights-dir", str(tmp_path)]) == 0
-    assert "is not checked: there is no open_clip_ViT-B-32" in capsys.readouterr().out
+    assert "was not verified: open_clip_ViT-B-32" in capsys.readouterr().out
     assert hub == []
 
 

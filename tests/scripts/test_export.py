@@ -153,10 +153,10 @@ def test_prompts_and_shapes_without_area_are_counted_in_the_summary() -> None:
         [task(5, annotation(*results)), task(6, annotation(box))], parse_labeling_config(ALL_SHAPES), no_size
     )
     assert [len(image.regions) for image in found.images] == [1, 0]
-    expected = "left out, for they are no masks: 1 keypointlabels, 2 rectanglelabels, 1 vectorlabels (prompts that"
+    expected = "skipped because they are not masks: 1 keypointlabels, 2 rectanglelabels, 1 vectorlabels (prompts that"
     assert expected in summarize(found, Path("a.json"))
     accepted = collect([task(5, annotation(brush_result(ring())))], CONFIG, no_size)
-    assert "left out" not in summarize(accepted, Path("a.json"))
+    assert "skipped" not in summarize(accepted, Path("a.json"))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_bad_regions_can_be_left_out_alone_and_are_counted_and_named() -> None:
     assert found.failures == []
     lines = summarize(found, Path("a.json")).splitlines()
     assert lines[0] == "a.json: 2 images (0 negatives), 2 masks; 0 tasks not annotated, 0 failed"
-    assert lines[1] == "  left out of their images, for they cannot be exported: 2 regions"
+    assert lines[1] == "  skipped because they cannot be exported: 2 regions"
     assert lines[2].startswith('    task 26, annotation 10: Region "f" (polygon) has no label.')
     assert lines[3].startswith('    task 26, annotation 10: Region "flat" (rectangle): The rectangle has "width": 0')
 
@@ -227,7 +227,7 @@ def test_the_summary_says_that_the_others_are_exported_and_what_the_exit_status_
     found = collect([*tasks, task(99, annotation(brush_result(ring())))], parse_labeling_config(ALL_SHAPES), no_size)
     lines = summarize(found, Path("a.json")).splitlines()
     assert lines[0].endswith("1 images (0 negatives), 1 masks; 0 tasks not annotated, 22 failed")
-    assert lines[1] == "  22 tasks could not be exported; all the others are in the file. The exit status is 1"
+    assert lines[1] == "  22 tasks could not be exported; the file has all others; exit status 1"
     assert lines[2].startswith('    task 1, annotation 1: Region "f" (polygon) has no label.')
     assert lines[-1] == "    … and 2 more" and len(lines) == 23
 
@@ -286,7 +286,7 @@ def test_tasks_with_several_annotations_are_counted_in_the_summary() -> None:
     tasks = [task(1, first, second), task(2, first, skipped), task(3, second, first), task(4, first, broken)]
     found = collect(tasks, CONFIG, no_size)
     assert [(image.task_id, image.annotation_id) for image in found.images] == [(1, 2), (2, 1), (3, 2)]
-    expected = "  2 tasks had several annotations; of each the ground truth was taken, otherwise the newest"
+    expected = "  2 tasks had several annotations; exported the ground truth if marked, otherwise the newest"
     assert expected in summarize(found, Path("a.json")).splitlines()
     assert "several" not in summarize(collect(tasks[1:2], CONFIG, no_size), Path("a.json"))
 
@@ -353,8 +353,8 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
     tasks = [task(1), task(2, annotation(brush_result(ring()), empty)), task(3, annotation(keypoint_result()))]
     lines = summarize(collect(tasks, CONFIG, no_size), tmp_path).splitlines()
     assert lines[0] == f"{tmp_path}: 2 images (1 negatives), 1 masks; 1 tasks not annotated, 0 failed"
-    assert lines[1] == "  1 regions without a single pixel were left out"
-    assert lines[2].startswith("  left out, for they are no masks: 1 keypointlabels") and len(lines) == 3
+    assert lines[1] == "  skipped 1 empty regions"
+    assert lines[2].startswith("  skipped because they are not masks: 1 keypointlabels") and len(lines) == 3
 
 
 @pytest.mark.parametrize(

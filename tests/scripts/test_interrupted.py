@@ -90,7 +90,7 @@ def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer
     process.send_signal(signal.SIGINT)
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, "terminate called" in complaints) == (130, False), complaints
-    assert "\nstopped; what was done is kept" in complaints
+    assert "\ninterrupted; completed work is kept" in complaints
     assert re.search(r"^created [1-9]\d* .*failed 0$", said, re.MULTILINE)
     assert imports(site) == 1
 

@@ -33,12 +33,15 @@ EVERYTHING = SegmentAll(PROPOSAL)
 VERSION = build_version("demo-1234", CONFIG, EVERYTHING, ProjectSettings())
 
 
-def version_of(request: preannotate.Asked, settings: ProjectSettings = ProjectSettings()) -> str:
+def version_of(request: preannotate.BulkRequest, settings: ProjectSettings = ProjectSettings()) -> str:
     return build_version("demo-1234", CONFIG, request, settings)
 
 
 def fill(
-    site: FakeLabelStudio, predictor: FakePredictor, limit: int | None = None, request: preannotate.Asked = EVERYTHING
+    site: FakeLabelStudio,
+    predictor: FakePredictor,
+    limit: int | None = None,
+    request: preannotate.BulkRequest = EVERYTHING,
 ) -> Summary:
     summary, version = Summary(), version_of(request)
     pending = find_pending(site.iterate_tasks("3"), version, summary, limit)
@@ -154,7 +157,9 @@ ONE_BRUSH = parse_labeling_config(
 
 
 def test_without_clip_several_brush_labels_are_refused_and_one_is_not() -> None:
-    with pytest.raises(BadSettings, match=r'no CLIP to choose among the 2 labels \(red, green\).*as "red"') as no:
+    with pytest.raises(
+        BadSettings, match=r'No CLIP model is loaded to choose among the 2 labels \(red, green\).*as "red"'
+    ) as no:
         check_can_name(False, CONFIG)
     assert "CLIP_MODEL" in no.value.remedy
     check_can_name(True, CONFIG)
@@ -178,7 +183,7 @@ def test_the_command_refuses_before_it_looks_for_tasks(
     monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", Client)
     monkeypatch.setattr("backend.wiring.build_predictor", lambda settings: predictor)
     assert preannotate.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
-    assert "error: There is no CLIP to choose among the 2 labels" in capsys.readouterr().err
+    assert "error: No CLIP model is loaded to choose among the 2 labels" in capsys.readouterr().err
 
 
 def test_one_refused_prediction_does_not_take_its_chunk_along() -> None:
@@ -246,7 +251,7 @@ def test_the_version_names_weights_parameters_and_vocabulary() -> None:
     ],
 )
 def test_versions_stay_what_they_were_so_that_a_filled_project_is_done(
-    request_: preannotate.Asked, given: dict[str, object], digits: str
+    request_: preannotate.BulkRequest, given: dict[str, object], digits: str
 ) -> None:
     """They change together with the masks and for nothing else."""
     assert version_of(request_, ProjectSettings(**given)) == f"demo-1234-auto-{digits}"
@@ -260,8 +265,8 @@ def test_options_replace_only_the_defaults_they_name() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--project", "0"], "argument --project: 0 is less than 1"),
-        (["--project", "1", "--pred-iou-thresh", "7"], "argument --pred-iou-thresh: 7 is not between 0 and 1"),
+        (["--project", "0"], "argument --project: must be at least 1, got 0"),
+        (["--project", "1", "--pred-iou-thresh", "7"], "argument --pred-iou-thresh: must be between 0 and 1, got 7"),
         (["--project", "1", "--limit", "many"], "argument --limit: invalid positive_int value: 'many'"),
         ([], "the following arguments are required: --project"),
     ],
@@ -317,7 +322,7 @@ def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None
     check_can_read(False, [])
     with pytest.raises(BadPrompt, match=r"The text is empty\. Describe the object"):
         check_can_read(True, ["a bus", " "])
-    with pytest.raises(BadSettings, match=r'no CLIP to find "the red car" with\. Set CLIP_MODEL'):
+    with pytest.raises(BadSettings, match=r'No CLIP model is loaded to match the text "the red car"\. Set CLIP_MODEL'):
         check_can_read(False, ["the red car"])
 
 
@@ -352,9 +357,9 @@ HIDDEN = LabelStudioError("You may not.", remedy="Ask.")
         (
             Backends({"clip_threshold": 0.2}, None),
             0.1,
-            "2 ML backends have different extra params, which are left out.",
+            "Ignoring the extra params: they differ between the project's 2 ML backends.",
         ),
-        (Backends(HIDDEN), 0.1, "extra params of the project's ML backend are left out. You may not. Ask."),
+        (Backends(HIDDEN), 0.1, "Ignoring the extra params of the project's ML backend. You may not. Ask."),
     ],
 )
 def test_the_projects_settings_come_from_its_config_and_its_backend(backends, threshold, says, capsys) -> None:

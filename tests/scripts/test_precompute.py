@@ -57,7 +57,7 @@ def project(count: int) -> tuple[list[dict], dict[str, bytes | Exception]]:
 
 def test_after_it_the_first_click_in_another_process_encodes_nothing(redis_server: RedisServer) -> None:
     tasks, files = project(4)
-    assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 4, in the cache already 0, failed 0"
+    assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 4, already cached 0, failed 0"
     backend = Replica(redis_server, files)
     for document in tasks:
         task, click = parse_prompted_task(document, LABELING, [keypoint(50, 50)], project_id="3")
@@ -70,7 +70,7 @@ def test_a_second_run_computes_nothing_and_reads_no_embedding(redis_server: Redi
     tasks, files = project(3)
     Replica(redis_server, files).fill(tasks)
     again = Replica(redis_server, files)
-    assert str(again.fill(tasks)) == "images: computed 0, in the cache already 3, failed 0"
+    assert str(again.fill(tasks)) == "images: computed 0, already cached 3, failed 0"
     assert (again.segmenter.encoded, again.cache.nbytes) == ([], 0)
 
 
@@ -92,7 +92,7 @@ def test_it_goes_on_after_an_interruption(redis_server: RedisServer) -> None:
 
     assert run_command(work) == 130
     assert (summary.computed, summary.failed) == (2, 0)
-    assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 3, in the cache already 2, failed 0"
+    assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 3, already cached 2, failed 0"
 
 
 def test_broken_tasks_are_counted_with_their_reasons_and_the_others_go_on(redis_server: RedisServer) -> None:
@@ -101,7 +101,7 @@ def test_broken_tasks_are_counted_with_their_reasons_and_the_others_go_on(redis_
     files["3.png"] = b"no image at all"
     tasks.append({"id": 9, "data": {"picture": "9.png"}})
     lines = str(Replica(redis_server, files).fill(tasks)).splitlines()
-    assert lines[0] == "images: computed 2, in the cache already 0, failed 3"
+    assert lines[0] == "images: computed 2, already cached 0, failed 3"
     assert lines[1] == "  task 2: 2.png is gone. Upload it again."
     assert lines[2].startswith("  task 3: 3.png is not an image")
     assert lines[3].startswith("  task 9: ")
@@ -117,7 +117,7 @@ def test_a_task_of_two_images_counts_twice_and_one_of_them_may_fail(redis_server
     files: dict[str, bytes | Exception] = {"1.png": b"no image at all", "2.png": noise_png(40, 30, 2)}
     replica, summary = Replica(redis_server, files), Summary()
     precompute.precompute(replica.predictor, [task], TWO_IMAGES, "3", replica.counts, summary)
-    assert str(summary).splitlines()[0] == "images: computed 1, in the cache already 0, failed 1"
+    assert str(summary).splitlines()[0] == "images: computed 1, already cached 0, failed 1"
 
 
 def test_an_embedding_that_redis_does_not_keep_is_a_failure(redis_server: RedisServer) -> None:
@@ -127,7 +127,7 @@ def test_an_embedding_that_redis_does_not_keep_is_a_failure(redis_server: RedisS
     client.config_set("maxmemory", "1")
     summary = Replica(redis_server, files).fill(tasks)
     assert (summary.computed, summary.failed) == (0, 1)
-    assert "was computed, but Redis did not keep it. Read the warning above" in str(summary)
+    assert "was computed, but not stored in Redis. See the warning above" in str(summary)
 
 
 def test_of_tasks_only_what_is_needed_is_kept() -> None:
@@ -140,8 +140,8 @@ def test_of_tasks_only_what_is_needed_is_kept() -> None:
     ("url", "says"),
     [
         ("", "error: REDIS_URL is empty, so there is no shared cache"),
-        ("redis://127.0.0.1:9/0", "error: Redis does not answer at redis://127.0.0.1:9/0."),
-        ("redis://:hunter2@127.0.0.1:9/0", "error: Redis does not answer at redis://***@127.0.0.1:9/0."),
+        ("redis://127.0.0.1:9/0", "error: Redis cannot be reached at redis://127.0.0.1:9/0."),
+        ("redis://:hunter2@127.0.0.1:9/0", "error: Redis cannot be reached at redis://***@127.0.0.1:9/0."),
         ("http://127.0.0.1:9", "error: REDIS_URL is 'http://127.0.0.1:9'"),
         ("redis://:hunter2@127.0.0.1:9/0?db=x", "error: REDIS_URL is 'redis://***@127.0.0.1:9/0': Invalid value"),
     ],
@@ -173,7 +173,7 @@ def test_the_command_fills_the_cache_with_the_real_models(
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     command = ["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]
     assert precompute.main(command) == 0
-    assert "images: computed 2, in the cache already 0, failed 0" in capsys.readouterr().out
+    assert "images: computed 2, already cached 0, failed 0" in capsys.readouterr().out
     assert len(redis.Redis.from_url(redis_server.url).keys("codec3:embedding:*")) == 2
     assert precompute.main(command) == 0
-    assert "images: computed 0, in the cache already 2, failed 0" in capsys.readouterr().out
+    assert "images: computed 0, already cached 2, failed 0" in capsys.readouterr().out
