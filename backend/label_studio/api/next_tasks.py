@@ -4,8 +4,8 @@ Label Studio does not report them. Its own "next task" request (`/api/projects/I
 user and writes into that user's history, so other annotators would get other tasks; it is never used. Instead:
 
 - The Data Manager's first tab is the one that opens. An annotator goes down its list, and "Label All Tasks" follows its
-  order too. If the tab has no order and no filters, or lacks the current task, tasks are taken by ascending id, which is
-  also the order of sequential sampling.
+  order too. If the tab has no order and no filters, or lacks the current task, tasks are taken by ascending id, which
+  is also the order of sequential sampling.
 - Finished tasks are skipped, as in the labeling stream. If no unfinished task follows, annotators are reviewing, and
   finished tasks count.
 - Random and uncertainty sampling cannot be predicted; such projects are treated like the others.
