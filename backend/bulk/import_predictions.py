@@ -86,7 +86,7 @@ def _predicted_tasks(client: Predictions, chunk: list[Json]) -> set[int]:
 
 
 def _predicted_meanwhile(client: Predictions, chunk: list[Json]) -> set[int]:
-    """As `_predicted_tasks`, but the empty set if Label Studio cannot be asked; the import then reports the error."""
+    """As `_predicted_tasks`, but the empty set if the request fails; the import then reports the error."""
     try:
         return _predicted_tasks(client, chunk)
     except LabelStudioError as error:

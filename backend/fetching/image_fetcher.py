@@ -40,12 +40,12 @@ class ImageFetcher:
     """Fetcher of encoded images. Thread-safe; an image that several threads miss at once is fetched once.
 
     Args:
-        label_studio_url: Label Studio's URL as seen from this process; "" if there is none.
+        label_studio_url: Label Studio's URL as seen from this process; may be empty.
         api_key: A personal access token or a legacy token.
         allowed_hosts: Other hosts that images may be fetched from, "a.org" or "a.org:8000".
         max_bytes: Size limit of one image.
         timeout_seconds: For one image, from the first connection to the last byte.
-        cache_bytes: Budget of the images that are kept in memory.
+        cache_bytes: Size limit of the in-memory cache.
         prefetch_bytes: Share of `cache_bytes` that prefetched images may take.
     """
 
@@ -75,7 +75,7 @@ class ImageFetcher:
         prefetch: bool = False,
         wait_seconds: float | None = None,
     ) -> bytes:
-        """Fetch the encoded bytes of an image, from the cache if it holds them.
+        """Fetch the encoded bytes of an image, from the cache if possible.
 
         Args:
             image_uri: URI as it is in the task's data.
@@ -92,7 +92,7 @@ class ImageFetcher:
         cached = self._lookup(key, prefetch)
         if cached is not None and self._is_fresh(cached):
             return cached.content
-        start = self._flights.run if wait_seconds is None else self._flights.start  # here, or on a thread of its own
+        start = self._flights.run if wait_seconds is None else self._flights.start  # on this thread, or on a new one
         flight = start(key, lambda: self._fetch_and_cache(key, image_uri, task_id, prefetch))
         try:
             return flight.result(wait_seconds)
@@ -176,5 +176,5 @@ class ImageFetcher:
         elif self._is_own(url) and status == 404 and "/resolve/" in url:
             remedy = "Connect this cloud storage to the task's project in Label Studio (Settings → Cloud Storage)."
         elif self._is_own(url) and status == 403:
-            remedy = "The user of LABEL_STUDIO_API_KEY has no access to this project: use the token of one who has."
+            remedy = "The user of LABEL_STUDIO_API_KEY has no access to this project: use the token of a user who has."
         raise ImageUnavailable(message, remedy=remedy)

@@ -49,7 +49,7 @@ def decode_brush(rle: Sequence[int] | str, size: Size) -> Mask:
 
     Args:
         rle: Bytes as a list of integers, or the JSON text of such a list (see `requests.body_json`).
-        size: Size of the image that the mask lies on (`original_width`, `original_height`).
+        size: Size of the image that the mask belongs to (`original_width`, `original_height`).
 
     Raises:
         BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.

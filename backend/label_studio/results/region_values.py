@@ -44,7 +44,7 @@ from backend.values import Mask, Size
 
 Value = dict[str, Any]
 REMEDY = "Delete this region in Label Studio and draw it again."
-MAX_PERCENT = 1_000.0  # Label Studio does not allow drawing outside the image; ten image sizes away is damaged data
+MAX_PERCENT = 1_000.0  # Label Studio does not allow drawing outside the image; ten image sizes away means damaged data
 PERCENT_DIGITS = 6  # half the JSON of 17 digits; 0.0001 pixels in an image 10,000 pixels wide
 PIXEL_DIGITS = 3  # rounds the corners of pixels back to whole numbers
 MAX_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one

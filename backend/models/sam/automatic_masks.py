@@ -65,7 +65,7 @@ class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
             self._keep_good(
                 chosen[0][i : i + step], chosen[1][i : i + step], point_of[i : i + step], crop_box, orig_size
             )
-            for i in _steps(len(kept), step)
+            for i in _batch_starts(len(kept), step)
         )
         return _concatenate(batches)
 
@@ -92,7 +92,7 @@ class _PrecomputedPredictor:
         return self._answer
 
 
-def _steps(length: int, step: int) -> Iterable[int]:
+def _batch_starts(length: int, step: int) -> Iterable[int]:
     return range(0, max(length, 1), step)  # at least one batch, so that an image without good masks takes the same path
 
 
