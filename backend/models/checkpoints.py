@@ -113,7 +113,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     weights = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
         raise CheckpointError(
-            f"The checkpoint {path} must contain a state dict (tensors by name), but contains a {type(weights).__name__}.",
+            f"The checkpoint {path} must contain a state dict (tensors by name), but is a {type(weights).__name__}.",
             remedy="Choose a file with model weights.",
         )
     return weights

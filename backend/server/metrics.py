@@ -28,7 +28,9 @@ class Metrics:
         )
         self._ready = Gauge("backend_ready", "Whether the models are loaded.", registry=self._registry)
         self._waiting = Gauge("backend_waiting_work", "Jobs in the model queue.", registry=self._registry)
-        self._cache_bytes = Gauge("backend_cache_bytes", "Cached embeddings in this process.", registry=self._registry)
+        self._cache_bytes = Gauge(
+            "backend_cache_bytes", "Size of the in-process embedding cache.", registry=self._registry
+        )
 
     def add_request(self, endpoint: str, status: int, seconds: float) -> None:
         """Count a completed request."""

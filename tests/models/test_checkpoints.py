@@ -72,7 +72,7 @@ def test_a_damaged_checkpoint_is_named_with_its_size(tmp_path: Path, name: str) 
 def test_a_file_that_holds_no_weights_by_name_is_refused(tmp_path: Path, content: object) -> None:
     path = tmp_path / "list.pth"
     torch.save(content, path)
-    with pytest.raises(CheckpointError, match=r"must contain a state dict \(tensors by name\), but contains a "):
+    with pytest.raises(CheckpointError, match=r"must contain a state dict \(tensors by name\), but is a "):
         checkpoints.load_state_dict(path)
 
 
