@@ -1,8 +1,8 @@
-"""SamClipModel: the same hall for hosts that are built on label-studio-ml, its 1.0.9 on PyPI and its 2.x line.
+"""SamClipModel: the backend for servers built on label-studio-ml, both 1.0.9 from PyPI and the 2.x line.
 
-Prefer `backend.wsgi` where you may choose: label-studio-ml's own server keeps one model for all projects and answers
-errors with tracebacks. With 1.0.9 that one model knows the labeling config of the project that was set up last; a
-prompt whose control or label is not in it is refused here rather than answered with another project's labels.
+Prefer `backend.wsgi` if you can choose: label-studio-ml's own server keeps one model for all projects and replies to
+errors with tracebacks. With 1.0.9 that model has the labeling config of the project that was set up last. A prompt
+whose control or label is not in it is refused here, not answered with another project's labels.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from backend.wiring import build_predictor
 
 
 class SamClipModel(LabelStudioMLBase):
-    """Answers prompts with masks and classes.
+    """Model of label-studio-ml that predicts masks and classes from prompts.
 
-    The weights are loaded at the first prediction and shared by all instances, for label-studio-ml makes a new instance
-    at every `/setup`.
+    The weights are loaded with the first prediction and shared by all instances, because label-studio-ml creates a new
+    instance at every `/setup`.
     """
 
     _predictor: TaskPredictor | None = None
@@ -34,7 +34,7 @@ class SamClipModel(LabelStudioMLBase):
 
     @classmethod
     def predictor(cls) -> TaskPredictor:
-        """The one predictor of this process, built from the environment when it is first asked for."""
+        """Return the predictor of this process, which is built from the environment on first use."""
         with SamClipModel._loading:
             if SamClipModel._predictor is None:
                 SamClipModel._predictor = build_predictor(Settings.from_environment())
@@ -43,11 +43,11 @@ class SamClipModel(LabelStudioMLBase):
     def predict(
         self, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None, **_: Any
     ) -> list[Any]:
-        """Predictions for tasks, in Label Studio's JSON, an empty list for a task there is nothing to say about.
+        """Return one prediction per task in Label Studio's JSON; an empty list for a task without a result.
 
         Args:
             tasks: As Label Studio sends them.
-            context: `{"result": [prompts]}` of the one task a person clicked on.
+            context: `{"result": [prompts]}` for the one task that a person clicked on.
 
         Raises:
             BackendError: As `TaskPredictor.predict`.
@@ -67,5 +67,5 @@ class SamClipModel(LabelStudioMLBase):
         ]
 
     def fit(self, *_: Any, **__: Any) -> dict[str, Any]:
-        """Nothing is trained here; hosts call it on every annotation."""
+        """Do nothing, because there is no training. label-studio-ml calls it for every annotation."""
         return {}

@@ -21,9 +21,9 @@ from backend.errors import BadSettings, shorten
 MEBIBYTE = 1 << 20
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")  # those that redis-py reads
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")  # those that redis-py accepts
 _MAX_SHOWN = 60  # characters of a rejected value
-_HIDDEN = "***"
+_REDACTED = "***"
 
 _REASONS = {  # pydantic's error types
     "float_parsing": "not a number",
@@ -84,7 +84,7 @@ def _setting(default: Any, about: str, minimum: float | None = None, *, is_secre
 
 
 class Settings(BaseModel):
-    """The operator's choices. The defaults give the demo models on the best device, without Redis."""
+    """Configuration of the backend. The defaults run the demo models on the best device, without Redis."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -209,7 +209,7 @@ def _describe_expected(field: FieldInfo) -> str:
 
 
 def _has_readable_port(url: str) -> bool:
-    """Check it here, because the errors of urllib and redis-py quote the port, which may be part of a password."""
+    """Whether the URL's port can be parsed; urllib's and redis-py's own errors may quote a part of the password."""
     try:
         _ = urlsplit(url).port
     except ValueError:
@@ -218,13 +218,13 @@ def _has_readable_port(url: str) -> bool:
 
 
 def _redact_url(url: str) -> str:
-    """Hide what may contain a password: the user info and the query, or all of a text that is not clearly a URL."""
+    """Hide the user info and the query, which may contain a password; hide all of a text that is not clearly a URL."""
     scheme, separator, rest = url.partition("://")
     address, _, query = rest.partition("?")
     if not (separator and scheme.isalpha() and _has_readable_port(url)) or "@" in query:
-        return _HIDDEN
+        return _REDACTED
     _, at, host = address.rpartition("@")
-    return f"{scheme}://{_HIDDEN if at else ''}{at}{host}"
+    return f"{scheme}://{_REDACTED if at else ''}{at}{host}"
 
 
 def _show_default(default: object) -> str:

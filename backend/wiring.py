@@ -1,4 +1,4 @@
-"""Builds the object graph from the settings; the only module that knows every class. Imports torch only to build."""
+"""Builds the object graph from the settings. No other module knows every class; torch is imported only to build."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NO_CLIP = "none"
-_MODEL_THREADS = 2  # one may decode a click while the other encodes; more would only compete for the same device
+_MODEL_THREADS = 2  # one decodes clicks while the other encodes; more threads would only compete for the same device
 _THREADS_FOR_CLICKS = 1
 
 
 @dataclass(frozen=True)
 class LoadedServices:
-    """Everything that the server answers requests with; one per process."""
+    """The objects that the server needs to answer requests; one set per process."""
 
     predictor: TaskPredictor
     facts: ModelFacts
@@ -51,7 +51,7 @@ class _Models:
 
 @dataclass(frozen=True)
 class _Clip:
-    """CLIP and its checkpoint's digest, or why there is none."""
+    """CLIP and its checkpoint's digest, or the reason why it is not loaded."""
 
     classifier: ClipClassifier | None = None
     sha256: str = ""
@@ -59,7 +59,7 @@ class _Clip:
 
 
 def build_services(settings: Settings, redis: GuardedRedis | None = None) -> LoadedServices:
-    """Load the models and build everything that the server needs; arguments and errors are `build_predictor`'s."""
+    """Load the models and build everything that the server needs. Arguments and errors as in `build_predictor`."""
     models = _load_models(settings)
     cache, executor = build_cache(settings, redis or build_redis(settings)), _build_executor(settings)
     predictor = _assemble(settings, models, cache, executor)
@@ -74,8 +74,8 @@ def build_predictor(settings: Settings, redis: GuardedRedis | None = None) -> Ta
 
     Raises:
         BadSettings: Unknown model, device or dtype, or an invalid URL.
-        CheckpointError: SAM's weights are missing, damaged or of another model. If CLIP cannot be loaded, that is only
-            logged: masks are useful without classes.
+        CheckpointError: SAM's weights are missing, damaged or of another model. Failure to load CLIP is only logged:
+            masks are useful without classes.
     """
     models = _load_models(settings)
     cache = build_cache(settings, redis or build_redis(settings))
@@ -121,7 +121,7 @@ def _uses_demo_models(settings: Settings) -> bool:
 
 
 def _model_version(settings: Settings, sam_sha256: str, clip_sha256: str) -> str:
-    """Name the weights: stored with each prediction, and compared by a second run."""
+    """Return the version stored with each prediction and compared by later runs; it names the weights."""
     clip = f"+{settings.clip_model}-{clip_sha256[:8]}" if clip_sha256 else ""
     return f"{settings.sam_model}-{sam_sha256[:8]}{clip}"
 
@@ -138,7 +138,7 @@ def _prepare_torch(threads: int) -> None:
 
 
 def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
-    """SHA-256 of the weights, and the segmenter."""
+    """Return the SHA-256 of the weights, and the segmenter."""
     entry = registry.find_segmenter(settings.sam_model)
     path = checkpoints.find_segmenter_checkpoint(entry, settings.sam_checkpoint, settings.weights_path)
     if entry.published is not None and path.name == entry.published.file_name:
@@ -148,7 +148,7 @@ def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
 
 
 def _try_clip(settings: Settings) -> _Clip:
-    """Load CLIP, or say why it is not loaded."""
+    """Load CLIP, or return the reason why it is not loaded."""
     if settings.clip_model == NO_CLIP:
         return _Clip(problem="CLIP_MODEL is none")
     try:
@@ -156,7 +156,7 @@ def _try_clip(settings: Settings) -> _Clip:
     except BackendError as error:
         log.error("Could not load CLIP; masks will have no classes. %s", error)
         return _Clip(problem=str(error))
-    except Exception as error:  # masks are useful without classes, whatever is wrong with CLIP
+    except Exception as error:  # whatever is wrong with CLIP, masks are useful without classes
         log.exception("Could not load CLIP; masks will have no classes.")
         return _Clip(problem=f"{type(error).__name__}: {error}")
 
@@ -172,7 +172,7 @@ def _load_clip(settings: Settings) -> _Clip:
 def build_redis(settings: Settings) -> GuardedRedis | None:
     """Build the one Redis client of a process, for embeddings and project settings; None without a REDIS_URL.
 
-    Connects to nothing, so it is available before the models are.
+    Opens no connection, so it is available before the models are loaded.
 
     Raises:
         BadSettings: The Redis library does not accept the URL.

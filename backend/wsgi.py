@@ -1,4 +1,4 @@
-"""The WSGI application for gunicorn: `gunicorn backend.wsgi:app`, configured by gunicorn.conf.py.
+"""WSGI application for gunicorn: `gunicorn backend.wsgi:app`, configured by gunicorn.conf.py.
 
 One process per device: more workers would each hold their own copy of the weights. No `--preload`: the models load on a
 thread, and threads do not survive a fork.
@@ -18,7 +18,7 @@ from backend.wiring import LoadedServices, build_redis, build_services, build_se
 
 log = logging.getLogger(__name__)
 
-THREADS_FOR_STATE = 4  # no prediction may use them, so /health answers under any load
+THREADS_FOR_STATE = 4  # not available to predictions, so /health responds under any load
 
 
 def _load(settings: Settings, metrics: Metrics, redis: GuardedRedis | None) -> LoadedServices:
@@ -27,7 +27,7 @@ def _load(settings: Settings, metrics: Metrics, redis: GuardedRedis | None) -> L
     log.info("Ready: %s; embeddings are cached %s.", describe_models(services.facts), services.cache.description)
     if services.facts.is_demo:
         log.warning(
-            "DEMO MODELS: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL for photographs."
+            "DEMO MODELS: trained only on the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL for photographs."
         )
     return services
 

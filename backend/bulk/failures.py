@@ -20,8 +20,8 @@ class Failures:
     def fail(self, task: object, error: Exception) -> None:
         """Count a failed task and record the reason."""
         self.failed += 1
-        why = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
-        reason = f"task {task}: {why}"
+        message = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
+        reason = f"task {task}: {message}"
         if reason not in self.reasons:
             self.reasons.append(reason)
 

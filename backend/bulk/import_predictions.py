@@ -1,4 +1,4 @@
-"""Import of predictions into Label Studio in chunks; a refused prediction or an interrupted run loses no other one."""
+"""Import of predictions into Label Studio in chunks; a refused prediction or an interruption loses no other one."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Summary(Failures):
 
     def __str__(self) -> str:
         blank = f" ({self.empty} without a mask)" if self.empty else ""
-        first = f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"
+        counts = f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"
         if self.unchanged:
-            first += f"; found nothing in {self.unchanged}, whose earlier predictions stay"
-        return "\n".join([first, *self.reason_lines])
+            counts += f", unchanged {self.unchanged} (no mask; earlier predictions kept)"
+        return "\n".join([counts, *self.reason_lines])
 
 
 def import_chunk(client: Predictions, project_id: str, chunk: list[Json], summary: Summary) -> None:
@@ -86,7 +86,7 @@ def _predicted_tasks(client: Predictions, chunk: list[Json]) -> set[int]:
 
 
 def _predicted_meanwhile(client: Predictions, chunk: list[Json]) -> set[int]:
-    """As `_predicted_tasks`, but the empty set if Label Studio cannot be asked; the import then reports the error."""
+    """As `_predicted_tasks`, but the empty set if the request fails; the import then reports the error."""
     try:
         return _predicted_tasks(client, chunk)
     except LabelStudioError as error:

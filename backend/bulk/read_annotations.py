@@ -37,10 +37,10 @@ class Collected:
 
     Attributes:
         unannotated: Number of tasks without an annotation.
-        several: Number of tasks with more annotations than the one that was read.
-        left_out: Drawn regions of the exported annotations that are not masks, by type: prompts that were not accepted.
-        skipped: Regions that cannot be exported and were left out of their images, each with its name and the reason.
-        failures: Tasks that cannot be exported, likewise.
+        several: Number of tasks with more than one annotation, of which one was read.
+        left_out: Number of drawn regions without a mask, such as prompts that were not accepted, by type.
+        skipped: Regions that were left out because they cannot be exported, each with its name and the reason.
+        failures: Tasks that cannot be exported, each with its name and the reason.
     """
 
     images: list[LabeledImage] = field(default_factory=list)
@@ -59,7 +59,7 @@ def list_annotations(task: Json) -> list[Json]:
     """
     annotations = task.get("annotations") or []
     if not isinstance(annotations, list) or not all(isinstance(annotation, Mapping) for annotation in annotations):
-        message = f"Its annotations are {shorten(annotations)}, not a list of objects."
+        message = f'"annotations" of a task must be a list of objects, but is {shorten(annotations)}.'
         raise ExportError(message, remedy=DAMAGED_REMEDY)
     return [annotation for annotation in annotations if not annotation.get("was_cancelled")]
 
@@ -88,7 +88,7 @@ def uri_to_file_name(uri: str, task_id: int) -> str:
 
 
 def read_size(results: Sequence[Json]) -> Size | None:
-    """Return the image's size as the first result with a valid one states it, accepted or not."""
+    """Return the image's size from the first result with a valid one, whether a person accepted it or not."""
     return next(filter(None, map(drawn_size_of, results)), None)
 
 
@@ -202,7 +202,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, BackendError):
         return str(error)
     logging.getLogger(__name__).debug("Could not read a task", exc_info=error)
-    return f"It could not be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
+    return f"The task could not be read ({type(error).__name__}: {shorten(error)}). {DAMAGED_REMEDY}"
 
 
 def _raise(error: BackendError) -> None:

@@ -1,8 +1,8 @@
-"""EmbeddingCache: what SAM's encoder made of an image, computed once for all threads and all workers.
+"""Cache of image embeddings, each computed once for all threads and all workers.
 
-Two tiers: an LRU in the process within a byte budget, and Redis where `REDIS_URL` names one, shared by every worker.
-An entry is named by all that made it (model fingerprint, preprocessing version, dtype, SHA-256 of the image's bytes),
-so it is never wrong and never needs to be invalidated; it may only be dropped.
+There are two tiers: an in-process LRU with a byte budget and, if `REDIS_URL` is set, Redis, which all workers share. A
+key contains everything that an embedding depends on (model fingerprint, preprocessing version, dtype, SHA-256 of the
+image's bytes), so an entry never becomes stale; it is never invalidated, only evicted.
 """
 
 from backend.cache.codec import DamagedEntry, decode_embedding, encode_embedding

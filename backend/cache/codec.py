@@ -52,14 +52,14 @@ class DamagedEntry(ValueError):
 
 
 def encode_embedding(embedding: ImageEmbedding) -> bytes:
-    """Write an embedding in the format above.
+    """Encode an embedding in the format above.
 
     Raises:
         ValueError: An array that is neither float16 nor float32.
     """
     for name, array in embedding.arrays.items():
         if array.dtype not in _DTYPES.values():
-            raise ValueError(f"Array {name!r} is {array.dtype}; the codec writes float16 and float32.")
+            raise ValueError(f"Array {name!r} must be float16 or float32, but is {array.dtype}.")
     metadata = {
         "family": embedding.family,
         "original_size": str(embedding.original_size),
@@ -71,7 +71,7 @@ def encode_embedding(embedding: ImageEmbedding) -> bytes:
 
 
 def decode_embedding(data: bytes) -> ImageEmbedding:
-    """Read an embedding; its arrays are read-only views of `data`, not copies.
+    """Decode an embedding; its arrays are read-only views of `data`, not copies.
 
     Raises:
         DamagedEntry: Another format, or bytes that were truncated or changed.
@@ -86,7 +86,7 @@ def decode_embedding(data: bytes) -> ImageEmbedding:
 
 
 def _check_prefix(data: bytes) -> memoryview:
-    """The safetensors file in `data`, once its magic and its checksum are verified."""
+    """Verify the magic and the checksum, and return the safetensors file that follows them."""
     if len(data) < _PREFIX.size:
         raise DamagedEntry(f"{len(data)} bytes, shorter than the prefix of {_PREFIX.size}")
     magic, checksum = _PREFIX.unpack_from(data)
@@ -100,7 +100,7 @@ def _check_prefix(data: bytes) -> memoryview:
 
 
 def _read_safetensors(payload: memoryview) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """The arrays as views of `payload`, and the metadata."""
+    """Return the arrays as views of `payload`, and the metadata."""
     (length,) = _LENGTH.unpack_from(payload)
     start = _LENGTH.size + length
     header = json.loads(bytes(payload[_LENGTH.size : start]))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class CacheCounts:
-    """How often each thing happened since the process started; safe for threads.
+    """Counters since the process started, and the state of Redis. Thread-safe.
 
     Attributes:
-        redis_away: Redis did not answer the last command, whether that was about an embedding or a document.
+        redis_down: Whether Redis did not answer the last command, be it for an embedding or a document.
     """
 
     local_hits: int = 0
@@ -19,10 +19,10 @@ class CacheCounts:
     computed: int = 0
     redis_errors: int = 0
     damaged: int = 0
-    redis_away: bool = False
+    redis_down: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, name: str) -> None:
-        """Count one more."""
+        """Increment a counter."""
         with self.lock:
             setattr(self, name, getattr(self, name) + 1)

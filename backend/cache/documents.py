@@ -1,4 +1,4 @@
-"""Small documents that all replicas share: bytes under a name, in Redis, without an expiry."""
+"""Small documents that all replicas share: bytes by name, in Redis, without expiry."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from backend.cache.redis_client import GuardedRedis
 
 
 class RedisDocuments:
-    """Documents in Redis; during an outage it behaves as if it held none."""
+    """Store of documents in Redis; during an outage it behaves like an empty one."""
 
     def __init__(self, client: GuardedRedis) -> None:
         self._client = client
 
     def get(self, name: str) -> bytes | None:
-        """The document; None if there is none or Redis does not answer."""
-        document = self._client.ask(lambda redis: redis.get(name))
+        """Return a document; None if it does not exist or Redis does not answer."""
+        document = self._client.execute(lambda redis: redis.get(name))
         return document if isinstance(document, bytes) else None
 
     def put(self, name: str, document: bytes) -> None:
-        """Keep a document until it is replaced; does nothing while Redis does not answer."""
+        """Store a document until it is replaced; does nothing while Redis does not answer."""
         self._client.store(lambda redis: redis.set(name, document))

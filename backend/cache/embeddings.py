@@ -1,4 +1,4 @@
-"""EmbeddingCache: get an embedding or compute it once, for all threads and all workers."""
+"""The embedding cache: each embedding is computed once for all threads and all workers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ Compute = Callable[[], ImageEmbedding]
 
 @dataclass(frozen=True)
 class ComputedElsewhere:
-    """Somebody else computes it now: another thread of this process, or another worker.
+    """An embedding that another thread of this process, or another worker, is computing.
 
     Attributes:
-        result: Brings what a thread of this process makes; None where it had to leave it to another worker.
-        is_leased: Whether another worker is still at it.
+        result: Future of the thread that computes it, whose result is None if another worker turns out to hold the
+            lease; None if it is known that another worker does.
+        is_leased: Whether another worker still holds the lease.
     """
 
     result: Future[ImageEmbedding | None] | None = None
@@ -31,11 +32,11 @@ class ComputedElsewhere:
 
     @property
     def is_pending(self) -> bool:
-        """Whether somebody is still at it."""
+        """Whether the computation is still running."""
         return self.is_leased() if self.result is None else not self.result.done()
 
     def wait(self, seconds: float | None) -> ImageEmbedding | None:
-        """Wait at most so long; None means: ask the cache again.
+        """Wait at most `seconds` for the embedding; None means that the caller must look it up again.
 
         Raises:
             Whatever the other thread's computation raised.
@@ -44,21 +45,21 @@ class ComputedElsewhere:
             try:
                 return self.result.result(seconds)
             except FutureTimeout:
-                if self.result.done():  # the computation itself ran into a timeout of its own
+                if self.result.done():  # raised by the computation, not by this wait
                     raise
                 return None
-        end = None if seconds is None else time.monotonic() + seconds
-        while self.is_leased() and (end is None or time.monotonic() < end):
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self.is_leased() and (deadline is None or time.monotonic() < deadline):
             time.sleep(POLL_SECONDS)
         return None
 
 
 class EmbeddingCache:
-    """Get an embedding or compute it once.
+    """Two-tier cache of embeddings that computes each one once.
 
     Args:
-        local: This process's tier.
-        shared: Redis, or None.
+        local: The tier in this process.
+        shared: The tier in Redis, if there is one.
     """
 
     def __init__(self, local: LocalStore, shared: RedisStore | None = None) -> None:
@@ -67,34 +68,34 @@ class EmbeddingCache:
         self._flights = SingleFlight[str, ImageEmbedding | None]()
 
     def get_or_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding:
-        """Return the embedding named `key`; of several threads and workers that miss at once, one computes it.
+        """Return the embedding for `key`; if several threads and workers miss it at once, one of them computes it.
 
         Args:
             prefetch: Whether this is a prefetch (see `runtime.lru`).
 
         Raises:
-            Whatever `compute` raises, to all who waited for it; the next caller tries anew.
+            Whatever `compute` raises, in every thread that waits for it; the next caller computes it again.
         """
-        found = self.find(key, prefetch=prefetch)
-        while found is None:
-            made = self.try_compute(key, compute, prefetch=prefetch)
-            found = made.wait(None) if isinstance(made, ComputedElsewhere) else made
-        return found
+        embedding = self.find(key, prefetch=prefetch)
+        while embedding is None:
+            computed = self.try_compute(key, compute, prefetch=prefetch)
+            embedding = computed.wait(None) if isinstance(computed, ComputedElsewhere) else computed
+        return embedding
 
     def find(self, key: str, *, prefetch: bool = False) -> ImageEmbedding | None:
-        """The embedding, if this process or Redis keeps it."""
-        found = self._find_here(key, prefetch)
-        if found is None and self._shared is not None:
-            found = self._shared.get(key)
-            if found is not None:
+        """Return the embedding if it is cached in this process or in Redis."""
+        embedding = self._find_local(key, prefetch)
+        if embedding is None and self._shared is not None:
+            embedding = self._shared.get(key)
+            if embedding is not None:
                 self.counts.add("redis_hits")
-                self._local.put(key, found, prefetch=prefetch)
-        return found
+                self._local.put(key, embedding, prefetch=prefetch)
+        return embedding
 
     def try_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding | ComputedElsewhere:
-        """The same as `get_or_compute`, but where somebody else computes it this says so at once and does not wait.
+        """Compute the embedding as `get_or_compute` does, but return at once if another thread or worker computes it.
 
-        For the few threads that serve the models: whoever wants the embedding waits on a thread of their own.
+        The few threads that serve the models must not wait; the caller waits for `ComputedElsewhere` on its own thread.
         """
         flight = self._flights.run(key, lambda: self._compute_under_lease(key, compute, prefetch))
         if not flight.done():
@@ -103,7 +104,7 @@ class EmbeddingCache:
         return embedding if embedding is not None else ComputedElsewhere(is_leased=lambda: self._is_leased(key))
 
     def holds(self, key: str) -> bool:
-        """Whether `key` is in this process's tier or in Redis; asking does not count as a use."""
+        """Whether `key` is in this process's tier or in Redis. Does not count as a use in the LRU order."""
         return key in self._local or (self._shared is not None and self._shared.has(key))
 
     @property
@@ -112,31 +113,31 @@ class EmbeddingCache:
 
     @property
     def description(self) -> str:
-        """Where embeddings are kept, in words."""
+        """Where embeddings are cached, in words."""
         if self._shared is None:
             return "in this process"
         return "in Redis" if self._shared.is_healthy else "in this process, because Redis does not answer"
 
-    def _find_here(self, key: str, prefetch: bool) -> ImageEmbedding | None:
-        found = self._local.peek(key) if prefetch else self._local.get(key)
-        if found is not None:
+    def _find_local(self, key: str, prefetch: bool) -> ImageEmbedding | None:
+        embedding = self._local.peek(key) if prefetch else self._local.get(key)
+        if embedding is not None:
             self.counts.add("local_hits")
-        return found
+        return embedding
 
     def _compute_under_lease(self, key: str, compute: Compute, prefetch: bool) -> ImageEmbedding | None:
-        """None: another worker has the lease."""
-        found = self._find_here(key, prefetch)  # somebody may have been done just before this thread became the one
-        if found is not None:
-            return found
+        """Return the embedding; None if another worker holds the lease."""
+        cached = self._find_local(key, prefetch)  # another thread may have finished just before this one began
+        if cached is not None:
+            return cached
         if self._shared is None:
             embedding = self._compute(compute)
         else:
-            with self._shared.lease(key) as mine:
-                if not mine:
+            with self._shared.lease(key) as is_acquired:
+                if not is_acquired:
                     return None
-                kept = self._shared.get(key)
-                embedding = self._compute(compute) if kept is None else kept
-                if kept is None:
+                stored = self._shared.get(key)
+                embedding = self._compute(compute) if stored is None else stored
+                if stored is None:
                     self._shared.put(key, embedding)
                 else:
                     self.counts.add("redis_hits")

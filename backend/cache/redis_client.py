@@ -1,4 +1,4 @@
-"""The one connection of a process to Redis, behind a circuit breaker."""
+"""The Redis client of a process, with a circuit breaker."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ log = logging.getLogger(__name__)
 class GuardedRedis:
     """Redis client with a circuit breaker, shared by everything in the process that uses the same Redis.
 
-    An outage (refused connection, timeout, garbage) is logged once, and no command is sent for `pause_seconds` after a
-    failure, so an outage costs the process one timeout and not one for each click. A command that Redis answers with
-    an error, because it is out of memory or read-only, is no outage: what it holds can still be read. Such refusals are
-    logged once, until Redis stores something again.
+    An outage (refused connection, timeout, invalid response) is logged once. After a failure no command is sent for
+    `pause_seconds`, so an outage costs the process one timeout instead of one per click. A command that Redis rejects
+    because it is out of memory or read-only is not an outage: existing entries can still be read. Such rejections are
+    logged once, until Redis stores a value again.
 
     Args:
-        url: As redis://host:6379/0. Nothing is connected before the first command.
-        timeout_seconds: For connecting, and for each answer.
-        counts: Where errors are counted.
+        url: Such as redis://host:6379/0. The connection is opened with the first command.
+        timeout_seconds: For connecting, and for each response.
+        counts: Counters to which errors are added.
 
     Raises:
         ValueError: The URL is invalid.
@@ -40,61 +40,61 @@ class GuardedRedis:
             url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry_on_timeout=False
         )
         self._paused_until = 0.0
-        self._is_refusing = False
+        self._is_rejecting = False
         self._lock = threading.Lock()
 
     @property
     def is_healthy(self) -> bool:
         """Whether Redis answered the last command."""
-        return not self.counts.redis_away
+        return not self.counts.redis_down
 
     def ping(self) -> bool:
         """Whether Redis answers now."""
-        return bool(self.ask(lambda client: client.ping()))
+        return bool(self.execute(lambda client: client.ping()))
 
-    def ask(self, command: Callable[[redis.Redis], Any]) -> Any:
-        """Run a command and return Redis's answer; None if it is refused, fails, or falls into a pause."""
+    def execute(self, command: Callable[[redis.Redis], Any]) -> Any:
+        """Run a command and return Redis's response; None if it is rejected, fails, or falls into a pause."""
         if time.monotonic() < self._paused_until:
             return None
         try:
-            answer = command(self._redis)
+            response = command(self._redis)
         except redis.ResponseError as error:
-            self._record_refusal(error)
+            self._record_rejection(error)
             return None
-        except Exception as error:  # whatever the client library raises: no answer depends on Redis
+        except Exception as error:  # any error of the client library: Redis is optional
             self._record_outage(error)
             return None
-        self._record_answer()
-        return answer
+        self._record_success()
+        return response
 
     def store(self, command: Callable[[redis.Redis], Any]) -> None:
         """Run a command that stores a value, if Redis can be reached and has room for it."""
-        if self.ask(command):
-            self._is_refusing = False
+        if self.execute(command):
+            self._is_rejecting = False
 
-    def _record_refusal(self, error: Exception) -> None:
+    def _record_rejection(self, error: Exception) -> None:
         self.counts.add("redis_errors")
         with self._lock:
-            is_first, self._is_refusing = not self._is_refusing, True
+            is_first, self._is_rejecting = not self._is_rejecting, True
         if is_first:
-            log.warning("Redis refuses a command (%s); what it does not store is computed again when needed.", error)
+            log.warning("Redis rejects a command (%s); values that it does not store are computed when needed.", error)
 
     def _record_outage(self, error: Exception) -> None:
         self.counts.add("redis_errors")
         with self._lock:
-            is_first, self.counts.redis_away = not self.counts.redis_away, True
+            is_first, self.counts.redis_down = not self.counts.redis_down, True
             self._paused_until = time.monotonic() + self.pause_seconds
         if is_first:
             log.warning(
-                "Redis does not answer (%s). Until it does, embeddings are computed here, and project settings are as "
-                "this process last saw them.",
+                "Redis does not answer (%s). Until it does, embeddings are computed in this process, and project "
+                "settings are those that it read last.",
                 error,
             )
 
-    def _record_answer(self) -> None:
-        if not self.counts.redis_away:
+    def _record_success(self) -> None:
+        if not self.counts.redis_down:
             return
         with self._lock:
-            is_first, self.counts.redis_away = self.counts.redis_away, False
+            is_first, self.counts.redis_down = self.counts.redis_down, False
         if is_first:
             log.warning("Redis answers again.")

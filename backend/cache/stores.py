@@ -33,8 +33,8 @@ class LocalStore(LeastRecentlyUsed[str, ImageEmbedding]):
 class RedisStore:
     """Embeddings in Redis, and leases that let one worker compute an embedding while the others wait for it.
 
-    Whatever goes wrong, down to damaged bytes, is answered as a miss. Keys in Redis start with the codec's version, so
-    replicas of two versions share a Redis without touching each other's entries and leases.
+    Any failure counts as a cache miss, including damaged bytes. Keys in Redis start with the codec's version, so
+    replicas of two versions can share a Redis without touching each other's entries and leases.
     """
 
     lease_seconds = 10.0
@@ -49,7 +49,7 @@ class RedisStore:
         return self._client.is_healthy
 
     def get(self, key: str) -> ImageEmbedding | None:
-        data = self._client.ask(lambda redis: redis.get(redis_key(key)))
+        data = self._client.execute(lambda redis: redis.get(redis_key(key)))
         if data is None:
             return None
         try:
@@ -57,12 +57,12 @@ class RedisStore:
         except DamagedEntry as error:
             self.counts.add("damaged")
             log.warning("Redis returned a damaged entry for %s (%s); it is computed again.", key, error)
-            self._client.ask(lambda redis: redis.delete(redis_key(key)))
+            self._client.execute(lambda redis: redis.delete(redis_key(key)))
             return None
 
     def has(self, key: str) -> bool:
-        """Whether there is an entry, which is not read."""
-        return bool(self._client.ask(lambda redis: redis.exists(redis_key(key))))
+        """Whether there is an entry; does not read it."""
+        return bool(self._client.execute(lambda redis: redis.exists(redis_key(key))))
 
     def put(self, key: str, embedding: ImageEmbedding) -> None:
         data = encode_embedding(embedding)
@@ -70,13 +70,13 @@ class RedisStore:
 
     @contextmanager
     def lease(self, key: str) -> Iterator[bool]:
-        """Try to become the one who computes `key`. Yields whether that worked, True also when Redis does not answer.
+        """Try to acquire the lease on computing `key`; yield whether that succeeded, True if Redis does not answer.
 
-        The lease expires soon after its holder dies, and is renewed while its holder computes.
+        The lease is renewed while its holder computes, and expires soon after the holder dies.
         """
         name, token = lease_key(key), uuid.uuid4().hex
         milliseconds = int(self.lease_seconds * 1000)
-        held = self._client.ask(lambda redis: redis.set(name, token, nx=True, px=milliseconds) or False)
+        held = self._client.execute(lambda redis: redis.set(name, token, nx=True, px=milliseconds) or False)
         if held is False:
             yield False
             return
@@ -88,22 +88,22 @@ class RedisStore:
         finally:
             done.set()
             if held:
-                self._client.ask(lambda redis: redis.register_script(_RELEASE)(keys=[name], args=[token]))
+                self._client.execute(lambda redis: redis.register_script(_RELEASE)(keys=[name], args=[token]))
 
     def is_leased(self, key: str) -> bool:
-        """Whether some worker computes `key` now; False also when Redis does not answer."""
-        return bool(self._client.ask(lambda redis: redis.exists(lease_key(key))))
+        """Whether any worker is computing `key`; False if Redis does not answer."""
+        return bool(self._client.execute(lambda redis: redis.exists(lease_key(key))))
 
     def _renew(self, name: str, token: str, milliseconds: int, done: threading.Event) -> None:
         while not done.wait(self.lease_seconds / 3):
-            self._client.ask(lambda redis: redis.register_script(_RENEW)(keys=[name], args=[token, milliseconds]))
+            self._client.execute(lambda redis: redis.register_script(_RENEW)(keys=[name], args=[token, milliseconds]))
 
 
 def redis_key(key: str) -> str:
-    """Name of an embedding's entry in Redis."""
+    """Return the name of an embedding's entry in Redis."""
     return f"codec{CODEC_VERSION}:{key}"
 
 
 def lease_key(key: str) -> str:
-    """Name of the lease on an embedding that is being computed."""
+    """Return the name of the lease on an embedding that is being computed."""
     return f"{redis_key(key)}:lease"

@@ -1,6 +1,6 @@
 """Data set formats, one per file: `LabeledImage` values come in, files on disk go out.
 
-The room does no network I/O and knows nothing of Label Studio; `bulk` reads the annotations.
+No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
 from backend.export.coco import EncodedRegion, LabeledImage, build_coco, check_region, count_empty, encode_region

@@ -37,14 +37,14 @@ Choices = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class EncodedRegion:
-    """A region as it is in the document, without its mask.
+    """A region in the document's format, without its mask.
 
     Attributes:
         size: Size of the mask.
         segmentation: COCO's compressed RLE, JSON-ready.
-        area: Number of the mask's pixels; 0 if everything was erased again.
-        bbox: x, y, width, height of its pixels; zeros without any.
-        kind: What it was saved as, for instance "polygon"; "" if that is not known.
+        area: Number of pixels in the mask; 0 if everything was erased again.
+        bbox: x, y, width, height of its pixels; zeros for an empty mask.
+        kind: Kind of shape that it was saved as, for instance "polygon"; "" if unknown.
         other_labels: Labels it was saved with besides `label`; the document has only `label`.
     """
 
@@ -107,10 +107,10 @@ def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Jso
         categories: Names in the order of the labeling config; all are kept, used or not.
 
     Returns:
-        A dict for `json.dump`. Regions without a single pixel have no box and are left out; `count_empty` counts them.
+        A dict for `json.dump`. Regions with an empty mask have no box and are left out; `count_empty` counts them.
 
     Raises:
-        ExportError: A label that is not among the categories, or a mask of another size than its image.
+        ExportError: A label is not among the categories, or a mask has another size than its image.
     """
     category_ids = {name: number for number, name in enumerate(dict.fromkeys(categories), start=1)}
     names = _UniqueNames()
@@ -138,8 +138,8 @@ def check_region(region: EncodedRegion, size: Size, categories: Collection[str])
         raise _label_error(where, region.label, categories)
     if region.size != size:
         raise ExportError(
-            f"{where} is a mask of {region.size} on an image of {size}.",
-            remedy="Delete the region and draw it again; it was drawn on another version of the image.",
+            f"{where} has a mask of {region.size} on an image of {size}.",
+            remedy="The region was drawn on another version of the image. Delete it and draw it again.",
         )
 
 
@@ -157,7 +157,7 @@ def _label_error(where: str, label: str, categories: Collection[str]) -> ExportE
 
 
 def count_empty(images: Iterable[LabeledImage]) -> int:
-    """Count the regions without a pixel, for instance because everything was erased again."""
+    """Count the regions with an empty mask, for instance because everything was erased again."""
     return sum(not region.area for image in images for region in image.regions)
 
 

@@ -15,12 +15,12 @@ from backend.errors import ExportError
 
 _REMEDIES = {
     errno.ENOSPC: "Free some space on that disk, or choose another folder with --out.",
-    errno.EDQUOT: "Free some of your disk quota, or choose another folder with --out.",
+    errno.EDQUOT: "Free some disk quota, or choose another folder with --out.",
     errno.EFBIG: "Allow larger files there (ulimit -f), or choose another folder with --out.",
     errno.EACCES: "Make the folder writable, or choose another one with --out.",
     errno.EPERM: "Make the folder writable, or choose another one with --out.",
     errno.EROFS: "That disk is read-only; choose another folder with --out.",
-    errno.ENOTDIR: "A part of the path is a file; choose another folder with --out.",
+    errno.ENOTDIR: "Part of the path is a file; choose another folder with --out.",
     errno.EEXIST: "The path is a file; choose another folder with --out.",
 }
 

@@ -1,4 +1,4 @@
-"""The only HTTP for images: URL policy (which hosts may be asked, who sees the token), limits, tokens, a byte cache.
+"""The only HTTP for images: URL policy (which hosts are allowed and which get the token), limits, tokens, byte cache.
 
 The image URI of a task comes in; encoded bytes go out, or `ImageUnavailable` and `ImageForbidden`.
 """

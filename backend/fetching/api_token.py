@@ -120,7 +120,7 @@ class TokenSource:
 
     def _unreachable(self, reason: str) -> LabelStudioError:
         return LabelStudioError(
-            f"Label Studio at {self._url} could not be asked for an access token: {reason}.",
+            f"Label Studio at {self._url} did not provide an access token: {reason}.",
             remedy="Check LABEL_STUDIO_URL and that Label Studio is running.",
         )
 

@@ -65,8 +65,8 @@ class SocketWatch:
 def enforce_deadline(deadline: float) -> Iterator[SocketWatch]:
     """Abort at `deadline`, in monotonic seconds, the request that this thread sends through an `open_session()`.
 
-    An aborted request raises one of requests' errors or looks like the end of the body; `has_expired` of the watch
-    tells.
+    An aborted request raises one of requests' errors or looks like the end of the body; the watch's
+    `has_expired` tells.
     """
     watch = _thread.watch = SocketWatch(deadline)
     timer = threading.Timer(max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS), watch.expire)

@@ -30,7 +30,7 @@ class Downloader:
     """HTTP client that reuses connections, ignores cookies and follows no redirects. Thread-safe.
 
     Args:
-        max_bytes: The largest body, after decompression.
+        max_bytes: Size limit of a body, after decompression.
         timeout_seconds: From `deadline()` to the last byte, over all redirects.
     """
 

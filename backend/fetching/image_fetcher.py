@@ -2,8 +2,8 @@
 
 The token is sent only to Label Studio's own origin, and not even there once a redirect has left it. Redirects are
 followed one by one and each hop is checked: only Label Studio's own storage URLs may redirect to a host that no setting
-allows. Bytes are cached by (origin, project, URI): uploads for good; anything else is revalidated (ETag) after a
-minute.
+allows. Bytes are cached by (origin, project, URI). Uploads never expire; anything else is revalidated (ETag) after
+a minute.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from backend.fetching.url_policy import (
 from backend.runtime import SingleFlight
 
 MAX_REDIRECTS = 5
-REVALIDATE_SECONDS = 60.0  # how long an image that may change is used without asking again
+REVALIDATE_SECONDS = 60.0  # an image that may change is used for this long before it is revalidated
 DIRECT_URI_REMEDY = (
     "Use the image's own URI in the task, such as /data/upload/…, or that of a storage connected to Label Studio."
 )
@@ -40,12 +40,12 @@ class ImageFetcher:
     """Fetcher of encoded images. Thread-safe; an image that several threads miss at once is fetched once.
 
     Args:
-        label_studio_url: Label Studio's URL as seen from this process; "" if there is none.
+        label_studio_url: Label Studio's URL as seen from this process; may be empty.
         api_key: A personal access token or a legacy token.
-        allowed_hosts: Other hosts that may be asked, "a.org" or "a.org:8000".
+        allowed_hosts: Other hosts that images may be fetched from, "a.org" or "a.org:8000".
         max_bytes: Size limit of one image.
         timeout_seconds: For one image, from the first connection to the last byte.
-        cache_bytes: Budget of the images that are kept in memory.
+        cache_bytes: Size limit of the in-memory cache.
         prefetch_bytes: Share of `cache_bytes` that prefetched images may take.
     """
 
@@ -75,24 +75,24 @@ class ImageFetcher:
         prefetch: bool = False,
         wait_seconds: float | None = None,
     ) -> bytes:
-        """Fetch the encoded bytes of an image, from the cache if it holds them.
+        """Fetch the encoded bytes of an image, from the cache if possible.
 
         Args:
-            image_uri: As it is in the task's data.
-            task_id: By which Label Studio resolves cloud storage.
+            image_uri: URI as it is in the task's data.
+            task_id: Id by which Label Studio resolves cloud storage.
             project_id: Bytes are not shared between projects.
-            prefetch: Whether this is a prefetch, which must not evict what is in use (see `lru`).
+            prefetch: Whether this is a prefetch, which must not evict what is in use (see `runtime.lru`).
             wait_seconds: How long to wait; a slower download continues in the background for the next caller.
 
         Raises:
-            ImageForbidden: On a host that may not be asked.
+            ImageForbidden: On a host that is not allowed.
             ImageUnavailable: Unreachable, refused, too large, too slow, or an unsupported URI.
         """
         key = (self._url, project_id, image_uri)
         cached = self._lookup(key, prefetch)
         if cached is not None and self._is_fresh(cached):
             return cached.content
-        start = self._flights.run if wait_seconds is None else self._flights.start  # here, or on a thread of its own
+        start = self._flights.run if wait_seconds is None else self._flights.start  # on this thread, or on a new one
         flight = start(key, lambda: self._fetch_and_cache(key, image_uri, task_id, prefetch))
         try:
             return flight.result(wait_seconds)
@@ -140,7 +140,10 @@ class ImageFetcher:
             self._check_redirect(url, target, image_uri)
             with_token = with_token and may_see_token(target, self._url)
             url = target
-        raise ImageUnavailable(f"{show_url(image_uri)} redirects too often.", remedy="Check the image's URI.")
+        raise ImageUnavailable(
+            f"{show_url(image_uri)} redirects too many times; the limit is {MAX_REDIRECTS}.",
+            remedy="Check the image's URI.",
+        )
 
     def _is_own(self, url: str) -> bool:
         return bool(self._url) and url_origin(url) == url_origin(self._url)
@@ -166,12 +169,12 @@ class ImageFetcher:
         message = f"{urlsplit(url).netloc} returned HTTP {status} for {show_url(image_uri)}."
         remedy = "Check that the image still exists there."
         if self._is_own(url) and not with_token and status in (401, 403):
-            rule = "it goes only to Label Studio's own files, and nowhere after a redirect to something else"
+            rule = "it is sent only for Label Studio's own files, and not after a redirect to anything else"
             remedy = f"The token was not sent: {rule}. {DIRECT_URI_REMEDY}"
         elif self._is_own(url) and status == 401:
             remedy = f"The token is missing or invalid. {TOKEN_REMEDY}"
         elif self._is_own(url) and status == 404 and "/resolve/" in url:
             remedy = "Connect this cloud storage to the task's project in Label Studio (Settings → Cloud Storage)."
         elif self._is_own(url) and status == 403:
-            remedy = "The user of LABEL_STUDIO_API_KEY has no access to this project: use the token of one who has."
+            remedy = "The user of LABEL_STUDIO_API_KEY has no access to this project: use the token of a user who has."
         raise ImageUnavailable(message, remedy=remedy)

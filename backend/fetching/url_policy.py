@@ -1,8 +1,8 @@
-"""Image URI → the URL to request, and the hosts that may be asked. Pure; no name is resolved.
+"""Image URI → the URL to request, and the hosts that are allowed. Pure functions; no name is resolved.
 
 /data/upload/2/a.png, data/local-files/?d=…   Label Studio, with the token
 http(s)://LABEL_STUDIO/data/…                 the same
-http://localhost:8080/data/…                  the same: Label Studio's own name for itself, which rarely works here
+http://localhost:8080/data/…                  the same: Label Studio's URL of itself, which rarely works from here
 /api/users, http(s)://LABEL_STUDIO/api/users  Label Studio, without the token: no images are there (`FILE_PATHS`)
 s3://bucket/key, gs://…, azure-blob://…       Label Studio's /tasks/ID/resolve/?fileuri=…, which may redirect
 http(s)://elsewhere/…                         only with the host in IMAGE_ALLOWED_HOSTS, never with the token
@@ -80,7 +80,7 @@ def check_host(url: str, label_studio_url: str, allowed_hosts: frozenset[str]) -
     _, host, port = origin = url_origin(url)
     if _is_allowed(origin, allowed_hosts) or (label_studio_url and origin == url_origin(label_studio_url)):
         return
-    message = f"The image {show_url(url)} is on {shorten(host)}:{port}, a host that this backend may not ask."
+    message = f"The image {show_url(url)} is on {shorten(host)}:{port}, a host that is not allowed."
     entry = shorten(host) if port in (80, 443) else f"{shorten(host)}:{port}"  # without a port: every port
     raise ImageForbidden(message, remedy=f"Add {entry} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio.")
 

@@ -1,5 +1,5 @@
-"""The only rooms that use torch: SAM and CLIP, their checkpoints and devices.
+"""The only package that uses torch: SAM and CLIP, their checkpoints and devices.
 
-Pixels and prompts come in as numpy arrays, embeddings, candidates and class scores go out. Nothing is imported here, so
-that listing model families needs no torch; import the modules themselves.
+Pixels and prompts come in as numpy arrays; embeddings, candidates and class scores go out. Nothing is imported here, so
+that the model families can be listed without torch; import the modules directly.
 """

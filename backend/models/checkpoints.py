@@ -1,4 +1,4 @@
-"""Weights on this disk: which file a model needs, whether it is the published one, and how it gets into a model."""
+"""Weight files on disk: locating, verifying and loading them."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ def _file_digest(path: Path, size: int, modified_ns: int) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hex. Raises `CheckpointError` where it cannot be read."""
+    """Return the SHA-256 of a file in hex. Raises `CheckpointError` if it cannot be read."""
     try:
-        state = path.stat()
-        return _file_digest(path, state.st_size, state.st_mtime_ns)
+        status = path.stat()
+        return _file_digest(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise CheckpointError(
             f"The checkpoint {path} cannot be read: {error.strerror}.",
-            remedy="Check the path, or fetch the weights with `python -m scripts.download_models`.",
+            remedy="Check the path, or download the weights with `python -m scripts.download_models`.",
         ) from error
 
 
 def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_dir: Path) -> Path:
-    """The file that holds a segmenter's weights: the one named, the bundled one, or the one that was downloaded.
+    """Return the file with a segmenter's weights: SAM_CHECKPOINT, the bundled file or the downloaded one.
 
     Args:
         checkpoint: The value of SAM_CHECKPOINT; may be empty.
 
     Raises:
-        CheckpointError: It is not there; the remedy says how to get it.
+        CheckpointError: The file does not exist; the remedy says how to get it.
     """
     if checkpoint:
         path = Path(checkpoint)
-        remedy = "Set SAM_CHECKPOINT to a file that exists, or leave it empty."
+        remedy = "Set SAM_CHECKPOINT to an existing file, or leave it empty."
     elif entry.bundled is not None:
         path = entry.bundled
-        remedy = "Train it with `python -m scripts.train_demo_models`, or install the project again."
+        remedy = "Train it with `python -m scripts.train_demo_models`, or reinstall the project."
     elif entry.published is not None:
         path = weights_dir / entry.published.file_name
-        remedy = f"Fetch it with `python -m scripts.download_models {entry.name}`."
+        remedy = f"Download it with `python -m scripts.download_models {entry.name}`."
     else:
         raise CheckpointError(
             f"The weights of {entry.name} are not published.", remedy="Set SAM_CHECKPOINT to the path of a file."
@@ -65,13 +65,13 @@ def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_di
 
 
 def find_classifier_checkpoint(entry: ClassifierEntry, pretrained: str, weights_dir: Path) -> Path:
-    """The file that holds a CLIP's weights.
+    """Return the file with a CLIP model's weights.
 
     Args:
-        pretrained: The value of CLIP_PRETRAINED: a path, or the tag of weights that were downloaded; may be empty.
+        pretrained: The value of CLIP_PRETRAINED: a path, or the tag of downloaded weights; may be empty.
 
     Raises:
-        CheckpointError: It is not there; the remedy says how to get it.
+        CheckpointError: The file does not exist; the remedy says how to get it.
     """
     if not pretrained and entry.bundled is not None:
         path, remedy = entry.bundled, "Train it with `python -m scripts.train_demo_models`."
@@ -79,22 +79,22 @@ def find_classifier_checkpoint(entry: ClassifierEntry, pretrained: str, weights_
         return Path(pretrained)
     else:
         path = weights_dir / clip_file_name(entry.name, pretrained)
-        remedy = f"Fetch it with `python -m scripts.download_models {entry.name}/{pretrained or 'TAG'}`."
+        remedy = f"Download it with `python -m scripts.download_models {entry.name}/{pretrained or 'TAG'}`."
     if not path.is_file():
         raise CheckpointError(f"There is no CLIP checkpoint at {path}.", remedy=remedy)
     return path
 
 
 def clip_file_name(model_name: str, tag: str) -> str:
-    """What a downloaded open_clip checkpoint is called in the weights folder."""
+    """Return the file name of a downloaded open_clip checkpoint in the weights folder."""
     return f"open_clip_{model_name.replace('/', '-')}_{tag}.safetensors"
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read weights without running code: safetensors, or a pickle of tensors only.
+    """Read weights without executing code: safetensors, or a pickle that contains only tensors.
 
     Raises:
-        CheckpointError: Damaged, cut short, or not a checkpoint.
+        CheckpointError: Damaged, truncated, or not a checkpoint.
     """
     try:
         if path.suffix == ".safetensors":
@@ -108,22 +108,22 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     except Exception as error:  # torch, safetensors and pickle each raise their own family
         raise CheckpointError(
             f"The checkpoint {path} ({path.stat().st_size} bytes) is damaged: {error}",
-            remedy="Delete it and fetch it again with `python -m scripts.download_models`.",
+            remedy="Delete it and download it again with `python -m scripts.download_models`.",
         ) from error
     weights = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
         raise CheckpointError(
-            f"The checkpoint {path} holds {type(weights).__name__}, not weights by their names.",
-            remedy="Choose a file of model weights (a state dict).",
+            f"The checkpoint {path} must contain a state dict (tensors by name), but is a {type(weights).__name__}.",
+            remedy="Choose a file with model weights.",
         )
     return weights
 
 
 def load_into(model: torch.nn.Module, path: Path, model_name: str) -> None:
-    """Load weights into a torch module, strictly.
+    """Load weights into a torch module; all names and shapes must match.
 
     Raises:
-        CheckpointError: Damaged, or of another architecture than `model_name`.
+        CheckpointError: Damaged, or the weights of another architecture than `model_name`.
     """
     state = load_state_dict(path)
     try:
@@ -131,16 +131,16 @@ def load_into(model: torch.nn.Module, path: Path, model_name: str) -> None:
     except RuntimeError as error:
         first = str(error).split("\n", 2)[1].strip() if "\n" in str(error) else str(error)
         raise CheckpointError(
-            f"The checkpoint {path} is not one of model {model_name!r}: {first[:200]}",
-            remedy="Choose the model and the checkpoint that belong together (SAM_MODEL and SAM_CHECKPOINT).",
+            f"The checkpoint {path} does not match the model {model_name!r}: {first[:200]}",
+            remedy="Set SAM_MODEL and SAM_CHECKPOINT to a model and its checkpoint.",
         ) from error
 
 
 def verify_pin(path: Path, published: PublishedFile) -> None:
-    """Raise `CheckpointError` unless the file has the SHA-256 that its authors' file has, where that is known."""
+    """Raise `CheckpointError` unless the file has the SHA-256 of the published file, if that is known."""
     actual = sha256_of(path)
     if published.sha256 is not None and actual != published.sha256:
         raise CheckpointError(
             f"{path} has SHA-256 {actual}, but {published.file_name} has {published.sha256}.",
-            remedy="Delete the file and fetch it again; if it stays so, do not use it.",
+            remedy="Delete the file and download it again; if the digest still differs, do not use the file.",
         )

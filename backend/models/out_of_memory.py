@@ -1,4 +1,4 @@
-"""What happens when a device has no memory left: less at once, then the CPU. It costs time and not the answer."""
+"""Fallbacks for a device that runs out of memory: smaller batches, then the CPU. The result stays the same."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class DeviceModel(Generic[ModelT]):
-    """A model on one device, with a copy on the CPU for work that the device has no memory for.
+    """A model on one device, with a copy on the CPU for work that does not fit into the device's memory.
 
     Args:
-        model: With its weights; it is moved to the device and never trained.
-        device: Where it runs.
-        name: What the log calls it.
+        model: Model with its weights; it is moved to the device and never trained.
+        device: Device that it runs on.
+        name: Name of the model in the log.
     """
 
     def __init__(self, model: ModelT, device: torch.device, name: str) -> None:
@@ -32,21 +32,21 @@ class DeviceModel(Generic[ModelT]):
         self._on_cpu: ModelT | None = None
         self._lock = threading.Lock()
 
-    def run(self, *ways: tuple[str, Callable[[ModelT], T]]) -> T:
-        """Do some work in the first way that fits into memory: each on the device, then the last one on the CPU.
+    def run(self, *variants: tuple[str, Callable[[ModelT], T]]) -> T:
+        """Run the first variant of some work that fits into memory: each on the device, then the last one on the CPU.
 
         Args:
-            ways: What takes the memory, for the log, and the work itself; the way that takes most comes first.
+            variants: What needs the memory, for the log, and the work itself; the one that needs the most comes first.
 
         Raises:
-            Whatever the work raises; a lack of memory only where the CPU lacks it too.
+            Whatever the work raises; an out-of-memory error only if the CPU runs out of memory too.
         """
-        work = ways[-1][1]
+        work = variants[-1][1]
         on_cpu = None if self.device.type == "cpu" else lambda: work(self._cpu_copy())
-        return self._first_that_fits(ways, on_cpu, "answers on the CPU")
+        return self._run_first_fitting(variants, on_cpu, "falling back to the CPU")
 
     def run_batch(self, batch: torch.Tensor, work: Callable[[ModelT, torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Do some work on a batch (B, …), in halves where it does not fit; what does not fit alone goes to the CPU."""
+        """Run some work on a batch (B, …); halve it while it does not fit, and run a single item on the CPU."""
         whole = f"a batch of {len(batch)}", lambda model: work(model, batch)
         if len(batch) < 2:
             return self.run(whole)
@@ -54,24 +54,27 @@ class DeviceModel(Generic[ModelT]):
         def in_halves() -> torch.Tensor:
             return torch.cat([self.run_batch(half, work) for half in batch.chunk(2)])
 
-        return self._first_that_fits([whole], in_halves, "takes it in halves")
+        return self._run_first_fitting([whole], in_halves, "splitting the batch in half")
 
-    def _first_that_fits(
-        self, ways: Sequence[tuple[str, Callable[[ModelT], T]]], last_resort: Callable[[], T] | None, then: str
+    def _run_first_fitting(
+        self,
+        variants: Sequence[tuple[str, Callable[[ModelT], T]]],
+        fallback: Callable[[], T] | None,
+        fallback_name: str,
     ) -> T:
-        for number, (needs, work) in enumerate(ways, 1):
-            is_last = number == len(ways)
+        for number, (subject, work) in enumerate(variants, 1):
+            is_last = number == len(variants)
             try:
                 return work(self.model)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or (is_last and last_resort is None):
+                if not is_out_of_memory(error) or (is_last and fallback is None):
                     raise
-                follows = then if is_last else "tries with less"
-                message = "%s is out of memory: no memory for %s (%s). %s %s."
-                log.warning(message, self.device, needs, error, self._name, follows)
-            free_memory(self.device)  # only here: until it is dropped, the error keeps the tensors of its frames
-        assert last_resort is not None
-        return last_resort()
+                next_step = fallback_name if is_last else "retrying with a smaller batch"
+                message = "%s ran out of memory on %s with %s (%s); %s."
+                log.warning(message, self._name, self.device, subject, error, next_step)
+            free_memory(self.device)  # outside the except block, where the error keeps the tensors of its frames alive
+        assert fallback is not None
+        return fallback()
 
     def _cpu_copy(self) -> ModelT:
         with self._lock:
@@ -81,11 +84,11 @@ class DeviceModel(Generic[ModelT]):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch or the system ran out of memory, on whichever device."""
+    """Whether torch or the operating system ran out of memory, on any device."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def free_memory(device: torch.device) -> None:
-    """Give cached blocks back to the device."""
+    """Return torch's cached blocks to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""What a family of segmenters offers: the interface that the registry's builders return."""
+"""Interface of the segmentation models, which the registry's builders return."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, Prop
 
 
 class Segmenter(Protocol):
-    """A promptable segmentation model on one device. It remembers no image and is safe to share between threads."""
+    """A promptable segmentation model on one device. It has no current image and is thread-safe."""
 
     @property
     def identity(self) -> str:
-        """What makes an embedding besides the weights and the pixels: preprocessing and dtypes. Part of cache keys."""
+        """What an embedding depends on besides weights and pixels: preprocessing and dtypes. Part of cache keys."""
         ...
 
     @property
@@ -30,9 +30,9 @@ class Segmenter(Protocol):
 
     @property
     def refines_by_logits(self) -> bool:
-        """Whether a correcting click is decoded best with the logits of the answer that it corrects.
+        """Whether a corrective click is best decoded together with the logits of the mask that it corrects.
 
-        So it is with models that were trained on clicks which follow each other.
+        True for models that were trained on sequences of clicks.
         """
         ...
 
@@ -49,9 +49,9 @@ class Segmenter(Protocol):
         ...
 
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
-        """Find everything in the image, best first."""
+        """Generate masks of everything in the image, best first."""
         ...
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
-        """Turn a mask (H, W) into `Prompt.mask_logits` of this model."""
+        """Convert a mask (H, W) to this model's `Prompt.mask_logits`."""
         ...

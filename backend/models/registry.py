@@ -1,8 +1,8 @@
-"""The models that can be loaded, by the name that SAM_MODEL or CLIP_MODEL gives. Listing them loads no torch.
+"""Registry of the models that SAM_MODEL and CLIP_MODEL can name. Listing them does not import torch.
 
-A new family of segmenters is one module with a builder, which returns a `protocols.Segmenter`, and an entry in
-`SEGMENTERS` for each of its checkpoints. CLIP models are open_clip's, whose names are open-ended, so `CLASSIFIERS`
-holds only those that open_clip does not know.
+A new family of segmenters needs a module with a builder that returns a `protocols.Segmenter`, and an entry in
+`SEGMENTERS` for each of its checkpoints. CLIP_MODEL accepts any of open_clip's model names, so `CLASSIFIERS` holds only
+the models that open_clip does not have.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Ability(Enum):
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file of weights that its authors publish.
+    """A weights file published by its authors.
 
     Attributes:
-        url: Where it is downloaded from.
-        megabytes: Its size, for listings.
-        sha256: The digest it must have; None where the Hugging Face hub states it at download time.
-        local_name: Its name in the weights folder; "" for the last part of the URL.
+        url: Download URL.
+        megabytes: Size, for listings.
+        sha256: Expected digest; None if the Hugging Face hub provides it at download time.
+        local_name: File name in the weights folder; "" for the last part of the URL.
     """
 
     url: str
@@ -58,13 +58,13 @@ class SegmenterEntry:
     Attributes:
         name: The value of SAM_MODEL.
         family: Models of one family share code and the layout of their embeddings.
-        builder: "module:function", a `SegmenterBuilder` that is imported only when the model is built.
-        licence: SPDX identifier of the weights' licence, or the name that their authors gave it.
-        abilities: The prompts and tasks it handles.
+        builder: "module:function" of a `SegmenterBuilder`, which is imported only when the model is built.
+        licence: SPDX identifier of the weights' licence, or the name that its authors gave it.
+        abilities: Prompts and tasks that it handles.
         automatic_masks: Default parameters of automatic masks.
-        published: Where its weights come from; None for a model without published weights.
-        bundled: Its weights in this package, if they are part of it.
-        is_demo: Whether it knows only the drawn scenes of the demo.
+        published: Source of its weights; None for a model without published weights.
+        bundled: Weights file in this package, if there is one.
+        is_demo: Whether it was trained only on the drawn scenes of the demo.
     """
 
     name: str
@@ -85,9 +85,9 @@ class ClassifierEntry:
     Attributes:
         name: The value of CLIP_MODEL.
         templates: Sentences with a `{}` for the class name; their text features are averaged.
-        configs: Folder with its open_clip config, NAME.json; None for models that open_clip knows.
-        bundled: Its weights in this package, if they are part of it.
-        is_demo: Whether it knows only the drawn scenes of the demo.
+        configs: Folder with its open_clip config, NAME.json; None for open_clip's own models.
+        bundled: Weights file in this package, if there is one.
+        is_demo: Whether it was trained only on the drawn scenes of the demo.
     """
 
     name: str
@@ -98,9 +98,9 @@ class ClassifierEntry:
 
 
 SegmenterBuilder = Callable[..., Segmenter]
-"""Called as `build(entry, checkpoint, device=…, dtype=…)` with the words of DEVICE and SAM_DTYPE.
+"""Called as `build(entry, checkpoint, device=…, dtype=…)` with the values of DEVICE and SAM_DTYPE.
 
-It raises `CheckpointError` for weights that it cannot load, `BadSettings` for a device or a dtype that does not exist.
+Raises `CheckpointError` for weights that cannot be loaded, `BadSettings` for a device or dtype that does not exist.
 """
 
 _DEMO = Path(__file__).parent / "demo"
@@ -108,7 +108,7 @@ DEMO_SAM = _DEMO / "sam_demo.safetensors"
 DEMO_CLIP = _DEMO / "clip_demo.safetensors"
 DEMO_CONFIGS = _DEMO  # the folder of demo-clip.json
 DEMO_TEMPLATES = ("a photo of a {}.", "a {}.")
-"""What the demo CLIP has read around a class name in training."""
+"""Templates that the demo CLIP was trained with."""
 PHOTO_TEMPLATES = (
     "a photo of a {}.",
     "a photo of the {}.",
@@ -123,7 +123,7 @@ _SAM1_ABILITIES = frozenset({Ability.POINTS, Ability.BOXES, Ability.MASKS, Abili
 
 
 def _published_sam1(name: str, digits: str, megabytes: int, sha256: str) -> SegmenterEntry:
-    """A SAM of Meta's first release. The digits in a file's name are of its MD5; the pin is the same file's SHA-256."""
+    """Build the entry of a SAM of Meta's first release; `digits` are from the file's MD5, the pin is its SHA-256."""
     url = f"https://dl.fbaipublicfiles.com/segment_anything/sam_{name}_{digits}.pth"
     return SegmenterEntry(
         name,
@@ -161,31 +161,31 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
 
 
 def find_segmenter(name: str) -> SegmenterEntry:
-    """Look up the entry of a segmenter.
+    """Return the entry of a segmenter.
 
     Raises:
-        BadSettings: No segmenter has this name; the remedy lists those there are.
+        BadSettings: Unknown name; the remedy lists the known ones.
     """
     if name not in SEGMENTERS:
         raise BadSettings(
-            f"SAM_MODEL is {name!r}, which is no known architecture.",
+            f"SAM_MODEL is {name!r}, which is not a known model.",
             remedy=f"Choose one of {', '.join(SEGMENTERS)}.",
         )
     return SEGMENTERS[name]
 
 
 def find_classifier(name: str) -> ClassifierEntry:
-    """Look up the entry of a CLIP model; a name without one is taken for a model of open_clip's."""
+    """Return the entry of a CLIP model; a name without an entry is taken as the name of an open_clip model."""
     return CLASSIFIERS.get(name) or ClassifierEntry(name, PHOTO_TEMPLATES)
 
 
 def published_segmenters() -> dict[str, PublishedFile]:
-    """The published files of weights, by the names of their segmenters."""
+    """Return the published weights files by segmenter name."""
     return {name: entry.published for name, entry in SEGMENTERS.items() if entry.published is not None}
 
 
 def build_segmenter(entry: SegmenterEntry, checkpoint: Path, *, device: str, dtype: str) -> Segmenter:
-    """Import the entry's builder and build the model from a checkpoint on this disk; see `SegmenterBuilder`."""
+    """Import the entry's builder and build the model from a checkpoint on disk; see `SegmenterBuilder`."""
     module, _, function = entry.builder.partition(":")
     build: SegmenterBuilder = getattr(import_module(module), function)
     return build(entry, checkpoint, device=device, dtype=dtype)

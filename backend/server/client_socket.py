@@ -1,4 +1,4 @@
-"""Connection: the client's socket, as far as the server exposes it.
+"""The client's connection, as far as the server exposes its socket.
 
 gunicorn passes its socket to the application. Other servers do not; every client then counts as connected and fast.
 """
@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-STALL_SECONDS = 10.0  # a client that sends nothing for this long in the middle of a body is given up
+STALL_SECONDS = 10.0  # a client that sends nothing for this long in the middle of a body is dropped
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one is Linux's
 
 
@@ -39,7 +39,7 @@ class Connection:
 
     @contextlib.contextmanager
     def stall_timeout(self) -> Iterator[None]:
-        """Make reads raise a subclass of OSError when the client stalls: it occupies a thread that others need."""
+        """Make reads raise a subclass of OSError when the client stalls, so that it does not block a thread."""
         if self._socket is None:
             yield
             return

@@ -1,7 +1,7 @@
 """Error replies: `{"error": …, "remedy": …, "request_id": …}`, the same for every route.
 
-The text is also in the log, on the status page and, as one line, in the HTTP reason phrase: of a refused /setup, Label
-Studio shows nothing else. Tracebacks go to the log only.
+The text is also in the log, on the status page and, as one line, in the HTTP reason phrase, which is all that Label
+Studio shows of a refused /setup. Tracebacks go to the log only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def add_error_replies(app: Flask) -> None:
-    """Answer every exception that leaves a route."""
+    """Register a reply for every exception that leaves a route."""
     app.register_error_handler(BackendError, _reply_to_backend_error)
     app.register_error_handler(RequestEntityTooLarge, _reply_to_large_body)
     app.register_error_handler(HTTPException, _reply_to_http_exception)
@@ -38,7 +38,7 @@ def _reply_to_large_body(_: RequestEntityTooLarge) -> Response:
 
 
 def _reply_to_http_exception(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses, such as an unknown route or method."""
+    """Reply to what Flask itself refuses, such as an unknown route or method."""
     routes = sorted({rule.rule for rule in current_app.url_map.iter_rules() if rule.endpoint != "static"})
     message = f"{request.method} {request.path}: {error.description}"
     return _reply(message, f"The routes are {', '.join(routes)}.", error.code or 500)

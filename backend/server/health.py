@@ -1,4 +1,4 @@
-"""The document at /health and, unless a browser asks, at /."""
+"""The document at /health and, for clients other than browsers, at /."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backend.server.services import Services
 
 
 def describe_health(services: Services | None, error: BackendError | None) -> dict[str, Any]:
-    """Build the document; Label Studio reads "status", the rest is for people.
+    """Build the document. Label Studio reads "status"; the rest is for people.
 
     Args:
         services: None while the models load.
@@ -32,7 +32,7 @@ def describe_health(services: Services | None, error: BackendError | None) -> di
         "cache": services.cache.description,
     }
     if facts.is_demo:
-        document["warning"] = "Demo models: they know only the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL."
+        document["warning"] = "Demo models, trained only on the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL."
     if not facts.has_clip:
-        document["problem"] = f"Masks come without classes. CLIP: {describe_clip(facts)}"
+        document["problem"] = f"Masks have no classes. CLIP: {describe_clip(facts)}"
     return document

@@ -9,13 +9,13 @@ from backend.label_studio.config import SHAPES
 from backend.label_studio.requests import ClassifyImage, Click, FindText, PredictRequest, SegmentAll
 from backend.label_studio.results import kind_of_region
 
-MAX_SHOWN_CHARACTERS = 600  # of any foreign text in replies, log and status page
+MAX_SHOWN_CHARACTERS = 600  # of any text from outside in replies, log and status page
 MAX_REASON_CHARACTERS = 400  # nginx's default limit is 4,096 for all headers
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
 
 
 def one_line(text: str) -> str:
-    """Make foreign text safe for a log: one line, no control characters, bounded length."""
+    """Make text from outside safe for a log: one line, no control characters, bounded length."""
     printable = "".join(character if character.isprintable() else "?" for character in text[:MAX_SHOWN_CHARACTERS])
     return printable if len(text) <= MAX_SHOWN_CHARACTERS else f"{printable}…"
 

@@ -18,25 +18,27 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         labels = ("endpoint", "status")
-        self._requests = Counter("backend_requests", "Requests answered.", labels, registry=self._registry)
+        self._requests = Counter("backend_requests", "Completed requests.", labels, registry=self._registry)
         self._seconds = Histogram(
             "backend_request_seconds",
-            "Seconds a request took.",
+            "Request duration in seconds.",
             ("endpoint",),
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._ready = Gauge("backend_ready", "Whether a mask can be made now.", registry=self._registry)
-        self._waiting = Gauge("backend_waiting_work", "Work that waits for the models.", registry=self._registry)
-        self._cache_bytes = Gauge("backend_cache_bytes", "Embeddings kept in this process.", registry=self._registry)
+        self._ready = Gauge("backend_ready", "Whether the models are loaded.", registry=self._registry)
+        self._waiting = Gauge("backend_waiting_work", "Jobs in the model queue.", registry=self._registry)
+        self._cache_bytes = Gauge(
+            "backend_cache_bytes", "Size of the in-process embedding cache.", registry=self._registry
+        )
 
     def add_request(self, endpoint: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+        """Count a completed request."""
         self._requests.labels(endpoint, str(status)).inc()
         self._seconds.labels(endpoint).observe(seconds)
 
     def attach(self, services: Services) -> None:
-        """Report readiness, and from now on the state of the queue and the cache. Call it once."""
+        """Report that the models are loaded, and from now on the state of the queue and the cache. Call it once."""
         self._ready.set(1)
         self._waiting.set_function(lambda: services.executor.waiting)
         self._cache_bytes.set_function(lambda: services.cache.nbytes)
@@ -48,13 +50,13 @@ class Metrics:
 
 
 class _CacheCollector(Collector):
-    """The cache's own counters, read when they are asked for."""
+    """Collector of the cache's counters, which are read at each scrape."""
 
     def __init__(self, counts: CacheCounts) -> None:
         self._counts = counts
 
     def collect(self) -> list[CounterMetricFamily]:
-        lookups = CounterMetricFamily("backend_embeddings", "Where embeddings came from.", labels=["source"])
+        lookups = CounterMetricFamily("backend_embeddings", "Embeddings by source.", labels=["source"])
         for source in ("local_hits", "redis_hits", "computed"):
             lookups.add_metric([source], getattr(self._counts, source))
         redis = CounterMetricFamily("backend_redis_problems", "Redis errors and damaged entries.", labels=["kind"])

@@ -42,7 +42,7 @@ def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, max
     def predict() -> Response:
         if not slots.acquire(blocking=False):
             raise Overloaded(
-                f"{max_predictions} predictions are in progress, which is the limit.",
+                f"The limit of {max_predictions} concurrent predictions is reached.",
                 remedy="Retry shortly, or add a replica.",
             )
         try:
@@ -90,6 +90,6 @@ def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetu
 
 
 def _project_of(body: Mapping[str, Any]) -> str:
-    """Return Label Studio's project id, the same in /setup and /predict: number and creation time in seconds."""
+    """Return Label Studio's project key, the same in /setup and /predict: its id and creation time in seconds."""
     project = body.get("project")
     return str(project) if isinstance(project, (str, int, float)) and not isinstance(project, bool) else ""

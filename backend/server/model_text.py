@@ -13,7 +13,7 @@ def describe_sam(facts: ModelFacts) -> str:
 
 
 def describe_clip(facts: ModelFacts) -> str:
-    """Return CLIP's name and digest, or why there is none: "none: CLIP_MODEL is none"."""
+    """Return CLIP's name and digest, or the reason why it is not loaded: "none: CLIP_MODEL is none"."""
     if not facts.has_clip:
         return f"none: {facts.clip_problem}"
     return f"{facts.clip_name} (SHA-256 {facts.clip_sha256[:_SHOWN_DIGITS]})"

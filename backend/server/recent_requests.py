@@ -7,18 +7,18 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 _MAX_RECORDS = 20
-_PROBES = {"health", "ready", "metrics"}  # monitoring repeats them all day
+_PROBES = {"health", "ready", "metrics"}  # polled by monitoring
 
 
 @dataclass(frozen=True)
 class RequestRecord:
-    """One request, or several alike in a row.
+    """One request, or several equal ones in a row.
 
     Attributes:
-        at: When it was answered, in seconds since 1970; of several, the last.
-        summary: What was asked, and of a prediction what was answered.
-        problem: What was wrong; "" if nothing was.
-        count: How many requests in a row this stands for.
+        at: When it (or the last one) was completed, in seconds since 1970.
+        summary: The request in words; for a prediction also its reply.
+        problem: Error message; "" if there was none.
+        count: Number of requests in a row.
     """
 
     at: float
@@ -34,7 +34,7 @@ class RequestRecord:
 
 
 class RecentRequests:
-    """Bounded lists of the latest predictions and errors, newest first; safe to use from all threads."""
+    """Bounded lists of the latest predictions and errors, newest first; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class RecentRequests:
         self._errors: deque[RequestRecord] = deque(maxlen=_MAX_RECORDS)
 
     def add(self, record: RequestRecord, endpoint: str) -> None:
-        """Keep a prediction, and any request with a problem unless it is a probe; repeated errors become one record."""
+        """Record a prediction, and any request with a problem unless it is a probe; merge repeated errors."""
         with self._lock:
             if endpoint == "predict":
                 self._predictions.appendleft(record)

@@ -1,4 +1,4 @@
-"""Request bodies, from bytes to a JSON object, and the errors of those that are refused."""
+"""Request bodies: reading and parsing them, and the errors for those that are refused."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_mimetype(mimetype: str) -> None:
     """
     if mimetype != "application/json":
         raise BadRequest(
-            f"The Content-Type is {mimetype or 'missing'}, not application/json.",
+            f"The Content-Type must be application/json, but is {mimetype or 'missing'}.",
             remedy="Send JSON with Content-Type: application/json.",
         )
 
@@ -63,7 +63,7 @@ def read_chunked(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     Raises:
         BodyTooLarge: Over the limit.
     """
-    ends = environ.get("wsgi.input_terminated")  # without it, the end of the body cannot be recognised
+    ends = environ.get("wsgi.input_terminated")  # without it, the end of the body is unknown
     body: bytes = environ["wsgi.input"].read(max_bytes + 1) if ends else b""
     if len(body) > max_bytes:
         raise body_too_large(f"more than {max_bytes}", max_bytes)
@@ -91,8 +91,10 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
     try:
         document = parse_body(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends.") from error
+        raise BadRequest(
+            f"The request body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends."
+        ) from error
     if not isinstance(document, dict):
         kind = "null" if document is None else json_type_of(document)
-        raise BadRequest(f"The body is {kind}, not an object.", remedy="Send an object.")
+        raise BadRequest(f"The request body must be a JSON object, but is {kind}.", remedy="Send an object.")
     return document

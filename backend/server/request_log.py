@@ -1,7 +1,7 @@
-"""Request log: each request gets an id, and when it is answered a log line, metrics and an entry in the recent ones.
+"""Request log: an id for each request, and on completion a log line, metrics and an entry in the recent requests.
 
-What is known of the current request stands in `flask.g`: `request_id`, `started` (monotonic seconds), `summary` (what
-was asked, for logs), `problem` (what is wrong with it, or ""), `connection` and `body_was_read`.
+The state of the current request is in `flask.g`: `request_id`, `started` (monotonic seconds), `summary` (the request in
+words), `problem` (its error message, or ""), `connection` and `body_was_read`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> None:
-    """Record every request."""
+    """Register the log of every request."""
 
     @app.before_request
     def begin() -> None:

@@ -1,4 +1,4 @@
-"""Protocols of what the routes use: `wiring` builds it, and the server does not import `wiring`."""
+"""Protocols of the services that the routes use; `wiring` builds them, and the server does not import `wiring`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backend.runtime import PriorityExecutor
 
 
 class Services(Protocol):
-    """What there is once the models are loaded (`wiring.LoadedServices`)."""
+    """Services that exist once the models are loaded (`wiring.LoadedServices`)."""
 
     @property
     def predictor(self) -> TaskPredictor: ...
@@ -27,7 +27,7 @@ class Services(Protocol):
 
 
 class Loader(Protocol):
-    """What loads them in the background (`runtime.BackgroundLoader`)."""
+    """Background loader of the services (`runtime.BackgroundLoader`)."""
 
     @property
     def ready(self) -> bool: ...

@@ -1,4 +1,4 @@
-"""The status page at /: the backend's state for people, above all why no mask came.
+"""The status page at /: the backend's state and its recent errors, for people.
 
 The HTML is in templates/status_page.html, where Jinja escapes every value.
 """
@@ -24,13 +24,13 @@ _MAX_PROJECTS = 50
 
 @dataclass(frozen=True)
 class ProjectStatus:
-    """What the page shows of one project.
+    """One project on the page.
 
     Attributes:
-        number: Label Studio's.
+        number: Label Studio's id of the project.
         origin: Label Studio's address.
-        settings: Those in force that differ from the defaults.
-        complaint: What is wrong with the project's last settings, if they are not in force; else "".
+        settings: Settings in force that differ from the defaults.
+        complaint: Why the project's last settings are not in force; "" if they are.
     """
 
     number: str
@@ -45,11 +45,11 @@ class ProjectStatus:
     @property
     def settings_text(self) -> str:
         values = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.settings.items())
-        return ", ".join(values) or "the defaults"
+        return ", ".join(values) or "defaults"
 
 
 def list_projects(setups: ProjectSetups) -> list[ProjectStatus]:
-    """List the projects of which a /setup was accepted, the latest first."""
+    """List the projects with an accepted /setup, latest first."""
     return [
         ProjectStatus(one_line(project).partition(".")[0], setup.origin, setup.in_force, one_line(setup.complaint))
         for project, setup in setups.reports()
@@ -67,11 +67,11 @@ def render_status_page(
 
     Args:
         started_at: Seconds since 1970.
-        services: None if they are not loaded.
-        problem: Why they are not.
+        services: None if the models are not loaded.
+        problem: Why they are not loaded.
     """
     rows = [
-        ("State", "A mask can be made now." if services else problem),
+        ("State", "Ready." if services else problem),
         ("Running since", format_time(started_at)),
     ]
     return render_template(
@@ -102,17 +102,17 @@ def _group_defaults(projects: Sequence[ProjectStatus]) -> dict[str, list[str]]:
 
 def _service_rows(services: Services) -> list[tuple[str, str]]:
     facts, cache, counts = services.facts, services.cache, services.cache.counts
-    demo = " These are the demo models, which know only the demo's coloured shapes." if facts.is_demo else ""
+    demo = " Demo models, trained only on the demo's coloured shapes." if facts.is_demo else ""
     return [
         ("SAM", f"{describe_sam(facts)}.{demo}"),
         ("CLIP", describe_clip(facts)),
         ("Device", describe_device(facts)),
         ("Model version", facts.model_version),
-        ("Embeddings", f"kept {cache.description}, {cache.nbytes / 2**20:.1f} MiB here"),
+        ("Embeddings", f"cached {cache.description}, {cache.nbytes / 2**20:.1f} MiB in memory"),
         (
             "Cache",
-            f"{counts.local_hits} found here, {counts.redis_hits} found in Redis, {counts.computed} computed, "
-            f"{counts.redis_errors} Redis errors, {counts.damaged} damaged entries",
+            f"hits in this process: {counts.local_hits}, in Redis: {counts.redis_hits}; computed: {counts.computed}; "
+            f"Redis errors: {counts.redis_errors}; damaged entries: {counts.damaged}",
         ),
-        ("Waiting", f"{services.executor.waiting} pieces of work wait for the models"),
+        ("Model queue", f"{services.executor.waiting} jobs waiting"),
     ]

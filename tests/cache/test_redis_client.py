@@ -44,7 +44,7 @@ def test_an_outage_costs_one_timeout_and_one_warning_for_embeddings_and_document
         store.put("a", embedding())
         documents.put("a", b"1")
     assert caplog.text.count("Redis does not answer") == len(caplog.records) == 1
-    assert (client.counts.redis_errors, client.counts.redis_away) == (1, True)
+    assert (client.counts.redis_errors, client.counts.redis_down) == (1, True)
 
 
 def test_the_end_of_an_outage_is_logged_and_the_next_one_too(redis_server: RedisServer, caplog) -> None:
@@ -83,7 +83,7 @@ def test_a_refusal_pauses_nothing_and_is_warned_of_again_after_redis_stored_some
         documents.put("lost", b"2")
         assert (documents.get("kept"), documents.get("lost"), client.is_healthy) == (b"1", None, True)
         redis.Redis.from_url(redis_server.url).config_set("maxmemory", "0")
-    assert caplog.text.count("Redis refuses") == len(caplog.records) == 2
+    assert caplog.text.count("Redis rejects") == len(caplog.records) == 2
     assert client.counts.redis_errors == 4
 
 
@@ -134,7 +134,7 @@ def test_a_full_redis_is_still_read_and_warned_of_once(redis_server: RedisServer
     with caplog.at_level(logging.WARNING):
         for key in ("one", "two", "three"):
             cache.get_or_compute(key, Computes())
-    assert caplog.text.count("Redis refuses") == 1
+    assert caplog.text.count("Redis rejects") == 1
     assert same(cache.get_or_compute("kept", Computes(9.0)), embedding(3.0))
 
 

@@ -188,5 +188,5 @@ def test_a_region_is_refused_by_its_kind_and_its_label(label: str, categories: t
 def test_a_mask_of_another_size_than_its_image_is_refused_with_both_sizes() -> None:
     with pytest.raises(ExportError) as caught:
         build_coco([image(region(ring(32, 48), region_id="abc"))], CATEGORIES)
-    assert caught.value.message == 'Task 7, annotation 77: Region "abc" is a mask of 32x48 on an image of 64x48.'
+    assert caught.value.message == 'Task 7, annotation 77: Region "abc" has a mask of 32x48 on an image of 64x48.'
     assert "draw it again" in caught.value.remedy

@@ -123,10 +123,10 @@ def test_an_access_token_in_the_settings_is_refused_without_asking(label_studio:
 def test_an_answer_that_is_none_is_named(start_server: Callable[[], LocalServer], body: bytes) -> None:
     server = start_server()
     server.respond = lambda seen, handler: (200, {}, body)
-    with pytest.raises(LabelStudioError, match=r"could not be asked for an access token: .*Check LABEL_STUDIO_URL"):
+    with pytest.raises(LabelStudioError, match=r"did not provide an access token: .*Check LABEL_STUDIO_URL"):
         TokenSource(server.url, PAT).headers()
 
 
 def test_label_studio_that_is_away_is_named() -> None:
-    with pytest.raises(LabelStudioError, match=r"127.0.0.1:9 could not be asked for an access token: Connection"):
+    with pytest.raises(LabelStudioError, match=r"127.0.0.1:9 did not provide an access token: Connection"):
         TokenSource("http://127.0.0.1:9", PAT).headers()

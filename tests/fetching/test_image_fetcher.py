@@ -232,7 +232,7 @@ def test_a_redirect_to_the_login_is_a_wrong_token(label_studio: LocalServer) -> 
 
 def test_redirects_without_end_end(label_studio: LocalServer) -> None:
     label_studio.respond = lambda seen, handler: redirect(UPLOAD)
-    with pytest.raises(ImageUnavailable, match="redirects too often"):
+    with pytest.raises(ImageUnavailable, match="redirects too many times; the limit is 5"):
         fetcher(label_studio).fetch(UPLOAD, 7, "2")
     assert len(label_studio.seen) < 10
 

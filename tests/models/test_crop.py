@@ -39,5 +39,5 @@ def test_a_stray_part_does_not_widen_the_crop_but_an_equal_one_does() -> None:
 
 
 def test_an_empty_mask_has_no_crop() -> None:
-    with pytest.raises(BadPrompt, match="The mask has no pixel"):
+    with pytest.raises(BadPrompt, match="The mask is empty"):
         crop_for_clip(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), bool), 8)

@@ -75,7 +75,7 @@ def test_a_broken_download_is_continued_where_it_stopped(server: str, tmp_path: 
     target = tmp_path / "weights.pth"
     with pytest.raises(CheckpointError) as caught:
         download(f"{server}/cut", target, sha256=None, on_progress=quiet)
-    assert "continues where it stopped" in caught.value.remedy
+    assert "run the same command again; it resumes" in caught.value.remedy
     assert not target.exists()
     download(f"{server}/cut", target, sha256=None, on_progress=quiet)
     assert target.read_bytes() == DATA
@@ -84,12 +84,12 @@ def test_a_broken_download_is_continued_where_it_stopped(server: str, tmp_path: 
 
 def test_another_digest_is_refused_and_not_kept(server: str, tmp_path: Path) -> None:
     target = tmp_path / "weights.pth"
-    with pytest.raises(CheckpointError, match=r"arrived with SHA-256 [0-9a-f]{64} instead of 00"):
+    with pytest.raises(CheckpointError, match=r"/a has SHA-256 [0-9a-f]{64} instead of 00"):
         download(f"{server}/a", target, sha256="00", on_progress=quiet)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_hub_names_the_digest_before_it_redirects(server: str) -> None:
     assert fetch_hub_digest(f"{server}/hub") == hashlib.sha256(DATA).hexdigest()
-    with pytest.raises(CheckpointError, match="names no SHA-256"):
+    with pytest.raises(CheckpointError, match="has no SHA-256"):
         fetch_hub_digest(f"{server}/small")

@@ -50,8 +50,8 @@ def test_less_is_tried_on_the_device_and_the_last_way_on_the_cpu(model, caplog) 
         assert model.run(*memory.ways(64, 8)) == "cpu"
     assert memory.tried == [("device", 64), ("device", 8), ("cpu", 8)]
     assert [record.getMessage() for record in caplog.records] == [
-        "cuda is out of memory: no memory for 64 points (CUDA out of memory.). SAM tries with less.",
-        "cuda is out of memory: no memory for 8 points (CUDA out of memory.). SAM answers on the CPU.",
+        "SAM ran out of memory on cuda with 64 points (CUDA out of memory.); retrying with a smaller batch.",
+        "SAM ran out of memory on cuda with 8 points (CUDA out of memory.); falling back to the CPU.",
     ]
 
 

@@ -13,7 +13,7 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from backend.errors import BadPrompt, BadSettings
 from backend.models.devices import choose_device
 from backend.models.sam.architectures import build_sam
-from backend.models.sam.prompt_decoder import MOST_IMAGES
+from backend.models.sam.prompt_decoder import MAX_IMAGES
 from backend.models.sam.segmenter import SamSegmenter
 from backend.models.sam.steps import features_of
 from backend.values import Candidate, ImageEmbedding, Prompt, ProposalParameters, Size
@@ -136,7 +136,7 @@ def test_clicks_on_a_few_images_convert_each_embedding_once(demo_sam, scene, mon
     monkeypatch.setattr("backend.models.sam.prompt_decoder.features_of", convert)
     one = segmenter.encode(scene.pixels)
     features = one.arrays["image_embed"]
-    others = [replace(one, arrays={"image_embed": features + np.float16(shift)}) for shift in range(1, MOST_IMAGES)]
+    others = [replace(one, arrays={"image_embed": features + np.float16(shift)}) for shift in range(1, MAX_IMAGES)]
     for embedding in (one, *others, one, one, *others):
         segmenter.decode(embedding, CLICK, max_masks=1)
     assert converted == [one, *others]
@@ -251,7 +251,7 @@ def test_a_device_without_memory_costs_a_warning_not_the_answer(demo_sam, scene,
     monkeypatch.setattr(segmenter, "_encode", lambda *arguments: runs_out(encode, *arguments))
     with caplog.at_level(logging.WARNING):
         assert np.array_equal(segmenter.encode(scene.pixels).arrays["image_embed"], expected)
-    assert "cuda is out of memory" in caplog.text
+    assert "SAM ran out of memory on cuda" in caplog.text
 
 
 def test_proposals_are_tried_with_fewer_points_when_memory_runs_out(demo_sam, scene, monkeypatch, caplog) -> None:
@@ -262,7 +262,7 @@ def test_proposals_are_tried_with_fewer_points_when_memory_runs_out(demo_sam, sc
     monkeypatch.setattr(segmenter, "_propose", lambda *arguments: runs_out(propose, *arguments))
     with caplog.at_level(logging.WARNING):
         assert [c.score for c in segmenter.propose(embedding, parameters)] == pytest.approx(expected)
-    assert "no memory for 64 points at once" in caplog.text
+    assert "ran out of memory on cpu with 64 points at once" in caplog.text
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(demo_sam, scene, monkeypatch) -> None:

@@ -378,18 +378,24 @@ def odd_result(**changes: Any) -> Json:
 @pytest.mark.parametrize(
     ("odd", "reason"),
     [
-        (task(1, annotation(None)), "Result 1 of an annotation is missing, not an object. The annotation is damaged"),
-        (task(1, annotation(5)), "Result 1 of an annotation is a number, not an object."),
-        (task(1, annotation() | {"result": {"a": 1}}), 'The "result" of an annotation is an object, not a list.'),
-        (task(1, annotation() | {"result": "abc"}), 'The "result" of an annotation is a string, not a list.'),
-        (task(1, odd_result(id=[1])), "Result 1 of an annotation has the id [1], which is not a string."),
-        (task(1, None), "Its annotations are [None], not a list of objects. Open the task in Label Studio"),
-        (task(1) | {"annotations": 5}, "Its annotations are 5, not a list of objects."),
-        (task(1) | {"annotations": {"a": 1}}, "Its annotations are {'a': 1}, not a list of objects."),
-        (task(1, annotation()) | {"id": "x"}, "It could not be read (ValueError: invalid literal for int()"),
+        (
+            task(1, annotation(None)),
+            "Result 1 of an annotation must be an object, but is missing. The annotation is damaged",
+        ),
+        (task(1, annotation(5)), "Result 1 of an annotation must be an object, but is a number."),
+        (task(1, annotation() | {"result": {"a": 1}}), '"result" of an annotation must be a list, but is an object.'),
+        (task(1, annotation() | {"result": "abc"}), '"result" of an annotation must be a list, but is a string.'),
+        (task(1, odd_result(id=[1])), "The id of result 1 of an annotation must be a string, but is [1]."),
+        (
+            task(1, None),
+            '"annotations" of a task must be a list of objects, but is [None]. Open the task in Label Studio',
+        ),
+        (task(1) | {"annotations": 5}, '"annotations" of a task must be a list of objects, but is 5.'),
+        (task(1) | {"annotations": {"a": 1}}, "\"annotations\" of a task must be a list of objects, but is {'a': 1}."),
+        (task(1, annotation()) | {"id": "x"}, "The task could not be read (ValueError: invalid literal for int()"),
         (task(1, annotation()) | {"data": None}, '"data" of a task must be an object, but is missing.'),
-        (task(1, annotation(number=[1]), annotation(number=2)), "It could not be read (TypeError: "),
-        (None, "It could not be read (AttributeError: "),
+        (task(1, annotation(number=[1]), annotation(number=2)), "The task could not be read (TypeError: "),
+        (None, "The task could not be read (AttributeError: "),
     ],
 )
 def test_an_odd_task_is_named_with_its_reason_and_the_others_are_exported(odd: Any, reason: str) -> None:

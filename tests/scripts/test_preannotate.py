@@ -305,7 +305,7 @@ def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest() -> Non
     version = version_of(request)
     assert [task["predictions"][-1]["model_version"] for task in site.tasks] == [VERSION, version, version, version]
     assert [len(task["predictions"]) for task in site.tasks] == [1, 2, 1, 1]
-    first = "created 3 (1 without a mask), skipped 0, failed 0; found nothing in 1, whose earlier predictions stay"
+    first = "created 3 (1 without a mask), skipped 0, failed 0, unchanged 1 (no mask; earlier predictions kept)"
     assert str(summary) == first
     again = FakePredictor(empty=[1, 3])
     assert (fill(site, again, request=request).skipped, again.asked) == (3, [1])

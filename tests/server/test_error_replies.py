@@ -52,9 +52,9 @@ def test_invalid_input_is_answered_with_a_reason_and_a_remedy(
 @pytest.mark.parametrize(
     ("data", "content_type", "status", "says"),
     [
-        (b"{", "application/json", 400, "The body is not JSON"),
-        (b"[]", "application/json", 400, "The body is a list, not an object."),
-        (b"a=1", "application/x-www-form-urlencoded", 400, "not application/json"),
+        (b"{", "application/json", 400, "The request body is not JSON"),
+        (b"[]", "application/json", 400, "The request body must be a JSON object, but is a list."),
+        (b"a=1", "application/x-www-form-urlencoded", 400, "must be application/json"),
         (b" " * 2_000_000, "application/json", 413, "The request body has 2000000 bytes; the limit is 1000000."),
     ],
 )

@@ -33,7 +33,7 @@ def test_health_warns_of_demo_models(services: LoadedServices) -> None:
 def test_health_says_that_classes_are_missing(services: LoadedServices) -> None:
     facts = replace(services.facts, clip_sha256="", clip_problem="CLIP_MODEL is none")
     document = describe_health(replace(services, facts=facts), None)
-    assert document["problem"] == "Masks come without classes. CLIP: none: CLIP_MODEL is none"
+    assert document["problem"] == "Masks have no classes. CLIP: none: CLIP_MODEL is none"
 
 
 def test_health_is_up_while_the_models_load() -> None:

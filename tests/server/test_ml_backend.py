@@ -53,7 +53,7 @@ def test_predictions_over_the_limit_are_refused_while_health_still_answers() -> 
         refused = server.predict(body)
         assert (refused.status_code, refused.json["error"]) == (
             503,
-            "2 predictions are in progress, which is the limit.",
+            "The limit of 2 concurrent predictions is reached.",
         )
         go.set()
         assert [future.result().status_code for future in waiting] == [200, 200]

@@ -42,8 +42,8 @@ def test_the_error_for_a_large_body_has_its_size_and_a_remedy() -> None:
 @pytest.mark.parametrize(
     ("mimetype", "message"),
     [
-        ("text/plain", "The Content-Type is text/plain, not application/json."),
-        ("", "The Content-Type is missing, not application/json."),
+        ("text/plain", "The Content-Type must be application/json, but is text/plain."),
+        ("", "The Content-Type must be application/json, but is missing."),
     ],
 )
 def test_another_content_type_is_refused(mimetype: str, message: str) -> None:
@@ -56,10 +56,10 @@ def test_another_content_type_is_refused(mimetype: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "The body is not JSON: "),
-        (b"{", "The body is not JSON: "),
-        (b"[]", "The body is a list, not an object."),
-        (b"null", "The body is null, not an object."),
+        (b"", "The request body is not JSON: "),
+        (b"{", "The request body is not JSON: "),
+        (b"[]", "The request body must be a JSON object, but is a list."),
+        (b"null", "The request body must be a JSON object, but is null."),
     ],
 )
 def test_a_body_that_is_not_an_object_is_refused(body: bytes, message: str) -> None:

@@ -48,7 +48,7 @@ def test_projects_with_default_settings_are_one_line_after_the_others(server: Se
         body = {"project": project, "schema": CONFIG, "hostname": "http://ls", "extra_params": extra}
         assert server.client.post("/setup", json=body).status_code == 200
     page = server.page()
-    special, plain = "<b>Project 4</b> of http://ls: prefetch = 5", "Project <b>5, 3</b> of http://ls: the defaults"
+    special, plain = "<b>Project 4</b> of http://ls: prefetch = 5", "Project <b>5, 3</b> of http://ls: defaults"
     assert page.index(special) < page.index(plain)
 
 
@@ -74,15 +74,16 @@ def test_the_page_has_the_models_and_the_counts_of_the_cache(server: ServerOnFak
         server.predict(predict_body("a.png", keypoint(50, 50)))
     page = server.page()
     for row in (
-        "<tr><th>State</th><td>A mask can be made now.</td></tr>",
-        "<tr><th>SAM</th><td>demo (SHA-256 0123456789ab). These are the demo models, which know only the demo&#39;s "
-        "coloured shapes.</td></tr>",
+        "<tr><th>State</th><td>Ready.</td></tr>",
+        "<tr><th>SAM</th><td>demo (SHA-256 0123456789ab). Demo models, trained only on the demo&#39;s coloured shapes."
+        "</td></tr>",
         "<tr><th>CLIP</th><td>demo-clip (SHA-256 fedcba987654)</td></tr>",
         "<tr><th>Device</th><td>cpu, encoder in float32</td></tr>",
         "<tr><th>Model version</th><td>fake-1</td></tr>",
-        "<tr><th>Embeddings</th><td>kept in this process, 0.0 MiB here</td></tr>",
-        "<tr><th>Cache</th><td>1 found here, 0 found in Redis, 1 computed, 0 Redis errors, 0 damaged entries</td></tr>",
-        "<tr><th>Waiting</th><td>0 pieces of work wait for the models</td></tr>",
+        "<tr><th>Embeddings</th><td>cached in this process, 0.0 MiB in memory</td></tr>",
+        "<tr><th>Cache</th><td>hits in this process: 1, in Redis: 0; computed: 1; Redis errors: 0; damaged entries: 0"
+        "</td></tr>",
+        "<tr><th>Model queue</th><td>0 jobs waiting</td></tr>",
     ):
         assert row in page
     assert '<h1 class="ok">' in page
@@ -121,7 +122,7 @@ def test_everything_that_came_from_outside_is_escaped(server: ServerOnFakes) -> 
 def test_of_many_projects_the_last_fifty_are_listed(server: ServerOnFakes) -> None:
     for number in range(1, 61):
         server.client.post("/setup", json=setup_body() | {"project": f"{number}.1"})
-    (numbers,) = re.findall(r"<p>Project <b>(.*?)</b> of http://ls: the defaults</p>", server.page())
+    (numbers,) = re.findall(r"<p>Project <b>(.*?)</b> of http://ls: defaults</p>", server.page())
     assert numbers.split(", ") == [str(number) for number in range(60, 10, -1)]
 
 

@@ -1,11 +1,11 @@
-"""Prediction of the tasks that an annotator opens after the present one.
+"""Prediction of the tasks that an annotator opens after the current one.
 
-Label Studio does not tell. Its own "next task" request (`/api/projects/ID/next`) locks the task for the token's user
-and writes into that user's history, so other annotators would be sent elsewhere; it is never used. Instead:
+Label Studio does not report them. Its own "next task" request (`/api/projects/ID/next`) locks the task for the token's
+user and writes into that user's history, so other annotators would get other tasks; it is never used. Instead:
 
 - The Data Manager's first tab is the one that opens. An annotator goes down its list, and "Label All Tasks" follows its
-  order too. If the tab neither orders nor filters, or does not hold the present task, tasks are taken by ascending id,
-  which is also the order of sequential sampling.
+  order too. If the tab has no order and no filters, or lacks the current task, tasks are taken by ascending id, which
+  is also the order of sequential sampling.
 - Finished tasks are skipped, as in the labeling stream. If no unfinished task follows, annotators are reviewing, and
   finished tasks count.
 - Random and uncertainty sampling cannot be predicted; such projects are treated like the others.
@@ -22,7 +22,7 @@ from backend.runtime import LeastRecentlyUsed
 
 Json = dict[str, Any]
 PAGE_SIZE = 100
-MAX_PAGES = 10  # of a tab that are searched for the present task
+MAX_PAGES = 10  # of a tab that are searched for the current task
 TAB_TTL_SECONDS = 60.0
 MAX_PROJECTS = 1000
 
@@ -69,7 +69,7 @@ class NextTasks:
         return known[1]
 
     def _after_in_tab(self, tab: Tab, task_id: int, max_tasks: int) -> list[Json] | None:
-        """Return the tasks that follow in the tab; None if its first pages do not hold the present task."""
+        """Return the tasks that follow in the tab; None if its first pages do not contain the current task."""
         page, documents = self._find_page(tab, task_id)
         if page is None:
             return None

@@ -30,7 +30,7 @@ def translate_errors(url: str, subject: str) -> Iterator[None]:
     except ApiError as error:
         raise _refusal(url, subject, error.status_code, error.body) from error
     except httpx.HTTPError as error:
-        message = f"Label Studio at {url} could not be asked for {subject}: {type(error).__name__}."
+        message = f"Label Studio at {url} did not answer the request for {subject}: {type(error).__name__}."
         remedy = "Check that it is running and that LABEL_STUDIO_URL is correct."
         raise LabelStudioError(message, remedy=remedy) from error
 

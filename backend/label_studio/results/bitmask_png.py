@@ -52,7 +52,7 @@ def decode_bitmask(url: object, size: Size) -> Mask:
     """Decode a data URL into a bool (H, W) mask: where alpha is 128 or more.
 
     Args:
-        size: Size of the image that the mask lies on.
+        size: Size of the image that the mask belongs to.
 
     Raises:
         BadRegion: Not a data URL of a PNG, or the PNG is corrupt, of another size or without an alpha channel.

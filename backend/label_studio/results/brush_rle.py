@@ -39,7 +39,7 @@ def encode_brush(mask: Mask) -> list[int]:
         ValueError: The mask is not bool (H, W) with at least one pixel.
     """
     if mask.ndim != 2 or mask.dtype != np.bool_ or mask.size == 0:
-        raise ValueError(f"A mask is bool (H, W) with at least one pixel, not {mask.dtype} {mask.shape}.")
+        raise ValueError(f"A mask must be bool (H, W) with at least one pixel, but is {mask.dtype} {mask.shape}.")
     counts, values = _find_runs(np.ascontiguousarray(mask))
     return encode_records(mask.size * CHANNELS, counts * CHANNELS, np.where(values, 255, 0))
 
@@ -49,7 +49,7 @@ def decode_brush(rle: Sequence[int] | str, size: Size) -> Mask:
 
     Args:
         rle: Bytes as a list of integers, or the JSON text of such a list (see `requests.body_json`).
-        size: Size of the image that the mask lies on (`original_width`, `original_height`).
+        size: Size of the image that the mask belongs to (`original_width`, `original_height`).
 
     Raises:
         BadRle: Not a list of bytes, truncated, of another word size, or not H * W * 4 words long.
@@ -106,7 +106,7 @@ def _decode_runs(rle: Sequence[int] | str, size: Size) -> tuple[Integers, Mask]:
         message = f"The brush mask is truncated: {read} of {word_count} values in {len(data)} bytes."
         raise BadRle(message, remedy=REMEDY)
     if ends[last] != word_count:
-        message = f"The brush mask of {size} pixels needs {word_count} values but its runs end at {ends[last]}."
+        message = f"The brush mask of {size} pixels needs {word_count} values, but its runs end at {ends[last]}."
         raise BadRle(message, remedy=REMEDY)
     return ends[: last + 1] // CHANNELS, words[: last + 1] >= 128
 
@@ -115,11 +115,11 @@ def _to_bytes(rle: Sequence[int] | str) -> bytes:
     if isinstance(rle, str) and rle.startswith("["):
         rle = _parse_numbers(rle)
     if not isinstance(rle, (list, tuple, np.ndarray, bytes)):
-        raise BadRle(f"A brush mask is a list of bytes, not {type(rle).__name__}.", remedy=REMEDY)
+        raise BadRle(f"A brush mask must be a list of bytes, but is {type(rle).__name__}.", remedy=REMEDY)
     try:
         return bytes(rle)
     except (TypeError, ValueError) as error:
-        raise BadRle(f"A brush mask is a list of integers from 0 to 255: {error}.", remedy=REMEDY) from error
+        raise BadRle(f"A brush mask must be a list of integers from 0 to 255: {error}.", remedy=REMEDY) from error
 
 
 def _parse_numbers(text: str) -> Any:

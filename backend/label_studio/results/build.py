@@ -28,8 +28,8 @@ from backend.label_studio.results.region_values import build_value
 Result = dict[str, Any]
 
 EMPTY_ANSWER: list[Any] = []
-"""The answer for a task without regions. Label Studio would save an empty prediction object and then skip the task for
-ever; it does not save an empty list."""
+"""The answer for a task without regions. Label Studio would save an empty prediction object and skip the task from
+then on; it does not save an empty list."""
 
 
 def build_results(

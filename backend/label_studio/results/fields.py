@@ -1,7 +1,7 @@
 """Fields of Label Studio's JSON: the results in a document, and a result's kind, value, size and labels.
 
-These readers never raise. A field that is missing or of the wrong type reads as empty (None, "", {} or []); whether
-that is an error is for the caller to decide, who knows what to tell the user.
+These readers never raise. A field that is missing or of the wrong type reads as empty (None, "", {} or []); the
+caller decides whether that is an error, because it knows what to tell the user.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Result = Mapping[str, Any]
 KEYPOINT = "keypoint"
 RECTANGLE = "rectangle"
 _PLAIN = (*SHAPES, KEYPOINT)
-_OBJECT = (dict, Mapping)  # dict first: asking an ABC takes longer
+_OBJECT = (dict, Mapping)  # dict first: isinstance with an ABC is slower
 
 
 def objects_of(documents: object) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""A region as Label Studio knows it: a mask with its label, its control and its per-region choices."""
+"""A region in Label Studio's terms: a mask with its label, its control and its per-region choices."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from backend.values import ClassScore, Mask
 
 @dataclass(frozen=True)
 class LabeledRegion:
-    """One object of one image: a mask and what it is called.
+    """One object of an image: a mask with its label.
 
     Attributes:
         mask: bool (H, W) at original size.
-        label: The value of its label; "" where the labeling config has none for it.
+        label: Value of its label; "" if the labeling config has none for it.
         region_id: Label Studio's id, shared by the mask and its per-region choices.
         score: SAM's predicted IoU, or the saved score; None for a mask that a person painted.
         choices: Values chosen for this region, by the name of the choices control.
-        class_scores: CLIP's classes, best first; empty when it was not asked.
-        control: The name of the control that carries the mask; "": the first that has the label.
-        kind: The kind of shape it was saved as: "brush", "polygon", …; "" before it is saved.
-        other_labels: Further labels it was saved with, as happens by accident.
+        class_scores: CLIP's classes, best first; empty if CLIP did not run.
+        control: Name of the control that carries the mask; "" for the first one with the label.
+        kind: Kind of shape that it was saved as: "brush", "polygon", …; "" before it is saved.
+        other_labels: Further labels that were saved with it, usually by accident.
     """
 
     mask: Mask

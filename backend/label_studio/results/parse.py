@@ -1,4 +1,4 @@
-"""Results → regions: annotations, drafts and predictions; the inverse of `build.build_results`."""
+"""Results → regions, for annotations, drafts and predictions; the inverse of `build.build_results`."""
 
 from __future__ import annotations
 
@@ -166,14 +166,14 @@ def check_results(results: object) -> Sequence[Result]:
         BadRle: Not a list of objects, or an id that is neither a string nor a number.
     """
     if not isinstance(results, (list, tuple)):
-        message = f'The "result" of an annotation is {json_type_of(results)}, not a list.'
+        message = f'"result" of an annotation must be a list, but is {json_type_of(results)}.'
         raise BadRle(message, remedy=RESULT_REMEDY)
     for number, result in enumerate(results, start=1):
         if not isinstance(result, Mapping):
-            message = f"Result {number} of an annotation is {json_type_of(result)}, not an object."
+            message = f"Result {number} of an annotation must be an object, but is {json_type_of(result)}."
             raise BadRle(message, remedy=RESULT_REMEDY)
         if not isinstance(result.get("id"), (str, int, type(None))):
-            message = f"Result {number} of an annotation has the id {shorten(result['id'])}, which is not a string."
+            message = f"The id of result {number} of an annotation must be a string, but is {shorten(result['id'])}."
             raise BadRle(message, remedy=RESULT_REMEDY)
     return results
 

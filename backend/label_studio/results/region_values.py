@@ -44,7 +44,7 @@ from backend.values import Mask, Size
 
 Value = dict[str, Any]
 REMEDY = "Delete this region in Label Studio and draw it again."
-MAX_PERCENT = 1_000.0  # Label Studio does not allow drawing outside the image, let alone ten image sizes away
+MAX_PERCENT = 1_000.0  # Label Studio does not allow drawing outside the image; ten image sizes away means damaged data
 PERCENT_DIGITS = 6  # half the JSON of 17 digits; 0.0001 pixels in an image 10,000 pixels wide
 PIXEL_DIGITS = 3  # rounds the corners of pixels back to whole numbers
 MAX_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
@@ -71,7 +71,7 @@ def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
         return _build_rectangle(mask)
     if kind == "ellipse":
         return _build_ellipse(mask)
-    raise ValueError(f"A region is one of {', '.join(SHAPES)}, not {kind!r}.")
+    raise ValueError(f"The kind of a region must be one of {', '.join(SHAPES)}, but is {kind!r}.")
 
 
 def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:

@@ -1,1 +1,1 @@
-"""CLIP: image and text features, zero-shot classes of masks and of whole images."""
+"""CLIP: image and text features, zero-shot classification of masks and of whole images."""

@@ -1,4 +1,4 @@
-"""ClipClassifier: what is under this mask, in the words of the project's own vocabulary."""
+"""Zero-shot classification of masks and images with an open_clip model and a project's class names."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from backend.values import ClassName, ClassScore, Mask, Pixels
 
 Vocabulary = Sequence[ClassName]
 Tokenizer = Callable[[list[str]], torch.Tensor]
-_VOCABULARIES_KEPT = 64
-_BATCH = 32
+_MAX_VOCABULARIES = 64
+_BATCH_SIZE = 32
 
 
 class ClipClassifier:
-    """Zero-shot classes of masks and of whole images.
+    """Zero-shot classifier of masks and of whole images.
 
     Args:
-        model: An open_clip model with its weights; moved to the device.
-        preprocess: open_clip's evaluation transform for it: PIL image to (3, S, S).
-        tokenizer: open_clip's tokenizer for it.
+        model: An open_clip model with its weights; it is moved to the device.
+        preprocess: The model's evaluation transform: PIL image to (3, S, S).
+        tokenizer: The model's tokenizer.
         templates: Sentences with a `{}` for the class name; their text features are averaged.
         device: As for `SamSegmenter`.
     """
@@ -52,7 +52,7 @@ class ClipClassifier:
         side = model.visual.image_size
         self._side: int = side[0] if isinstance(side, tuple | list) else side
         self._text_features = LeastRecentlyUsed[tuple[tuple[ClassName, ...], tuple[str, ...]], torch.Tensor](
-            _VOCABULARIES_KEPT
+            _MAX_VOCABULARIES
         )
         self._lock = threading.Lock()
 
@@ -65,17 +65,17 @@ class ClipClassifier:
         top_k: int,
         templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
-        """Name what is under each mask, looking at it once however many vocabularies there are.
+        """Classify the object under each mask; its image features are computed once for all vocabularies.
 
         Args:
             pixels: uint8 RGB (H, W, 3).
             masks: bool (H, W) each, none of them empty.
-            vocabularies: Each the classes there are, at least one.
-            top_k: How many scores are kept.
-            templates: Sentences with a `{}`, instead of the classifier's own.
+            vocabularies: Lists of classes, each with at least one class.
+            top_k: Number of scores to return.
+            templates: Sentences with a `{}` that replace the classifier's own.
 
         Returns:
-            For each vocabulary, for each mask: its classes, best first; the scores are a softmax over the vocabulary.
+            For each vocabulary, for each mask: the classes, best first; the scores are a softmax over the vocabulary.
         """
         crops = [crop_for_clip(pixels, mask, self._side) for mask in masks]
         return self._score(crops, vocabularies, top_k, tuple(templates))
@@ -83,20 +83,20 @@ class ClipClassifier:
     def classify_image(
         self, pixels: Pixels, vocabulary: Vocabulary, *, top_k: int, templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:
-        """Name the whole image, through open_clip's own transform; best first."""
+        """Classify the whole image with open_clip's own transform; best class first."""
         return self._score([pixels], [vocabulary], top_k, tuple(templates))[0][0]
 
     @property
     def logit_scale(self) -> float:
-        """What a cosine is multiplied by before a softmax."""
+        """Factor that cosine similarities are multiplied by before the softmax."""
         return float(self._clip.model.logit_scale.exp())
 
     def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]:
-        """What CLIP sees under each mask, (N, D) unit vectors; the arguments are those of `classify`."""
+        """Return the image features of each mask, (N, D) unit vectors; the arguments are those of `classify`."""
         return self._embed([crop_for_clip(pixels, mask, self._side) for mask in masks]).numpy()
 
     def embed_texts(self, names: Vocabulary, templates: Sequence[str] = ()) -> NDArray[np.float32]:
-        """What CLIP reads in each name, of at least one: (T, D) unit vectors; the last are kept.
+        """Return the text features of each class name, of at least one: (T, D) unit vectors. Recent ones are cached.
 
         Args:
             templates: As for `classify`.
@@ -105,7 +105,7 @@ class ClipClassifier:
 
     @torch.inference_mode()
     def _embed(self, images: list[Pixels]) -> torch.Tensor:
-        batches = [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
+        batches = [images[i : i + _BATCH_SIZE] for i in range(0, len(images), _BATCH_SIZE)]
         return torch.cat([self._encode_images(self._to_batch(batch)) for batch in batches])
 
     @torch.inference_mode()
@@ -118,14 +118,14 @@ class ClipClassifier:
         for vocabulary in vocabularies:
             logits = scale * image_features @ self._vocabulary_features(tuple(vocabulary), templates).T
             probabilities = logits.softmax(dim=-1).numpy()
-            scored.append([_best(row, vocabulary, top_k) for row in probabilities])
+            scored.append([_top_scores(row, vocabulary, top_k) for row in probabilities])
         return scored
 
     def _to_batch(self, images: list[Pixels]) -> torch.Tensor:
         return torch.stack([self._preprocess(to_pil_image(image)) for image in images])
 
     def _encode_images(self, batch: torch.Tensor) -> torch.Tensor:
-        """Unit vectors (B, D) on the CPU."""
+        """Return unit vectors (B, D) on the CPU."""
 
         def encode(model: open_clip.CLIP, images: torch.Tensor) -> torch.Tensor:
             return model.encode_image(images.to(model.logit_scale.device), normalize=True).float().cpu()
@@ -133,7 +133,7 @@ class ClipClassifier:
         return self._clip.run_batch(batch, encode)
 
     def _encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Unit vectors (T, D) on the CPU."""
+        """Return unit vectors (T, D) on the CPU."""
 
         def encode(model: open_clip.CLIP) -> torch.Tensor:
             return model.encode_text(tokens.to(model.logit_scale.device), normalize=True).float().cpu()
@@ -143,7 +143,7 @@ class ClipClassifier:
     def _vocabulary_features(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...] = ()) -> torch.Tensor:
         templates = templates or self._templates
         key = (vocabulary, templates)
-        with self._lock:  # a second thread waits for the features rather than compute them too
+        with self._lock:  # a second thread waits for the features instead of computing them too
             features = self._text_features.get(key)
             if features is None:
                 features = self._encode_vocabulary(vocabulary, templates)
@@ -152,7 +152,10 @@ class ClipClassifier:
 
     @torch.inference_mode()
     def _encode_vocabulary(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...]) -> torch.Tensor:
-        """One unit vector (D,) a class: the mean over names and templates. See open_clip.build_zero_shot_classifier."""
+        """Return one unit vector (D,) per class: the mean over its names and templates.
+
+        Source: open_clip.build_zero_shot_classifier.
+        """
         rows = []
         for class_name in vocabulary:
             names = class_name.synonyms or (class_name.name,)
@@ -162,17 +165,17 @@ class ClipClassifier:
         return torch.stack(rows)
 
 
-def _best(probabilities: NDArray[np.float32], vocabulary: Vocabulary, top_k: int) -> tuple[ClassScore, ...]:
+def _top_scores(probabilities: NDArray[np.float32], vocabulary: Vocabulary, top_k: int) -> tuple[ClassScore, ...]:
     order = np.argsort(-probabilities)[:top_k]
     return tuple(ClassScore(vocabulary[index].name, float(probabilities[index])) for index in order)
 
 
 def load_clip(entry: ClassifierEntry, checkpoint: Path, *, device: str) -> ClipClassifier:
-    """Build an open_clip model and fill it from a checkpoint on this disk.
+    """Build an open_clip model and load its weights from a checkpoint on disk.
 
     Raises:
-        BadSettings: open_clip knows no such model.
-        CheckpointError: Damaged, or of another model.
+        BadSettings: open_clip does not have this model.
+        CheckpointError: Damaged, or the weights of another model.
     """
     if entry.configs is not None:
         open_clip.add_model_config(entry.configs)
@@ -180,13 +183,13 @@ def load_clip(entry: ClassifierEntry, checkpoint: Path, *, device: str) -> ClipC
     if name not in open_clip.list_models():
         raise BadSettings(
             f"CLIP_MODEL is {name!r}, which open_clip does not know.",
-            remedy="Choose one that open_clip.list_models() names.",
+            remedy="Choose one of open_clip.list_models().",
         )
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=str(checkpoint))
     except Exception as error:  # open_clip, torch and safetensors each raise their own family
         raise CheckpointError(
             f"The checkpoint {checkpoint} cannot be loaded into CLIP model {name!r}: {str(error)[:300]}",
-            remedy="Choose CLIP_MODEL and CLIP_PRETRAINED that belong together, or fetch the file again.",
+            remedy="Set CLIP_MODEL and CLIP_PRETRAINED to a model and its weights, or download the file again.",
         ) from error
     return ClipClassifier(model, preprocess, open_clip.get_tokenizer(name), templates=entry.templates, device=device)

@@ -1,7 +1,7 @@
-"""What CLIP sees of one object: a square around its mask, with what is not the object blurred.
+"""Image crops for CLIP: a square around a mask, with everything outside the mask blurred.
 
-The crop keeps some context and the outside of the mask is blurred, not blackened: CLIP was trained on photographs and
-reads a black frame as part of the picture, while a blurred one only loses the reader's attention.
+The crop keeps some context. Its background is blurred, not blacked out: CLIP was trained on photographs and treats a
+black background as part of the picture, whereas blurring only draws attention away from the background.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from backend.errors import BadPrompt
 from backend.geometry import mask_to_box
 from backend.values import Mask, Pixels
 
-CONTEXT = 0.10  # of the box's longer side, added on each side
-BLUR = 1 / 12  # sigma of the blur outside the mask, of the crop's side
-_OWN_PART = 0.7  # of the largest part's area
+CONTEXT = 0.10  # margin on each side, as a fraction of the box's longer side
+BLUR = 1 / 12  # sigma of the blur outside the mask, as a fraction of the crop's side
+_MIN_PART_AREA = 0.7  # as a fraction of the largest part's area
 
 
 def crop_for_clip(pixels: Pixels, mask: Mask, side: int) -> Pixels:
-    """Cut out one object as CLIP shall see it: a square around the mask, with what is not the object blurred.
+    """Crop one object for CLIP: a square around the mask, with everything outside the mask blurred.
 
     Args:
         pixels: uint8 RGB (H, W, 3).
         mask: bool (H, W), not empty.
-        side: Of the square that comes out, in pixels: the model's image size.
+        side: Side of the returned square in pixels: the model's image size.
 
     Returns:
-        uint8 RGB (side, side, 3). Parts of the square outside the image repeat its border.
+        uint8 RGB (side, side, 3). Where the square extends beyond the image, it repeats the image's border.
     """
     mask = _main_parts(mask)
     left, top, right, bottom = _square_around(mask)
@@ -35,37 +35,37 @@ def crop_for_clip(pixels: Pixels, mask: Mask, side: int) -> Pixels:
     inside = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     border = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
     crop = cv2.copyMakeBorder(np.ascontiguousarray(pixels[inside]), *border, cv2.BORDER_REPLICATE)
-    cover = cv2.copyMakeBorder(mask[inside].astype(np.float32), *border, cv2.BORDER_CONSTANT, value=0.0)
-    shrinking = crop.shape[0] > side
-    resample = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
-    crop = cv2.resize(crop, (side, side), interpolation=resample)
-    cover = cv2.resize(cover, (side, side), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)[..., None]
+    coverage = cv2.copyMakeBorder(mask[inside].astype(np.float32), *border, cv2.BORDER_CONSTANT, value=0.0)
+    shrinks = crop.shape[0] > side
+    crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    coverage = cv2.resize(coverage, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    alpha = coverage[..., None]
     blurred = cv2.GaussianBlur(crop, (0, 0), side * BLUR)
-    return np.rint(crop * cover + blurred * (1 - cover)).astype(np.uint8)
+    return np.rint(crop * alpha + blurred * (1 - alpha)).astype(np.uint8)
 
 
 def _main_parts(mask: Mask) -> Mask:
-    """The mask without parts much smaller than the largest.
+    """Remove the parts of a mask that are much smaller than its largest part.
 
-    A class is read from the largest part; a stray one, often a piece of a neighbour of the same colour, would widen
-    the crop until the object is a few pixels in it. Parts of about the same size stay: an object may be hidden in its
-    middle. On 575 objects of tuning scenes, limits of 0.1, 0.3, 0.5, 0.7 and 1 gave 92.5, 93.0, 93.4, 93.7 and 93.9 %
-    right names.
+    The largest part determines the class. A stray part, often a piece of a neighbour of the same colour, would widen
+    the crop until the object covers only a few of its pixels. Parts of about the same size stay, because an object may
+    be occluded in its middle. On 575 objects of tuning scenes, limits of 0.1, 0.3, 0.5, 0.7 and 1 gave 92.5, 93.0,
+    93.4, 93.7 and 93.9 % correct classes.
     """
     count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    kept: Mask = (areas >= _OWN_PART * areas.max()) & (areas > 0)
+    kept: Mask = (areas >= _MIN_PART_AREA * areas.max()) & (areas > 0)
     return kept[parts]
 
 
 def _square_around(mask: Mask) -> tuple[int, int, int, int]:
-    """The square with its context, XYXY; it may reach over the border of the image."""
+    """Return the square around the mask and its margin, XYXY; it may extend beyond the image."""
     box = mask_to_box(mask)
     if box is None:
-        raise BadPrompt("The mask has no pixel.", remedy="Click on an object or draw a larger box.")
+        raise BadPrompt("The mask is empty.", remedy="Click on an object or draw a larger box.")
     left, top, right, bottom = box
     side = max(2, round(max(bottom - top, right - left) * (1 + 2 * CONTEXT)))
     x, y = (left + right - side) // 2, (top + bottom - side) // 2

@@ -1,1 +1,1 @@
-"""Segment Anything: image encoder, prompt decoder and automatic masks over embeddings."""
+"""Segment Anything (SAM 1): image encoder, prompt decoder and automatic masks from embeddings."""

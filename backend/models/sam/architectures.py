@@ -1,4 +1,4 @@
-"""The architectures of SAM's first release, by the names of their registry entries."""
+"""Architectures of SAM's first release and of the demo's SAM, by registry name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def build_sam(model_name: str) -> Sam:
 
 
 def _build_demo_sam() -> Sam:
-    """SAM's own classes at about a hundredth of ViT-B's size: 256-pixel input, 32 x 32 embedding, 128 x 128 masks."""
+    """Build a SAM of about a hundredth of ViT-B's size from SAM's own classes.
+
+    It has 256-pixel input, a 32 x 32 embedding and 128 x 128 masks.
+    """
     grid = DEMO_IMAGE_SIZE // _DEMO_PATCH
     sam = Sam(
         image_encoder=ImageEncoderViT(

@@ -1,4 +1,4 @@
-"""Automatic masks over an embedding that exists already, equal to `SamAutomaticMaskGenerator`'s and cheaper."""
+"""Automatic masks from an existing embedding: the same as `SamAutomaticMaskGenerator`'s, with less work."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from segment_anything.utils.amg import MaskData
 from backend.models.sam.steps import enlarge, features_of, predict_low_res
 from backend.values import ImageEmbedding, ProposalParameters
 
-PIXELS_AT_ONCE = 64_000_000  # of float32 masks at full size, a quarter of a gigabyte; less with fewer points a batch
+MAX_BATCH_PIXELS = 64_000_000  # float32 masks at full size, 256 MB; proportionally less with fewer points per batch
 
 
 class _EmbeddedPredictor(SamPredictor):
-    """A SamPredictor whose image was encoded earlier."""
+    """SamPredictor with a precomputed embedding."""
 
     def __init__(self, model: Sam, embedding: ImageEmbedding) -> None:
         super().__init__(model)
@@ -32,7 +32,7 @@ class _EmbeddedPredictor(SamPredictor):
 
 
 class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
-    """SamAutomaticMaskGenerator over an embedding; it throws bad masks away before it enlarges them, not after."""
+    """SamAutomaticMaskGenerator on an embedding; it discards bad masks before they are upscaled, not after."""
 
     def __init__(
         self, model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
@@ -50,38 +50,39 @@ class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
         self._embedding = embedding
 
     def _process_batch(self, points: NDArray[Any], im_size: Any, crop_box: Any, orig_size: Any) -> MaskData:
-        """The library's own step on the few masks that its first filter keeps, so the outcome is the same."""
+        """Run the library's own step on only the masks that pass its first filter; the result is the same."""
         model = self.predictor.model
         scaled = self.predictor.transform.apply_coords(points, im_size)
         coords = torch.as_tensor(scaled, dtype=torch.float, device=model.device)[:, None, :]
         labels = torch.ones(len(coords), 1, dtype=torch.int, device=model.device)
         low_res_masks, scores = predict_low_res(model, self.predictor.features, coords, labels)
-        good = scores.flatten() > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf)
-        kept = torch.nonzero(good).flatten().tolist()
-        chosen = low_res_masks.flatten(0, 1)[good][:, None], scores.flatten()[good][:, None]
+        is_good = scores.flatten() > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf)
+        kept = torch.nonzero(is_good).flatten().tolist()
+        chosen = low_res_masks.flatten(0, 1)[is_good][:, None], scores.flatten()[is_good][:, None]
         point_of = points[[index // scores.shape[1] for index in kept]]
-        step = max(1, PIXELS_AT_ONCE * self.points_per_batch // (64 * orig_size[0] * orig_size[1]))
+        step = max(1, MAX_BATCH_PIXELS * self.points_per_batch // (64 * orig_size[0] * orig_size[1]))
         batches = (
             self._keep_good(
                 chosen[0][i : i + step], chosen[1][i : i + step], point_of[i : i + step], crop_box, orig_size
             )
-            for i in _steps(len(kept), step)
+            for i in _batch_starts(len(kept), step)
         )
         return _concatenate(batches)
 
     def _keep_good(
         self, low_res_masks: torch.Tensor, scores: torch.Tensor, points: NDArray[Any], crop_box: Any, orig_size: Any
     ) -> MaskData:
-        ready = _ReadyPredictor(self.predictor, enlarge(self.predictor.model, low_res_masks, self._embedding), scores)
-        predictor, self.predictor = self.predictor, ready
+        predictor = self.predictor
+        masks = enlarge(predictor.model, low_res_masks, self._embedding)
+        self.predictor = _PrecomputedPredictor(predictor, masks, scores)
         try:
             return super()._process_batch(points, orig_size, crop_box, orig_size)
         finally:
             self.predictor = predictor
 
 
-class _ReadyPredictor:
-    """Answers `predict_torch` with masks that are already there, one for each point."""
+class _PrecomputedPredictor:
+    """Predictor whose `predict_torch` returns precomputed masks, one per point."""
 
     def __init__(self, predictor: SamPredictor, masks: torch.Tensor, scores: torch.Tensor) -> None:
         self.transform, self.model, self.device = predictor.transform, predictor.model, predictor.device
@@ -91,8 +92,8 @@ class _ReadyPredictor:
         return self._answer
 
 
-def _steps(length: int, step: int) -> Iterable[int]:
-    return range(0, max(length, 1), step)  # at least one, so that an image without a good mask goes the same way
+def _batch_starts(length: int, step: int) -> Iterable[int]:
+    return range(0, max(length, 1), step)  # at least one batch, so that an image without good masks takes the same path
 
 
 def _concatenate(batches: Iterator[MaskData]) -> MaskData:

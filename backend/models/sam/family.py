@@ -1,4 +1,4 @@
-"""The builder of the family "sam1": SAM's first release, and models that share its prompt encoder and mask decoder."""
+"""Builder of the "sam1" family: SAM's first release and models that share its prompt encoder and mask decoder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from backend.models.sam.segmenter import SamSegmenter
 
 
 def build(entry: SegmenterEntry, checkpoint: Path, *, device: str, dtype: str) -> Segmenter:
-    """Build the entry's SAM with its weights.
+    """Build the SAM of a registry entry and load its weights.
 
     Raises:
-        BadSettings: The device or the dtype does not exist.
-        CheckpointError: The file is damaged or holds another model's weights.
+        BadSettings: Unknown device or dtype.
+        CheckpointError: Damaged, or the weights of another model.
     """
     model = build_sam(entry.name)
     load_into(model, checkpoint, entry.name)

@@ -1,19 +1,19 @@
-"""SAM's mask decoder for one prompt, with the sums in another order: less than half the work, the same answer.
+"""SAM's mask decoder for one prompt, with its matrix products reordered: less than half the work, the same result.
 
 `segment_anything`'s decoder projects all S tokens of the image (64 x 64 for SAM's own models) to keys and values,
-copies them into heads, and upscales with transposed convolutions channel by channel. A prompt has only N tokens (5 and
-one for each point or corner), so here the projections are applied to those instead; for head h, with tokens t and
-image x
+copies them into heads, and upscales with transposed convolutions channel by channel. A prompt has only N tokens (5, and
+one for each point or corner), so here the projections are applied to those instead. For head h, prompt tokens t and
+image tokens x:
 
     t Wq (x Wk)'        =  (t Wq Wk') x'             scores (N, S) without projecting the image
     softmax(...) (x Wv) =  (softmax(...) x) Wv       values, likewise
 
-and for the way from the image to the tokens the same with the roles exchanged. The image stays (S, C) from the first
-layer to the last, so nothing is copied into heads, and a transposed convolution whose kernel is as wide as its stride
-is one product of matrices. Which mask is best follows from the tokens alone, so only the wanted ones are upscaled.
+Attention from the image to the tokens is rewritten in the same way with the roles exchanged. The image stays (S, C)
+from the first layer to the last, so nothing is copied into heads. A transposed convolution whose kernel is as wide as
+its stride is a single matrix product. The scores depend on the tokens alone, so only the requested masks are upscaled.
 
-Every number is the sum of the same products as in the library; float32 rounds it differently by about one part in a
-million, as it does for the library itself on another number of threads. The tests compare both.
+Every number is a sum of the same products as in the library. It differs by float32 rounding, about one part in a
+million, as the library's own results do with another number of threads. The tests compare both.
 
 Source: segment_anything.modeling.MaskDecoder, TwoWayTransformer.
 """
@@ -30,13 +30,13 @@ from backend.models.sam.steps import features_of
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
-MOST_IMAGES = 4  # whose tokens are kept; 4 MB each for SAM's own models
+MAX_IMAGES = 4  # whose tokens are cached; 4 MB each for SAM's own models
 
 
 class PromptDecoder:
-    """The decoder of a model whose weights stay as they are. Safe to share between threads.
+    """Mask decoder of a model with frozen weights. Thread-safe.
 
-    It keeps the last few images as float32 tokens on the model's device, so that the next click copies nothing.
+    The last few images are cached as float32 tokens on the model's device, so that the next click copies nothing.
     """
 
     def __init__(self, model: Sam) -> None:
@@ -44,23 +44,23 @@ class PromptDecoder:
         self._model, self._decoder, self._transformer = model, decoder, decoder.transformer
         self._side = model.prompt_encoder.image_embedding_size[0]
         self._image_pe = _to_tokens(model.prompt_encoder.get_dense_pe())  # (S, C)
-        self._images = LeastRecentlyUsed[int, tuple[ImageEmbedding, Tensor]](MOST_IMAGES)
+        self._images = LeastRecentlyUsed[int, tuple[ImageEmbedding, Tensor]](MAX_IMAGES)
         first, norm, self._gelu, second, _ = decoder.output_upscaling
-        self._first, self._second = _as_product(first), _as_product(second)
+        self._first, self._second = _to_matrix(first), _to_matrix(second)
         self._norm = norm.weight, norm.bias, norm.eps
         self._output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
 
     def decode(
         self, embedding: ImageEmbedding, sparse: Tensor, dense: Tensor | None, *, multimask: bool, max_masks: int | None
     ) -> tuple[Tensor, Tensor]:
-        """Low-resolution logits and predicted IoU of the best masks, best first.
+        """Decode one prompt into low-resolution logits and predicted IoU, best mask first.
 
         Args:
-            embedding: Of the image.
+            embedding: Embedding of the image.
             sparse: Embeddings of the prompt's points and corners, (P, C).
-            dense: Embedding of its mask, (1, C, side, side); None for a prompt without one.
-            multimask: Three candidates, or the one for unambiguous prompts.
-            max_masks: Only the best so many; None for all.
+            dense: Embedding of the prompt's mask, (1, C, side, side); None for a prompt without one.
+            multimask: Whether to decode three candidates instead of the single one for unambiguous prompts.
+            max_masks: Number of the best masks to upscale; None for all.
 
         Returns:
             Logits (masks, M, M) and scores (masks,).
@@ -77,81 +77,81 @@ class PromptDecoder:
         return self._upscale(image, kernels), scores[best]
 
     def _image_tokens(self, embedding: ImageEmbedding) -> Tensor:
-        """The features as (S, C) in float32 on the model's device, made once while clicks stay on a few images."""
-        name = id(embedding)  # of an object that is kept, so nothing else gets its id
-        kept = self._images.get(name)
-        if kept is not None:
-            return kept[1]
+        """Return the features as float32 (S, C) on the model's device; those of the last few images are cached."""
+        key = id(embedding)  # the cache keeps the object alive, so no other one gets its id
+        cached = self._images.get(key)
+        if cached is not None:
+            return cached[1]
         tokens = _to_tokens(features_of(self._model, embedding))
-        self._images.put(name, (embedding, tokens))
+        self._images.put(key, (embedding, tokens))
         return tokens
 
     def _attend(self, tokens: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The two-way transformer: tokens (N, C) and image (S, C), both looking at each other."""
+        """Run the two-way transformer, in which tokens (N, C) and image (S, C) attend to each other."""
         queries, with_pe = tokens, image + self._image_pe
         for layer in self._transformer.layers:
             queries = _attend_to_self(layer, queries, tokens)
-            asked = _tokens_to_image(layer.cross_attn_token_to_image, queries + tokens, with_pe, image)
-            queries = layer.norm2(queries + asked)
+            attended = _tokens_to_image(layer.cross_attn_token_to_image, queries + tokens, with_pe, image)
+            queries = layer.norm2(queries + attended)
             queries = layer.norm3(queries + layer.mlp(queries))
             image = _image_to_tokens(layer.cross_attn_image_to_token, image, with_pe, queries + tokens, queries)
             image = layer.norm4(image)
             with_pe = image + self._image_pe
-        asked = _tokens_to_image(self._transformer.final_attn_token_to_image, queries + tokens, with_pe, image)
-        return self._transformer.norm_final_attn(queries + asked), image
+        attended = _tokens_to_image(self._transformer.final_attn_token_to_image, queries + tokens, with_pe, image)
+        return self._transformer.norm_final_attn(queries + attended), image
 
     def _upscale(self, image: Tensor, kernels: Tensor) -> Tensor:
-        """Image (S, C) to four times the side, and there the product with each mask's kernel: (masks, M, M)."""
+        """Upscale the image (S, C) to four times its side and multiply it by each mask's kernel: (masks, M, M)."""
         weight, bias = self._first
         pixels = torch.addmm(bias, image, weight).view(-1, self._norm[0].shape[0])  # (S * 4, C / 4)
         pixels = functional.layer_norm(pixels, pixels.shape[1:], *self._norm)
         weight, bias = self._second
         pixels = torch.addmm(bias, self._gelu(pixels), weight).view(-1, kernels.shape[1])  # (S * 16, C / 8)
         logits = kernels @ self._gelu(pixels).T
-        # a pixel is (row, column) of the token, of the quarter in it, and of the quarter in that
+        # a pixel is indexed by (row, column) of its token, of its quarter of the token, and of its quarter of that
         parts = logits.view(-1, self._side, self._side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
         return parts.reshape(-1, 4 * self._side, 4 * self._side)
 
 
 def _to_tokens(grid: Tensor) -> Tensor:
-    """(1, C, side, side) to (S, C), which is a copy."""
+    """Copy (1, C, side, side) to (S, C)."""
     return grid[0].flatten(1).T.contiguous()
 
 
 def _attend_to_self(layer: TwoWayAttentionBlock, queries: Tensor, tokens: Tensor) -> Tensor:
-    asking = queries[None]
+    batch = queries[None]
     if layer.skip_first_layer_pe:
-        return layer.norm1(layer.self_attn(q=asking, k=asking, v=asking)[0])
-    placed = asking + tokens
-    return layer.norm1(queries + layer.self_attn(q=placed, k=placed, v=asking)[0])
+        return layer.norm1(layer.self_attn(q=batch, k=batch, v=batch)[0])
+    with_pe = batch + tokens
+    return layer.norm1(queries + layer.self_attn(q=with_pe, k=with_pe, v=batch)[0])
 
 
-def _tokens_to_image(attention: Attention, asking: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """What tokens (N, C) find in the image: keys and values (S, C). Returns (N, C).
+def _tokens_to_image(attention: Attention, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attend from tokens (N, C) to the image, whose keys and values are (S, C). Returns (N, C).
 
-    The bias of the keys adds the same to all scores of a token, which a softmax does not see.
+    The keys' bias adds the same amount to all scores of a token, which does not change their softmax.
     """
-    heads, count = attention.num_heads, len(asking)
-    queries = _by_head(attention.q_proj(asking), heads) / _scale(attention)  # (heads, N, c)
+    heads, count = attention.num_heads, len(tokens)
+    queries = _by_head(attention.q_proj(tokens), heads) / _scale(attention)  # (heads, N, c)
     folded = queries @ attention.k_proj.weight.view(heads, -1, keys.shape[1])  # (heads, N, C)
     attended = torch.softmax(folded.flatten(0, 1) @ keys.T, dim=-1) @ values  # (heads * N, C)
     projected = attended.view(heads, count, -1) @ attention.v_proj.weight.view(heads, -1, values.shape[1]).mT
     return attention.out_proj(projected.transpose(0, 1).reshape(count, -1) + attention.v_proj.bias)
 
 
-def _image_to_tokens(attention: Attention, image: Tensor, asking: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """The image (S, C) and, added to it, what it finds in the tokens: keys and values (N, C)."""
+def _image_to_tokens(attention: Attention, image: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attend from the image (S, C) to tokens, whose keys and values are (N, C). Returns the sum with the image."""
     heads, count = attention.num_heads, len(keys)
     keys = _by_head(attention.k_proj(keys), heads) / _scale(attention)  # (heads, N, c)
-    folded = keys @ attention.q_proj.weight.view(heads, -1, asking.shape[1])  # (heads, N, C)
+    folded = keys @ attention.q_proj.weight.view(heads, -1, queries.shape[1])  # (heads, N, C)
     bias = keys @ attention.q_proj.bias.view(heads, -1, 1)  # (heads, N, 1)
-    scores = torch.addmm(bias.view(-1, 1), folded.flatten(0, 1), asking.T)  # (heads * N, S)
+    scores = torch.addmm(bias.view(-1, 1), folded.flatten(0, 1), queries.T)  # (heads * N, S)
     weights = torch.softmax(scores.view(heads, count, -1), dim=1).flatten(0, 1)
-    found = _by_head(attention.v_proj(values), heads)  # (heads, N, c)
-    by_head = attention.out_proj.weight.view(-1, heads, found.shape[2]).permute(1, 2, 0)  # (heads, c, C)
-    # a token's weights sum up to one in each head, so the bias comes in whole
-    answers = found @ by_head + attention.out_proj.bias / heads
-    return torch.addmm(image, weights.T, answers.flatten(0, 1))
+    projected = _by_head(attention.v_proj(values), heads)  # (heads, N, c)
+    by_head = attention.out_proj.weight.view(-1, heads, projected.shape[2]).permute(1, 2, 0)  # (heads, c, C)
+    # for each image token, the weights of a head sum to one, so all heads together add the bias exactly once
+    outputs = projected @ by_head + attention.out_proj.bias / heads
+    return torch.addmm(image, weights.T, outputs.flatten(0, 1))
 
 
 def _by_head(projected: Tensor, heads: int) -> Tensor:
@@ -162,8 +162,8 @@ def _scale(attention: Attention) -> float:
     return float(attention.internal_dim // attention.num_heads) ** 0.5
 
 
-def _as_product(convolution: ConvTranspose2d) -> tuple[Tensor, Tensor]:
-    """A transposed convolution of 2 x 2 in steps of 2 as a matrix (in, 4 * out) and a bias (4 * out,)."""
+def _to_matrix(convolution: ConvTranspose2d) -> tuple[Tensor, Tensor]:
+    """Rewrite a 2 x 2 transposed convolution with stride 2 as a matrix (in, 4 * out) and a bias (4 * out,)."""
     assert convolution.bias is not None
     weight = convolution.weight.permute(0, 2, 3, 1).reshape(convolution.in_channels, -1)
     return weight.contiguous(), convolution.bias.repeat(4)

@@ -1,9 +1,9 @@
-"""SamSegmenter: image pixels to an embedding, an embedding and a prompt to masks. It remembers no image.
+"""SamSegmenter: an image to its embedding, an embedding and a prompt to masks. There is no current image.
 
-Equal to `segment_anything.SamPredictor` and `SamAutomaticMaskGenerator` on the same weights; the tests prove it. What
-differs is that the embedding is an argument, that a click is decoded with less work (see `prompt_decoder`), that only
-the masks which are used are brought to the original size, and that a device without memory costs time and not the
-answer.
+Results equal those of `segment_anything.SamPredictor` and `SamAutomaticMaskGenerator` with the same weights; the tests
+compare them. Unlike there, the embedding is an argument, a click is decoded with less work (see `prompt_decoder`), only
+the masks that are used are upscaled to the original size, and a device that runs out of memory costs time but does not
+change the result.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from backend.models.sam.prompt_decoder import PromptDecoder
 from backend.models.sam.steps import FAMILY, IMAGE_EMBED, enlarge
 from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
-PREPROCESSING_VERSION = 1  # of what happens to pixels before the encoder; part of every cache key
-EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache of float32
-MASK_LOGIT = 10.0  # inside a mask that becomes a prompt, and as much below zero outside
-POINTS_PER_BATCH = (64, 8)  # of automatic masks: as segment_anything does it, and with little memory
+PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
+EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
+MASK_LOGIT = 10.0  # logit inside a mask that becomes a prompt; its negative outside
+POINTS_PER_BATCH = (64, 8)  # of automatic masks: segment_anything's default, then a fallback for little memory
 TorchPrompt = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor | None, torch.Tensor | None]
 """Points (1, P, 2) with their labels (1, P), boxes (1, 4) and masks (1, 1, M, M), as the prompt encoder takes them."""
 
@@ -37,12 +37,12 @@ class SamSegmenter:
     """SAM on one device.
 
     Args:
-        model: With its weights; it is moved to the device and never trained.
+        model: SAM with its weights; it is moved to the device and never trained.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        encoder_dtype: "auto" (bfloat16 or float16 on cuda, float32 on a CPU) or a torch dtype's name.
+        encoder_dtype: "auto" (bfloat16 or float16 on CUDA, float32 on a CPU) or a torch dtype's name.
     """
 
-    refines_by_logits = True  # SAM was trained on clicks that follow each other, with its last logits beside them
+    refines_by_logits = True  # SAM was trained on sequences of clicks, each with the logits of the previous mask
 
     def __init__(self, model: Sam, *, device: str = "auto", encoder_dtype: str = "auto") -> None:
         torch_device = choose_device(device)
@@ -62,7 +62,7 @@ class SamSegmenter:
 
     @property
     def identity(self) -> str:
-        """What made the embedding besides the weights and the pixels; part of the cache key."""
+        """What an embedding depends on besides weights and pixels; part of the cache key."""
         return f"pre{PREPROCESSING_VERSION}-enc-{self.encoder_dtype}-{EMBEDDING_DTYPE}"
 
     def encode(self, pixels: Pixels) -> ImageEmbedding:
@@ -85,12 +85,12 @@ class SamSegmenter:
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
         """Predict candidate masks for one object.
 
-        A single foreground point is ambiguous, so SAM answers three candidates for it and one for anything else.
+        A single foreground point is ambiguous, so SAM returns three candidates for it and one for anything else.
 
         Args:
             embedding: Of the image that `prompt` was drawn on.
             prompt: In pixels of the original image, XY.
-            max_masks: Only the best so many are brought to the original size, which is most of the work.
+            max_masks: Number of the best masks to upscale to the original size, which is most of the work.
 
         Returns:
             Best first: a (H, W) bool mask at original size and SAM's predicted IoU.
@@ -105,7 +105,7 @@ class SamSegmenter:
         return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks)))
 
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
-        """Find everything in the image: `SamAutomaticMaskGenerator` over an embedding that exists already.
+        """Generate masks of everything in the image: `SamAutomaticMaskGenerator` on an existing embedding.
 
         Returns:
             Best predicted IoU first.
@@ -114,11 +114,11 @@ class SamSegmenter:
         def propose_in_batches(points: int, model: Sam) -> list[Candidate]:
             return self._propose(model, embedding, parameters, points)
 
-        ways = [(f"{points} points at once", partial(propose_in_batches, points)) for points in POINTS_PER_BATCH]
-        return self._sam.run(*ways)
+        variants = [(f"{points} points at once", partial(propose_in_batches, points)) for points in POINTS_PER_BATCH]
+        return self._sam.run(*variants)
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
-        """Turn a mask that exists (painted, or accepted earlier) into SAM's mask prompt.
+        """Convert an existing mask (painted, or accepted earlier) to SAM's mask prompt.
 
         Returns:
             float32 (1, M, M), `MASK_LOGIT` inside and -`MASK_LOGIT` outside, soft along the border; M is four times the
@@ -127,18 +127,18 @@ class SamSegmenter:
         side = self._sam.model.prompt_encoder.mask_input_size[0]
         length = self._transform.target_length
         height, width = self._transform.get_preprocess_shape(*mask.shape, length)
-        cover = torch.from_numpy(mask.astype(np.float32))[None, None]
-        cover = torch.nn.functional.interpolate(cover, (height, width), mode="bilinear", antialias=True)
+        coverage = torch.from_numpy(mask.astype(np.float32))[None, None]
+        coverage = torch.nn.functional.interpolate(coverage, (height, width), mode="bilinear", antialias=True)
         canvas = torch.zeros(1, 1, length, length)
-        canvas[..., :height, :width] = cover
+        canvas[..., :height, :width] = coverage
         small = torch.nn.functional.interpolate(canvas, (side, side), mode="bilinear", antialias=True)
         return ((small[0] * 2 - 1) * MASK_LOGIT).numpy()
 
     @torch.inference_mode()
     def _encode(self, model: Sam, resized: Pixels) -> NDArray[np.float32]:
         image = torch.as_tensor(resized, device=model.device).permute(2, 0, 1).contiguous()[None]
-        half = self._encoder_dtype != torch.float32 and model.device.type == "cuda"
-        with torch.autocast(model.device.type, dtype=self._encoder_dtype, enabled=half):
+        use_autocast = self._encoder_dtype != torch.float32 and model.device.type == "cuda"
+        with torch.autocast(model.device.type, dtype=self._encoder_dtype, enabled=use_autocast):
             features = model.image_encoder(model.preprocess(image))
         array: NDArray[np.float32] = features[0].float().cpu().numpy()
         return array
@@ -184,7 +184,7 @@ class SamSegmenter:
         return [Candidate(record["segmentation"], float(record["predicted_iou"])) for record in records]
 
     def _decoder_of(self, model: Sam) -> PromptDecoder:
-        """The decoder of this model or of its copy on the CPU."""
+        """Return the decoder of this model or of its copy on the CPU."""
         with self._decoders_lock:
             if model.device not in self._decoders:
                 self._decoders[model.device] = PromptDecoder(model)

@@ -177,7 +177,9 @@ def test_a_project_that_is_no_number_is_named_without_asking(label_studio: Local
 
 @pytest.mark.parametrize("api_key", [LEGACY, PAT])
 def test_label_studio_that_is_away_is_named(api_key: str) -> None:
-    with pytest.raises(LabelStudioError, match=r"http://127.0.0.1:9 could not be asked for project 1: ConnectError"):
+    with pytest.raises(
+        LabelStudioError, match=r"http://127.0.0.1:9 did not answer the request for project 1: ConnectError"
+    ):
         LabelStudioClient("http://127.0.0.1:9", api_key).project(1)
 
 

@@ -143,7 +143,7 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes() -> None:
 
 def test_runs_that_end_beyond_the_picture_are_refused() -> None:
     rle = pack(*header(4), (1, 1), (0, 2), (7, 3), (255, 8))
-    with pytest.raises(BadRle, match="needs 4 values but its runs end at 8"):
+    with pytest.raises(BadRle, match="needs 4 values, but its runs end at 8"):
         decode_brush(rle, Size(1, 1))
 
 
@@ -160,7 +160,7 @@ def test_what_is_not_a_byte_is_refused(rle: list[Any]) -> None:
 
 @pytest.mark.parametrize("rle", ["0004", 12, None, {"a": 1}])
 def test_what_is_not_a_list_is_refused(rle: Any) -> None:
-    with pytest.raises(BadRle, match=f"a list of bytes, not {type(rle).__name__}"):
+    with pytest.raises(BadRle, match=f"must be a list of bytes, but is {type(rle).__name__}"):
         decode_brush(rle, Size(1, 1))
 
 
@@ -181,7 +181,7 @@ def test_random_bytes_are_a_mask_or_a_refusal(rle: list[int], width: int, height
 
 @pytest.mark.parametrize("mask", [np.zeros((2, 2), np.uint8), np.zeros((0, 4), bool), np.zeros(4, bool)])
 def test_what_is_not_a_mask_is_not_encoded(mask: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"A mask is bool \(H, W\)"):
+    with pytest.raises(ValueError, match=r"A mask must be bool \(H, W\)"):
         encode_brush(mask)
 
 

@@ -437,13 +437,13 @@ def test_a_choice_of_another_control_on_a_region_is_the_regions(config: ImageCon
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ([None], "Result 1 of an annotation is missing, not an object"),
-        ([{}, 5], "Result 2 of an annotation is a number, not an object"),
-        ({"a": 1}, 'The "result" of an annotation is an object, not a list'),
-        ("abc", 'The "result" of an annotation is a string, not a list'),
-        (5, 'The "result" of an annotation is a number, not a list'),
-        ([{"id": [1]}], r"Result 1 of an annotation has the id \[1\], which is not a string"),
-        ([{"id": {"a": 1}}], "has the id {'a': 1}, which"),
+        ([None], "Result 1 of an annotation must be an object, but is missing"),
+        ([{}, 5], "Result 2 of an annotation must be an object, but is a number"),
+        ({"a": 1}, '"result" of an annotation must be a list, but is an object'),
+        ("abc", '"result" of an annotation must be a list, but is a string'),
+        (5, '"result" of an annotation must be a list, but is a number'),
+        ([{"id": [1]}], r"The id of result 1 of an annotation must be a string, but is \[1\]\."),
+        ([{"id": {"a": 1}}], r"must be a string, but is {'a': 1}\."),
     ],
 )
 def test_what_is_no_list_of_results_is_refused(

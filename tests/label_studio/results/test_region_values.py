@@ -119,7 +119,7 @@ NAN, INFINITE = float("nan"), float("inf")
         ("ellipse", ELLIPSE | {"radiusY": None}, 'The ellipse has "radiusY": None, which is not a number'),
         ("ellipse", ELLIPSE | {"y": 10**400}, 'The ellipse has "y": .*, which is not a number'),
         ("brush", {}, 'The brush has no mask: its value has no "rle"'),
-        ("brush", {"rle": None}, "A brush mask is a list of bytes, not NoneType"),
+        ("brush", {"rle": None}, "A brush mask must be a list of bytes, but is NoneType"),
         ("bitmask", {}, 'The bitmask has "imageDataURL": None'),
         ("keypoint", {"x": 1, "y": 2}, "A keypoint region has no mask; kinds with a mask are: brush, bitmask, polygon"),
     ],
