@@ -93,6 +93,6 @@ def test_replicas_of_two_codec_versions_neither_read_nor_delete_nor_wait_for_eac
 def test_an_embedding_that_the_codec_cannot_write_is_an_error_and_no_outage(redis_server: RedisServer) -> None:
     client = GuardedRedis(redis_server.url, 0.3)
     value = ImageEmbedding({"a": np.zeros(2, np.int8)}, Size(8, 8), Size(8, 8), "sam1")
-    with pytest.raises(ValueError, match="float16 and float32"):
+    with pytest.raises(ValueError, match="must be float16 or float32, but is int8"):
         RedisStore(client, 60).put("a", value)
     assert client.is_healthy

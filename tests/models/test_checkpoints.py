@@ -22,7 +22,7 @@ def test_without_a_network_the_message_says_where_to_put_the_file(tmp_path: Path
     assert download_models.main(["vit_b", "--weights-dir", str(tmp_path)]) == 1
     message = capsys.readouterr().err
     assert "http://127.0.0.1:9/sam_vit_b_01ec64.pth could not be downloaded" in message
-    assert f"put it at {tmp_path / 'sam_vit_b_01ec64.pth'}" in message
+    assert f"download the file elsewhere and copy it to {tmp_path / 'sam_vit_b_01ec64.pth'}" in message
 
 
 def test_a_name_nobody_publishes_is_answered_with_those_there_are(tmp_path: Path) -> None:

@@ -255,7 +255,7 @@ def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_logged_o
     redis_server.stop()
     client.pause_seconds = 0.0
     assert [documents.get("x"), documents.get("x"), documents.put("x", b"1")] == [None, None, None]
-    assert caplog.text.count("project settings are as this process last saw them") == 1
+    assert caplog.text.count("project settings are those that it read last") == 1
     assert (counts.redis_errors, counts.redis_down) == (3, True)
     cache = EmbeddingCache(LocalStore(0), RedisStore(client, 60))
     assert "Redis does not answer" in cache.description, "no embedding was asked for yet"

@@ -42,7 +42,7 @@ def test_a_rectangle_is_the_tightest_box_in_percent() -> None:
 
 
 def test_another_kind_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="brush, bitmask, polygon, rectangle, ellipse, not 'keypoint'"):
+    with pytest.raises(ValueError, match="one of brush, bitmask, polygon, rectangle, ellipse, but is 'keypoint'"):
         build_value(np.ones((1, 1), bool), "keypoint", tolerance=1)
 
 
