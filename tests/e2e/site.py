@@ -113,7 +113,7 @@ class Site:
     def ask(self, project: Project, name: str, prompts: Sequence[Json]) -> Mask:
         """The mask that a click in a project is answered with, asking Label Studio without a page; perhaps empty."""
         results = self.label_studio.predict_interactively(project.backend, project.tasks[name], prompts)
-        config = parse_labeling_config(project.label_config)
+        config = parse_labeling_config(project.label_config).images[0]
         masks = [region.mask for region in parse_regions(results, config)]
         size = prompts[0]["original_height"], prompts[0]["original_width"]
         return np.logical_or.reduce([np.zeros(size, bool), *masks])
@@ -126,7 +126,7 @@ class Site:
     def draft_regions(self, project: Project, name: str) -> list[Region]:
         """The masks in the one draft of a task."""
         (draft,) = self.label_studio.task(project.tasks[name])["drafts"]
-        return parse_regions(draft["result"], parse_labeling_config(project.label_config))
+        return parse_regions(draft["result"], parse_labeling_config(project.label_config).images[0])
 
     def sign_up(self, username: str, password: str) -> None:
         """Let a second person in, by the organization's invitation."""

@@ -23,7 +23,7 @@ from tests.e2e.site import LABEL_CONFIG, Project, Site
 if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
-CONFIG = parse_labeling_config(LABEL_CONFIG)
+CONFIG = parse_labeling_config(LABEL_CONFIG).images[0]
 SIZE = (640, 480)
 LEAST_SPILL = 100  # pixels
 pytestmark = pytest.mark.timeout(900)

@@ -41,7 +41,9 @@ def test_a_click_where_an_accepted_mask_misses_something_replaces_it(page: Label
     page.screenshot("correcting-2-accepted")
     assert page.shown.mask_ids() == [before]
     page.submit()
-    (saved,) = parse_regions(site.annotation(project.tasks[scene]), parse_labeling_config(project.label_config))
+    (saved,) = parse_regions(
+        site.annotation(project.tasks[scene]), parse_labeling_config(project.label_config).images[0]
+    )
     assert saved.region_id == before
     assert mask_iou(saved.mask, target.mask) > mask_iou(old.mask, target.mask) + 0.02
 

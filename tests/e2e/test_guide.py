@@ -155,5 +155,5 @@ def test_a_refused_click_shows_nothing_and_the_status_page_says_why(
     assert not page.has_suggestion()
     page.screenshot("guide-9-nothing-came")
     page.look_at(site.stage.ports.backend_url)
-    assert "A negative point needs a mask" in page.text()
+    assert "The negative point does not lie on a mask" in page.text()
     page.screenshot("guide-9-status-page")

@@ -55,7 +55,7 @@ def test_typed_texts_become_saved_masks(page: LabelingPage, site: Site) -> None:
     page.submit()
 
     saved = site.annotation(project.tasks[SCENE])
-    found = [(region, *find_object(region)) for region in parse_regions(saved, parse_labeling_config(CONFIG))]
+    found = [(region, *find_object(region)) for region in parse_regions(saved, parse_labeling_config(CONFIG).images[0])]
     assert sorted(thing.class_name for _, thing, _ in found) == ["pink ring", "pink square", "yellow ring"]
     assert min(iou for *_, iou in found) >= 0.75
     assert [(region.label, region.choices["class"]) for region, _, _ in found] == [

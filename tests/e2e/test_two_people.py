@@ -55,7 +55,7 @@ def label(
 
 def check_masks(site: Site, project: Project, targets: list[Target]) -> None:
     """What was saved for a scene are the masks of its own objects."""
-    config = parse_labeling_config(project.label_config)
+    config = parse_labeling_config(project.label_config).images[0]
     regions = parse_regions(site.annotation(project.tasks[targets[0].scene]), config)
     ious = [mask_iou(region.mask, target.mask) for region, target in zip(regions, targets, strict=True)]
     print(targets[0].scene, ious)
