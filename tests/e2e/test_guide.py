@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
 pytestmark = pytest.mark.timeout(900)
-CONFIG = parse_labeling_config(LABEL_CONFIG)
+CONFIG = parse_labeling_config(LABEL_CONFIG).images[0]
 SCENE = "scene-000.png"
 
 

@@ -55,7 +55,7 @@ def label_two_objects(page: LabelingPage, site: Site, scene: Scene, photo: bytes
     saved = site.annotation(project.tasks[PHOTO])
     sizes = {Size(one["original_width"], one["original_height"]) for one in saved if one["type"] == "brushlabels"}
     assert sizes == {scene.size}
-    regions = parse_regions(saved, parse_labeling_config(LABEL_CONFIG))
+    regions = parse_regions(saved, parse_labeling_config(LABEL_CONFIG).images[0])
     ious = [mask_iou(region.mask, target.mask) for region, target in zip(regions, (clicked, boxed), strict=True)]
     print(name, ious)
     assert min(ious) >= 0.8, ious

@@ -52,7 +52,7 @@ def test_a_click_becomes_a_saved_region_of_the_projects_kind(
     (saved,) = site.annotation(project.tasks[SCENE])
     assert saved["type"] == sent["type"] == f"{kind.lower()}labels"
     assert saved["value"] == sent["value"]
-    (region,) = parse_regions([saved], parse_labeling_config(config))
+    (region,) = parse_regions([saved], parse_labeling_config(config).images[0])
     assert region.label == "Thing"
     assert mask_iou(region.mask, target.mask) >= least_iou
 
@@ -65,7 +65,7 @@ def test_predictions_are_shown_and_saved_as_regions_of_the_projects_kind(
     project = site.scene_project(f"Predicted as {kind}", SCENE, label_config=config)
     commands.preannotate(project.number, site.command_environment(), quiet=True)
     (prediction,) = site.label_studio.task(project.tasks[SCENE])["predictions"]
-    predicted = parse_regions(prediction["result"], parse_labeling_config(config))
+    predicted = parse_regions(prediction["result"], parse_labeling_config(config).images[0])
     assert len(predicted) >= 3
 
     page.open_task(project.number, project.tasks[SCENE])
@@ -73,7 +73,7 @@ def test_predictions_are_shown_and_saved_as_regions_of_the_projects_kind(
     page.screenshot(f"kind-{kind.lower()}-2-predicted")
     assert page.shown.regions() == [(f"{kind.lower()}region", ["Thing"])] * len(predicted)
     page.submit()
-    saved = parse_regions(site.annotation(project.tasks[SCENE]), parse_labeling_config(config))
+    saved = parse_regions(site.annotation(project.tasks[SCENE]), parse_labeling_config(config).images[0])
     assert [region.region_id for region in saved] == [region.region_id for region in predicted]
     for ours, theirs in zip(predicted, saved, strict=True):
         assert np.array_equal(ours.mask, theirs.mask)
