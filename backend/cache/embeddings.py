@@ -67,21 +67,6 @@ class EmbeddingCache:
         self.counts = CacheCounts() if shared is None else shared.counts
         self._flights = SingleFlight[str, ImageEmbedding | None]()
 
-    def get_or_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding:
-        """Return the embedding for `key`; if several threads and workers miss it at once, one of them computes it.
-
-        Args:
-            prefetch: Whether this is a prefetch (see `runtime.lru`).
-
-        Raises:
-            Whatever `compute` raises, in every thread that waits for it; the next caller computes it again.
-        """
-        embedding = self.find(key, prefetch=prefetch)
-        while embedding is None:
-            computed = self.try_compute(key, compute, prefetch=prefetch)
-            embedding = computed.wait(None) if isinstance(computed, ComputedElsewhere) else computed
-        return embedding
-
     def find(self, key: str, *, prefetch: bool = False) -> ImageEmbedding | None:
         """Return the embedding if it is cached in this process or in Redis."""
         embedding = self._find_local(key, prefetch)
@@ -93,9 +78,15 @@ class EmbeddingCache:
         return embedding
 
     def try_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding | ComputedElsewhere:
-        """Compute the embedding as `get_or_compute` does, but return at once if another thread or worker computes it.
+        """Compute and cache the embedding, but return at once if another thread or worker is computing it.
 
         The few threads that serve the models must not wait; the caller waits for `ComputedElsewhere` on its own thread.
+
+        Args:
+            prefetch: Whether this is a prefetch (see `runtime.lru`).
+
+        Raises:
+            Whatever `compute` raises, in every thread that waits for it; the next caller computes it again.
         """
         flight = self._flights.run(key, lambda: self._compute_under_lease(key, compute, prefetch))
         if not flight.done():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
-from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisStore
+from backend.cache import ComputedElsewhere, EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.values import ImageEmbedding, Size
 from tests.servers import RedisServer
 
@@ -28,6 +29,17 @@ def same(a: ImageEmbedding, b: ImageEmbedding) -> bool:
 
 def cache_on(server: RedisServer, timeout_seconds: float = 5.0) -> EmbeddingCache:
     return EmbeddingCache(LocalStore(10**6), RedisStore(GuardedRedis(server.url, timeout_seconds), 60))
+
+
+def get_or_compute(
+    cache: EmbeddingCache, key: str, compute: Callable[[], ImageEmbedding], *, prefetch: bool = False
+) -> ImageEmbedding:
+    """Look an embedding up, compute it, or wait for the thread or worker that computes it, as the engine does."""
+    value = cache.find(key, prefetch=prefetch)
+    while value is None:
+        computed = cache.try_compute(key, compute, prefetch=prefetch)
+        value = computed.wait(None) if isinstance(computed, ComputedElsewhere) else computed
+    return value
 
 
 class Computes:

@@ -19,19 +19,19 @@ from backend.cache import (
 )
 from backend.cache.stores import lease_key, redis_key
 from backend.values import ImageEmbedding
-from tests.cache.samples import Computes, cache_on, embedding, same
+from tests.cache.samples import Computes, cache_on, embedding, get_or_compute, same
 from tests.servers import RedisServer
 
 
 def test_the_second_look_computes_nothing() -> None:
     cache, compute = EmbeddingCache(LocalStore(10**6)), Computes()
-    assert cache.get_or_compute("a", compute) is cache.get_or_compute("a", compute)
+    assert get_or_compute(cache, "a", compute) is get_or_compute(cache, "a", compute)
     assert (compute.calls, cache.counts.local_hits, cache.counts.computed) == (1, 1, 1)
 
 
 def test_many_threads_that_miss_at_once_compute_once() -> None:
     cache, compute = EmbeddingCache(LocalStore(10**6)), Computes(seconds=0.1)
-    threads = [threading.Thread(target=lambda: cache.get_or_compute("a", compute)) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: get_or_compute(cache, "a", compute)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -46,22 +46,22 @@ def test_a_failed_computation_is_not_remembered() -> None:
         raise RuntimeError("out of luck")
 
     with pytest.raises(RuntimeError, match="out of luck"):
-        cache.get_or_compute("a", fail)
-    assert same(cache.get_or_compute("a", Computes(2.0)), embedding(2.0))
+        get_or_compute(cache, "a", fail)
+    assert same(get_or_compute(cache, "a", Computes(2.0)), embedding(2.0))
 
 
 def test_two_caches_share_through_redis(redis_server: RedisServer) -> None:
     first, second = Computes(3.0), Computes(9.0)
-    cache_on(redis_server).get_or_compute("a", first)
+    get_or_compute(cache_on(redis_server), "a", first)
     other = cache_on(redis_server)
-    assert same(other.get_or_compute("a", second), embedding(3.0))
+    assert same(get_or_compute(other, "a", second), embedding(3.0))
     assert (second.calls, other.counts.redis_hits) == (0, 1)
 
 
 def _compute_in_process(url: str, started, queue) -> None:
     cache = EmbeddingCache(LocalStore(10**6), RedisStore(GuardedRedis(url, 1.0), 60))
     started.wait(20)
-    cache.get_or_compute("a", Computes(seconds=0.4))
+    get_or_compute(cache, "a", Computes(seconds=0.4))
     queue.put(cache.counts.computed)
 
 
@@ -79,7 +79,7 @@ def test_two_processes_that_miss_at_once_compute_once(redis_server: RedisServer)
 
 def test_many_threads_compute_once_even_where_nothing_is_kept_here() -> None:
     cache, compute = EmbeddingCache(LocalStore(0)), Computes(seconds=0.2)
-    threads = [threading.Thread(target=lambda: cache.get_or_compute("a", compute)) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: get_or_compute(cache, "a", compute)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -95,7 +95,7 @@ def test_who_asks_for_what_another_thread_computes_is_told_so_at_once() -> None:
         assert go.wait(10)
         return embedding(2.0)
 
-    thread = threading.Thread(target=lambda: cache.get_or_compute("a", compute))
+    thread = threading.Thread(target=lambda: get_or_compute(cache, "a", compute))
     thread.start()
     assert begun.wait(10)
     other = cache.try_compute("a", lambda: embedding(9.0))
@@ -120,7 +120,7 @@ def test_who_asks_for_what_another_worker_computes_is_told_so_at_once(redis_serv
     client.set(redis_key("a"), encode_embedding(embedding(3.0)))
     client.delete(lease_key("a"))
     assert other.wait(10) is None
-    assert same(cache.get_or_compute("a", compute), embedding(3.0))
+    assert same(get_or_compute(cache, "a", compute), embedding(3.0))
     assert compute.calls == 0
 
 
@@ -128,13 +128,13 @@ def test_what_was_computed_ahead_does_not_drive_out_what_is_in_use() -> None:
     one = embedding().nbytes
     cache = EmbeddingCache(LocalStore(3 * one, max_prefetched=one))
     for key in ("used", "also used"):
-        cache.get_or_compute(key, Computes())
+        get_or_compute(cache, key, Computes())
     for key in "abc":
-        cache.get_or_compute(key, Computes(), prefetch=True)
+        get_or_compute(cache, key, Computes(), prefetch=True)
     assert [cache.holds(key) for key in ("used", "also used", "a", "b", "c")] == [True, True, False, False, True]
 
 
 def test_holds_asks_redis_without_reading_the_entry(redis_server: RedisServer) -> None:
-    cache_on(redis_server).get_or_compute("a", Computes())
+    get_or_compute(cache_on(redis_server), "a", Computes())
     other = cache_on(redis_server)
     assert (other.holds("a"), other.holds("b"), other.nbytes) == (True, False, 0)

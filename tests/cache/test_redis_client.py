@@ -13,7 +13,7 @@ import redis
 
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore, decode_embedding
 from backend.cache.stores import redis_key
-from tests.cache.samples import Computes, cache_on, embedding, same
+from tests.cache.samples import Computes, cache_on, embedding, get_or_compute, same
 from tests.servers import RedisServer
 
 
@@ -89,11 +89,11 @@ def test_a_refusal_pauses_nothing_and_is_warned_of_again_after_redis_stored_some
 
 def test_redis_outage_costs_time_not_answers(redis_server: RedisServer, caplog) -> None:
     cache = cache_on(redis_server)
-    cache.get_or_compute("before", Computes())
+    get_or_compute(cache, "before", Computes())
     redis_server.stop()
     with caplog.at_level(logging.WARNING):
         for key in ("one", "two", "three"):
-            assert same(cache.get_or_compute(key, Computes(7.0)), embedding(7.0))
+            assert same(get_or_compute(cache, key, Computes(7.0)), embedding(7.0))
     assert caplog.text.count("Redis does not answer") == 1
     assert cache.counts.redis_errors >= 1
     assert "Redis does not answer" in cache.description
@@ -103,10 +103,10 @@ def test_redis_is_used_again_when_it_is_back(redis_server: RedisServer, monkeypa
     monkeypatch.setattr(GuardedRedis, "pause_seconds", 0.05)
     cache = cache_on(redis_server)
     redis_server.stop()
-    cache.get_or_compute("lost", Computes())
+    get_or_compute(cache, "lost", Computes())
     redis_server.start()
     time.sleep(0.1)
-    cache.get_or_compute("kept", Computes(4.0))
+    get_or_compute(cache, "kept", Computes(4.0))
     assert same(decode_embedding(redis.Redis.from_url(redis_server.url).get(redis_key("kept"))), embedding(4.0))
     assert cache.description == "in Redis"
 
@@ -114,7 +114,7 @@ def test_redis_is_used_again_when_it_is_back(redis_server: RedisServer, monkeypa
 def test_a_full_redis_costs_the_entry_not_the_answer(redis_server: RedisServer) -> None:
     fill(redis_server)
     cache = cache_on(redis_server)
-    assert same(cache.get_or_compute("a", Computes(6.0)), embedding(6.0))
+    assert same(get_or_compute(cache, "a", Computes(6.0)), embedding(6.0))
     assert cache.counts.redis_errors >= 1
 
 
@@ -123,19 +123,19 @@ def test_a_slow_redis_is_left_alone_after_one_timeout(redis_server: RedisServer,
     cache = cache_on(redis_server, timeout_seconds=0.3)
     redis.Redis.from_url(redis_server.url).execute_command("CLIENT", "PAUSE", 60_000)
     for key in ("a", "b", "c"):
-        cache.get_or_compute(key, Computes())
+        get_or_compute(cache, key, Computes())
     assert (cache.counts.redis_errors, cache.counts.computed) == (1, 3)
 
 
 def test_a_full_redis_is_still_read_and_warned_of_once(redis_server: RedisServer, caplog) -> None:
-    cache_on(redis_server).get_or_compute("kept", Computes(3.0))
+    get_or_compute(cache_on(redis_server), "kept", Computes(3.0))
     fill(redis_server)
     cache = cache_on(redis_server)
     with caplog.at_level(logging.WARNING):
         for key in ("one", "two", "three"):
-            cache.get_or_compute(key, Computes())
+            get_or_compute(cache, key, Computes())
     assert caplog.text.count("Redis rejects") == 1
-    assert same(cache.get_or_compute("kept", Computes(9.0)), embedding(3.0))
+    assert same(get_or_compute(cache, "kept", Computes(9.0)), embedding(3.0))
 
 
 def test_a_server_that_does_not_speak_redis_costs_no_answer() -> None:
@@ -150,5 +150,5 @@ def test_a_server_that_does_not_speak_redis_costs_no_answer() -> None:
         threading.Thread(target=talk, daemon=True).start()
         client = GuardedRedis(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", 0.3)
         cache = EmbeddingCache(LocalStore(10**6), RedisStore(client, 60))
-        assert same(cache.get_or_compute("a", Computes(8.0)), embedding(8.0))
+        assert same(get_or_compute(cache, "a", Computes(8.0)), embedding(8.0))
         assert client.counts.redis_errors >= 1

@@ -11,7 +11,7 @@ import redis
 from backend.cache import GuardedRedis, LocalStore, RedisStore, decode_embedding
 from backend.cache.stores import lease_key, redis_key
 from backend.values import ImageEmbedding, Size
-from tests.cache.samples import Computes, cache_on, embedding, same
+from tests.cache.samples import Computes, cache_on, embedding, get_or_compute, same
 from tests.servers import RedisServer
 
 
@@ -27,7 +27,7 @@ def test_the_local_tier_drops_the_least_recently_used_within_its_bytes() -> None
 
 
 def test_entries_expire(redis_server: RedisServer) -> None:
-    cache_on(redis_server).get_or_compute("a", Computes())
+    get_or_compute(cache_on(redis_server), "a", Computes())
     assert 0 < redis.Redis.from_url(redis_server.url).ttl(redis_key("a")) <= 60
 
 
@@ -40,7 +40,7 @@ def test_the_lease_of_a_dead_worker_ends_by_itself(redis_server: RedisServer) ->
         holders.append(client.get(lease_key("a")))
         return embedding()
 
-    cache_on(redis_server).get_or_compute("a", compute)
+    get_or_compute(cache_on(redis_server), "a", compute)
     (holder,) = holders
     assert holder not in (None, b"a worker that died")
 
@@ -50,7 +50,7 @@ def test_damaged_bytes_in_redis_are_computed_again_and_replaced(redis_server: Re
     client.set(redis_key("a"), b"LSEM but not really")
     cache = cache_on(redis_server)
     with caplog.at_level(logging.WARNING):
-        assert same(cache.get_or_compute("a", Computes(5.0)), embedding(5.0))
+        assert same(get_or_compute(cache, "a", Computes(5.0)), embedding(5.0))
     assert cache.counts.damaged == 1
     assert "damaged entry for a" in caplog.text
     assert same(decode_embedding(client.get(redis_key("a"))), embedding(5.0))
