@@ -1,4 +1,4 @@
-"""ModelFacts: which models are loaded, as data. How it is worded is up to whoever shows it."""
+"""ModelFacts: which models are loaded, as data. The room that shows it words it."""
 
 from __future__ import annotations
 

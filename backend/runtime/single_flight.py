@@ -15,8 +15,8 @@ class SingleFlight(Generic[Key, Value]):
     """Calls that run once for all threads that want the same key at the same time.
 
     Each of them gets the future of the one call, and with it the value or the error. How long a caller waits for it is
-    up to the caller; the call goes on. A finished call is forgotten before its future is done, so whoever has seen its
-    result and asks again starts a new one.
+    up to the caller; the call goes on. A finished call is forgotten before its future is done, so a caller that has
+    seen its result and asks again starts a new one.
     """
 
     def __init__(self) -> None:

@@ -51,7 +51,7 @@ def answer_in_plain_kinds(talk: Conversation, picture: Picture, turn: int) -> No
 
 
 def correct_predictions(talk: Conversation, picture: Picture, turn: int) -> None:
-    """A prediction is on the page until somebody annotates the task; what others saved is not looked at."""
+    """A prediction is on the page until the task is annotated; what other annotators saved is ignored."""
     page = Page(talk, BRUSH.of_round(turn), picture)
     thing = picture.things[2]
     page.click("click", thing.inside, thing.colour)

@@ -96,7 +96,7 @@ class LabelStudio:
 
 
 def _environment(url: str, data: Path) -> dict[str, str]:
-    """It asks nobody outside, and takes a token as programs have it."""
+    """It makes no outside request, and accepts a legacy token."""
     return clean_environment(
         LABEL_STUDIO_HOST=url,
         LABEL_STUDIO_BASE_DATA_DIR=str(data),

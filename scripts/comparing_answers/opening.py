@@ -24,7 +24,7 @@ def state_of(talk: Conversation, picture: Picture, turn: int) -> None:
 
 
 def open_pages(talk: Conversation, picture: Picture, turn: int) -> None:
-    """A page is opened: Label Studio asks for the settings, then for a prediction; then somebody clicks."""
+    """A page is opened: Label Studio requests the settings, then a prediction; then the annotator clicks."""
     interface = BRUSH.of_round(50 + turn)
     setup(talk, "setup", interface, None)
     page = Page(talk, interface, picture)

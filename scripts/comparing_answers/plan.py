@@ -15,7 +15,7 @@ from scripts.comparing_answers.pictures import Picture, draw_picture
 
 STORIES = (*clicking.STORIES, *correcting.STORIES, *settling.STORIES, *opening.STORIES)
 PICTURES_OF_A_TURN = 5
-MOST_TURNS = 40
+MAX_TURNS = 40
 _PICTURE = re.compile(r"/picture-(\d+)\.png$")
 
 
@@ -43,7 +43,7 @@ def replay(checkout: Path, python: str, port: int, pictures: PictureServer, most
 def tell_stories(talk: Conversation) -> None:
     """Every story once, the refusals, then every story again with other pictures."""
     opening.state_of(talk, draw_picture(0), 0)
-    for turn in range(MOST_TURNS):
+    for turn in range(MAX_TURNS):
         for place, story in enumerate(STORIES):
             story(talk, picture_of(turn, place), turn)
         if turn == 0:

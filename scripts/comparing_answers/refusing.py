@@ -150,7 +150,7 @@ def refuse_prompts(talk: Conversation, picture: Picture) -> None:
 
 
 def refuse_pictures(talk: Conversation, picture: Picture) -> None:
-    """Pictures that are not there, are none, are too large or too slow, or lie where nobody may ask."""
+    """Images that are missing, damaged, too large, too slow, or at a forbidden address."""
     thing = picture.things[0]
     for name, uri in _uris(talk.url):
         page = TaskPage(talk, BRUSH, picture, uri)
@@ -176,7 +176,7 @@ def _changes_of_a_point(width: int, height: int) -> dict[str, Change]:
 
 
 def refuse_texts(talk: Conversation, picture: Picture) -> None:
-    """Texts that nobody can look for."""
+    """Texts that are not a valid prompt."""
     page = TaskPage(talk, TEXT, picture)
     for name, text in (("too long", "red " * 80), ("empty", "   "), ("with control characters", "red\x07ring")):
         page.type_text(f"refused: text {name}", [text])

@@ -15,7 +15,7 @@ from scripts.demo_circle.places import ROOT
 
 SCREENSHOTS = ROOT / ".cache" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
-WIDTH, COLOURS, MOST_BYTES = 1300, 256, 300_000
+WIDTH, COLOURS, MAX_BYTES = 1300, 256, 300_000
 PICTURES = {
     "scene-000-accepted": "click",
     "guide-2-label-first": "annotating-label-first",
@@ -37,8 +37,8 @@ def shrink(screenshot: Path, picture: Path) -> None:
         height = round(full.height * WIDTH / full.width)
         small = full.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
     small.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
-    if picture.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{picture} has {picture.stat().st_size} bytes, more than {MOST_BYTES}.")
+    if picture.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{picture} has {picture.stat().st_size} bytes, more than {MAX_BYTES}.")
 
 
 if __name__ == "__main__":

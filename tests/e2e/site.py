@@ -44,7 +44,7 @@ OTHER_CONFIG = """
 """
 """Another vocabulary under other names: the image, the controls and the field of the tasks are called otherwise."""
 PATIENCE_SECONDS = 120
-MOST_SCENES = 60
+MAX_SCENES = 60
 REST_SECONDS = 1.5
 _COMPUTED = re.compile(r'^backend_embeddings_total\{source="computed"\} ([0-9.e+]+)$', re.MULTILINE)
 
@@ -97,7 +97,7 @@ class Site:
 
     def objects_of_new_projects(self, title: str) -> Iterator[tuple[Project, Target]]:
         """The objects of consecutive held-out scenes, each scene in a new project as soon as it is reached."""
-        for number in range(MOST_SCENES):
+        for number in range(MAX_SCENES):
             scenes = dict([click_scene(number)])
             targets = find_targets(scenes)
             if targets:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # selenium may be missing
 
 CONFIG = parse_labeling_config(LABEL_CONFIG).images[0]
 SIZE = (640, 480)
-LEAST_SPILL = 100  # pixels
+MIN_SPILL = 100  # pixels
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -124,7 +124,7 @@ def find_spill(site: Site) -> Spill:
     for project, target in site.objects_of_new_projects("Coloured shapes"):
         first = keypoint(target.x + 0.5, target.y + 0.5, SIZE, target.colour)
         spilt = site.ask(project, target.scene, [first]) & ~target.mask
-        if spilt.sum() < LEAST_SPILL:
+        if spilt.sum() < MIN_SPILL:
             continue
         point = middle(largest_part(spilt))
         negative = keypoint(*point, SIZE, target.colour, positive=False)

@@ -31,10 +31,10 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.parametrize(
-    ("kind", "least_iou"), [("Polygon", 0.95), ("Bitmask", 0.95), ("Ellipse", 0.95), ("Rectangle", 0.5)]
+    ("kind", "min_iou"), [("Polygon", 0.95), ("Bitmask", 0.95), ("Ellipse", 0.95), ("Rectangle", 0.5)]
 )
 def test_a_click_becomes_a_saved_region_of_the_projects_kind(
-    kind: str, least_iou: float, page: LabelingPage, site: Site
+    kind: str, min_iou: float, page: LabelingPage, site: Site
 ) -> None:
     """The object is an ellipse, so only the rectangle loses much of it."""
     config = CONFIG.format(tag=kind)
@@ -54,7 +54,7 @@ def test_a_click_becomes_a_saved_region_of_the_projects_kind(
     assert saved["value"] == sent["value"]
     (region,) = parse_regions([saved], parse_labeling_config(config).images[0])
     assert region.label == "Thing"
-    assert mask_iou(region.mask, target.mask) >= least_iou
+    assert mask_iou(region.mask, target.mask) >= min_iou
 
 
 @pytest.mark.parametrize("kind", ["Brush", "Polygon", "Bitmask", "Ellipse", "Rectangle"])
