@@ -16,6 +16,7 @@ from backend.geometry.places import (
     mask_iou,
     percent_to_pixel,
     pixel_to_percent,
+    signed_distance,
 )
 from backend.geometry.polygons import mask_to_polygon, mask_to_rings
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
@@ -38,5 +39,6 @@ __all__ = [
     "pixel_to_percent",
     "polygon_to_mask",
     "rectangle_to_mask",
+    "signed_distance",
     "speck_area",
 ]

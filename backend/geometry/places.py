@@ -1,10 +1,11 @@
-"""Percent and pixels; distances of points from boxes and masks, points deep inside a mask, and the IoU of two masks."""
+"""Percent and pixels; distances from boxes and masks, points deep inside a mask, and the IoU of two masks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,6 +54,21 @@ def distance_to_mask(mask: Mask, point: Point, limit: float) -> float:
     return nearest if nearest <= limit else math.inf
 
 
+def signed_distance(mask: Mask) -> NDArray[np.float32]:
+    """Return the distance of each pixel's centre from the border of a mask: positive inside, negative outside.
+
+    The border runs half a pixel beyond the centres of the mask's outermost pixels, so no distance is 0.
+
+    Args:
+        mask: bool (H, W). The image's edge is no border.
+
+    Returns:
+        float32 (H, W) in pixels; infinite where there is no border.
+    """
+    inside, outside = (_distance_to_false(side) for side in (mask, ~mask))
+    return np.where(mask, inside - 0.5, 0.5 - outside)
+
+
 def inner_point(mask: Mask, away_from: Sequence[Point] = ()) -> Point:
     """Return the centre of a pixel that lies deep inside a mask and away from the given points.
 
@@ -83,6 +99,13 @@ def inner_point(mask: Mask, away_from: Sequence[Point] = ()) -> Point:
     depth[~grid] = -1
     row, column = np.unravel_index(int(depth.argmax()), grid.shape)
     return left + float(column * step) + 0.5, top + float(row * step) + 0.5
+
+
+def _distance_to_false(mask: Mask) -> NDArray[np.float32]:
+    if mask.all():
+        return np.full(mask.shape, np.inf, np.float32)
+    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return distance.astype(np.float32, copy=False)
 
 
 def _depth(grid: Mask) -> NDArray[np.float64]:

@@ -53,5 +53,5 @@ class Segmenter(Protocol):
         ...
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
-        """Convert a mask (H, W) to this model's `Prompt.mask_logits`."""
+        """Convert a mask (H, W) to this model's `Prompt.mask_logits`; the same mask always gives the same logits."""
         ...

@@ -60,7 +60,6 @@ class ImageAnswers:
             labels.append(answer.corrected.label if answer.corrected else picked)
             answers.append(answer)
             candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
-            self._labeler.remember(encoded, candidates[-1])
         regions = self._label(encoded.image, candidates, labels, config, settings)
         return Prediction(
             tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))

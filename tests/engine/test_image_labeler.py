@@ -42,22 +42,12 @@ def test_a_second_click_corrects_the_answer_to_the_first() -> None:
     assert asked == [(1, None), (2, 1), (3, 2)]  # the fake's logits count its calls
 
 
-def test_a_correction_begins_with_the_logits_of_the_mask_where_they_are_remembered() -> None:
+def test_a_correction_begins_with_the_logits_of_the_mask_on_the_page_alone() -> None:
     labeler, segmenter = make()
-    image, other = encoded(png(40, 30)), encoded(png(40, 30, (90, 0, 0)))
+    image = encoded(png(40, 30))
     (answer,) = labeler.segment(image, CLICK)
-    labeler.remember(image, answer)
-    changed = answer.mask.copy()
-    changed[0, 0] = True
-    asked = Prompt(((5.0, 5.0),), (0,))
-    for where, mask, begins_with in (
-        (image, answer.mask.copy(), answer.low_res_logits),
-        (image, changed, segmenter.mask_to_logits(changed)),
-        (image, np.roll(answer.mask, 1, axis=0), segmenter.mask_to_logits(answer.mask)),
-        (other, answer.mask, segmenter.mask_to_logits(answer.mask)),
-    ):
-        labeler.refine(where, asked, mask)
-        assert np.array_equal(segmenter.decoded[-1].mask_logits, begins_with)
+    labeler.refine(image, Prompt(((5.0, 5.0),), (0,)), answer.mask)
+    assert np.array_equal(segmenter.decoded[-1].mask_logits, segmenter.mask_to_logits(answer.mask))
 
 
 def test_many_clicks_of_one_object_are_each_decoded_once() -> None:

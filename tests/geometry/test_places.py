@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.geometry import distance_to_box, distance_to_mask, inner_point, mask_iou
+from backend.geometry import distance_to_box, distance_to_mask, inner_point, mask_iou, signed_distance
 from backend.geometry.places import GRID_STEPS
 from backend.values import Mask
 
@@ -87,3 +87,24 @@ def test_iou_is_the_shared_part_of_both() -> None:
 @pytest.mark.parametrize(("place", "pixels"), [((5, 5), 0), ((13, 14), 5), ((-2, 5), 2), ((5, -7), 7)])
 def test_the_distance_to_a_box_is_zero_inside(place: tuple[float, float], pixels: float) -> None:
     assert distance_to_box(place, (0, 0, 10, 10)) == pixels
+
+
+def test_the_signed_distance_is_measured_from_the_border_between_the_pixels() -> None:
+    mask = block(1, 2, 4, 5, (5, 7))  # 3 x 3
+    distance = signed_distance(mask)
+    assert distance.dtype == np.float32
+    assert distance[2].tolist() == [-1.5, -0.5, 0.5, 1.5, 0.5, -0.5, -1.5]
+    assert distance[0, 1] == pytest.approx(0.5 - math.sqrt(2))  # the corner pixel's centre is one across and one down
+    assert np.array_equal(signed_distance(~mask), -distance)
+
+
+def test_without_a_border_every_pixel_is_infinitely_far_from_it() -> None:
+    assert (signed_distance(np.ones((3, 4), bool)) == np.inf).all()
+    assert (signed_distance(np.zeros((3, 4), bool)) == -np.inf).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_the_signed_distance_is_positive_exactly_on_the_mask(seed: int) -> None:
+    mask = np.random.default_rng(seed).random((9, 11)) < 0.4
+    assert np.array_equal(signed_distance(mask) > 0, mask)

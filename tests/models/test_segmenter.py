@@ -229,6 +229,23 @@ def test_a_mask_turned_into_logits_comes_back_as_that_mask(demo_sam, scene) -> N
     assert iou(enlarged, thing.mask) > 0.93
 
 
+def test_logits_of_a_mask_are_its_signed_distance_at_low_resolution(demo_sam) -> None:
+    segmenter = SamSegmenter(demo_sam, device="cpu")
+    mask = np.zeros((256, 256), bool)
+    mask[:, :128] = True  # at half the size: 64 of 128 columns
+    row = segmenter.mask_to_logits(mask)[0, 40]
+    assert row[[63, 62, 64, 65]].tolist() == [1, 3, -1, -3]
+    assert (row[:56] == 15).all() and (row[72:] == -15).all()
+
+
+def test_a_line_of_one_pixel_in_a_large_image_is_still_in_its_logits(demo_sam) -> None:
+    mask = np.zeros((2000, 3000), bool)
+    mask[714, 500:2500] = True
+    logits = SamSegmenter(demo_sam, device="cpu").mask_to_logits(mask)[0]
+    assert np.isfinite(logits).all()
+    assert {int(row) for row in np.nonzero(logits > 0)[0]} == {30}  # 714 / 3000 * 128 = 30.5
+
+
 class RunsOut:
     """Stands where the model is called and has no memory the first `times`."""
 

@@ -10,14 +10,13 @@ from backend.errors import BadConfig, BadPrompt, ImageUnavailable
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.label_studio.results import decode_brush
 from backend.projects import ProjectSettings
-from backend.values import Candidate, Prompt, ProposalOptions, Size
+from backend.values import Candidate, ProposalOptions, Size
 from tests.fakes import (
     CONFIG,
     CONFIG_WITH_IMAGE_CHOICES,
     OPTIONS,
     FakeClassifier,
     Hall,
-    encoded,
     keypoint,
     noise_png,
     png,
@@ -113,16 +112,6 @@ def test_proposals_take_their_labels_from_clip_and_keep_the_best() -> None:
     assert len(hall.document(request=SegmentAll(OPTIONS))["result"]) == 6
     two = hall.document(request=SegmentAll(ProposalOptions(4, 0.5, 0.5, 10, 0.7, max_masks=2)))
     assert [r["type"] for r in two["result"]] == ["brushlabels", "choices"] * 2
-
-
-def test_an_answer_is_remembered_for_its_correction() -> None:
-    hall = Hall(classifier=FakeClassifier())
-    answer = hall.document(keypoint(50, 50))
-    mask = decode_brush(answer["result"][0]["value"]["rle"], Size(40, 30))
-    first = hall.segmenter.decoded[-1]
-    hall.predictor.labeler.refine(encoded(png(40, 30)), Prompt(((5.0, 5.0),), (0,)), mask)
-    assert hall.segmenter.decoded[-2] is first
-    assert hall.segmenter.decoded[-1].mask_logits.shape == (1, 8, 8), "SAM's own, not the mask turned into logits"
 
 
 def test_a_thing_that_sam_proposes_twice_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from backend.errors import BadPrompt
+from backend.geometry import signed_distance
 from backend.models.devices import choose_device, choose_encoder_dtype
 from backend.models.out_of_memory import DeviceModel
 from backend.models.sam.automatic_masks import EmbeddedMaskGenerator
@@ -27,7 +28,8 @@ from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, Prop
 
 PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
 EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
-MASK_LOGIT = 10.0  # logit inside a mask that becomes a prompt; its negative outside
+LOGITS_PER_PIXEL = 2.0  # of a mask that becomes a prompt: by the distance from its border, in low-resolution pixels
+MAX_MASK_LOGIT = 15.0
 POINTS_PER_BATCH = (64, 8)  # of automatic masks: segment_anything's default, then a fallback for little memory
 TorchPrompt = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor | None, torch.Tensor | None]
 """Points (1, P, 2) with their labels (1, P), boxes (1, 4) and masks (1, 1, M, M), as the prompt encoder takes them."""
@@ -118,21 +120,31 @@ class SamSegmenter:
         return self._sam.run(*variants)
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
-        """Convert an existing mask (painted, or accepted earlier) to SAM's mask prompt.
+        """Convert a mask on the page (an answer, painted, or pre-annotated) to SAM's mask prompt.
+
+        SAM's own logits are not kept: another replica, or the same one after a restart, does not have them and would
+        answer the next click differently. They grow with the distance from the border, and so do these. Mean IoU after
+        one corrective click on 391 objects of tuning scenes of the demo world and 394 of the second renderer:
+
+        - from SAM's own logits 0.9490 and 0.9486, from these 0.9485 and 0.9472;
+        - with 3 logits a pixel 0.9482 and 0.9460; with 10 inside and -10 outside 0.9474 and 0.9438.
 
         Returns:
-            float32 (1, M, M), `MASK_LOGIT` inside and -`MASK_LOGIT` outside, soft along the border; M is four times the
-            side of the embedding.
+            float32 (1, M, M): `LOGITS_PER_PIXEL` times the signed distance from the border, at most `MAX_MASK_LOGIT`;
+            M is four times the side of the embedding.
         """
         side = self._sam.model.prompt_encoder.mask_input_size[0]
         length = self._transform.target_length
         height, width = self._transform.get_preprocess_shape(*mask.shape, length)
-        coverage = torch.from_numpy(mask.astype(np.float32))[None, None]
-        coverage = torch.nn.functional.interpolate(coverage, (height, width), mode="bilinear", antialias=True)
+        resized = torch.from_numpy(mask.astype(np.float32))[None, None]
+        resized = torch.nn.functional.interpolate(resized, (height, width), mode="bilinear", antialias=True)
         canvas = torch.zeros(1, 1, length, length)
-        canvas[..., :height, :width] = coverage
-        small = torch.nn.functional.interpolate(canvas, (side, side), mode="bilinear", antialias=True)
-        return ((small[0] * 2 - 1) * MASK_LOGIT).numpy()
+        canvas[..., :height, :width] = resized
+        canvas = torch.nn.functional.interpolate(canvas, (side, side), mode="bilinear", antialias=True)
+        coverage = canvas[0].numpy()
+        covered = coverage >= min(0.5, coverage.max() / 2)  # a thin mask nowhere covers half of a low-resolution pixel
+        logits = signed_distance(covered[0]) * LOGITS_PER_PIXEL
+        return logits.clip(-MAX_MASK_LOGIT, MAX_MASK_LOGIT)[None]
 
     @torch.inference_mode()
     def _encode(self, model: Sam, resized: Pixels) -> NDArray[np.float32]:
