@@ -1,6 +1,12 @@
 # The backend with its demo models. One image for CPU and GPU: torch's default wheels include CUDA, which is most of the
 # image's size. Published weights are not included; scripts.download_models stores them in the volume /weights.
-FROM python:3.11-slim
+#
+# Build arguments:
+#     PYTHON_IMAGE            the base image; pin it by digest, as in python:3.11-slim@sha256:…
+#     WITH_LABEL_STUDIO_ML    "true" installs label-studio-ml for hosts of backend/model.py; the server does not need it
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE}
+ARG WITH_LABEL_STUDIO_ML=false
 
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -11,9 +17,12 @@ ENV PYTHONUNBUFFERED=1 \
 
 WORKDIR /app
 
-COPY requirements.txt requirements-label-studio-ml.txt constraints.txt ./
-RUN pip install -r requirements.txt -c constraints.txt
-RUN pip install --no-deps -r requirements-label-studio-ml.txt
+# Every file that pip downloads must have the digest that is written in the lock files.
+COPY requirements.lock requirements-label-studio-ml.lock ./
+RUN pip install --require-hashes --no-deps -r requirements.lock
+RUN if [ "${WITH_LABEL_STUDIO_ML}" = true ]; then \
+        pip install --require-hashes --no-deps -r requirements-label-studio-ml.lock; \
+    fi
 
 COPY LICENSE label_config.xml gunicorn.conf.py ./
 COPY scripts scripts
@@ -25,8 +34,8 @@ VOLUME /weights
 EXPOSE 9090
 
 # Liveness, not readiness: /health answers while the models still load. Use /ready where traffic should wait for them.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9090/health', timeout=2)"]
+# After three failures in a row the check ends the server, because Docker itself does not restart an unhealthy container.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-m", "scripts.healthcheck"]
 
 # gunicorn.conf.py: one process per device, many threads. No --preload: each worker must open its own CUDA context.
-CMD ["gunicorn", "-b", "0.0.0.0:9090", "--worker-tmp-dir", "/dev/shm", "backend.wsgi:app"]
+CMD ["gunicorn", "-b", "0.0.0.0:9090", "--pid", "/tmp/gunicorn.pid", "--worker-tmp-dir", "/dev/shm", "backend.wsgi:app"]

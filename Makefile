@@ -2,13 +2,14 @@
 
 VENV := .venv
 LABEL_STUDIO_VENV := .venv-label-studio
+AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
 QUICK := 'not gpu and not slow and not label_studio and not browser'
 export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check quick test lint bench train clean redis chromium
+.PHONY: help setup demo check quick test lint bench train lock audit sbom clean redis chromium
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +42,21 @@ bench: $(VENV)/.tools-are-installed ## Benchmark against SAM's and Label Studio'
 train: $(VENV)/.runtime-is-installed ## Train the demo models again from their seed (hours on a CPU)
 	$(BIN)/python -m scripts.train_demo_models $(ARGS)
 
+lock: $(AUDIT_VENV)/.is-installed ## Write the digests of all packages of the container into the lock files
+	$(AUDIT_VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
+		requirements.txt -c constraints.txt -o requirements.lock
+	$(AUDIT_VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
+		--no-deps requirements-label-studio-ml.txt -o requirements-label-studio-ml.lock
+
+audit: $(AUDIT_VENV)/.is-installed ## Look up known vulnerabilities of the container's packages; fails if one cannot be looked up
+	$(AUDIT_VENV)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock $(ARGS)
+
+sbom: $(AUDIT_VENV)/.is-installed ## Write the bill of materials of the container's packages (CycloneDX) into sbom.json
+	$(AUDIT_VENV)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible -o sbom.json
+
 clean: ## Remove the environments and all caches; keeps downloaded weights and the demo's data
-	rm -rf $(VENV) $(LABEL_STUDIO_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABEL_STUDIO_VENV) $(AUDIT_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find backend scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 redis:
@@ -58,6 +72,10 @@ $(VENV)/.runtime-is-installed: requirements.txt requirements-label-studio-ml.txt
 
 $(VENV)/.tools-are-installed: requirements-dev.txt $(VENV)/.runtime-is-installed
 	$(BIN)/python -m pip --disable-pip-version-check install -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+$(AUDIT_VENV)/.is-installed: requirements-audit.txt
+	scripts/setup/make_venv.sh $(AUDIT_VENV) -r requirements-audit.txt
 	@touch $@
 
 $(LABEL_STUDIO_VENV)/.is-installed: requirements-label-studio.txt constraints-label-studio.txt

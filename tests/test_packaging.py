@@ -19,11 +19,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from backend.settings import Settings
+from scripts.healthcheck import PID_FILE
 from tests.paths import ROOT
 
 VARIABLES = [name for name, _, _ in Settings.documentation()]
 REQUIREMENTS = ["requirements.txt", "requirements-dev.txt"]
-PINNED = [*REQUIREMENTS, "requirements-label-studio-ml.txt", "requirements-label-studio.txt"]
+PINNED = [
+    *REQUIREMENTS,
+    "requirements-label-studio-ml.txt",
+    "requirements-label-studio.txt",
+    "requirements-audit.txt",
+]
+LOCKS = ["requirements.lock", "requirements-label-studio-ml.lock"]
 CONSTRAINTS = ["constraints.txt", "constraints-label-studio.txt"]
 
 
@@ -59,6 +66,42 @@ def test_nothing_says_where_packages_come_from(name: str) -> None:
     written = read(name).replace("http://127.0.0.1:9090", "")  # the health check asks its own container
     for forbidden in ("://", "file:", "--hash", "--index", "-index-url", "--find-links", "--trusted-host"):
         assert forbidden not in written
+
+
+def locked(name: str) -> dict[str, tuple[str, list[str]]]:
+    """Canonical distribution name -> version and SHA-256 digests of its files."""
+    entries = re.split(r"\n(?=\S)", read(name).strip())
+    found = {}
+    for entry in entries:
+        distribution, version = re.match(r"([A-Za-z0-9._-]+)==(\S+)", entry).groups()
+        found[canonicalize_name(distribution)] = version, re.findall(r"--hash=sha256:([0-9a-f]{64})\b", entry)
+    return found
+
+
+def test_the_container_locks_every_requirement_at_its_version_with_digests() -> None:
+    lock = locked("requirements.lock")
+    versions = {name: version for name, (version, _) in lock.items()}
+    assert pins("requirements.txt").items() <= versions.items()
+    known = pins("requirements.txt", "constraints.txt")
+    assert {name: known.get(name, version) for name, version in versions.items()} == versions
+    assert [name for name, (_, digests) in lock.items() if not digests] == []
+    assert "gunicorn" in lock and len(lock) > 80
+
+
+def test_label_studio_ml_is_locked_apart_from_the_server() -> None:
+    versions = {name: version for name, (version, _) in locked("requirements-label-studio-ml.lock").items()}
+    assert versions == pins("requirements-label-studio-ml.txt")
+    assert "label-studio-ml" not in locked("requirements.lock")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_does_not_say_where_packages_come_from(name: str) -> None:
+    assert not re.search(r"://|@|--(?!hash)", read(name))
+
+
+def test_the_audit_fails_on_a_package_that_it_could_not_look_up() -> None:
+    (command,) = re.findall(r"pip-audit .+", read("Makefile"))
+    assert {"--strict", "--require-hashes", "requirements.lock"} <= set(command.split())
 
 
 def test_constraints_and_requirements_do_not_name_the_same_package() -> None:
@@ -278,12 +321,11 @@ def test_the_backend_reads_every_variable_that_compose_sets(name: str) -> None:
 
 def test_compose_gives_the_backend_settings_that_it_accepts() -> None:
     environment = compose()["backend"]["environment"]
-    settings = Settings.from_environment(
-        {k: interpolate(v, {"LABEL_STUDIO_API_KEY": "t"}) for k, v in environment.items()}
-    )
+    given = {"LABEL_STUDIO_API_KEY": "t", "REDIS_PASSWORD": "p"}
+    settings = Settings.from_environment({k: interpolate(v, given) for k, v in environment.items()})
     assert settings.label_studio_url == "http://label-studio:8080"
     assert settings.label_studio_api_key == "t"
-    assert settings.redis_url == "redis://redis:6379/0"
+    assert settings.redis_url == "redis://:p@redis:6379/0"
     assert settings.weights_dir == "/weights"
     assert settings.sam_model == Settings().sam_model
     assert settings.clip_model == Settings().clip_model
@@ -310,11 +352,34 @@ def test_label_studio_may_reach_the_backend_and_is_the_version_that_was_tested()
     assert tag == pins("requirements-label-studio.txt")["label-studio"]
 
 
-def test_redis_is_a_bounded_cache_that_nobody_else_reaches() -> None:
+def test_redis_is_a_bounded_cache_that_only_the_backend_reaches() -> None:
     service = compose()["redis"]
     assert "ports" not in service
+    assert re.search(r"--requirepass \$\{REDIS_PASSWORD:\?[^}]+\}", service["command"])
+    assert service["environment"]["REDISCLI_AUTH"].startswith("${REDIS_PASSWORD:?")  # for its health check
+    on_its_network = {name for name, one in compose().items() if "cache" in one["networks"]}
+    assert service["networks"] == ["cache"] and on_its_network == {"redis", "backend"}
+    assert yaml.safe_load(read("docker-compose.yml"))["networks"]["cache"] == {"internal": True}
     assert "--maxmemory " in service["command"]
     assert "--maxmemory-policy allkeys-lru" in service["command"]
+
+
+@pytest.mark.parametrize("name", ["redis", "backend"])
+def test_a_container_can_write_only_where_it_must_and_has_no_privileges(name: str) -> None:
+    service = compose()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\d+[mg]", interpolate(service["mem_limit"], {}))
+    assert 0 < service["pids_limit"] <= 512
+
+
+def test_a_stuck_server_fails_its_health_check_which_stops_it_and_it_is_started_again() -> None:
+    dockerfile, service = read("Dockerfile"), compose()["backend"]
+    assert 'CMD ["python", "-m", "scripts.healthcheck"]' in dockerfile  # tests/scripts/test_healthcheck.py
+    assert f'"--pid", "{PID_FILE}"' in dockerfile
+    assert service["restart"] == "unless-stopped"
+    assert any(path.startswith("/tmp:") for path in service["tmpfs"])
 
 
 def test_only_this_machine_reaches_the_backend_and_label_studio() -> None:
@@ -350,6 +415,17 @@ def test_the_container_runs_one_unprivileged_process_that_loads_after_the_fork()
     assert configuration["workers"] == 1
     assert not configuration.get("preload_app")
     assert re.search(r"^USER [1-9]\d+$", dockerfile, flags=re.MULTILINE)
+
+
+def test_every_package_of_the_container_is_checked_against_its_digest() -> None:
+    dockerfile = read("Dockerfile")
+    installs = re.findall(r"pip install .+", dockerfile)
+    assert len(installs) == 2
+    assert all("--require-hashes --no-deps -r requirements" in install for install in installs)
+    only_if_asked = r'RUN if \[ "\$\{WITH_LABEL_STUDIO_ML\}" = true \]; then \\\n +' + re.escape(installs[1])
+    assert re.search(only_if_asked, dockerfile)
+    assert "ARG WITH_LABEL_STUDIO_ML=false" in dockerfile
+    assert "FROM ${PYTHON_IMAGE}" in dockerfile
 
 
 def test_the_container_copies_only_what_exists_and_is_not_ignored() -> None:
