@@ -73,7 +73,7 @@ class ImageUnavailable(BackendError):
 
 
 class ImageForbidden(ImageUnavailable):
-    """Image URL whose host is not on the allowlist."""
+    """Image URL whose host is not on the allowlist, or has no address that is allowed."""
 
 
 class LabelStudioError(BackendError):

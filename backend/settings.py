@@ -7,6 +7,7 @@ configuration table. `Settings.from_environment` validates all variables at once
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic.networks import IPvAnyNetwork
 
 from backend.errors import BadSettings, shorten
 
@@ -29,9 +31,12 @@ _REASONS = {  # pydantic's error types
     "float_parsing": "not a number",
     "finite_number": "not a finite number",
     "greater_than_equal": "below the minimum of {ge}",
+    "ip_any_network": "not a list of networks",
     "literal_error": "not a known value",
 }
-_EXPECTED: dict[Any, str] = {  # the remedy by a field's type; of the texts only REDIS_URL is validated
+_EXPECTED: dict[Any, str] = {  # the remedy by a field's type, or by its name
+    "label_studio_url": "a URL such as http://localhost:8080, without a password",
+    "image_allowed_networks": "networks such as 10.0.0.0/8,fd00::/8, separated by commas",
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -62,6 +67,14 @@ def _parse_hosts(value: object) -> object:
     return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
 
 
+def _check_label_studio_url(url: str) -> str:
+    """Reject what two parsers could read differently, and what has a password or a query."""
+    pattern = r"(?i:https?)://[^\s/?#@\\:][^\s/?#@\\]*(/[^\s?#\\]*)?"
+    if url and not (re.fullmatch(pattern, url) and _has_readable_port(url)):
+        raise ValueError("not an http(s) URL of host, port and path alone")
+    return url
+
+
 def _check_redis_url(url: str) -> str:
     """Reject what redis-py would reject."""
     if url and not url.startswith(_REDIS_SCHEMES):
@@ -74,6 +87,8 @@ def _check_redis_url(url: str) -> str:
 Switch = Annotated[bool, BeforeValidator(_parse_bool)]
 WholeNumber = Annotated[int, BeforeValidator(_parse_int)]
 Hosts = Annotated[frozenset[str], BeforeValidator(_parse_hosts)]
+Networks = Annotated[frozenset[IPvAnyNetwork], BeforeValidator(_parse_hosts)]
+HttpUrl = Annotated[str, AfterValidator(_check_label_studio_url)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -88,7 +103,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
-    label_studio_url: str = _setting("", "URL at which this backend reaches Label Studio and fetches its images")
+    label_studio_url: HttpUrl = _setting("", "URL at which this backend reaches Label Studio and fetches its images")
     label_studio_api_key: str = _setting(
         "", "Personal access token or legacy token of a Label Studio user", is_secret=True
     )
@@ -123,6 +138,9 @@ class Settings(BaseModel):
     image_allowed_hosts: Hosts = _setting(
         frozenset(),
         "Other hosts that images may be fetched from, such as `a.org,b.org:8000`; without a port: on all ports",
+    )
+    image_allowed_networks: Networks = _setting(
+        frozenset(), "Private networks that Label Studio's storages may redirect to, such as `10.0.0.0/8,fd00::/8`"
     )
     max_body_bytes: WholeNumber = _setting(
         64 * MEBIBYTE, "Maximum size of a request body; 200 regions at 1080p take 31 MB", 1024
@@ -192,10 +210,10 @@ def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSet
         name = str(problem["loc"][0])
         field, context = Settings.model_fields[name], problem.get("ctx", {})
         reason = _REASONS.get(problem["type"]) or str(context.get("error", "not valid"))
-        shown = texts[name] if field.repr else _redact_url(texts[name])
+        shown = texts[name] if field.repr and "@" not in texts[name] else _redact_url(texts[name])
         messages.append(f"{name.upper()} is {shorten(shown, _MAX_SHOWN)!r}, which is {reason.format(**context)}.")
-        remedies.append(f"Set {name.upper()} to {_describe_expected(field)}.")
-    return BadSettings(" ".join(messages), remedy=" ".join(remedies))
+        remedies.append(f"Set {name.upper()} to {_EXPECTED.get(name) or _describe_expected(field)}.")
+    return BadSettings(" ".join(dict.fromkeys(messages)), remedy=" ".join(dict.fromkeys(remedies)))
 
 
 def _describe_expected(field: FieldInfo) -> str:
@@ -210,10 +228,9 @@ def _describe_expected(field: FieldInfo) -> str:
 def _has_readable_port(url: str) -> bool:
     """Whether the URL's port can be parsed; urllib's and redis-py's own errors may quote a part of the password."""
     try:
-        _ = urlsplit(url).port
+        return urlsplit(url).port != 0
     except ValueError:
         return False
-    return True
 
 
 def _redact_url(url: str) -> str:

@@ -227,6 +227,7 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
         timeout_seconds=settings.image_timeout_seconds,
         cache_bytes=settings.image_cache_max_bytes,
         prefetch_bytes=settings.prefetch_max_bytes,
+        allowed_networks=settings.image_allowed_networks,
     )
 
 

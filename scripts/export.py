@@ -132,6 +132,7 @@ def build_fetch_size(settings: Settings) -> FetchSize:
         settings.image_max_bytes,
         settings.image_timeout_seconds,
         cache_bytes=0,
+        allowed_networks=settings.image_allowed_networks,
     )
 
     def fetch_size(image: TaskImage) -> Size:

@@ -89,7 +89,7 @@ class LocalServer:
         return [request.path for request in self.seen]
 
 
-def start_local_server(servers: list[ThreadingHTTPServer]) -> LocalServer:
+def start_local_server(servers: list[ThreadingHTTPServer], address: str = "127.0.0.1", port: int = 0) -> LocalServer:
     local = LocalServer("", lambda seen, handler: (404, {}, b""))
 
     class Handler(BaseHTTPRequestHandler):
@@ -116,9 +116,9 @@ def start_local_server(servers: list[ThreadingHTTPServer]) -> LocalServer:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((address, port), Handler)
     server.daemon_threads = True
     servers.append(server)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    local.url = f"http://127.0.0.1:{server.server_address[1]}"
+    local.url = f"http://{address}:{server.server_address[1]}"
     return local

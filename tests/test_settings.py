@@ -86,6 +86,26 @@ def test_hosts_are_a_comma_separated_list_in_lower_case(text: str, hosts: set[st
     assert Settings.from_environment({"IMAGE_ALLOWED_HOSTS": text}).image_allowed_hosts == hosts
 
 
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("10.0.0.0/8", {"10.0.0.0/8"}),
+        (" 10.0.0.0/8 , FD00::/8,192.168.1.7, ", {"10.0.0.0/8", "fd00::/8", "192.168.1.7/32"}),
+        (",", set()),
+    ],
+)
+def test_networks_are_a_comma_separated_list(text: str, networks: set[str]) -> None:
+    settings = Settings.from_environment({"IMAGE_ALLOWED_NETWORKS": text})
+    assert {str(network) for network in settings.image_allowed_networks} == networks
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8080", "https://label.example.org/studio/", "HTTP://[::1]:8080", "http://10.0.0.1:65535/"]
+)
+def test_label_studios_url_is_host_port_and_path(url: str) -> None:
+    assert Settings.from_environment({"LABEL_STUDIO_URL": url}).label_studio_url == url
+
+
 def test_the_log_level_may_be_in_lower_case() -> None:
     assert Settings.from_environment({"LOG_LEVEL": "warning"}).log_level == "WARNING"
 
@@ -178,6 +198,40 @@ def test_a_redis_url_that_redis_would_not_read_is_refused(url: str, says: str) -
     error = refusal(REDIS_URL=url)
     assert error.message == f"REDIS_URL is {says}"
     assert error.remedy == "Set REDIS_URL to a URL such as redis://host:6379/0, or leave it empty."
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "minio", "10.0.0.0/8,minio,x", "10.0.0.0/8 fd00::/8"])
+def test_what_is_not_a_network_is_refused(text: str) -> None:
+    error = refusal(IMAGE_ALLOWED_NETWORKS=text)
+    assert error.message == f"IMAGE_ALLOWED_NETWORKS is {text!r}, which is not a list of networks."
+    expected = "networks such as 10.0.0.0/8,fd00::/8, separated by commas"
+    assert error.remedy == f"Set IMAGE_ALLOWED_NETWORKS to {expected}."
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("label-studio:8080", "label-studio:8080"),
+        ("ftp://label-studio", "ftp://label-studio"),
+        ("http://", "http://"),
+        ("http://:8080", "http://:8080"),
+        ("http://label-studio:0", "http://label-studio:0"),
+        ("http://label-studio:70000", "http://label-studio:70000"),
+        ("http://label-studio:80x", "http://label-studio:80x"),
+        ("http://[::1", "http://[::1"),
+        ("http://label studio", "http://label studio"),
+        ("http://label-studio\\x", "http://label-studio\\x"),
+        ("http://label-studio#x", "http://label-studio#x"),
+        ("http://label-studio/?x", "http://label-studio/?x"),
+        (f"http://me:{PASSWORD}@label-studio:8080", "http://***@label-studio:8080"),
+        (f"http://me:{PASSWORD}\\@label-studio", "http://***@label-studio"),
+        (f"me:{PASSWORD}@label-studio", "***"),
+    ],
+)
+def test_a_url_of_label_studio_that_is_not_clearly_one_is_refused_without_its_password(url: str, shown: str) -> None:
+    error = refusal(LABEL_STUDIO_URL=url)
+    assert error.message == f"LABEL_STUDIO_URL is {shown!r}, which is not an http(s) URL of host, port and path alone."
+    assert error.remedy == "Set LABEL_STUDIO_URL to a URL such as http://localhost:8080, without a password."
 
 
 def test_all_wrong_variables_are_named_at_once() -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
+from backend import wiring
+from backend.errors import ImageForbidden
 from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.predict import ModelFacts
 from backend.settings import Settings
 from backend.wiring import LoadedServices, build_cache, build_predictor, build_redis, build_services, build_setups
+from tests.servers import LocalServer
 
 
 def sha256(path: Path) -> str:
@@ -86,3 +91,16 @@ def test_without_a_redis_url_there_is_no_client_and_everything_stays_in_the_proc
     redis = build_redis(settings)
     assert redis is None
     assert build_cache(settings, redis).description == "in this process"
+
+
+def test_the_fetcher_follows_label_studios_storages_into_the_networks_of_the_settings_only(
+    start_server: Callable[[], LocalServer],
+) -> None:
+    label_studio, storage = start_server(), start_server()
+    label_studio.respond = lambda seen, handler: (303, {"Location": f"{storage.url}/a.png"}, b"")
+    storage.respond = lambda seen, handler: (200, {}, b"image")
+    closed = Settings(label_studio_url=label_studio.url, label_studio_api_key="t")
+    opened = Settings(**dict(closed) | {"image_allowed_networks": frozenset({ip_network("127.0.0.0/8")})})
+    with pytest.raises(ImageForbidden, match="IMAGE_ALLOWED_NETWORKS"):
+        wiring._build_fetcher(closed).fetch("s3://bucket/key", 7, "2")
+    assert wiring._build_fetcher(opened).fetch("s3://bucket/key", 7, "2") == b"image"

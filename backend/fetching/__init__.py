@@ -1,10 +1,12 @@
-"""The only HTTP for images: URL policy (which hosts are allowed and which get the token), limits, tokens, byte cache.
+"""The only HTTP for images: URL policy (which hosts are allowed and which get the token), address guard (which
+addresses such a host may have), limits, tokens, byte cache.
 
 The image URI of a task comes in; encoded bytes go out, or `ImageUnavailable` and `ImageForbidden`.
 """
 
-from backend.fetching.api_token import TOKEN_REMEDY, TokenSource
+from backend.fetching.api_token import REDIRECT_REMEDY, TOKEN_REMEDY, TokenSource
+from backend.fetching.deadline_session import REDIRECT_STATUSES
 from backend.fetching.image_fetcher import ImageFetcher
 from backend.fetching.url_policy import show_url
 
-__all__ = ["TOKEN_REMEDY", "ImageFetcher", "TokenSource", "show_url"]
+__all__ = ["REDIRECT_REMEDY", "REDIRECT_STATUSES", "TOKEN_REMEDY", "ImageFetcher", "TokenSource", "show_url"]

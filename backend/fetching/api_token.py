@@ -19,7 +19,13 @@ from typing import Any
 import requests
 
 from backend.errors import LabelStudioError
-from backend.fetching.deadline_session import MIN_TIMEOUT_SECONDS, enforce_deadline, ignore_netrc, open_session
+from backend.fetching.deadline_session import (
+    MIN_TIMEOUT_SECONDS,
+    REDIRECT_STATUSES,
+    enforce_deadline,
+    ignore_netrc,
+    open_session,
+)
 from backend.runtime import SingleFlight
 
 EXPIRY_MARGIN_SECONDS = 30.0
@@ -28,6 +34,7 @@ TOKEN_REMEDY = (
     "Copy a personal access token from Label Studio (account menu → Account & Settings → Personal Access Token) "
     "into LABEL_STUDIO_API_KEY and restart the backend."
 )
+REDIRECT_REMEDY = "Redirects are not followed with a token: set LABEL_STUDIO_URL to the URL that Label Studio leads to."
 
 
 class TokenSource:
@@ -115,7 +122,8 @@ class TokenSource:
             raise self._unreachable("timed out" if timed_out else type(error).__name__) from error
         if not access:
             message = f"Label Studio at {self._url} refused the personal access token (HTTP {response.status_code})."
-            raise LabelStudioError(message, remedy=TOKEN_REMEDY)
+            remedy = REDIRECT_REMEDY if response.status_code in REDIRECT_STATUSES else TOKEN_REMEDY
+            raise LabelStudioError(message, remedy=remedy)
         return str(access)
 
     def _unreachable(self, reason: str) -> LabelStudioError:

@@ -1,7 +1,12 @@
-"""HTTP sessions with a deadline for the whole request, however slowly the server sends its response.
+"""HTTP sessions with a deadline for the whole request, and with a guard for the addresses they connect to.
 
 The timeout of requests restarts with every byte that arrives. Here a timer shuts down the request's sockets instead,
 which wakes up whatever is waiting for them: the TLS handshake, the headers or the body.
+
+A name is looked up once for each new connection. The guard checks the addresses and the connection goes to one that
+passed, so a name that changes its address in between (DNS rebinding) gains nothing. TLS and the Host header still use
+the name. A pooled connection is used again only for the host and port that it was opened for, the two things that the
+guard's verdict depends on.
 """
 
 from __future__ import annotations
@@ -13,15 +18,19 @@ import threading
 import time
 from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError
+
+from backend.fetching.address_guard import AddressGuard
 
 MIN_TIMEOUT_SECONDS = 0.01
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _thread = threading.local()  # its `watch` is the `SocketWatch` of the request that runs on this thread
 
 
@@ -80,27 +89,24 @@ def enforce_deadline(deadline: float) -> Iterator[SocketWatch]:
         watch.close()
 
 
-def open_session() -> requests.Session:
-    """Return a session that ignores cookies and reuses its connections. Thread-safe."""
-    session = requests.Session()
+def open_session(guard: AddressGuard | None = None) -> requests.Session:
+    """Return a session that ignores cookies, follows no redirects and reuses its connections. Thread-safe.
+
+    Args:
+        guard: Checks the addresses of all hosts that it does not name; None for a session that calls only Label Studio.
+            A host that the guard does not name is never reached through a proxy of the environment, which would look
+            up the name itself. A request for it raises `AddressForbidden` if none of its addresses passes.
+    """
+    session = _Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter())
+        session.mount(scheme, _Adapter(guard))
     return session
 
 
 def ignore_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Replace requests' own authentication, which would overwrite the token with a password from ~/.netrc."""
     return request
-
-
-def _resolve(host: str, port: int) -> list[str]:
-    """Return a host's addresses in order of preference; [] for an unknown name, which urllib3 then reports."""
-    try:
-        records = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(str(address[0]) for *_, address in records))
 
 
 def _shut_down(duplicate: socket.socket) -> None:
@@ -117,39 +123,57 @@ def _watch_socket(connection: Any) -> None:
 class _WatchedConnection:
     """Mixin that adds sockets to this thread's watch: a new one before the TLS handshake, a reused one before use."""
 
+    guard: AddressGuard | None = None
     sock: Any
     port: int
     timeout: Any
     _dns_host: str
 
     def _new_conn(self) -> socket.socket:
-        sock = self._connect_before_deadline()
+        sock = self._connect_to_checked_address()
         _watch_socket(sock)
         return sock
 
-    def _connect_before_deadline(self) -> socket.socket:
-        """Connect to one of the host's addresses; urllib3 on its own would give each of them the whole timeout.
+    def _connect_to_checked_address(self) -> socket.socket:
+        """Connect to one of the host's addresses that the guard allows.
 
-        The remaining time is divided among the remaining addresses, so an unreachable one leaves time for the next. The
-        name look-up takes as long as the system's resolver takes.
+        The remaining time is divided among the remaining addresses, so an unreachable one leaves time for the next;
+        urllib3 on its own would give each of them the whole timeout. The name look-up takes as long as the system's
+        resolver takes.
+
+        Raises:
+            AddressForbidden: The guard allows none of them.
         """
         host, timeout = self._dns_host, self.timeout
         watch: SocketWatch | None = getattr(_thread, "watch", None)
-        addresses = _resolve(host, self.port) if watch else []
-        if watch is None or not addresses:
-            return self._connect()
+        addresses = self._resolve()
+        if self.guard is not None:
+            addresses = self.guard.filter_addresses(host, self.port, addresses)
         try:
             for left in range(len(addresses), 1, -1):
-                self._set_target(addresses[-left], (watch.deadline - time.monotonic()) / left)
+                self._set_target(addresses[-left], watch, left)
                 with contextlib.suppress(HTTPError):
                     return self._connect()
-            self._set_target(addresses[-1], watch.deadline - time.monotonic())
+            self._set_target(addresses[-1], watch, 1)
             return self._connect()
         finally:
             self._dns_host, self.timeout = host, timeout
 
-    def _set_target(self, address: str, seconds: float) -> None:
-        self._dns_host, self.timeout = address, max(seconds, MIN_TIMEOUT_SECONDS)
+    def _resolve(self) -> list[str]:
+        """Return the host's addresses in order of preference."""
+        host = self._dns_host
+        try:
+            records = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            reason = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+            raise NameResolutionError(host, cast(HTTPConnection, self), reason) from error
+        return list(dict.fromkeys(str(address[0]) for *_, address in records))
+
+    def _set_target(self, address: str, watch: SocketWatch | None, left: int) -> None:
+        """Let the next connection go to the address, without a look-up, within its share of the remaining time."""
+        self._dns_host = address
+        if watch is not None:
+            self.timeout = max((watch.deadline - time.monotonic()) / left, MIN_TIMEOUT_SECONDS)
 
     def _connect(self) -> socket.socket:
         sock: socket.socket = super()._new_conn()  # type: ignore[misc]
@@ -160,31 +184,48 @@ class _WatchedConnection:
         return super().request(*args, **kwargs)  # type: ignore[misc]
 
 
-class _HttpConnection(_WatchedConnection, HTTPConnection):
-    pass
+def _build_pool_classes(address_guard: AddressGuard | None) -> dict[str, type[HTTPConnectionPool]]:
+    """Build the classes of connection pools by scheme; their connections have this guard."""
+
+    class HttpConnection(_WatchedConnection, HTTPConnection):
+        guard = address_guard
+
+    class HttpsConnection(_WatchedConnection, HTTPSConnection):
+        guard = address_guard
+
+    class HttpPool(HTTPConnectionPool):
+        ConnectionCls = HttpConnection
+
+    class HttpsPool(HTTPSConnectionPool):
+        ConnectionCls = HttpsConnection
+
+    return {"http": HttpPool, "https": HttpsPool}
 
 
-class _HttpsConnection(_WatchedConnection, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return None: requests prepares the next request, even unasked, and reads the whole body before it."""
+        return None
 
 
 class _Adapter(HTTPAdapter):
+    def __init__(self, guard: AddressGuard | None) -> None:
+        self._guard = guard
+        super().__init__()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        parts = urlsplit(str(request.url))
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        if self._guard is not None and not self._guard.is_named(parts.hostname or "", port):
+            kwargs["proxies"] = None
+        return super().send(request, *args, **kwargs)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = _build_pool_classes(self._guard)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pools of a proxy of the environment. They have no guard: the operator chose the proxy."""
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = _build_pool_classes(None)
         return manager

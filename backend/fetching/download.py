@@ -10,8 +10,15 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
-from backend.errors import ImageUnavailable
-from backend.fetching.deadline_session import MIN_TIMEOUT_SECONDS, enforce_deadline, ignore_netrc, open_session
+from backend.errors import ImageForbidden, ImageUnavailable, shorten
+from backend.fetching.address_guard import AddressForbidden, AddressGuard, show_host
+from backend.fetching.deadline_session import (
+    MIN_TIMEOUT_SECONDS,
+    REDIRECT_STATUSES,
+    enforce_deadline,
+    ignore_netrc,
+    open_session,
+)
 from backend.fetching.url_policy import show_url
 
 CHUNK_BYTES = 1 << 16
@@ -32,12 +39,13 @@ class Downloader:
     Args:
         max_bytes: Size limit of a body, after decompression.
         timeout_seconds: From `deadline()` to the last byte, over all redirects.
+        guard: Checks the addresses of the hosts that it does not name.
     """
 
-    def __init__(self, max_bytes: int, timeout_seconds: float) -> None:
+    def __init__(self, max_bytes: int, timeout_seconds: float, guard: AddressGuard) -> None:
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
-        self._session = open_session()
+        self._session = open_session(guard)
 
     def deadline(self) -> float:
         """Return when a download that starts now must be done, in monotonic seconds."""
@@ -47,6 +55,7 @@ class Downloader:
         """Send a GET request for `url`; error messages name `image_uri`, as the task spells it.
 
         Raises:
+            ImageForbidden: The guard allows none of the host's addresses.
             ImageUnavailable: Unreachable, connection lost, too large or too slow.
         """
         remaining = max(deadline - time.monotonic(), MIN_TIMEOUT_SECONDS)
@@ -58,9 +67,13 @@ class Downloader:
                 ) as response,
             ):
                 content = self._read(response, image_uri) if response.status_code == 200 else b""
+                if response.status_code in REDIRECT_STATUSES:
+                    response.raw.read(CHUNK_BYTES)  # all of a short body: unread bytes would cost the connection
                 if watch.has_expired:  # a body without a length ends with the connection, which we closed
                     raise self._timed_out(image_uri)
                 return Reply(response.status_code, content, response.headers)
+        except AddressForbidden as error:
+            raise _forbidden_address(error, image_uri) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             if isinstance(error, requests.Timeout) or time.monotonic() >= deadline or watch.has_expired:
                 raise self._timed_out(image_uri) from error
@@ -89,3 +102,13 @@ class Downloader:
     def _timed_out(self, image_uri: str) -> ImageUnavailable:
         message = f"Fetching {show_url(image_uri)} timed out after {self._timeout_seconds:g} s."
         return ImageUnavailable(message, remedy="Try again, or raise IMAGE_TIMEOUT_SECONDS.")
+
+
+def _forbidden_address(error: AddressForbidden, image_uri: str) -> ImageForbidden:
+    """Describe the refusal without the addresses: they would describe an internal network to an attacker."""
+    place = f"{shorten(show_host(error.host))}:{error.port}"
+    message = f"{show_url(image_uri)} leads to {place}, which resolves to an address that is not allowed."
+    remedy = (
+        f"If the image is stored there, add {place} to IMAGE_ALLOWED_HOSTS or its network to IMAGE_ALLOWED_NETWORKS."
+    )
+    return ImageForbidden(message, remedy=remedy)

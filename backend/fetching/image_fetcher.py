@@ -2,8 +2,9 @@
 
 The token is sent only to Label Studio's own origin, and not even there once a redirect has left it. Redirects are
 followed one by one and each hop is checked: only Label Studio's own storage URLs may redirect to a host that no setting
-allows. Bytes are cached by (origin, project, URI). Uploads never expire; anything else is revalidated (ETag) after
-a minute.
+names, and only to one with a globally routable address or in a network that the settings allow.
+
+Bytes are cached by (origin, project, URI). Uploads never expire; anything else is revalidated (ETag) after a minute.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from backend.errors import ImageUnavailable, LabelStudioError
+from backend.fetching.address_guard import AddressGuard, IpNetwork
 from backend.fetching.api_token import TOKEN_REMEDY, TokenSource
 from backend.fetching.byte_cache import CachedImage, ImageCache
+from backend.fetching.deadline_session import REDIRECT_STATUSES
 from backend.fetching.download import Downloader, Reply
 from backend.fetching.url_policy import (
     check_host,
@@ -23,6 +26,8 @@ from backend.fetching.url_policy import (
     is_immutable,
     may_redirect_anywhere,
     may_see_token,
+    named_hosts,
+    resolve_redirect,
     show_url,
     url_origin,
 )
@@ -47,6 +52,7 @@ class ImageFetcher:
         timeout_seconds: For one image, from the first connection to the last byte.
         cache_bytes: Size limit of the in-memory cache.
         prefetch_bytes: Share of `cache_bytes` that prefetched images may take.
+        allowed_networks: Networks that Label Studio's storages may redirect to, besides all global addresses.
     """
 
     def __init__(
@@ -58,13 +64,15 @@ class ImageFetcher:
         timeout_seconds: float,
         cache_bytes: int = 256 << 20,
         prefetch_bytes: int = 0,
+        allowed_networks: frozenset[IpNetwork] = frozenset(),
     ) -> None:
         self._url = label_studio_url.rstrip("/")
         self._tokens = TokenSource(self._url, api_key, timeout_seconds=timeout_seconds)
         self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
         self._cache = ImageCache(cache_bytes, prefetch_bytes)
         self._flights = SingleFlight[tuple[str, str, str], bytes]()
-        self._downloader = Downloader(max_bytes, timeout_seconds)
+        guard = AddressGuard(named_hosts(self._url, self._allowed_hosts), allowed_networks)
+        self._downloader = Downloader(max_bytes, timeout_seconds, guard)
 
     def fetch(
         self,
@@ -85,7 +93,7 @@ class ImageFetcher:
             wait_seconds: How long to wait; a slower download continues in the background for the next caller.
 
         Raises:
-            ImageForbidden: On a host that is not allowed.
+            ImageForbidden: On a host or at an address that is not allowed.
             ImageUnavailable: Unreachable, refused, too large, too slow, or an unsupported URI.
         """
         key = (self._url, project_id, image_uri)
@@ -132,11 +140,11 @@ class ImageFetcher:
             if reply.status == 401 and with_token and self._tokens.can_renew and not renewed:
                 renewed, refused = True, authorization["Authorization"]
                 continue
-            if reply.status not in (301, 302, 303, 307, 308):
+            if reply.status not in REDIRECT_STATUSES:
                 self._check_status(reply.status, url, image_uri, bool(conditions), with_token)
                 return reply
             refused = ""
-            target = urljoin(url, reply.headers.get("Location", ""))
+            target = resolve_redirect(url, reply.headers.get("Location", ""))
             self._check_redirect(url, target, image_uri)
             with_token = with_token and may_see_token(target, self._url)
             url = target

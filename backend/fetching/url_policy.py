@@ -13,9 +13,10 @@ from __future__ import annotations
 import base64
 import posixpath
 import re
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from backend.errors import ImageForbidden, ImageUnavailable, shorten
+from backend.fetching.address_guard import is_listed, show_host
 
 Origin = tuple[str, str, int]
 
@@ -36,10 +37,11 @@ def url_origin(url: str) -> Origin:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        default_port = {"http": 80, "https": 443}[parts.scheme]
+        port = default_port if parts.port is None else parts.port
     except (ValueError, KeyError) as error:
         raise ImageUnavailable(f"{show_url(url)} is not an http(s) URL.", remedy=IMPORT_REMEDY) from error
-    if not parts.hostname or re.search(r"[@\\\s]", parts.netloc) or re.search(r"[\x00-\x1f]", url):
+    if not parts.hostname or not port or re.search(r"[@\\\s]", parts.netloc) or re.search(r"[\x00-\x1f]", url):
         raise ImageUnavailable(f"{show_url(url)} is not an unambiguous http(s) URL.", remedy=IMPORT_REMEDY)
     return parts.scheme, parts.hostname.rstrip("."), port
 
@@ -57,7 +59,8 @@ def image_uri_to_url(
         message = f"{show_url(image_uri)} has the unsupported scheme {scheme}:."
         raise ImageUnavailable(message, remedy=IMPORT_REMEDY)
     if scheme in ("http", "https"):
-        is_allowed = _is_allowed(url_origin(image_uri), allowed_hosts)
+        _, host, port = url_origin(image_uri)
+        is_allowed = is_listed(host, port, allowed_hosts)
         return image_uri if is_allowed else _own_url(image_uri, label_studio_url) or image_uri
     if not label_studio_url:
         message = f"{show_url(image_uri)} is stored in Label Studio, but this backend does not know its URL."
@@ -78,15 +81,41 @@ def check_host(url: str, label_studio_url: str, allowed_hosts: frozenset[str]) -
     An entry "a.org" allows every port, "a.org:8000" only that one.
     """
     _, host, port = origin = url_origin(url)
-    if _is_allowed(origin, allowed_hosts) or (label_studio_url and origin == url_origin(label_studio_url)):
+    if is_listed(host, port, allowed_hosts) or (label_studio_url and origin == url_origin(label_studio_url)):
         return
-    message = f"The image {show_url(url)} is on {shorten(host)}:{port}, a host that is not allowed."
-    entry = shorten(host) if port in (80, 443) else f"{shorten(host)}:{port}"  # without a port: every port
+    name = shorten(show_host(host))
+    message = f"The image {show_url(url)} is on {name}:{port}, a host that is not allowed."
+    entry = name if port in (80, 443) else f"{name}:{port}"  # without a port: every port
     raise ImageForbidden(message, remedy=f"Add {entry} to IMAGE_ALLOWED_HOSTS, or upload the image to Label Studio.")
 
 
+def named_hosts(label_studio_url: str, allowed_hosts: frozenset[str]) -> frozenset[str]:
+    """Return the hosts that the settings name: Label Studio's with its port, and those that are allowed."""
+    try:
+        _, host, port = url_origin(label_studio_url)
+    except ImageUnavailable:  # empty or invalid, so no image is fetched from there
+        return allowed_hosts
+    return allowed_hosts | {f"{show_host(host)}:{port}"}
+
+
+def resolve_redirect(url: str, location: str) -> str:
+    """Return the URL that a redirect leads to.
+
+    Raises:
+        ImageUnavailable: Not a URL.
+    """
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        message = f"{show_url(url)} redirects to {show_url(location)}, which is not a URL."
+        raise ImageUnavailable(message, remedy="Check the storage that serves the image.") from error
+
+
 def may_redirect_anywhere(url: str, label_studio_url: str) -> bool:
-    """Whether Label Studio may redirect this URL to a storage's presigned URL on any host."""
+    """Whether Label Studio may redirect this URL to a storage's presigned URL on any host.
+
+    The addresses of such a host are checked before the connection (`address_guard`).
+    """
     return bool(REDIRECTING_PATHS.match(_own_path(url, label_studio_url)))
 
 
@@ -121,11 +150,6 @@ def _own_path(url: str, label_studio_url: str) -> str:
     path = posixpath.normpath(unquote(urlsplit(url).path))  # "/data/../api/users" is not a file
     own = path.removeprefix(urlsplit(label_studio_url).path.rstrip("/"))
     return f"{own}/" if urlsplit(url).path.endswith("/") else own
-
-
-def _is_allowed(origin: Origin, allowed_hosts: frozenset[str]) -> bool:
-    _, host, port = origin
-    return host in allowed_hosts or f"{host}:{port}" in allowed_hosts
 
 
 def _own_url(url: str, label_studio_url: str) -> str | None:

@@ -130,3 +130,12 @@ def test_an_answer_that_is_none_is_named(start_server: Callable[[], LocalServer]
 def test_label_studio_that_is_away_is_named() -> None:
     with pytest.raises(LabelStudioError, match=r"127.0.0.1:9 did not provide an access token: Connection"):
         TokenSource("http://127.0.0.1:9", PAT).headers()
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_an_exchange_follows_no_redirect(start_server: Callable[[], LocalServer], status: int) -> None:
+    server, elsewhere = start_server(), start_server()
+    server.respond = lambda seen, handler: (status, {"Location": f"{elsewhere.url}{seen.path}"}, b"")
+    with pytest.raises(LabelStudioError, match=rf"HTTP {status}.*set LABEL_STUDIO_URL to the URL that"):
+        TokenSource(server.url, PAT).headers()
+    assert elsewhere.seen == []

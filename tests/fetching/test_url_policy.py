@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 
@@ -14,6 +15,8 @@ from backend.fetching.url_policy import (
     is_immutable,
     may_redirect_anywhere,
     may_see_token,
+    named_hosts,
+    resolve_redirect,
     url_origin,
 )
 
@@ -100,6 +103,7 @@ def test_an_origin_is_scheme_host_and_port(url: str, origin: tuple[str, str, int
         "http://a.org\n/x",
         "http:///a.png",
         "http://a.org:99999/a.png",
+        "http://a.org:0/a.png",
         "http://[::1/a.png",
         "ftp://a.org/a.png",
     ],
@@ -110,10 +114,20 @@ def test_addresses_that_two_readers_could_understand_differently_are_refused(url
 
 
 @pytest.mark.parametrize(
-    "url", [f"{LS}/x", "http://a.org/x", "https://a.org:99/x", "http://b.org:8000/x", "http://B.org:8000/x"]
+    "url",
+    [
+        f"{LS}/x",
+        "http://a.org/x",
+        "https://a.org:99/x",
+        "http://b.org:8000/x",
+        "http://B.org:8000/x",
+        "http://[fd00::1]:8000/x",
+        "http://[fd00::2]:9/x",
+        "http://[FD00::3]:9/x",
+    ],
 )
 def test_hosts_that_may_be_asked(url: str) -> None:
-    check_host(url, LS, frozenset({"a.org", "b.org:8000"}))
+    check_host(url, LS, frozenset({"a.org", "b.org:8000", "[fd00::1]:8000", "fd00::2", "[fd00::3]"}))
 
 
 @pytest.mark.parametrize(
@@ -124,12 +138,48 @@ def test_hosts_that_may_be_asked(url: str) -> None:
         ("http://label-studio:6379/x", "label-studio:6379"),
         ("https://label-studio:8080/x", "label-studio:8080"),
         ("http://a.org.evil.org/x", "a.org.evil.org:80"),
+        ("http://[::1:8000]:7/x", "[::1:8000]:7"),
     ],
 )
 def test_all_other_hosts_are_refused_by_name(url: str, host: str) -> None:
     name = host.removesuffix(":80")  # a name alone would open all ports of it
-    with pytest.raises(ImageForbidden, match=f"is on {host}, a host.*Add {name} to IMAGE_ALLOWED_HOSTS"):
+    message = rf"is on {re.escape(host)}, a host.*Add {re.escape(name)} to IMAGE_ALLOWED_HOSTS"
+    with pytest.raises(ImageForbidden, match=message):
         check_host(url, LS, frozenset({"a.org", "b.org:8000"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        (LS, {"a.org", "label-studio:8080"}),
+        ("https://Label.example.org./ls/", {"a.org", "label.example.org:443"}),
+        ("http://[::1]", {"a.org", "[::1]:80"}),
+        ("", {"a.org"}),
+        ("label-studio:8080", {"a.org"}),
+        ("http://a:b@label-studio", {"a.org"}),
+    ],
+)
+def test_the_settings_name_label_studio_with_its_port(url: str, named: set[str]) -> None:
+    assert named_hosts(url, frozenset({"a.org"})) == named
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/data/b.png", f"{LS}/data/b.png"),
+        ("//evil.org/b.png", "http://evil.org/b.png"),
+        ("/\\evil.org/b.png", f"{LS}/\\evil.org/b.png"),
+        ("https://evil.org/b.png#@label-studio:8080", "https://evil.org/b.png#@label-studio:8080"),
+        ("", f"{LS}/data/a.png"),
+    ],
+)
+def test_where_a_redirect_leads(location: str, target: str) -> None:
+    assert resolve_redirect(f"{LS}/data/a.png", location) == target
+
+
+def test_a_redirect_to_what_is_no_url_is_named_without_its_query() -> None:
+    with pytest.raises(ImageUnavailable, match=r"^http://label-studio:8080/data/a redirects to http://\[::1, which"):
+        resolve_redirect(f"{LS}/data/a?d=secret", "http://[::1?secret")
 
 
 @pytest.mark.parametrize(

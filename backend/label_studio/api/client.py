@@ -49,6 +49,8 @@ class LabelStudioClient:
 
     Raises:
         LabelStudioError: The URL is not an http(s) URL, or the token is empty.
+
+    Redirects are not followed, so no token reaches any other address than `url`.
     """
 
     def __init__(self, url: str, api_key: str, *, timeout_seconds: float = 60.0) -> None:
@@ -218,7 +220,12 @@ class LabelStudioClient:
         if self._sdk_client is None:
             from label_studio_sdk import LabelStudio
 
-            self._sdk_client = LabelStudio(base_url=self.url, api_key=self._api_key, timeout=self._timeout_seconds)
+            self._sdk_client = LabelStudio(
+                base_url=self.url,
+                api_key=self._api_key,
+                timeout=self._timeout_seconds,
+                follow_redirects=False,  # the SDK sends a personal access token in a body, which httpx repeats anywhere
+            )
         return self._sdk_client
 
     def _options(self) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backend.errors import LabelStudioError
-from backend.fetching import TOKEN_REMEDY
+from backend.fetching import REDIRECT_REMEDY, REDIRECT_STATUSES, TOKEN_REMEDY
 
 MAX_DETAIL = 200  # characters; Label Studio repeats whole predictions in its refusals
 
@@ -33,6 +33,9 @@ def translate_errors(url: str, subject: str) -> Iterator[None]:
         message = f"Label Studio at {url} did not answer the request for {subject}: {type(error).__name__}."
         remedy = "Check that it is running and that LABEL_STUDIO_URL is correct."
         raise LabelStudioError(message, remedy=remedy) from error
+    except ValueError as error:  # of the SDK's token exchange, which reads every response as JSON
+        message = f"The answer of {url} to the request for {subject} is not Label Studio's."
+        raise LabelStudioError(message, remedy=f"Check LABEL_STUDIO_URL. {REDIRECT_REMEDY}") from error
 
 
 def _refusal(url: str, subject: str, status: int | None, body: object) -> LabelStudioError:
@@ -43,6 +46,7 @@ def _refusal(url: str, subject: str, status: int | None, body: object) -> LabelS
         401: TOKEN_REMEDY,
         403: "Use the token of a user who has access to this project.",
         404: "Check the id: it is the number in the URL of the project's page, /projects/ID.",
+        **dict.fromkeys(REDIRECT_STATUSES, REDIRECT_REMEDY),
     }
     return LabelStudioError(message, remedy=remedies.get(status or 0, "Check Label Studio's log."))
 

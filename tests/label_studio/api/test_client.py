@@ -189,6 +189,34 @@ def test_a_page_that_is_not_label_studio_is_named(label_studio: LocalServer) -> 
         LabelStudioClient(label_studio.url, LEGACY).project(1)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("api_key", [LEGACY, PAT])
+def test_a_redirect_takes_no_token_along(
+    label_studio: LocalServer, start_server: Callable[[], LocalServer], api_key: str, status: int
+) -> None:
+    """A status of 307 or 308 repeats the body too, and the SDK sends a personal access token in a body."""
+    elsewhere = start_server()
+    elsewhere.respond = lambda seen, handler: reply({"access": access()})
+    label_studio.respond = lambda seen, handler: (status, {"Location": f"{elsewhere.url}{seen.path}"}, b"")
+    client = LabelStudioClient(label_studio.url, api_key)
+    for ask in (
+        client.project,
+        lambda number: next(client.iterate_tasks(number)),
+        lambda number: client.first_tab("1"),
+    ):
+        with pytest.raises(LabelStudioError, match="set LABEL_STUDIO_URL to the URL that Label Studio leads to"):
+            ask(1)
+    assert elsewhere.seen == []
+
+
+def test_a_token_exchange_that_is_not_label_studios_is_named(label_studio: LocalServer) -> None:
+    label_studio.respond = lambda seen, handler: (502, {"Content-Type": "text/html"}, b"<html>bad gateway</html>")
+    with pytest.raises(
+        LabelStudioError, match=r"the request for project 1 is not Label Studio's\. Check LABEL_STUDIO_URL"
+    ):
+        LabelStudioClient(label_studio.url, PAT).project(1)
+
+
 @pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://a.org"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(LabelStudioError, match=f'"{url}" is not the URL of Label Studio.*--url or LABEL_STUDIO_URL'):
