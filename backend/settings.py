@@ -24,6 +24,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")  # those that redis-py accepts
 _MAX_SHOWN = 60  # characters of a rejected value
 _REDACTED = "***"
+_MIN_KEY_CHARACTERS = 16
 
 _REASONS = {  # pydantic's error types
     "float_parsing": "not a number",
@@ -31,11 +32,12 @@ _REASONS = {  # pydantic's error types
     "greater_than_equal": "below the minimum of {ge}",
     "literal_error": "not a known value",
 }
-_EXPECTED: dict[Any, str] = {  # the remedy by a field's type; of the texts only REDIS_URL is validated
+_EXPECTED: dict[Any, str] = {  # the remedy by a field's type or name; of the other texts only REDIS_URL is validated
     bool: "true or false",
     int: "a whole number",
     float: "a number",
     str: "a URL such as redis://host:6379/0, or leave it empty",
+    "cache_signing_key": f"at least {_MIN_KEY_CHARACTERS} random characters, such as `openssl rand -hex 32` prints",
 }
 
 
@@ -62,6 +64,12 @@ def _parse_hosts(value: object) -> object:
     return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
 
 
+def _check_key(key: str) -> str:
+    if 0 < len(key) < _MIN_KEY_CHARACTERS:
+        raise ValueError(f"shorter than {_MIN_KEY_CHARACTERS} characters")
+    return key
+
+
 def _check_redis_url(url: str) -> str:
     """Reject what redis-py would reject."""
     if url and not url.startswith(_REDIS_SCHEMES):
@@ -74,6 +82,7 @@ def _check_redis_url(url: str) -> str:
 Switch = Annotated[bool, BeforeValidator(_parse_bool)]
 WholeNumber = Annotated[int, BeforeValidator(_parse_int)]
 Hosts = Annotated[frozenset[str], BeforeValidator(_parse_hosts)]
+SigningKey = Annotated[str, AfterValidator(_check_key)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -113,6 +122,12 @@ class Settings(BaseModel):
     )
     redis_timeout_seconds: float = _setting(0.5, "Timeout of a Redis request; after it the embedding is computed", 0.01)
     cache_ttl_seconds: WholeNumber = _setting(7 * 86400, "Time to live of an embedding in Redis", 1)
+    cache_signing_key: SigningKey = _setting(
+        "",
+        "Secret of all replicas with which entries in Redis are signed, so that nobody else can forge one; "
+        "empty: a checksum against accidents",
+        is_secret=True,
+    )
     cache_max_bytes: WholeNumber = _setting(512 * MEBIBYTE, "Size limit of the in-process embedding cache", 0)
     image_cache_max_bytes: WholeNumber = _setting(
         256 * MEBIBYTE, "Size limit of the cache of image files, and again of the cache of decoded images", 0
@@ -193,18 +208,18 @@ def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSet
         name = str(problem["loc"][0])
         field, context = Settings.model_fields[name], problem.get("ctx", {})
         reason = _REASONS.get(problem["type"]) or str(context.get("error", "not valid"))
-        shown = texts[name] if field.repr else _redact_url(texts[name])
+        shown = texts[name] if field.repr else _redact_url(texts[name]) if name == "redis_url" else _REDACTED
         messages.append(f"{name.upper()} is {shorten(shown, _MAX_SHOWN)!r}, which is {reason.format(**context)}.")
-        remedies.append(f"Set {name.upper()} to {_describe_expected(field)}.")
+        remedies.append(f"Set {name.upper()} to {_describe_expected(name, field)}.")
     return BadSettings(" ".join(messages), remedy=" ".join(remedies))
 
 
-def _describe_expected(field: FieldInfo) -> str:
+def _describe_expected(name: str, field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         *others, last = get_args(field.annotation)
         return f"{', '.join(others)} or {last}"
     minimum = next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None)
-    expected = _EXPECTED[field.annotation]
+    expected = _EXPECTED.get(name) or _EXPECTED[field.annotation]
     return expected if minimum is None else f"{expected} of at least {minimum}"
 
 

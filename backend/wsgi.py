@@ -45,5 +45,5 @@ app = create_app(
     metrics,
     max_body_bytes=settings.max_body_bytes,
     max_predictions=settings.server_threads - THREADS_FOR_STATE,
-    setups=build_setups(redis),
+    setups=build_setups(settings, redis),
 )
