@@ -94,7 +94,8 @@ def _precompute_image(predictor: Warms, task_image: TaskImage, counts: CacheCoun
     predictor.warm(image, priority=Priority.BULK)
     if counts.not_stored > not_stored:
         message = f"The embedding of {image.name} was computed, but not stored in Redis."
-        raise CacheUnavailable(message, remedy="See the warning above: Redis is unreachable, full or read-only.")
+        reasons = "Redis is unreachable, full or read-only, or the embedding is not finite"
+        raise CacheUnavailable(message, remedy=f"See the warning above: {reasons}.")
     summary.computed += 1
 
 

@@ -2,9 +2,10 @@
 
 There are two tiers: an in-process LRU with a byte budget and, if `REDIS_URL` is set, Redis, which all workers share. A
 key contains everything that an embedding depends on (model fingerprint, preprocessing version, dtype, SHA-256 of the
-image's bytes), so an entry never becomes stale; it is never invalidated, only evicted. What
-Redis returns is used only if its seal (HMAC or CRC of name and content), its arrays and its sizes are right; otherwise
-it is computed again.
+image's bytes), so an entry never becomes stale; it is never invalidated, only evicted.
+
+What Redis returns is used only if its seal (HMAC or CRC of name and content), its arrays and its sizes are right;
+otherwise it is computed again.
 """
 
 from backend.cache.codec import decode_embedding, encode_embedding

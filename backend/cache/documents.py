@@ -47,11 +47,13 @@ redis.call('expire', used, ARGV[2])
 _GET = f"""
 local document = redis.call('getrange', KEYS[1], 0, ARGV[5])
 if document == '' then return false end
-{_HEAL}
-{_TOUCH}
-redis.call('expire', KEYS[1], ARGV[2])
+pcall(function()
+    {_HEAL}
+    {_TOUCH}
+    redis.call('expire', KEYS[1], ARGV[2])
+end)
 return document
-"""
+"""  # pcall, because a Redis that refuses to write can still be read
 _PUT = f"""
 {_HEAL}
 redis.call('set', KEYS[1], ARGV[5], 'ex', ARGV[2])

@@ -100,6 +100,19 @@ def test_a_set_that_is_none_is_begun_anew(redis_server: RedisServer, index: str)
     assert client.zrange("documents:in-use", 0, -1) == [b"document:a"]
 
 
+def test_documents_of_a_redis_that_refuses_to_write_are_still_read(redis_server: RedisServer) -> None:
+    client, raw = GuardedRedis(redis_server.url, 1.0), redis.Redis.from_url(redis_server.url)
+    documents = RedisDocuments(client)
+    documents.put("a", b"one", in_use=False)
+    raw.replicaof("127.0.0.1", "1")  # a replica is read-only
+    assert not documents.put("a", b"two", in_use=True)
+    assert [documents.get("a", in_use=in_use) for in_use in (False, True)] == [b"one", b"one"]
+    assert client.is_healthy
+    raw.replicaof("NO", "ONE")
+    assert documents.put("a", b"two", in_use=True)
+    assert documents.get("a", in_use=True) == b"two"
+
+
 @pytest.mark.parametrize("key", ["", KEY])
 def test_a_document_that_was_not_stored_under_this_name_is_counted_and_deleted(
     redis_server: RedisServer, key: str, caplog
