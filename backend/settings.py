@@ -124,7 +124,7 @@ class Settings(BaseModel):
     cache_ttl_seconds: WholeNumber = _setting(7 * 86400, "Time to live of an embedding in Redis", 1)
     cache_signing_key: SigningKey = _setting(
         "",
-        "Secret of all replicas with which entries in Redis are signed, so that nobody else can forge one; "
+        "Secret of all replicas with which entries in Redis are signed, so that its other clients cannot forge them; "
         "empty: a checksum against accidents",
         is_secret=True,
     )

@@ -6,8 +6,8 @@
     8 or 36          the content
 
 The checksum is that of the magic, the length of the name (4 bytes, little-endian), the name in UTF-8, and the content.
-The CRC covers accidents: a flipped bit, or the entry of another name. The HMAC covers everyone who can write to Redis
-and does not know the key: without it, a forged entry needs no more than a new CRC.
+The CRC protects against accidents: a flipped bit, or the entry of another name. The HMAC also protects against clients
+that can write to Redis but do not know the key; without a key, they can forge an entry by computing its CRC.
 
 Example without a key: the entry "a" with the content b"hello".
 

@@ -118,7 +118,7 @@ FORGED = {
     "a wrong original size": sealed("a", replace(embedding(), original_size=Size(480, 640))),
     "a wrong input size": sealed("a", replace(embedding(), input_size=Size(255, 192))),
     "another family": sealed("a", replace(embedding(), family="sam2")),
-    "40 megabytes": sealed("a", embedding(9.0)) + bytes(40 * 10**6),
+    "4 megabytes": sealed("a", embedding(9.0)) + bytes(4 * 10**6),
 }
 
 
