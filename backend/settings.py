@@ -26,6 +26,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")  # those that redis-py accepts
 _MAX_SHOWN = 60  # characters of a rejected value
 _REDACTED = "***"
+_MIN_KEY_CHARACTERS = 16
 
 _REASONS = {  # pydantic's error types
     "float_parsing": "not a number",
@@ -41,6 +42,7 @@ _EXPECTED: dict[Any, str] = {  # the remedy by a field's type, or by its name
     int: "a whole number",
     float: "a number",
     str: "a URL such as redis://host:6379/0, or leave it empty",
+    "cache_signing_key": f"at least {_MIN_KEY_CHARACTERS} random characters, such as `openssl rand -hex 32` prints",
 }
 
 
@@ -73,6 +75,10 @@ def _check_label_studio_url(url: str) -> str:
     if url and not (re.fullmatch(pattern, url) and _has_readable_port(url)):
         raise ValueError("not an http(s) URL of host, port and path alone")
     return url
+def _check_key(key: str) -> str:
+    if 0 < len(key) < _MIN_KEY_CHARACTERS:
+        raise ValueError(f"shorter than {_MIN_KEY_CHARACTERS} characters")
+    return key
 
 
 def _check_redis_url(url: str) -> str:
@@ -89,6 +95,7 @@ WholeNumber = Annotated[int, BeforeValidator(_parse_int)]
 Hosts = Annotated[frozenset[str], BeforeValidator(_parse_hosts)]
 Networks = Annotated[frozenset[IPvAnyNetwork], BeforeValidator(_parse_hosts)]
 HttpUrl = Annotated[str, AfterValidator(_check_label_studio_url)]
+SigningKey = Annotated[str, AfterValidator(_check_key)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -128,6 +135,12 @@ class Settings(BaseModel):
     )
     redis_timeout_seconds: float = _setting(0.5, "Timeout of a Redis request; after it the embedding is computed", 0.01)
     cache_ttl_seconds: WholeNumber = _setting(7 * 86400, "Time to live of an embedding in Redis", 1)
+    cache_signing_key: SigningKey = _setting(
+        "",
+        "Secret of all replicas with which entries in Redis are signed, so that its other clients cannot forge them; "
+        "empty: a checksum against accidents",
+        is_secret=True,
+    )
     cache_max_bytes: WholeNumber = _setting(512 * MEBIBYTE, "Size limit of the in-process embedding cache", 0)
     image_cache_max_bytes: WholeNumber = _setting(
         256 * MEBIBYTE, "Size limit of the cache of image files, and again of the cache of decoded images", 0
@@ -210,18 +223,25 @@ def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSet
         name = str(problem["loc"][0])
         field, context = Settings.model_fields[name], problem.get("ctx", {})
         reason = _REASONS.get(problem["type"]) or str(context.get("error", "not valid"))
-        shown = texts[name] if field.repr and "@" not in texts[name] else _redact_url(texts[name])
+        shown = _show_rejected(name, field, texts[name])
         messages.append(f"{name.upper()} is {shorten(shown, _MAX_SHOWN)!r}, which is {reason.format(**context)}.")
-        remedies.append(f"Set {name.upper()} to {_EXPECTED.get(name) or _describe_expected(field)}.")
+        remedies.append(f"Set {name.upper()} to {_describe_expected(name, field)}.")
     return BadSettings(" ".join(dict.fromkeys(messages)), remedy=" ".join(dict.fromkeys(remedies)))
 
 
-def _describe_expected(field: FieldInfo) -> str:
+def _show_rejected(field_name: str, field: FieldInfo, text: str) -> str:
+    """Show a rejected value without a password; nothing of a secret that is not a URL."""
+    if field_name == "redis_url" or (field.repr and "@" in text):
+        return _redact_url(text)
+    return text if field.repr else _REDACTED
+
+
+def _describe_expected(name: str, field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         *others, last = get_args(field.annotation)
         return f"{', '.join(others)} or {last}"
     minimum = next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None)
-    expected = _EXPECTED[field.annotation]
+    expected = _EXPECTED.get(name) or _EXPECTED[field.annotation]
     return expected if minimum is None else f"{expected} of at least {minimum}"
 
 

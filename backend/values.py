@@ -5,6 +5,7 @@ Conventions: `mask` is bool (H, W); `pixels` is uint8 RGB (H, W, 3); `_xyxy` is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -61,6 +62,26 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class EmbeddingSpec:
+    """Everything about an embedding but its values; the encoder's output for an image of a given size always has it.
+
+    Attributes:
+        arrays: dtype and shape by name.
+        original_size, input_size, family: As in `ImageEmbedding`.
+    """
+
+    arrays: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
+    original_size: Size
+    input_size: Size
+    family: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays together."""
+        return sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.arrays.values())
+
+
+@dataclass(frozen=True)
 class ImageEmbedding:
     """Output of an image encoder for one image, as named arrays; the value that is cached.
 
@@ -81,6 +102,12 @@ class ImageEmbedding:
     def nbytes(self) -> int:
         """Bytes of all arrays together."""
         return sum(array.nbytes for array in self.arrays.values())
+
+    @property
+    def spec(self) -> EmbeddingSpec:
+        """Its arrays' dtypes and shapes, its sizes and its family."""
+        arrays = {name: (array.dtype, array.shape) for name, array in self.arrays.items()}
+        return EmbeddingSpec(arrays, self.original_size, self.input_size, self.family)
 
 
 @dataclass(frozen=True)

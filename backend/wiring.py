@@ -6,7 +6,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
+from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore, Seal
 from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
@@ -188,9 +188,9 @@ def build_redis(settings: Settings) -> GuardedRedis | None:
         ) from error
 
 
-def build_setups(redis: GuardedRedis | None) -> ProjectSetups:
+def build_setups(settings: Settings, redis: GuardedRedis | None) -> ProjectSetups:
     """Build the store of project settings, shared through Redis if there is one."""
-    return ProjectSetups(None if redis is None else RedisDocuments(redis))
+    return ProjectSetups(None if redis is None else RedisDocuments(redis, Seal(settings.cache_signing_key)))
 
 
 def build_cache(settings: Settings, redis: GuardedRedis | None) -> EmbeddingCache:
@@ -199,7 +199,7 @@ def build_cache(settings: Settings, redis: GuardedRedis | None) -> EmbeddingCach
     if redis is None:
         return EmbeddingCache(local)
     redis.ping()
-    return EmbeddingCache(local, RedisStore(redis, settings.cache_ttl_seconds))
+    return EmbeddingCache(local, RedisStore(redis, settings.cache_ttl_seconds, Seal(settings.cache_signing_key)))
 
 
 def build_warmer(settings: Settings, predictor: TaskPredictor) -> Warmer:

@@ -43,5 +43,5 @@ app = create_app(
     metrics,
     max_body_bytes=settings.max_body_bytes,
     max_predictions=settings.max_concurrent_predictions,
-    setups=build_setups(redis),
+    setups=build_setups(settings, redis),
 )

@@ -63,7 +63,7 @@ def precompute(
 
     Args:
         tasks: With "id" and "data".
-        counts: The cache's counts; a new Redis error means that an embedding was not stored.
+        counts: The cache's counts, which tell whether an embedding was stored in Redis.
         summary: Updated after each image, so that it is complete on interruption.
     """
     bar = show_progress(tasks, "precomputing")
@@ -90,11 +90,12 @@ def _precompute_image(predictor: Warms, task_image: TaskImage, counts: CacheCoun
     if predictor.is_warm(image):
         summary.skipped += 1
         return
-    errors = counts.redis_errors
+    not_stored = counts.not_stored
     predictor.warm(image, priority=Priority.BULK)
-    if counts.redis_errors > errors:
+    if counts.not_stored > not_stored:
         message = f"The embedding of {image.name} was computed, but not stored in Redis."
-        raise CacheUnavailable(message, remedy="See the warning above: Redis is unreachable, full or read-only.")
+        reasons = "Redis is unreachable, full or read-only, or the embedding is not finite"
+        raise CacheUnavailable(message, remedy=f"See the warning above: {reasons}.")
     summary.computed += 1
 
 
@@ -140,7 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
     project = client.project(project_id)
     config = parse_labeling_config(project.label_config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
-    predictor, summary = build_predictor(settings, redis), Summary()
+    only_shared = settings.model_copy(update={"cache_max_bytes": 0})  # here "cached" must mean "in Redis"
+    predictor, summary = build_predictor(only_shared, redis), Summary()
     with show_progress(client.iterate_tasks(project_id, fields="task_only"), "looking for tasks") as listed:
         tasks = strip(listed)
     try:

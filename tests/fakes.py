@@ -18,7 +18,18 @@ from backend.label_studio.requests import ClassifyImage, Request, parse_prompted
 from backend.predict import TaskPredictor
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import PriorityExecutor
-from backend.values import Candidate, ClassName, ClassScore, ImageEmbedding, Mask, Pixels, Prompt, ProposalOptions, Size
+from backend.values import (
+    Candidate,
+    ClassName,
+    ClassScore,
+    EmbeddingSpec,
+    ImageEmbedding,
+    Mask,
+    Pixels,
+    Prompt,
+    ProposalOptions,
+    Size,
+)
 
 CONFIG = """<View><Image name="img" value="$photo"/>
 <BrushLabels name="b" toName="img"><Label value="cat"/><Label value="dog"/></BrushLabels>
@@ -79,6 +90,9 @@ class FakeSegmenter:
             self.encoded.append(pixels.shape)
         size = Size(pixels.shape[1], pixels.shape[0])
         return ImageEmbedding({"image_embed": np.full((4, 2, 2), pixels.mean(), np.float16)}, size, size, "fake")
+
+    def embedding_spec(self, size: Size) -> EmbeddingSpec:
+        return EmbeddingSpec({"image_embed": (np.dtype(np.float16), (4, 2, 2))}, size, size, "fake")
 
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
         self.decoded.append(prompt)

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"values"},
     "export": {"errors", "geometry", "values"},
     "models": {"errors", "geometry", "runtime", "values"},
-    "cache": {"runtime", "values"},
+    "cache": {"errors", "runtime", "values"},
     "images": {"errors", "runtime", "values"},
     "fetching": {"errors", "runtime"},
     "engine": {"errors", "geometry", "images", "runtime", "values"},

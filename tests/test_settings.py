@@ -279,8 +279,23 @@ def test_an_error_shows_no_secret(url: str) -> None:
     assert TOKEN not in shown
 
 
+@pytest.mark.parametrize("key", ["0123456789abcde", f"x://{PASSWORD}"])
+def test_a_signing_key_that_could_be_guessed_is_refused_and_not_shown(key: str) -> None:
+    error = refusal(CACHE_SIGNING_KEY=key)
+    assert error.message == "CACHE_SIGNING_KEY is '***', which is shorter than 16 characters."
+    assert error.remedy == (
+        "Set CACHE_SIGNING_KEY to at least 16 random characters, such as `openssl rand -hex 32` prints."
+    )
+    assert key not in f"{error} {error.__cause__} {error.__cause__!r}"
+    assert Settings.from_environment({"CACHE_SIGNING_KEY": "0123456789abcdef"}).cache_signing_key == "0123456789abcdef"
+
+
 def test_the_settings_themselves_show_no_secret() -> None:
-    settings = Settings(label_studio_api_key=TOKEN, redis_url=f"redis://:{PASSWORD}@host:6379/0")
+    settings = Settings(
+        label_studio_api_key=TOKEN,
+        redis_url=f"redis://:{PASSWORD}@host:6379/0",
+        cache_signing_key=f"a key {PASSWORD} and more",
+    )
     assert TOKEN not in repr(settings) + str(settings)
     assert PASSWORD not in repr(settings) + str(settings)
 

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from backend import wiring
 from backend.errors import ImageForbidden
@@ -17,7 +18,8 @@ from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.predict import ModelFacts
 from backend.settings import Settings
 from backend.wiring import LoadedServices, build_cache, build_predictor, build_redis, build_services, build_setups
-from tests.servers import LocalServer
+from tests.cache.samples import embedding, expect
+from tests.servers import LocalServer, RedisServer
 
 
 def sha256(path: Path) -> str:
@@ -79,11 +81,25 @@ def test_a_predictor_for_commands_has_the_same_version_and_starts_no_warmer(serv
 def test_embeddings_and_project_settings_share_one_client_so_an_outage_is_met_once(caplog) -> None:
     settings = Settings(redis_url="redis://127.0.0.1:9/0", redis_timeout_seconds=0.3)
     redis = build_redis(settings)
-    setups, cache = build_setups(redis), build_cache(settings, redis)
+    setups, cache = build_setups(settings, redis), build_cache(settings, redis)
     with caplog.at_level(logging.WARNING):
         setups.settings_for("3.1795206950", "<View/>")
-        assert cache.find("a") is None
+        assert cache.find("a", expect) is None
     assert (caplog.text.count("Redis does not answer"), cache.counts.redis_errors) == (1, 1)
+
+
+def test_the_signing_key_signs_embeddings_and_project_settings(redis_server: RedisServer) -> None:
+    settings = Settings(redis_url=redis_server.url, cache_signing_key="a key of more than sixteen characters")
+    redis, made = build_redis(settings), embedding()
+    build_cache(settings, redis).try_compute("a", expect, lambda: made)
+    build_setups(settings, redis).accept("3.1795206950", "", "", {"prefetch": 3})
+    client = Redis.from_url(redis_server.url)
+    (entry,), (document,) = client.keys("codec4-*:a"), client.keys("document-*:project-setup:*")
+    assert [client.get(name)[:4] for name in (entry, document)] == [b"LSH1", b"LSH1"]
+    assert build_setups(settings, redis).settings_for("3.1795206950", "<View/>").prefetch == 3
+    unsigned = settings.model_copy(update={"cache_signing_key": ""})
+    assert build_cache(unsigned, redis).find("a", expect) is None
+    assert build_setups(unsigned, redis).settings_for("3.1795206950", "<View/>").prefetch is None
 
 
 def test_without_a_redis_url_there_is_no_client_and_everything_stays_in_the_process() -> None:

@@ -11,6 +11,8 @@ class CacheCounts:
     """Counters since the process started, and the state of Redis. Thread-safe.
 
     Attributes:
+        damaged: Entries in Redis that were refused and deleted.
+        not_stored: Computed embeddings that Redis did not store, be it because it did not answer.
         redis_down: Whether Redis did not answer the last command, be it for an embedding or a document.
     """
 
@@ -19,6 +21,7 @@ class CacheCounts:
     computed: int = 0
     redis_errors: int = 0
     damaged: int = 0
+    not_stored: int = 0
     redis_down: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

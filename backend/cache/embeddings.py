@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from backend.cache.counts import CacheCounts
 from backend.cache.stores import LocalStore, RedisStore
 from backend.runtime import SingleFlight
-from backend.values import ImageEmbedding
+from backend.values import EmbeddingSpec, ImageEmbedding
 
 POLL_SECONDS = 0.02
 Compute = Callable[[], ImageEmbedding]
+Expect = Callable[[], EmbeddingSpec]
 
 
 @dataclass(frozen=True)
@@ -67,28 +68,35 @@ class EmbeddingCache:
         self.counts = CacheCounts() if shared is None else shared.counts
         self._flights = SingleFlight[str, ImageEmbedding | None]()
 
-    def find(self, key: str, *, prefetch: bool = False) -> ImageEmbedding | None:
-        """Return the embedding if it is cached in this process or in Redis."""
+    def find(self, key: str, expect: Expect, *, prefetch: bool = False) -> ImageEmbedding | None:
+        """Return the embedding if it is cached in this process or in Redis.
+
+        Args:
+            expect: Returns the arrays and sizes that it must have; asked only before Redis is.
+            prefetch: Whether this is a prefetch (see `runtime.lru`).
+        """
         embedding = self._find_local(key, prefetch)
         if embedding is None and self._shared is not None:
-            embedding = self._shared.get(key)
+            embedding = self._shared.get(key, expect())
             if embedding is not None:
                 self.counts.add("redis_hits")
                 self._local.put(key, embedding, prefetch=prefetch)
         return embedding
 
-    def try_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding | ComputedElsewhere:
+    def try_compute(
+        self, key: str, expect: Expect, compute: Compute, *, prefetch: bool = False
+    ) -> ImageEmbedding | ComputedElsewhere:
         """Compute and cache the embedding, but return at once if another thread or worker is computing it.
 
         The few threads that serve the models must not wait; the caller waits for `ComputedElsewhere` on its own thread.
 
         Args:
-            prefetch: Whether this is a prefetch (see `runtime.lru`).
+            expect, prefetch: As in `find`.
 
         Raises:
             Whatever `compute` raises, in every thread that waits for it; the next caller computes it again.
         """
-        flight = self._flights.run(key, lambda: self._compute_under_lease(key, compute, prefetch))
+        flight = self._flights.run(key, lambda: self._compute_under_lease(key, expect, compute, prefetch))
         if not flight.done():
             return ComputedElsewhere(flight)
         embedding = flight.result()
@@ -115,7 +123,7 @@ class EmbeddingCache:
             self.counts.add("local_hits")
         return embedding
 
-    def _compute_under_lease(self, key: str, compute: Compute, prefetch: bool) -> ImageEmbedding | None:
+    def _compute_under_lease(self, key: str, expect: Expect, compute: Compute, prefetch: bool) -> ImageEmbedding | None:
         """Return the embedding; None if another worker holds the lease."""
         cached = self._find_local(key, prefetch)  # another thread may have finished just before this one began
         if cached is not None:
@@ -126,7 +134,7 @@ class EmbeddingCache:
             with self._shared.lease(key) as is_acquired:
                 if not is_acquired:
                     return None
-                stored = self._shared.get(key)
+                stored = self._shared.get(key, expect())
                 embedding = self._compute(compute) if stored is None else stored
                 if stored is None:
                     self._shared.put(key, embedding)

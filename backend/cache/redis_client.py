@@ -67,10 +67,12 @@ class GuardedRedis:
         self._record_success()
         return response
 
-    def store(self, command: Callable[[redis.Redis], Any]) -> None:
-        """Run a command that stores a value, if Redis can be reached and has room for it."""
-        if self.execute(command):
+    def store(self, command: Callable[[redis.Redis], Any]) -> bool:
+        """Run a command that stores a value; return whether Redis stored it."""
+        is_stored = bool(self.execute(command))
+        if is_stored:
             self._is_rejecting = False
+        return is_stored
 
     def _record_rejection(self, error: Exception) -> None:
         self.counts.add("redis_errors")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.ports import EmbeddingStore, PendingEmbedding, Segmenter
 from backend.images import SourceImage
-from backend.values import ImageEmbedding
+from backend.values import EmbeddingSpec, ImageEmbedding
 
 
 class ImageEncoder:
@@ -26,19 +29,22 @@ class ImageEncoder:
         Args:
             prefetch: Whether this is a prefetch (see `runtime.lru`).
         """
-        embedding = self._cache.find(self._key(image), prefetch=prefetch)
+        embedding = self._cache.find(self._key(image), self._expect(image), prefetch=prefetch)
         return None if embedding is None else EncodedImage(image, embedding)
 
     def try_encode(self, image: SourceImage, *, prefetch: bool = False) -> EncodedImage | PendingEmbedding:
         """Encode the image unless another thread or worker is at it; that one's result is then waited for elsewhere."""
         made = self._cache.try_compute(
-            self._key(image), lambda: self._segmenter.encode(image.pixels), prefetch=prefetch
+            self._key(image), self._expect(image), lambda: self._segmenter.encode(image.pixels), prefetch=prefetch
         )
         return EncodedImage(image, made) if isinstance(made, ImageEmbedding) else made
 
     def has(self, image: SourceImage) -> bool:
         """Whether a click on this image would find its embedding in the cache."""
         return self._cache.holds(self._key(image))
+
+    def _expect(self, image: SourceImage) -> Callable[[], EmbeddingSpec]:
+        return partial(self._segmenter.embedding_spec, image.size)
 
     def _key(self, image: SourceImage) -> str:
         return f"embedding:{self._fingerprint}:{image.digest}"

@@ -12,11 +12,13 @@ from backend.values import (
     Candidate,
     ClassName,
     ClassScore,
+    EmbeddingSpec,
     ImageEmbedding,
     Mask,
     Pixels,
     Prompt,
     ProposalParameters,
+    Size,
 )
 
 
@@ -26,6 +28,7 @@ class Segmenter(Protocol):
     @property
     def refines_by_logits(self) -> bool: ...
     def encode(self, pixels: Pixels) -> ImageEmbedding: ...
+    def embedding_spec(self, size: Size) -> EmbeddingSpec: ...
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]: ...
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]: ...
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
@@ -68,8 +71,15 @@ class PendingEmbedding(Protocol):
 class EmbeddingStore(Protocol):
     """The cache of embeddings; see `cache.EmbeddingCache`."""
 
-    def find(self, key: str, *, prefetch: bool = False) -> ImageEmbedding | None: ...
+    def find(
+        self, key: str, expect: Callable[[], EmbeddingSpec], *, prefetch: bool = False
+    ) -> ImageEmbedding | None: ...
     def try_compute(
-        self, key: str, compute: Callable[[], ImageEmbedding], *, prefetch: bool = False
+        self,
+        key: str,
+        expect: Callable[[], EmbeddingSpec],
+        compute: Callable[[], ImageEmbedding],
+        *,
+        prefetch: bool = False,
     ) -> ImageEmbedding | PendingEmbedding: ...
     def holds(self, key: str) -> bool: ...

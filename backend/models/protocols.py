@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters
+from backend.values import Candidate, EmbeddingSpec, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
 
 class Segmenter(Protocol):
@@ -38,6 +38,13 @@ class Segmenter(Protocol):
 
     def encode(self, pixels: Pixels) -> ImageEmbedding:
         """Run the image encoder on uint8 RGB (H, W, 3)."""
+        ...
+
+    def embedding_spec(self, size: Size) -> EmbeddingSpec:
+        """Return what `encode` returns for an image of this size, without running it.
+
+        The cache refuses any other entry of such an image.
+        """
         ...
 
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -116,10 +116,14 @@ class ProjectSettings:
         """Return rows of (key, default as JSON, description), in the order of the fields."""
         return [(f.name, json.dumps(f.default), f.metadata["about"]) for f in fields(cls)]
 
+    def select(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the named settings as JSON values."""
+        values = {name: getattr(self, name) for name in names}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
     def changed(self) -> dict[str, Any]:
         """Return the settings that differ from their default, as JSON values."""
-        values = ((f, getattr(self, f.name)) for f in fields(self))
-        return {f.name: list(value) if isinstance(value, tuple) else value for f, value in values if value != f.default}
+        return self.select(f.name for f in fields(self) if getattr(self, f.name) != f.default)
 
 
 DEFAULTS = ProjectSettings()

@@ -58,10 +58,15 @@ class LeastRecentlyUsed(Generic[Key, Value]):
         with self._lock:
             return self._used.get(key, self._prefetched.get(key))
 
-    def items(self) -> list[tuple[Key, Value]]:
-        """Keys and values in use, the least recently used first."""
+    def is_in_use(self, key: Key) -> bool:
+        """Whether there is an entry, and it was used since it was prefetched."""
         with self._lock:
-            return list(self._used.items())
+            return key in self._used
+
+    def items(self) -> list[tuple[Key, Value]]:
+        """All keys and values: the prefetched ones, then those in use, in each the least recently used first."""
+        with self._lock:
+            return [*self._prefetched.items(), *self._used.items()]
 
     def put(self, key: Key, value: Value, *, prefetch: bool = False) -> None:
         """Store a value and evict others; a value larger than its budget is not stored.

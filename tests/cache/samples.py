@@ -8,8 +8,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backend.cache import ComputedElsewhere, EmbeddingCache, GuardedRedis, LocalStore, RedisStore
-from backend.values import ImageEmbedding, Size
+from backend.cache import (
+    ComputedElsewhere,
+    EmbeddingCache,
+    GuardedRedis,
+    LocalStore,
+    RedisStore,
+    Seal,
+    encode_embedding,
+)
+from backend.cache.stores import redis_key
+from backend.values import EmbeddingSpec, ImageEmbedding, Size
 from tests.servers import RedisServer
 
 
@@ -17,14 +26,32 @@ def embedding(value: float = 1.0, shape: tuple[int, int, int] = (4, 2, 2)) -> Im
     return ImageEmbedding({"image_embed": np.full(shape, value, np.float16)}, Size(640, 480), Size(256, 192), "sam1")
 
 
-def same(a: ImageEmbedding, b: ImageEmbedding) -> bool:
+SPEC = embedding().spec
+
+
+def expect() -> EmbeddingSpec:
+    """What every cache of these tests expects in Redis."""
+    return SPEC
+
+
+def sealed(key: str, value: ImageEmbedding, seal: Seal | None = None) -> bytes:
+    """The entry of an embedding as it stands in Redis."""
+    return (seal or Seal()).add(redis_key(key, seal), encode_embedding(value))
+
+
+def stored(server: RedisServer, key: str) -> ImageEmbedding | None:
+    """The embedding in Redis."""
+    return RedisStore(GuardedRedis(server.url, 5.0), 60).get(key, SPEC)
+
+
+def same(a: ImageEmbedding | None, b: ImageEmbedding | None) -> bool:
     """Equal in every bit, NaNs included; the order of the arrays says nothing."""
 
     def facts(value: ImageEmbedding) -> object:
         arrays = {name: (array.dtype, array.shape, array.tobytes()) for name, array in value.arrays.items()}
         return arrays, value.original_size, value.input_size, value.family
 
-    return facts(a) == facts(b)
+    return a is not None and b is not None and facts(a) == facts(b)
 
 
 def cache_on(server: RedisServer, timeout_seconds: float = 5.0) -> EmbeddingCache:
@@ -35,9 +62,9 @@ def get_or_compute(
     cache: EmbeddingCache, key: str, compute: Callable[[], ImageEmbedding], *, prefetch: bool = False
 ) -> ImageEmbedding:
     """Look an embedding up, compute it, or wait for the thread or worker that computes it, as the engine does."""
-    value = cache.find(key, prefetch=prefetch)
+    value = cache.find(key, expect, prefetch=prefetch)
     while value is None:
-        computed = cache.try_compute(key, compute, prefetch=prefetch)
+        computed = cache.try_compute(key, expect, compute, prefetch=prefetch)
         value = computed.wait(None) if isinstance(computed, ComputedElsewhere) else computed
     return value
 

@@ -9,17 +9,10 @@ import time
 import pytest
 import redis
 
-from backend.cache import (
-    ComputedElsewhere,
-    EmbeddingCache,
-    GuardedRedis,
-    LocalStore,
-    RedisStore,
-    encode_embedding,
-)
+from backend.cache import ComputedElsewhere, EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.cache.stores import lease_key, redis_key
 from backend.values import ImageEmbedding
-from tests.cache.samples import Computes, cache_on, embedding, get_or_compute, same
+from tests.cache.samples import Computes, cache_on, embedding, expect, get_or_compute, same, sealed
 from tests.servers import RedisServer
 
 
@@ -98,7 +91,7 @@ def test_who_asks_for_what_another_thread_computes_is_told_so_at_once() -> None:
     thread = threading.Thread(target=lambda: get_or_compute(cache, "a", compute))
     thread.start()
     assert begun.wait(10)
-    other = cache.try_compute("a", lambda: embedding(9.0))
+    other = cache.try_compute("a", expect, lambda: embedding(9.0))
     assert isinstance(other, ComputedElsewhere)
     assert other.wait(0.01) is None
     go.set()
@@ -110,14 +103,14 @@ def test_who_asks_for_what_another_thread_computes_is_told_so_at_once() -> None:
 
 def test_who_asks_for_what_another_worker_computes_is_told_so_at_once(redis_server: RedisServer) -> None:
     client, cache = redis.Redis.from_url(redis_server.url), cache_on(redis_server)
-    client.set(lease_key("a"), "another worker", px=60_000)
+    client.set(lease_key("a"), "another worker", px=10_000)
     compute = Computes()
     started = time.monotonic()
-    other = cache.try_compute("a", compute)
+    other = cache.try_compute("a", expect, compute)
     assert isinstance(other, ComputedElsewhere)
     assert other.wait(0.1) is None
     assert time.monotonic() - started < 5
-    client.set(redis_key("a"), encode_embedding(embedding(3.0)))
+    client.set(redis_key("a"), sealed("a", embedding(3.0)))
     client.delete(lease_key("a"))
     assert other.wait(10) is None
     assert same(get_or_compute(cache, "a", compute), embedding(3.0))

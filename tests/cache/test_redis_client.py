@@ -11,9 +11,8 @@ import time
 import pytest
 import redis
 
-from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore, decode_embedding
-from backend.cache.stores import redis_key
-from tests.cache.samples import Computes, cache_on, embedding, get_or_compute, same
+from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
+from tests.cache.samples import SPEC, Computes, cache_on, embedding, get_or_compute, same, stored
 from tests.servers import RedisServer
 
 
@@ -40,9 +39,14 @@ def test_an_outage_costs_one_timeout_and_one_warning_for_embeddings_and_document
         client = GuardedRedis(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 0.3)
         store, documents = RedisStore(client, 60), RedisDocuments(client)
         client.pause_seconds = 60.0
-        assert (documents.get("a"), store.get("a"), store.has("a"), client.ping()) == (None, None, False, False)
-        store.put("a", embedding())
-        documents.put("a", b"1")
+        assert (documents.get("a", in_use=True), store.get("a", SPEC), store.has("a"), client.ping()) == (
+            None,
+            None,
+            False,
+            False,
+        )
+        assert not store.put("a", embedding())
+        assert not documents.put("a", b"1", in_use=True)
     assert caplog.text.count("Redis does not answer") == len(caplog.records) == 1
     assert (client.counts.redis_errors, client.counts.redis_down) == (1, True)
 
@@ -77,11 +81,15 @@ def test_a_refusal_pauses_nothing_and_is_warned_of_again_after_redis_stored_some
     client = GuardedRedis(redis_server.url, 0.3)
     documents = RedisDocuments(client)
     for _ in range(2):
-        documents.put("kept", b"1")
+        assert documents.put("kept", b"1", in_use=True)
         fill(redis_server)
-        documents.put("lost", b"2")
-        documents.put("lost", b"2")
-        assert (documents.get("kept"), documents.get("lost"), client.is_healthy) == (b"1", None, True)
+        assert not documents.put("lost", b"2", in_use=True)
+        assert not documents.put("lost", b"2", in_use=True)
+        assert (documents.get("kept", in_use=True), documents.get("lost", in_use=True), client.is_healthy) == (
+            b"1",
+            None,
+            True,
+        )
         redis.Redis.from_url(redis_server.url).config_set("maxmemory", "0")
     assert caplog.text.count("Redis rejects") == len(caplog.records) == 2
     assert client.counts.redis_errors == 4
@@ -107,7 +115,7 @@ def test_redis_is_used_again_when_it_is_back(redis_server: RedisServer, monkeypa
     redis_server.start()
     time.sleep(0.1)
     get_or_compute(cache, "kept", Computes(4.0))
-    assert same(decode_embedding(redis.Redis.from_url(redis_server.url).get(redis_key("kept"))), embedding(4.0))
+    assert same(stored(redis_server, "kept"), embedding(4.0))
     assert cache.description == "in Redis"
 
 

@@ -43,7 +43,7 @@ def test_clicks_on_an_image_that_a_replica_encodes_leave_the_models_free(redis_s
     image, other = SourceImage(noise_png(40, 30, 1)), SourceImage(noise_png(40, 30, 2))
     client = redis.Redis.from_url(redis_server.url)
     lease = lease_key(f"embedding:fake:{image.digest}")
-    client.set(lease, "a replica", px=60_000)
+    client.set(lease, "a replica", px=10_000)
     attempts = count_attempts(encoder)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(embed_queued, encoder, executor, image, Priority.CLICK) for _ in range(3)]
@@ -81,7 +81,7 @@ def test_a_click_on_an_image_that_is_being_prepared_waits_outside_the_models() -
 
 def test_who_leaves_while_somebody_else_encodes_is_waited_for_no_longer(redis_server: RedisServer) -> None:
     encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
-    redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=60_000)
+    redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=10_000)
     gone = threading.Event()
     threading.Timer(0.2, gone.set).start()
     with pytest.raises(ClientDisconnected):
@@ -90,6 +90,6 @@ def test_who_leaves_while_somebody_else_encodes_is_waited_for_no_longer(redis_se
 
 def test_a_replica_that_takes_too_long_is_said(redis_server: RedisServer) -> None:
     encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
-    redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=60_000)
+    redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=10_000)
     with pytest.raises(Overloaded, match=r"Another worker has been encoding a\.png for too long"):
         embed_queued(encoder, PriorityExecutor(1), image, Priority.CLICK, Deadline.after(0.2))

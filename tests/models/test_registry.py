@@ -144,6 +144,13 @@ def picture() -> np.ndarray:
     return pixels
 
 
+def test_the_spec_of_a_familys_embeddings_is_known_before_an_image_is_encoded(
+    toy_checkpoint: Path, picture: np.ndarray
+) -> None:
+    segmenter = build_segmenter(find_segmenter("toy"), toy_checkpoint, device="cpu", dtype="auto")
+    assert segmenter.embedding_spec(Size(64, 48)) == segmenter.encode(picture).spec
+
+
 class ToyServer:
     """The whole backend around the toy, behind HTTP, and the address of the picture that it fetches."""
 

@@ -106,6 +106,19 @@ def library_logits(model, embedding: ImageEmbedding, prompt: Prompt, segmenter: 
     return logits[0, order].numpy(), scores[0, order].numpy()
 
 
+@pytest.mark.parametrize("size", [(400, 300), (300, 400), (333, 127), (1, 1), (1023, 1025), (511, 700), (37, 36)])
+def test_the_spec_of_an_embedding_is_known_before_it_is_encoded(demo_sam, size: tuple[int, int]) -> None:
+    segmenter, (width, height) = SamSegmenter(demo_sam, device="cpu"), size
+    assert segmenter.encode(np.zeros((height, width, 3), np.uint8)).spec == segmenter.embedding_spec(Size(*size))
+
+
+def test_the_spec_of_the_published_models_is_the_one_of_the_paper() -> None:
+    spec = SamSegmenter(random_vit_b(), device="cpu").embedding_spec(Size(1500, 1000))
+    assert spec.arrays == {"image_embed": (np.dtype(np.float16), (256, 64, 64))}
+    assert (spec.original_size, spec.input_size, spec.family) == (Size(1500, 1000), Size(1024, 683), "sam1")
+    assert spec.nbytes == 2 * 2**20
+
+
 @pytest.mark.parametrize("model_name", ["demo", "vit_b"])
 def test_the_decoder_rounds_as_finely_as_the_library_with_any_number_of_points(model_name: str) -> None:
     torch.manual_seed(1)

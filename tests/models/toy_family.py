@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backend.errors import BadPrompt
 from backend.models.registry import SegmenterEntry
-from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
+from backend.values import Candidate, EmbeddingSpec, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
 SIDE = 16
 
@@ -35,6 +35,9 @@ class ToySegmenter:
         rows, columns = ((2 * np.arange(SIDE) + 1) * length // (2 * SIDE) for length in pixels.shape[:2])
         colours = pixels[rows][:, columns].transpose(2, 0, 1).astype(np.float16)
         return ImageEmbedding({"colours": colours}, size, size, "toy")
+
+    def embedding_spec(self, size: Size) -> EmbeddingSpec:
+        return EmbeddingSpec({"colours": (np.dtype(np.float16), (3, SIDE, SIDE))}, size, size, "toy")
 
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
         if prompt.box_xyxy is not None:

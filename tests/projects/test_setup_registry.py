@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import re
+from dataclasses import asdict
 from typing import Any
 
 import pytest
+import redis
 
-from backend.cache import CacheCounts, EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
+from backend.cache import CacheCounts, EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore, Seal
+from backend.cache.documents import MAX_DOCUMENT_BYTES, MAX_IN_USE, MAX_ONLY_STORED
 from backend.errors import BadConfig, BadProjectSettings
 from backend.projects import ProjectSettings, ProjectSetups
-from backend.projects.setup_registry import FRESH_SECONDS, SAVING_SECONDS, ProjectSetup
+from backend.projects.project_setup import ProjectSetup
+from backend.projects.setup_registry import FRESH_SECONDS, MAX_PROJECTS, SAVING_SECONDS
 from tests.fakes import CONFIG
 from tests.servers import RedisServer
 
@@ -30,13 +36,14 @@ class Documents(dict):
 
     is_down, reads = False, 0
 
-    def get(self, name: str) -> bytes | None:
+    def get(self, name: str, *, in_use: bool) -> bytes | None:
         self.reads += 1
         return None if self.is_down else super().get(name)
 
-    def put(self, name: str, document: bytes) -> None:
+    def put(self, name: str, document: bytes, *, in_use: bool) -> bool:
         if not self.is_down:
             self[name] = document
+        return not self.is_down
 
 
 class Site:
@@ -224,23 +231,160 @@ def test_during_an_outage_of_redis_the_process_keeps_its_settings_and_rewrites_l
     assert ProjectSetups(shared).settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
 
 
+VALID = {"version": 2, **asdict(ProjectSetup())}
+
+
 @pytest.mark.parametrize(
-    "document", [b"{", b"[]", b'{"version": 2}', b'{"version": 1, "origin": 3}', b"\x80\x04K\x01."]
+    "document",
+    [
+        b"{",
+        b"[]",
+        b'{"version": 2}',
+        b"\x80\x04K\x01.",
+        *(
+            json.dumps(VALID | changes).encode()
+            for changes in (
+                {"version": 1},
+                {"origin": 3},
+                {"origin": "x" * 101},
+                {"answered": "x" * 33},
+                {"complaint": "x" * 1001},
+                {"refused_at": math.inf},
+                {"refused_at": math.nan},
+                {"extra_params": {"clip_threshold": 2}},
+                {"extra_params": {"unknown": 2}},
+                {"in_force": {"templates": ["no braces"]}},
+            )
+        ),
+    ],
 )
 def test_an_invalid_document_is_ignored_and_logged(document: bytes, caplog) -> None:
+    assert ProjectSetup.from_json(json.dumps(VALID).encode()) == ProjectSetup()
     shared = Documents()
     setups = ProjectSetups(shared)
     setups.accept(PROJECT, "", CONFIG, None)
     (name,) = shared
     shared[name] = document
     assert ProjectSetups(shared).settings_for(PROJECT, CONFIG) == ProjectSettings()
-    assert "Redis has an invalid document project-setup:v1:3.1795206950" in caplog.text
+    assert "Redis has an invalid document project-setup:v2:3.1795206950" in caplog.text
+
+
+def test_a_rejection_in_the_far_future_rejects_nothing_for_ever() -> None:
+    shared, clock = Documents(), Clock()
+    setups = ProjectSetups(shared, clock=clock)
+    with pytest.raises(BadProjectSettings):
+        setups.accept(PROJECT, "", CONFIG, INVALID)
+    (name,) = shared
+    shared[name] = json.dumps(json.loads(shared[name]) | {"refused_at": clock.now + 10**9}).encode()
+    ProjectSetups(shared, clock=clock).accept(PROJECT, "", CONFIG, INVALID)
 
 
 def test_the_document_is_json_with_a_version_and_round_trips() -> None:
     setup = ProjectSetup("http://ls", {"templates": ["a {}"]}, {"templates": ["a {}"]}, "ab", "cd", 5.5, "Wrong.")
-    assert json.loads(setup.to_json())["version"] == 1
+    assert json.loads(setup.to_json())["version"] == 2
     assert ProjectSetup.from_json(setup.to_json()) == setup
+
+
+@pytest.mark.parametrize("character", ["a", "ü", "😀", "\ud800", "\x01", '"'])
+def test_the_largest_settings_fit_into_a_document(character: str) -> None:
+    shared = Documents()
+    templates = [f"{{}}{n:02}{character * 198}" for n in range(32)]
+    ProjectSetups(shared).accept(PROJECT, "x" * 10**6, CONFIG, {"templates": templates})
+    (document,) = shared.values()
+    assert len(document) <= MAX_DOCUMENT_BYTES
+    assert ProjectSetups(shared).settings_for(PROJECT, CONFIG).templates == tuple(templates)
+
+
+def test_extra_params_are_stored_as_parsed_and_not_as_sent() -> None:
+    shared = Documents()
+    setups = ProjectSetups(shared)
+    schema = CONFIG.replace("<View>", '<View><!-- backend: {"prefetch": 2, "clip_threshold": 0.1} -->', 1)
+    extra_params = {"auto_label": " " * 10**6 + "True", "clip_threshold": "0." + "0" * 10**6 + "5", "prefetch": None}
+    setups.accept(PROJECT, "", schema, extra_params)
+    (document,) = shared.values()
+    assert len(document) < 1000
+    for replica in (setups, ProjectSetups(shared)):
+        settings = replica.settings_for(PROJECT, schema)
+        assert (settings.auto_label, settings.clip_threshold, settings.prefetch) == (True, 0.0, None)
+
+
+@pytest.mark.parametrize("project", ["x" * 10**6, "\ud800", "3\n2026 ERROR forged"])
+def test_an_id_that_cannot_be_label_studios_is_kept_by_its_digest(redis_server: RedisServer, project: str) -> None:
+    client = GuardedRedis(redis_server.url, 1.0)
+    setups = ProjectSetups(RedisDocuments(client))
+    setups.accept(project, "", CONFIG, {"prefetch": 7})
+    assert client.is_healthy
+    assert ProjectSetups(RedisDocuments(client)).settings_for(project, CONFIG) == ProjectSettings(prefetch=7)
+    ((shown, _),) = setups.reports()
+    assert re.fullmatch("[0-9a-f]{32}", shown)
+
+
+@pytest.mark.parametrize("flood", [3000, pytest.param(50_000, marks=pytest.mark.slow)])
+def test_setups_of_many_projects_leave_a_bounded_number_of_keys_and_the_settings_of_projects_in_use(
+    redis_server: RedisServer, flood: int
+) -> None:
+    raw = redis.Redis.from_url(redis_server.url)
+    here, other = (ProjectSetups(RedisDocuments(GuardedRedis(redis_server.url, 5.0))) for _ in range(2))
+    here.accept(PROJECT, "http://ls", CONFIG, {"prefetch": 3})
+    assert here.settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
+    empty_bytes = raw.info("memory")["used_memory"]
+    for number in range(flood):
+        here.accept(f"{number}.1800000000", "http://ls", CONFIG, {"prefetch": 7})
+    bound = MAX_IN_USE + MAX_ONLY_STORED + 2  # the two sets
+    assert raw.dbsize() <= bound
+    assert all(raw.ttl(name) > 0 for name in raw.scan_iter())
+    assert raw.info("memory")["used_memory"] - empty_bytes < bound * 2000
+    for setups in (here, other):
+        assert setups.settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
+    assert len(here.reports()) <= MAX_PROJECTS
+    assert other.settings_for(f"{flood - 1}.1800000000", CONFIG) == ProjectSettings(prefetch=7)
+
+
+def test_without_redis_setups_of_many_projects_evict_none_in_use() -> None:
+    setups = ProjectSetups()
+    setups.accept(PROJECT, "", CONFIG, {"prefetch": 3})
+    assert setups.settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
+    for number in range(3 * MAX_PROJECTS):
+        setups.accept(f"{number}.1800000000", "", CONFIG, {"prefetch": 7})
+        setups.settings_for(f"{number}.1900000000", CONFIG)
+    assert setups.settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
+    assert len(setups.reports()) <= MAX_PROJECTS
+
+
+def test_a_project_is_in_use_from_its_first_prediction_even_where_its_setup_is_fresh(redis_server: RedisServer) -> None:
+    raw = redis.Redis.from_url(redis_server.url)
+    documents = RedisDocuments(GuardedRedis(redis_server.url, 5.0), max_only_stored=1)
+    setups = ProjectSetups(documents)
+    setups.accept(PROJECT, "", CONFIG, {"prefetch": 3})
+    assert raw.zcard("documents:in-use") == 0
+    setups.settings_for(PROJECT, CONFIG)
+    assert raw.zcard("documents:in-use") == 1
+    for number in range(3):
+        setups.accept(f"{number}.1800000000", "", CONFIG, {"prefetch": 7})
+    assert ProjectSetups(documents).settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
+
+
+def test_what_expires_in_redis_is_there_again_after_the_next_page(redis_server: RedisServer) -> None:
+    documents = RedisDocuments(GuardedRedis(redis_server.url, 5.0))
+    ProjectSetups(documents).accept(PROJECT, "", CONFIG, {"prefetch": 3})
+    redis.Redis.from_url(redis_server.url).flushall()
+    replica = ProjectSetups(documents)
+    schema = CONFIG.replace("<View>", '<View><!-- backend: {"auto_label": true} -->', 1)
+    assert replica.settings_for(PROJECT, schema) == ProjectSettings(auto_label=True)
+    replica.accept(PROJECT, "", schema, {"prefetch": 3})
+    assert replica.settings_for(PROJECT, schema) == ProjectSettings(auto_label=True, prefetch=3)
+
+
+@pytest.mark.parametrize("key", ["", "a key of more than sixteen characters"])
+def test_settings_of_another_project_under_this_ones_name_are_not_used(redis_server: RedisServer, key: str) -> None:
+    raw, documents = (
+        redis.Redis.from_url(redis_server.url),
+        RedisDocuments(GuardedRedis(redis_server.url, 5.0), Seal(key)),
+    )
+    ProjectSetups(documents).accept("4.1795206951", "", CONFIG, {"prefetch": 9})
+    name = documents.key_of("project-setup:v2:4.1795206951")
+    raw.rename(name, name.replace("4.1795206951", PROJECT))
+    assert ProjectSetups(documents).settings_for(PROJECT, CONFIG) == ProjectSettings()
 
 
 def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_logged_once(
@@ -254,7 +398,8 @@ def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_logged_o
     assert ProjectSetups(documents).settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
     redis_server.stop()
     client.pause_seconds = 0.0
-    assert [documents.get("x"), documents.get("x"), documents.put("x", b"1")] == [None, None, None]
+    assert [documents.get("x", in_use=True), documents.get("x", in_use=True)] == [None, None]
+    assert not documents.put("x", b"1", in_use=True)
     assert caplog.text.count("project settings are those that it read last") == 1
     assert (counts.redis_errors, counts.redis_down) == (3, True)
     cache = EmbeddingCache(LocalStore(0), RedisStore(client, 60))

@@ -120,11 +120,14 @@ def test_many_threads_leave_the_books_straight() -> None:
     assert lru.cost == sum(key for key in range(13) if key in lru) <= 50
 
 
-def test_items_are_those_in_use_from_the_least_recently_used_on() -> None:
+def test_items_are_the_prefetched_ones_and_then_those_in_use_from_the_least_recently_used_on() -> None:
     lru = store(30, max_prefetched=10)
     for key in "abc":
         lru.put(key, 5)
     lru.put("d", 5, prefetch=True)
     lru.get("a")
     lru.peek("b")
-    assert lru.items() == [("b", 5), ("c", 5), ("a", 5)]
+    assert lru.items() == [("d", 5), ("b", 5), ("c", 5), ("a", 5)]
+    assert [lru.is_in_use(key) for key in "adx"] == [True, False, False]
+    lru.get("d")
+    assert lru.is_in_use("d")

@@ -17,7 +17,7 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import parse_prompted_task
 from backend.predict import TaskPredictor
 from backend.runtime import PriorityExecutor
-from backend.values import ProposalOptions
+from backend.values import ProposalOptions, Size
 from scripts import precompute
 from scripts.console import run_command
 from scripts.precompute import Summary, strip
@@ -130,6 +130,20 @@ def test_an_embedding_that_redis_does_not_keep_is_a_failure(redis_server: RedisS
     assert "was computed, but not stored in Redis. See the warning above" in str(summary)
 
 
+def test_what_is_computed_while_redis_does_not_answer_is_a_failure_of_each_image(
+    redis_server: RedisServer, monkeypatch
+) -> None:
+    monkeypatch.setattr(GuardedRedis, "pause_seconds", 60.0)
+    tasks, files = project(4)
+    replica = Replica(redis_server, files)
+    assert replica.cache.find("connect", lambda: replica.segmenter.embedding_spec(Size(1, 1))) is None
+    redis_server.stop()
+    summary = replica.fill(tasks)
+    assert (summary.computed, summary.skipped, summary.failed) == (0, 0, 4)
+    assert replica.counts.redis_errors == 1
+    assert str(summary).count("was computed, but not stored in Redis") == 4
+
+
 def test_of_tasks_only_what_is_needed_is_kept() -> None:
     assert strip([{"id": 1, "data": {"photo": "a"}, "predictions": [{"result": []}]}]) == [
         {"id": 1, "data": {"photo": "a"}}
@@ -174,6 +188,30 @@ def test_the_command_fills_the_cache_with_the_real_models(
     command = ["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]
     assert precompute.main(command) == 0
     assert "images: computed 2, already cached 0, failed 0" in capsys.readouterr().out
-    assert len(redis.Redis.from_url(redis_server.url).keys("codec3:embedding:*")) == 2
+    assert len(redis.Redis.from_url(redis_server.url).keys("codec4:embedding:*")) == 2
     assert precompute.main(command) == 0
     assert "images: computed 0, already cached 2, failed 0" in capsys.readouterr().out
+
+
+def test_the_command_fails_if_redis_stops_while_it_runs(monkeypatch, capsys, redis_server: RedisServer) -> None:
+    """Three tasks of two images: one of them twice, which must not count as cached because it was computed before."""
+
+    class Client:
+        def __init__(self, url: str, api_key: str) -> None: ...
+
+        def project(self, project_id: str) -> ProjectInfo:
+            return ProjectInfo(3, "Birds", CONFIG)
+
+        def iterate_tasks(self, project_id: str, *, fields: str):
+            redis_server.stop()
+            tasks = project(2)[0]
+            return iter([*tasks, {**tasks[0], "id": 3}])
+
+    monkeypatch.setattr(GuardedRedis, "pause_seconds", 60.0)
+    monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", Client)
+    monkeypatch.setattr("backend.wiring._build_fetcher", lambda settings: FakeFetcher(project(2)[1]))
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    assert precompute.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
+    said = capsys.readouterr().out
+    assert "images: computed 0, already cached 0, failed 3" in said
+    assert said.count("but not stored in Redis. See the warning above: Redis is unreachable") == 3

@@ -24,7 +24,16 @@ from backend.models.out_of_memory import DeviceModel
 from backend.models.sam.automatic_masks import EmbeddedMaskGenerator
 from backend.models.sam.prompt_decoder import PromptDecoder
 from backend.models.sam.steps import FAMILY, IMAGE_EMBED, enlarge
-from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
+from backend.values import (
+    Candidate,
+    EmbeddingSpec,
+    ImageEmbedding,
+    Mask,
+    Pixels,
+    Prompt,
+    ProposalParameters,
+    Size,
+)
 
 PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
 EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
@@ -83,6 +92,13 @@ class SamSegmenter:
         size, input_size = (Size(a.shape[1], a.shape[0]) for a in (pixels, resized))
         arrays = {IMAGE_EMBED: features.astype(EMBEDDING_DTYPE, copy=False)}
         return ImageEmbedding(arrays, size, input_size, FAMILY)
+
+    def embedding_spec(self, size: Size) -> EmbeddingSpec:
+        """Return the arrays and sizes that `encode` returns for an image of this size."""
+        prompt_encoder, transform = self._sam.model.prompt_encoder, self._transform
+        height, width = transform.get_preprocess_shape(size.height, size.width, transform.target_length)
+        shape = (prompt_encoder.embed_dim, *prompt_encoder.image_embedding_size)
+        return EmbeddingSpec({IMAGE_EMBED: (EMBEDDING_DTYPE, shape)}, size, Size(width, height), FAMILY)
 
     def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
         """Predict candidate masks for one object.
