@@ -48,6 +48,14 @@ class BodyTooSlow(BadRequest):
     """Request body that stalled or was cut off by a disconnect."""
 
 
+class Unauthorized(BackendError):
+    """Request with missing or wrong credentials."""
+
+
+class RateLimited(BackendError):
+    """Request over a rate limit."""
+
+
 class BadConfig(BackendError):
     """Labeling config that cannot hold predictions: invalid XML, no control for masks, an unknown label."""
 

@@ -31,6 +31,7 @@ class NextTasks(Protocol):
     """Interface of `label_studio.api.next_tasks.NextTasks`."""
 
     def after(self, project_id: str, task_id: int, max_tasks: int, /) -> list[dict[str, Any]]: ...
+    def has_task(self, project_id: str, task_id: int, /) -> bool: ...
 
 
 class Warmer:
@@ -88,6 +89,16 @@ class Warmer:
             self._positions.move_to(project_id, task_id, config, max_tasks)
             self._changed.notify_all()
 
+    def prefetch_after_hint(self, project_id: str, task_id: int) -> None:
+        """Prefetch the tasks after one that may be invented, without waiting.
+
+        Only in a project that somebody works in: its labeling config and settings are those of the last request that
+        was authenticated. Label Studio is first asked whether the project has the task; otherwise nothing is done.
+        """
+        with self._changed:
+            if self._next_tasks is not None and self._positions.move_to_hint(project_id, task_id):
+                self._changed.notify_all()
+
     @property
     def waiting(self) -> int:
         """Number of images that are still to be encoded."""
@@ -128,8 +139,14 @@ class Warmer:
 
     def _resolve(self, position: Position) -> None:
         """Query the next tasks of a position. Raises `LabelStudioError`."""
+        if self._next_tasks is None:
+            return
         place = position.project_id, position.task_id, position.max_tasks
-        documents = self._next_tasks.after(*place) if self._next_tasks is not None else []
+        if position.is_hint and not self._next_tasks.has_task(position.project_id, position.task_id):
+            with self._changed:
+                self._positions.forget(position)
+            return
+        documents = self._next_tasks.after(*place)
         tasks = []
         for document in documents:
             with suppress(BackendError):  # a task without an image; the error is shown when the task is opened

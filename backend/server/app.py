@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from backend.projects import ProjectSetups
+from backend.server.authentication import add_authentication
+from backend.server.credentials import Credentials
 from backend.server.error_replies import add_error_replies
 from backend.server.metrics import Metrics
 from backend.server.ml_backend import add_ml_backend_routes
@@ -12,6 +14,7 @@ from backend.server.recent_requests import RecentRequests
 from backend.server.request_log import add_request_log
 from backend.server.services import Loader
 from backend.server.state_routes import add_state_routes
+from backend.server.webhook_gate import WebhookGate
 
 
 def create_app(
@@ -21,6 +24,7 @@ def create_app(
     max_body_bytes: int,
     max_predictions: int = 36,
     setups: ProjectSetups | None = None,
+    credentials: Credentials | None = None,
 ) -> Flask:
     """Build the WSGI application.
 
@@ -31,12 +35,15 @@ def create_app(
         max_predictions: Limit of concurrent predictions; more are answered with 503, which keeps threads free for
             `/health`.
         setups: Store of the projects' settings; by default in this process.
+        credentials: That callers must have; by default none.
     """
-    app, recent, setups = Flask(__name__), RecentRequests(), setups or ProjectSetups()
+    app, recent, setups = Flask(__name__, static_folder=None), RecentRequests(), setups or ProjectSetups()
+    credentials = credentials or Credentials()
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     add_request_log(app, metrics, recent)
     add_error_replies(app)
+    add_authentication(app, credentials)
     add_state_routes(app, loader, metrics, recent, setups)
-    add_ml_backend_routes(app, loader, setups, max_predictions)
+    add_ml_backend_routes(app, loader, setups, WebhookGate(credentials), max_predictions)
     return app

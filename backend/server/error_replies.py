@@ -11,10 +11,11 @@ import logging
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from backend.errors import BackendError
+from backend.errors import BackendError, RateLimited, Unauthorized
 from backend.server.http_status import http_status_of
 from backend.server.json_response import json_response
 from backend.server.log_text import one_line, reason_phrase
+from backend.server.refusal_reports import RefusalReports
 from backend.server.request_body import body_too_large
 from backend.server.request_log import report_problem
 
@@ -23,6 +24,14 @@ log = logging.getLogger(__name__)
 
 def add_error_replies(app: Flask) -> None:
     """Register a reply for every exception that leaves a route."""
+    refusals = RefusalReports()
+
+    def reply_to_refused_caller(error: BackendError) -> Response:
+        refusals.add(error.message)
+        return _build_reply(one_line(error.message), one_line(error.remedy), http_status_of(error))
+
+    for kind in (Unauthorized, RateLimited):
+        app.register_error_handler(kind, reply_to_refused_caller)
     app.register_error_handler(BackendError, _reply_to_backend_error)
     app.register_error_handler(RequestEntityTooLarge, _reply_to_large_body)
     app.register_error_handler(HTTPException, _reply_to_http_exception)
@@ -53,6 +62,10 @@ def _reply_to_bug(error: Exception) -> Response:
 def _reply(message: str, remedy: str, http_status: int) -> Response:
     message, remedy = one_line(message), one_line(remedy)
     report_problem(f"{message} {remedy}")
+    return _build_reply(message, remedy, http_status)
+
+
+def _build_reply(message: str, remedy: str, http_status: int) -> Response:
     response = json_response({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
     response.status = f"{http_status} {reason_phrase(message, remedy)}"
     return response

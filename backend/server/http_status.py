@@ -20,6 +20,8 @@ from backend.errors import (
     LabelStudioError,
     NotReady,
     Overloaded,
+    RateLimited,
+    Unauthorized,
 )
 
 HTTP_STATUS: Mapping[type[BackendError], int] = {
@@ -27,6 +29,8 @@ HTTP_STATUS: Mapping[type[BackendError], int] = {
     BadRequest: 400,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
+    Unauthorized: 401,
+    RateLimited: 429,
     BadConfig: 422,
     BadPrompt: 422,
     BadRegion: 422,

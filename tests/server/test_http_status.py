@@ -29,6 +29,8 @@ STATUS = {
     "LabelStudioError": 502,
     "NotReady": 503,
     "Overloaded": 503,
+    "RateLimited": 429,
+    "Unauthorized": 401,
 }
 
 
