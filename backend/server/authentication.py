@@ -33,9 +33,14 @@ def add_authentication(app: Flask, credentials: Credentials) -> None:
 
 def unauthorized(authorization: str) -> Unauthorized:
     """Build the error for missing or wrong credentials; Label Studio's dialog shows it after a refused /setup."""
-    what = "The user name, password or token is wrong" if authorization else "The user name and password are missing"
+    if not authorization:
+        what = "The user name and the password are missing"
+    elif authorization.lower().startswith("bearer"):
+        what = "The token is wrong"
+    else:
+        what = "The user name or the password is wrong"
     return Unauthorized(
         f"{what}: this backend requires authentication.",
-        remedy="In Label Studio's connection choose Basic Auth, with BASIC_AUTH_USER and BASIC_AUTH_PASS of this "
-        "backend. Programs may send API_TOKEN as a bearer token.",
+        remedy="In Label Studio's connection choose Basic Authentication, with BASIC_AUTH_USER and BASIC_AUTH_PASS of "
+        "this backend. Programs may send its API_TOKEN.",
     )

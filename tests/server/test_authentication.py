@@ -64,17 +64,13 @@ def test_the_right_credentials_open_every_route(guarded: ServerOnFakes, headers:
 
 def test_wrong_credentials_are_refused_in_words_that_label_studio_shows(guarded: ServerOnFakes) -> None:
     reply = guarded.client.post("/setup", json=setup_body(), headers=WRONG)
-    assert reply.status == (
-        "401 The user name, password or token is wrong: this backend requires authentication. In Label Studio's "
-        "connection choose Basic Auth, with BASIC_AUTH_USER and BASIC_AUTH_PASS of this backend. Programs may send "
-        "API_TOKEN as a bearer token."
+    error = "The user name or the password is wrong: this backend requires authentication."
+    remedy = (
+        "In Label Studio's connection choose Basic Authentication, with BASIC_AUTH_USER and BASIC_AUTH_PASS of this "
+        "backend. Programs may send its API_TOKEN."
     )
-    assert reply.json == {
-        "error": "The user name, password or token is wrong: this backend requires authentication.",
-        "remedy": "In Label Studio's connection choose Basic Auth, with BASIC_AUTH_USER and BASIC_AUTH_PASS of this "
-        "backend. Programs may send API_TOKEN as a bearer token.",
-        "request_id": reply.headers["X-Request-ID"],
-    }
+    assert reply.status == f"401 {error} {remedy}"
+    assert reply.json == {"error": error, "remedy": remedy, "request_id": reply.headers["X-Request-ID"]}
     assert reply.headers["WWW-Authenticate"] == 'Basic realm="Label Studio ML backend", Bearer'
 
 
@@ -89,7 +85,12 @@ def test_a_wrong_user_and_a_wrong_password_are_answered_alike(guarded: ServerOnF
 def test_without_credentials_the_reply_says_that_they_are_missing(guarded: ServerOnFakes) -> None:
     reply = guarded.client.post("/predict", json=predict_body("a.png"))
     assert reply.status_code == 401
-    assert reply.json["error"] == "The user name and password are missing: this backend requires authentication."
+    assert reply.json["error"] == "The user name and the password are missing: this backend requires authentication."
+
+
+def test_a_wrong_token_is_called_a_token(guarded: ServerOnFakes) -> None:
+    reply = guarded.client.get("/metrics", headers={"Authorization": "Bearer guess"})
+    assert reply.json["error"] == "The token is wrong: this backend requires authentication."
 
 
 class Unreadable:
@@ -143,7 +144,7 @@ def test_a_thousand_refused_requests_leave_few_lines_in_the_log_and_no_credentia
             headers = {"Authorization": _basic_auth_str(f"guess-{number}", "battery-staple")}
             assert guarded.client.get("/metrics", headers=headers).status_code == 401
     assert 1 <= len(caplog.records) <= 40
-    assert "The user name, password or token is wrong" in caplog.text
+    assert "The user name or the password is wrong" in caplog.text
     assert "Client: 127.0.0.1." in caplog.text
     sent = [header for number in range(1000) for header in _basic_auth_str(f"guess-{number}", "battery-staple").split()]
     assert not any(secret in caplog.text for secret in ("guess-", "battery-staple", USER, PASSWORD, *set(sent[1::2])))
@@ -162,5 +163,5 @@ def test_label_studios_own_client_reads_the_refusal_from_the_reason_phrase(guard
     reply = guarded.client.post("/setup", json=setup_body(), headers=WRONG)
     answer = requests.Response()
     answer.status_code, answer.reason, answer.url = 401, reply.status.partition(" ")[2], "http://backend/setup"
-    with pytest.raises(requests.HTTPError, match=r"^401 Client Error: The user name, password or token is wrong"):
+    with pytest.raises(requests.HTTPError, match=r"^401 Client Error: The user name or the password is wrong"):
         answer.raise_for_status()

@@ -101,5 +101,5 @@ def test_a_refused_client_gets_the_whole_answer_whatever_it_was_sending(tmp_path
                 f"http://127.0.0.1:{port}/setup", json={"schema": "x" * size}, auth=("user", "wrong"), timeout=20
             )
             assert reply.status_code == 401, size
-            assert reply.reason.startswith("The user name, password or token is wrong: this backend requires")
+            assert reply.reason.startswith("The user name or the password is wrong: this backend requires")
         assert "correct-horse" not in log.read_text()
