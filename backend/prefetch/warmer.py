@@ -163,12 +163,14 @@ class Warmer:
     def _cancel(self, position: Position, error: BackendError) -> None:
         """Stop prefetching for a position, because what failed for one task would probably fail for the next."""
         log.log(
-            logging.DEBUG if self._has_warned else logging.WARNING,
+            logging.DEBUG if self._has_warned or position.is_hint else logging.WARNING,
             "Prefetch after task %s of project %s was cancelled: %s",
             position.task_id,
             position.project_id,
             error,
         )
-        self._has_warned = True
+        self._has_warned = self._has_warned or not position.is_hint
         with self._changed:
             self._positions.cancel(position)
+            if position.is_hint:
+                self._positions.forget(position)

@@ -13,9 +13,9 @@ _PER_SECOND, _BURST = 0.2, 10
 
 
 class RefusalReports:
-    """Log and status page of callers that were refused for their credentials or their number; thread-safe.
+    """Reports of refused callers to the log and the status page, at a limited rate; thread-safe.
 
-    All refusals are counted in the metrics. What the caller sent as credentials is not reported.
+    The metrics count all of them. What a caller sent as credentials is not reported.
     """
 
     def __init__(self) -> None:

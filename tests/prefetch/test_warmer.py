@@ -240,3 +240,22 @@ def test_an_invented_task_is_forgotten_once_label_studio_was_asked() -> None:
     warmer.prefetch_after_hint("3", 70)
     wait_until(lambda: predictor.names == ["3-8", "3-71"])
     assert next_tasks.queries == [("3", 7, 1), ("3", 70, 1)]
+
+
+def test_a_hint_that_label_studio_refuses_is_forgotten_and_not_reported(caplog) -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    warmer = Warmer(predictor, next_tasks, 1)
+    warmer.prefetch_after("3", 7, LABELING)
+    wait_until(lambda: predictor.names == ["3-8"])
+    next_tasks.error = LabelStudioError("Label Studio is away.", remedy="Start it.")
+    with caplog.at_level(logging.INFO):
+        for number in range(70, 110):
+            warmer.prefetch_after_hint("3", number)
+            wait_until(lambda number=number: ("3", number, 1) in next_tasks.queries)
+    assert caplog.records == []
+    next_tasks.error = None
+    warmer.prefetch_after("3", 7, LABELING)  # still known, and fresh: no new query
+    warmer.prefetch_after_hint("3", 200)
+    wait_until(lambda: predictor.names == ["3-8", "3-201"])
+    assert next_tasks.queries.count(("3", 7, 1)) == 1

@@ -6,12 +6,11 @@ import logging
 
 import pytest
 import requests
-from flask import Flask
 from requests.auth import _basic_auth_str
 
 from backend.errors import CheckpointError
 from backend.server import Credentials
-from backend.server.authentication import PUBLIC_ROUTES, add_authentication
+from backend.server.authentication import PUBLIC_ROUTES
 from tests.fakes import CONFIG, keypoint, predict_body
 from tests.server.fakes import ServerOnFakes, setup_body
 
@@ -39,12 +38,10 @@ def test_every_route_needs_credentials_but_the_three_public_ones(guarded: Server
     assert frozenset({"/health", "/ready", "/webhook"}) == PUBLIC_ROUTES
 
 
-def test_a_new_route_is_protected_by_default() -> None:
-    app = Flask("new", static_folder=None)
-    add_authentication(app, CREDENTIALS)
-    app.add_url_rule("/new", view_func=lambda: "secret")
-    reply = app.test_client().get("/new")
-    assert (reply.status_code, "secret" in reply.text) == (500, False)  # no error replies were added to this app
+def test_a_new_route_is_protected_by_default(guarded: ServerOnFakes) -> None:
+    guarded.app.add_url_rule("/new", view_func=lambda: "contents")
+    assert guarded.client.get("/new").status_code == 401
+    assert guarded.client.get("/new", headers=RIGHT).text == "contents"
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/predict/", "//health", "/health/", "/static/a", "/webhook/x"])

@@ -137,3 +137,16 @@ def test_a_secret_is_needed_where_callers_need_no_credentials_too() -> None:
     assert server.client.post("/webhook", json=finished(70)).status_code == 401
     headers = {"X-Webhook-Secret": "hook-secret"}
     assert server.client.post("/webhook", json=finished(70), headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status"),
+    [(b"{", "application/json", 400), (b"{}", "text/plain", 400), (b" " * 2_000_000, "application/json", 413)],
+)
+def test_senseless_hints_are_hardly_logged(caplog, data: bytes, content_type: str, status: int) -> None:
+    server, _ = server_with_neighbours(PLAIN)
+    with caplog.at_level(logging.INFO):
+        for _ in range(90):
+            reply = server.client.post("/webhook", data=data, content_type=content_type)
+            assert reply.status_code == status
+    assert 1 <= len(caplog.records) <= 40
