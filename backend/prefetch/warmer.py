@@ -92,8 +92,9 @@ class Warmer:
     def prefetch_after_hint(self, project_id: str, task_id: int) -> None:
         """Prefetch the tasks after one that may be invented, without waiting.
 
-        Only in a project that somebody works in: its labeling config and settings are those of the last request that
-        was authenticated. Label Studio is first asked whether the project has the task; otherwise nothing is done.
+        Ignored for a project without a position: the labeling config and the number of tasks are those of the
+        project's latest position, which came from a trusted request. Label Studio is first asked whether the project
+        has the task; if not, nothing is prefetched.
         """
         with self._changed:
             if self._next_tasks is not None and self._positions.move_to_hint(project_id, task_id):

@@ -78,7 +78,7 @@ class ServerOnFakes:
 
 
 class Neighbours:
-    """Task n of the tasks below 1000 is followed by n + 1, whose image is b.png."""
+    """Task n of the tasks below 1000 is followed by n + 1, whose image is b.png; its data has another URL too."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int, int]] = []
@@ -90,7 +90,7 @@ class Neighbours:
 
     def after(self, project_id: str, task_id: int, most: int) -> list[dict[str, Any]]:
         self.asked.append((project_id, task_id, most))
-        return [{"id": task_id + 1, "data": {"photo": "b.png"}}]
+        return [{"id": task_id + 1, "data": {"photo": "b.png", "other": "http://attacker.example/"}}]
 
 
 def server_with_neighbours(credentials: Credentials | None = None) -> tuple[ServerOnFakes, Neighbours]:

@@ -149,7 +149,7 @@ def test_a_thousand_refused_requests_leave_few_lines_in_the_log_and_no_credentia
     assert 'backend_requests_total{endpoint="metrics",status="401"} 1000.0' in counted
 
 
-def test_without_configured_credentials_everybody_is_served(server: ServerOnFakes) -> None:
+def test_without_configured_credentials_every_caller_is_served(server: ServerOnFakes) -> None:
     for headers in ({}, WRONG, BEARER):
         reply = server.client.post("/setup", json={"project": "3.1", "schema": CONFIG}, headers=headers)
         assert reply.status_code == 200

@@ -70,20 +70,21 @@ def test_a_hint_about_an_invented_task_costs_one_request_to_label_studio() -> No
     assert neighbours.asked == []
 
 
-def test_a_hint_about_a_project_that_nobody_works_in_costs_nothing() -> None:
+def test_a_hint_about_a_project_without_a_trusted_request_costs_nothing() -> None:
     server, neighbours = served(PLAIN)
     assert server.client.post("/webhook", json=finished(70, project_id=4)).status_code == 200
     wait_until_idle(server, neighbours)
     assert (neighbours.looked_up, neighbours.asked) == ([], [])
 
 
-@pytest.mark.parametrize("config", ["<View", '<View><Image name="i" value="$other"/></View>'])
+@pytest.mark.parametrize("config", ["<View", CONFIG.replace("$photo", "$other")])
 def test_the_labeling_config_in_a_hint_is_not_used(config: str) -> None:
     """A stranger could choose another field of the tasks as the image, or a config that takes long to parse."""
     server, neighbours = served(PLAIN)
     assert server.client.post("/webhook", json=finished(70, config=config)).status_code == 200
     wait_until_idle(server, neighbours)
     assert neighbours.asked == [("3", 70, 1)]
+    assert {uri for uri, _, _ in server.hall.fetcher.fetched} == {"a.png", "b.png"}
 
 
 def test_hints_without_end_are_refused_and_hardly_logged(caplog) -> None:
