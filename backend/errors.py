@@ -48,6 +48,10 @@ class BodyTooSlow(BadRequest):
     """Request body that stalled or was cut off by a disconnect."""
 
 
+class Unauthorized(BackendError):
+    """Request with missing or wrong credentials."""
+
+
 class BadConfig(BackendError):
     """Labeling config that cannot hold predictions: invalid XML, no control for masks, an unknown label."""
 
@@ -106,6 +110,10 @@ class TryAgain(BackendError):
     def __init__(self, message: str, *, remedy: str, retry_seconds: int = 5) -> None:
         super().__init__(message, remedy=remedy)
         self.retry_seconds = retry_seconds
+
+
+class RateLimited(TryAgain):
+    """Request over a rate limit."""
 
 
 class NotReady(TryAgain):

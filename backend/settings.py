@@ -114,6 +114,11 @@ class Settings(BaseModel):
     label_studio_api_key: str = _setting(
         "", "Personal access token or legacy token of a Label Studio user", is_secret=True
     )
+    basic_auth_user: str = _setting("", "User name that callers must send as basic authentication", is_secret=True)
+    basic_auth_pass: str = _setting("", "Password of `BASIC_AUTH_USER`", is_secret=True)
+    api_token: str = _setting("", "Bearer token that is accepted too, for programs and monitoring", is_secret=True)
+    webhook_secret: str = _setting("", "Value that webhooks must carry in the header X-Webhook-Secret", is_secret=True)
+    allow_anonymous: Switch = _setting(False, "Serve other machines without authentication, on a trusted network")
     sam_model: str = _setting("demo", "SAM model: `demo`, `vit_b`, `vit_l` or `vit_h`")
     sam_checkpoint: str = _setting(
         "", "Path of the SAM checkpoint; empty: the demo checkpoint, or the downloaded one in `WEIGHTS_DIR`"
@@ -189,7 +194,7 @@ class Settings(BaseModel):
         texts = {name: variables.get(name.upper(), "").strip() for name in cls.model_fields}
         texts = {name: text for name, text in texts.items() if text}
         try:
-            return cls.model_validate(texts)
+            return _check_credentials(cls.model_validate(texts))
         except ValidationError as error:
             raise _describe_errors(error, texts) from error
 
@@ -214,6 +219,18 @@ class Settings(BaseModel):
     def redacted_redis_url(self) -> str:
         """`redis_url` without its password, for messages."""
         return _redact_url(self.redis_url)
+
+
+def _check_credentials(settings: Settings) -> Settings:
+    """Raise BadSettings for credentials that cannot work; clients disagree on the encoding of other characters."""
+    for name in ("basic_auth_user", "basic_auth_pass", "api_token", "webhook_secret"):
+        text = getattr(settings, name)
+        if not (text.isascii() and text.isprintable()) or (name == "basic_auth_user" and ":" in text):
+            message = f"{name.upper()} has a colon or a character outside of printable ASCII."
+            raise BadSettings(message, remedy=f"Set {name.upper()} to letters and digits.")
+    if bool(settings.basic_auth_user) != bool(settings.basic_auth_pass):
+        raise BadSettings("Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set.", remedy="Set both, or neither.")
+    return settings
 
 
 def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSettings:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from backend.cache import GuardedRedis
 from backend.errors import BadSettings
 from backend.runtime import BackgroundLoader
-from backend.server import Metrics, create_app, describe_models
+from backend.server import Credentials, Metrics, create_app, describe_models
 from backend.settings import Settings
 from backend.wiring import LoadedServices, build_redis, build_services, build_setups
 
@@ -44,4 +44,7 @@ app = create_app(
     max_body_bytes=settings.max_body_bytes,
     max_predictions=settings.max_concurrent_predictions,
     setups=build_setups(settings, redis),
+    credentials=Credentials(
+        settings.basic_auth_user, settings.basic_auth_pass, settings.api_token, settings.webhook_secret
+    ),
 )

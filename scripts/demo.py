@@ -34,6 +34,7 @@ Ready after {seconds:.0f} s.
   Label Studio   {url}
   log in with    {username}   password   {password}
   the backend    {backend}   (status page: recent requests and errors)
+  log in with    {backend_user}   password   {backend_password}   (new in each run)
 
   1. Open "{click_title}": {url}/projects/{click}/data
      and a task in it. Below the image switch on "Auto-Annotation".
@@ -139,6 +140,8 @@ def _instructions(stage: Stage, opened: Opened, seconds: float) -> str:
         username=USERNAME,
         password=PASSWORD,
         backend=stage.ports.backend_url,
+        backend_user=stage.backend_login.user,
+        backend_password=stage.backend_login.password,
         click_title=CLICK_TITLE,
         click=opened.click_project,
         preannotated_title=PREANNOTATED_TITLE,

@@ -321,8 +321,10 @@ def test_the_backend_reads_every_variable_that_compose_sets(name: str) -> None:
 
 def test_compose_gives_the_backend_settings_that_it_accepts() -> None:
     environment = compose()["backend"]["environment"]
-    given = {"LABEL_STUDIO_API_KEY": "t", "REDIS_PASSWORD": "p"}
+    given = {"LABEL_STUDIO_API_KEY": "t", "REDIS_PASSWORD": "p", "BASIC_AUTH_PASS": "p"}
     settings = Settings.from_environment({k: interpolate(v, given) for k, v in environment.items()})
+    assert (settings.basic_auth_user, settings.basic_auth_pass) == ("label-studio", "p")
+    assert not settings.allow_anonymous
     assert settings.label_studio_url == "http://label-studio:8080"
     assert settings.label_studio_api_key == "t"
     assert settings.redis_url == "redis://:p@redis:6379/0"
@@ -334,7 +336,11 @@ def test_compose_gives_the_backend_settings_that_it_accepts() -> None:
 def test_the_backend_and_label_studio_share_one_token_and_no_secret_has_a_default() -> None:
     backend, label_studio = (compose()[service]["environment"] for service in ("backend", "label-studio"))
     assert backend["LABEL_STUDIO_API_KEY"] == label_studio["LABEL_STUDIO_USER_TOKEN"]
-    for secret in (backend["LABEL_STUDIO_API_KEY"], label_studio["LABEL_STUDIO_PASSWORD"]):
+    for secret in (
+        backend["LABEL_STUDIO_API_KEY"],
+        backend["BASIC_AUTH_PASS"],
+        label_studio["LABEL_STUDIO_PASSWORD"],
+    ):
         assert re.fullmatch(r"\$\{[A-Z_]+:\?[^}]+\}", secret)
 
 

@@ -254,6 +254,38 @@ def test_a_long_value_is_shortened() -> None:
     assert refusal(TOP_K="x" * 5000).message == f"TOP_K is '{'x' * 59}…', which is not a whole number."
 
 
+# ---- credentials
+
+
+@pytest.mark.parametrize("given", ["BASIC_AUTH_USER", "BASIC_AUTH_PASS"])
+def test_a_user_needs_a_password_and_a_password_a_user(given: str) -> None:
+    error = refusal(**{given: PASSWORD})
+    assert error.message == "Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set."
+    assert error.remedy == "Set both, or neither."
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("BASIC_AUTH_USER", "a:b"),
+        ("BASIC_AUTH_USER", "Zoë"),
+        ("BASIC_AUTH_PASS", f"{PASSWORD}é"),
+        ("BASIC_AUTH_PASS", f"{PASSWORD}\nx"),
+        ("API_TOKEN", f"{TOKEN}ł"),
+        ("WEBHOOK_SECRET", f"{TOKEN}\x00"),
+    ],
+)
+def test_what_clients_cannot_send_is_refused_without_showing_it(name: str, text: str) -> None:
+    error = refusal(**{"BASIC_AUTH_USER": "u", "BASIC_AUTH_PASS": "p", name: text})
+    assert error.message == f"{name} has a colon or a character outside of printable ASCII."
+    assert error.remedy == f"Set {name} to letters and digits."
+
+
+def test_a_password_may_contain_colons_and_spaces() -> None:
+    settings = Settings.from_environment({"BASIC_AUTH_USER": "u", "BASIC_AUTH_PASS": "a: b"})
+    assert settings.basic_auth_pass == "a: b"
+
+
 # ---- secrets
 
 

@@ -18,6 +18,7 @@ from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import Task, TaskImage
 
 MAX_POSITIONS = 32
+MAX_HINTS = 8  # that wait to be looked up; more are dropped
 FRESH_SECONDS = 60.0  # reopening the same task within this time does not query the next tasks again
 
 
@@ -28,6 +29,7 @@ class Position:
     Attributes:
         task_id: The task that the person has open.
         max_tasks: How many of the next tasks to prefetch.
+        is_hint: Whether the task may be invented, so that Label Studio has to be asked for it first.
         is_resolved: Whether the next tasks have been queried.
         pending: Images that are still to be prefetched, the next one first.
         next_task_ids: Ids of the next tasks, prefetched or not.
@@ -38,6 +40,7 @@ class Position:
     task_id: int
     config: LabelingConfig
     max_tasks: int
+    is_hint: bool = False
     is_resolved: bool = False
     pending: deque[TaskImage] = field(default_factory=deque)
     next_task_ids: frozenset[int] = frozenset()
@@ -55,7 +58,9 @@ class Positions:
     def __init__(self) -> None:
         self._positions: deque[Position] = deque(maxlen=MAX_POSITIONS)  # evicts the one that waited longest
 
-    def move_to(self, project_id: str, task_id: int, config: LabelingConfig, max_tasks: int) -> None:
+    def move_to(
+        self, project_id: str, task_id: int, config: LabelingConfig, max_tasks: int, *, is_hint: bool = False
+    ) -> None:
         """Record that a person has opened this task, and drop what is pending for their previous position."""
         previous = next((p for p in self._positions if p.project_id == project_id and _leads_to(p, task_id)), None)
         if previous is not None:
@@ -63,7 +68,20 @@ class Positions:
             if previous.task_id == task_id and previous.max_tasks == max_tasks and is_fresh:
                 return
             self._positions.remove(previous)
-        self._positions.append(Position(project_id, task_id, config, max_tasks))
+        self._positions.append(Position(project_id, task_id, config, max_tasks, is_hint))
+
+    def move_to_hint(self, project_id: str, task_id: int) -> bool:
+        """Record a task that may be invented, with the config of the project's latest position.
+
+        Returns:
+            False if the project has no position, or too many hints wait; nothing is recorded then.
+        """
+        known = [position for position in self._positions if position.project_id == project_id]
+        if not known or sum(position.is_hint and not position.is_resolved for position in self._positions) >= MAX_HINTS:
+            return False
+        latest = max(known, key=lambda position: position.created_at)
+        self.move_to(project_id, task_id, latest.config, latest.max_tasks, is_hint=True)
+        return True
 
     def next_with_work(self) -> Position | None:
         """Return the position whose turn it is, and move it to the end of the queue."""
@@ -84,6 +102,10 @@ class Positions:
         """Prefetch nothing more for a position."""
         position.is_resolved = True
         position.pending.clear()
+
+    def forget(self, position: Position) -> None:
+        """Remove a position."""
+        self._positions = deque((other for other in self._positions if other is not position), MAX_POSITIONS)
 
     def is_current(self, position: Position) -> bool:
         """Whether the person is still at that position."""

@@ -31,6 +31,7 @@ class NextTasks(Protocol):
     """Interface of `label_studio.api.next_tasks.NextTasks`."""
 
     def after(self, project_id: str, task_id: int, max_tasks: int, /) -> list[dict[str, Any]]: ...
+    def has_task(self, project_id: str, task_id: int, /) -> bool: ...
 
 
 class Warmer:
@@ -88,6 +89,17 @@ class Warmer:
             self._positions.move_to(project_id, task_id, config, max_tasks)
             self._changed.notify_all()
 
+    def prefetch_after_hint(self, project_id: str, task_id: int) -> None:
+        """Prefetch the tasks after one that may be invented, without waiting.
+
+        Ignored for a project without a position: the labeling config and the number of tasks are those of the
+        project's latest position, which came from a trusted request. Label Studio is first asked whether the project
+        has the task; if not, nothing is prefetched.
+        """
+        with self._changed:
+            if self._next_tasks is not None and self._positions.move_to_hint(project_id, task_id):
+                self._changed.notify_all()
+
     @property
     def waiting(self) -> int:
         """Number of images that are still to be encoded."""
@@ -128,8 +140,14 @@ class Warmer:
 
     def _resolve(self, position: Position) -> None:
         """Query the next tasks of a position. Raises `LabelStudioError`."""
+        if self._next_tasks is None:
+            return
         place = position.project_id, position.task_id, position.max_tasks
-        documents = self._next_tasks.after(*place) if self._next_tasks is not None else []
+        if position.is_hint and not self._next_tasks.has_task(position.project_id, position.task_id):
+            with self._changed:
+                self._positions.forget(position)
+            return
+        documents = self._next_tasks.after(*place)
         tasks = []
         for document in documents:
             with suppress(BackendError):  # a task without an image; the error is shown when the task is opened
@@ -146,12 +164,14 @@ class Warmer:
     def _cancel(self, position: Position, error: BackendError) -> None:
         """Stop prefetching for a position, because what failed for one task would probably fail for the next."""
         log.log(
-            logging.DEBUG if self._has_warned else logging.WARNING,
+            logging.DEBUG if self._has_warned or position.is_hint else logging.WARNING,
             "Prefetch after task %s of project %s was cancelled: %s",
             position.task_id,
             position.project_id,
             error,
         )
-        self._has_warned = True
+        self._has_warned = self._has_warned or not position.is_hint
         with self._changed:
             self._positions.cancel(position)
+            if position.is_hint:
+                self._positions.forget(position)

@@ -1,14 +1,16 @@
 """How work is run: a priority queue in front of the models, deadlines, one call for many who want the
-same, a bounded LRU, loading in the background.
+same, a bounded LRU, rate limits, loading in the background, and whether a listening address is for this machine only.
 
 Callables and budgets come in; their results go out, or `Overloaded`, `ClientDisconnected`, `NotReady`.
 """
 
 from backend.runtime.background_loader import BackgroundLoader, import_torch
 from backend.runtime.deadline import NO_DEADLINE, Deadline
+from backend.runtime.listening import find_public_addresses
 from backend.runtime.lru import LeastRecentlyUsed
 from backend.runtime.priority_executor import PriorityExecutor
 from backend.runtime.single_flight import SingleFlight
+from backend.runtime.token_bucket import TokenBucket, TokenBuckets
 
 __all__ = [
     "NO_DEADLINE",
@@ -17,5 +19,8 @@ __all__ = [
     "LeastRecentlyUsed",
     "PriorityExecutor",
     "SingleFlight",
+    "TokenBucket",
+    "TokenBuckets",
+    "find_public_addresses",
     "import_torch",
 ]

@@ -15,14 +15,19 @@ from backend.errors import BackendError, TryAgain
 from backend.server.http_status import http_status_of
 from backend.server.json_response import json_response
 from backend.server.log_text import one_line, reason_phrase
+from backend.server.refusal_reports import RefusalReports
 from backend.server.request_body import body_too_large
 from backend.server.request_log import report_problem
 
 log = logging.getLogger(__name__)
 
+_REFUSED = (401, 429)  # reported at a limited rate, like everything that callers without credentials cause
+_REFUSALS = "refusal_reports"
+
 
 def add_error_replies(app: Flask) -> None:
     """Register a reply for every exception that leaves a route."""
+    app.extensions[_REFUSALS] = RefusalReports()
     app.register_error_handler(BackendError, _reply_to_backend_error)
     app.register_error_handler(RequestEntityTooLarge, _reply_to_large_body)
     app.register_error_handler(HTTPException, _reply_to_http_exception)
@@ -55,7 +60,10 @@ def _reply_to_bug(error: Exception) -> Response:
 
 def _reply(message: str, remedy: str, http_status: int) -> Response:
     message, remedy = one_line(message), one_line(remedy)
-    report_problem(f"{message} {remedy}")
+    if http_status in _REFUSED or not g.get("is_known_caller"):
+        current_app.extensions[_REFUSALS].add(message)
+    else:
+        report_problem(f"{message} {remedy}")
     response = json_response({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
     response.status = f"{http_status} {reason_phrase(message, remedy)}"
     return response

@@ -9,6 +9,12 @@ from backend.server.model_text import describe_clip, describe_device, describe_s
 from backend.server.services import Services
 
 
+def describe_health_to_strangers(services: Services | None, error: BackendError | None) -> dict[str, Any]:
+    """Build the document for callers without credentials: nothing but what a probe needs."""
+    document = describe_health(services, error)
+    return {key: document[key] for key in ("status", "ready")}
+
+
 def describe_health(services: Services | None, error: BackendError | None) -> dict[str, Any]:
     """Build the document. Label Studio reads "status"; the rest is for people.
 

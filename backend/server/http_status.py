@@ -21,6 +21,8 @@ from backend.errors import (
     NotReady,
     Overloaded,
     TryAgain,
+    RateLimited,
+    Unauthorized,
 )
 
 HTTP_STATUS: Mapping[type[BackendError], int] = {
@@ -28,6 +30,8 @@ HTTP_STATUS: Mapping[type[BackendError], int] = {
     BadRequest: 400,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
+    Unauthorized: 401,
+    RateLimited: 429,
     BadConfig: 422,
     BadPrompt: 422,
     BadRegion: 422,

@@ -15,16 +15,24 @@ from backend.projects import ProjectSetups
 from backend.server.admission import Admission
 from backend.server.json_response import json_response
 from backend.server.log_text import answer_in_words, one_line, request_in_words
-from backend.server.predict_replies import prefetch_after, reply_to
+from backend.server.predict_replies import prefetch_after, prefetch_after_hint, reply_to
 from backend.server.request_body import read_json
 from backend.server.request_log import report_problem
 from backend.server.services import Loader
+from backend.server.webhook_gate import WebhookGate
 
 LOADING_VERSION = "loading"
 
 
-def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, admission: Admission) -> None:
-    """Add the routes that Label Studio calls."""
+def add_ml_backend_routes(
+    app: Flask, loader: Loader, setups: ProjectSetups, gate: WebhookGate, admission: Admission
+) -> None:
+    """Add the routes that Label Studio calls.
+
+    Args:
+        gate: Decides which webhooks are let in.
+        admission: Limits the predictions.
+    """
 
     @app.post("/setup")
     def setup() -> Response:
@@ -40,7 +48,8 @@ def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, adm
 
     @app.post("/webhook")
     def webhook() -> Response:
-        _prefetch_after(read_json(), loader, setups)
+        is_proven = gate.admit()
+        _prefetch_after(read_json(), loader, setups, None if is_proven else gate)
         return json_response({"status": "ok"})  # there is no training to start
 
     @app.get("/versions")
@@ -66,15 +75,25 @@ def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups)
     return results
 
 
-def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetups) -> None:
-    """Prefetch the tasks that follow a finished one; any other webhook is ignored."""
+def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetups, gate: WebhookGate | None) -> None:
+    """Prefetch the tasks that follow a finished one; any other webhook is ignored.
+
+    Args:
+        gate: Limits the hints of one project; None for a webhook that has proven its origin.
+    """
     g.summary = one_line(f"webhook {body.get('action')}")
     done = parse_finished_task(body)
-    if done is not None:
-        with suppress(BackendError):  # a config that cannot be served is reported when a prediction is requested
-            config = parse_labeling_config(done.label_config)
-            settings = setups.settings_for(done.project_id, done.label_config)
-            prefetch_after(loader, done.project_id, done.task_id, config, settings)
+    if done is None:
+        return
+    if gate is not None:
+        gate.admit_hint(done.project_id)
+    if gate is not None and not g.is_known_caller:
+        prefetch_after_hint(loader, done.project_id, done.task_id)
+        return
+    with suppress(BackendError):  # a config that cannot be served is reported when a prediction is requested
+        config = parse_labeling_config(done.label_config)
+        settings = setups.settings_for(done.project_id, done.label_config)
+        prefetch_after(loader, done.project_id, done.task_id, config, settings)
 
 
 def _project_of(body: Mapping[str, Any]) -> str:

@@ -133,3 +133,9 @@ def prefetch_after(
     """Prefetch the tasks after this one, once the models are loaded."""
     if loader.ready:
         loader.get().warmer.prefetch_after(project_id, task_id, config, settings.prefetch)
+
+
+def prefetch_after_hint(loader: Loader, project_id: str, task_id: int) -> None:
+    """Prefetch the tasks after this one, of which only the ids are known and may be invented."""
+    if loader.ready:
+        loader.get().warmer.prefetch_after_hint(project_id, task_id)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from backend.projects import ProjectSetups
-from backend.server.health import describe_health
+from backend.server.health import describe_health, describe_health_to_strangers
 from backend.server.json_response import json_response
 from backend.server.metrics import Metrics
 from backend.server.recent_requests import RecentRequests
@@ -25,7 +25,8 @@ def add_state_routes(
     def health() -> Response:
         error = loader.error
         services = loader.get() if error is None and loader.ready else None
-        return json_response(describe_health(services, error), 503 if error else 200)
+        describe = describe_health if g.is_known_caller else describe_health_to_strangers
+        return json_response(describe(services, error), 503 if error else 200)
 
     @app.get("/")
     def index() -> Response:
@@ -38,6 +39,8 @@ def add_state_routes(
 
     @app.get("/ready")
     def ready() -> Response:
+        if not g.is_known_caller:
+            return json_response({"ready": loader.ready}, 200 if loader.ready else 503)
         return json_response({"ready": True, "model_version": loader.get().facts.model_version})
 
     @app.get("/metrics", endpoint="metrics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Mapping
@@ -18,6 +19,24 @@ LOOPBACK = "127.0.0.1"
 USERNAME = "demo@example.com"
 PASSWORD = "label-studio-demo"
 _MARK = "demo-state.json"
+
+
+@dataclass(frozen=True)
+class BackendLogin:
+    """Basic authentication of one run's backend. Label Studio stores it with the connection."""
+
+    user: str
+    password: str
+
+    @classmethod
+    def random(cls) -> BackendLogin:
+        """Create one with a new password."""
+        return cls("label-studio", secrets.token_hex(12))
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """User and password, as `requests` takes them."""
+        return self.user, self.password
 
 
 @dataclass(frozen=True)

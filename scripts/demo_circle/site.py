@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from scripts.demo_circle.places import BackendLogin
 from scripts.demo_circle.processes import DemoError
 
 Json = dict[str, Any]
@@ -87,12 +88,11 @@ class LabelStudioSite:
         document: Json = self._json("GET", f"/api/tasks/{task}")
         return document
 
-    def connect_backend(self, project: int, url: str, title: str) -> int:
-        """Connect the backend for interactive use, or update an existing connection's URL; return its id."""
+    def connect_backend(self, project: int, url: str, title: str, login: BackendLogin) -> int:
+        """Connect the backend for interactive use, or update an existing connection; return its id."""
         body = {"project": project, "url": url, "title": title, "is_interactive": True}
+        body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": login.user, "basic_auth_pass": login.password}
         for backend in self._json("GET", f"/api/ml?project={project}"):
-            if backend["url"] == url:
-                return int(backend["id"])
             return int(self._json("PATCH", f"/api/ml/{backend['id']}", json=body)["id"])
         return int(self._json("POST", "/api/ml", json=body)["id"])
 

@@ -17,6 +17,7 @@ from scripts.demo_circle.places import (
     PASSWORD,
     ROOT,
     USERNAME,
+    BackendLogin,
     DemoFolder,
     Ports,
     label_studio_environment,
@@ -39,10 +40,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Opened:
-    """The running demo: the logged-in site, its token, and the two projects with the backend's id in each."""
+    """The running demo: the site, its token, the backend's login, the two projects and the backend's id in each."""
 
     site: LabelStudioSite
     token: str
+    backend_login: BackendLogin
     click_project: int
     click_backend: int
     preannotated_project: int
@@ -57,6 +59,7 @@ class Stage:
     ) -> None:
         self.folder, self.ports = folder, ports
         self._say, self._label_studio, self._with_redis = say, label_studio, with_redis
+        self.backend_login = BackendLogin.random()
         self.programs = Programs()
 
     def __enter__(self) -> Stage:
@@ -83,8 +86,9 @@ class Stage:
         self._say("Backend: loading the models …")
         self.programs.wait_until(backend, self._backend_is_ready, BACKEND_SECONDS)
         url = self.ports.backend_url
-        connections = [site.connect_backend(project, url, "SAM + CLIP") for project in (first, second)]
-        return Opened(site, token, first, connections[0], second, connections[1])
+        login = self.backend_login
+        connections = [site.connect_backend(project, url, "SAM + CLIP", login) for project in (first, second)]
+        return Opened(site, token, login, first, connections[0], second, connections[1])
 
     def command_environment(self, token: str, redis_url: str = "") -> dict[str, str]:
         """Build the environment of the backend and the commands: Label Studio's connection and the shared cache."""
@@ -138,7 +142,11 @@ class Stage:
     def _start_backend(self, token: str, redis_url: str) -> Program:
         address = f"{LOOPBACK}:{self.ports.backend}"
         argv = [sys.executable, "-m", "gunicorn", "-b", address]
-        environment = self.command_environment(token, redis_url)
+        environment = self.command_environment(token, redis_url) | {
+            "BASIC_AUTH_USER": self.backend_login.user,
+            "BASIC_AUTH_PASS": self.backend_login.password,
+            "WEBHOOK_SECRET": "",  # Label Studio's webhooks carry none
+        }
         return self.programs.start(
             "The backend", [*argv, "backend.wsgi:app"], environment, self.folder.log("backend"), ROOT
         )
@@ -147,7 +155,7 @@ class Stage:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.get(f"{self.ports.backend_url}/ready", timeout=2)
+                answer = session.get(f"{self.ports.backend_url}/ready", auth=self.backend_login.pair, timeout=2)
         except requests.RequestException:
             return False
         if not answer.ok and answer.status_code != requests.codes.service_unavailable:

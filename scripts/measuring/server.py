@@ -97,7 +97,9 @@ def run_server(settings: Settings, log: Path) -> Iterator[str]:
 
 
 def _to_environment(settings: Settings) -> dict[str, str]:
-    plain = {name.upper(): value for name, value in settings.model_dump().items()}
+    """Build the environment of a server with these settings, but without authentication: it is on this machine only."""
+    credentials = {"basic_auth_user", "basic_auth_pass", "api_token"}
+    plain = {name.upper(): "" if name in credentials else value for name, value in settings.model_dump().items()}
     return {name: ",".join(value) if isinstance(value, frozenset) else str(value) for name, value in plain.items()}
 
 

@@ -78,7 +78,9 @@ class Site:
         """A new project with the backend connected and one task for each image."""
         number = self.label_studio.create_project(title, label_config, "")
         self.label_studio.upload_images(number, images)
-        backend = self.label_studio.connect_backend(number, self.stage.ports.backend_url, "SAM + CLIP")
+        backend = self.label_studio.connect_backend(
+            number, self.stage.ports.backend_url, "SAM + CLIP", self.opened.backend_login
+        )
         return Project(number, backend, self.label_studio.tasks_by_name(number), label_config)
 
     def scene_project(self, title: str, *scenes: str, label_config: str = LABEL_CONFIG) -> Project:
@@ -144,8 +146,14 @@ class Site:
         """How many images SAM's encoder has seen since the backend was started."""
         with requests.Session() as session:
             session.trust_env = False
+            session.auth = self.opened.backend_login.pair
             found = _COMPUTED.search(session.get(f"{self.stage.ports.backend_url}/metrics", timeout=30).text)
         return int(float(found[1])) if found else 0
+
+    def backend_url_with_login(self) -> str:
+        """The backend's address for a browser, which would otherwise ask for the password."""
+        user, password = self.opened.backend_login.pair
+        return self.stage.ports.backend_url.replace("://", f"://{user}:{password}@")
 
     def command_environment(self) -> dict[str, str]:
         """What the project's commands need to find this site."""

@@ -154,6 +154,6 @@ def test_a_refused_click_shows_nothing_and_the_status_page_says_why(
     assert refused.errors and not refused.results
     assert not page.has_suggestion()
     page.screenshot("guide-9-nothing-came")
-    page.look_at(site.stage.ports.backend_url)
+    page.look_at(site.backend_url_with_login())
     assert "The negative point does not lie on a mask" in page.text()
     page.screenshot("guide-9-status-page")

@@ -25,13 +25,15 @@ class Connection:
     def __init__(self, opened: Opened) -> None:
         self.site = opened.site
         (first,) = self._ask("GET", f"/api/ml?project={opened.click_project}")
-        self.url = first["url"]
+        self.url, self.login = first["url"], opened.backend_login
         self.project = self.site.create_project(TITLE, (ROOT / "label_config.xml").read_text(encoding="utf-8"), "")
         self.id: int | None = None
 
     def save(self, extra_params: Any) -> None:
         """Press "Validate and Save"."""
         body = {"project": self.project, "url": self.url, "title": TITLE, "is_interactive": True}
+        body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": self.login.user}
+        body |= {"basic_auth_pass": self.login.password}
         path = "/api/ml" if self.id is None else f"/api/ml/{self.id}"
         self.id = self._ask("PATCH" if self.id else "POST", path, json=body | {"extra_params": extra_params})["id"]
 
@@ -47,7 +49,7 @@ class Connection:
 
     def status(self) -> str:
         """What the backend's status page says of the project."""
-        page = requests.get(self.url, headers={"Accept": "text/html"}, timeout=10).text
+        page = requests.get(self.url, auth=self.login.pair, headers={"Accept": "text/html"}, timeout=10).text
         return page.split(f"<b>Project {self.project}</b>")[1].split("</p>")[0]
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:

@@ -16,9 +16,9 @@ from scripts.demo_circle.targets import click_scene, encode_png, find_targets
 NEXT_TASKS = 3  # PREFETCH_TASKS
 
 
-def encodings(backend_url: str) -> int:
+def encodings(backend_url: str, opened: Opened) -> int:
     """How many images the backend has encoded so far."""
-    metrics = requests.get(f"{backend_url}/metrics", timeout=10).text
+    metrics = requests.get(f"{backend_url}/metrics", auth=opened.backend_login.pair, timeout=10).text
     found = re.search(r'backend_embeddings_total\{source="computed"\} (\d+)', metrics)
     assert found is not None
     return int(found[1])
@@ -35,7 +35,7 @@ def test_the_first_clicks_on_the_tasks_that_come_next_encode_nothing(opened: Ope
     predictions = [{"task": task, "result": [], "model_version": "before"} for task in tasks.values()]
     site._json("POST", f"/api/projects/{project}/import/predictions", json=predictions)
     backend_url = next(each["url"] for each in site._json("GET", f"/api/ml?project={opened.click_project}"))
-    backend = site.connect_backend(project, backend_url, "SAM + CLIP")
+    backend = site.connect_backend(project, backend_url, "SAM + CLIP", opened.backend_login)
     in_order = sorted(scenes, key=lambda name: tasks[name])
 
     def click(name: str) -> None:
@@ -44,19 +44,21 @@ def test_the_first_clicks_on_the_tasks_that_come_next_encode_nothing(opened: Ope
         assert site.predict_interactively(backend, tasks[name], [prompt])
 
     site.task(tasks[in_order[0]])  # a task with predictions: Label Studio tells the backend nothing of its opening
-    before = encodings(backend_url)
+    before = encodings(backend_url, opened)
     click(in_order[0])
     end = time.monotonic() + 120
-    while encodings(backend_url) < before + 1 + NEXT_TASKS:
+    while encodings(backend_url, opened) < before + 1 + NEXT_TASKS:
         assert time.monotonic() < end, "the tasks that come next were not prepared"
         time.sleep(0.2)
     time.sleep(1.0)
-    assert encodings(backend_url) == before + 1 + NEXT_TASKS
+    assert encodings(backend_url, opened) == before + 1 + NEXT_TASKS
     click(in_order[1])
     end = time.monotonic() + 120
-    while encodings(backend_url) < before + 2 + NEXT_TASKS:  # the click encoded nothing, but brought the fifth in reach
+    while (
+        encodings(backend_url, opened) < before + 2 + NEXT_TASKS
+    ):  # the click encoded nothing, but brought the fifth in reach
         assert time.monotonic() < end, "the fifth task was not prepared"
         time.sleep(0.2)
     for name in in_order[2:]:
         click(name)
-    assert encodings(backend_url) == before + len(scenes)
+    assert encodings(backend_url, opened) == before + len(scenes)

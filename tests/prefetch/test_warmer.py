@@ -13,6 +13,7 @@ from backend.images import SourceImage
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import TaskImage
 from backend.prefetch import Warmer
+from backend.prefetch.positions import Positions
 from backend.values import Priority
 from tests.fakes import CONFIG, png
 
@@ -50,6 +51,12 @@ class FakeNextTasks:
         self.queries: list[tuple[str, int, int]] = []
         self.error: LabelStudioError | None = None
         self.data: Callable[[str, int], str] = lambda project, number: f"{project}-{number}"
+
+        self.looked_up: list[tuple[str, int]] = []
+
+    def has_task(self, project_id: str, task_id: int) -> bool:
+        self.looked_up.append((project_id, task_id))
+        return task_id < 1000
 
     def after(self, project_id: str, task_id: int, max_tasks: int) -> list[dict[str, Any]]:
         self.queries.append((project_id, task_id, max_tasks))
@@ -210,3 +217,45 @@ def test_the_queue_of_positions_is_bounded() -> None:
     wait_until(lambda: len(next_tasks.queries) >= 32)
     assert warmer.waiting <= 32 * 3
     predictor.go.set()
+
+
+def test_hints_do_not_take_the_places_of_people() -> None:
+    """Label Studio does not answer, so no hint is looked up, and a stranger sends many."""
+    positions = Positions()
+    for number in range(100, 2100, 100):
+        positions.move_to("3", number, LABELING, 1)
+    people = [positions.next_with_work() for _ in range(20)]
+    assert [positions.move_to_hint("3", 5000 + number) for number in range(50)] == [True] * 8 + [False] * 42
+    assert all(positions.is_current(position) for position in people)
+
+
+def test_an_invented_task_is_forgotten_once_label_studio_was_asked() -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    warmer = Warmer(predictor, next_tasks, 1)
+    warmer.prefetch_after("3", 7, LABELING)
+    for number in range(2000, 2020):
+        warmer.prefetch_after_hint("3", number)
+        wait_until(lambda number=number: ("3", number) in next_tasks.looked_up)
+    warmer.prefetch_after_hint("3", 70)
+    wait_until(lambda: predictor.names == ["3-8", "3-71"])
+    assert next_tasks.queries == [("3", 7, 1), ("3", 70, 1)]
+
+
+def test_a_hint_that_label_studio_refuses_is_forgotten_and_not_reported(caplog) -> None:
+    predictor, next_tasks = FakePredictor(), FakeNextTasks()
+    predictor.go.set()
+    warmer = Warmer(predictor, next_tasks, 1)
+    warmer.prefetch_after("3", 7, LABELING)
+    wait_until(lambda: predictor.names == ["3-8"])
+    next_tasks.error = LabelStudioError("Label Studio is away.", remedy="Start it.")
+    with caplog.at_level(logging.INFO):
+        for number in range(70, 110):
+            warmer.prefetch_after_hint("3", number)
+            wait_until(lambda number=number: ("3", number, 1) in next_tasks.queries)
+    assert caplog.records == []
+    next_tasks.error = None
+    warmer.prefetch_after("3", 7, LABELING)  # still known, and fresh: no new query
+    warmer.prefetch_after_hint("3", 200)
+    wait_until(lambda: predictor.names == ["3-8", "3-201"])
+    assert next_tasks.queries.count(("3", 7, 1)) == 1

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from backend.predict import ModelFacts
 from backend.prefetch import Warmer
 from backend.runtime import BackgroundLoader
-from backend.server import Metrics, create_app
+from backend.server import Credentials, Metrics, create_app
 from backend.wiring import LoadedServices
 from tests.fakes import CONFIG, FakeClassifier, Hall, noise_png
 
@@ -33,9 +33,12 @@ class ServerOnFakes:
     Args:
         build: What the loader runs instead; the models are then not waited for.
         following: Knows the next tasks, as `NextTasks` does.
+        credentials: That callers need.
     """
 
-    def __init__(self, hall: Hall | None = None, *, build=None, max_body: int = 10**6, following=None) -> None:
+    def __init__(
+        self, hall: Hall | None = None, *, build=None, max_body: int = 10**6, following=None, credentials=None
+    ) -> None:
         self.hall = hall or Hall(classifier=FakeClassifier())
         self.metrics = Metrics()
 
@@ -48,7 +51,9 @@ class ServerOnFakes:
         self.loader = BackgroundLoader(build or build_services).start()
         if build is None:
             self.loader.get(10)
-        self.app = create_app(self.loader, self.metrics, max_body_bytes=max_body, max_predictions=2)
+        self.app = create_app(
+            self.loader, self.metrics, max_body_bytes=max_body, max_predictions=2, credentials=credentials
+        )
         self.client = self.app.test_client()
 
     def predict(self, body: dict[str, Any]) -> TestResponse:
@@ -73,20 +78,25 @@ class ServerOnFakes:
 
 
 class Neighbours:
-    """Task n is followed by n + 1, whose image is b.png."""
+    """Task n of the tasks below 1000 is followed by n + 1, whose image is b.png; its data has another URL too."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int, int]] = []
+        self.looked_up: list[tuple[str, int]] = []
+
+    def has_task(self, project_id: str, task_id: int) -> bool:
+        self.looked_up.append((project_id, task_id))
+        return task_id < 1000
 
     def after(self, project_id: str, task_id: int, most: int) -> list[dict[str, Any]]:
         self.asked.append((project_id, task_id, most))
-        return [{"id": task_id + 1, "data": {"photo": "b.png"}}]
+        return [{"id": task_id + 1, "data": {"photo": "b.png", "other": "http://attacker.example/"}}]
 
 
-def server_with_neighbours() -> tuple[ServerOnFakes, Neighbours]:
+def server_with_neighbours(credentials: Credentials | None = None) -> tuple[ServerOnFakes, Neighbours]:
     hall = Hall(classifier=FakeClassifier(), files={"a.png": noise_png(40, 30, 1), "b.png": noise_png(40, 30, 2)})
     neighbours = Neighbours()
-    return ServerOnFakes(hall, following=neighbours), neighbours
+    return ServerOnFakes(hall, following=neighbours, credentials=credentials), neighbours
 
 
 def setup_body(**extra_params: Any) -> dict[str, Any]:

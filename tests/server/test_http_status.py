@@ -30,6 +30,8 @@ STATUS = {
     "NotReady": 503,
     "Overloaded": 503,
     "TryAgain": 503,
+    "RateLimited": 429,
+    "Unauthorized": 401,
 }
 
 

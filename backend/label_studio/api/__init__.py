@@ -1,9 +1,10 @@
-"""Label Studio's REST API: projects, tasks, predictions, and the tasks that an annotator will probably open next.
+"""Label Studio's REST API: projects, tasks, predictions, webhooks, and the tasks that probably come next.
 
 Ids come in; values and task documents go out, or `LabelStudioError`.
 """
 
 from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.next_tasks import NextTasks
+from backend.label_studio.api.webhooks import Webhook, WebhookClient
 
-__all__ = ["LabelStudioClient", "NextTasks"]
+__all__ = ["LabelStudioClient", "NextTasks", "Webhook", "WebhookClient"]

@@ -61,6 +61,15 @@ class NextTasks:
         unlabeled = self._client.tasks_after(project_id, task_id, max_tasks, unlabeled=True)
         return unlabeled or self._client.tasks_after(project_id, task_id, max_tasks, unlabeled=False)
 
+    def has_task(self, project_id: str, task_id: int) -> bool:
+        """Return whether the project has this task; one request.
+
+        Raises:
+            LabelStudioError: As `after`; also for a project that does not exist.
+        """
+        found = self._client.tasks_after(project_id, task_id - 1, 1, unlabeled=False)
+        return [document["id"] for document in found] == [task_id]
+
     def _tab(self, project_id: str) -> Tab | None:
         known = self._tabs.get(project_id)
         if known is None or time.monotonic() - known[0] > TAB_TTL_SECONDS:

@@ -102,6 +102,13 @@ def test_the_tab_is_asked_for_once_a_minute() -> None:
     assert site.calls.count(("first_tab", "3")) == 1
 
 
+def test_one_request_tells_whether_a_project_has_a_task() -> None:
+    site = Site([9, 7], ORDERED, finished=(7,))
+    asked = NextTasks(site)
+    assert [asked.has_task("3", number) for number in (6, 7, 8, 9, 10)] == [False, True, False, True, False]
+    assert site.calls == [("tasks_after", number - 1, False) for number in (6, 7, 8, 9, 10)]
+
+
 def test_a_submitted_annotation_tells_its_task() -> None:
     body = load_payload("webhook_annotation_created")
     assert parse_finished_task(body) == FinishedTask("3", 70, body["project"]["label_config"])
