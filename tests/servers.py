@@ -111,7 +111,7 @@ def start_local_server(servers: list[ThreadingHTTPServer], address: str = "127.0
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_PATCH = do_GET  # noqa: N815 - the names that http.server calls
+        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names that http.server calls
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""

@@ -1,0 +1,46 @@
+"""Checks of Label Studio: that it answers, and that its token is valid."""
+
+from __future__ import annotations
+
+from backend.errors import LabelStudioError
+from backend.fetching import TOKEN_REMEDY, TokenSource
+from scripts.deployment_checks.findings import CheckFailed, Finding, State
+from scripts.deployment_checks.http import Site, json_object
+
+URL_REMEDY = "Start Label Studio, or correct LABEL_STUDIO_URL (or --url): it is the URL as seen from the backend."
+TESTED_VERSION = "1.23"
+
+
+def find_label_studio(url: str) -> Site:
+    """Return the site of Label Studio."""
+    return Site("Label Studio", url, URL_REMEDY)
+
+
+def check_reachable(site: Site) -> Finding:
+    """Check that Label Studio answers, and which version it is."""
+    response = site.ask("GET", "/api/version")
+    version = json_object(response).get("release")
+    if not version:
+        text = f"{site.url} answers with HTTP {response.status_code}, but not as Label Studio does."
+        raise CheckFailed(text, URL_REMEDY)
+    if not str(version).startswith(f"{TESTED_VERSION}."):
+        return Finding(State.WARNING, f"version {version}", f"Version {TESTED_VERSION} is the one that was tested.")
+    return Finding(State.OK, f"version {version} at {site.url}")
+
+
+def check_token(site: Site, api_key: str) -> Finding:
+    """Check the token's kind, and that Label Studio accepts it."""
+    if not api_key:
+        raise CheckFailed("LABEL_STUDIO_API_KEY is empty, so images cannot be fetched.", TOKEN_REMEDY)
+    tokens = TokenSource(site.url, api_key)
+    kind = "personal access token" if tokens.can_renew else "legacy token"
+    try:
+        response = site.ask("GET", "/api/current-user/whoami", headers=tokens.headers())
+    except LabelStudioError as error:
+        raise CheckFailed(error.message, error.remedy) from error
+    if response.status_code == 401 and not tokens.can_renew:
+        detail = json_object(response).get("detail") or "HTTP 401"
+        raise CheckFailed(f"Label Studio refused the legacy token: {detail}.", TOKEN_REMEDY)
+    if response.status_code != 200:
+        raise CheckFailed(f"Label Studio refused the {kind} with HTTP {response.status_code}.", TOKEN_REMEDY)
+    return Finding(State.OK, f"{kind} of {json_object(response).get('email', 'a user')}")
