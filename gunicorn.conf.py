@@ -5,22 +5,48 @@ One worker, because the weights are loaded once per device; many threads, becaus
 
 import logging
 import os
+import sys
 
+from backend.http_worker import RequestLimits
 from backend.settings import Settings
 
+WORKER_BOOT_ERROR, APP_LOAD_ERROR = 3, 4  # exit codes at which gunicorn ends, rather than start another worker
+
+_settings = Settings.from_environment_or_exit()
 workers = 1
-worker_class = "gthread"
-threads = Settings.from_environment_or_exit().server_threads
+worker_class = "backend.http_worker.BufferingWorker"
+threads = _settings.server_threads
 timeout = 120
-graceful_timeout = 30
+graceful_timeout = 30 + int(_settings.drain_seconds + 0.999)  # requests in flight have 30 s after the drain
+forwarder_headers = ""  # no client may set SCRIPT_NAME: a wrong one would be answered with 500
+sendfile = False  # responses go through the worker's buffer
 
 
 def post_fork(server, worker):
-    """Pass the real number of threads to the application: `--threads` on the command line overrides this file."""
+    """Pass the limits to the worker, and the real number of threads to the application: `--threads` may override it."""
     os.environ["SERVER_THREADS"] = str(max(worker.cfg.threads, 8))
+    worker.limits = RequestLimits(
+        max_body_bytes=_settings.max_body_bytes,
+        request_timeout_seconds=_settings.request_timeout_seconds,
+        response_timeout_seconds=_settings.response_timeout_seconds,
+        drain_seconds=_settings.drain_seconds,
+    )
 
 
 def worker_exit(server, worker):
-    """Exit without interpreter shutdown, which would crash if a thread is still inside torch."""
+    """Exit without interpreter shutdown, which would crash if a thread is still inside torch.
+
+    A worker that could not load the application ends gunicorn, which would otherwise start it again for ever.
+    """
+    if worker.pid != os.getpid():  # gunicorn's main process calls this too, for a worker that is already gone
+        return
+    error = sys.exc_info()[1]
+    code = error.code if isinstance(error, SystemExit) else error and 1
+    if isinstance(code, str):  # of sys.exit("why")
+        server.log.critical(code)
+        code = 1
+    if code and not worker.booted:
+        server.log.critical("The application could not be loaded: the reason stands above.")
+        code = code if code == APP_LOAD_ERROR else WORKER_BOOT_ERROR
     logging.shutdown()
-    os._exit(0)
+    os._exit(code or 0)

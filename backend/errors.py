@@ -45,7 +45,7 @@ class BodyTooLarge(BadRequest):
 
 
 class BodyTooSlow(BadRequest):
-    """Request body that stalled or was cut off by a disconnect."""
+    """Request body that was cut off by a disconnect, or that a server waited for too long."""
 
 
 class BadConfig(BackendError):
@@ -97,7 +97,7 @@ class CacheUnavailable(BackendError):
 
 
 class NotReady(BackendError):
-    """Models that are still loading."""
+    """Models that are still loading, or a server that is shutting down."""
 
 
 class Overloaded(BackendError):

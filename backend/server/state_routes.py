@@ -6,7 +6,9 @@ import time
 
 from flask import Flask, Response, request
 
+from backend.errors import NotReady
 from backend.projects import ProjectSetups
+from backend.runtime import is_draining
 from backend.server.health import describe_health
 from backend.server.json_response import json_response
 from backend.server.metrics import Metrics
@@ -38,6 +40,10 @@ def add_state_routes(
 
     @app.get("/ready")
     def ready() -> Response:
+        if is_draining(request.environ):
+            raise NotReady("The server is shutting down.", remedy="Send requests to another replica, or wait for it.")
+        if loader.error is not None:
+            raise NotReady(loader.error.message, remedy=loader.error.remedy)
         return json_response({"ready": True, "model_version": loader.get().facts.model_version})
 
     @app.get("/metrics", endpoint="metrics")
