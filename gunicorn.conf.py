@@ -16,9 +16,13 @@ _settings = Settings.from_environment_or_exit()
 workers = 1
 worker_class = "backend.http_worker.BufferingWorker"
 threads = _settings.server_threads
+worker_connections = (
+    512  # half of the usual limit of open files; the oldest unfinished request makes room for a new one
+)
 timeout = 120
 graceful_timeout = 30 + int(_settings.drain_seconds + 0.999)  # requests in flight have 30 s after the drain
 forwarder_headers = ""  # no client may set SCRIPT_NAME: a wrong one would be answered with 500
+control_socket_disable = True  # signals control the server; a second way in needs a writable home
 sendfile = False  # responses go through the worker's buffer
 
 

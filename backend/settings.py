@@ -130,7 +130,7 @@ class Settings(BaseModel):
     request_timeout_seconds: float = _setting(30.0, "Time in which a request must arrive, body included", 0.1)
     response_timeout_seconds: float = _setting(30.0, "Time in which a client must take a response", 0.1)
     drain_seconds: float = _setting(
-        0.0, "Time after SIGTERM in which `/ready` responds 503 and new connections are still accepted", 0
+        0.0, "Time after SIGTERM in which `/ready` responds 503 and new connections are still accepted", 0.0
     )
     server_threads: WholeNumber = _setting(
         40, "Number of server threads; four are reserved for `/health` and other requests without a prediction", 8

@@ -23,7 +23,7 @@ MINIMUMS = {
     "MAX_BODY_BYTES": 1024,
     "REQUEST_TIMEOUT_SECONDS": 0.1,
     "RESPONSE_TIMEOUT_SECONDS": 0.1,
-    "DRAIN_SECONDS": 0,
+    "DRAIN_SECONDS": 0.0,
     "SERVER_THREADS": 8,
     "MAX_WAITING_REQUESTS": 1,
     "PREFETCH_TASKS": 0,
@@ -147,7 +147,7 @@ def test_a_text_is_not_a_number() -> None:
 
 @pytest.mark.parametrize(("name", "minimum"), MINIMUMS.items())
 def test_a_number_below_its_minimum_is_refused(name: str, minimum: float) -> None:
-    text = "0.001" if name in FLOATS else str(int(minimum) - 1)
+    text = f"{minimum - 0.009:g}" if name in FLOATS else str(int(minimum) - 1)
     kind = "number" if name in FLOATS else "whole number"
     error = refusal(**{name: text})
     assert error.message == f"{name} is {text!r}, which is below the minimum of {minimum}."

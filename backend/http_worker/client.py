@@ -10,7 +10,6 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
-from backend.errors import shorten
 from backend.http_worker.request_buffer import RequestBuffer
 
 SEND_BYTES = 256 << 10
@@ -73,7 +72,7 @@ class Client(TConn):
 
 def build_refusal(status: HTTPStatus, error: str, remedy: str) -> bytes:
     """Build a whole response, after which the connection is closed; its body is like the application's own errors."""
-    body = json.dumps({"error": shorten(error), "remedy": remedy}).encode()
+    body = json.dumps({"error": error, "remedy": remedy}).encode()
     retry = "Retry-After: 1\r\n" if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS) else ""
     header = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"

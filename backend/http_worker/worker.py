@@ -14,6 +14,7 @@ from typing import Any
 from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
+from backend.errors import shorten
 from backend.http_worker.client import Client, build_refusal
 from backend.http_worker.limits import RequestLimits
 from backend.http_worker.polling_worker import PollingWorker
@@ -231,6 +232,7 @@ class BufferingWorker(PollingWorker):
             self._close(client)
 
     def _refuse(self, client: Client, status: HTTPStatus, error: str, remedy: str) -> None:
+        error = shorten(error)
         self.log.info("Refused a request from %s with %d: %s", client.peer or "a Unix socket", status, error)
         self._stop_waiting(client)
         client.parser.discard()
