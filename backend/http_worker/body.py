@@ -14,7 +14,7 @@ from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, Limit
 MAX_LINE_BYTES = 4096
 MAX_TRAILER_BYTES = 8192
 FREE_CHUNKS = 1024  # of any size; beyond them the average chunk must have at least MIN_CHUNK_BYTES
-MIN_CHUNK_BYTES = 128
+MIN_CHUNK_BYTES = 512
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 
 

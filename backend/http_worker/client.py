@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -12,15 +13,18 @@ from gunicorn.workers.gthread import TConn
 
 from backend.http_worker.request_buffer import RequestBuffer
 
-SEND_BYTES = 256 << 10
-
 
 class ClientSocket(socket.socket):
-    """Socket whose `sendall` does not wait: what the client does not take at once is in `unsent`."""
+    """Socket whose `sendall` does not wait: it keeps what the client does not take at once.
+
+    Attributes:
+        unsent_bytes: Number of bytes that are kept.
+    """
 
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
-        self.unsent = bytearray()
+        self.unsent_bytes = 0
+        self._unsent: deque[memoryview] = deque()
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send what the client takes at once and keep the rest.
@@ -28,17 +32,22 @@ class ClientSocket(socket.socket):
         Raises:
             OSError: The client has disconnected.
         """
-        sent = 0 if self.unsent else self._send_now(data, flags)
+        sent = 0 if self._unsent else self._send_now(data, flags)
         if sent < len(data):
-            self.unsent += memoryview(data)[sent:]
+            self._unsent.append(memoryview(bytes(data))[sent:])
+            self.unsent_bytes += len(data) - sent
 
     def flush(self) -> None:
-        """Send a part of `unsent`.
+        """Send a part of what was kept.
 
         Raises:
             OSError: The client has disconnected.
         """
-        del self.unsent[: self._send_now(self.unsent[:SEND_BYTES])]
+        part = self._unsent.popleft()
+        sent = self._send_now(part)
+        self.unsent_bytes -= sent
+        if sent < len(part):
+            self._unsent.appendleft(part[sent:])
 
     def _send_now(self, data: Any, flags: int = 0) -> int:
         try:

@@ -38,7 +38,7 @@ class PollingWorker(ThreadWorker):
 
     def _count_bytes(self, client: Client) -> None:
         """Count what the client holds; while its request is in a thread, the last count stands."""
-        held = client.parser.held_bytes + len(client.sock.unsent)
+        held = client.parser.held_bytes + client.sock.unsent_bytes
         self._held_bytes += held - client.held_bytes
         client.held_bytes = held
 
@@ -63,10 +63,10 @@ class PollingWorker(ThreadWorker):
             self._close(client)
 
     def _close_oldest(self) -> None:
-        """Make room for a connection."""
+        """Make room for a connection: close the oldest idle one, or else the one that is waited for longest."""
         client = self._waiting.oldest()
-        if client is not None:
-            self._close(client)
-        elif self.keepalived_conns:
+        if self.keepalived_conns:
             self.keepalived_conns[0].timeout = 0.0
             self.murder_keepalived()
+        elif client is not None:
+            self._close(client)

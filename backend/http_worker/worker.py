@@ -20,7 +20,7 @@ from backend.http_worker.limits import RequestLimits
 from backend.http_worker.polling_worker import PollingWorker
 from backend.runtime import IS_DRAINING
 
-RECEIVE_BYTES = 64 << 10
+RECEIVE_BYTES = 256 << 10  # at once; the poller then turns to the next client
 SMALL_BYTES = 64 << 10  # a client that holds no more is not closed to free memory
 CLOSING_SECONDS = 2.0  # what the client still sends is discarded, so that the response is not lost to a reset
 CHECK_SECONDS = 0.25  # interval between checks of the deadlines
@@ -48,6 +48,10 @@ class BufferingWorker(PollingWorker):
     is_draining = False
     _drain_until = 0.0
     _next_check = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._received = memoryview(bytearray(RECEIVE_BYTES))  # what was received last, from any client
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -145,12 +149,12 @@ class BufferingWorker(PollingWorker):
 
     def _receive(self, client: Client) -> None:
         try:
-            data = client.sock.recv(RECEIVE_BYTES)
+            count = client.sock.recv_into(self._received)
         except BlockingIOError:
             self._add(client, b"")
             return
-        if data:
-            self._add(client, data)
+        if count:
+            self._add(client, bytes(self._received[:count]))
         else:
             self._close(client)
 
@@ -178,7 +182,7 @@ class BufferingWorker(PollingWorker):
         """Wait until the response is sent; then for the next request, or for the client to close the connection."""
         client.sock.setblocking(False)
         self._count_bytes(client)
-        if client.sock.unsent:
+        if client.sock.unsent_bytes:
             client.deadline = time.monotonic() + self.limits.response_timeout_seconds
             self._wait(client, EVENT_WRITE, self._flush)
             self._limit_memory()
@@ -198,12 +202,12 @@ class BufferingWorker(PollingWorker):
     def _flush(self, client: Client) -> None:
         client.sock.flush()
         self._count_bytes(client)
-        if not client.sock.unsent:
+        if not client.sock.unsent_bytes:
             self._stop_waiting(client)
             self._send_rest(client)
 
     def _discard(self, client: Client) -> None:
-        if not client.sock.recv(RECEIVE_BYTES):
+        if not client.sock.recv_into(self._received):
             self._close(client)
 
     def _limit_peer(self, peer: str) -> None:
