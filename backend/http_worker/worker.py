@@ -146,6 +146,8 @@ class BufferingWorker(PollingWorker):
             self._add(client, b"")
         else:
             self._receive(client)
+            if client.is_sending and client.parser.has_begun:  # clients send the body soon after the header
+                self._receive(client)
 
     def _receive(self, client: Client) -> None:
         try:

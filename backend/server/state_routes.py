@@ -41,7 +41,7 @@ def add_state_routes(
     @app.get("/ready")
     def ready() -> Response:
         if is_draining(request.environ):
-            raise NotReady("The server is shutting down.", remedy="Send requests to another replica, or wait for it.")
+            raise NotReady("The server is shutting down.", remedy="Ask another replica, or wait for the restart.")
         if loader.error is not None:
             raise NotReady(loader.error.message, remedy=loader.error.remedy)
         return json_response({"ready": True, "model_version": loader.get().facts.model_version})
