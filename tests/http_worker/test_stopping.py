@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.http_worker.light_server import LightServer, ask, post_header, read_all, wait_for_file
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +88,25 @@ def test_a_setting_that_only_the_application_refuses_ends_gunicorn(tmp_path: Pat
     finally:
         server.process.kill()
     assert "TOP_K is many." in server.log.read_text()
+
+
+def test_the_main_process_outlives_a_worker_that_is_already_gone() -> None:
+    """gunicorn calls `worker_exit` in its main process too, for a worker that it can no longer signal."""
+    code = """
+import os, runpy
+from types import SimpleNamespace
+configuration = runpy.run_path("gunicorn.conf.py")
+configuration["worker_exit"](None, SimpleNamespace(pid=os.getpid() + 1, booted=True))
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "alive\n"
+
+
+def test_a_certificate_is_refused_rather_than_ignored(tmp_path: Path) -> None:
+    server = LightServer(tmp_path, GUNICORN_CMD_ARGS="--certfile LICENSE --keyfile LICENSE")
+    try:
+        assert server.process.wait(20) not in (0, None)
+    finally:
+        server.process.kill()
+    assert "This worker does not support TLS" in server.log.read_text()
