@@ -16,9 +16,7 @@ _settings = Settings.from_environment_or_exit()
 workers = 1
 worker_class = "backend.http_worker.BufferingWorker"
 threads = _settings.server_threads
-worker_connections = (
-    512  # half of the usual limit of open files; the oldest unfinished request makes room for a new one
-)
+worker_connections = 512  # half of the usual limit of open files; for one more, the oldest is closed
 timeout = 120
 graceful_timeout = 30 + int(_settings.drain_seconds + 0.999)  # requests in flight have 30 s after the drain
 forwarder_headers = ""  # no client may set SCRIPT_NAME: a wrong one would be answered with 500
