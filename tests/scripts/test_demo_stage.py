@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +17,7 @@ from tests.servers import LocalServer
 def is_ready(start_server: Callable[[], LocalServer], status: int, document: dict[str, Any]) -> bool:
     backend = start_server()
     backend.respond = lambda seen, handler: (status, {}, json.dumps(document).encode())
-    stage = SimpleNamespace(ports=SimpleNamespace(backend_url=backend.url), folder=Path())
+    stage = SimpleNamespace(ports=SimpleNamespace(backend_url=backend.url))
     return Stage._backend_is_ready(stage)
 
 
