@@ -45,7 +45,7 @@ class BodyTooLarge(BadRequest):
 
 
 class BodyTooSlow(BadRequest):
-    """Request body that stalled or was cut off by a disconnect."""
+    """Request body that was cut off by a disconnect, or that a server waited for too long."""
 
 
 class Unauthorized(BackendError):
@@ -117,7 +117,7 @@ class RateLimited(TryAgain):
 
 
 class NotReady(TryAgain):
-    """Models that are still loading."""
+    """Models that are still loading, or a server that is shutting down."""
 
 
 class Overloaded(TryAgain):

@@ -75,6 +75,8 @@ def _check_label_studio_url(url: str) -> str:
     if url and not (re.fullmatch(pattern, url) and _has_readable_port(url)):
         raise ValueError("not an http(s) URL of host, port and path alone")
     return url
+
+
 def _check_key(key: str) -> str:
     if 0 < len(key) < _MIN_KEY_CHARACTERS:
         raise ValueError(f"shorter than {_MIN_KEY_CHARACTERS} characters")
@@ -162,6 +164,11 @@ class Settings(BaseModel):
     )
     max_body_bytes: WholeNumber = _setting(
         64 * MEBIBYTE, "Maximum size of a request body; 200 regions at 1080p take 31 MB", 1024
+    )
+    request_timeout_seconds: float = _setting(30.0, "Time in which a request must arrive, body included", 0.1)
+    response_timeout_seconds: float = _setting(30.0, "Time in which a client must take a response", 0.1)
+    drain_seconds: float = _setting(
+        0.0, "Time after SIGTERM in which `/ready` responds 503 and new connections are still accepted", 0.0
     )
     max_concurrent_predictions: WholeNumber = _setting(
         64,

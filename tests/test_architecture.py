@@ -80,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "runtime",
         "values",
     },
+    "http_worker": {"errors", "runtime"},
     "wsgi": {"cache", "errors", "runtime", "server", "settings", "wiring"},
     "model": {
         "label_studio/config",
@@ -96,6 +97,7 @@ LOADED_LAZILY = {"models"}  # importing the room itself must not load torch, so 
 TENANTS = {
     "cv2": {"geometry", "label_studio/results", "models"},
     "flask": {"server"},
+    "gunicorn": {"http_worker"},
     "jinja2": {"server"},
     "label_studio_ml": {"model"},
     "label_studio_sdk": {"label_studio/api"},

@@ -170,8 +170,7 @@ def imported_distributions(*folders: str) -> dict[str, str]:
 
 def test_the_product_imports_exactly_what_requirements_txt_names() -> None:
     imported = imported_distributions("backend", "scripts").keys() - {"label-studio-ml"}  # model.py, its own file
-    runs_by_command = {"gunicorn"}
-    assert imported | runs_by_command == pins("requirements.txt").keys()
+    assert imported == pins("requirements.txt").keys()
 
 
 def test_the_tests_import_only_what_is_named() -> None:

@@ -22,12 +22,21 @@ MINIMUMS = {
     "IMAGE_TIMEOUT_SECONDS": 0.1,
     "MAX_BODY_BYTES": 1024,
     "MAX_CONCURRENT_PREDICTIONS": 1,
+    "REQUEST_TIMEOUT_SECONDS": 0.1,
+    "RESPONSE_TIMEOUT_SECONDS": 0.1,
+    "DRAIN_SECONDS": 0.0,
     "PREFETCH_TASKS": 0,
     "PREFETCH_MAX_BYTES": 0,
     "TOP_K": 1,
     "TORCH_THREADS": 0,
 }
-FLOATS = ["REDIS_TIMEOUT_SECONDS", "IMAGE_TIMEOUT_SECONDS"]
+FLOATS = [
+    "REDIS_TIMEOUT_SECONDS",
+    "IMAGE_TIMEOUT_SECONDS",
+    "REQUEST_TIMEOUT_SECONDS",
+    "RESPONSE_TIMEOUT_SECONDS",
+    "DRAIN_SECONDS",
+]
 INTEGERS = sorted(MINIMUMS.keys() - set(FLOATS))
 
 
@@ -157,7 +166,7 @@ def test_a_text_is_not_a_number() -> None:
 
 @pytest.mark.parametrize(("name", "minimum"), MINIMUMS.items())
 def test_a_number_below_its_minimum_is_refused(name: str, minimum: float) -> None:
-    text = "0.001" if name in FLOATS else str(int(minimum) - 1)
+    text = f"{minimum - 0.009:g}" if name in FLOATS else str(int(minimum) - 1)
     kind = "number" if name in FLOATS else "whole number"
     error = refusal(**{name: text})
     assert error.message == f"{name} is {text!r}, which is below the minimum of {minimum}."

@@ -1,11 +1,13 @@
 """How work is run: a priority queue in front of the models, deadlines, one call for many who want the
-same, a bounded LRU, rate limits, loading in the background, and whether a listening address is for this machine only.
+same, a bounded LRU, rate limits, loading in the background, whether a listening address is for this machine only, and
+whether the server is draining.
 
 Callables and budgets come in; their results go out, or `Overloaded`, `ClientDisconnected`, `NotReady`.
 """
 
 from backend.runtime.background_loader import BackgroundLoader, import_torch
 from backend.runtime.deadline import NO_DEADLINE, Deadline
+from backend.runtime.draining import IS_DRAINING, is_draining
 from backend.runtime.listening import find_public_addresses
 from backend.runtime.lru import LeastRecentlyUsed
 from backend.runtime.priority_executor import PriorityExecutor
@@ -13,6 +15,7 @@ from backend.runtime.single_flight import SingleFlight
 from backend.runtime.token_bucket import TokenBucket, TokenBuckets
 
 __all__ = [
+    "IS_DRAINING",
     "NO_DEADLINE",
     "BackgroundLoader",
     "Deadline",
@@ -23,4 +26,5 @@ __all__ = [
     "TokenBuckets",
     "find_public_addresses",
     "import_torch",
+    "is_draining",
 ]

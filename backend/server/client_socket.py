@@ -1,17 +1,17 @@
 """The client's connection, as far as the server exposes its socket.
 
-gunicorn passes its socket to the application. Other servers do not; every client then counts as connected and fast.
+gunicorn passes its socket to the application. Other servers do not; every client then counts as connected. That clients
+send slowly is no concern of the application: `http_worker` gives it whole requests, and other servers have their own
+timeouts.
 """
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-STALL_SECONDS = 10.0  # a client that sends nothing for this long in the middle of a body is dropped
 _HUNG_UP = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # the last one is Linux's
 
 
@@ -36,22 +36,3 @@ class Connection:
         watch = select.poll()
         watch.register(self._socket, _HUNG_UP)
         return bool(watch.poll(0))
-
-    @contextlib.contextmanager
-    def stall_timeout(self) -> Iterator[None]:
-        """Make reads raise a subclass of OSError when the client stalls, so that it does not block a thread."""
-        if self._socket is None:
-            yield
-            return
-        before = self._socket.gettimeout()
-        self._socket.settimeout(STALL_SECONDS)
-        try:
-            yield
-        finally:
-            self._socket.settimeout(before)
-
-    def stop_reading(self) -> None:
-        """Discard what the client still sends; otherwise the server would read it before it serves other requests."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # the client has disconnected
-                self._socket.shutdown(socket.SHUT_RD)

@@ -20,8 +20,8 @@ from backend.errors import (
     LabelStudioError,
     NotReady,
     Overloaded,
-    TryAgain,
     RateLimited,
+    TryAgain,
     Unauthorized,
 )
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from flask import current_app, g, request
+from flask import current_app, request
 from werkzeug.exceptions import ClientDisconnected
 
 from backend.errors import BadRequest, BodyTooLarge, BodyTooSlow
 from backend.label_studio.requests import parse_body
 from backend.label_studio.results import json_type_of
-from backend.server.client_socket import STALL_SECONDS
 
 
 def read_json() -> Mapping[str, Any]:
@@ -23,11 +22,9 @@ def read_json() -> Mapping[str, Any]:
     """
     check_mimetype(request.mimetype)
     try:
-        with g.connection.stall_timeout():
-            body = _read_body()
-    except (ClientDisconnected, OSError) as error:
+        body = _read_body()
+    except (ClientDisconnected, OSError) as error:  # under servers that read the body only now
         raise body_incomplete() from error
-    g.body_was_read = True
     return parse_object(body)
 
 
@@ -77,9 +74,8 @@ def body_too_large(size: object, max_bytes: int) -> BodyTooLarge:
 
 
 def body_incomplete() -> BodyTooSlow:
-    """Build the error for a body whose client stalled or disconnected."""
-    message = f"The request body is incomplete: the client disconnected or sent nothing for {STALL_SECONDS:.0f} s."
-    return BodyTooSlow(message, remedy="Send the request again.")
+    """Build the error for a body whose client disconnected, or for which the server did not wait longer."""
+    return BodyTooSlow("The request body is incomplete.", remedy="Send the request again.")
 
 
 def parse_object(body: bytes) -> Mapping[str, Any]:

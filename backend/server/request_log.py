@@ -1,7 +1,7 @@
 """Request log: an id for each request, and on completion a log line, metrics and an entry in the recent requests.
 
 The state of the current request is in `flask.g`: `request_id`, `started` (monotonic seconds), `summary` (the request in
-words), `problem` (its error message, or ""), `connection` and `body_was_read`.
+words), `problem` (its error message, or "") and `connection`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,10 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
     @app.before_request
     def begin() -> None:
         g.request_id, g.started, g.problem = uuid.uuid4().hex[:12], time.monotonic(), ""
-        g.summary, g.connection, g.body_was_read = one_line(request.path), Connection(request.environ), False
+        g.summary, g.connection = one_line(request.path), Connection(request.environ)
 
     @app.after_request
     def end(response: Response) -> Response:
-        if not g.body_was_read and (request.content_length or "Transfer-Encoding" in request.headers):
-            g.connection.stop_reading()
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
         record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
         metrics.add_request(endpoint, record.status, seconds)

@@ -6,7 +6,9 @@ import time
 
 from flask import Flask, Response, g, request
 
+from backend.errors import NotReady
 from backend.projects import ProjectSetups
+from backend.runtime import is_draining
 from backend.server.health import describe_health, describe_health_to_strangers
 from backend.server.json_response import json_response
 from backend.server.metrics import Metrics
@@ -39,8 +41,14 @@ def add_state_routes(
 
     @app.get("/ready")
     def ready() -> Response:
+        is_leaving = is_draining(request.environ)
         if not g.is_known_caller:
-            return json_response({"ready": loader.ready}, 200 if loader.ready else 503)
+            is_ready = loader.ready and not is_leaving
+            return json_response({"ready": is_ready}, 200 if is_ready else 503)
+        if is_leaving:
+            raise NotReady("The server is shutting down.", remedy="Ask another replica, or wait for the restart.")
+        if loader.error is not None:
+            raise NotReady(loader.error.message, remedy=loader.error.remedy)
         return json_response({"ready": True, "model_version": loader.get().facts.model_version})
 
     @app.get("/metrics", endpoint="metrics")

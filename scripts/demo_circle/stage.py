@@ -155,12 +155,12 @@ class Stage:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.get(f"{self.ports.backend_url}/ready", auth=self.backend_login.pair, timeout=2)
+                answer = session.get(f"{self.ports.backend_url}/health", auth=self.backend_login.pair, timeout=2)
         except requests.RequestException:
             return False
-        if not answer.ok and answer.status_code != requests.codes.service_unavailable:
+        if not answer.ok:  # while the models load, only /ready is not OK
             raise DemoError(f"The backend cannot start: {answer.text.strip()}", remedy=_BACKEND_REMEDY)
-        return answer.ok
+        return bool(answer.json()["ready"])
 
     def _project(self, site: LabelStudioSite, title: str, description: str, scenes: Mapping[str, Scene]) -> int:
         """Find or create the project of this title, and upload the missing scenes."""
