@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from flask import current_app, request
+from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 from backend.errors import BadRequest, BodyTooLarge, BodyTooSlow
@@ -31,7 +31,7 @@ def read_json() -> Mapping[str, Any]:
 def _read_body() -> bytes:
     """Read the whole body; werkzeug refuses one whose Content-Length is over the limit before it is read."""
     if request.content_length is None:
-        return read_chunked(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
+        return read_chunked(request.environ, request.max_content_length or 0)
     return request.get_data(cache=False)
 
 

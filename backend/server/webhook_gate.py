@@ -50,10 +50,12 @@ class WebhookGate:
             )
         if not self._all.take():
             raise RateLimited(f"More than {_PER_SECOND:.0f} webhooks a second without a secret.", remedy=_REMEDY)
-        if request.content_length is None or request.content_length > MAX_HINT_BYTES:
-            size = "an unknown number of" if request.content_length is None else request.content_length
+        size = request.content_length or 0
+        if size > MAX_HINT_BYTES:
             message = f"A webhook without a secret has {size} bytes; the limit is {MAX_HINT_BYTES}."
             raise BodyTooLarge(message, remedy=_REMEDY)
+        limit = request.max_content_length or MAX_HINT_BYTES
+        request.max_content_length = min(limit, MAX_HINT_BYTES)  # a chunked body does not tell its length
         return False
 
     def admit_hint(self, project_id: str) -> None:

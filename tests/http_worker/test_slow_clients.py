@@ -17,13 +17,13 @@ from tests.http_worker.light_server import LightServer, ask, post_header, read_a
 
 pytestmark = pytest.mark.slow
 
-THREADS = "8"
+PREDICTIONS = "4"  # and four threads more
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightServer]:
     """With generous timeouts: whatever is answered meanwhile is not answered because the slow clients were closed."""
-    arguments = {"SERVER_THREADS": THREADS, "GUNICORN_CMD_ARGS": "--keep-alive 30"}
+    arguments = {"MAX_CONCURRENT_PREDICTIONS": PREDICTIONS, "GUNICORN_CMD_ARGS": "--keep-alive 30"}
     with LightServer(tmp_path_factory.mktemp("server"), **arguments) as light:
         yield light
 
@@ -134,7 +134,7 @@ def test_more_than_64_idle_connections_of_one_address_stay_open(server: LightSer
 
 def test_a_server_that_is_full_of_unfinished_requests_accepts_more(tmp_path: Path) -> None:
     """The oldest make room, also where no address has more than its share."""
-    arguments = {"SERVER_THREADS": THREADS, "GUNICORN_CMD_ARGS": "--worker-connections 60"}
+    arguments = {"MAX_CONCURRENT_PREDICTIONS": PREDICTIONS, "GUNICORN_CMD_ARGS": "--worker-connections 60"}
     with LightServer(tmp_path, **arguments) as server, ExitStack() as opened:
         for number in range(150):
             sent = b"GET /health HTTP/1.1\r\n"
@@ -143,7 +143,7 @@ def test_a_server_that_is_full_of_unfinished_requests_accepts_more(tmp_path: Pat
 
 
 def test_requests_and_responses_that_take_too_long_are_ended(tmp_path: Path) -> None:
-    short = {"REQUEST_TIMEOUT_SECONDS": "1", "RESPONSE_TIMEOUT_SECONDS": "1", "SERVER_THREADS": THREADS}
+    short = {"REQUEST_TIMEOUT_SECONDS": "1", "RESPONSE_TIMEOUT_SECONDS": "1", "MAX_CONCURRENT_PREDICTIONS": PREDICTIONS}
     with LightServer(tmp_path, **short) as server, ExitStack() as opened:
         silent = opened.enter_context(server.connect())
         stalled = opened.enter_context(server.connect(post_header("/predict", 1000) + b"{"))
@@ -168,7 +168,10 @@ def test_requests_and_responses_that_take_too_long_are_ended(tmp_path: Path) -> 
 def test_large_bodies_that_arrive_at_once_are_refused_beyond_the_limit_of_memory(tmp_path: Path) -> None:
     """Eight bodies of the largest size may be buffered."""
     size = 1 << 20
-    with LightServer(tmp_path, MAX_BODY_BYTES=str(size), SERVER_THREADS=THREADS) as server, ExitStack() as opened:
+    with (
+        LightServer(tmp_path, MAX_BODY_BYTES=str(size), MAX_CONCURRENT_PREDICTIONS=PREDICTIONS) as server,
+        ExitStack() as opened,
+    ):
         clients = []
         for _ in range(12):
             client = opened.enter_context(server.connect(post_header("/predict", size)))

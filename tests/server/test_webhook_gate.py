@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import time
@@ -103,6 +104,19 @@ def test_hints_of_many_projects_are_limited_together() -> None:
     server, _ = served(PLAIN)
     statuses = [server.client.post("/webhook", json=finished(1, project_id=n)).status_code for n in range(400)]
     assert statuses.count(429) > 200
+
+
+def test_a_chunked_hint_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.server.webhook_gate.MAX_HINT_BYTES", 20_000)
+    server, _ = served(PLAIN)
+    small = json.dumps(finished(70)).encode()
+
+    def send(body: bytes) -> int:
+        chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        options = {"input_stream": io.BytesIO(body), "environ_overrides": chunked, "content_type": "application/json"}
+        return server.client.post("/webhook", **options).status_code
+
+    assert [send(small), send(small + b" " * 20_000)] == [200, 413]
 
 
 def test_a_large_hint_is_refused_before_it_is_read() -> None:
