@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -157,6 +157,7 @@ class FakeFetcher:
     def __init__(self, files: dict[str, bytes | Exception]) -> None:
         self.files = files
         self.fetched: list[tuple[str, int | None, str]] = []
+        self.forgotten: list[bytes] = []
 
     def fetch(
         self,
@@ -166,12 +167,18 @@ class FakeFetcher:
         *,
         prefetch: bool = False,
         wait_seconds: float | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> bytes:
         self.fetched.append((image_uri, task_id, project_id))
         found = self.files[image_uri]
         if isinstance(found, Exception):
             raise found
+        if check is not None:
+            check(found)
         return found
+
+    def forget(self, content: bytes) -> None:
+        self.forgotten.append(content)
 
 
 def keypoint(

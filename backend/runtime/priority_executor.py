@@ -1,4 +1,4 @@
-"""Bounded priority queue in front of the models (see `values.Priority`)."""
+"""Bounded priority queue in front of the models, and in front of decoding images (see `values.Priority`)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ class PriorityExecutor:
         threads: Number of calls that run at once.
         max_waiting: Length of the queue; more calls are refused with `Overloaded`.
         for_clicks: Number of threads reserved for clicks, which then never wait for prefetching or bulk work.
+        name: Names the threads, and the queue in messages.
     """
 
-    def __init__(self, threads: int, max_waiting: int, for_clicks: int = 0) -> None:
-        self._max_waiting = max_waiting
+    def __init__(self, threads: int, max_waiting: int, for_clicks: int = 0, *, name: str = "model") -> None:
+        self._max_waiting, self._name = max_waiting, name
         self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, args=(i < for_clicks,), name=f"model-{i}", daemon=True)
+            threading.Thread(target=self._work, args=(i < for_clicks,), name=f"{name}-{i}", daemon=True)
             for i in range(threads)
         ]
         for thread in self._threads:
@@ -59,7 +60,7 @@ class PriorityExecutor:
                 deadline.raise_if_disconnected()
                 if deadline.has_passed:
                     raise Overloaded(
-                        f"Timed out after {seconds:.0f} s in the model queue ({self.waiting} waiting).",
+                        f"Timed out after {seconds:.0f} s in the {self._name} queue ({self.waiting} waiting).",
                         remedy="Try again in a moment, or add a replica or a GPU.",
                     )
         finally:
@@ -73,7 +74,7 @@ class PriorityExecutor:
                 raise Overloaded("The backend is shutting down.", remedy="Try again after the restart.")
             if len(self._waiting) >= self._max_waiting:
                 raise Overloaded(
-                    f"The model queue is full ({len(self._waiting)} waiting).",
+                    f"The {self._name} queue is full ({len(self._waiting)} waiting).",
                     remedy="Try again in a moment, add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
                 )
             heapq.heappush(self._waiting, (int(priority), next(self._order), future, work))

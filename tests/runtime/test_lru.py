@@ -128,3 +128,23 @@ def test_items_are_those_in_use_from_the_least_recently_used_on() -> None:
     lru.get("a")
     lru.peek("b")
     assert lru.items() == [("b", 5), ("c", 5), ("a", 5)]
+
+
+def test_a_value_is_replaced_in_its_place_only_while_it_is_there() -> None:
+    cache = LeastRecentlyUsed[str, list[int]](10, len, 4)
+    old, new = [1, 2], [1, 2, 3]
+    cache.put("a", old, prefetch=True)
+    assert cache.replace("a", old, new)
+    assert cache.peek("a") is new and cache.cost == 3 and cache.items() == []  # prefetched still
+    assert not cache.replace("a", old, [1])
+    assert not cache.replace("b", old, [1])
+    assert cache.peek("a") is new and cache.peek("b") is None
+
+
+def test_discarding_removes_what_matches_whether_used_or_prefetched() -> None:
+    cache = LeastRecentlyUsed[str, int](10, lambda value: value, 5)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    cache.put("c", 1, prefetch=True)
+    cache.discard(lambda key, value: value == 1)
+    assert [key for key in "abc" if key in cache] == ["b"] and cache.cost == 2
