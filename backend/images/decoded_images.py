@@ -20,9 +20,7 @@ class DecodedImages:
     neither the models nor a request beyond its deadline.
     """
 
-    def __init__(
-        self, max_bytes: int, max_pixels: int, max_prefetched: int = 0, *, max_scans: int = MAX_SCANS
-    ) -> None:
+    def __init__(self, max_bytes: int, max_pixels: int, max_prefetched: int = 0, *, max_scans: int = MAX_SCANS) -> None:
         self._max_pixels, self._max_scans = max_pixels, max_scans
         self._images = LeastRecentlyUsed[tuple[bytes, str], SourceImage](
             max_bytes, lambda image: image.nbytes, max_prefetched

@@ -85,7 +85,7 @@ def test_only_one_short_from_1_to_8_is_an_orientation() -> None:
 
 def test_an_orientation_that_browsers_ignore_is_ignored() -> None:
     """PIL takes one from XMP too."""
-    xmp = b"http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation=\"6\"/>"
+    xmp = b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="6"/>'
     data = encode_image(four_colours(), "JPEG")
     data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + data[2:]
     assert SourceImage(data).size == Size(3 * BLOCK, 2 * BLOCK)
@@ -115,7 +115,9 @@ def check_that_it_is_an_image_or_a_bad_one(data: bytes) -> None:
 
 
 numbers = st.one_of(st.sampled_from([0, 1, 6, 8, 9, 0xFFFF, 0xFFFFFFFF]), st.integers(0, 0xFFFFFFFF))
-tags = st.one_of(st.sampled_from([0x0100, 0x0101, 0x0111, 0x0112, 0x0117, 0x8769, 0x8825, 0xA005]), st.integers(0, 65535))
+tags = st.one_of(
+    st.sampled_from([0x0100, 0x0101, 0x0111, 0x0112, 0x0117, 0x8769, 0x8825, 0xA005]), st.integers(0, 65535)
+)
 entries = st.tuples(tags, st.integers(0, 20), numbers, numbers)
 
 

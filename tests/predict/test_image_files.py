@@ -14,8 +14,8 @@ from PIL import Image
 from backend.errors import BadImage, Overloaded
 from backend.fetching import ImageFetcher
 from backend.images import source_image
-from backend.label_studio.requests import ClassifyImage, FindText, SegmentAll, TaskImage, parse_prompted_task
 from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import ClassifyImage, FindText, SegmentAll, TaskImage, parse_prompted_task
 from backend.label_studio.results import decode_brush
 from backend.runtime import Deadline
 from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Priority, Prompt, Size
@@ -64,7 +64,7 @@ def test_a_bad_download_costs_one_click(start_server: Callable[[], LocalServer],
     replies = Replies(start_server(), bad, GOOD)
     hall = replies.hall()
     size = (64, 64) if bad is CUT_OFF else (40, 30)
-    with pytest.raises(BadImage, match="is not an image|is damaged or truncated"):
+    with pytest.raises(BadImage, match=r"is not an image|is damaged or truncated"):
         hall.document(keypoint(50, 50, size=size), uri=uri)
     for _ in range(2):
         assert hall.document(keypoint(50, 50), uri=uri)["result"]

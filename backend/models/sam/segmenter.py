@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
 
 from backend.errors import BadPrompt
 from backend.models.devices import choose_device, choose_encoder_dtype
 from backend.models.out_of_memory import DeviceModel
 from backend.models.sam.automatic_masks import EmbeddedMaskGenerator
 from backend.models.sam.prompt_decoder import PromptDecoder
+from backend.models.sam.resize import ResizeToInput
 from backend.models.sam.steps import FAMILY, IMAGE_EMBED, enlarge
 from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
 
@@ -50,7 +50,7 @@ class SamSegmenter:
         self._sam = DeviceModel(model, torch_device, "SAM")
         self._decoders = {model.device: PromptDecoder(self._sam.model)}
         self._decoders_lock = threading.Lock()
-        self._transform = ResizeLongestSide(model.image_encoder.img_size)
+        self._transform = ResizeToInput(model.image_encoder.img_size)
 
     @property
     def device(self) -> str:
@@ -126,7 +126,7 @@ class SamSegmenter:
         """
         side = self._sam.model.prompt_encoder.mask_input_size[0]
         length = self._transform.target_length
-        height, width = self._transform.get_preprocess_shape(*mask.shape, length)
+        height, width = self._transform.get_preprocess_shape(mask.shape[0], mask.shape[1], length)
         coverage = torch.from_numpy(mask.astype(np.float32))[None, None]
         coverage = torch.nn.functional.interpolate(coverage, (height, width), mode="bilinear", antialias=True)
         canvas = torch.zeros(1, 1, length, length)
