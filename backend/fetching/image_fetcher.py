@@ -132,9 +132,7 @@ class ImageFetcher:
         if reply.status == 304 and cached is not None:
             if self._cache.replace(key, cached, replace(cached, checked_at=requested_at)):
                 return cached.content
-            reply = self._get(
-                url, image_uri, {}
-            )  # the bytes were forgotten meanwhile, perhaps because they are damaged
+            reply = self._get(url, image_uri, {})  # evicted meanwhile, or forgotten as damaged
         if check is not None:
             check(reply.content)
         validators = {request: reply.headers[name] for name, request in VALIDATORS if name in reply.headers}

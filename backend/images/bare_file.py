@@ -63,7 +63,7 @@ def strip_metadata(data: bytes, max_scans: int) -> BareFile:
         return _strip_png(data)
     if data.startswith((b"GIF87a", b"GIF89a")):
         return _strip_gif(data)
-    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+    if data.startswith((b"II*\0", b"II\0*", b"II+\0", b"MM\0*", b"MM*\0", b"MM\0+")):  # what PIL takes for a TIFF
         return _strip_tiff(data)
     if data[4:8] == b"ftyp":
         return BareFile(_AVIF_EXIF_ITEM.sub(rb"\1none", data))  # the orientation of an AVIF is not in its EXIF

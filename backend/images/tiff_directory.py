@@ -70,7 +70,7 @@ def parse_directory(data: bytes) -> Directory:
     if order is None:
         raise ValueError(f"it starts with {data[:4]!r}, not with a byte order")
     try:
-        is_big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
+        is_big = data[2:3] == b"+"  # as PIL decides it, which does not read big-endian BigTIFF
         at = struct.unpack_from(f"{order}{'Q' if is_big else 'I'}", data, 8 if is_big else 4)[0]
         count = struct.unpack_from(f"{order}{'Q' if is_big else 'H'}", data, at)[0]
     except struct.error as error:

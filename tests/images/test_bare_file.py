@@ -16,7 +16,7 @@ from backend.errors import BadImage
 from backend.images import SourceImage
 from backend.values import Size
 from tests.fakes import noise_png, png
-from tests.images.files import encode_image, jpeg_of_scans, with_exif_segment
+from tests.images.files import encode_image, exif_block, jpeg_of_scans, with_exif_segment
 
 
 def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded() -> None:
@@ -78,6 +78,23 @@ def test_tags_that_all_refer_to_the_same_bytes_cost_no_memory() -> None:
 def test_a_tiff_whose_tags_all_refer_to_the_same_bytes_costs_no_memory() -> None:
     data = encode_image(np.zeros((16, 16, 3), np.uint8), "TIFF", exif_that_refers_to_itself(2000, 60_000))
     assert memory_of_opening(data + bytes(60_000)) < 5_000_000
+
+
+@pytest.mark.parametrize("header", [b"II*\0", b"II\0*"])
+def test_a_tiff_with_swapped_magic_bytes_is_stripped_too(header: bytes) -> None:
+    stored = np.zeros((16, 24, 3), np.uint8)
+    data = header + encode_image(stored, "TIFF", exif_that_refers_to_itself(2000, 60_000))[4:]
+    assert memory_of_opening(data + bytes(60_000)) < 5_000_000
+    rotated = header + encode_image(stored, "TIFF", exif_block(6))[4:]
+    assert SourceImage(rotated).pixels.shape == (24, 16, 3)
+
+
+@pytest.mark.parametrize("marker", [0xC8, 0xD8, 0xD9, 0xF0, 0xF7, 0xFD])
+def test_a_jpeg_does_not_hide_metadata_behind_a_marker_that_readers_take_differently(marker: int) -> None:
+    good = encode_image(np.zeros((16, 16, 3), np.uint8), "JPEG")
+    exif = with_exif_segment(good, exif_that_refers_to_itself(100, 6_000))
+    with pytest.raises(BadImage, match=f"is a JPEG with the marker FF{marker:02X} before its first scan"):
+        SourceImage(exif[:2] + bytes([0xFF, marker, 0x17, 0x80]) + exif[2:])
 
 
 def test_a_tiff_whose_own_tags_are_larger_than_itself_is_refused() -> None:
