@@ -7,7 +7,7 @@ from backend.images.source_image import MAX_SCANS, SourceImage
 from backend.runtime import NO_DEADLINE, Deadline, LeastRecentlyUsed, PriorityExecutor
 from backend.values import Priority
 
-_THREADS = 2  # a decoded image of 64 megapixels takes about a gigabyte while PIL converts it
+_THREADS = 2  # one takes up to 1.3 GB while it decodes 64 megapixels
 _THREADS_FOR_CLICKS = 1
 _MAX_WAITING = 64
 

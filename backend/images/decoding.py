@@ -105,10 +105,8 @@ def _orientation(bare: BareFile, image: Image.Image, name: str) -> int:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
         # 16-bit greys: PIL's own conversion clips everything over 255 to white
-        grey = np.asarray(image).astype(np.float64)
-        return Image.fromarray((grey / (257.0 if grey.max() > 255 else 1.0)).clip(0, 255).astype(np.uint8)).convert(
-            "RGB"
-        )
+        grey = np.asarray(image)
+        return Image.fromarray((grey // (257 if grey.max() > 255 else 1)).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         # what shines through is white in a browser's canvas only where the page is white; Label Studio's is
         rgba = image.convert("RGBA")
