@@ -154,6 +154,9 @@ class Settings(BaseModel):
     )
     image_max_bytes: WholeNumber = _setting(64 * MEBIBYTE, "Maximum size of an image file", 1)
     image_max_pixels: WholeNumber = _setting(64_000_000, "Maximum number of pixels of an image", 1)
+    image_max_scans: WholeNumber = _setting(
+        50, "Maximum number of scans of a JPEG; encoders write at most about twenty", 1
+    )
     image_timeout_seconds: float = _setting(20.0, "Timeout for fetching one image", 0.1)
     image_allowed_hosts: Hosts = _setting(
         frozenset(),

@@ -89,7 +89,12 @@ def _assemble(settings: Settings, models: _Models, cache: EmbeddingCache, execut
         ImageEncoder(models.segmenter, cache, fingerprint=fingerprint),
         ImageLabeler(models.segmenter, models.classifier, top_k=settings.top_k),
         _build_fetcher(settings),
-        DecodedImages(settings.image_cache_max_bytes, settings.image_max_pixels, settings.prefetch_max_bytes),
+        DecodedImages(
+            settings.image_cache_max_bytes,
+            settings.image_max_pixels,
+            settings.prefetch_max_bytes,
+            max_scans=settings.image_max_scans,
+        ),
         executor,
         model_version=facts.model_version,
         default_proposal=_default_proposal(settings.sam_model),

@@ -137,7 +137,7 @@ def build_fetch_size(settings: Settings) -> FetchSize:
 
     def fetch_size(image: TaskImage) -> Size:
         content = fetcher.fetch(image.uri, image.task_id, image.project_id)
-        return SourceImage(content, image.uri, settings.image_max_pixels).size
+        return SourceImage(content, image.uri, settings.image_max_pixels, settings.image_max_scans).size
 
     return fetch_size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -171,6 +171,7 @@ class FakeFetcher:
     def __init__(self, files: dict[str, bytes | Exception]) -> None:
         self.files = files
         self.fetched: list[tuple[str, int | None, str]] = []
+        self.forgotten: list[bytes] = []
 
     def fetch(
         self,
@@ -180,12 +181,18 @@ class FakeFetcher:
         *,
         prefetch: bool = False,
         wait_seconds: float | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> bytes:
         self.fetched.append((image_uri, task_id, project_id))
         found = self.files[image_uri]
         if isinstance(found, Exception):
             raise found
+        if check is not None:
+            check(found)
         return found
+
+    def forget(self, content: bytes) -> None:
+        self.forgotten.append(content)
 
 
 def keypoint(
@@ -235,10 +242,16 @@ class Hall:
     """A predictor on fakes, and the fakes."""
 
     def __init__(
-        self, *, segmenter=None, classifier: FakeClassifier | None = None, auto_label: bool = False, files=None
+        self,
+        *,
+        classifier: FakeClassifier | None = None,
+        auto_label: bool = False,
+        files=None,
+        segmenter: FakeSegmenter | None = None,
+        fetcher=None,
     ) -> None:
         self.segmenter = segmenter or FakeSegmenter()
-        self.fetcher = FakeFetcher(files or {"a.png": png(40, 30)})
+        self.fetcher = fetcher or FakeFetcher(files or {"a.png": png(40, 30)})
         self.cache = EmbeddingCache(LocalStore(10**7, 10**6))
         self.classifier = classifier
         self.predictor = TaskPredictor(

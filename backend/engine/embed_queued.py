@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.ports import PendingEmbedding
@@ -17,6 +19,8 @@ def embed_queued(
     image: SourceImage,
     priority: Priority,
     deadline: Deadline = NO_DEADLINE,
+    *,
+    decode: Callable[[], object] | None = None,
 ) -> EncodedImage:
     """Return the image with its embedding, from the cache, from the encoder, or from another thread or replica.
 
@@ -25,6 +29,7 @@ def embed_queued(
 
     Args:
         priority: What is computed with `Priority.PREFETCH` does not evict what is in use.
+        decode: Decodes the image before it is queued, so that no thread of the models has to.
 
     Raises:
         Overloaded: Not there in time.
@@ -33,6 +38,8 @@ def embed_queued(
     prefetch = priority is Priority.PREFETCH
     encoded = encoder.find(image, prefetch=prefetch)
     while encoded is None:
+        if decode is not None:
+            decode()
         made = executor.run(priority, lambda: encoder.try_encode(image, prefetch=prefetch), deadline)
         if isinstance(made, EncodedImage):
             return made

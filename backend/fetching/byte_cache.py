@@ -29,3 +29,7 @@ class ImageCache(LeastRecentlyUsed[Hashable, CachedImage]):
 
     def __init__(self, max_bytes: int, max_prefetched: int = 0) -> None:
         super().__init__(max_bytes, lambda image: len(image.content), max_prefetched)
+
+    def forget(self, content: bytes) -> None:
+        """Remove these bytes, under whichever key they are."""
+        self.discard(lambda _, image: image.content == content)

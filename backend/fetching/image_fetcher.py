@@ -4,14 +4,16 @@ The token is sent only to Label Studio's own origin, and not even there once a r
 followed one by one and each hop is checked: only Label Studio's own storage URLs may redirect to a host that no setting
 names, and only to one with a globally routable address or in a network that the settings allow.
 
-Bytes are cached by (origin, project, URI). Uploads never expire; anything else is revalidated (ETag) after a minute.
+Bytes are cached by (origin, project, URI), once the caller's check has passed: a login page or a proxy's error with
+status 200 is fetched again by the next request. Uploads never expire; anything else is revalidated (ETag) after a minute.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from backend.errors import ImageUnavailable, LabelStudioError
@@ -82,6 +84,7 @@ class ImageFetcher:
         *,
         prefetch: bool = False,
         wait_seconds: float | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> bytes:
         """Fetch the encoded bytes of an image, from the cache if possible.
 
@@ -91,8 +94,10 @@ class ImageFetcher:
             project_id: Bytes are not shared between projects.
             prefetch: Whether this is a prefetch, which must not evict what is in use (see `runtime.lru`).
             wait_seconds: How long to wait; a slower download continues in the background for the next caller.
+            check: Raises on bytes that are not an image, which are then not cached. Called once for each download.
 
         Raises:
+            Whatever `check` raises, for all callers that wait for the same download.
             ImageForbidden: On a host or at an address that is not allowed.
             ImageUnavailable: Unreachable, refused, too large, too slow, or an unsupported URI.
         """
@@ -101,12 +106,16 @@ class ImageFetcher:
         if cached is not None and self._is_fresh(cached):
             return cached.content
         start = self._flights.run if wait_seconds is None else self._flights.start  # on this thread, or on a new one
-        flight = start(key, lambda: self._fetch_and_cache(key, image_uri, task_id, prefetch))
+        flight = start(key, lambda: self._fetch_and_cache(key, image_uri, task_id, prefetch, check))
         try:
             return flight.result(wait_seconds)
         except FutureTimeout as error:
             message = f"{show_url(image_uri)} was not fetched within {wait_seconds:.2g} s; the download continues."
             raise ImageUnavailable(message, remedy="Try again in a moment.") from error
+
+    def forget(self, content: bytes) -> None:
+        """Forget bytes that passed the check and turned out to be damaged; they are fetched again when needed."""
+        self._cache.forget(content)
 
     def _lookup(self, key: tuple[str, str, str], prefetch: bool) -> CachedImage | None:
         return self._cache.peek(key) if prefetch else self._cache.get(key)
@@ -114,7 +123,14 @@ class ImageFetcher:
     def _is_fresh(self, cached: CachedImage) -> bool:
         return cached.is_immutable or time.monotonic() - cached.checked_at < REVALIDATE_SECONDS
 
-    def _fetch_and_cache(self, key: tuple[str, str, str], image_uri: str, task_id: int | None, prefetch: bool) -> bytes:
+    def _fetch_and_cache(
+        self,
+        key: tuple[str, str, str],
+        image_uri: str,
+        task_id: int | None,
+        prefetch: bool,
+        check: Callable[[bytes], object] | None,
+    ) -> bytes:
         cached = self._lookup(key, prefetch)
         if cached is not None and self._is_fresh(cached):  # another download ended just before this one began
             return cached.content
@@ -122,10 +138,13 @@ class ImageFetcher:
         url = image_uri_to_url(image_uri, task_id, self._url, self._allowed_hosts)
         reply = self._get(url, image_uri, cached.validators if cached else {})
         if reply.status == 304 and cached is not None:
-            image = CachedImage(cached.content, requested_at, cached.is_immutable, cached.validators)
-        else:
-            validators = {request: reply.headers[name] for name, request in VALIDATORS if name in reply.headers}
-            image = CachedImage(reply.content, requested_at, is_immutable(url, self._url), validators)
+            if self._cache.replace(key, cached, replace(cached, checked_at=requested_at)):
+                return cached.content
+            reply = self._get(url, image_uri, {})  # evicted meanwhile, or forgotten as damaged
+        if check is not None:
+            check(reply.content)
+        validators = {request: reply.headers[name] for name, request in VALIDATORS if name in reply.headers}
+        image = CachedImage(reply.content, requested_at, is_immutable(url, self._url), validators)
         self._cache.put(key, image, prefetch=prefetch)
         return image.content
 

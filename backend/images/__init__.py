@@ -1,8 +1,10 @@
-"""Encoded bytes to upright pixels: decoding, EXIF orientation, pixel limits, and a cache of decoded images.
+"""Encoded bytes to upright pixels: limits, EXIF orientation, decoding, and a cache of decoded images.
 
-Bytes come in, `SourceImage` goes out; no network. The only user of PIL beside `export`.
+Bytes come in, `SourceImage` goes out; no network. The only user of PIL beside `export`. PIL never sees the metadata of
+a file (see `bare_file`), so nothing in it can make an image fail or cost work.
 """
 
-from backend.images.source_image import DecodedImages, SourceImage
+from backend.images.decoded_images import DecodedImages
+from backend.images.source_image import SourceImage
 
 __all__ = ["DecodedImages", "SourceImage"]

@@ -49,14 +49,13 @@ class ImageAnswers:
         Raises:
             BadPrompt: A prompt that cannot be answered.
         """
-        auto_label = self._auto_label if settings.auto_label is None else settings.auto_label
         labels, answers, candidates = [], [], []
         for prompt in click.prompts:
             answer = answer_prompt(self._labeler, encoded, prompt, click.correctable, config, self._mask_boxes)
             if not answer.candidate.mask.any():
                 log.info("SAM found no object at the prompt on %s.", encoded.image.name)
                 continue
-            picked = label_for_click(config, prompt.label, auto_label)
+            picked = label_for_click(config, prompt.label, self._auto_labels(settings))
             labels.append(answer.corrected.label if answer.corrected else picked)
             answers.append(answer)
             candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
@@ -64,6 +63,17 @@ class ImageAnswers:
         return Prediction(
             tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))
         )
+
+    def may_need_pixels(
+        self, request: Click | FindText | SegmentAll, config: ImageConfig, settings: ProjectSettings
+    ) -> bool:
+        """Whether CLIP may look at the image; a click with a picked label and no per-region classes needs only SAM."""
+        if not self._labeler.can_classify:
+            return False
+        if not isinstance(request, Click):
+            return True
+        picked = (label_for_click(config, prompt.label, self._auto_labels(settings)) for prompt in request.prompts)
+        return bool(config.region_choices) or None in picked
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
@@ -110,6 +120,9 @@ class ImageAnswers:
         whole = replace(settings, clip_threshold=0.0)  # which is meant for regions
         chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
         return Prediction((), chosen, scores)
+
+    def _auto_labels(self, settings: ProjectSettings) -> bool:
+        return self._auto_label if settings.auto_label is None else settings.auto_label
 
     def _named(
         self,

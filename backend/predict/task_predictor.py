@@ -6,9 +6,11 @@ Clicks and bulk pre-annotation use the same `predict`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued
+from backend.errors import BadImage
 from backend.fetching import show_url
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
@@ -35,7 +37,9 @@ class Fetcher(Protocol):
         *,
         prefetch: bool = False,
         wait_seconds: float | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> bytes: ...
+    def forget(self, content: bytes) -> None: ...
 
 
 class TaskPredictor:
@@ -84,10 +88,16 @@ class TaskPredictor:
         Raises:
             ImageUnavailable, ImageForbidden, BadImage: It cannot be fetched, or is not an image.
         """
+        open_image = partial(self._images.open, name=show_url(image.uri), prefetch=prefetch)
         data = self._fetcher.fetch(
-            image.uri, image.task_id, image.project_id, prefetch=prefetch, wait_seconds=wait_seconds
+            image.uri,
+            image.task_id,
+            image.project_id,
+            prefetch=prefetch,
+            wait_seconds=wait_seconds,
+            check=open_image,  # before the bytes are cached
         )
-        return self._images.open(data, show_url(image.uri), prefetch=prefetch)
+        return open_image(data)
 
     def predict(
         self,
@@ -125,7 +135,7 @@ class TaskPredictor:
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         """Encode the image with a priority below clicks, unless its embedding is cached."""
-        embed_queued(self._encoder, self.executor, image, priority)
+        self._embed(image, priority, NO_DEADLINE)
 
     def is_warm(self, image: SourceImage) -> bool:
         """Whether the image's embedding is cached."""
@@ -147,12 +157,28 @@ class TaskPredictor:
             return Prediction()
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
         if isinstance(request, ClassifyImage):
+            if self.labeler.can_classify:
+                self._decode(image, priority, deadline)
             return self.executor.run(priority, lambda: self._answers.classify_image(image, config, settings), deadline)
         if isinstance(request, Click):
             for prompt in request.prompts:
                 check_drawn_size(prompt, image)
-        encoded = embed_queued(self._encoder, self.executor, image, priority, deadline)
+        encoded = self._embed(image, priority, deadline)
+        if self._answers.may_need_pixels(request, config, settings):
+            self._decode(image, priority, deadline)
         return self.executor.run(priority, self._answer(encoded, request, config, settings), deadline)
+
+    def _embed(self, image: SourceImage, priority: Priority, deadline: Deadline) -> EncodedImage:
+        decode = partial(self._decode, image, priority, deadline)
+        return embed_queued(self._encoder, self.executor, image, priority, deadline, decode=decode)
+
+    def _decode(self, image: SourceImage, priority: Priority, deadline: Deadline) -> None:
+        """Decode the image; the next request fetches it again if it is damaged."""
+        try:
+            self._images.decode(image, priority, deadline)
+        except BadImage:
+            self._fetcher.forget(image.data)
+            raise
 
     def _answer(
         self,

@@ -80,6 +80,23 @@ class LeastRecentlyUsed(Generic[Key, Value]):
             if self._cost_of(value) <= (self._max_prefetched if prefetch else self._max_cost):
                 self._insert(key, value, prefetch=prefetch)
 
+    def replace(self, key: Key, old: Value, new: Value) -> bool:
+        """Replace `old` by `new` in its place, unless it has been evicted, discarded or replaced; return whether."""
+        with self._lock:
+            entries = self._prefetched if key in self._prefetched else self._used
+            if entries.get(key) is not old:
+                return False
+            self._drop(key)
+            self._insert(key, new, prefetch=entries is self._prefetched)
+            return True
+
+    def discard(self, matches: Callable[[Key, Value], bool]) -> None:
+        """Remove the entries for which `matches` returns True; it looks at all of them, so this is for rare events."""
+        with self._lock:
+            for key, value in [*self._used.items(), *self._prefetched.items()]:
+                if matches(key, value):
+                    self._drop(key)
+
     def _insert(self, key: Key, value: Value, *, prefetch: bool) -> None:
         if prefetch:
             self._prefetched[key] = value

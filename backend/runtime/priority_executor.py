@@ -1,4 +1,4 @@
-"""Priority queue in front of the models (see `values.Priority`)."""
+"""Priority queue in front of the models, and in front of decoding images (see `values.Priority`)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ class PriorityExecutor:
     Args:
         threads: Number of calls that run at once.
         for_clicks: Number of threads reserved for clicks, which then never wait for prefetching or bulk work.
+        name: Names the threads, and the queue in messages.
     """
 
-    def __init__(self, threads: int, for_clicks: int = 0) -> None:
+    def __init__(self, threads: int, for_clicks: int = 0, *, name: str = "model") -> None:
+        self._name = name
         self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, args=(i < for_clicks,), name=f"model-{i}", daemon=True)
+            threading.Thread(target=self._work, args=(i < for_clicks,), name=f"{name}-{i}", daemon=True)
             for i in range(threads)
         ]
         for thread in self._threads:
@@ -59,7 +61,7 @@ class PriorityExecutor:
                 deadline.raise_if_disconnected()
                 if deadline.has_passed:
                     raise Overloaded(
-                        f"Timed out after {seconds:.0f} s in the model queue ({self.waiting} waiting).",
+                        f"Timed out after {seconds:.0f} s in the {self._name} queue ({self.waiting} waiting).",
                         remedy="Try again in a moment, or add a replica or a GPU.",
                     )
         finally:

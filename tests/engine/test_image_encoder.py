@@ -12,7 +12,7 @@ def test_going_back_to_an_image_finds_its_embedding() -> None:
     made = [encoder.try_encode(image) for image in (here, there)]
     for image, encoded in zip((here, there), made, strict=True):
         assert isinstance(encoded, EncodedImage)
-        kept = encoder.find(SourceImage(image._data))
+        kept = encoder.find(SourceImage(image.data))
         assert kept is not None and kept.embedding is encoded.embedding
 
 

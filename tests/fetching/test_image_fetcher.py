@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
 from pathlib import Path
@@ -500,3 +501,104 @@ def test_images_fetched_ahead_do_not_drive_out_those_in_use(elsewhere: LocalServ
     for name in ("used", "also", "c"):
         images.fetch(f"{elsewhere.url}/{name}.png", None, "2")
     assert elsewhere.seen == []
+
+
+class NotAnImage(Exception):
+    """What the caller's check raises."""
+
+
+def check_png(content: bytes) -> None:
+    if not content.startswith(b"\x89PNG"):
+        raise NotAnImage
+
+
+@pytest.mark.parametrize("uri", [UPLOAD, LOCAL])
+def test_bytes_that_fail_the_check_are_not_cached(label_studio: LocalServer, uri: str) -> None:
+    bodies = [b"<html>log in</html>", PNG]
+    label_studio.respond = lambda seen, handler: (200, {"ETag": '"1"'}, bodies[len(label_studio.seen) > 1])
+    images = fetcher(label_studio)
+    with pytest.raises(NotAnImage):
+        images.fetch(uri, 7, "2", check=check_png)
+    assert [images.fetch(uri, 7, "2", check=check_png) for _ in range(2)] == [PNG, PNG]
+    assert [seen.headers.get("if-none-match") for seen in label_studio.seen] == [None, None]
+
+
+def test_all_callers_of_one_bad_download_get_the_error_and_the_next_one_fetches_again(
+    label_studio: LocalServer,
+) -> None:
+    go, bodies, refused = threading.Event(), [b"<html>", PNG], []
+
+    def respond(seen: Seen, handler: object) -> Answer:
+        assert go.wait(10)
+        return 200, {}, bodies.pop(0)
+
+    label_studio.respond = respond
+    images = fetcher(label_studio)
+
+    def fetch() -> None:
+        with pytest.raises(NotAnImage):
+            images.fetch(UPLOAD, 7, "2", check=check_png)
+        refused.append(True)
+
+    flight = threading.Thread(target=fetch)
+    flight.start()
+    while not label_studio.seen:
+        time.sleep(0.01)
+    others = [threading.Thread(target=fetch) for _ in range(4)]
+    for thread in others:
+        thread.start()
+    time.sleep(0.2)  # until all wait for it
+    go.set()
+    for thread in (flight, *others):
+        thread.join(10)
+    assert len(refused) == 5 and len(label_studio.seen) == 1
+    assert images.fetch(UPLOAD, 7, "2", check=check_png) == PNG
+
+
+def test_a_bad_download_that_ends_after_its_caller_gave_up_is_not_cached_either(label_studio: LocalServer) -> None:
+    go, checked, bodies = threading.Event(), threading.Event(), [b"<html>", PNG]
+
+    def respond(seen: Seen, handler: object) -> Answer:
+        assert go.wait(10)
+        return 200, {}, bodies.pop(0)
+
+    def check(content: bytes) -> None:
+        checked.set()
+        check_png(content)
+
+    label_studio.respond = respond
+    images = fetcher(label_studio)
+    with pytest.raises(ImageUnavailable, match="the download continues"):
+        images.fetch(UPLOAD, 7, "2", wait_seconds=0.05, check=check)
+    go.set()
+    assert checked.wait(10)
+    with suppress(NotAnImage):  # of the same download, if it has not quite ended
+        assert images.fetch(UPLOAD, 7, "2", check=check_png) == PNG
+    assert images.fetch(UPLOAD, 7, "2", check=check_png) == PNG
+
+
+def test_bytes_that_turned_out_to_be_damaged_are_forgotten_in_every_project(label_studio: LocalServer) -> None:
+    images = fetcher(label_studio)
+    for project in ("2", "3"):
+        images.fetch(UPLOAD, 7, project)
+    images.forget(PNG)
+    for project in ("2", "3"):
+        images.fetch(UPLOAD, 7, project)
+    assert len(label_studio.seen) == 4
+
+
+@pytest.mark.usefixtures("always_revalidated")
+def test_unchanged_does_not_bring_back_bytes_that_were_forgotten_meanwhile(label_studio: LocalServer) -> None:
+    images = fetcher(label_studio)
+    label_studio.respond = lambda seen, handler: (200, {"ETag": '"1"'}, b"damaged")
+    assert images.fetch(LOCAL, 7, "2") == b"damaged"
+
+    def respond(seen: Seen, handler: object) -> Answer:
+        if "if-none-match" in seen.headers:
+            images.forget(b"damaged")  # by another request, while this one is on its way
+            return 304, {}, b""
+        return 200, {"ETag": '"1"'}, PNG
+
+    label_studio.respond = respond
+    assert images.fetch(LOCAL, 7, "2") == PNG
+    assert [seen.headers.get("if-none-match") for seen in label_studio.seen] == [None, '"1"', None]

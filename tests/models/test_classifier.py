@@ -186,3 +186,17 @@ def test_features_of_masks_and_texts_give_the_scores(tiny) -> None:
         assert {score.name: score.score for score in scores} == pytest.approx(
             {word.name: float(value) for word, value in zip(WORDS, row, strict=True)}, abs=1e-5
         )
+
+
+def test_a_strip_is_not_blown_up_before_clip_looks_at_its_middle(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier, shapes = load(tiny), []
+    preprocess = classifier._preprocess
+
+    def record(image):
+        shapes.append(image.size)
+        return preprocess(image)
+
+    monkeypatch.setattr(classifier, "_preprocess", record)
+    scores = classifier.classify_image(np.zeros((65_535, 1, 3), np.uint8), WORDS, top_k=3)
+    assert shapes == [(1, 16)]
+    assert sum(score.score for score in scores) == pytest.approx(1, abs=1e-5)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from backend.errors import BadPrompt
-from backend.models.clip.crop import crop_for_clip
+from backend.models.clip import crop as crop_module
+from backend.models.clip.crop import central_part, crop_for_clip
 
 
 def test_the_crop_keeps_the_object_and_blurs_the_rest() -> None:
@@ -41,3 +42,34 @@ def test_a_stray_part_does_not_widen_the_crop_but_an_equal_one_does() -> None:
 def test_an_empty_mask_has_no_crop() -> None:
     with pytest.raises(BadPrompt, match="The mask is empty"):
         crop_for_clip(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), bool), 8)
+
+
+def test_the_crop_of_a_strip_is_made_in_little_memory() -> None:
+    """Its square would be 78,642 pixels wide, 18 GB."""
+    pixels = np.full((1, 65_535, 3), (200, 10, 10), np.uint8)
+    pixels[:, :32_768] = (10, 10, 200)
+    crop = crop_for_clip(pixels, np.ones((1, 65_535), bool), 32)
+    assert crop.shape == (32, 32, 3)
+    assert np.abs(crop[:, 4].astype(int) - (10, 10, 200)).max() < 15
+    assert np.abs(crop[:, -5].astype(int) - (200, 10, 10)).max() < 15
+
+
+@pytest.mark.parametrize("box", [(20, 280, 10, 40), (0, 30, 0, 390), (200, 300, 300, 400), (0, 300, 0, 400)])
+def test_a_crop_by_way_of_a_smaller_image_is_nearly_the_same(
+    box: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, columns = np.mgrid[:300, :400]
+    pixels = np.stack([rows * 0.8, columns * 0.6, (rows + columns) * 0.3], axis=2).astype(np.uint8)
+    mask = np.zeros((300, 400), bool)
+    mask[box[0] : box[1], box[2] : box[3]] = True
+    direct = crop_for_clip(pixels, mask, 24).astype(int)
+    monkeypatch.setattr(crop_module, "MAX_CROP_SIDE", 100)
+    monkeypatch.setattr(crop_module, "_REDUCED_SIDE", 96)
+    assert np.abs(crop_for_clip(pixels, mask, 24) - direct).mean() < 4
+
+
+def test_a_long_image_is_cut_to_its_middle_and_any_other_is_left() -> None:
+    strip = np.arange(100, dtype=np.uint8).reshape(1, 100, 1).repeat(3, axis=2)
+    assert central_part(strip)[0, :, 0].tolist() == list(range(42, 58))
+    assert central_part(strip.transpose(1, 0, 2))[:, 0, 0].tolist() == list(range(42, 58))
+    assert central_part(strip[:, :16]).shape == (1, 16, 3)

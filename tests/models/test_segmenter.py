@@ -311,3 +311,41 @@ def test_a_device_that_is_not_there_is_named() -> None:
         choose_device("cuda:99")
     with pytest.raises(BadSettings, match="DEVICE is 'toaster', which torch does not know"):
         choose_device("toaster")
+
+
+STRIPS = [Size(1, 4000), Size(4000, 1), Size(4000, 2), Size(1, 65_535), Size(1, 1)]
+
+
+@pytest.mark.parametrize("size", STRIPS, ids=str)
+def test_an_image_that_is_a_strip_gets_finite_masks_of_its_size(demo_sam, size: Size) -> None:
+    """The library would resize 1x4000 pixels to 0x1024."""
+    segmenter = SamSegmenter(demo_sam, device="cpu")
+    pixels = np.full((size.height, size.width, 3), 40, np.uint8)
+    pixels[size.height // 4 : size.height // 2, size.width // 4 : size.width // 2] = (240, 60, 60)
+    embedding = segmenter.encode(pixels)
+    assert embedding.original_size == size
+    assert min(embedding.input_size.width, embedding.input_size.height) == (256 if size == Size(1, 1) else 1)
+    assert np.isfinite(embedding.arrays["image_embed"]).all()
+    centre = (size.width / 2, size.height / 2)
+    logits = segmenter.mask_to_logits(np.ones((size.height, size.width), bool))
+    assert np.isfinite(logits).all()
+    prompts = [
+        Prompt((centre,), (1,)),
+        Prompt(box_xyxy=(0.0, 0.0, float(size.width), float(size.height))),
+        Prompt((centre,), (1,), mask_logits=logits),
+    ]
+    for prompt in prompts:
+        for candidate in segmenter.decode(embedding, prompt):
+            assert candidate.mask.shape == (size.height, size.width)
+            assert np.isfinite(candidate.score) and np.isfinite(candidate.low_res_logits).all()
+    few = ProposalParameters(4, 0.0, 0.0, 0, 0.7)
+    for candidate in segmenter.propose(embedding, few):
+        assert candidate.mask.shape == (size.height, size.width)
+
+
+def test_a_click_in_a_strip_lies_where_it_was_made(demo_sam) -> None:
+    segmenter = SamSegmenter(demo_sam, device="cpu")
+    coords, _ = segmenter._torch_prompt(
+        demo_sam, segmenter.encode(np.zeros((4000, 1, 3), np.uint8)), Prompt(((0.5, 1000.0),), (1,))
+    )[0]
+    assert coords.tolist() == [[[0.5, 64.0]]]  # of 1x256: a quarter of the height, the middle of the one column

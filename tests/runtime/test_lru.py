@@ -131,3 +131,23 @@ def test_items_are_the_prefetched_ones_and_then_those_in_use_from_the_least_rece
     assert [lru.is_in_use(key) for key in "adx"] == [True, False, False]
     lru.get("d")
     assert lru.is_in_use("d")
+
+
+def test_a_value_is_replaced_in_its_place_only_while_it_is_there() -> None:
+    cache = LeastRecentlyUsed[str, list[int]](10, len, 4)
+    old, new = [1, 2], [1, 2, 3]
+    cache.put("a", old, prefetch=True)
+    assert cache.replace("a", old, new)
+    assert cache.peek("a") is new and cache.cost == 3 and not cache.is_in_use("a")  # prefetched still
+    assert not cache.replace("a", old, [1])
+    assert not cache.replace("b", old, [1])
+    assert cache.peek("a") is new and cache.peek("b") is None
+
+
+def test_discarding_removes_what_matches_whether_used_or_prefetched() -> None:
+    cache = LeastRecentlyUsed[str, int](10, lambda value: value, 5)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    cache.put("c", 1, prefetch=True)
+    cache.discard(lambda key, value: value == 1)
+    assert [key for key in "abc" if key in cache] == ["b"] and cache.cost == 2

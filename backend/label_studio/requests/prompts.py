@@ -21,8 +21,11 @@ from backend.geometry import percent_to_pixel
 from backend.label_studio.config import Control, ImageConfig
 from backend.label_studio.results import (
     KEYPOINT,
+    MAX_PERCENT,
+    MAX_SIDE,
     RECTANGLE,
     drawn_size_of,
+    is_percent,
     join_labels,
     json_type_of,
     kind_of_region,
@@ -159,15 +162,17 @@ def _drawn_size(result: Mapping[str, Any]) -> Size:
     if size is None:
         width, height = shorten(result.get("original_width")), shorten(result.get("original_height"))
         message = f"A prompt was drawn on an image of {width} x {height} pixels."
-        raise BadPrompt(message, remedy="Send original_width and original_height, whole numbers from 1 on.")
+        raise BadPrompt(message, remedy=f"Send original_width and original_height, whole numbers from 1 to {MAX_SIDE}.")
     return size
 
 
 def _number(value: Mapping[str, Any], key: str, default: float | None = None) -> float:
+    """Read a coordinate or a side in percent, or the rotation in degrees."""
     number = value.get(key, default)
-    if isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number):
+    if is_percent(number):
         return float(number)
-    message = f'"{key}" of a prompt must be a number, but is {_show(number)}.'
+    limits = f"{-MAX_PERCENT:g} to {MAX_PERCENT:g}"
+    message = f'"{key}" of a prompt must be a number from {limits}, but is {_show(number)}.'
     raise BadPrompt(message, remedy="Delete it and draw it again.")
 
 

@@ -7,6 +7,7 @@ from backend.label_studio.results.brush_rle import brush_box, decode_brush, enco
 from backend.label_studio.results.build import EMPTY_ANSWER, build_prediction, build_results
 from backend.label_studio.results.fields import (
     KEYPOINT,
+    MAX_SIDE,
     RECTANGLE,
     Result,
     drawn_size_of,
@@ -29,11 +30,13 @@ from backend.label_studio.results.parse import (
     pick_image,
 )
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
-from backend.label_studio.results.region_values import build_value, mask_from_value
+from backend.label_studio.results.region_values import MAX_PERCENT, build_value, is_percent, mask_from_value
 
 __all__ = [
     "EMPTY_ANSWER",
     "KEYPOINT",
+    "MAX_PERCENT",
+    "MAX_SIDE",
     "RECTANGLE",
     "LabeledRegion",
     "Result",
@@ -49,6 +52,7 @@ __all__ = [
     "find_regions",
     "ids_of",
     "is_own_id",
+    "is_percent",
     "join_labels",
     "json_type_of",
     "kind_of_region",

@@ -13,6 +13,8 @@ from backend.label_studio.config import SHAPES
 from backend.values import Size
 
 Result = Mapping[str, Any]
+MAX_SIDE = 65_535  # no browser shows a longer image
+MAX_PIXELS = 1 << 30  # far above IMAGE_MAX_PIXELS; a mask takes a byte a pixel
 KEYPOINT = "keypoint"
 RECTANGLE = "rectangle"
 _PLAIN = (*SHAPES, KEYPOINT)
@@ -49,17 +51,18 @@ def value_of(result: Result) -> Mapping[str, Any]:
 def drawn_size_of(result: Result) -> Size | None:
     """Return the size of the image that a result was drawn on (`original_width`, `original_height`).
 
-    Both sides must be whole numbers from 1 on. 640.0 is whole, because JSON does not tell it from 640.
+    Both sides must be whole numbers from 1 to `MAX_SIDE`, and together at most `MAX_PIXELS`: a mask of that size is
+    made of it. 640.0 is whole, because JSON does not tell it from 640.
     """
     width, height = _side(result.get("original_width")), _side(result.get("original_height"))
-    return Size(width, height) if width and height else None
+    return Size(width, height) if width and height and width * height <= MAX_PIXELS else None
 
 
 def _side(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     is_whole = isinstance(value, int) or value.is_integer()
-    return int(value) if is_whole and value >= 1 else None
+    return int(value) if is_whole and 1 <= value <= MAX_SIDE else None
 
 
 def label_of(result: Result) -> str | None:

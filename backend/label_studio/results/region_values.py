@@ -45,6 +45,7 @@ from backend.values import Mask, Size
 Value = dict[str, Any]
 REMEDY = "Delete this region in Label Studio and draw it again."
 MAX_PERCENT = 1_000.0  # Label Studio does not allow drawing outside the image; ten image sizes away means damaged data
+MIN_EXTENT_PERCENT = 1e-6  # a thousandth of a pixel of the widest image
 PERCENT_DIGITS = 6  # half the JSON of 17 digits; 0.0001 pixels in an image 10,000 pixels wide
 PIXEL_DIGITS = 3  # rounds the corners of pixels back to whole numbers
 MAX_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
@@ -148,7 +149,7 @@ def _read_points(value: Mapping[str, Any], size: Size) -> NDArray[np.float64]:
         given = f"{len(points)} points" if isinstance(points, (list, tuple)) else "no list of points"
         raise BadRegion(f"A polygon needs at least three points, but this one has {given}.", remedy=REMEDY)
     for number, point in enumerate(points, start=1):
-        if not isinstance(point, (list, tuple)) or len(point) != 2 or not all(map(_is_percent, point)):
+        if not isinstance(point, (list, tuple)) or len(point) != 2 or not all(map(is_percent, point)):
             message = f"Point {number} of a polygon is {shorten(point)}, not two percentages of the image size."
             raise BadRegion(message, remedy=REMEDY)
     return np.round(np.array(points, float) * (size.width / 100, size.height / 100), PIXEL_DIGITS)
@@ -168,7 +169,7 @@ def _read_ellipse(value: Mapping[str, Any], size: Size) -> Ellipse:
     return Ellipse((x * across, y * down), (radius_x * across, radius_y * down), degrees)
 
 
-def _is_percent(number: Any) -> bool:
+def is_percent(number: Any) -> bool:
     """Whether the value is a number within ten image sizes; True, NaN and infinity are not."""
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
     return is_number and -MAX_PERCENT <= number <= MAX_PERCENT
@@ -179,7 +180,7 @@ def _number(value: Mapping[str, Any], kind: str, key: str) -> float:
     number: Any = value.get(key)
     if key == "rotation" and number is None:
         return 0.0
-    if not _is_percent(number):
+    if not is_percent(number):
         message = f'The {kind} has "{key}": {shorten(number)}, which is not a number from -1000 to 1000.'
         raise BadRegion(message, remedy=REMEDY)
     return float(number)
@@ -187,6 +188,7 @@ def _number(value: Mapping[str, Any], kind: str, key: str) -> float:
 
 def _extent(value: Mapping[str, Any], kind: str, key: str) -> float:
     number = _number(value, kind, key)
-    if number <= 0:
-        raise BadRegion(f'The {kind} has "{key}": {shorten(number)}, which is not greater than 0.', remedy=REMEDY)
+    if number < MIN_EXTENT_PERCENT:
+        message = f'The {kind} has "{key}": {shorten(number)}, which is not at least {MIN_EXTENT_PERCENT}.'
+        raise BadRegion(message, remedy=REMEDY)
     return number

@@ -14,7 +14,7 @@ from torchvision.transforms import Compose
 from torchvision.transforms.functional import to_pil_image
 
 from backend.errors import BadSettings, CheckpointError
-from backend.models.clip.crop import crop_for_clip
+from backend.models.clip.crop import central_part, crop_for_clip
 from backend.models.devices import choose_device
 from backend.models.out_of_memory import DeviceModel
 from backend.models.registry import ClassifierEntry
@@ -84,7 +84,7 @@ class ClipClassifier:
         self, pixels: Pixels, vocabulary: Vocabulary, *, top_k: int, templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:
         """Classify the whole image with open_clip's own transform; best class first."""
-        return self._score([pixels], [vocabulary], top_k, tuple(templates))[0][0]
+        return self._score([central_part(pixels)], [vocabulary], top_k, tuple(templates))[0][0]
 
     @property
     def logit_scale(self) -> float:

@@ -6,8 +6,11 @@ black background as part of the picture, whereas blurring only draws attention a
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import BadPrompt
 from backend.geometry import mask_to_box
@@ -15,6 +18,9 @@ from backend.values import Mask, Pixels
 
 CONTEXT = 0.10  # margin on each side, as a fraction of the box's longer side
 BLUR = 1 / 12  # sigma of the blur outside the mask, as a fraction of the crop's side
+MAX_CROP_SIDE = 8192  # of a square before it is scaled; a larger one is made of a smaller image
+_REDUCED_SIDE = 2048
+MAX_ASPECT_RATIO = 16  # of a whole image
 _MIN_PART_AREA = 0.7  # as a fraction of the largest part's area
 
 
@@ -34,14 +40,39 @@ def crop_for_clip(pixels: Pixels, mask: Mask, side: int) -> Pixels:
     height, width = mask.shape
     inside = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     border = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
-    crop = cv2.copyMakeBorder(np.ascontiguousarray(pixels[inside]), *border, cv2.BORDER_REPLICATE)
-    coverage = cv2.copyMakeBorder(mask[inside].astype(np.float32), *border, cv2.BORDER_CONSTANT, value=0.0)
+    crop: NDArray[Any] = np.ascontiguousarray(pixels[inside])
+    coverage: NDArray[Any] = mask[inside].astype(np.float32)
+    if bottom - top > MAX_CROP_SIDE:
+        scale = _REDUCED_SIDE / (bottom - top)
+        size = max(round(crop.shape[1] * scale), 1), max(round(crop.shape[0] * scale), 1)
+        crop, coverage = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (crop, coverage))
+        border = (*_reduce(border[:2], size[1], scale), *_reduce(border[2:], size[0], scale))
+    crop = cv2.copyMakeBorder(crop, *border, cv2.BORDER_REPLICATE)
+    coverage = cv2.copyMakeBorder(coverage, *border, cv2.BORDER_CONSTANT, value=0.0)
     shrinks = crop.shape[0] > side
     crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     coverage = cv2.resize(coverage, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     alpha = coverage[..., None]
     blurred = cv2.GaussianBlur(crop, (0, 0), side * BLUR)
     return np.rint(crop * alpha + blurred * (1 - alpha)).astype(np.uint8)
+
+
+def _reduce(border: tuple[int, int], length: int, scale: float) -> tuple[int, int]:
+    """Scale the border before and after a side that is now `length` long, so that all is `_REDUCED_SIDE` long."""
+    before = min(round(border[0] * scale), _REDUCED_SIDE - length)
+    return before, _REDUCED_SIDE - length - before
+
+
+def central_part(pixels: Pixels) -> Pixels:
+    """Cut a long image to the middle of it, `MAX_ASPECT_RATIO` times as long as wide; return any other as it is.
+
+    CLIP's transform scales the shorter side to the model's image size and keeps the square in the middle: of a strip of
+    1x65,535 pixels it would first make an image of 224x14,679,840.
+    """
+    height, width = pixels.shape[:2]
+    limit = MAX_ASPECT_RATIO * min(height, width)
+    top, left = max(height - limit, 0) // 2, max(width - limit, 0) // 2
+    return pixels[top : top + limit, left : left + limit]
 
 
 def _main_parts(mask: Mask) -> Mask:

@@ -11,6 +11,7 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
 from segment_anything.utils.amg import MaskData
 
+from backend.models.sam.resize import ResizeToInput
 from backend.models.sam.steps import enlarge, features_of, predict_low_res
 from backend.values import ImageEmbedding, ProposalParameters
 
@@ -22,6 +23,7 @@ class _EmbeddedPredictor(SamPredictor):
 
     def __init__(self, model: Sam, embedding: ImageEmbedding) -> None:
         super().__init__(model)
+        self.transform = ResizeToInput(model.image_encoder.img_size)
         self._embedding = embedding
 
     def set_image(self, image: NDArray[Any], image_format: str = "RGB") -> None:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
 
 from backend.errors import BadPrompt
 from backend.geometry import signed_distance
@@ -23,6 +22,7 @@ from backend.models.devices import choose_device, choose_encoder_dtype
 from backend.models.out_of_memory import DeviceModel
 from backend.models.sam.automatic_masks import EmbeddedMaskGenerator
 from backend.models.sam.prompt_decoder import PromptDecoder
+from backend.models.sam.resize import ResizeToInput
 from backend.models.sam.steps import FAMILY, IMAGE_EMBED, enlarge
 from backend.values import (
     Candidate,
@@ -61,7 +61,7 @@ class SamSegmenter:
         self._sam = DeviceModel(model, torch_device, "SAM")
         self._decoders = {model.device: PromptDecoder(self._sam.model)}
         self._decoders_lock = threading.Lock()
-        self._transform = ResizeLongestSide(model.image_encoder.img_size)
+        self._transform = ResizeToInput(model.image_encoder.img_size)
 
     @property
     def device(self) -> str:

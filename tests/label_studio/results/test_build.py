@@ -336,7 +336,7 @@ def test_a_region_without_its_shape_is_refused_by_name(kind: str, message: str, 
         (
             "rectangle",
             {"x": 1, "y": 2, "width": 0, "height": 3},
-            'The rectangle has "width": 0.0, which is not greater than 0',
+            'The rectangle has "width": 0.0, which is not at least 1e-06',
         ),
     ],
 )

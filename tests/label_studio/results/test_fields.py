@@ -27,11 +27,17 @@ def test_the_smallest_image_has_one_pixel() -> None:
 
 
 @pytest.mark.parametrize(
-    "side", [None, True, False, 0, -4, 0.0, 0.5, 6.5, -1.0, "640", [640], float("nan"), float("inf")]
+    "side",
+    [None, True, False, 0, -4, 0.0, 0.5, 6.5, -1.0, "640", [640], float("nan"), float("inf"), 65_536, 1e308, 10**400],
 )
 def test_anything_else_is_no_side(side: Any) -> None:
     assert drawn_size_of(drawn(side)) is None
     assert drawn_size_of(drawn(640, side)) is None
+
+
+def test_a_size_whose_mask_would_not_fit_into_memory_is_none() -> None:
+    assert drawn_size_of(drawn(65_535, 16_384)) == Size(65_535, 16_384)
+    assert drawn_size_of(drawn(65_535, 16_385)) is None
 
 
 def test_a_result_without_a_size_has_none() -> None:
