@@ -151,7 +151,7 @@ class SamSegmenter:
         """
         side = self._sam.model.prompt_encoder.mask_input_size[0]
         length = self._transform.target_length
-        height, width = self._transform.get_preprocess_shape(*mask.shape, length)
+        height, width = self._transform.get_preprocess_shape(mask.shape[0], mask.shape[1], length)
         resized = torch.from_numpy(mask.astype(np.float32))[None, None]
         resized = torch.nn.functional.interpolate(resized, (height, width), mode="bilinear", antialias=True)
         canvas = torch.zeros(1, 1, length, length)
