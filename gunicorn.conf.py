@@ -6,11 +6,16 @@ One worker, because the weights are loaded once per device; many threads, becaus
 import logging
 import os
 
+from backend.logs import gunicorn_logger
+from backend.safe_text import register_secrets
 from backend.settings import Settings
 
+_settings = Settings.from_environment_or_exit()
+register_secrets(_settings.secrets)
+logger_class = gunicorn_logger(_settings.log_format)
 workers = 1
 worker_class = "gthread"
-threads = Settings.from_environment_or_exit().server_threads
+threads = _settings.server_threads
 timeout = 120
 graceful_timeout = 30
 

@@ -11,19 +11,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from backend.errors import BadSettings, shorten
+from backend.safe_text import check_redis_url, list_secrets, redact_address
 
 MEBIBYTE = 1 << 20
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")  # those that redis-py accepts
 _MAX_SHOWN = 60  # characters of a rejected value
-_REDACTED = "***"
 
 _REASONS = {  # pydantic's error types
     "float_parsing": "not a number",
@@ -62,20 +60,12 @@ def _parse_hosts(value: object) -> object:
     return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
 
 
-def _check_redis_url(url: str) -> str:
-    """Reject what redis-py would reject."""
-    if url and not url.startswith(_REDIS_SCHEMES):
-        raise ValueError("not a redis://, rediss:// or unix:// URL")
-    if not _has_readable_port(url):
-        raise ValueError("a URL with an invalid host or port (is the password percent-encoded?)")
-    return url
-
-
 Switch = Annotated[bool, BeforeValidator(_parse_bool)]
 WholeNumber = Annotated[int, BeforeValidator(_parse_int)]
 Hosts = Annotated[frozenset[str], BeforeValidator(_parse_hosts)]
-RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
+RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(str.lower)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
@@ -148,6 +138,8 @@ class Settings(BaseModel):
     torch_threads: WholeNumber = _setting(0, "Number of CPU threads for torch; 0: torch's default", 0)
     log_level: LogLevel = _setting("INFO", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`")
 
+    log_format: LogFormat = _setting("text", "`text` for people, or `json` for a log collector: one object a line")
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read each field from the variable of the same name in capitals; an empty variable means the default.
@@ -183,7 +175,13 @@ class Settings(BaseModel):
     @property
     def redacted_redis_url(self) -> str:
         """`redis_url` without its password, for messages."""
-        return _redact_url(self.redis_url)
+        return redact_address(self.redis_url)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must never be shown: the secret settings, and the passwords in URLs; names of users may be shown."""
+        hidden = [name for name, field in type(self).model_fields.items() if not field.repr and name[-5:] != "_user"]
+        return [secret for name in hidden if (value := getattr(self, name)) for secret in list_secrets(value)]
 
 
 def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSettings:
@@ -193,7 +191,7 @@ def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSet
         name = str(problem["loc"][0])
         field, context = Settings.model_fields[name], problem.get("ctx", {})
         reason = _REASONS.get(problem["type"]) or str(context.get("error", "not valid"))
-        shown = texts[name] if field.repr else _redact_url(texts[name])
+        shown = texts[name] if field.repr else redact_address(texts[name])
         messages.append(f"{name.upper()} is {shorten(shown, _MAX_SHOWN)!r}, which is {reason.format(**context)}.")
         remedies.append(f"Set {name.upper()} to {_describe_expected(field)}.")
     return BadSettings(" ".join(messages), remedy=" ".join(remedies))
@@ -206,25 +204,6 @@ def _describe_expected(field: FieldInfo) -> str:
     minimum = next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None)
     expected = _EXPECTED[field.annotation]
     return expected if minimum is None else f"{expected} of at least {minimum}"
-
-
-def _has_readable_port(url: str) -> bool:
-    """Whether the URL's port can be parsed; urllib's and redis-py's own errors may quote a part of the password."""
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        return False
-    return True
-
-
-def _redact_url(url: str) -> str:
-    """Hide the user info and the query, which may contain a password; hide all of a text that is not clearly a URL."""
-    scheme, separator, rest = url.partition("://")
-    address, _, query = rest.partition("?")
-    if not (separator and scheme.isalpha() and _has_readable_port(url)) or "@" in query:
-        return _REDACTED
-    _, at, host = address.rpartition("@")
-    return f"{scheme}://{_REDACTED if at else ''}{at}{host}"
 
 
 def _show_default(default: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.ports import EmbeddingStore, PendingEmbedding, Segmenter
 from backend.images import SourceImage
+from backend.runtime import timed
 from backend.values import ImageEmbedding
 
 
@@ -31,10 +32,12 @@ class ImageEncoder:
 
     def try_encode(self, image: SourceImage, *, prefetch: bool = False) -> EncodedImage | PendingEmbedding:
         """Encode the image unless another thread or worker is at it; that one's result is then waited for elsewhere."""
-        made = self._cache.try_compute(
-            self._key(image), lambda: self._segmenter.encode(image.pixels), prefetch=prefetch
-        )
+        made = self._cache.try_compute(self._key(image), lambda: self._encode(image), prefetch=prefetch)
         return EncodedImage(image, made) if isinstance(made, ImageEmbedding) else made
+
+    @timed("encode")
+    def _encode(self, image: SourceImage) -> ImageEmbedding:
+        return self._segmenter.encode(image.pixels)
 
     def has(self, image: SourceImage) -> bool:
         """Whether a click on this image would find its embedding in the cache."""

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from backend.errors import BadImage
-from backend.runtime import LeastRecentlyUsed
+from backend.runtime import LeastRecentlyUsed, timed
 from backend.values import Pixels, Size
 
 # What browsers show, and TIFF. PIL's other readers would only widen the attack surface.
@@ -129,6 +129,7 @@ def _orientation(image: Image.Image, may_have_exif: bool) -> int:
         return 1
 
 
+@timed("decode")
 def _decode(data: bytes, name: str) -> Pixels:
     image = _open(data, name)
     try:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from backend.errors import Overloaded
 from backend.runtime.deadline import NO_DEADLINE, Deadline
+from backend.runtime.stages import add_waited
 from backend.values import Priority
 
 T = TypeVar("T")
@@ -20,6 +24,8 @@ T = TypeVar("T")
 
 class PriorityExecutor:
     """A few threads behind a bounded priority queue; equal priorities run first in, first out.
+
+    Work runs in the context of the thread that queued it, so it logs and counts its time for the same request.
 
     Args:
         threads: Number of calls that run at once.
@@ -49,6 +55,7 @@ class PriorityExecutor:
             Whatever `work` raises.
         """
         deadline.raise_if_disconnected()
+        queued_at = time.perf_counter()
         future, seconds = self.submit(priority, work), deadline.remaining
         try:
             while True:
@@ -63,7 +70,8 @@ class PriorityExecutor:
                         remedy="Try again in a moment, or add a replica or a GPU.",
                     )
         finally:
-            future.cancel()  # running work goes on
+            if future.cancel():  # running work goes on
+                add_waited("queue", time.perf_counter() - queued_at)
 
     def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
         """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""
@@ -76,7 +84,8 @@ class PriorityExecutor:
                     f"The model queue is full ({len(self._waiting)} waiting).",
                     remedy="Try again in a moment, add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
                 )
-            heapq.heappush(self._waiting, (int(priority), next(self._order), future, work))
+            run: Callable[[], Any] = partial(copy_context().run, _run_queued, work, time.perf_counter())
+            heapq.heappush(self._waiting, (int(priority), next(self._order), future, run))
             self._changed.notify_all()  # notify() might wake a thread that is reserved for clicks
         return future
 
@@ -115,3 +124,8 @@ class PriorityExecutor:
                 return None
             _, _, future, work = heapq.heappop(self._waiting)
             return future, work
+
+
+def _run_queued(work: Callable[[], T], queued_at: float) -> T:
+    add_waited("queue", time.perf_counter() - queued_at)
+    return work()

@@ -45,13 +45,15 @@ class ProjectStatus:
     @property
     def settings_text(self) -> str:
         values = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.settings.items())
-        return ", ".join(values) or "defaults"
+        return one_line(", ".join(values)) or "defaults"
 
 
 def list_projects(setups: ProjectSetups) -> list[ProjectStatus]:
     """List the projects with an accepted /setup, latest first."""
     return [
-        ProjectStatus(one_line(project).partition(".")[0], setup.origin, setup.in_force, one_line(setup.complaint))
+        ProjectStatus(
+            one_line(project).partition(".")[0], one_line(setup.origin), setup.in_force, one_line(setup.complaint)
+        )
         for project, setup in setups.reports()
     ]
 
