@@ -44,6 +44,7 @@ def gunicorn_logger(log_format: LogFormat) -> type[_GunicornLogger]:
     class FormattedLogger(_GunicornLogger):  # type: ignore[misc, unused-ignore]
         def setup(self, cfg: object) -> None:
             super().setup(cfg)
+            self.error_log.setLevel(max(logging.INFO, self.error_log.level))  # its DEBUG lines quote raw requests
             for logger in (self.error_log, self.access_log):
                 for handler in logger.handlers:
                     handler.setFormatter(build_formatter(log_format))

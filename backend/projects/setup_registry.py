@@ -20,6 +20,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -37,6 +38,7 @@ FRESH_SECONDS = 5.0  # clicks use the settings in this process for this long bef
 MAX_PROJECTS = 1000  # kept in this process
 _VERSION = 1
 _MAX_NAME_CHARACTERS = 100
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")  # any other may be anything, and a key in Redis is shown by its tools
 _MAX_COMPLAINT_CHARACTERS = 1000
 
 
@@ -202,7 +204,7 @@ def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], Proj
 
 
 def _name(project: str) -> str:
-    return f"project-setup:v{_VERSION}:{project if len(project) <= _MAX_NAME_CHARACTERS else _digest(project)}"
+    return f"project-setup:v{_VERSION}:{project if _PLAIN_ID.fullmatch(project) else _digest(project)}"
 
 
 def _read(name: str, document: bytes) -> ProjectSetup | None:

@@ -51,7 +51,10 @@ def test_a_traceback_is_readable_and_each_of_its_lines_is_indented() -> None:
     first, *others = text.splitlines()
     assert LINE.match(first)
     assert "    Traceback (most recent call last):" in others
-    assert others[-2:] == ["    RuntimeError: last", r"    2026-11-25 21:50:05,123 CRITICAL backend: forged\x1b[2K\x1b[1A"]
+    assert others[-2:] == [
+        "    RuntimeError: last",
+        r"    2026-11-25 21:50:05,123 CRITICAL backend: forged\x1b[2K\x1b[1A",
+    ]
     assert [line for line in others if not line.startswith("    ")] == []
 
 
