@@ -22,8 +22,6 @@ _CREDENTIALS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_MARKS = ("=", "bearer ", "basic ", "token ", "cookie", "authorization", "x-api-key", "eyj")  # of `_CREDENTIALS`
-
 
 def show(value: object, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
     """Format a foreign value in one line of at most `max_characters`; never raises.
@@ -45,8 +43,7 @@ def show_url(uri: str, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
 def hide_confidential(text: str) -> str:
     """Hide registered secrets, what is confidential in URLs, and what is marked as a signature, password or token."""
     text = hide_urls(hide_secrets(text))
-    lowered = text.lower()
-    return _CREDENTIALS.sub(_hide_credential, text) if any(mark in lowered for mark in _MARKS) else text
+    return _CREDENTIALS.sub(_hide_credential, text) if _may_have_credentials(text.lower()) else text
 
 
 def escape_controls(text: str) -> str:
@@ -54,6 +51,13 @@ def escape_controls(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(map(_escape, text))
+
+
+def _may_have_credentials(lowered: str) -> bool:
+    """Whether `_CREDENTIALS` may match; the pattern takes thirty times as long, and every log line is searched."""
+    has_scheme = "bearer " in lowered or "basic " in lowered or "token " in lowered
+    has_header = "cookie" in lowered or "authoriz" in lowered or "-key" in lowered
+    return has_scheme or has_header or "=" in lowered or "eyj" in lowered
 
 
 def _escape(character: str) -> str:

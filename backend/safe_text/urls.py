@@ -32,7 +32,6 @@ _IN_TEXT = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_MARKS = ("//", "?", "#", "\\", "%3f", "%3F")  # nearly all log lines have none of them, which saves most of the time
 _COLON = re.compile(r":\S")
 _START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]*|[/\\]{2,})")
 _END_OF_PATH = re.compile(r"[?#]")
@@ -54,8 +53,9 @@ def hide_in_url(url: str) -> str:
 
 def hide_urls(text: str) -> str:
     """Drop the confidential parts of all URLs in a text, and of what looks like the query of one."""
-    may_have_url = any(mark in text for mark in _MARKS) or _COLON.search(text)
-    return _IN_TEXT.sub(_hide_match, text) if may_have_url else text
+    if "//" in text or "?" in text or "#" in text or "\\" in text or "%" in text or _COLON.search(text):
+        return _IN_TEXT.sub(_hide_match, text)
+    return text  # nearly every log line, in a tenth of the time
 
 
 def _hide_match(match: re.Match[str]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -21,8 +23,6 @@ from backend.server.metrics import Metrics
 from backend.server.recent_requests import RecentRequests, RequestRecord
 
 log = logging.getLogger(__name__)
-
-_MIN_SHOWN_MILLISECONDS = 0.5  # of a stage in the log's text; JSON has them all
 
 
 def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> None:
@@ -66,17 +66,27 @@ def report_problem(problem: str) -> None:
 
 def _log_request(record: RequestRecord, route: str, stages: StageRecord) -> None:
     level = logging.INFO if route == "predict" or record.problem else logging.DEBUG
-    if not log.isEnabledFor(level):
-        return
-    by_stage = {stage: round(seconds * 1000, 1) for stage, seconds in stages.seconds.items()}
-    fields: dict[str, Any] = {
+    if log.isEnabledFor(level):
+        fields = partial(_build_fields, record, route, g.fields, stages)  # called only by the formatter for JSON
+        duration = f"{record.seconds * 1000:.0f} ms{_stages_in_words(stages)}"
+        log.log(level, "%s: %d in %s", record.summary, record.status, duration, extra={"fields": fields})
+
+
+def _build_fields(
+    record: RequestRecord, route: str, about: Mapping[str, Any], stages: StageRecord
+) -> Mapping[str, Any]:
+    """Build the fields of a request for a log collector; `stages` in milliseconds."""
+    return {
         "route": route,
         "status": record.status,
         "milliseconds": round(record.seconds * 1000, 1),
-        **g.fields,
+        **about,
         "cache": stages.embedding_source,
-        "stages": by_stage,
+        "stages": {stage: round(seconds * 1000, 1) for stage, seconds in stages.seconds.items()},
     }
-    words = ", ".join(f"{stage} {spent:.0f}" for stage, spent in by_stage.items() if spent >= _MIN_SHOWN_MILLISECONDS)
-    detail = f" ({words})" if words else ""
-    log.log(level, "%s: %d in %.0f ms%s", record.summary, record.status, record.seconds * 1000, detail, extra=fields)
+
+
+def _stages_in_words(stages: StageRecord) -> str:
+    """Describe the stages that took a millisecond or so, for example " (fetch 12, sam 8)"."""
+    long_ones = [f"{stage} {seconds * 1000:.0f}" for stage, seconds in stages.seconds.items() if seconds >= 0.0005]
+    return f" ({', '.join(long_ones)})" if long_ones else ""
