@@ -16,7 +16,8 @@ _CREDENTIALS = re.compile(
     \b(?P<name>x-(?:amz|goog|oss|ms|cos)-[a-z-]{1,40}|[a-z_]{0,20}(?:signature|token|passw(?:or)?d|secret|api_?key)
         |sig|sessionid|csrftoken|googleaccessid|awsaccesskeyid)=[^\s&"',;)]+
     | \b(?P<scheme>Bearer|Basic|Token)\ [A-Za-z0-9+/=._~-]{16,}
-    | \b(?P<header>(?:set-)?cookie|(?:proxy-)?authorization|x-api-key)(?P<separator>['"]?[:,]\s*(?:b?['"])?)[^\r\n'"]+
+    | \b(?P<header>(?:set-)?cookie(?=['"]?[:,]\s*(?:b?['"])?[^\s=;,'"]{1,100}=)|(?:proxy-)?authorization|x-api-key)
+        (?P<separator>['"]\s*[:,]\s*(?:b?['"])|:\s*)[^\r\n'"]+
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -105,8 +105,9 @@ def _local_file(url: str) -> str:
 
 
 def _data_url(url: str) -> str:
-    media_type, comma, _ = url.partition(",")
+    media_type, comma, content = url.partition(",")
     if not comma:
         return f"{url[:5]}{_hide_rest(url[5:], has_host=True)}"
     kept = re.fullmatch(r"data:[\w/+.;=-]{0,80}", media_type, re.IGNORECASE)
-    return f"{media_type if kept else 'data:'},…"
+    end = content[len(content.rstrip(_PUNCTUATION)) :].replace("…", "")
+    return f"{media_type if kept else 'data:'},…{end}"
