@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BadImage, shorten
-from backend.safe_text import register_secrets, show, show_url
-from backend.safe_text.secrets import forget_secrets
+from backend.safe_text import register_secrets, secrets, show, show_url
 
 SIGNATURE = "5ec7e75195"
 PASSWORD = "pass5ec7e7"
 
 
 @pytest.fixture
-def no_secrets() -> Iterator[None]:
-    """A registry that is empty before and after the test."""
-    forget_secrets()
-    yield
-    forget_secrets()
+def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry of the test's own, which is empty."""
+    monkeypatch.setattr(secrets, "_values", set())
+    monkeypatch.setattr(secrets, "_pattern", None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from backend.logs import current_request_id
 from backend.logs.formatters import JsonFormatter, TextFormatter
 from backend.logs.request_id import RequestIdFilter
 from backend.server.log_text import PROMPT_KINDS
@@ -114,9 +113,12 @@ def test_an_id_that_is_no_plain_short_word_is_replaced(server: ServerOnFakes, gi
     )
 
 
-def test_the_id_of_a_request_ends_with_it(server: ServerOnFakes) -> None:
-    server.client.get("/health", headers={"X-Request-ID": "mine"})
-    assert current_request_id() == ""
+def test_the_id_of_a_request_ends_with_it(server: ServerOnFakes, caplog) -> None:
+    caplog.handler.addFilter(RequestIdFilter())
+    with caplog.at_level(logging.DEBUG):
+        server.client.get("/health", headers={"X-Request-ID": "mine"})
+        logging.getLogger("later").info("On the same thread")
+    assert [record.request_id for record in caplog.records] == ["mine", ""]
 
 
 @pytest.mark.parametrize(
