@@ -30,12 +30,9 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
 
     @app.before_request
     def begin() -> None:
-        g.request_id, g.started, g.problem = (
-            choose_request_id(request.headers.get("X-Request-ID", "")),
-            time.monotonic(),
-            "",
-        )
-        g.summary, g.connection, g.body_was_read = one_line(request.path), Connection(request.environ), False
+        g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID", ""))
+        g.started, g.summary, g.problem = time.monotonic(), _path_in_words(), ""
+        g.connection, g.body_was_read = Connection(request.environ), False
         g.fields, g.stages = {}, StageRecord()
         set_request_id(g.request_id)
         start_record(g.stages)
@@ -62,6 +59,12 @@ def report_problem(problem: str) -> None:
     """Log what is wrong with the current request, or with part of it, and show it on the status page."""
     g.problem = one_line(problem)
     log.warning("%s", g.problem)
+
+
+def _path_in_words() -> str:
+    """Return the path of the request; that of a route without parameters is the route itself."""
+    is_known = request.url_rule is not None and not request.url_rule.arguments
+    return request.path if is_known else one_line(request.path)
 
 
 def _log_request(record: RequestRecord, route: str, stages: StageRecord) -> None:

@@ -99,6 +99,13 @@ def test_what_the_model_threads_log_for_a_request_carries_its_id(server: ServerO
     assert record.request_id == reply.headers["X-Request-ID"]
 
 
+@pytest.mark.parametrize("path", ["/a%0Ab%1B", "/static/a%0Ab%1B"])
+def test_a_path_is_logged_as_one_line(server: ServerOnFakes, caplog, path: str) -> None:
+    server.client.get(path)
+    assert caplog.records
+    assert [record for record in caplog.records if not record.getMessage().isprintable()] == []
+
+
 def test_the_id_of_a_proxy_is_kept_in_the_reply_the_error_and_the_log(server: ServerOnFakes, caplog) -> None:
     caplog.handler.addFilter(RequestIdFilter())
     reply = server.client.get("/nothing", headers={"X-Request-ID": "4f0c-7.a_B"})
