@@ -8,12 +8,16 @@ import os
 import sys
 
 from backend.http_worker import RequestLimits
+from backend.logs import gunicorn_logger
 from backend.runtime import find_public_addresses
+from backend.safe_text import register_secrets
 from backend.settings import Settings
 
 WORKER_BOOT_ERROR, APP_LOAD_ERROR = 3, 4  # exit codes at which gunicorn ends, rather than start another worker
 
 _settings = Settings.from_environment_or_exit()
+register_secrets(_settings.secrets)
+logger_class = gunicorn_logger(_settings.log_format)
 workers = 1
 worker_class = "backend.http_worker.BufferingWorker"
 _THREADS_FOR_STATE = 4  # for requests that are not predictions, so that /health answers under any load

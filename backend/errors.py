@@ -7,20 +7,24 @@ answered with stands in `server.http_status`.
 
 from __future__ import annotations
 
+from backend.safe_text import show
+
 MAX_SHOWN_CHARACTERS = 200
+MAX_MESSAGE_CHARACTERS = 4000
 
 
 def shorten(value: object, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
-    """Format a value for a message in at most `max_characters`; a request can carry 30 MB, and messages are logged."""
-    try:
-        shown = value[: max_characters + 1] if isinstance(value, str) else str(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, or deeply nested lists
-        shown = f"an unprintable {type(value).__name__}"
-    return shown if len(shown) <= max_characters else f"{shown[: max_characters - 1]}…"
+    """Format a foreign value for a message: safe to show (`safe_text.show`), in at most `max_characters`.
+
+    A request can carry 30 MB, and messages are logged.
+    """
+    return show(value, max_characters)
 
 
 class BackendError(Exception):
     """Base class of all expected errors.
+
+    Both texts are made safe to show, so a message may quote any value and any exception.
 
     Args:
         message: What is wrong, with the value.
@@ -28,9 +32,9 @@ class BackendError(Exception):
     """
 
     def __init__(self, message: str, *, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = show(message, MAX_MESSAGE_CHARACTERS)
+        self.remedy = show(remedy, MAX_MESSAGE_CHARACTERS)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"

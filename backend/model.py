@@ -18,6 +18,7 @@ from backend.label_studio.requests import ClassifyImage, Request, Task, parse_pr
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.predict import TaskPredictor
 from backend.projects import check_setup
+from backend.safe_text import register_secrets
 from backend.settings import Settings
 from backend.wiring import build_predictor
 
@@ -37,7 +38,9 @@ class SamClipModel(LabelStudioMLBase):
         """Return the predictor of this process, which is built from the environment on first use."""
         with SamClipModel._loading:
             if SamClipModel._predictor is None:
-                SamClipModel._predictor = build_predictor(Settings.from_environment())
+                settings = Settings.from_environment()
+                register_secrets(settings.secrets)
+                SamClipModel._predictor = build_predictor(settings)
             return SamClipModel._predictor
 
     def predict(

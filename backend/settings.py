@@ -19,11 +19,11 @@ from pydantic.fields import FieldInfo
 from pydantic.networks import IPvAnyNetwork
 
 from backend.errors import BadSettings, shorten
+from backend.safe_text import check_redis_url, list_secrets, redact_address
 
 MEBIBYTE = 1 << 20
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")  # those that redis-py accepts
 _MAX_SHOWN = 60  # characters of a rejected value
 _REDACTED = "***"
 _MIN_KEY_CHARACTERS = 16
@@ -83,23 +83,15 @@ def _check_key(key: str) -> str:
     return key
 
 
-def _check_redis_url(url: str) -> str:
-    """Reject what redis-py would reject."""
-    if url and not url.startswith(_REDIS_SCHEMES):
-        raise ValueError("not a redis://, rediss:// or unix:// URL")
-    if not _has_readable_port(url):
-        raise ValueError("a URL with an invalid host or port (is the password percent-encoded?)")
-    return url
-
-
 Switch = Annotated[bool, BeforeValidator(_parse_bool)]
 WholeNumber = Annotated[int, BeforeValidator(_parse_int)]
 Hosts = Annotated[frozenset[str], BeforeValidator(_parse_hosts)]
 Networks = Annotated[frozenset[IPvAnyNetwork], BeforeValidator(_parse_hosts)]
 HttpUrl = Annotated[str, AfterValidator(_check_label_studio_url)]
 SigningKey = Annotated[str, AfterValidator(_check_key)]
-RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
+RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(str.lower)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
@@ -193,6 +185,8 @@ class Settings(BaseModel):
     torch_threads: WholeNumber = _setting(0, "Number of CPU threads for torch; 0: torch's default", 0)
     log_level: LogLevel = _setting("INFO", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`")
 
+    log_format: LogFormat = _setting("text", "`text` for people, or `json` for a log collector: one object a line")
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read each field from the variable of the same name in capitals; an empty variable means the default.
@@ -228,7 +222,13 @@ class Settings(BaseModel):
     @property
     def redacted_redis_url(self) -> str:
         """`redis_url` without its password, for messages."""
-        return _redact_url(self.redis_url)
+        return redact_address(self.redis_url)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must never be shown: the secret settings, and the passwords in URLs; names of users may be shown."""
+        hidden = [name for name, field in type(self).model_fields.items() if not field.repr and name[-5:] != "_user"]
+        return [secret for name in hidden if (value := getattr(self, name)) for secret in list_secrets(value)]
 
 
 def _check_credentials(settings: Settings) -> Settings:
@@ -259,7 +259,7 @@ def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSet
 def _show_rejected(field_name: str, field: FieldInfo, text: str) -> str:
     """Show a rejected value without a password; nothing of a secret that is not a URL."""
     if field_name == "redis_url" or (field.repr and "@" in text):
-        return _redact_url(text)
+        return redact_address(text)
     return text if field.repr else _REDACTED
 
 
@@ -273,21 +273,11 @@ def _describe_expected(name: str, field: FieldInfo) -> str:
 
 
 def _has_readable_port(url: str) -> bool:
-    """Whether the URL's port can be parsed; urllib's and redis-py's own errors may quote a part of the password."""
+    """Whether the URL's port can be parsed; urllib's own error may quote a part of a password."""
     try:
         return urlsplit(url).port != 0
     except ValueError:
         return False
-
-
-def _redact_url(url: str) -> str:
-    """Hide the user info and the query, which may contain a password; hide all of a text that is not clearly a URL."""
-    scheme, separator, rest = url.partition("://")
-    address, _, query = rest.partition("?")
-    if not (separator and scheme.isalpha() and _has_readable_port(url)) or "@" in query:
-        return _REDACTED
-    _, at, host = address.rpartition("@")
-    return f"{scheme}://{_REDACTED if at else ''}{at}{host}"
 
 
 def _show_default(default: object) -> str:

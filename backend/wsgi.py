@@ -11,7 +11,9 @@ from contextlib import suppress
 
 from backend.cache import GuardedRedis
 from backend.errors import BadSettings
+from backend.logs import configure_logging
 from backend.runtime import BackgroundLoader
+from backend.safe_text import register_secrets
 from backend.server import Credentials, Metrics, create_app, describe_models
 from backend.settings import Settings
 from backend.wiring import LoadedServices, build_redis, build_services, build_setups
@@ -31,9 +33,8 @@ def _load(settings: Settings, metrics: Metrics, redis: GuardedRedis | None) -> L
 
 
 settings = Settings.from_environment_or_exit()
-logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-if settings.log_level != "DEBUG":
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs 500 characters for every prefetch request
+register_secrets(settings.secrets)
+configure_logging(settings.log_level, settings.log_format)
 metrics = Metrics()
 redis: GuardedRedis | None = None
 with suppress(BadSettings):  # `build_services` raises it again, and /health reports it

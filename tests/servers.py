@@ -28,11 +28,13 @@ class RedisServer:
     folder: Path
     port: int
     options: list[str] = field(default_factory=list)
+    password: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        user = f":{self.password}@" if self.password else ""
+        return f"redis://{user}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         command = [
@@ -46,7 +48,8 @@ class RedisServer:
             "--dir",
             str(self.folder),
         ]
-        self.process = subprocess.Popen([*command, *self.options], stdout=subprocess.DEVNULL)
+        secured = ["--requirepass", self.password] if self.password else []
+        self.process = subprocess.Popen([*command, *secured, *self.options], stdout=subprocess.DEVNULL)
         client = redis.Redis.from_url(self.url)
         for _ in range(1500):
             try:

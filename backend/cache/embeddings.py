@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from backend.cache.counts import CacheCounts
 from backend.cache.stores import LocalStore, RedisStore
-from backend.runtime import SingleFlight
+from backend.runtime import SingleFlight, note_embedding, timed
 from backend.values import EmbeddingSpec, ImageEmbedding
 
 POLL_SECONDS = 0.02
+_SOURCES = {"local_hits": "memory", "redis_hits": "redis", "computed": "computed"}
 Compute = Callable[[], ImageEmbedding]
 Expect = Callable[[], EmbeddingSpec]
 
@@ -68,6 +69,7 @@ class EmbeddingCache:
         self.counts = CacheCounts() if shared is None else shared.counts
         self._flights = SingleFlight[str, ImageEmbedding | None]()
 
+    @timed("cache")
     def find(self, key: str, expect: Expect, *, prefetch: bool = False) -> ImageEmbedding | None:
         """Return the embedding if it is cached in this process or in Redis.
 
@@ -79,10 +81,11 @@ class EmbeddingCache:
         if embedding is None and self._shared is not None:
             embedding = self._shared.get(key, expect())
             if embedding is not None:
-                self.counts.add("redis_hits")
+                self._count("redis_hits")
                 self._local.put(key, embedding, prefetch=prefetch)
         return embedding
 
+    @timed("cache")
     def try_compute(
         self, key: str, expect: Expect, compute: Compute, *, prefetch: bool = False
     ) -> ImageEmbedding | ComputedElsewhere:
@@ -120,7 +123,7 @@ class EmbeddingCache:
     def _find_local(self, key: str, prefetch: bool) -> ImageEmbedding | None:
         embedding = self._local.peek(key) if prefetch else self._local.get(key)
         if embedding is not None:
-            self.counts.add("local_hits")
+            self._count("local_hits")
         return embedding
 
     def _compute_under_lease(self, key: str, expect: Expect, compute: Compute, prefetch: bool) -> ImageEmbedding | None:
@@ -139,14 +142,19 @@ class EmbeddingCache:
                 if stored is None:
                     self._shared.put(key, embedding)
                 else:
-                    self.counts.add("redis_hits")
+                    self._count("redis_hits")
         self._local.put(key, embedding, prefetch=prefetch)
         return embedding
 
     def _compute(self, compute: Compute) -> ImageEmbedding:
         embedding = compute()
-        self.counts.add("computed")
+        self._count("computed")
         return embedding
+
+    def _count(self, source: str) -> None:
+        """Count an embedding for the metrics, and note its source for the log of the request."""
+        self.counts.add(source)
+        note_embedding(_SOURCES[source])
 
     def _is_leased(self, key: str) -> bool:
         return self._shared is not None and self._shared.is_leased(key)

@@ -90,7 +90,7 @@ class GuardedRedis:
             log.warning(
                 "Redis does not answer (%s). Until it does, embeddings are computed in this process, and project "
                 "settings are those that it read last.",
-                error,
+                _reason(error),
             )
 
     def _record_success(self) -> None:
@@ -100,3 +100,12 @@ class GuardedRedis:
             is_first, self.counts.redis_down = self.counts.redis_down, False
         if is_first:
             log.warning("Redis answers again.")
+
+
+def _reason(error: Exception) -> str:
+    """Describe an outage without the address, which in a misspelt REDIS_URL may be a part of the password."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, OSError):
+        return f"{type(error).__name__}: {cause.strerror or type(cause).__name__}"
+    is_reply = isinstance(error, redis.AuthenticationError | redis.exceptions.AuthorizationError)
+    return f"{type(error).__name__}: {error}" if is_reply else type(error).__name__

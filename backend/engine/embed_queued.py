@@ -9,7 +9,7 @@ from backend.engine.image_encoder import ImageEncoder
 from backend.engine.ports import PendingEmbedding
 from backend.errors import Overloaded
 from backend.images import SourceImage
-from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor
+from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, timed
 from backend.values import ImageEmbedding, Priority
 
 
@@ -48,6 +48,7 @@ def embed_queued(
     return encoded
 
 
+@timed("queue")
 def _wait(pending: PendingEmbedding, image: SourceImage, deadline: Deadline) -> ImageEmbedding | None:
     """Return what is computed elsewhere; None where that was given up or left in the cache."""
     while True:

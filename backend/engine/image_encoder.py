@@ -8,6 +8,7 @@ from functools import partial
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.ports import EmbeddingStore, PendingEmbedding, Segmenter
 from backend.images import SourceImage
+from backend.runtime import timed
 from backend.values import EmbeddingSpec, ImageEmbedding
 
 
@@ -35,9 +36,13 @@ class ImageEncoder:
     def try_encode(self, image: SourceImage, *, prefetch: bool = False) -> EncodedImage | PendingEmbedding:
         """Encode the image unless another thread or worker is at it; that one's result is then waited for elsewhere."""
         made = self._cache.try_compute(
-            self._key(image), self._expect(image), lambda: self._segmenter.encode(image.pixels), prefetch=prefetch
+            self._key(image), self._expect(image), lambda: self._encode(image), prefetch=prefetch
         )
         return EncodedImage(image, made) if isinstance(made, ImageEmbedding) else made
+
+    @timed("encode")
+    def _encode(self, image: SourceImage) -> ImageEmbedding:
+        return self._segmenter.encode(image.pixels)
 
     def has(self, image: SourceImage) -> bool:
         """Whether a click on this image would find its embedding in the cache."""

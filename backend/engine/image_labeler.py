@@ -13,7 +13,7 @@ from backend.engine.ports import Classifier, Segmenter
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point, mask_iou
 from backend.images import SourceImage
-from backend.runtime import LeastRecentlyUsed
+from backend.runtime import LeastRecentlyUsed, timed
 from backend.values import (
     Candidate,
     ClassName,
@@ -107,11 +107,13 @@ class ImageLabeler:
         )
         return self.segment(encoded, asked)[0]
 
+    @timed("sam")
     def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
         """Segment everything in the image, best first, without empty masks."""
         candidates = self._segmenter.propose(encoded.embedding, parameters)
         return [candidate for candidate in candidates if candidate.mask.any()]
 
+    @timed("clip")
     def search(
         self,
         encoded: EncodedImage,
@@ -123,6 +125,7 @@ class ImageLabeler:
         """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
         return self._search.search(encoded, text, options, vocabulary, templates)
 
+    @timed("clip")
     def classify(
         self,
         image: SourceImage,
@@ -140,6 +143,7 @@ class ImageLabeler:
             return [[() for _ in masks] for _ in vocabularies]
         return self._classifier.classify(image.pixels, masks, vocabularies, top_k=self._top_k, templates=templates)
 
+    @timed("clip")
     def classify_image(
         self, image: SourceImage, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:

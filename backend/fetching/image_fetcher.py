@@ -5,7 +5,8 @@ followed one by one and each hop is checked: only Label Studio's own storage URL
 names, and only to one with a globally routable address or in a network that the settings allow.
 
 Bytes are cached by (origin, project, URI), once the caller's check has passed: a login page or a proxy's error with
-status 200 is fetched again by the next request. Uploads never expire; anything else is revalidated (ETag) after a minute.
+status 200 is fetched again by the next request. Uploads never expire; anything else is revalidated (ETag) after a
+minute.
 """
 
 from __future__ import annotations

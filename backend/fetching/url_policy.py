@@ -17,6 +17,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from backend.errors import ImageForbidden, ImageUnavailable, shorten
 from backend.fetching.address_guard import is_listed, show_host
+from backend.safe_text import show_url
 
 Origin = tuple[str, str, int]
 
@@ -127,20 +128,6 @@ def may_see_token(url: str, label_studio_url: str) -> bool:
 def is_immutable(url: str, label_studio_url: str) -> bool:
     """Whether the content never changes: uploads get a random name and are never replaced."""
     return _own_path(url, label_studio_url).startswith("/data/upload/")
-
-
-def show_url(url: str) -> str:
-    """Return an image's URI for messages and logs; never raises.
-
-    It has no query, which holds the signature of a presigned URL, no password, and at most 200 characters. A relative
-    URI keeps its query, such as Label Studio's "?d=path".
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return shorten(url)
-    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
-    host, slash, path = rest.partition("/")
-    return shorten(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def _own_path(url: str, label_studio_url: str) -> str:

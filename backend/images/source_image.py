@@ -13,6 +13,7 @@ import numpy as np
 
 from backend.errors import BadImage
 from backend.images.decoding import decode_pixels, read_size
+from backend.runtime import timed
 from backend.values import Pixels
 
 MAX_SCANS = 50  # of a JPEG, unless IMAGE_MAX_SCANS says otherwise; encoders write at most about twenty
@@ -68,6 +69,7 @@ class SourceImage:
         """Cost in a cache: the file and its pixels."""
         return len(self.data) + self.size.width * self.size.height * 3
 
+    @timed("decode")
     def _decode(self) -> Pixels | BadImage:
         """Return the pixels, or why there are none, so that a damaged file is decoded once."""
         try:

@@ -31,6 +31,7 @@ from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
 from backend.label_studio.results import LabeledRegion
+from backend.runtime import timed
 from backend.values import Box, Candidate, Mask, Prompt, Size
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class ClickAnswer:
     corrected: LabeledRegion | None = None
 
 
+@timed("sam")
 def answer_prompt(
     labeler: ImageLabeler,
     encoded: EncodedImage,

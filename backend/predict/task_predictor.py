@@ -20,7 +20,7 @@ from backend.predict.clicks import check_drawn_size
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.prediction import Prediction, mean_score
 from backend.projects import DEFAULTS, ProjectSettings
-from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor
+from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
 
 ANSWER_SECONDS = 90.0  # Label Studio times out after 100 s
@@ -89,14 +89,15 @@ class TaskPredictor:
             ImageUnavailable, ImageForbidden, BadImage: It cannot be fetched, or is not an image.
         """
         open_image = partial(self._images.open, name=show_url(image.uri), prefetch=prefetch)
-        data = self._fetcher.fetch(
-            image.uri,
-            image.task_id,
-            image.project_id,
-            prefetch=prefetch,
-            wait_seconds=wait_seconds,
-            check=open_image,  # before the bytes are cached
-        )
+        with stage("fetch"):
+            data = self._fetcher.fetch(
+                image.uri,
+                image.task_id,
+                image.project_id,
+                prefetch=prefetch,
+                wait_seconds=wait_seconds,
+                check=open_image,  # before the bytes are cached
+            )
         return open_image(data)
 
     def predict(
@@ -129,7 +130,8 @@ class TaskPredictor:
             own = preferred.image(image.name)
             prediction = self._predict_image(image, own, request, settings, priority, deadline)
             tolerance = settings.polygon_tolerance
-            results += build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
+            with stage("write"):
+                results += build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
             predictions.append(prediction)
         return build_prediction(results, self.model_version, mean_score(predictions)) if results else None
 

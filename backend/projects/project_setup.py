@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from backend.projects.project_settings import parse_project_settings
 log = logging.getLogger(__name__)
 
 MAX_NAME_CHARACTERS = 100
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")  # any other may be anything, and a key in Redis is shown by its tools
 MAX_COMPLAINT_CHARACTERS = 1000
 _VERSION = 2
 _DIGEST_CHARACTERS = 32
@@ -84,8 +86,7 @@ NOTHING = ProjectSetup()
 
 def bound_id(project: str) -> str:
     """Return the id, or a digest of one that cannot be Label Studio's; it becomes a key in Redis and is logged."""
-    is_plain = len(project) <= MAX_NAME_CHARACTERS and project.isascii() and project.isprintable()
-    return project if is_plain else digest_of(project)
+    return project if _PLAIN_ID.fullmatch(project) else digest_of(project)
 
 
 def document_name(project: str) -> str:

@@ -1,6 +1,6 @@
 """How work is run: a priority queue in front of the models, deadlines, one call for many who want the
-same, a bounded LRU, rate limits, loading in the background, whether a listening address is for this machine only, and
-whether the server is draining.
+same, a bounded LRU, rate limits, loading in the background, whether a listening address is for this machine only,
+whether the server is draining, and a record of how long each stage of a request took.
 
 Callables and budgets come in; their results go out, or `Overloaded`, `ClientDisconnected`, `NotReady`.
 """
@@ -12,19 +12,27 @@ from backend.runtime.listening import find_public_addresses
 from backend.runtime.lru import LeastRecentlyUsed
 from backend.runtime.priority_executor import PriorityExecutor
 from backend.runtime.single_flight import SingleFlight
+from backend.runtime.stages import STAGES, StageRecord, add_waited, note_embedding, stage, start_record, timed
 from backend.runtime.token_bucket import TokenBucket, TokenBuckets
 
 __all__ = [
     "IS_DRAINING",
     "NO_DEADLINE",
+    "STAGES",
     "BackgroundLoader",
     "Deadline",
     "LeastRecentlyUsed",
     "PriorityExecutor",
     "SingleFlight",
+    "StageRecord",
     "TokenBucket",
     "TokenBuckets",
+    "add_waited",
     "find_public_addresses",
     "import_torch",
     "is_draining",
+    "note_embedding",
+    "stage",
+    "start_record",
+    "timed",
 ]

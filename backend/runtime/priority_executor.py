@@ -5,14 +5,18 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from backend.errors import Overloaded
 from backend.runtime.deadline import NO_DEADLINE, Deadline
+from backend.runtime.stages import add_waited
 from backend.values import Priority
 
 T = TypeVar("T")
@@ -22,6 +26,8 @@ class PriorityExecutor:
     """A few threads behind a priority queue; equal priorities run first in, first out.
 
     The queue has no limit of its own: each caller waits for its call, and `server.admission` limits the callers.
+
+    Work runs in the context of the thread that queued it, so it logs and counts its time for the same request.
 
     Args:
         threads: Number of calls that run at once.
@@ -51,6 +57,7 @@ class PriorityExecutor:
             Whatever `work` raises.
         """
         deadline.raise_if_disconnected()
+        queued_at = time.perf_counter()
         future, seconds = self.submit(priority, work), deadline.remaining
         try:
             while True:
@@ -65,7 +72,8 @@ class PriorityExecutor:
                         remedy="Try again in a moment, or add a replica or a GPU.",
                     )
         finally:
-            future.cancel()  # running work goes on
+            if future.cancel():  # running work goes on
+                add_waited("queue", time.perf_counter() - queued_at)
 
     def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
         """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""
@@ -73,7 +81,8 @@ class PriorityExecutor:
         with self._changed:
             if self._closed:
                 raise Overloaded("The backend is shutting down.", remedy="Try again after the restart.")
-            heapq.heappush(self._waiting, (int(priority), next(self._order), future, work))
+            run: Callable[[], Any] = partial(copy_context().run, _run_queued, work, time.perf_counter())
+            heapq.heappush(self._waiting, (int(priority), next(self._order), future, run))
             self._changed.notify_all()  # notify() might wake a thread that is reserved for clicks
         return future
 
@@ -112,3 +121,8 @@ class PriorityExecutor:
                 return None
             _, _, future, work = heapq.heappop(self._waiting)
             return future, work
+
+
+def _run_queued(work: Callable[[], T], queued_at: float) -> T:
+    add_waited("queue", time.perf_counter() - queued_at)
+    return work()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -35,10 +36,14 @@ class SingleFlight(Generic[Key, Value]):
         return future
 
     def start(self, key: Key, call: Callable[[], Value]) -> Future[Value]:
-        """Run `call` on a thread of its own, unless a call of this key is running already; return its future."""
+        """Run `call` on a thread of its own, unless a call of this key is running already; return its future.
+
+        It runs in the context of the calling thread, so it logs for the same request.
+        """
         future, is_leader = self._join(key)
         if is_leader:
-            threading.Thread(target=self._complete, args=(key, future, call), name="single-flight", daemon=True).start()
+            run, arguments = copy_context().run, (self._complete, key, future, call)
+            threading.Thread(target=run, args=arguments, name="single-flight", daemon=True).start()
         return future
 
     def _join(self, key: Key) -> tuple[Future[Value], bool]:

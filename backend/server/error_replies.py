@@ -53,7 +53,7 @@ def _reply_to_http_exception(error: HTTPException) -> Response:
 
 
 def _reply_to_bug(error: Exception) -> Response:
-    log.exception("[%s] Unhandled exception in %s %s", g.request_id, request.method, request.path)
+    log.exception("Unhandled exception in %s %s", request.method, request.path)
     message = f"Internal error: {type(error).__name__}."
     return _reply(message, f"Look for {g.request_id} in the backend's log and report it.", 500)
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.label_studio.config import SHAPES
-from backend.label_studio.requests import ClassifyImage, Click, FindText, PredictRequest, SegmentAll
+from backend.label_studio.requests import ClassifyImage, Click, FindText, PredictRequest, Request, SegmentAll
 from backend.label_studio.results import kind_of_region
+from backend.safe_text import show
 
 MAX_SHOWN_CHARACTERS = 600  # of any text from outside in replies, log and status page
 MAX_REASON_CHARACTERS = 400  # nginx's default limit is 4,096 for all headers
+PROMPT_KINDS = ("none", "points", "boxes", "points and boxes", "text", "all masks", "image class")
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
 
 
 def one_line(text: str) -> str:
-    """Make text from outside safe for a log: one line, no control characters, bounded length."""
-    printable = "".join(character if character.isprintable() else "?" for character in text[:MAX_SHOWN_CHARACTERS])
-    return printable if len(text) <= MAX_SHOWN_CHARACTERS else f"{printable}…"
+    """Make text from outside safe to show (`safe_text.show`), with the limit of this room."""
+    return show(text, MAX_SHOWN_CHARACTERS)
 
 
 def reason_phrase(message: str, remedy: str) -> str:
@@ -38,6 +39,29 @@ def request_in_words(parsed: PredictRequest) -> str:
     """Describe a request, for example "project 3, task 7, 2 points"."""
     count = f"task {parsed.tasks[0].task_id}" if len(parsed.tasks) == 1 else f"{len(parsed.tasks)} tasks"
     return one_line(f"project {parsed.project_id or '?'}, {count}, {_prompt_in_words(parsed)}")
+
+
+def fields_of(parsed: PredictRequest) -> dict[str, Any]:
+    """Return what a request is about, for `logs`, which makes it safe: project, task or number of tasks, prompt."""
+    is_one = len(parsed.tasks) == 1
+    task = {"task": parsed.tasks[0].task_id} if is_one else {"tasks": len(parsed.tasks)}
+    return {"project": parsed.project_id, **task, "prompt": prompt_kind(parsed.request)}
+
+
+def prompt_kind(request: Request | None) -> str:
+    """Return one of `PROMPT_KINDS`."""
+    match request:
+        case Click(prompts=prompts):
+            points = any(prompt.prompt.point_coords for prompt in prompts)
+            boxes = any(prompt.prompt.box_xyxy is not None for prompt in prompts)
+            return "points and boxes" if points and boxes else "boxes" if boxes else "points"
+        case FindText():
+            return "text"
+        case SegmentAll():
+            return "all masks"
+        case ClassifyImage():
+            return "image class"
+    return "none"
 
 
 def answer_in_words(results: Sequence[Any]) -> str:

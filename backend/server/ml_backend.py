@@ -12,9 +12,10 @@ from backend.errors import BackendError
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import parse_finished_task, parse_predict_body, parse_predict_request
 from backend.projects import ProjectSetups
+from backend.runtime import stage
 from backend.server.admission import Admission
 from backend.server.json_response import json_response
-from backend.server.log_text import answer_in_words, one_line, request_in_words
+from backend.server.log_text import answer_in_words, fields_of, one_line, request_in_words
 from backend.server.predict_replies import prefetch_after, prefetch_after_hint, reply_to
 from backend.server.request_body import read_json
 from backend.server.request_log import report_problem
@@ -44,7 +45,9 @@ def add_ml_backend_routes(
     @app.post("/predict")
     def predict() -> Response:
         with admission.admit():
-            return json_response({"results": _predict(read_json(), loader, setups)})
+            results = _predict(read_json(), loader, setups)
+            with stage("write"):
+                return json_response({"results": results})
 
     @app.post("/webhook")
     def webhook() -> Response:
@@ -67,7 +70,7 @@ def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups)
     body = parse_predict_body(document)
     settings = setups.settings_for(_project_of(document), body.config.xml)
     parsed = parse_predict_request(body, settings.text_prompt)
-    g.summary = request_in_words(parsed)
+    g.summary, g.fields = request_in_words(parsed), fields_of(parsed)
     results = reply_to(parsed, loader, settings, report_problem, g.connection.has_disconnected)
     if len(parsed.tasks) == 1:  # a batch does not tell where in the project a person is
         prefetch_after(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)

@@ -1,17 +1,22 @@
 """Request log: an id for each request, and on completion a log line, metrics and an entry in the recent requests.
 
 The state of the current request is in `flask.g`: `request_id`, `started` (monotonic seconds), `summary` (the request in
-words), `problem` (its error message, or "") and `connection`.
+words), `fields` (the same for a log collector), `problem` (its error message, or ""), `stages` (how long each stage
+took) and `connection`.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-import uuid
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from flask import Flask, Response, g, request
 
+from backend.logs import choose_request_id, set_request_id
+from backend.runtime import StageRecord, start_record
 from backend.server.client_socket import Connection
 from backend.server.log_text import one_line
 from backend.server.metrics import Metrics
@@ -25,8 +30,12 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
 
     @app.before_request
     def begin() -> None:
-        g.request_id, g.started, g.problem = uuid.uuid4().hex[:12], time.monotonic(), ""
-        g.summary, g.connection = one_line(request.path), Connection(request.environ)
+        g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID", ""))
+        g.started, g.summary, g.problem = time.monotonic(), _path_in_words(), ""
+        g.connection = Connection(request.environ)
+        g.fields, g.stages = {}, StageRecord()
+        set_request_id(g.request_id)
+        start_record(g.stages)
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -34,13 +43,51 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
         record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
         metrics.add_request(endpoint, record.status, seconds)
         recent.add(record, endpoint)
-        level = logging.INFO if endpoint == "predict" or g.problem else logging.DEBUG
-        log.log(level, "[%s] %s: %d in %.0f ms", g.request_id, g.summary, record.status, seconds * 1000)
+        _log_request(record, endpoint, g.stages)
         response.headers["X-Request-ID"] = g.request_id
         return response
+
+    @app.teardown_request
+    def forget(_: BaseException | None) -> None:
+        set_request_id("")
+        start_record(None)
 
 
 def report_problem(problem: str) -> None:
     """Log what is wrong with the current request, or with part of it, and show it on the status page."""
     g.problem = one_line(problem)
-    log.warning("[%s] %s", g.request_id, g.problem)
+    log.warning("%s", g.problem)
+
+
+def _path_in_words() -> str:
+    """Return the path of the request; that of a route without parameters is the route itself."""
+    is_known = request.url_rule is not None and not request.url_rule.arguments
+    return request.path if is_known else one_line(request.path)
+
+
+def _log_request(record: RequestRecord, route: str, stages: StageRecord) -> None:
+    level = logging.INFO if route == "predict" or record.problem else logging.DEBUG
+    if log.isEnabledFor(level):
+        fields = partial(_build_fields, record, route, g.fields, stages)  # called only by the formatter for JSON
+        duration = f"{record.seconds * 1000:.0f} ms{_stages_in_words(stages)}"
+        log.log(level, "%s: %d in %s", record.summary, record.status, duration, extra={"fields": fields})
+
+
+def _build_fields(
+    record: RequestRecord, route: str, about: Mapping[str, Any], stages: StageRecord
+) -> Mapping[str, Any]:
+    """Build the fields of a request for a log collector; `stages` in milliseconds."""
+    return {
+        "route": route,
+        "status": record.status,
+        "milliseconds": round(record.seconds * 1000, 1),
+        **about,
+        "cache": stages.embedding_source,
+        "stages": {stage: round(seconds * 1000, 1) for stage, seconds in stages.seconds.items()},
+    }
+
+
+def _stages_in_words(stages: StageRecord) -> str:
+    """Describe the stages that took a millisecond or so, for example " (fetch 12, sam 8)"."""
+    long_ones = [f"{stage} {seconds * 1000:.0f}" for stage, seconds in stages.seconds.items() if seconds >= 0.0005]
+    return f" ({', '.join(long_ones)})" if long_ones else ""

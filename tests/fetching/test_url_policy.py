@@ -229,8 +229,8 @@ def test_only_uploads_of_label_studio_never_change() -> None:
 def test_what_is_shown_of_a_url_holds_no_signature_and_is_short() -> None:
     assert show_url("https://a.org/a.png?X-Amz-Signature=secret") == "https://a.org/a.png"
     assert show_url("/data/local-files/?d=a.png") == "/data/local-files/?d=a.png"
-    assert len(show_url("data:image/png;base64," + "A" * 10_000)) == 200
-    assert show_url("http://me:secret@a.org/a.png#there") == "http://a.org/a.png"
+    assert len(show_url("/data/" + "A" * 10_000)) == 200
+    assert show_url("http://me:secret@a.org/a.png#there") == "http://***@a.org/a.png"
     assert show_url("https://a.org?X-Amz-Signature=a/b@c") == "https://a.org"
     assert show_url("http://[::1/a.png") == "http://[::1/a.png"
 

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from backend.logs.request_id import RequestIdFilter
 from tests.fakes import keypoint, predict_body, rectangle
 from tests.server.fakes import ServerOnFakes, setup_body
 
@@ -40,13 +41,15 @@ def test_invalid_input_is_answered_with_a_reason_and_a_remedy(
 ) -> None:
     body = predict_body("a.png", keypoint(50, 50))
     change(body)
+    caplog.handler.addFilter(RequestIdFilter())
     with caplog.at_level(logging.WARNING):
         reply = server.predict(body)
     assert reply.status_code == status
     assert says in reply.json["error"]
     assert reply.json["remedy"]
     assert reply.json["request_id"] == reply.headers["X-Request-ID"]
-    assert f"[{reply.json['request_id']}] {reply.json['error']}" in caplog.text
+    ids = {record.request_id for record in caplog.records if reply.json["error"] in record.getMessage()}
+    assert ids == {reply.json["request_id"]}
 
 
 @pytest.mark.parametrize(
