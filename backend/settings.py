@@ -133,6 +133,15 @@ class Settings(BaseModel):
     max_waiting_requests: WholeNumber = _setting(
         64, "Maximum length of the queue in front of the models; further requests are rejected", 1
     )
+    max_prompts: WholeNumber = _setting(
+        200, "Maximum number of points and boxes in a request; more are rejected until suggestions are accepted", 1
+    )
+    max_classes: WholeNumber = _setting(
+        10_000, "Maximum number of labels and choices in a labeling config; each synonym counts", 1
+    )
+    max_controls: WholeNumber = _setting(
+        1_000, "Maximum number of images and controls in a labeling config; a control counts once for each image", 1
+    )
     prefetch_tasks: WholeNumber = _setting(
         3, "Number of following tasks to prefetch while an annotator works on a task; 0 disables prefetching", 0
     )

@@ -12,6 +12,8 @@ from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
+from backend.label_studio.config import ConfigLimits
+from backend.label_studio.requests import RequestLimits
 from backend.models import checkpoints, registry
 from backend.predict import ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
@@ -188,9 +190,14 @@ def build_redis(settings: Settings) -> GuardedRedis | None:
         ) from error
 
 
-def build_setups(redis: GuardedRedis | None) -> ProjectSetups:
+def build_setups(redis: GuardedRedis | None, limits: RequestLimits = RequestLimits()) -> ProjectSetups:
     """Build the store of project settings, shared through Redis if there is one."""
-    return ProjectSetups(None if redis is None else RedisDocuments(redis))
+    return ProjectSetups(None if redis is None else RedisDocuments(redis), limits=limits.config)
+
+
+def build_limits(settings: Settings) -> RequestLimits:
+    """Build the limits on prompts and labeling configs."""
+    return RequestLimits(settings.max_prompts, ConfigLimits(settings.max_controls, settings.max_classes))
 
 
 def build_cache(settings: Settings, redis: GuardedRedis | None) -> EmbeddingCache:

@@ -14,7 +14,7 @@ from backend.errors import BadSettings
 from backend.runtime import BackgroundLoader
 from backend.server import Metrics, create_app, describe_models
 from backend.settings import Settings
-from backend.wiring import LoadedServices, build_redis, build_services, build_setups
+from backend.wiring import LoadedServices, build_limits, build_redis, build_services, build_setups
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +40,12 @@ metrics = Metrics()
 redis: GuardedRedis | None = None
 with suppress(BadSettings):  # `build_services` raises it again, and /health reports it
     redis = build_redis(settings)
+limits = build_limits(settings)
 app = create_app(
     BackgroundLoader(lambda: _load(settings, metrics, redis)).start(),
     metrics,
     max_body_bytes=settings.max_body_bytes,
     max_predictions=settings.server_threads - THREADS_FOR_STATE,
-    setups=build_setups(redis),
+    setups=build_setups(redis, limits),
+    limits=limits,
 )

@@ -102,10 +102,10 @@ def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfi
     choices = dict(region.choices)
     for control in config.region_choices:
         chosen = old.choices.get(control.name, ())
-        if chosen and set(chosen) <= set(control.label_names):
+        if chosen and all(map(control.has_label, chosen)):
             choices[control.name] = chosen
-    controls = [control for control in config.answers if control.name == old.control]
-    fits = any(not control.labels or region.label in control.label_names for control in controls)
+    controls = config.answers_of(old.control)
+    fits = any(not control.labels or control.has_label(region.label) for control in controls)
     control_name = old.control if fits else region.control
     return replace(region, region_id=old.region_id, choices=MappingProxyType(choices), control=control_name)
 

@@ -26,7 +26,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from backend.errors import BackendError, BadConfig, BadProjectSettings, shorten
-from backend.label_studio.config import check_text_prompt, parse_labeling_config, prefer_shape, read_config_settings
+from backend.label_studio.config import (
+    ConfigLimits,
+    check_text_prompt,
+    parse_labeling_config,
+    prefer_shape,
+    read_config_settings,
+)
 from backend.projects.project_settings import ProjectSettings, parse_extra_params, parse_project_settings
 from backend.runtime import LeastRecentlyUsed
 
@@ -94,11 +100,18 @@ class ProjectSetups:
 
     Args:
         shared: Redis, or None.
+        limits: Maximum sizes of a labeling config.
         clock: Unix time, the same for all replicas.
     """
 
-    def __init__(self, shared: Documents | None = None, *, clock: Callable[[], float] = time.time) -> None:
-        self._shared, self._clock = shared, clock
+    def __init__(
+        self,
+        shared: Documents | None = None,
+        *,
+        limits: ConfigLimits = ConfigLimits(),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._shared, self._limits, self._clock = shared, limits, clock
         self._known = LeastRecentlyUsed[str, tuple[ProjectSetup, float]](MAX_PROJECTS)  # and when Redis was asked
 
     def accept(self, project: str, origin: str, schema: str, extra_params: object) -> None:
@@ -116,7 +129,7 @@ class ProjectSetups:
         known, digest = self._find(project, fresh_seconds=0.0), _digest(extra_params)
         origin = shorten(origin, _MAX_NAME_CHARACTERS)
         try:
-            extra, settings = check_setup(schema, extra_params)
+            extra, settings = check_setup(schema, extra_params, self._limits)
         except (BadConfig, BadProjectSettings) as problem:
             if self._is_saving(project, known, digest, problem):
                 raise
@@ -180,7 +193,9 @@ class ProjectSetups:
             self._shared.put(_name(project), setup.to_json())
 
 
-def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], ProjectSettings]:
+def check_setup(
+    schema: str, extra_params: object, limits: ConfigLimits = ConfigLimits()
+) -> tuple[dict[str, Any], ProjectSettings]:
     """Parse the extra params, and combine them with the settings in the labeling config.
 
     Returns:
@@ -194,7 +209,7 @@ def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], Proj
     parse_project_settings(extra)  # reports problems in the extra params before those in the config
     if not schema.strip():
         return extra, parse_project_settings(extra)
-    config = parse_labeling_config(schema)
+    config = parse_labeling_config(schema, limits)
     settings = parse_project_settings({**read_config_settings(schema), **extra})
     prefer_shape(config, settings.answer)
     check_text_prompt(config, settings.text_prompt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from backend.label_studio.requests import RequestLimits
 from backend.projects import ProjectSetups
 from backend.server.error_replies import add_error_replies
 from backend.server.metrics import Metrics
@@ -21,6 +22,7 @@ def create_app(
     max_body_bytes: int,
     max_predictions: int = 36,
     setups: ProjectSetups | None = None,
+    limits: RequestLimits = RequestLimits(),
 ) -> Flask:
     """Build the WSGI application.
 
@@ -31,12 +33,13 @@ def create_app(
         max_predictions: Limit of concurrent predictions; more are answered with 503, which keeps threads free for
             `/health`.
         setups: Store of the projects' settings; by default in this process.
+        limits: Limits on prompts and labeling configs.
     """
-    app, recent, setups = Flask(__name__), RecentRequests(), setups or ProjectSetups()
+    app, recent, setups = Flask(__name__), RecentRequests(), setups or ProjectSetups(limits=limits.config)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     add_request_log(app, metrics, recent)
     add_error_replies(app)
     add_state_routes(app, loader, metrics, recent, setups)
-    add_ml_backend_routes(app, loader, setups, max_predictions)
+    add_ml_backend_routes(app, loader, setups, max_predictions, limits)
     return app

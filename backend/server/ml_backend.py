@@ -11,7 +11,7 @@ from flask import Flask, Response, g
 
 from backend.errors import BackendError, Overloaded
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_finished_task, parse_predict_body, parse_predict_request
+from backend.label_studio.requests import RequestLimits, parse_finished_task, parse_predict_body, parse_predict_request
 from backend.projects import ProjectSetups
 from backend.server.json_response import json_response
 from backend.server.log_text import answer_in_words, one_line, request_in_words
@@ -23,11 +23,14 @@ from backend.server.services import Loader
 LOADING_VERSION = "loading"
 
 
-def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, max_predictions: int) -> None:
+def add_ml_backend_routes(
+    app: Flask, loader: Loader, setups: ProjectSetups, max_predictions: int, limits: RequestLimits
+) -> None:
     """Add the routes that Label Studio calls.
 
     Args:
         max_predictions: Limit of concurrent predictions.
+        limits: Limits on prompts and labeling configs.
     """
     slots = threading.BoundedSemaphore(max_predictions)
 
@@ -46,13 +49,13 @@ def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, max
                 remedy="Retry shortly, or add a replica.",
             )
         try:
-            return json_response({"results": _predict(read_json(), loader, setups)})
+            return json_response({"results": _predict(read_json(), loader, setups, limits)})
         finally:
             slots.release()
 
     @app.post("/webhook")
     def webhook() -> Response:
-        _prefetch_after(read_json(), loader, setups)
+        _prefetch_after(read_json(), loader, setups, limits)
         return json_response({"status": "ok"})  # there is no training to start
 
     @app.get("/versions")
@@ -65,9 +68,9 @@ def _accept_setup(body: Mapping[str, Any], setups: ProjectSetups) -> None:
     setups.accept(_project_of(body), origin, schema, body.get("extra_params"))
 
 
-def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups) -> list[Any]:
+def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups, limits: RequestLimits) -> list[Any]:
     """Answer the tasks of a /predict body, one result each, and start the prefetch of the tasks that follow."""
-    body = parse_predict_body(document)
+    body = parse_predict_body(document, limits)
     settings = setups.settings_for(_project_of(document), body.config.xml)
     parsed = parse_predict_request(body, settings.text_prompt)
     g.summary = request_in_words(parsed)
@@ -78,13 +81,13 @@ def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups)
     return results
 
 
-def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetups) -> None:
+def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetups, limits: RequestLimits) -> None:
     """Prefetch the tasks that follow a finished one; any other webhook is ignored."""
     g.summary = one_line(f"webhook {body.get('action')}")
     done = parse_finished_task(body)
     if done is not None:
         with suppress(BackendError):  # a config that cannot be served is reported when a prediction is requested
-            config = parse_labeling_config(done.label_config)
+            config = parse_labeling_config(done.label_config, limits.config)
             settings = setups.settings_for(done.project_id, done.label_config)
             prefetch_after(loader, done.project_id, done.task_id, config, settings)
 
