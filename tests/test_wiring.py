@@ -9,10 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from backend.label_studio.config import ConfigLimits
+from backend.label_studio.requests import RequestLimits
 from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.predict import ModelFacts
 from backend.settings import Settings
-from backend.wiring import LoadedServices, build_cache, build_predictor, build_redis, build_services, build_setups
+from backend.wiring import (
+    LoadedServices,
+    build_cache,
+    build_limits,
+    build_predictor,
+    build_redis,
+    build_services,
+    build_setups,
+)
 
 
 def sha256(path: Path) -> str:
@@ -79,6 +89,12 @@ def test_embeddings_and_project_settings_share_one_client_so_an_outage_is_met_on
         setups.settings_for("3.1795206950", "<View/>")
         assert cache.find("a") is None
     assert (caplog.text.count("Redis does not answer"), cache.counts.redis_errors) == (1, 1)
+
+
+def test_limits_of_requests_come_from_the_settings_whose_defaults_they_are_anywhere_else() -> None:
+    assert build_limits(Settings()) == RequestLimits()
+    own = build_limits(Settings(max_prompts=1, max_controls=2, max_classes=3))
+    assert own == RequestLimits(1, ConfigLimits(max_controls=2, max_classes=3))
 
 
 def test_without_a_redis_url_there_is_no_client_and_everything_stays_in_the_process() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued
+from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued, encode_texts_queued
 from backend.fetching import show_url
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
@@ -146,13 +146,16 @@ class TaskPredictor:
         if not _has_answer(request, config):
             return Prediction()
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
+        texts = self._answers.texts_to_encode(request, config, settings)
         if isinstance(request, ClassifyImage):
+            encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
             return self.executor.run(priority, lambda: self._answers.classify_image(image, config, settings), deadline)
         if isinstance(request, Click):
             for prompt in request.prompts:
                 check_drawn_size(prompt, image)
         encoded = embed_queued(self._encoder, self.executor, image, priority, deadline)
-        return self.executor.run(priority, self._answer(encoded, request, config, settings), deadline)
+        encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
+        return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline), deadline)
 
     def _answer(
         self,
@@ -160,11 +163,12 @@ class TaskPredictor:
         request: Click | FindText | SegmentAll,
         config: ImageConfig,
         settings: ProjectSettings,
+        deadline: Deadline,
     ) -> Callable[[], Prediction]:
         """The work for the model queue that answers a request for masks."""
         match request:
             case Click():
-                return lambda: self._answers.click(encoded, request, config, settings)
+                return lambda: self._answers.click(encoded, request, config, settings, deadline)
             case FindText():
                 return lambda: self._answers.find_text(encoded, request, config, settings)
             case SegmentAll():

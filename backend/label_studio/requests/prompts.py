@@ -75,9 +75,7 @@ def parse_prompts(
     count = len(prompts) + sum(map(len, points.values()))
     if count > max_prompts:
         message = f"The request has {count} points and boxes; the maximum is {max_prompts}."
-        remedy = (
-            "Accept or reject the suggestions on the page before you continue, or raise the backend's MAX_PROMPTS."
-        )
+        remedy = "Accept or reject the suggestions on the page before you continue, or raise the backend's MAX_PROMPTS."
         raise BadPrompt(message, remedy=remedy)
     prompts += [LabeledPrompt(_points_prompt(group, size), label, size) for (label, size), group in points.items()]
     if results and not any(kind_of_region(result) in (KEYPOINT, RECTANGLE) for result in results):
