@@ -223,7 +223,7 @@ def keys_of_masks_before_spaces(count: int) -> Call:
 
 
 def _refused(call: Call) -> None:
-    with suppress(ValueError):
+    with suppress(ValueError, BackendError):
         call()
 
 
@@ -360,7 +360,7 @@ def text_areas_with_the_same_id(count: int) -> Call:
     return asking(task(drafts=[draft(saved)]), *[area] * count)
 
 
-@kind(4096, 262144)
+@kind(1024, 16384)
 def texts_of_a_text_area(count: int) -> Call:
     area = {"id": "t", "type": "textarea", "from_name": "find", "to_name": "image", "value": {"text": names(count)}}
     return asking(task(drafts=[draft(area)]), area)
@@ -398,7 +398,7 @@ def results_on_as_many_images(count: int) -> Call:
     return lambda: (parse_image_choices(results, config), count_left_out(results, config))
 
 
-@kind(512, 16384)
+@kind(256, 4096)
 def boxes_in_as_many_controls(count: int) -> Call:
     tags = (f'<RectangleLabels name="{n}" toName="image">{LABEL}</RectangleLabels>' for n in names(count, "r"))
     config = parse_labeling_config(f"<View>{IMAGE}{BRUSH}{''.join(tags)}</View>", UNLIMITED.config).images[0]
@@ -432,12 +432,7 @@ def zigzags_of_a_polygon_in_a_taller_image(count: int) -> Call:
     points = [[100 * number / count, 100 * (number % 2)] for number in range(count)]
     size = {"original_width": 64, "original_height": 4 * count}
     polygon = [result("polygonlabels", "poly", {"points": points, "closed": True}, "Cat") | size]
-    return lambda: _refused_or(lambda: parse_regions(polygon, CONFIG))
-
-
-def _refused_or(call: Call) -> None:
-    with suppress(BackendError):
-        call()
+    return lambda: _refused(lambda: parse_regions(polygon, CONFIG))
 
 
 @kind(1024, 65536)

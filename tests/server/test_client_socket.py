@@ -18,6 +18,14 @@ def test_a_closed_connection_is_noticed() -> None:
         assert connection.has_disconnected()
 
 
+def test_a_socket_that_the_server_has_closed_counts_as_disconnected() -> None:
+    ours, theirs = socket.socketpair()
+    connection = Connection({"gunicorn.socket": ours})
+    with theirs:
+        ours.close()
+        assert connection.has_disconnected()
+
+
 def test_reading_from_a_stalled_client_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.server.client_socket.STALL_SECONDS", 0.05)
     ours, theirs = socket.socketpair()
