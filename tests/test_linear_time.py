@@ -427,12 +427,11 @@ def points_of_a_polygon(count: int) -> Call:
     return lambda: parse_regions(polygon, CONFIG)
 
 
-@kind(64, 1024)
-def zigzags_of_a_polygon_in_a_taller_image(count: int) -> Call:
+@kind(1024, 16384)
+def zigzags_of_a_polygon(count: int) -> Call:
     points = [[100 * number / count, 100 * (number % 2)] for number in range(count)]
-    size = {"original_width": 64, "original_height": 4 * count}
-    polygon = [result("polygonlabels", "poly", {"points": points, "closed": True}, "Cat") | size]
-    return lambda: _refused(lambda: parse_regions(polygon, CONFIG))
+    polygon = [result("polygonlabels", "poly", {"points": points, "closed": True}, "Cat")]
+    return lambda: parse_regions(polygon, CONFIG)
 
 
 @kind(1024, 65536)
