@@ -137,7 +137,7 @@ class Settings(BaseModel):
         200, "Maximum number of points and boxes in a request; more are rejected until suggestions are accepted", 1
     )
     max_classes: WholeNumber = _setting(
-        10_000, "Maximum number of labels and choices in a labeling config; each synonym counts", 1
+        20_000, "Maximum number of labels and choices in a labeling config; each synonym counts", 1
     )
     max_controls: WholeNumber = _setting(
         1_000, "Maximum number of images and controls in a labeling config; a control counts once for each image", 1

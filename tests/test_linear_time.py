@@ -19,7 +19,7 @@ from backend.errors import BackendError
 from backend.geometry import clean_mask, mask_nms
 from backend.label_studio.config import ConfigLimits, parse_labeling_config, prefer_shape, read_config_settings
 from backend.label_studio.config import labeling_config as config_module
-from backend.label_studio.requests import MaskBoxCache, RequestLimits, parse_body, parse_predict_body
+from backend.label_studio.requests import MaskBoxCache, RequestLimits, parse_body, parse_predict_body, parse_task
 from backend.label_studio.requests import parse_predict_request as parse_request
 from backend.label_studio.results import (
     LabeledRegion,
@@ -276,6 +276,15 @@ def asking(
 def tasks_without_prompts(count: int) -> Call:
     body = {"tasks": [task(predictions=[draft(brush())])] * count, "label_config": PAGE}
     return lambda: parse_request(parse_predict_body(body))
+
+
+@kind(64, 2048)
+def tasks_on_a_page_of_as_many_images(count: int) -> Call:
+    images = "".join(f'<Image name="{name}" value="${name}"/>' for name in names(count))
+    choices = f'<Choices name="c" toName="{",".join(names(count))}"><Choice value="a"/></Choices>'
+    config = parse_labeling_config(f"<View>{IMAGE}{BRUSH}{images}{choices}</View>", UNLIMITED.config)
+    assert len(config.images) == count + 1
+    return lambda: [parse_task(task(), config) for _ in range(20 * count)]
 
 
 @kind(512, 16384)

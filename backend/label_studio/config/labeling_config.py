@@ -6,9 +6,11 @@ is interpreted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from backend.errors import BadConfig, shorten
@@ -37,6 +39,20 @@ class LabelingConfig:
     def classifies_images(self) -> bool:
         """Whether any image of the page has classes for the whole image."""
         return any(image.image_choices for image in self.images)
+
+    def images_in(self, data: Mapping[str, Any]) -> list[ImageConfig]:
+        """Return the images that a task's data has, in the order of the config."""
+        if len(data) >= len(self.images):
+            return [image for image in self.images if data.get(image.data_key)]
+        places = (self._places_by_key.get(key, ()) for key, value in data.items() if value)
+        return [self.images[place] for place in sorted(itertools.chain.from_iterable(places))]
+
+    @cached_property
+    def _places_by_key(self) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {}
+        for place, image in enumerate(self.images):
+            places.setdefault(image.data_key, []).append(place)
+        return places
 
     def image(self, name: str) -> ImageConfig:
         """Return the image whose tag has that name.

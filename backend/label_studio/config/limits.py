@@ -20,7 +20,7 @@ class ConfigLimits:
     """
 
     max_controls: int = 1_000
-    max_classes: int = 10_000
+    max_classes: int = 20_000
 
 
 class PageCount:

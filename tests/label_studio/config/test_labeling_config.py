@@ -193,3 +193,13 @@ def test_a_config_with_more_classes_than_the_limit_is_rejected_and_synonyms_coun
     assert parse_labeling_config(xml, ConfigLimits(max_classes=5)).images[0].answers
     with pytest.raises(BadConfig, match=r"more than 4 labels, choices and synonyms, which is the limit\..*MAX_CLASSES"):
         parse_labeling_config(xml, ConfigLimits(max_classes=4))
+
+
+def test_the_images_of_a_task_are_found_by_its_data_in_the_order_of_the_page() -> None:
+    brushes = "".join(f'<BrushLabels name="b{n}" toName="{n}"><Label value="A"/></BrushLabels>' for n in "zya")
+    images = "".join(f'<Image name="{n}" value="${key}"/>' for n, key in zip("zya", ("two", "one", "two"), strict=True))
+    page = parse_labeling_config(f"<View>{images}{brushes}</View>")
+    for other in ({}, {"text": "x", "more": 1, "one": ""}):  # fewer and more keys than images
+        assert [image.name for image in page.images_in({"two": "b.png"} | other)] == ["z", "a"]
+    assert [image.name for image in page.images_in({"two": "b.png", "one": "a.png"})] == ["z", "y", "a"]
+    assert page.images_in({"one": ""}) == []
