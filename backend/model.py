@@ -20,7 +20,7 @@ from backend.predict import TaskPredictor
 from backend.projects import check_setup
 from backend.safe_text import register_secrets
 from backend.settings import Settings
-from backend.wiring import build_predictor
+from backend.wiring import build_limits, build_predictor
 
 
 class SamClipModel(LabelStudioMLBase):
@@ -55,13 +55,17 @@ class SamClipModel(LabelStudioMLBase):
         Raises:
             BackendError: As `TaskPredictor.predict`.
         """
-        config = parse_labeling_config(self.label_config)
-        settings = check_setup(self.label_config, getattr(self, "extra_params", None))[1]
+        limits = build_limits(Settings.from_environment())
+        config = parse_labeling_config(self.label_config, limits.config)
+        settings = check_setup(self.label_config, getattr(self, "extra_params", None), limits.config)[1]
         prompts = (context or {}).get("result")
         predictor = self.predictor()
         parsed: list[tuple[Task, Request | None]]
         if prompts:
-            parsed = [parse_prompted_task(task, config, prompts, settings.text_prompt) for task in tasks]
+            parsed = [
+                parse_prompted_task(task, config, prompts, settings.text_prompt, max_prompts=limits.max_prompts)
+                for task in tasks
+            ]
         else:
             parsed = [(parse_task(task, config), ClassifyImage()) for task in tasks]
         return [

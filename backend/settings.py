@@ -170,6 +170,15 @@ class Settings(BaseModel):
         "Maximum number of predictions that run or wait; further ones are refused with status 503 and `Retry-After`",
         1,
     )
+    max_prompts: WholeNumber = _setting(
+        200, "Maximum number of points and boxes in a request; more are rejected until suggestions are accepted", 1
+    )
+    max_classes: WholeNumber = _setting(
+        20_000, "Maximum number of labels and choices in a labeling config; each synonym counts", 1
+    )
+    max_controls: WholeNumber = _setting(
+        1_000, "Maximum number of images and controls in a labeling config; a control counts once for each image", 1
+    )
     prefetch_tasks: WholeNumber = _setting(
         3, "Number of following tasks to prefetch while an annotator works on a task; 0 disables prefetching", 0
     )

@@ -12,6 +12,8 @@ from backend.errors import BackendError, BadSettings, shorten
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
+from backend.label_studio.config import ConfigLimits
+from backend.label_studio.requests import RequestLimits
 from backend.models import checkpoints, registry
 from backend.predict import ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
@@ -195,7 +197,13 @@ def build_redis(settings: Settings) -> GuardedRedis | None:
 
 def build_setups(settings: Settings, redis: GuardedRedis | None) -> ProjectSetups:
     """Build the store of project settings, shared through Redis if there is one."""
-    return ProjectSetups(None if redis is None else RedisDocuments(redis, Seal(settings.cache_signing_key)))
+    shared = None if redis is None else RedisDocuments(redis, Seal(settings.cache_signing_key))
+    return ProjectSetups(shared, limits=build_limits(settings).config)
+
+
+def build_limits(settings: Settings) -> RequestLimits:
+    """Build the limits on prompts and labeling configs."""
+    return RequestLimits(settings.max_prompts, ConfigLimits(settings.max_controls, settings.max_classes))
 
 
 def build_cache(settings: Settings, redis: GuardedRedis | None) -> EmbeddingCache:

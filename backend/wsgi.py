@@ -16,7 +16,7 @@ from backend.runtime import BackgroundLoader
 from backend.safe_text import register_secrets
 from backend.server import Credentials, Metrics, create_app, describe_models
 from backend.settings import Settings
-from backend.wiring import LoadedServices, build_redis, build_services, build_setups
+from backend.wiring import LoadedServices, build_limits, build_redis, build_services, build_setups
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ metrics = Metrics()
 redis: GuardedRedis | None = None
 with suppress(BadSettings):  # `build_services` raises it again, and /health reports it
     redis = build_redis(settings)
+limits = build_limits(settings)
 app = create_app(
     BackgroundLoader(lambda: _load(settings, metrics, redis)).start(),
     metrics,
@@ -48,4 +49,5 @@ app = create_app(
     credentials=Credentials(
         settings.basic_auth_user, settings.basic_auth_pass, settings.api_token, settings.webhook_secret
     ),
+    limits=limits,
 )

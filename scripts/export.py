@@ -104,11 +104,12 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Connect, read, write, and print a summary."""
     from backend.label_studio.api import LabelStudioClient
+    from backend.wiring import build_limits
 
     settings = read_settings(arguments.url, arguments.api_key)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
-    config = parse_labeling_config(client.project(project_id).label_config)
+    config = parse_labeling_config(client.project(project_id).label_config, build_limits(settings).config)
     tasks = show_progress(client.iterate_tasks(project_id), "reading")
     collected = collect(
         tasks,

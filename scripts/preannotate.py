@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from backend.bulk import Json, Predictions, Summary, import_before_exit, import_chunk
 from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
-from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll, Task, parse_task
 from backend.projects import ProjectSettings, check_setup
 from backend.values import Priority, ProposalOptions
@@ -226,7 +226,9 @@ def check_can_read(can_classify: bool, texts: Sequence[str]) -> None:
             )
 
 
-def read_project_settings(client: Backends, project_id: str, label_config: str) -> ProjectSettings:
+def read_project_settings(
+    client: Backends, project_id: str, label_config: str, limits: ConfigLimits = ConfigLimits()
+) -> ProjectSettings:
     """Read the settings in the labeling config and, if this token may read them, in the backend's extra params.
 
     Raises:
@@ -242,7 +244,7 @@ def read_project_settings(client: Backends, project_id: str, label_config: str) 
             f"Ignoring the extra params: they differ between the project's {len(extra_params)} ML backends.", flush=True
         )
         extra_params = []
-    settings = check_setup(label_config, extra_params[0] if extra_params else None)[1]
+    settings = check_setup(label_config, extra_params[0] if extra_params else None, limits)[1]
     if settings.changed():
         print(f"Project settings: {json.dumps(settings.changed())}", flush=True)
     return settings
@@ -257,14 +259,15 @@ def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> Propos
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, predict, import, and print a summary."""
     from backend.label_studio.api import LabelStudioClient
-    from backend.wiring import build_predictor
+    from backend.wiring import build_limits, build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
     project = client.project(project_id)  # report a wrong token before loading the models
-    config = parse_labeling_config(project.label_config)
-    project_settings = read_project_settings(client, project_id, project.label_config)
+    limits = build_limits(settings).config
+    config = parse_labeling_config(project.label_config, limits)
+    project_settings = read_project_settings(client, project_id, project.label_config, limits)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor = build_predictor(settings)
     check_can_name(predictor.labeler.can_classify, config)

@@ -132,14 +132,14 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, encode, and print a summary."""
     from backend.label_studio.api import LabelStudioClient
-    from backend.wiring import build_predictor
+    from backend.wiring import build_limits, build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
     redis = connect_redis(settings)  # report a missing Redis or an invalid token before loading the models
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
     project = client.project(project_id)
-    config = parse_labeling_config(project.label_config)
+    config = parse_labeling_config(project.label_config, build_limits(settings).config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     only_shared = settings.model_copy(update={"cache_max_bytes": 0})  # here "cached" must mean "in Redis"
     predictor, summary = build_predictor(only_shared, redis), Summary()

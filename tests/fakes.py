@@ -137,6 +137,9 @@ class FakeClassifier:
         self.templates.append(tuple(templates))
         return self._directions([name.name for name in names])
 
+    def pending_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> None:
+        """All texts are encoded."""
+
     def _directions(self, names: Sequence[str]) -> np.ndarray:
         axes = [self._axes.setdefault(name, len(self._axes)) for name in names]
         return np.eye(256, dtype=np.float32)[axes]

@@ -62,6 +62,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fetching",
         "images",
         "label_studio/api",
+        "label_studio/config",
+        "label_studio/requests",
         "models",
         "predict",
         "prefetch",

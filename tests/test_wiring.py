@@ -14,10 +14,20 @@ from redis import Redis
 
 from backend import wiring
 from backend.errors import ImageForbidden
+from backend.label_studio.config import ConfigLimits
+from backend.label_studio.requests import RequestLimits
 from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.predict import ModelFacts
 from backend.settings import Settings
-from backend.wiring import LoadedServices, build_cache, build_predictor, build_redis, build_services, build_setups
+from backend.wiring import (
+    LoadedServices,
+    build_cache,
+    build_limits,
+    build_predictor,
+    build_redis,
+    build_services,
+    build_setups,
+)
 from tests.cache.samples import embedding, expect
 from tests.servers import LocalServer, RedisServer
 
@@ -100,6 +110,12 @@ def test_the_signing_key_signs_embeddings_and_project_settings(redis_server: Red
     unsigned = settings.model_copy(update={"cache_signing_key": ""})
     assert build_cache(unsigned, redis).find("a", expect) is None
     assert build_setups(unsigned, redis).settings_for("3.1795206950", "<View/>").prefetch is None
+
+
+def test_limits_of_requests_come_from_the_settings_whose_defaults_they_are_anywhere_else() -> None:
+    assert build_limits(Settings()) == RequestLimits()
+    own = build_limits(Settings(max_prompts=1, max_controls=2, max_classes=3))
+    assert own == RequestLimits(1, ConfigLimits(max_controls=2, max_classes=3))
 
 
 def test_without_a_redis_url_there_is_no_client_and_everything_stays_in_the_process() -> None:

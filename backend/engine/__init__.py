@@ -4,11 +4,12 @@ Models and the cache come in through the protocols of `ports`.
 """
 
 from backend.engine.embed_queued import embed_queued
+from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
 from backend.engine.segment_image import classify_candidates, clean_candidate, segment_image
-from backend.engine.text_matching import named_class, parse_text
+from backend.engine.text_matching import named_class, parse_text, words_to_encode
 
 __all__ = [
     "EncodedImage",
@@ -17,7 +18,9 @@ __all__ = [
     "classify_candidates",
     "clean_candidate",
     "embed_queued",
+    "encode_texts_queued",
     "named_class",
     "parse_text",
     "segment_image",
+    "words_to_encode",
 ]

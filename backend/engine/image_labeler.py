@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.engine.encoded_image import EncodedImage
-from backend.engine.ports import Classifier, Segmenter
+from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point, mask_iou
 from backend.images import SourceImage
-from backend.runtime import LeastRecentlyUsed, timed
+from backend.runtime import NO_DEADLINE, Deadline, LeastRecentlyUsed, timed
 from backend.values import (
     Candidate,
     ClassName,
@@ -25,6 +25,7 @@ from backend.values import (
 )
 
 ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks; 256 kB each for SAM's published models
+MAX_CLICKS_AT_ONCE = 32  # in one run of the decoder, whose time grows with their number
 SAME_MASK_IOU = 0.95  # candidates above this look the same to a person
 
 
@@ -48,13 +49,21 @@ class ImageLabeler:
     def can_classify(self) -> bool:
         return self._classifier is not None
 
-    def segment(self, encoded: EncodedImage, prompt: Prompt, *, max_masks: int | None = 1) -> list[Candidate]:
+    def segment(
+        self,
+        encoded: EncodedImage,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = 1,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> list[Candidate]:
         """Predict masks for one object, best first; `max_masks=None` returns all of SAM's (three for a single click).
 
         In a family that refines by logits each click corrects the answer to the clicks before it, as in SAM's training.
         A request has all clicks of an object in order, so nothing has to be kept between requests; cached logits of the
         earlier clicks only save decoding them again. A list that begins with a negative click does not correct an
-        answer of SAM.
+        answer of SAM. Each answer is decoded from the first click and the last ones (`MAX_CLICKS_AT_ONCE`), so that a
+        click costs no more after hundreds of others; SAM was trained on sequences of about ten.
         """
         coords, labels = prompt.point_coords, prompt.point_labels
         is_sequence = prompt.box_xyxy is None and prompt.mask_logits is None and labels[:1] == (1,)
@@ -62,7 +71,10 @@ class ImageLabeler:
             return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
         answered, logits = self._last_answer(encoded, prompt)
         for count in range(answered + 1, len(coords) + 1):
-            clicks = replace(prompt, point_coords=coords[:count], point_labels=labels[:count], mask_logits=logits)
+            deadline.raise_if_over()
+            start = max(count - MAX_CLICKS_AT_ONCE + 1, 1)
+            recent_coords, recent_labels = (*coords[:1], *coords[start:count]), (*labels[:1], *labels[start:count])
+            clicks = replace(prompt, point_coords=recent_coords, point_labels=recent_labels, mask_logits=logits)
             candidates = self._segmenter.decode(
                 encoded.embedding, clicks, max_masks=max_masks if count == len(coords) else 1
             )
@@ -87,7 +99,9 @@ class ImageLabeler:
         start = next(place for place, candidate in enumerate(by_size) if candidate is best)
         return by_size[(start + times) % len(by_size)]
 
-    def refine(self, encoded: EncodedImage, prompt: Prompt, mask: Mask) -> Candidate:
+    def refine(
+        self, encoded: EncodedImage, prompt: Prompt, mask: Mask, *, deadline: Deadline = NO_DEADLINE
+    ) -> Candidate:
         """Correct a mask by points, keeping it elsewhere.
 
         The answer depends on nothing but the arguments, so every replica gives the same one, after a restart too.
@@ -105,7 +119,7 @@ class ImageLabeler:
         asked = replace(
             prompt, point_coords=coords, point_labels=(1, *prompt.point_labels), box_xyxy=None, mask_logits=logits
         )
-        return self.segment(encoded, asked)[0]
+        return self.segment(encoded, asked, deadline=deadline)[0]
 
     @timed("sam")
     def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
@@ -124,6 +138,10 @@ class ImageLabeler:
     ) -> list[FoundMask]:
         """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
         return self._search.search(encoded, text, options, vocabulary, templates)
+
+    def pending_texts(self, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()) -> PendingTexts | None:
+        """Return the text features of a vocabulary if CLIP has not encoded all of them yet."""
+        return self._classifier.pending_texts(vocabulary, templates) if self._classifier and vocabulary else None
 
     @timed("clip")
     def classify(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -34,6 +35,16 @@ class Segmenter(Protocol):
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
 
 
+class PendingTexts(Protocol):
+    """Text features of which some are not encoded yet; see `models.clip.text_features.VocabularyFeatures`."""
+
+    @property
+    def turn(self) -> threading.Lock: ...
+    @property
+    def is_done(self) -> bool: ...
+    def encode_next(self) -> None: ...
+
+
 class TextReader(Protocol):
     """What a search by text needs of CLIP."""
 
@@ -41,6 +52,7 @@ class TextReader(Protocol):
     def logit_scale(self) -> float: ...
     def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...
     def embed_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> NDArray[np.float32]: ...
+    def pending_texts(self, names: Sequence[ClassName], templates: Sequence[str] = ()) -> PendingTexts | None: ...
 
 
 class Classifier(TextReader, Protocol):

@@ -136,8 +136,9 @@ def text_log_odds(
     def mass(texts: Features) -> NDArray[np.float64]:
         return np.asarray(np.logaddexp.reduce(scale * (image_features @ texts.T).astype(np.float64), axis=1))
 
-    words = distinct_words(vocabulary)
-    says = embed(_as_names(words)) @ embed(_as_names(query.words)).T >= SAME_WORD
+    names = words_to_encode(vocabulary)
+    words = [name.name for name in names]
+    says = embed(names) @ embed(_as_names(query.words)).T >= SAME_WORD
     sides, classes = take_sides(query, vocabulary, dict(zip(words, says, strict=True))), embed(vocabulary)
     own = () if sides.known else (query.spoken, *_with_one_left_out(query.words))
     wide = NEUTRAL if sides.known else NEUTRAL + KINDS
@@ -147,6 +148,11 @@ def text_log_odds(
     against = np.concatenate([classes[list(sides.others)], own_features[1:]])
     weight = np.log(len(NEUTRAL) / len(wide_features))
     return np.asarray(mass(speaks_for) - np.logaddexp(mass(against), mass(wide_features) + weight))
+
+
+def words_to_encode(vocabulary: Sequence[ClassName]) -> list[ClassName]:
+    """The words of the classes, as the names that `text_log_odds` embeds."""
+    return _as_names(distinct_words(vocabulary))
 
 
 def _as_names(texts: Sequence[str]) -> list[ClassName]:
@@ -173,7 +179,8 @@ def take_sides(query: TextQuery, vocabulary: Sequence[ClassName], says: Mapping[
     spoken = [[says_all(word) for word in class_name.synonyms] for class_name in vocabulary]
     named = [says_all(class_name.name) for class_name in vocabulary]
     known = tuple(i for i in range(len(vocabulary)) if named[i] or (spoken[i] and all(spoken[i])))
-    return Sides(known, tuple(i for i in range(len(vocabulary)) if i not in known and not any(spoken[i])))
+    is_known = set(known)
+    return Sides(known, tuple(i for i in range(len(vocabulary)) if i not in is_known and not any(spoken[i])))
 
 
 def probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:

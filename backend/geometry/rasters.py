@@ -7,6 +7,7 @@ c + r + 1 < 4, so its rows have 3, 2, 1 and 0 pixels.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from backend.geometry.fits import Ellipse
 from backend.values import Mask, Size
 
+MIN_CROSSINGS_AT_ONCE = 1_000_000  # of edges with the centres of rows; 50 MB
 Points = NDArray[np.float64]  # (N, 2) XY
 
 
@@ -87,10 +89,24 @@ def _fill(points: Points, width: int, height: int) -> Mask:
     x1, y1 = np.where(upward[:, None], start, end).T
     first = np.clip(np.ceil(y0 - 0.5), 0, height).astype(np.int64)
     count = np.clip(np.ceil(y1 - 0.5), 0, height).astype(np.int64) - first
-    edge = np.repeat(np.arange(len(points)), count)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
-    x = x0[edge] + (row + 0.5 - y0[edge]) * ((x1 - x0)[edge] / (y1 - y0)[edge])
-    column = np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)
-    flips = np.bincount(row * (width + 1) + column, minlength=height * (width + 1)) & 1
-    filled: Mask = np.bitwise_xor.accumulate(flips.reshape(height, width + 1).astype(np.uint8), axis=1)[:, :width] > 0
+    flips = np.zeros(height * (width + 1), np.uint8)
+    for edges in _split_edges(count, max(flips.size, MIN_CROSSINGS_AT_ONCE)):
+        rows = count[edges]
+        edge = np.repeat(np.arange(edges.start, edges.stop), rows)
+        row = np.arange(len(edge)) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
+        x = x0[edge] + (row + 0.5 - y0[edge]) * ((x1 - x0)[edge] / (y1 - y0)[edge])
+        column = np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)
+        flips ^= (np.bincount(row * (width + 1) + column, minlength=flips.size) & 1).astype(np.uint8)
+    filled: Mask = np.bitwise_xor.accumulate(flips.reshape(height, width + 1), axis=1)[:, :width] > 0
     return filled
+
+
+def _split_edges(crossings: NDArray[np.int64], max_crossings: int) -> Iterator[slice]:
+    """Yield ranges of edges that cross about `max_crossings` rows together, which bounds the memory of a step."""
+    ends = np.cumsum(crossings)
+    start = 0
+    while start < len(ends):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(int(np.searchsorted(ends, before + max_crossings, side="right")), start + 1)
+        yield slice(start, stop)
+        start = stop

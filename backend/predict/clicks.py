@@ -31,7 +31,7 @@ from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
 from backend.label_studio.results import LabeledRegion
-from backend.runtime import timed
+from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import Box, Candidate, Mask, Prompt, Size
 
 log = logging.getLogger(__name__)
@@ -59,22 +59,25 @@ def answer_prompt(
     correctable: Sequence[CorrectableRegion],
     config: ImageConfig,
     boxes: MaskBoxCache,
+    deadline: Deadline = NO_DEADLINE,
 ) -> ClickAnswer:
     """Answer one prompt by the rules above.
 
     Args:
         correctable: Masks on the page, newest first.
         boxes: Cache of the boxes of masks.
+        deadline: Of the request, which ends the work between two masks or two runs of SAM.
 
     Raises:
         BadPrompt: Only negative points, and no mask to subtract from.
+        Overloaded, ClientDisconnected: The answer would come too late.
     """
-    corrected = find_corrected(prompt, correctable, config, boxes)
+    corrected = find_corrected(prompt, correctable, config, boxes, deadline)
     if corrected is not None:
-        other = find_other_object(labeler, encoded, prompt.prompt, corrected.mask)
+        other = find_other_object(labeler, encoded, prompt.prompt, corrected.mask, deadline)
         if other is not None:
             return ClickAnswer(other)
-        return ClickAnswer(labeler.refine(encoded, prompt.prompt, corrected.mask), corrected)
+        return ClickAnswer(labeler.refine(encoded, prompt.prompt, corrected.mask, deadline=deadline), corrected)
     points = prompt.prompt
     if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
         message = f'The negative point does not lie on a mask with the label "{prompt.label}".'
@@ -83,14 +86,16 @@ def answer_prompt(
     if repeats:
         first = Prompt(points.point_coords[:1], points.point_labels[:1])
         return ClickAnswer(labeler.segment_larger(encoded, first, repeats))
-    return ClickAnswer(labeler.segment(encoded, points)[0])
+    return ClickAnswer(labeler.segment(encoded, points, deadline=deadline)[0])
 
 
-def find_other_object(labeler: ImageLabeler, encoded: EncodedImage, points: Prompt, mask: Mask) -> Candidate | None:
+def find_other_object(
+    labeler: ImageLabeler, encoded: EncodedImage, points: Prompt, mask: Mask, deadline: Deadline = NO_DEADLINE
+) -> Candidate | None:
     """Another object than the mask that positive points near it select; None if they may mean the mask itself."""
     if not all(points.point_labels) or any(distance_to_mask(mask, at, 0.0) == 0 for at in points.point_coords):
         return None
-    alone = labeler.segment(encoded, points)[0]
+    alone = labeler.segment(encoded, points, deadline=deadline)[0]
     inside = int(np.count_nonzero(alone.mask & mask))
     is_apart = inside < OTHER_OVERLAP * int(np.count_nonzero(alone.mask))
     return alone if is_apart and alone.score >= OTHER_SCORE else None
@@ -104,16 +109,20 @@ def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfi
     choices = dict(region.choices)
     for control in config.region_choices:
         chosen = old.choices.get(control.name, ())
-        if chosen and set(chosen) <= set(control.label_names):
+        if chosen and all(map(control.has_label, chosen)):
             choices[control.name] = chosen
-    controls = [control for control in config.answers if control.name == old.control]
-    fits = any(not control.labels or region.label in control.label_names for control in controls)
+    controls = config.answers_of(old.control)
+    fits = any(not control.labels or control.has_label(region.label) for control in controls)
     control_name = old.control if fits else region.control
     return replace(region, region_id=old.region_id, choices=MappingProxyType(choices), control=control_name)
 
 
 def find_corrected(
-    prompt: LabeledPrompt, correctable: Sequence[CorrectableRegion], config: ImageConfig, boxes: MaskBoxCache
+    prompt: LabeledPrompt,
+    correctable: Sequence[CorrectableRegion],
+    config: ImageConfig,
+    boxes: MaskBoxCache,
+    deadline: Deadline = NO_DEADLINE,
 ) -> LabeledRegion | None:
     """Find the mask with the prompt's label that all points lie on, else the nearest one; of equals the newest.
 
@@ -126,6 +135,7 @@ def find_corrected(
         try:
             if not _may_be_near(prompt.prompt, boxes.box_of(region, config)):
                 continue
+            deadline.raise_if_over()
             decoded = region.decode(config)
         except BadRegion as error:
             log.warning("Skipped a damaged mask on the page: %s", error)

@@ -15,17 +15,19 @@ from backend.engine import (
     named_class,
     parse_text,
     segment_image,
+    words_to_encode,
 )
 from backend.geometry import Point, mask_nms
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, distinct, label_for_click
-from backend.label_studio.requests import Click, FindText, MaskBoxCache, SegmentAll
+from backend.label_studio.requests import ClassifyImage, Click, FindText, MaskBoxCache, Request, SegmentAll
 from backend.label_studio.results import LabeledRegion
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
 from backend.projects import ProjectSettings
-from backend.values import Candidate, Prompt, ProposalOptions
+from backend.runtime import NO_DEADLINE, Deadline
+from backend.values import Candidate, ClassName, Prompt, ProposalOptions
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +45,44 @@ class ImageAnswers:
         self._labeler, self._default_options, self._auto_label = labeler, default_options, auto_label
         self._mask_boxes = MaskBoxCache()
 
-    def click(self, encoded: EncodedImage, click: Click, config: ImageConfig, settings: ProjectSettings) -> Prediction:
+    def texts_to_encode(
+        self, request: Request, config: ImageConfig, settings: ProjectSettings
+    ) -> list[Sequence[ClassName]]:
+        """Return the vocabularies whose text features the answer to a request needs."""
+        of_image = [control.labels for control in config.image_choices]
+        match request:
+            case Click(prompts=prompts):
+                auto_label = self._auto_labels(settings)
+                picked = [label_for_click(config, prompt.label, auto_label) for prompt in prompts]
+                return region_vocabularies(config, with_labels=None in picked)
+            case FindText():
+                vocabulary = _search_vocabulary(config)
+                return [*region_vocabularies(config, with_labels=True), vocabulary, words_to_encode(vocabulary)]
+            case SegmentAll():
+                return [*region_vocabularies(config, with_labels=True), *of_image]
+            case ClassifyImage():
+                return [*of_image]
+
+    def click(
+        self,
+        encoded: EncodedImage,
+        click: Click,
+        config: ImageConfig,
+        settings: ProjectSettings,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Prediction:
         """Make one mask for each prompt, with the picked label; a prompt at which SAM finds nothing gives no mask.
 
         Raises:
             BadPrompt: A prompt that cannot be answered.
+            Overloaded, ClientDisconnected: The answer would come too late; checked between the prompts.
         """
         labels, answers, candidates = [], [], []
         for prompt in click.prompts:
-            answer = answer_prompt(self._labeler, encoded, prompt, click.correctable, config, self._mask_boxes)
+            deadline.raise_if_over()
+            answer = answer_prompt(
+                self._labeler, encoded, prompt, click.correctable, config, self._mask_boxes, deadline
+            )
             if not answer.candidate.mask.any():
                 log.info("SAM found no object at the prompt on %s.", encoded.image.name)
                 continue
@@ -121,9 +152,6 @@ class ImageAnswers:
         chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
         return Prediction((), chosen, scores)
 
-    def _auto_labels(self, settings: ProjectSettings) -> bool:
-        return self._auto_label if settings.auto_label is None else settings.auto_label
-
     def _named(
         self,
         encoded: EncodedImage,
@@ -133,10 +161,13 @@ class ImageAnswers:
         settings: ProjectSettings,
     ) -> list[tuple[Candidate, str | None]]:
         """The masks that one text names, with the label of that name; None lets CLIP pick."""
-        vocabulary = (*(label for control in config.region_choices for label in control.labels), *config.answer_classes)
-        masks = self._labeler.search(encoded, text, options, distinct(vocabulary), settings.templates)
+        masks = self._labeler.search(encoded, text, options, _search_vocabulary(config), settings.templates)
         label = named_class(parse_text(text), config.answer_classes)
         return [(self._clean(one.candidate, encoded, settings), label) for one in masks[: options.max_masks]]
+
+    def _auto_labels(self, settings: ProjectSettings) -> bool:
+        """Whether CLIP picks the label for clicks too."""
+        return self._auto_label if settings.auto_label is None else settings.auto_label
 
     def _label(
         self,
@@ -155,6 +186,11 @@ class ImageAnswers:
         candidate: Candidate, encoded: EncodedImage, settings: ProjectSettings, keep: Sequence[Point] = ()
     ) -> Candidate:
         return clean_candidate(candidate, encoded.image.size, keep) if settings.clean_masks else candidate
+
+
+def _search_vocabulary(config: ImageConfig) -> tuple[ClassName, ...]:
+    """The classes of the image, which compete with a text for each mask."""
+    return distinct([*(label for control in config.region_choices for label in control.labels), *config.answer_classes])
 
 
 def _positive_points(prompt: Prompt) -> list[Point]:

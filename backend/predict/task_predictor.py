@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued
+from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued, encode_texts_queued
 from backend.errors import BadImage
 from backend.fetching import show_url
 from backend.images import DecodedImages, SourceImage
@@ -158,9 +158,11 @@ class TaskPredictor:
         if not _has_answer(request, config):
             return Prediction()
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
+        texts = self._answers.texts_to_encode(request, config, settings)
         if isinstance(request, ClassifyImage):
             if self.labeler.can_classify:
                 self._decode(image, priority, deadline)
+            encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
             return self.executor.run(priority, lambda: self._answers.classify_image(image, config, settings), deadline)
         if isinstance(request, Click):
             for prompt in request.prompts:
@@ -168,7 +170,8 @@ class TaskPredictor:
         encoded = self._embed(image, priority, deadline)
         if self._answers.may_need_pixels(request, config, settings):
             self._decode(image, priority, deadline)
-        return self.executor.run(priority, self._answer(encoded, request, config, settings), deadline)
+        encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
+        return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline), deadline)
 
     def _embed(self, image: SourceImage, priority: Priority, deadline: Deadline) -> EncodedImage:
         decode = partial(self._decode, image, priority, deadline)
@@ -188,11 +191,12 @@ class TaskPredictor:
         request: Click | FindText | SegmentAll,
         config: ImageConfig,
         settings: ProjectSettings,
+        deadline: Deadline,
     ) -> Callable[[], Prediction]:
         """The work for the model queue that answers a request for masks."""
         match request:
             case Click():
-                return lambda: self._answers.click(encoded, request, config, settings)
+                return lambda: self._answers.click(encoded, request, config, settings, deadline)
             case FindText():
                 return lambda: self._answers.find_text(encoded, request, config, settings)
             case SegmentAll():

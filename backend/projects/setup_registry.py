@@ -24,7 +24,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from backend.errors import BackendError, BadConfig, BadProjectSettings, shorten
-from backend.label_studio.config import check_text_prompt, parse_labeling_config, prefer_shape, read_config_settings
+from backend.label_studio.config import (
+    ConfigLimits,
+    check_text_prompt,
+    parse_labeling_config,
+    prefer_shape,
+    read_config_settings,
+)
 from backend.projects.project_settings import ProjectSettings, parse_extra_params, parse_project_settings
 from backend.projects.project_setup import (
     MAX_COMPLAINT_CHARACTERS,
@@ -66,11 +72,18 @@ class ProjectSetups:
 
     Args:
         shared: Redis, or None.
+        limits: Maximum sizes of a labeling config.
         clock: Unix time, the same for all replicas.
     """
 
-    def __init__(self, shared: Documents | None = None, *, clock: Callable[[], float] = time.time) -> None:
-        self._shared, self._clock = shared, clock
+    def __init__(
+        self,
+        shared: Documents | None = None,
+        *,
+        limits: ConfigLimits = ConfigLimits(),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._shared, self._limits, self._clock = shared, limits, clock
         self._known = LeastRecentlyUsed[str, tuple[ProjectSetup, float]](  # and when Redis was asked
             MAX_PROJECTS, max_prefetched=MAX_ONLY_OPENED
         )
@@ -91,7 +104,7 @@ class ProjectSetups:
         known, digest = self._find(project, in_use=False), digest_of(extra_params)
         origin = shorten(origin, MAX_NAME_CHARACTERS)
         try:
-            extra, settings = check_setup(schema, extra_params)
+            extra, settings = check_setup(schema, extra_params, self._limits)
         except (BadConfig, BadProjectSettings) as problem:
             if self._is_saving(project, known, digest, problem):
                 raise
@@ -173,7 +186,9 @@ class ProjectSetups:
         self._known.put(project, (setup, time.monotonic()), prefetch=not in_use)
 
 
-def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], ProjectSettings]:
+def check_setup(
+    schema: str, extra_params: object, limits: ConfigLimits = ConfigLimits()
+) -> tuple[dict[str, Any], ProjectSettings]:
     """Parse the extra params, and combine them with the settings in the labeling config.
 
     Returns:
@@ -187,7 +202,7 @@ def check_setup(schema: str, extra_params: object) -> tuple[dict[str, Any], Proj
     extra = parse_project_settings(given).select(given)  # reports problems here before those in the config
     if not schema.strip():
         return extra, parse_project_settings(extra)
-    config = parse_labeling_config(schema)
+    config = parse_labeling_config(schema, limits)
     settings = parse_project_settings({**read_config_settings(schema), **extra})
     prefer_shape(config, settings.answer)
     check_text_prompt(config, settings.text_prompt)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backend.errors import ClientDisconnected
+from backend.errors import ClientDisconnected, Overloaded
 
 POLL_SECONDS = 0.5  # interval between checks of the client's connection
 
@@ -47,6 +47,13 @@ class Deadline:
         """Raise `ClientDisconnected` if the client closed its connection."""
         if self.has_disconnected():
             raise ClientDisconnected("The client disconnected.", remedy="Send the request again.")
+
+    def raise_if_over(self) -> None:
+        """Raise `ClientDisconnected` or, after the deadline, `Overloaded`; for long work, between its parts."""
+        if self.has_passed:
+            message = "The request took too long and was stopped."
+            raise Overloaded(message, remedy="Try again in a moment, or ask for less at once.")
+        self.raise_if_disconnected()
 
 
 NO_DEADLINE = Deadline()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from backend.label_studio.requests import RequestLimits
 from backend.projects import ProjectSetups
 from backend.server.admission import Admission
 from backend.server.authentication import add_authentication
@@ -26,6 +27,7 @@ def create_app(
     max_predictions: int = 64,
     setups: ProjectSetups | None = None,
     credentials: Credentials | None = None,
+    limits: RequestLimits = RequestLimits(),
 ) -> Flask:
     """Build the WSGI application.
 
@@ -37,9 +39,10 @@ def create_app(
             for `/health`.
         setups: Store of the projects' settings; by default in this process.
         credentials: That callers must have; by default none.
+        limits: Limits on prompts and labeling configs.
     """
-    app, recent, setups = Flask(__name__, static_folder=None), RecentRequests(), setups or ProjectSetups()
-    credentials = credentials or Credentials()
+    app, recent = Flask(__name__, static_folder=None), RecentRequests()
+    setups, credentials = setups or ProjectSetups(limits=limits.config), credentials or Credentials()
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     add_request_log(app, metrics, recent)
@@ -48,5 +51,5 @@ def create_app(
     add_state_routes(app, loader, metrics, recent, setups)
     admission = Admission(max_predictions)
     metrics.attach_admission(admission)
-    add_ml_backend_routes(app, loader, setups, WebhookGate(credentials), admission)
+    add_ml_backend_routes(app, loader, setups, WebhookGate(credentials), admission, limits)
     return app

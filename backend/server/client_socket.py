@@ -33,6 +33,8 @@ class Connection:
         """
         if self._socket is None:
             return False
+        if self._socket.fileno() < 0:  # closed after the reply, while a thread of the models still asks
+            return True
         watch = select.poll()
         watch.register(self._socket, _HUNG_UP)
         return bool(watch.poll(0))

@@ -10,7 +10,7 @@ from flask import Flask, Response, g
 
 from backend.errors import BackendError
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_finished_task, parse_predict_body, parse_predict_request
+from backend.label_studio.requests import RequestLimits, parse_finished_task, parse_predict_body, parse_predict_request
 from backend.projects import ProjectSetups
 from backend.runtime import stage
 from backend.server.admission import Admission
@@ -26,13 +26,19 @@ LOADING_VERSION = "loading"
 
 
 def add_ml_backend_routes(
-    app: Flask, loader: Loader, setups: ProjectSetups, gate: WebhookGate, admission: Admission
+    app: Flask,
+    loader: Loader,
+    setups: ProjectSetups,
+    gate: WebhookGate,
+    admission: Admission,
+    limits: RequestLimits,
 ) -> None:
     """Add the routes that Label Studio calls.
 
     Args:
         gate: Decides which webhooks are let in.
         admission: Limits the predictions.
+        limits: Limits on prompts and labeling configs.
     """
 
     @app.post("/setup")
@@ -45,14 +51,14 @@ def add_ml_backend_routes(
     @app.post("/predict")
     def predict() -> Response:
         with admission.admit():
-            results = _predict(read_json(), loader, setups)
+            results = _predict(read_json(), loader, setups, limits)
             with stage("write"):
                 return json_response({"results": results})
 
     @app.post("/webhook")
     def webhook() -> Response:
         is_proven = gate.admit()
-        _prefetch_after(read_json(), loader, setups, None if is_proven else gate)
+        _prefetch_after(read_json(), loader, setups, limits, None if is_proven else gate)
         return json_response({"status": "ok"})  # there is no training to start
 
     @app.get("/versions")
@@ -65,9 +71,9 @@ def _accept_setup(body: Mapping[str, Any], setups: ProjectSetups) -> None:
     setups.accept(_project_of(body), origin, schema, body.get("extra_params"))
 
 
-def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups) -> list[Any]:
+def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups, limits: RequestLimits) -> list[Any]:
     """Answer the tasks of a /predict body, one result each, and start the prefetch of the tasks that follow."""
-    body = parse_predict_body(document)
+    body = parse_predict_body(document, limits)
     settings = setups.settings_for(_project_of(document), body.config.xml)
     parsed = parse_predict_request(body, settings.text_prompt)
     g.summary, g.fields = request_in_words(parsed), fields_of(parsed)
@@ -78,7 +84,13 @@ def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups)
     return results
 
 
-def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetups, gate: WebhookGate | None) -> None:
+def _prefetch_after(
+    body: Mapping[str, Any],
+    loader: Loader,
+    setups: ProjectSetups,
+    limits: RequestLimits,
+    gate: WebhookGate | None,
+) -> None:
     """Prefetch the tasks that follow a finished one; any other webhook is ignored.
 
     Args:
@@ -94,7 +106,7 @@ def _prefetch_after(body: Mapping[str, Any], loader: Loader, setups: ProjectSetu
         prefetch_after_hint(loader, done.project_id, done.task_id)
         return
     with suppress(BackendError):  # a config that cannot be served is reported when a prediction is requested
-        config = parse_labeling_config(done.label_config)
+        config = parse_labeling_config(done.label_config, limits.config)
         settings = setups.settings_for(done.project_id, done.label_config)
         prefetch_after(loader, done.project_id, done.task_id, config, settings)
 

@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from backend.engine import EncodedImage, ImageLabeler
+from backend.errors import ClientDisconnected
 from backend.images import SourceImage
 from backend.models.checkpoints import load_into
 from backend.models.registry import DEMO_SAM
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
+from backend.runtime import Deadline
 from backend.values import Candidate, ClassName, Prompt, ProposalOptions, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 from tests.fakes import FakeClassifier, FakeSegmenter, encoded, png
@@ -56,7 +58,19 @@ def test_many_clicks_of_one_object_are_each_decoded_once() -> None:
     coords = tuple((1.0 + index / 100, 9.0) for index in range(1500))
     (found,) = labeler.segment(encoded(png(40, 30)), Prompt(coords, (1,) * len(coords)))
     assert found.mask.any()
-    assert [len(prompt.point_coords) for prompt in segmenter.decoded] == list(range(1, 1501))
+    assert [len(prompt.point_coords) for prompt in segmenter.decoded] == [*range(1, 32), *[32] * 1469]
+    last = segmenter.decoded[-1]
+    assert last.point_coords == (coords[0], *coords[-31:])  # the first click and the newest
+    assert last.mask_logits[0, 0, 0] == 1499  # the answer to all clicks before
+
+
+def test_clicks_of_one_object_stop_between_two_runs_of_the_decoder_when_the_client_leaves() -> None:
+    labeler, segmenter = make()
+    coords = tuple((float(index), 9.0) for index in range(9))
+    leaves_after_three = Deadline(has_disconnected=lambda: len(segmenter.decoded) == 3)
+    with pytest.raises(ClientDisconnected):
+        labeler.segment(encoded(png(40, 30)), Prompt(coords, (1,) * 9), deadline=leaves_after_three)
+    assert len(segmenter.decoded) == 3
 
 
 def test_the_next_click_of_an_object_costs_one_decode_and_gives_what_all_at_once_give() -> None:

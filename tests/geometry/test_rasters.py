@@ -18,6 +18,7 @@ from backend.geometry import (
     mask_iou,
     mask_to_box,
     polygon_to_mask,
+    rasters,
     rectangle_to_mask,
 )
 from backend.values import Mask, Size
@@ -145,3 +146,12 @@ def test_a_diagonal_line_has_an_ellipse_at_45_degrees() -> None:
 
 def test_an_empty_mask_has_neither_box_nor_ellipse() -> None:
     assert mask_to_box(np.zeros((3, 3), bool)) is None and fit_ellipse(np.zeros((3, 3), bool)) is None
+
+
+def test_a_polygon_whose_edges_are_drawn_in_several_steps_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(3).uniform(-5, 25, (300, 2))  # about 2,000 crossings on 20 x 20 pixels
+    at_once = polygon_to_mask(points, Size(20, 20))
+    monkeypatch.setattr(rasters, "MIN_CROSSINGS_AT_ONCE", 1)
+    steps = list(rasters._split_edges(np.array([5, 0, 7, 9, 1]), 8))
+    assert steps == [slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 5)]  # an edge of more than 8 has its own step
+    assert np.array_equal(polygon_to_mask(points, Size(20, 20)), at_once)

@@ -10,6 +10,7 @@ import torch
 
 from backend.errors import BadSettings, CheckpointError
 from backend.models.clip.classifier import ClipClassifier, load_clip
+from backend.models.clip.text_features import BATCH_SIZE
 from backend.models.registry import ClassifierEntry
 from backend.values import ClassName
 
@@ -94,16 +95,13 @@ def test_a_mask_is_looked_at_once_for_all_vocabularies(tiny, monkeypatch) -> Non
 
 def test_text_is_encoded_once_for_a_vocabulary(tiny, monkeypatch) -> None:
     classifier = load(tiny)
-    calls: list[tuple[ClassName, ...]] = []
-    encode = classifier._encode_vocabulary
-    monkeypatch.setattr(
-        classifier, "_encode_vocabulary", lambda words, how: (calls.append((words, how)), encode(words, how))[1]
-    )
+    calls: list[int] = []
+    encode = classifier._texts._encode
+    monkeypatch.setattr(classifier._texts, "_encode", lambda texts: (calls.append(len(texts)), encode(texts))[1])
     pixels, mask = pixels_and_mask()
     for words in (WORDS, WORDS, WORDS[:2]):
         classifier.classify(pixels, [mask], [words], top_k=1)
-    own = calls[0][1]
-    assert calls == [(WORDS, own), (WORDS[:2], own)]
+    assert calls == [2 * 3, 2 * 2]  # two templates
 
 
 def test_a_projects_templates_give_the_scores_of_a_classifier_that_has_them(tiny) -> None:
@@ -200,3 +198,62 @@ def test_a_strip_is_not_blown_up_before_clip_looks_at_its_middle(tiny, monkeypat
     scores = classifier.classify_image(np.zeros((65_535, 1, 3), np.uint8), WORDS, top_k=3)
     assert shapes == [(1, 16)]
     assert sum(score.score for score in scores) == pytest.approx(1, abs=1e-5)
+
+
+def many(count: int) -> tuple[ClassName, ...]:
+    return tuple(ClassName(f"thing {number}", ("cat", f"thing {number}")[: number % 3]) for number in range(count))
+
+
+def test_batches_of_texts_give_the_features_of_each_class_alone(tiny) -> None:
+    names = many(200)  # 0, 1 or 2 synonyms each, two templates: batches end within a class
+    together = load(tiny).embed_texts(names)
+    alone = np.concatenate([load(tiny).embed_texts([name]) for name in names[:40]])
+    assert together.shape == (200, 8)
+    assert np.abs(together[:40] - alone).max() < 1e-5
+
+
+def test_a_vocabulary_costs_one_run_of_clip_per_batch_and_not_per_class(tiny, monkeypatch) -> None:
+    classifier = load(tiny, templates=("{}",))
+    calls: list[int] = []
+    encode = classifier._texts._encode
+    monkeypatch.setattr(classifier._texts, "_encode", lambda texts: (calls.append(len(texts)), encode(texts))[1])
+    classifier.embed_texts([ClassName(f"thing {number}") for number in range(1000)])
+    assert calls == [BATCH_SIZE] * (1000 // BATCH_SIZE) + [1000 % BATCH_SIZE]
+
+
+def test_a_vocabulary_that_was_given_up_goes_on_where_it_stopped(tiny) -> None:
+    names = many(200)
+    classifier, fresh = load(tiny), load(tiny)
+    started = classifier.pending_texts(names)
+    assert started is not None
+    started.encode_next()
+    again = classifier.pending_texts(names)
+    assert again is started and not again.is_done
+    assert np.array_equal(classifier.embed_texts(names), fresh.embed_texts(names))
+    assert classifier.pending_texts(names) is None
+
+
+def test_a_batch_of_texts_that_fails_is_encoded_again(tiny, monkeypatch) -> None:
+    names = many(200)
+    classifier, fresh = load(tiny), load(tiny)
+    pending = classifier.pending_texts(names)
+    encode = pending._encode
+    pending.encode_next()
+
+    def broken(_: list[str]) -> torch.Tensor:
+        raise RuntimeError("the device is gone")
+
+    pending._encode = broken
+    with pytest.raises(RuntimeError, match="device is gone"):
+        pending.encode_next()
+    pending._encode = encode
+    assert np.array_equal(classifier.embed_texts(names), fresh.embed_texts(names))
+
+
+def test_texts_that_clip_would_not_read_to_the_end_are_cut_before_the_tokenizer(tiny, monkeypatch) -> None:
+    classifier = load(tiny, templates=("a {}",))
+    read: list[str] = []
+    encode = classifier._texts._encode
+    monkeypatch.setattr(classifier._texts, "_encode", lambda texts: (read.extend(texts), encode(texts))[1])
+    classifier.embed_texts([ClassName("x" * 10_000), ClassName("word " * 10_000), ClassName("a red car")])
+    assert read == [f"a {'x' * 100}", f"a {('word ' * 120)}", "a a red car"]

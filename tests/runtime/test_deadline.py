@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.errors import ClientDisconnected
+from backend.errors import ClientDisconnected, Overloaded
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.runtime.deadline import POLL_SECONDS
 
@@ -25,3 +25,12 @@ def test_a_deadline_passes() -> None:
 def test_a_disconnected_client_raises() -> None:
     with pytest.raises(ClientDisconnected, match="The client disconnected"):
         Deadline.after(10, lambda: True).raise_if_disconnected()
+
+
+def test_long_work_ends_after_the_deadline_or_without_a_client() -> None:
+    NO_DEADLINE.raise_if_over()
+    Deadline.after(10).raise_if_over()
+    with pytest.raises(Overloaded, match="took too long and was stopped"):
+        Deadline.after(-1).raise_if_over()
+    with pytest.raises(ClientDisconnected):
+        Deadline.after(10, lambda: True).raise_if_over()

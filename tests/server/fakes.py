@@ -32,12 +32,13 @@ class ServerOnFakes:
 
     Args:
         build: What the loader runs instead; the models are then not waited for.
+        options: Of `create_app`.
         following: Knows the next tasks, as `NextTasks` does.
         credentials: That callers need.
     """
 
     def __init__(
-        self, hall: Hall | None = None, *, build=None, max_body: int = 10**6, following=None, credentials=None
+        self, hall: Hall | None = None, *, build=None, max_body: int = 10**6, following=None, **options
     ) -> None:
         self.hall = hall or Hall(classifier=FakeClassifier())
         self.metrics = Metrics()
@@ -51,9 +52,7 @@ class ServerOnFakes:
         self.loader = BackgroundLoader(build or build_services).start()
         if build is None:
             self.loader.get(10)
-        self.app = create_app(
-            self.loader, self.metrics, max_body_bytes=max_body, max_predictions=2, credentials=credentials
-        )
+        self.app = create_app(self.loader, self.metrics, max_body_bytes=max_body, max_predictions=2, **options)
         self.client = self.app.test_client()
 
     def predict(self, body: dict[str, Any]) -> TestResponse:

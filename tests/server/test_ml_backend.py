@@ -13,6 +13,8 @@ import orjson
 import pytest
 
 from backend.errors import CheckpointError
+from backend.label_studio.config import ConfigLimits
+from backend.label_studio.requests import RequestLimits
 from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, png, predict_body
 from tests.paths import PAYLOADS
 from tests.server.fakes import ServerOnFakes, server_with_neighbours, setup_body
@@ -162,3 +164,20 @@ def test_a_disconnected_client_gets_no_prediction(server: ServerOnFakes) -> None
         theirs.close()
         reply = server.client.post("/predict", json=body, environ_overrides={"gunicorn.socket": ours})
     assert (reply.status_code, reply.json["error"]) == (499, "The client disconnected.")
+
+
+def test_a_config_over_the_limits_is_refused_where_it_is_saved_and_where_it_is_used() -> None:
+    server = ServerOnFakes(limits=RequestLimits(config=ConfigLimits(max_classes=8)))  # the page has nine
+    refused = server.client.post("/setup", json=setup_body())
+    assert refused.status_code == 422
+    assert "more than 8 labels, choices and synonyms" in refused.status and "raise MAX_CLASSES" in refused.status
+    clicked = server.predict(predict_body("a.png", keypoint(50, 50)))
+    assert (clicked.status_code, clicked.json["error"]) == (422, refused.json["error"])
+
+
+def test_a_request_with_more_prompts_than_the_limit_is_refused() -> None:
+    server = ServerOnFakes(limits=RequestLimits(max_prompts=2))
+    assert server.predict(predict_body("a.png", keypoint(50, 50), keypoint(20, 20))).status_code == 200
+    refused = server.predict(predict_body("a.png", *[keypoint(50, 50)] * 3))
+    assert refused.status_code == 422
+    assert refused.json["error"] == "The request has 3 points and boxes; the maximum is 2."

@@ -5,19 +5,21 @@ Takes XML, returns a `LabelingConfig` or raises `BadConfig`.
 
 from backend.label_studio.config.comment_settings import read_config_settings
 from backend.label_studio.config.controls import PATH_SEPARATOR, SHAPES, ClassControl, Control, ScoreControl, distinct
+from backend.label_studio.config.image_config import ImageConfig
 from backend.label_studio.config.labeling_config import (
-    ImageConfig,
     LabelingConfig,
     check_text_prompt,
     label_for_click,
     parse_labeling_config,
 )
+from backend.label_studio.config.limits import ConfigLimits
 from backend.label_studio.config.preferred_shape import prefer_shape
 
 __all__ = [
     "PATH_SEPARATOR",
     "SHAPES",
     "ClassControl",
+    "ConfigLimits",
     "Control",
     "ImageConfig",
     "LabelingConfig",

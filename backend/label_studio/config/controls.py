@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from xml.etree.ElementTree import Element
 
-from backend.label_studio.config.xml import find_tags, find_tags_for_image, is_true, read_attribute, tag_name
+from backend.label_studio.config.limits import PageCount
+from backend.label_studio.config.xml import find_tags, is_true, read_attribute, tag_name
 from backend.values import ClassName
 
 SHAPES = ("brush", "bitmask", "polygon", "rectangle", "ellipse")  # in order of preference
@@ -42,9 +44,18 @@ class Control:
     smart: bool = True
     labels_name: str | None = None
 
-    @property
+    @cached_property
     def label_names(self) -> tuple[str, ...]:
         return tuple(label.name for label in self.labels)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each label's name in `labels`."""
+        return {name: place for place, name in enumerate(self.label_names)}
+
+    def has_label(self, name: str) -> bool:
+        """Whether it has a label of that name."""
+        return name in self.places
 
     @property
     def result_type(self) -> str:
@@ -75,11 +86,15 @@ class ClassControl(Control):
 
     def applies_to(self, label: str) -> bool:
         """Whether a region with this label has this control."""
-        return not self.when_labels or label in self.when_labels
+        return not self.when_labels or label in self._when_labels
+
+    @cached_property
+    def _when_labels(self) -> frozenset[str]:
+        return frozenset(self.when_labels)
 
     def name_to_value(self, name: str) -> str | list[str]:
         """Return the value that a result holds for a label."""
-        return list(self.paths[self.label_names.index(name)]) if self.paths else name
+        return list(self.paths[self.places[name]]) if self.paths else name
 
 
 @dataclass(frozen=True)
@@ -100,59 +115,22 @@ class ScoreControl:
     step: float = 0.0
 
 
-def find_shapes(root: Element, kind: str, image_name: str) -> tuple[Control, ...]:
-    """Return an image's controls of one kind: those that contain labels, then the plain ones."""
-    labeled = [
-        Control(read_attribute(tag, "name"), image_name, read_labels(tag), kind, _is_smart(tag))
-        for tag in find_tags_for_image(root, image_name, f"{kind}labels")
-    ]
-    labels_tags = find_tags_for_image(root, image_name, "labels")
-    separate = [(read_attribute(tag, "name"), read_labels(tag)) for tag in labels_tags]
-    plain = [
-        Control(read_attribute(tag, "name"), image_name, labels, kind, _is_smart(tag), labels_name)
-        for tag in find_tags_for_image(root, image_name, kind)
-        for labels_name, labels in (separate or [("", ())])
-    ]
-    return tuple(control for control in (*labeled, *plain) if control.labels or control.labels_name == "")
-
-
-def find_classes(root: Element, image_name: str, *, per_region: bool) -> tuple[ClassControl, ...]:
-    """Return an image's Choices and Taxonomy controls, except those whose classes are not in the config."""
-    tags = find_tags_for_image(root, image_name, "choices", "taxonomy")
-    controls = (_class_control(tag, image_name) for tag in tags if is_true(tag, "perregion") == per_region)
-    return tuple(control for control in controls if control.labels)
-
-
-def find_scores(root: Element, image_name: str) -> tuple[ScoreControl, ...]:
-    """Return the per-region Number and TextArea controls named score or class_score, optionally with a suffix _x."""
-    return tuple(
-        _score_control(tag, image_name)
-        for tag in find_tags_for_image(root, image_name, "number", "textarea")
-        if is_true(tag, "perregion") and SCORE_NAME.fullmatch(read_attribute(tag, "name"))
-    )
-
-
-def find_text_areas(root: Element, image_name: str) -> tuple[str, ...]:
-    """Return the names of an image's TextArea controls that are not per region."""
-    tags = find_tags_for_image(root, image_name, "textarea")
-    return tuple(read_attribute(tag, "name") for tag in tags if not is_true(tag, "perregion"))
-
-
-def read_labels(control: Element) -> tuple[ClassName, ...]:
+def read_labels(control: Element, count: PageCount) -> tuple[ClassName, ...]:
     """Return the labels or choices inside a control at any depth, without duplicate names."""
-    labels = (_class_name(tag) for tag in find_tags(control, "label", "choice"))
+    labels = (_class_name(tag, count) for tag in find_tags(control, "label", "choice"))
     return distinct([label for label in labels if label.name])
 
 
-def _class_control(tag: Element, image_name: str) -> ClassControl:
+def read_class_control(tag: Element, count: PageCount) -> ClassControl:
+    """Read a Choices or Taxonomy control, for any of its images."""
     kind = tag_name(tag)
     is_nested = kind == "taxonomy" or is_true(tag, "allownested")
-    leaves = dict(_leaves(tag)) if is_nested else {}
+    leaves = dict(_leaves(tag, count)) if is_nested else {}
     when = read_attribute(tag, "whenlabelvalue")
     return ClassControl(
         name=read_attribute(tag, "name"),
-        to_name=image_name,
-        labels=tuple(leaves.values()) if is_nested else read_labels(tag),
+        to_name="",
+        labels=tuple(leaves.values()) if is_nested else read_labels(tag, count),
         kind=kind,
         multiple=read_attribute(tag, "choice").lower() == "multiple",
         paths=tuple(leaves),
@@ -160,21 +138,31 @@ def _class_control(tag: Element, image_name: str) -> ClassControl:
     )
 
 
-def _leaves(parent: Element, parent_path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], ClassName]]:
-    """Yield path and class of each choice that contains no other choices."""
-    for tag in parent:
-        if tag_name(tag) != "choice":
-            yield from _leaves(tag, parent_path)
-            continue
-        choice = _class_name(tag)
-        path = (*parent_path, choice.name)
-        if any(True for child in tag.iter() if child is not tag and tag_name(child) == "choice"):
-            yield from _leaves(tag, path)
-        elif choice.name:
-            yield path, ClassName(PATH_SEPARATOR.join(path), choice.synonyms or (choice.name,))
+def _leaves(control: Element, count: PageCount) -> Iterator[tuple[tuple[str, ...], ClassName]]:
+    """Yield path and class of each choice that contains no other choices, in document order."""
+    waiting: list[tuple[Element, tuple[str, ...]]] = [(tag, ()) for tag in reversed(control)]
+    parents = _with_choices_inside(control)
+    while waiting:
+        tag, path = waiting.pop()
+        if tag_name(tag) == "choice":
+            choice = _class_name(tag, count)
+            path = (*path, choice.name)
+            if tag not in parents and choice.name:
+                yield path, ClassName(PATH_SEPARATOR.join(path), choice.synonyms or (choice.name,))
+        waiting += [(child, path) for child in reversed(tag)]
 
 
-def _score_control(tag: Element, image_name: str) -> ScoreControl:
+def _with_choices_inside(control: Element) -> set[Element]:
+    """Return the tags that contain a choice at any depth, in one pass from the innermost tags outwards."""
+    found: set[Element] = set()
+    for tag in reversed(list(control.iter())):  # every tag comes after those inside it
+        if any(tag_name(child) == "choice" or child in found for child in tag):
+            found.add(tag)
+    return found
+
+
+def read_score_control(tag: Element, image_name: str) -> ScoreControl:
+    """Read a Number or TextArea control that shows a score."""
     name = read_attribute(tag, "name")
     max_value = _number(tag, "max", 1.0) if tag_name(tag) == "number" else 1.0
     of_class = name.lower().startswith("class")
@@ -190,14 +178,17 @@ def _number(tag: Element, name: str, default: float) -> float:
     return number if 0 < number < float("inf") else default
 
 
-def _is_smart(tag: Element) -> bool:
+def is_smart(tag: Element) -> bool:
+    """Whether a control has a smart tool (see `Control.smart`)."""
     return read_attribute(tag, "smart").lower() != "false" or is_true(tag, "smartonly")
 
 
-def _class_name(tag: Element) -> ClassName:
+def _class_name(tag: Element, count: PageCount) -> ClassName:
     value, alias, hint = (read_attribute(tag, name) for name in ("value", "alias", "hint"))
-    synonyms = hint or (value if alias else "")
-    return ClassName(alias or value, tuple(dict.fromkeys(word.strip() for word in synonyms.split(",") if word.strip())))
+    text = hint or (value if alias else "")
+    synonyms = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    count.add_classes(max(len(synonyms), 1))
+    return ClassName(alias or value, synonyms)
 
 
 def distinct(labels: Sequence[ClassName]) -> tuple[ClassName, ...]:

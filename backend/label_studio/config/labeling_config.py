@@ -6,72 +6,21 @@ is interpreted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from backend.errors import BadConfig, shorten
-from backend.label_studio.config.controls import (
-    SHAPES,
-    ClassControl,
-    Control,
-    ScoreControl,
-    distinct,
-    find_classes,
-    find_scores,
-    find_shapes,
-    find_text_areas,
-)
+from backend.label_studio.config.controls import SHAPES, Control
+from backend.label_studio.config.image_config import AUTO, ImageConfig
+from backend.label_studio.config.limits import ConfigLimits, PageCount
+from backend.label_studio.config.page_controls import PageControls
 from backend.label_studio.config.xml import EDIT_HINT, check_length, find_tags, parse_xml, read_attribute
-from backend.values import ClassName
 
-AUTO = "AUTO"
-
-
-@dataclass(frozen=True)
-class ImageConfig:
-    """Controls of one image of the page.
-
-    Attributes:
-        name: `name` of the Image tag.
-        data_key: Key of the task data that holds the image: `image` for `value="$image"`.
-        answers: Controls that can hold a mask, in order of preference. A rectangle control with a smart tool sends
-            prompts, so it is included only if the image has no other shape.
-        keypoints: Keypoint controls of the image.
-        rectangles: Rectangle controls of the image.
-        region_choices: Choices and Taxonomy controls of the image with `perRegion="true"`.
-        image_choices: Choices and Taxonomy controls of the image without it.
-        scores: Per-region controls that show a score.
-        text_areas: Names of the TextArea controls for the whole image.
-        other_names: Names of all other Image tags of the page, supported or not.
-    """
-
-    name: str
-    data_key: str
-    answers: tuple[Control, ...]
-    keypoints: tuple[Control, ...] = ()
-    rectangles: tuple[Control, ...] = ()
-    region_choices: tuple[ClassControl, ...] = ()
-    image_choices: tuple[ClassControl, ...] = ()
-    scores: tuple[ScoreControl, ...] = ()
-    text_areas: tuple[str, ...] = ()
-    other_names: tuple[str, ...] = ()
-
-    @cached_property
-    def answer_classes(self) -> tuple[ClassName, ...]:
-        """Labels of the answer controls except AUTO, which is not a class."""
-        labels = [label for control in self.answers for label in control.labels]
-        return tuple(label for label in distinct(labels) if label.name != AUTO)
-
-    def control(self, name: str) -> Control | None:
-        """Return the control with that name that can send a prompt or hold a prediction."""
-        controls = (*self.answers, *self.keypoints, *self.rectangles, *self.region_choices, *self.image_choices)
-        return next((control for control in controls if control.name == name), None)
-
-    def control_for(self, label: str) -> Control:
-        """Return the control for a mask with that label: the first answer control that has it, or else the first."""
-        return next((control for control in self.answers if label in control.label_names), self.answers[0])
+DEFAULT_LIMITS = ConfigLimits()
 
 
 @dataclass(frozen=True)
@@ -90,6 +39,20 @@ class LabelingConfig:
     def classifies_images(self) -> bool:
         """Whether any image of the page has classes for the whole image."""
         return any(image.image_choices for image in self.images)
+
+    def images_in(self, data: Mapping[str, Any]) -> list[ImageConfig]:
+        """Return the images that a task's data has, in the order of the config."""
+        if len(data) >= len(self.images):
+            return [image for image in self.images if data.get(image.data_key)]
+        places = (self._places_by_key.get(key, ()) for key, value in data.items() if value)
+        return [self.images[place] for place in sorted(itertools.chain.from_iterable(places))]
+
+    @cached_property
+    def _places_by_key(self) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {}
+        for place, image in enumerate(self.images):
+            places.setdefault(image.data_key, []).append(place)
+        return places
 
     def image(self, name: str) -> ImageConfig:
         """Return the image whose tag has that name.
@@ -136,29 +99,31 @@ def label_for_click(config: ImageConfig, picked: str, auto_label: bool) -> str |
     """
     if picked == AUTO or auto_label:
         return None
-    names = [label.name for label in config.answer_classes]
-    if picked in names:
+    if config.has_label(picked):
         return picked
-    return names[0] if len(names) == 1 else None
+    return config.answer_classes[0].name if len(config.answer_classes) == 1 else None
 
 
-def parse_labeling_config(xml: str) -> LabelingConfig:
-    """Parse a labeling config. Results are cached.
+def parse_labeling_config(xml: str, limits: ConfigLimits = DEFAULT_LIMITS) -> LabelingConfig:
+    """Parse a labeling config, in a time proportional to its length. Results are cached.
 
     Raises:
-        BadConfig: Malformed, unsafe or too long XML, no Image tag, or no shape control for an image.
+        BadConfig: Malformed, unsafe or too long XML, no Image tag, no shape control for an image, or more controls or
+            classes than `limits` allow.
     """
-    return _parse(check_length(xml))
+    return _parse(check_length(xml), limits)
 
 
 @lru_cache(maxsize=128)
-def _parse(xml: str) -> LabelingConfig:
-    root = parse_xml(xml)
+def _parse(xml: str, limits: ConfigLimits) -> LabelingConfig:
+    root, count = parse_xml(xml), PageCount(limits)
     tags = {read_attribute(tag, "name"): tag for tag in find_tags(root, "image")}
     if not tags:
         remedy = f'Add <Image name="image" value="$image"/>. {EDIT_HINT}'
         raise BadConfig("The labeling config has no Image tag.", remedy=remedy)
-    images = [_image(root, name, tags) for name in tags]
+    count.add_controls(len(tags))
+    controls, names = PageControls(root, count), frozenset(tags)
+    images = [_image(name, read_attribute(tag, "value")[1:], controls, names) for name, tag in tags.items()]
     first = next((image for image in images if image.answers), None)
     if first is None:
         message = "The labeling config has no control for masks: none of its images has a shape with a class."
@@ -175,21 +140,21 @@ def _can_be_classified(image: ImageConfig, tags: Mapping[str, Element]) -> bool:
     return bool(image.image_choices) and read_attribute(tags[image.name], "value").startswith("$")
 
 
-def _image(root: Element, name: str, tags: Mapping[str, Element]) -> ImageConfig:
-    shapes = {kind: find_shapes(root, kind, name) for kind in SHAPES}
+def _image(name: str, data_key: str, controls: PageControls, page_images: frozenset[str]) -> ImageConfig:
+    shapes = {kind: controls.find_shapes(kind, name) for kind in SHAPES}
     answers = [control for kind in SHAPES for control in shapes[kind] if can_hold_mask(control)]
-    prompts_only = [control for control in shapes["rectangle"] if control.smart]
+    without_prompts = [control for control in answers if control.kind != "rectangle" or not control.smart]
     return ImageConfig(
         name=name,
-        data_key=read_attribute(tags[name], "value")[1:],
-        answers=tuple([control for control in answers if control not in prompts_only] or answers),
-        keypoints=find_shapes(root, "keypoint", name),
+        data_key=data_key,
+        answers=tuple(without_prompts or answers),
+        keypoints=controls.find_shapes("keypoint", name),
         rectangles=shapes["rectangle"],
-        region_choices=find_classes(root, name, per_region=True),
-        image_choices=find_classes(root, name, per_region=False),
-        scores=find_scores(root, name),
-        text_areas=find_text_areas(root, name),
-        other_names=tuple(other for other in tags if other != name),
+        region_choices=controls.find_classes(name, per_region=True),
+        image_choices=controls.find_classes(name, per_region=False),
+        scores=controls.find_scores(name),
+        text_areas=controls.find_text_areas(name),
+        page_images=page_images,
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from backend.errors import BadConfig, shorten
 from backend.label_studio.config.controls import Control
-from backend.label_studio.config.labeling_config import ImageConfig, LabelingConfig, build_example_tag, can_hold_mask
+from backend.label_studio.config.image_config import ImageConfig
+from backend.label_studio.config.labeling_config import LabelingConfig, build_example_tag, can_hold_mask
 
 
 def prefer_shape(config: LabelingConfig, kind: str | None) -> LabelingConfig:
@@ -28,10 +29,12 @@ def prefer_shape(config: LabelingConfig, kind: str | None) -> LabelingConfig:
 
 def _prefer(image: ImageConfig, kind: str) -> ImageConfig:
     first = _of_kind(image, kind)
-    return replace(image, answers=(*first, *(control for control in image.answers if control not in first)))
+    chosen = {id(control) for control in first}
+    return replace(image, answers=(*first, *(control for control in image.answers if id(control) not in chosen)))
 
 
 def _of_kind(image: ImageConfig, kind: str) -> tuple[Control, ...]:
+    """Return the controls of that kind; one that is both an answer and a rectangle is the same object twice."""
     candidates = (*image.answers, *image.rectangles) if kind == "rectangle" else image.answers
     matching = [control for control in candidates if control.kind == kind and can_hold_mask(control)]
-    return tuple(control for index, control in enumerate(matching) if control not in matching[:index])
+    return tuple({id(control): control for control in matching}.values())

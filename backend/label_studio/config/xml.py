@@ -57,11 +57,24 @@ def is_true(tag: Element, name: str) -> bool:
     return read_attribute(tag, name).lower() == "true"
 
 
-def find_tags_for_image(root: Element, image_name: str, *names: str) -> list[Element]:
-    """Return the tags with these names whose toName is the image. On a page with one object, toName is optional."""
-    objects = [read_attribute(tag, "name") for tag in find_tags(root, *OBJECT_TAGS)]
-    implied = objects[0] if len(objects) == 1 else ""
-    return [tag for tag in find_tags(root, *names) if image_name in _targets(tag, implied)]
+class ControlTags:
+    """Control tags of a page by the image that they refer to, found in one pass over the page.
+
+    Args:
+        names: Lower-case names of the control tags.
+    """
+
+    def __init__(self, root: Element, names: frozenset[str]) -> None:
+        objects = [read_attribute(tag, "name") for tag in find_tags(root, *OBJECT_TAGS)]
+        implied = objects[0] if len(objects) == 1 else ""  # on a page with one object, toName is optional
+        self._by_image: dict[str, list[Element]] = {}
+        for tag in find_tags(root, *names):
+            for target in dict.fromkeys(_targets(tag, implied)):
+                self._by_image.setdefault(target, []).append(tag)
+
+    def find(self, image_name: str, *names: str) -> list[Element]:
+        """Return the tags with these names whose toName is the image, in document order."""
+        return [tag for tag in self._by_image.get(image_name, ()) if tag_name(tag) in names]
 
 
 def _targets(tag: Element, implied: str) -> list[str]:

@@ -5,6 +5,7 @@ Takes JSON, returns frozen values or raises `BadRequest` or `BadPrompt`.
 
 from backend.label_studio.requests.body_json import parse_body
 from backend.label_studio.requests.correctable_regions import CorrectableRegion
+from backend.label_studio.requests.limits import RequestLimits
 from backend.label_studio.requests.mask_box_cache import MaskBoxCache
 from backend.label_studio.requests.predict_body import (
     PredictRequest,
@@ -26,6 +27,7 @@ __all__ = [
     "MaskBoxCache",
     "PredictRequest",
     "Request",
+    "RequestLimits",
     "SegmentAll",
     "Task",
     "TaskImage",

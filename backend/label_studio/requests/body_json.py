@@ -20,7 +20,7 @@ import orjson
 
 _KEY = b'"rle"'
 _LIST = re.compile(rb"\s*:\s*(?=\[)")
-_NOT_NUMBERS = (b'"', b"[", b"{")
+_NOT_NUMBERS = (b"[", b"{")
 
 
 def parse_body(body: bytes) -> Any:
@@ -37,16 +37,20 @@ def parse_body(body: bytes) -> Any:
 
 
 def _quote_masks(body: bytes) -> Iterator[bytes]:
-    """Yield the pieces of the body with its "rle" lists in quotes."""
+    """Yield the pieces of the body with its "rle" lists in quotes.
+
+    No byte is searched twice for the end of a list: the search stops at the next quote, where the next key begins.
+    """
     copied_to, key = 0, body.find(_KEY)
     while key >= 0:
         after = key + len(_KEY)
         colon = _LIST.match(body, after)
-        end = body.find(b"]", after) + 1
-        if colon and end and body[key - 1 : key] != b"\\":
-            numbers = body[colon.end() : end]
-            if not any(mark in numbers[1:] for mark in _NOT_NUMBERS):
-                yield from (body[copied_to : colon.end()], b'"', numbers, b'"')
+        if colon and body[key - 1 : key] != b"\\":
+            start, quote = colon.end(), body.find(b'"', colon.end())
+            end = body.find(b"]", start, quote if quote >= 0 else len(body)) + 1
+            numbers = body[start:end]
+            if end and not any(mark in numbers[1:] for mark in _NOT_NUMBERS):
+                yield from (body[copied_to:start], b'"', numbers, b'"')
                 copied_to = after = end
         key = body.find(_KEY, after)
     yield body[copied_to:]

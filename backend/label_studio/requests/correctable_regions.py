@@ -109,7 +109,7 @@ def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
 
 def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: ImageConfig) -> list[CorrectableRegion]:
     plain = any(control.labels_name == "" for control in config.answers)
-    labels = {label for label, _ in wanted if plain or any(label in control.label_names for control in config.answers)}
+    labels = {label for label, _ in wanted if plain or config.has_label(label)}
     masks = {
         str(result["id"]): (label, size)
         for result in results

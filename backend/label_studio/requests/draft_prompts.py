@@ -26,7 +26,7 @@ from backend.errors import BadPrompt, BadRequest
 from backend.geometry import distance_to_box
 from backend.label_studio.config import SHAPES, ImageConfig
 from backend.label_studio.requests.ordinary_regions import is_ordinary, submitted_ids
-from backend.label_studio.requests.prompts import LabeledPrompt, parse_prompts
+from backend.label_studio.requests.prompts import MAX_PROMPTS, LabeledPrompt, parse_prompts
 from backend.label_studio.results import (
     KEYPOINT,
     RECTANGLE,
@@ -85,25 +85,30 @@ def _pending(
     document: Mapping[str, Any],
     config: ImageConfig,
 ) -> list[LabeledPrompt]:
-    """Return the draft's prompts of the other kind that have a label of `prompts` and no answer yet."""
+    """Return the draft's prompts of the other kind that have a label of `prompts` and no answer yet, oldest first.
+
+    Of more than `MAX_PROMPTS` the newest are returned.
+    """
     kind, other_kind = (KEYPOINT, RECTANGLE) if prompts[0].prompt.box_xyxy is None else (RECTANGLE, KEYPOINT)
     labels = {prompt.label for prompt in prompts}
     known = ids_of(context)
-    pending: list[tuple[str, Result]] = []
-    for result in saved:
+    by_label: dict[str, list[tuple[int, Result]]] = {label: [] for label in labels}
+    for place, result in enumerate(saved):
         label, result_kind = label_of(result) or "", kind_of_region(result)
         if label not in labels or result.get("to_name", config.name) != config.name:
             continue
         if _is_answer(result):
-            pending = [(other_label, prompt) for other_label, prompt in pending if other_label != label]
+            by_label[label] = []
         elif is_ordinary(result, config, others_have_smart_key=True):
             continue
         elif result_kind == kind and str(result.get("id")) not in known:
             return []
         elif result_kind == other_kind:
-            pending.append((label, result))
+            by_label[label].append((place, result))
+    pending = sorted((entry for entries in by_label.values() for entry in entries), key=lambda entry: entry[0])
     submitted = submitted_ids(ids_of([result for _, result in pending]), document)
-    return _parse([result for _, result in pending if str(result.get("id")) not in submitted], config)
+    left = [result for _, result in pending if str(result.get("id")) not in submitted]
+    return _parse(left[-MAX_PROMPTS:], config)
 
 
 def _parse(results: Sequence[Result], config: ImageConfig) -> list[LabeledPrompt]:

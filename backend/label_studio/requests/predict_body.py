@@ -10,8 +10,9 @@ from backend.errors import BadPrompt, BadRequest, shorten
 from backend.label_studio.config import ImageConfig, LabelingConfig, check_text_prompt, parse_labeling_config
 from backend.label_studio.requests.correctable_regions import find_correctable
 from backend.label_studio.requests.draft_prompts import add_draft_prompts
+from backend.label_studio.requests.limits import DEFAULT_LIMITS, RequestLimits
 from backend.label_studio.requests.ordinary_regions import drop_ordinary_regions
-from backend.label_studio.requests.prompts import SEND_REMEDY, parse_prompts
+from backend.label_studio.requests.prompts import MAX_PROMPTS, SEND_REMEDY, parse_prompts
 from backend.label_studio.requests.request import ClassifyImage, Click, FindText, Request
 from backend.label_studio.requests.tasks import Task, parse_project_id, parse_task, parse_task_on
 from backend.label_studio.requests.text_areas import comes_from_text_area, parse_texts
@@ -25,12 +26,14 @@ class PredictBody:
     Attributes:
         documents: The tasks as JSON.
         context: What an annotator drew or typed; None if Label Studio sent the request by itself.
+        limits: The limits that the rest of the body is parsed with.
     """
 
     documents: Sequence[Any]
     config: LabelingConfig
     project_id: str
     context: Sequence[Any] | None
+    limits: RequestLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class PredictRequest:
     request: Request | None
 
 
-def parse_predict_body(body: Mapping[str, Any]) -> PredictBody:
+def parse_predict_body(body: Mapping[str, Any], limits: RequestLimits = DEFAULT_LIMITS) -> PredictBody:
     """Check the types in the body of POST /predict and parse its labeling config.
 
     Raises:
@@ -62,13 +65,13 @@ def parse_predict_body(body: Mapping[str, Any]) -> PredictBody:
     xml = body.get("label_config")
     if not isinstance(xml, str):
         raise BadRequest(f'"label_config" must be a string, but is {json_type_of(xml)}.', remedy=SEND_REMEDY)
-    config = parse_labeling_config(xml)
+    config = parse_labeling_config(xml, limits.config)
     project_id = parse_project_id(body.get("project"))
     context = _context_result(body)
     if context is not None and len(documents) != 1:
         message = f"A request with prompts must have exactly one task, but has {len(documents)}."
         raise BadRequest(message, remedy=SEND_REMEDY)
-    return PredictBody(documents, config, project_id, context)
+    return PredictBody(documents, config, project_id, context, limits)
 
 
 def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> PredictRequest:
@@ -90,7 +93,9 @@ def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> 
         tasks = tuple(parse_task(document, config, project_id=project_id) for document in body.documents)
         return PredictRequest(tasks, config, project_id, ClassifyImage())
     (document,) = body.documents
-    task, request = parse_prompted_task(document, config, body.context, text_prompt, project_id=project_id)
+    task, request = parse_prompted_task(
+        document, config, body.context, text_prompt, project_id=project_id, max_prompts=body.limits.max_prompts
+    )
     return PredictRequest((task,), config, project_id, request)
 
 
@@ -101,6 +106,7 @@ def parse_prompted_task(
     text_prompt: str | None = None,
     *,
     project_id: str = "",
+    max_prompts: int = MAX_PROMPTS,
 ) -> tuple[Task, Click | FindText | None]:
     """Parse one task with what an annotator drew or typed on it, and determine the request.
 
@@ -111,6 +117,7 @@ def parse_prompted_task(
         document: The task.
         context: `context.result`; empty if the annotator deleted the prompts.
         text_prompt: See `parse_predict_request`.
+        max_prompts: See `parse_prompts`.
 
     Raises:
         BadRequest, BadConfig, BadPrompt: See `parse_predict_request`.
@@ -121,7 +128,7 @@ def parse_prompted_task(
     task = parse_task_on(document, image, project_id=project_id)
     if comes_from_text_area(context):
         return task, _text_request(parse_texts(context, document), config, text_prompt)
-    clicked = parse_prompts(drop_ordinary_regions(context, document, image), image)
+    clicked = parse_prompts(drop_ordinary_regions(context, document, image), image, max_prompts)
     prompts = add_draft_prompts(clicked, context, document, image)
     if not prompts:
         return task, None

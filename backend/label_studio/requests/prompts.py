@@ -33,7 +33,7 @@ from backend.label_studio.results import (
 )
 from backend.values import Box, Prompt, Size
 
-MAX_PROMPTS = 500  # points and boxes per request; each one is a run of SAM's decoder
+MAX_PROMPTS = 200  # points and boxes per request, unless a setting changes it; each one is a run of SAM's decoder
 BORDER_TOLERANCE_PERCENT = 0.1  # rounding in the browser can move a point on the border this far outside
 SEND_REMEDY = "Send a request body as Label Studio does, with tasks, label_config and params.context."
 
@@ -53,14 +53,16 @@ class LabeledPrompt:
     drawn_size: Size
 
 
-def parse_prompts(results: Sequence[Mapping[str, Any]], config: ImageConfig) -> tuple[LabeledPrompt, ...]:
+def parse_prompts(
+    results: Sequence[Mapping[str, Any]], config: ImageConfig, max_prompts: int = MAX_PROMPTS
+) -> tuple[LabeledPrompt, ...]:
     """Parse results into prompts: one prompt per rectangle, and one for all keypoints of a label and image size.
 
     Results without a point or a box are skipped: Label Studio sends accepted masks along with the prompts if it stores
     them under the keypoint control (its "mixed" results).
 
     Raises:
-        BadPrompt: No keypoint or rectangle among the results, an invalid one, or more than `MAX_PROMPTS`.
+        BadPrompt: No keypoint or rectangle among the results, an invalid one, or more than `max_prompts`.
     """
     points: dict[tuple[str, Size], list[Mapping[str, Any]]] = {}
     prompts: list[LabeledPrompt] = []
@@ -74,9 +76,10 @@ def parse_prompts(results: Sequence[Mapping[str, Any]], config: ImageConfig) -> 
         else:
             prompts.append(LabeledPrompt(Prompt(box_xyxy=_box(value, size)), label, size))
     count = len(prompts) + sum(map(len, points.values()))
-    if count > MAX_PROMPTS:
-        message = f"The request has {count} points and boxes; the maximum is {MAX_PROMPTS}."
-        raise BadPrompt(message, remedy="Accept or reject the suggestions on the page before you continue.")
+    if count > max_prompts:
+        message = f"The request has {count} points and boxes; the maximum is {max_prompts}."
+        remedy = "Accept or reject the suggestions on the page before you continue, or raise the backend's MAX_PROMPTS."
+        raise BadPrompt(message, remedy=remedy)
     prompts += [LabeledPrompt(_points_prompt(group, size), label, size) for (label, size), group in points.items()]
     if results and not any(kind_of_region(result) in (KEYPOINT, RECTANGLE) for result in results):
         kinds = shorten(", ".join(sorted({shorten(result.get("type")) for result in results})))
@@ -134,7 +137,7 @@ def _label(result: Mapping[str, Any], config: ImageConfig) -> str:
         if controls[0].labels_name is not None:
             return ""
         raise BadPrompt("A prompt has no label.", remedy="Pick a label before you click.")
-    if not any(label in control.label_names for control in controls):
+    if not any(control.has_label(label) for control in controls):
         name, known = controls[0].name, shorten(", ".join(name for control in controls for name in control.label_names))
         message = f'The label "{shorten(label)}" is not in the control "{shorten(name)}", which has: {known}.'
         raise BadPrompt(message, remedy="Reload the page if the labeling config has changed, or add the label to it.")
@@ -145,13 +148,13 @@ def _first(labels: object) -> str | None:
     return str(labels[0]) if isinstance(labels, list) and labels else None
 
 
-def _prompt_controls(result: Mapping[str, Any], config: ImageConfig) -> list[Control]:
+def _prompt_controls(result: Mapping[str, Any], config: ImageConfig) -> Sequence[Control]:
     """Return the control that sent a prompt; for a plain tag, one `Control` per Labels control of the image."""
     kind, name = kind_of_region(result), result.get("from_name")
-    controls = config.keypoints if kind == KEYPOINT else config.rectangles
-    matching = [control for control in controls if control.name == name]
+    matching = config.senders(kind, name)
     if matching:
         return matching
+    controls = config.keypoints if kind == KEYPOINT else config.rectangles
     known = shorten(", ".join(control.name for control in controls)) or "none"
     message = f'The labeling config has no {kind} control "{shorten(name)}" for the image (available: {known}).'
     raise BadPrompt(message, remedy="Reload the page, because the labeling config has changed.")

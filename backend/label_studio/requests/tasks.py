@@ -70,8 +70,7 @@ def parse_task(document: Mapping[str, Any], config: LabelingConfig, *, project_i
     """
     data = task_data(document)
     task_id, project = _task_id(document), project_id or parse_project_id(document.get("project"))
-    shown = [image for image in config.images if data.get(image.data_key)]
-    shown = shown or [config.images[0]]  # raises for the missing image
+    shown = config.images_in(data) or [config.images[0]]  # raises for the missing image
     images = tuple(TaskImage(image.name, _image_uri(data, image, task_id), task_id, project) for image in shown)
     return Task(task_id, project, images, _has_predicted_masks(document))
 

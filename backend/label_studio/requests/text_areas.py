@@ -61,19 +61,21 @@ def parse_texts(context: Sequence[Result], document: Mapping[str, Any]) -> tuple
     saved_texts = _saved_texts(document, {str(area.get("id")) for area in areas})
     candidates, changed = [], False
     for area in areas:
-        texts, saved = _texts(area), saved_texts.get(str(area.get("id")), [])
-        added = Counter(texts) - Counter(saved)
-        changed |= Counter(texts) != Counter(saved)
+        texts, saved = _texts(area), saved_texts.get(str(area.get("id")), Counter())
+        counts = Counter(texts)
+        added = {text for text, count in counts.items() if count > saved[text]}
+        changed |= counts != saved
         candidates.append((str(area.get("from_name")), _last(texts, added), bool(added)))
     return tuple((name, text) for name, text, is_new in candidates if text is not None and (is_new or not changed))
 
 
-def _saved_texts(document: Mapping[str, Any], ids: set[str]) -> dict[str, list[str]]:
-    """Return the texts saved under these ids: in the newest draft, or in annotations if there is no draft."""
+def _saved_texts(document: Mapping[str, Any], ids: set[str]) -> dict[str, Counter[str]]:
+    """Count the texts saved under these ids: in the newest draft, or in annotations if there is no draft."""
     draft = newest_draft(document)
     sources = [draft] if draft is not None else objects_of(document.get("annotations"))
     areas = [area for source in sources for area in _text_areas(results_of(source)) if str(area.get("id")) in ids]
-    return {str(area.get("id")): _texts(area) for area in areas}
+    texts = {str(area.get("id")): _texts(area) for area in areas}
+    return {area_id: Counter(saved) for area_id, saved in texts.items()}
 
 
 def _last(texts: Sequence[str], added: Container[str]) -> str | None:

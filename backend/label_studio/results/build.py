@@ -76,14 +76,14 @@ def _region_results(region: LabeledRegion, config: ImageConfig, tolerance: float
 
 def _answer_control(region: LabeledRegion, config: ImageConfig) -> Control:
     """Return the control that the region names, if possible the one with its label; else the first with the label."""
-    named = [control for control in config.answers if control.name == region.control]
-    labeled = next((control for control in named if region.label in control.label_names), None)
+    named = config.answers_of(region.control)
+    labeled = next((control for control in named if control.has_label(region.label)), None)
     return labeled or (named[0] if named else config.control_for(region.label))
 
 
 def _shape_results(region: LabeledRegion, control: Control, tolerance: float) -> list[Result]:
     labels = [region.label] if control.label_names else []
-    _check_known(labels, control.label_names, control.labels_name or control.name)
+    _check_known(labels, control, control.labels_name or control.name)
     height, width = region.mask.shape
     results = []
     for value in build_value(region.mask, control.kind, tolerance=tolerance):
@@ -109,7 +109,7 @@ def _shape_results(region: LabeledRegion, control: Control, tolerance: float) ->
 
 
 def _class_result(region_id: str, chosen: Sequence[str], control: ClassControl) -> Result:
-    _check_known(chosen, control.label_names, control.name)
+    _check_known(chosen, control, control.name)
     value = {control.kind: [control.name_to_value(name) for name in chosen]}
     return _attribute(region_id, control.kind, control.name, control.to_name, value)
 
@@ -131,10 +131,10 @@ def _attribute(region_id: str, kind: str, from_name: str, to_name: str, value: d
     return {"id": region_id, "type": kind, "from_name": from_name, "to_name": to_name, "value": value}
 
 
-def _check_known(names: Sequence[str], known_names: Sequence[str], control_name: str) -> None:
+def _check_known(names: Sequence[str], control: Control, control_name: str) -> None:
     for name in names:
-        if name not in known_names:
-            known = shorten(", ".join(known_names))
+        if not control.has_label(name):
+            known = shorten(", ".join(control.label_names))
             where = f'the control "{shorten(control_name)}" of the labeling config'
             message = f'"{shorten(name)}" is not in {where}, which has: {known}.'
             raise BadConfig(message, remedy="Add it to the labeling config, or use one of these.")

@@ -156,7 +156,7 @@ def parse_image_choices(results: Sequence[Result], config: ImageConfig) -> dict[
 
 def pick_image(results: object, config: ImageConfig) -> list[Result]:
     """Return the results of one image of the page. Raises `BadRle` as `check_results` does."""
-    return [result for result in check_results(results) if result.get("to_name") not in config.other_names]
+    return [result for result in check_results(results) if not config.is_on_other_image(result.get("to_name"))]
 
 
 def check_results(results: object) -> Sequence[Result]:
@@ -181,8 +181,8 @@ def check_results(results: object) -> Sequence[Result]:
 def _is_prompt(result: Result, config: ImageConfig) -> bool:
     """Whether a rectangle comes from a control that sends prompts and carries no answers, and not from this backend."""
     name = result.get("from_name")
-    sends = any(control.smart and control.name == name for control in config.rectangles)
-    return sends and not any(control.name == name for control in config.answers) and not is_own_id(result.get("id"))
+    sends = any(control.smart for control in config.senders(RECTANGLE, name))
+    return sends and not config.answers_of(str(name)) and not is_own_id(result.get("id"))
 
 
 def _is_class(result: Result) -> bool:

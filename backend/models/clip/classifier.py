@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,15 +14,14 @@ from torchvision.transforms.functional import to_pil_image
 
 from backend.errors import BadSettings, CheckpointError
 from backend.models.clip.crop import central_part, crop_for_clip
+from backend.models.clip.text_features import TextFeatures, VocabularyFeatures
 from backend.models.devices import choose_device
 from backend.models.out_of_memory import DeviceModel
 from backend.models.registry import ClassifierEntry
-from backend.runtime import LeastRecentlyUsed
 from backend.values import ClassName, ClassScore, Mask, Pixels
 
 Vocabulary = Sequence[ClassName]
 Tokenizer = Callable[[list[str]], torch.Tensor]
-_MAX_VOCABULARIES = 64
 _BATCH_SIZE = 32
 
 
@@ -51,10 +49,7 @@ class ClipClassifier:
         self._preprocess, self._tokenizer, self._templates = preprocess, tokenizer, tuple(templates)
         side = model.visual.image_size
         self._side: int = side[0] if isinstance(side, tuple | list) else side
-        self._text_features = LeastRecentlyUsed[tuple[tuple[ClassName, ...], tuple[str, ...]], torch.Tensor](
-            _MAX_VOCABULARIES
-        )
-        self._lock = threading.Lock()
+        self._texts = TextFeatures(self._encode_text)
 
     def classify(
         self,
@@ -101,7 +96,12 @@ class ClipClassifier:
         Args:
             templates: As for `classify`.
         """
-        return self._vocabulary_features(tuple(names), tuple(templates)).numpy()
+        return self._vocabulary_features(names, templates).numpy()
+
+    def pending_texts(self, names: Vocabulary, templates: Sequence[str] = ()) -> VocabularyFeatures | None:
+        """Return the text features of class names if some of them are not encoded yet; arguments as `embed_texts`."""
+        features = self._texts.of(names, templates or self._templates)
+        return None if features.is_done else features
 
     @torch.inference_mode()
     def _embed(self, images: list[Pixels]) -> torch.Tensor:
@@ -116,7 +116,7 @@ class ClipClassifier:
         scale = self._clip.model.logit_scale.exp().cpu()
         scored = []
         for vocabulary in vocabularies:
-            logits = scale * image_features @ self._vocabulary_features(tuple(vocabulary), templates).T
+            logits = scale * image_features @ self._vocabulary_features(vocabulary, templates).T
             probabilities = logits.softmax(dim=-1).numpy()
             scored.append([_top_scores(row, vocabulary, top_k) for row in probabilities])
         return scored
@@ -132,37 +132,16 @@ class ClipClassifier:
 
         return self._clip.run_batch(batch, encode)
 
-    def _encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return unit vectors (T, D) on the CPU."""
+    def _encode_text(self, sentences: list[str]) -> torch.Tensor:
+        """Return unit vectors (N, D) on the CPU."""
 
-        def encode(model: open_clip.CLIP) -> torch.Tensor:
+        def encode(model: open_clip.CLIP, tokens: torch.Tensor) -> torch.Tensor:
             return model.encode_text(tokens.to(model.logit_scale.device), normalize=True).float().cpu()
 
-        return self._clip.run((f"{len(tokens)} texts", encode))
+        return self._clip.run_batch(self._tokenizer(sentences), encode)
 
-    def _vocabulary_features(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...] = ()) -> torch.Tensor:
-        templates = templates or self._templates
-        key = (vocabulary, templates)
-        with self._lock:  # a second thread waits for the features instead of computing them too
-            features = self._text_features.get(key)
-            if features is None:
-                features = self._encode_vocabulary(vocabulary, templates)
-                self._text_features.put(key, features)
-            return features
-
-    @torch.inference_mode()
-    def _encode_vocabulary(self, vocabulary: tuple[ClassName, ...], templates: tuple[str, ...]) -> torch.Tensor:
-        """Return one unit vector (D,) per class: the mean over its names and templates.
-
-        Source: open_clip.build_zero_shot_classifier.
-        """
-        rows = []
-        for class_name in vocabulary:
-            names = class_name.synonyms or (class_name.name,)
-            sentences = [template.format(name) for name in names for template in templates]
-            features = self._encode_text(self._tokenizer(sentences))
-            rows.append(torch.nn.functional.normalize(features.mean(dim=0), dim=0))
-        return torch.stack(rows)
+    def _vocabulary_features(self, vocabulary: Vocabulary, templates: Sequence[str] = ()) -> torch.Tensor:
+        return self._texts.of(vocabulary, templates or self._templates).all()
 
 
 def _top_scores(probabilities: NDArray[np.float32], vocabulary: Vocabulary, top_k: int) -> tuple[ClassScore, ...]:

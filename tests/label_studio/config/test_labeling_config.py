@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import BadConfig
-from backend.label_studio.config import ImageConfig, LabelingConfig, label_for_click, parse_labeling_config
+from backend.label_studio.config import (
+    ConfigLimits,
+    ImageConfig,
+    LabelingConfig,
+    label_for_click,
+    parse_labeling_config,
+)
 from backend.label_studio.config import labeling_config as config_module
 from backend.label_studio.config.labeling_config import AUTO
 from backend.values import ClassName
@@ -159,3 +165,41 @@ def test_a_config_of_more_than_a_million_characters_is_rejected_and_not_cached()
     with pytest.raises(BadConfig, match=r"has 1000013 characters; the maximum is 1000000\..*fewer labels"):
         parse_labeling_config(f"<View>{' ' * 1_000_000}</View>")
     assert config_module._parse.cache_info().currsize == cached
+
+
+def test_a_config_with_more_controls_than_the_limit_is_rejected() -> None:
+    two_images = (
+        f'{IMAGE}<Image name="j" value="$b"/><BrushLabels name="b" toName="i,j"><Label value="A"/></BrushLabels>'
+    )
+    xml = f"<View>{two_images}</View>"  # two images, and a control on each
+    assert len(parse_labeling_config(xml, ConfigLimits(max_controls=4)).images) == 2
+    with pytest.raises(BadConfig, match=r"more than 3 images and controls, which is the limit\..*MAX_CONTROLS"):
+        parse_labeling_config(xml, ConfigLimits(max_controls=3))
+
+
+def test_plain_shapes_count_once_for_each_labels_control() -> None:
+    plain = '<Brush name="b" toName="i"/><Polygon name="p" toName="i"/>'
+    labels = "".join(f'<Labels name="l{n}" toName="i"><Label value="A"/></Labels>' for n in range(3))
+    xml = f"<View>{IMAGE}{plain}{labels}</View>"
+    assert len(parse_labeling_config(xml, ConfigLimits(max_controls=7)).images[0].answers) == 6
+    with pytest.raises(BadConfig, match="more than 6 images and controls"):
+        parse_labeling_config(xml, ConfigLimits(max_controls=6))
+
+
+def test_a_config_with_more_classes_than_the_limit_is_rejected_and_synonyms_count() -> None:
+    brush = '<BrushLabels name="b" toName="i"><Label value="A" hint="one,two"/><Label value="B"/></BrushLabels>'
+    taxonomy = '<Taxonomy name="t" toName="i"><Choice value="x"><Choice value="y"/></Choice></Taxonomy>'
+    xml = f"<View>{IMAGE}{brush}{taxonomy}</View>"
+    assert parse_labeling_config(xml, ConfigLimits(max_classes=5)).images[0].answers
+    with pytest.raises(BadConfig, match=r"more than 4 labels, choices and synonyms, which is the limit\..*MAX_CLASSES"):
+        parse_labeling_config(xml, ConfigLimits(max_classes=4))
+
+
+def test_the_images_of_a_task_are_found_by_its_data_in_the_order_of_the_page() -> None:
+    brushes = "".join(f'<BrushLabels name="b{n}" toName="{n}"><Label value="A"/></BrushLabels>' for n in "zya")
+    images = "".join(f'<Image name="{n}" value="${key}"/>' for n, key in zip("zya", ("two", "one", "two"), strict=True))
+    page = parse_labeling_config(f"<View>{images}{brushes}</View>")
+    for other in ({}, {"text": "x", "more": 1, "one": ""}):  # fewer and more keys than images
+        assert [image.name for image in page.images_in({"two": "b.png"} | other)] == ["z", "a"]
+    assert [image.name for image in page.images_in({"two": "b.png", "one": "a.png"})] == ["z", "y", "a"]
+    assert page.images_in({"one": ""}) == []

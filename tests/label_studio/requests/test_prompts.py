@@ -207,5 +207,7 @@ def test_other_values_than_results_are_rejected(result: Any, config: ImageConfig
 def test_too_many_prompts_are_rejected(config: ImageConfig) -> None:
     points, boxes = [keypoint()] * (MAX_PROMPTS - 1), [rectangle(10, 10, 20, 20)]
     assert len(parse_prompts([*points, *boxes], config)) == 2
-    with pytest.raises(BadPrompt, match="The request has 501 points and boxes; the maximum is 500"):
+    with pytest.raises(BadPrompt, match=r"has 201 points and boxes; the maximum is 200\..*Accept or reject"):
         parse_prompts([*points, *boxes * 2], config)
+    with pytest.raises(BadPrompt, match=r"has 3 points and boxes; the maximum is 2\..*MAX_PROMPTS"):
+        parse_prompts([*points[:2], *boxes], config, 2)

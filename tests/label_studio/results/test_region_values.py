@@ -174,3 +174,10 @@ def test_a_turned_rectangle_has_the_corners_of_the_sdk(
     corners = convert_annotation_to_yolo_obb(value | {"original_width": 90, "original_height": 60}, normalize=False)
     theirs, ours = polygon_to_mask(np.array(corners), Size(90, 60)), mask_from_value(value, "rectangle", Size(90, 60))
     assert np.count_nonzero(theirs ^ ours) <= 2  # a middle of a pixel that lies on the border to the last bit
+
+
+def test_a_polygon_whose_edges_cross_the_image_too_often_is_refused_before_it_is_drawn() -> None:
+    zigzag = [[100 * number / 30_000, 100 * (number % 2)] for number in range(30_000)]
+    with pytest.raises(BadRegion, match=r"30000 edges of a polygon cross 3000000 rows of an image of only 100x100"):
+        mask_from_value({"points": zigzag}, "polygon", Size(100, 100))
+    assert mask_from_value({"points": zigzag[:9_000]}, "polygon", Size(100, 100)).shape == (100, 100)
