@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment.
+"""Settings: one field for each environment variable.
 
 Each field is the environment variable of the same name in capitals. Its description is its row of the README's
 configuration table. `Settings.from_environment` validates all variables at once and names every one that is invalid.
@@ -7,92 +7,30 @@ configuration table. `Settings.from_environment` validates all variables at once
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic.networks import IPvAnyNetwork
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backend.errors import BadSettings, shorten
-from backend.safe_text import check_redis_url, list_secrets, redact_address
+from backend.errors import BadSettings
+from backend.safe_text import list_secrets, redact_address
+from backend.settings.field_types import (
+    Hosts,
+    HttpUrl,
+    LogFormat,
+    LogLevel,
+    Networks,
+    Precision,
+    RedisUrl,
+    SigningKey,
+    Switch,
+    WholeNumber,
+)
+from backend.settings.messages import describe_errors
 
 MEBIBYTE = 1 << 20
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
-_MAX_SHOWN = 60  # characters of a rejected value
-_REDACTED = "***"
-_MIN_KEY_CHARACTERS = 16
-
-_REASONS = {  # pydantic's error types
-    "float_parsing": "not a number",
-    "finite_number": "not a finite number",
-    "greater_than_equal": "below the minimum of {ge}",
-    "ip_any_network": "not a list of networks",
-    "literal_error": "not a known value",
-}
-_EXPECTED: dict[Any, str] = {  # the remedy by a field's type, or by its name
-    "label_studio_url": "a URL such as http://localhost:8080, without a password",
-    "image_allowed_networks": "networks such as 10.0.0.0/8,fd00::/8, separated by commas",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a URL such as redis://host:6379/0, or leave it empty",
-    "cache_signing_key": f"at least {_MIN_KEY_CHARACTERS} random characters, such as `openssl rand -hex 32` prints",
-}
-
-
-def _parse_bool(value: object) -> object:
-    """Parse the documented spellings; pydantic alone would accept more of them."""
-    if not isinstance(value, str):
-        return value
-    if value.lower() not in _TRUE | _FALSE:
-        raise ValueError("neither true nor false")
-    return value.lower() in _TRUE
-
-
-def _parse_int(value: object) -> object:
-    """Parse a whole number; pydantic alone would accept "2.0" as well."""
-    try:
-        return int(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ValueError("not a whole number") from error
-
-
-def _parse_hosts(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
-
-
-def _check_label_studio_url(url: str) -> str:
-    """Reject what two parsers could read differently, and what has a password or a query."""
-    pattern = r"(?i:https?)://[^\s/?#@\\:][^\s/?#@\\]*(/[^\s?#\\]*)?"
-    if url and not (re.fullmatch(pattern, url) and _has_readable_port(url)):
-        raise ValueError("not an http(s) URL of host, port and path alone")
-    return url
-
-
-def _check_key(key: str) -> str:
-    if 0 < len(key) < _MIN_KEY_CHARACTERS:
-        raise ValueError(f"shorter than {_MIN_KEY_CHARACTERS} characters")
-    return key
-
-
-Switch = Annotated[bool, BeforeValidator(_parse_bool)]
-WholeNumber = Annotated[int, BeforeValidator(_parse_int)]
-Hosts = Annotated[frozenset[str], BeforeValidator(_parse_hosts)]
-Networks = Annotated[frozenset[IPvAnyNetwork], BeforeValidator(_parse_hosts)]
-HttpUrl = Annotated[str, AfterValidator(_check_label_studio_url)]
-SigningKey = Annotated[str, AfterValidator(_check_key)]
-RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
-LogFormat = Annotated[Literal["text", "json"], BeforeValidator(str.lower)]
-LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
 def _setting(default: Any, about: str, minimum: float | None = None, *, is_secret: bool = False) -> Any:
@@ -209,7 +147,7 @@ class Settings(BaseModel):
         try:
             return _check_credentials(cls.model_validate(texts))
         except ValidationError as error:
-            raise _describe_errors(error, texts) from error
+            raise describe_errors(error, cls.model_fields, texts) from error
 
     @classmethod
     def from_environment_or_exit(cls) -> Settings:
@@ -250,43 +188,6 @@ def _check_credentials(settings: Settings) -> Settings:
     if bool(settings.basic_auth_user) != bool(settings.basic_auth_pass):
         raise BadSettings("Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set.", remedy="Set both, or neither.")
     return settings
-
-
-def _describe_errors(error: ValidationError, texts: Mapping[str, str]) -> BadSettings:
-    """Name each invalid variable with its value, the reason and the remedy."""
-    messages, remedies = [], []
-    for problem in error.errors(include_url=False, include_input=False):
-        name = str(problem["loc"][0])
-        field, context = Settings.model_fields[name], problem.get("ctx", {})
-        reason = _REASONS.get(problem["type"]) or str(context.get("error", "not valid"))
-        shown = _show_rejected(name, field, texts[name])
-        messages.append(f"{name.upper()} is {shorten(shown, _MAX_SHOWN)!r}, which is {reason.format(**context)}.")
-        remedies.append(f"Set {name.upper()} to {_describe_expected(name, field)}.")
-    return BadSettings(" ".join(dict.fromkeys(messages)), remedy=" ".join(dict.fromkeys(remedies)))
-
-
-def _show_rejected(field_name: str, field: FieldInfo, text: str) -> str:
-    """Show a rejected value without a password; nothing of a secret that is not a URL."""
-    if field_name == "redis_url" or (field.repr and "@" in text):
-        return redact_address(text)
-    return text if field.repr else _REDACTED
-
-
-def _describe_expected(name: str, field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal:
-        *others, last = get_args(field.annotation)
-        return f"{', '.join(others)} or {last}"
-    minimum = next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None)
-    expected = _EXPECTED.get(name) or _EXPECTED[field.annotation]
-    return expected if minimum is None else f"{expected} of at least {minimum}"
-
-
-def _has_readable_port(url: str) -> bool:
-    """Whether the URL's port can be parsed; urllib's own error may quote a part of a password."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
 
 
 def _show_default(default: object) -> str:
