@@ -159,3 +159,31 @@ def test_a_config_of_more_than_a_million_characters_is_rejected_and_not_cached()
     with pytest.raises(BadConfig, match=r"has 1000013 characters; the maximum is 1000000\..*fewer labels"):
         parse_labeling_config(f"<View>{' ' * 1_000_000}</View>")
     assert config_module._parse.cache_info().currsize == cached
+
+
+def nested(tag: str, depth: int) -> str:
+    return tag * depth + f"</{tag[1:-1].split()[0]}>" * depth
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        '<Taxonomy name="t" toName="i" perRegion="true">' + nested('<Choice value="a">', 3000) + "</Taxonomy>",
+        '<Choices name="c" toName="i" allowNested="true">' + nested('<Choice value="a">', 990) + "</Choices>",
+        nested("<View>", 100),
+        nested("<View>", 70_000),
+    ],
+    ids=["taxonomy", "choices", "views", "many views"],
+)
+def test_a_config_that_is_nested_too_deeply_is_rejected(deep: str) -> None:
+    with pytest.raises(BadConfig) as refused:
+        parse(IMAGE, BRUSH, deep)
+    assert refused.value.message == "The tags of the labeling config are nested more than 100 levels deep."
+    assert refused.value.remedy.startswith("Use fewer tags inside each other.")
+
+
+def test_a_taxonomy_of_the_greatest_depth_is_read() -> None:
+    """The page, the taxonomy and 98 choices in each other are 100 levels."""
+    choices = nested('<Choice value="a">', 98)
+    config = parse(IMAGE, BRUSH, f'<Taxonomy name="t" toName="i" perRegion="true">{choices}</Taxonomy>')
+    assert config.region_choices[0].paths == (("a",) * 98,)
