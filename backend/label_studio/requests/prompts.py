@@ -31,6 +31,7 @@ from backend.label_studio.results import (
 from backend.values import Box, Prompt, Size
 
 MAX_PROMPTS = 500  # points and boxes per request; each one is a run of SAM's decoder
+MAX_PERCENT = 1_000.0  # a box may reach over the image's border, but ten image sizes away means damaged data
 BORDER_TOLERANCE_PERCENT = 0.1  # rounding in the browser can move a point on the border this far outside
 SEND_REMEDY = "Send a request body as Label Studio does, with tasks, label_config and params.context."
 
@@ -105,9 +106,9 @@ def _point(value: Mapping[str, Any], size: Size) -> tuple[float, float]:
 
 def _box(value: Mapping[str, Any], size: Size) -> Box:
     """Return the box around a rectangle, clipped to the image; `rotation` is clockwise about the top left corner."""
-    left, top = percent_to_pixel(_number(value, "x"), size.width), percent_to_pixel(_number(value, "y"), size.height)
-    width = percent_to_pixel(_number(value, "width"), size.width)
-    height = percent_to_pixel(_number(value, "height"), size.height)
+    x, y, across_percent, down_percent = (_percent(value, key) for key in ("x", "y", "width", "height"))
+    left, top = percent_to_pixel(x, size.width), percent_to_pixel(y, size.height)
+    width, height = percent_to_pixel(across_percent, size.width), percent_to_pixel(down_percent, size.height)
     if width <= 0 or height <= 0:
         message = f"The rectangle of {width:g}x{height:g} pixels has no area."
         raise BadPrompt(message, remedy="Delete it and draw it around the object.")
@@ -118,7 +119,7 @@ def _box(value: Mapping[str, Any], size: Size) -> Box:
     ys = [top, top + across[1], top + down[1], top + across[1] + down[1]]
     box = (max(min(xs), 0.0), max(min(ys), 0.0), min(max(xs), float(size.width)), min(max(ys), float(size.height)))
     if box[0] >= box[2] or box[1] >= box[3]:
-        message = f"The rectangle at ({value['x']:g} %, {value['y']:g} %) lies outside the image."
+        message = f"The rectangle at ({x:g} %, {y:g} %) lies outside the image."
         raise BadPrompt(message, remedy="Delete it and draw it inside the image.")
     return box
 
@@ -169,6 +170,14 @@ def _number(value: Mapping[str, Any], key: str, default: float | None = None) ->
         return float(number)
     message = f'"{key}" of a prompt must be a number, but is {_show(number)}.'
     raise BadPrompt(message, remedy="Delete it and draw it again.")
+
+
+def _percent(value: Mapping[str, Any], key: str) -> float:
+    number = _number(value, key)
+    if not -MAX_PERCENT <= number <= MAX_PERCENT:
+        message = f'"{key}" of a rectangle is {number:g} %, which is not from {-MAX_PERCENT:g} % to {MAX_PERCENT:g} %.'
+        raise BadPrompt(message, remedy="Delete it and draw it inside the image.")
+    return number
 
 
 def _show(value: object) -> str:

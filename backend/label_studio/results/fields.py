@@ -16,6 +16,7 @@ Result = Mapping[str, Any]
 KEYPOINT = "keypoint"
 RECTANGLE = "rectangle"
 _PLAIN = (*SHAPES, KEYPOINT)
+MAX_SIDE = 2**31 - 1  # pixels of an image's width or height; no image format of a browser has more
 _OBJECT = (dict, Mapping)  # dict first: isinstance with an ABC is slower
 
 
@@ -49,7 +50,7 @@ def value_of(result: Result) -> Mapping[str, Any]:
 def drawn_size_of(result: Result) -> Size | None:
     """Return the size of the image that a result was drawn on (`original_width`, `original_height`).
 
-    Both sides must be whole numbers from 1 on. 640.0 is whole, because JSON does not tell it from 640.
+    Both sides must be whole numbers from 1 to `MAX_SIDE`. 640.0 is whole, because JSON does not tell it from 640.
     """
     width, height = _side(result.get("original_width")), _side(result.get("original_height"))
     return Size(width, height) if width and height else None
@@ -59,7 +60,7 @@ def _side(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     is_whole = isinstance(value, int) or value.is_integer()
-    return int(value) if is_whole and value >= 1 else None
+    return int(value) if is_whole and 1 <= value <= MAX_SIDE else None
 
 
 def label_of(result: Result) -> str | None:

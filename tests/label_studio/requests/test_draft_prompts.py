@@ -127,3 +127,7 @@ def test_an_ordinary_point_of_the_draft_is_not_added_to_a_box() -> None:
     plain = point(25, 25)
     del plain["is_positive"]
     assert prompts([rectangle()], draft(plain)) == [Prompt(box_xyxy=BOX)]
+
+
+def test_a_box_of_the_draft_that_is_ten_images_away_is_damaged_and_skipped() -> None:
+    assert prompts([point(25, 25)], draft(rectangle(x=-1e200))) == [Prompt(((160, 120),), (1,))]

@@ -27,7 +27,7 @@ def test_the_smallest_image_has_one_pixel() -> None:
 
 
 @pytest.mark.parametrize(
-    "side", [None, True, False, 0, -4, 0.0, 0.5, 6.5, -1.0, "640", [640], float("nan"), float("inf")]
+    "side", [None, True, False, 0, -4, 0.0, 0.5, 6.5, -1.0, "640", [640], 2**31, 1e308, float("nan"), float("inf")]
 )
 def test_anything_else_is_no_side(side: Any) -> None:
     assert drawn_size_of(drawn(side)) is None
