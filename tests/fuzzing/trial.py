@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import traceback
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
@@ -41,7 +42,7 @@ class _HashedClassifier(FakeClassifier):
     """A classifier whose directions follow from the names, because the fake's are used up after 256 of them."""
 
     def _directions(self, names: Any) -> np.ndarray:
-        return np.eye(256, dtype=np.float32)[[hash(name) % 256 for name in names]]
+        return np.eye(256, dtype=np.float32)[[zlib.crc32(name.encode()) % 256 for name in names]]
 
 
 class UnplannedErrors(logging.Handler):
@@ -112,9 +113,9 @@ def run_trials(count: int, seed: int) -> Report:
         for request in islice(generate_requests(seed), count):
             status, reason, body = send(server.app, request)
             report.statuses[request.route, status] += 1
-            for problem in errors.places or judge(request, status, reason, body):
+            places, errors.places = errors.places, []
+            for problem in places or judge(request, status, reason, body):
                 report.add_problem(problem, request)
-            errors.places.clear()
     finally:
         logger.removeHandler(errors)
         logger.propagate = before[0]
