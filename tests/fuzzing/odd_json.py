@@ -147,7 +147,7 @@ def damage_text(text: bytes, rng: random.Random) -> bytes:
     if action == 2:
         return text[:at] + bytes([rng.randrange(256)]) + text[at:]
     if action == 3:
-        return text.decode().encode(rng.choice(("utf-16", "utf-32", "utf-8-sig", "utf-7")))
+        return text.decode(errors="replace").encode(rng.choice(("utf-16", "utf-32", "utf-8-sig", "utf-7")))
     if action == 4:
         return text + rng.choice((b"\x00", b"{}", b" \n", b"]", b"\xef\xbb\xbf", text))
     if action == 5:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import random
 from itertools import islice
 
 import orjson
 import pytest
 
 from tests.fuzzing.damaged_requests import BODY_ROUTES, OTHER, ROUTES, FuzzedRequest, generate_requests
+from tests.fuzzing.odd_json import damage_text
 from tests.fuzzing.trial import Report, build_application, judge, place_of, run_trials, send
 from tests.fuzzing.valid_requests import valid_predictions, valid_setups, valid_webhooks
 
@@ -37,6 +39,12 @@ def test_a_third_of_the_bodies_and_a_twentieth_for_each_route_are_answered(repor
 def test_the_same_seed_gives_the_same_requests() -> None:
     assert list(islice(generate_requests(3), 300)) == list(islice(generate_requests(3), 300))
     assert list(islice(generate_requests(3), 300)) != list(islice(generate_requests(4), 300))
+
+
+@pytest.mark.parametrize("text", [b"", b'{"a": 1}', b'{"a": "\xff\xfe"}'])
+def test_any_text_can_be_damaged(text: bytes) -> None:
+    for seed in range(200):
+        assert isinstance(damage_text(text, random.Random(seed)), bytes)
 
 
 def test_every_request_that_is_damaged_was_valid() -> None:
