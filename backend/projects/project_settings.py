@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from backend.errors import BadProjectSettings, shorten
+from backend.label_studio.config import JsonTooDeep, parse_json
 
 SHAPES = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
 MAX_TEMPLATES = 32
@@ -160,9 +161,10 @@ def parse_extra_params(extra_params: object) -> dict[str, Any]:
     remedy = 'Write a JSON object such as {"auto_label": true}.'
     if isinstance(extra_params, str) and extra_params.strip():
         try:
-            extra_params = json.loads(extra_params)
-        except (ValueError, RecursionError) as error:
-            message = f"The extra params are not valid JSON: {shorten(extra_params, _MAX_SHOWN)!r}."
+            extra_params = parse_json(extra_params)
+        except ValueError as error:
+            problem = error if isinstance(error, JsonTooDeep) else "not valid JSON"
+            message = f"The extra params are {problem}: {shorten(extra_params, _MAX_SHOWN)!r}."
             raise BadProjectSettings(message, remedy=remedy) from error
     if extra_params is None or (isinstance(extra_params, str) and not extra_params.strip()):
         return {}

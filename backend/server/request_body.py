@@ -10,6 +10,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 from backend.errors import BadRequest, BodyTooLarge, BodyTooSlow
+from backend.label_studio.config import JsonTooDeep
 from backend.label_studio.requests import parse_body
 from backend.label_studio.results import json_type_of
 
@@ -82,13 +83,17 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
     """Parse a JSON object.
 
     Raises:
-        BadRequest: Not JSON, or not an object.
+        BadRequest: Not JSON, nested too deeply, or not an object.
     """
     try:
         document = parse_body(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(
             f"The request body is not JSON: {error}.", remedy="Send the JSON that Label Studio sends."
+        ) from error
+    except JsonTooDeep as error:
+        raise BadRequest(
+            f"The request body is {error}.", remedy="Send lists and objects that are nested less deeply."
         ) from error
     if not isinstance(document, dict):
         kind = "null" if document is None else json_type_of(document)

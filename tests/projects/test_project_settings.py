@@ -106,6 +106,11 @@ def test_extra_params_are_an_object_or_a_string(extra_params: Any) -> None:
         ("auto_label=1", "The extra params are not valid JSON: 'auto_label=1'."),
         ("[1]", "The extra params must be a JSON object, but are a JSON list."),
         (7, "The extra params must be a JSON object, but are a JSON int."),
+        (
+            '{"templates": ' + "[" * 950 + "]" * 950 + "}",
+            """The extra params are nested more than 100 levels deep: '{"templates": """ + "[" * 45 + "…'.",
+        ),
+        (r'{"text_prompt": "\ud800"}', r"""The extra params are not valid JSON: '{"text_prompt": "\\ud800"}'."""),
         ("[" * 100_000, "The extra params are not valid JSON: '" + "[" * 59 + "…'."),
     ],
 )

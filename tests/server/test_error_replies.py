@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 
 import pytest
 
 from backend.logs.request_id import RequestIdFilter
-from tests.fakes import keypoint, predict_body, rectangle
+from tests.fakes import CONFIG, Hall, keypoint, noise_png, predict_body, rectangle
 from tests.server.fakes import ServerOnFakes, setup_body
 
 
@@ -119,3 +120,92 @@ def test_the_traceback_of_an_unhandled_exception_is_logged_and_not_sent(
     assert "Traceback" not in reply.text
     assert "Traceback" in caplog.text
     assert server.predict(predict_body("a.png", rectangle(0, 0, 50, 50))).status_code == 500
+
+
+def body_with_deep(holder: str, key: str, depth: int) -> bytes:
+    """A click whose prompt, task or body has a deep list under a key."""
+    body = predict_body("a.png", keypoint(50, 50))
+    body["tasks"][0]["drafts"] = [{"id": 1, "result": []}]
+    holders = {
+        "body": body,
+        "task": body["tasks"][0],
+        "draft": body["tasks"][0]["drafts"][0],
+        "prompt": body["params"]["context"]["result"][0],
+        "value": body["params"]["context"]["result"][0]["value"],
+    }
+    holders[holder][key] = "DEEP"
+    return json.dumps(body).encode().replace(b'"DEEP"', b"[" * depth + b"]" * depth)
+
+
+@pytest.mark.parametrize("depth", [101, 900, 960, 1000])
+@pytest.mark.parametrize(
+    ("holder", "key"),
+    [
+        ("body", "project"),
+        ("task", "id"),
+        ("draft", "updated_at"),
+        ("prompt", "id"),
+        ("prompt", "type"),
+        ("prompt", "from_name"),
+        ("prompt", "to_name"),
+        ("prompt", "origin"),
+        ("value", "keypointlabels"),
+    ],
+)
+def test_a_click_that_is_nested_too_deeply_is_refused(server: ServerOnFakes, holder: str, key: str, depth: int) -> None:
+    body = body_with_deep(holder, key, depth)
+    reply = server.client.post("/predict", data=body, content_type="application/json")
+    assert (reply.status_code, reply.json["error"]) == (400, "The request body is nested more than 100 levels deep.")
+    assert reply.json["remedy"] == "Send lists and objects that are nested less deeply."
+
+
+@pytest.mark.parametrize(
+    ("route", "key"),
+    [("/setup", "extra_params"), ("/setup", "project"), ("/webhook", "action"), ("/webhook", "project")],
+)
+def test_other_bodies_that_are_nested_too_deeply_are_refused(server: ServerOnFakes, route: str, key: str) -> None:
+    for depth, says in ((950, "nested more than 100 levels deep"), (5000, "not JSON: depth limit exceeded")):
+        body = f'{{"{key}": {"[" * depth}{"]" * depth}}}'
+        reply = server.client.post(route, data=body, content_type="application/json")
+        assert (reply.status_code, says in reply.json["error"]) == (400, True)
+
+
+def test_a_webhook_whose_action_is_a_list_is_ignored(server: ServerOnFakes) -> None:
+    reply = server.client.post("/webhook", json={"action": ["ANNOTATION_CREATED"]})
+    assert (reply.status_code, reply.json) == (200, {"status": "ok"})
+
+
+def test_a_prompt_on_a_list_of_images_is_refused(server: ServerOnFakes) -> None:
+    reply = server.predict(predict_body("a.png", keypoint(50, 50) | {"to_name": ["img"]}))
+    assert (reply.status_code, reply.json["error"]) == (400, '"to_name" of a prompt must be a string, but is a list.')
+
+
+def test_a_click_on_an_image_that_can_only_be_classified_is_refused() -> None:
+    other = '<Image name="map" value="$map"/><Choices name="c" toName="map"><Choice value="x"/></Choices>'
+    config = CONFIG.replace('name="k" toName="img"', 'name="k" toName="img, map"')
+    body = predict_body(
+        "a.png", keypoint(50, 50) | {"to_name": "map"}, config=config.replace("</View>", f"{other}</View>")
+    )
+    body["tasks"][0]["data"]["map"] = "a.png"
+    reply = ServerOnFakes(Hall(files={"a.png": noise_png(40, 30, 1)})).predict(body)
+    assert reply.status_code == 422
+    assert reply.json["error"] == 'The labeling config has no control for masks on the image "map".'
+    assert reply.json["remedy"] == "Add one, such as BrushLabels, whose toName is that image."
+
+
+def test_a_score_with_a_step_near_zero_is_shown_without_it(server: ServerOnFakes) -> None:
+    number = '<Number name="score" toName="img" perRegion="true" step="1e-320"/>'
+    reply = server.predict(
+        predict_body("a.png", keypoint(50, 50), config=CONFIG.replace("</View>", f"{number}</View>"))
+    )
+    assert reply.status_code == 200
+    (score,) = [result["value"] for result in reply.json["results"][0]["result"] if result["type"] == "number"]
+    assert score == {"number": 0.9}
+
+
+def test_half_a_surrogate_pair_in_a_setting_is_refused_and_breaks_no_page(server: ServerOnFakes) -> None:
+    for key, value in (("text_prompt", r"\ud800"), ("templates", r"\udfff {}")):
+        reply = server.client.post("/setup", json=setup_body() | {"extra_params": f'{{"{key}": "{value}"}}'})
+        assert reply.status_code == 422
+        assert reply.json["error"].startswith("The extra params are not valid JSON: ")
+    assert "Ready." in server.page()

@@ -3,6 +3,7 @@
 Takes XML, returns a `LabelingConfig` or raises `BadConfig`.
 """
 
+from backend.label_studio.config.bounded_json import JsonTooDeep, check_depth, parse_json
 from backend.label_studio.config.comment_settings import read_config_settings
 from backend.label_studio.config.controls import PATH_SEPARATOR, SHAPES, ClassControl, Control, ScoreControl, distinct
 from backend.label_studio.config.image_config import ImageConfig
@@ -22,11 +23,14 @@ __all__ = [
     "ConfigLimits",
     "Control",
     "ImageConfig",
+    "JsonTooDeep",
     "LabelingConfig",
     "ScoreControl",
+    "check_depth",
     "check_text_prompt",
     "distinct",
     "label_for_click",
+    "parse_json",
     "parse_labeling_config",
     "prefer_shape",
     "read_config_settings",

@@ -10,7 +10,6 @@ attribute of Label Studio, and a misspelt setting can be detected.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import Any
 from defusedxml.ElementTree import DefusedXMLParser
 
 from backend.errors import BadProjectSettings, shorten
+from backend.label_studio.config.bounded_json import JsonTooDeep, parse_json
 from backend.label_studio.config.xml import parse_xml
 
 _BACKEND_COMMENT = re.compile(r"\s*backend\s*:(.*)", re.DOTALL | re.IGNORECASE)
@@ -62,9 +62,10 @@ def read_config_settings(xml: str) -> Mapping[str, Any]:
 
 def _parse_object(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        message = f"The backend: comment in the labeling config is not valid JSON: {shorten(text, _MAX_SHOWN)!r}."
+        document = parse_json(text)
+    except ValueError as error:
+        problem = error if isinstance(error, JsonTooDeep) else "not valid JSON"
+        message = f"The backend: comment in the labeling config is {problem}: {shorten(text, _MAX_SHOWN)!r}."
         raise BadProjectSettings(message, remedy=_REMEDY) from error
     if not isinstance(document, dict):
         message = f"The backend: comment in the labeling config is not a JSON object: {shorten(text, _MAX_SHOWN)!r}."

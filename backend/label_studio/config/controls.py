@@ -20,6 +20,7 @@ from backend.values import ClassName
 
 SHAPES = ("brush", "bitmask", "polygon", "rectangle", "ellipse")  # in order of preference
 PATH_SEPARATOR = " / "
+MIN_NUMBER, MAX_NUMBER = 1e-9, 1e9  # of an attribute; the quotient of any two such numbers is far from infinite
 SCORE_NAME = re.compile(r"(class[_-]?)?score([_-].*)?", re.IGNORECASE)
 
 
@@ -170,12 +171,12 @@ def read_score_control(tag: Element, image_name: str) -> ScoreControl:
 
 
 def _number(tag: Element, name: str, default: float) -> float:
-    """Return a positive number; the default if the attribute is anything else."""
+    """Return a positive number of a sane size; the default if the attribute is anything else."""
     try:
         number = float(read_attribute(tag, name))
     except ValueError:
         return default
-    return number if 0 < number < float("inf") else default
+    return number if MIN_NUMBER <= number <= MAX_NUMBER else default
 
 
 def is_smart(tag: Element) -> bool:

@@ -12,6 +12,7 @@ from backend.errors import BadConfig, shorten
 
 EDIT_HINT = "Edit it under Settings → Labeling Interface."
 MAX_XML_CHARACTERS = 1_000_000  # 10,000 choices take 0.4 million
+MAX_DEPTH = 100  # tags in each other; keeps recursive readers far from Python's limit of about 1000 calls
 OBJECT_TAGS = (
     "image", "audio", "audioplus", "video", "text", "hypertext", "richtext", "paragraphs", "timeseries", "pdf",
     "table", "list", "chat",
@@ -29,12 +30,26 @@ def check_length(xml: object) -> str:
 
 
 def parse_xml(xml: str) -> Element:
-    """Return the root element. Raises `BadConfig` for malformed XML, entities and document types."""
+    """Return the root element.
+
+    Raises:
+        BadConfig: Malformed XML, entities, document types, or more than `MAX_DEPTH` tags in each other.
+    """
     try:
         root: Element = fromstring(xml, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise BadConfig(f"The labeling config cannot be parsed as XML: {shorten(error)}.", remedy=EDIT_HINT) from error
+    _check_depth(root)
     return root
+
+
+def _check_depth(root: Element) -> None:
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        level = [child for tag in level for child in tag]
+    if level:
+        message = f"The tags of the labeling config are nested more than {MAX_DEPTH} levels deep."
+        raise BadConfig(message, remedy=f"Use fewer tags inside each other. {EDIT_HINT}")
 
 
 def tag_name(tag: Element) -> str:

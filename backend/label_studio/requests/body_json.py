@@ -18,6 +18,8 @@ from typing import Any
 
 import orjson
 
+from backend.label_studio.config import check_depth
+
 _KEY = b'"rle"'
 _LIST = re.compile(rb"\s*:\s*(?=\[)")
 _NOT_NUMBERS = (b"[", b"{")
@@ -28,12 +30,14 @@ def parse_body(body: bytes) -> Any:
 
     Raises:
         orjson.JSONDecodeError: Not JSON.
+        JsonTooDeep: Too many lists and objects in each other.
     """
     quoted = b"".join(_quote_masks(body))
     try:
-        return orjson.loads(quoted)
+        document = orjson.loads(quoted)
     except orjson.JSONDecodeError:
-        return orjson.loads(body)
+        document = orjson.loads(body)
+    return check_depth(document)
 
 
 def _quote_masks(body: bytes) -> Iterator[bytes]:

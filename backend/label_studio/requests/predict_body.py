@@ -124,10 +124,14 @@ def parse_prompted_task(
     """
     if not context:
         return parse_task(document, config, project_id=project_id), None
+    _check_fields(context)
     image = _image_of_prompts(context, config)
     task = parse_task_on(document, image, project_id=project_id)
     if comes_from_text_area(context):
         return task, _text_request(parse_texts(context, document), config, text_prompt)
+    if not image.answers:  # the image can only be classified
+        message = f'The labeling config has no control for masks on the image "{shorten(image.name)}".'
+        raise BadPrompt(message, remedy="Add one, such as BrushLabels, whose toName is that image.")
     clicked = parse_prompts(drop_ordinary_regions(context, document, image), image, max_prompts)
     prompts = add_draft_prompts(clicked, context, document, image)
     if not prompts:
@@ -142,6 +146,23 @@ def _text_request(texts: Sequence[tuple[str, str]], config: LabelingConfig, text
     check_text_prompt(config, text_prompt)
     text = dict(texts).get(text_prompt)
     return None if text is None else FindText((text,))
+
+
+def _check_fields(context: Sequence[Mapping[str, Any]]) -> None:
+    """Check the types of the fields by which results are told apart; what they hold is checked where it is read.
+
+    Raises:
+        BadRequest: A type or a name that is not a string, or an id that is neither a string nor a whole number.
+    """
+    for result in context:
+        if not isinstance(result, Mapping):
+            continue  # `parse_prompts` refuses it
+        for key in ("type", "from_name", "to_name", "id"):
+            value = result.get(key)
+            if value is None or isinstance(value, str) or (key == "id" and type(value) is int):
+                continue
+            message = f'"{key}" of a prompt must be a string, but is {json_type_of(value)}.'
+            raise BadRequest(message, remedy=SEND_REMEDY)
 
 
 def _image_of_prompts(context: Sequence[Mapping[str, Any]], config: LabelingConfig) -> ImageConfig:

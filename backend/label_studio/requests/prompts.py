@@ -111,9 +111,9 @@ def _point(value: Mapping[str, Any], size: Size) -> tuple[float, float]:
 
 def _box(value: Mapping[str, Any], size: Size) -> Box:
     """Return the box around a rectangle, clipped to the image; `rotation` is clockwise about the top left corner."""
-    left, top = percent_to_pixel(_number(value, "x"), size.width), percent_to_pixel(_number(value, "y"), size.height)
-    width = percent_to_pixel(_number(value, "width"), size.width)
-    height = percent_to_pixel(_number(value, "height"), size.height)
+    x, y, across_percent, down_percent = (_number(value, key) for key in ("x", "y", "width", "height"))
+    left, top = percent_to_pixel(x, size.width), percent_to_pixel(y, size.height)
+    width, height = percent_to_pixel(across_percent, size.width), percent_to_pixel(down_percent, size.height)
     if width <= 0 or height <= 0:
         message = f"The rectangle of {width:g}x{height:g} pixels has no area."
         raise BadPrompt(message, remedy="Delete it and draw it around the object.")
@@ -124,7 +124,7 @@ def _box(value: Mapping[str, Any], size: Size) -> Box:
     ys = [top, top + across[1], top + down[1], top + across[1] + down[1]]
     box = (max(min(xs), 0.0), max(min(ys), 0.0), min(max(xs), float(size.width)), min(max(ys), float(size.height)))
     if box[0] >= box[2] or box[1] >= box[3]:
-        message = f"The rectangle at ({value['x']:g} %, {value['y']:g} %) lies outside the image."
+        message = f"The rectangle at ({x:g} %, {y:g} %) lies outside the image."
         raise BadPrompt(message, remedy="Delete it and draw it inside the image.")
     return box
 

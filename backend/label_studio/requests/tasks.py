@@ -96,7 +96,7 @@ def task_data(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _task_id(document: Mapping[str, Any]) -> int | None:
     task_id = document.get("id")
-    return task_id if isinstance(task_id, int) else None
+    return task_id if isinstance(task_id, int) and not isinstance(task_id, bool) else None
 
 
 def _has_predicted_masks(document: Mapping[str, Any]) -> bool:

@@ -24,9 +24,12 @@ def parse_finished_task(body: Mapping[str, Any]) -> FinishedTask | None:
     It never raises, because Label Studio does not show the response to a webhook.
     """
     project, annotation = body.get("project"), body.get("annotation")
-    if body.get("action") not in ACTIONS or not isinstance(project, Mapping) or not isinstance(annotation, Mapping):
+    action = body.get("action")
+    if not isinstance(action, str) or action not in ACTIONS:
+        return None
+    if not isinstance(project, Mapping) or not isinstance(annotation, Mapping):
         return None
     project_id, xml, task_id = project.get("id"), project.get("label_config"), annotation.get("task")
-    if not isinstance(project_id, int) or not isinstance(task_id, int) or not isinstance(xml, str):
+    if type(project_id) is not int or type(task_id) is not int or not isinstance(xml, str):  # True is an int too
         return None
     return FinishedTask(str(project_id), task_id, xml)

@@ -120,6 +120,17 @@ def test_other_webhooks_tell_no_task(name: str) -> None:
     assert parse_finished_task(load_payload(f"webhook_{name}")) is None
 
 
-@pytest.mark.parametrize("change", [{"project": None}, {"annotation": []}, {"annotation": {"task": "7"}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"project": None},
+        {"annotation": []},
+        {"annotation": {"task": "7"}},
+        {"annotation": {"task": True}},
+        {"project": {"id": True, "label_config": "<View/>"}},
+        {"action": ["ANNOTATION_CREATED"]},
+        {"action": {"ANNOTATION_CREATED": 1}},
+    ],
+)
 def test_a_webhook_that_is_spelled_otherwise_tells_no_task(change: dict[str, Any]) -> None:
     assert parse_finished_task({**load_payload("webhook_annotation_created"), **change}) is None

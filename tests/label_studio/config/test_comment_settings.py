@@ -42,3 +42,17 @@ def test_malformed_and_unsafe_xml_is_rejected() -> None:
     for xml in ("<View><!-- backend: {} -->", '<!DOCTYPE a [<!ENTITY b "c">]><View><!-- backend: {} --></View>'):
         with pytest.raises(BadConfig, match="cannot be parsed as XML"):
             read_config_settings(xml)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"templates": ' + "[" * 100 + "]" * 100 + "}", "nested more than 100 levels deep"),
+        ('{"templates": ' + "[" * 950 + "]" * 950 + "}", "nested more than 100 levels deep"),
+        (r'{"text_prompt": "\ud800"}', "not valid JSON"),  # half of a surrogate pair
+    ],
+)
+def test_settings_that_cannot_be_shown_are_rejected(text: str, problem: str) -> None:
+    with pytest.raises(BadProjectSettings) as caught:
+        read_config_settings(f"<View><!-- backend: {text} --></View>")
+    assert caught.value.message.startswith(f"The backend: comment in the labeling config is {problem}: ")

@@ -179,6 +179,8 @@ def test_when_label_value_limits_a_control_to_some_regions(when: str, label: str
         ('<Number name="scores" toName="i" perRegion="true"/>', None),
         ('<Number name="score" toName="other" perRegion="true"/>', None),
         ('<Number name="score" toName="i" perRegion="true" max="nan"/>', ("number", False, 1.0, 0.0)),
+        ('<Number name="score" toName="i" perRegion="true" step="1e-320"/>', ("number", False, 1.0, 0.0)),
+        ('<Number name="score" toName="i" perRegion="true" max="1e308" step="1e308"/>', ("number", False, 1.0, 0.0)),
     ],
 )
 def test_a_per_region_control_shows_a_score_if_it_is_named_score(tag: str, expected: tuple | None) -> None:

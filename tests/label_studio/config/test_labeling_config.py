@@ -203,3 +203,31 @@ def test_the_images_of_a_task_are_found_by_its_data_in_the_order_of_the_page() -
         assert [image.name for image in page.images_in({"two": "b.png"} | other)] == ["z", "a"]
     assert [image.name for image in page.images_in({"two": "b.png", "one": "a.png"})] == ["z", "y", "a"]
     assert page.images_in({"one": ""}) == []
+
+
+def nested(tag: str, depth: int) -> str:
+    return tag * depth + f"</{tag[1:-1].split()[0]}>" * depth
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        '<Taxonomy name="t" toName="i" perRegion="true">' + nested('<Choice value="a">', 3000) + "</Taxonomy>",
+        '<Choices name="c" toName="i" allowNested="true">' + nested('<Choice value="a">', 990) + "</Choices>",
+        nested("<View>", 100),
+        nested("<View>", 70_000),
+    ],
+    ids=["taxonomy", "choices", "views", "many views"],
+)
+def test_a_config_that_is_nested_too_deeply_is_rejected(deep: str) -> None:
+    with pytest.raises(BadConfig) as refused:
+        parse(IMAGE, BRUSH, deep)
+    assert refused.value.message == "The tags of the labeling config are nested more than 100 levels deep."
+    assert refused.value.remedy.startswith("Use fewer tags inside each other.")
+
+
+def test_a_taxonomy_of_the_greatest_depth_is_read() -> None:
+    """The page, the taxonomy and 98 choices in each other are 100 levels."""
+    choices = nested('<Choice value="a">', 98)
+    config = parse(IMAGE, BRUSH, f'<Taxonomy name="t" toName="i" perRegion="true">{choices}</Taxonomy>')
+    assert config.region_choices[0].paths == (("a",) * 98,)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backend.label_studio.config import JsonTooDeep
 from backend.label_studio.requests import parse_body
 from tests.paths import PAYLOADS
 
@@ -61,3 +62,14 @@ def test_masks_of_recorded_documents_stay_text(name: str) -> None:
 def test_the_error_of_invalid_json_has_the_position_in_the_original_body() -> None:
     with pytest.raises(orjson.JSONDecodeError, match=r"column 26 \(char 25\)"):
         parse_body(b'{"rle": [1, 2], "a": true, }')
+
+
+@pytest.mark.parametrize("mask", ["[0,1]", "[0,\n1]"])  # quoted, and parsed as it is because quoting makes it invalid
+def test_a_body_that_is_nested_too_deeply_is_refused_however_it_is_parsed(mask: str) -> None:
+    def body(depth: int) -> bytes:
+        return f'{{"rle": {mask}, "deep": {"[" * depth}{"]" * depth}}}'.encode()
+
+    assert parse_body(body(99))["deep"]
+    for depth in (100, 950):
+        with pytest.raises(JsonTooDeep, match="nested more than 100 levels deep"):
+            parse_body(body(depth))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.errors import BadPrompt
 from backend.label_studio.requests import Click
 from backend.label_studio.requests.draft_prompts import newest_draft
 from backend.values import Prompt
@@ -127,3 +128,10 @@ def test_an_ordinary_point_of_the_draft_is_not_added_to_a_box() -> None:
     plain = point(25, 25)
     del plain["is_positive"]
     assert prompts([rectangle()], draft(plain)) == [Prompt(box_xyxy=BOX)]
+
+
+def test_an_image_size_beyond_arithmetic_is_refused_before_distances_are_computed() -> None:
+    """The square of 5.5e307, the distance of the point from the box, is no float."""
+    huge = {"original_width": 1e308, "original_height": 1e308}
+    with pytest.raises(BadPrompt, match=r"drawn on an image of 1e\+308 x 1e\+308 pixels"):
+        click([point(95, 95, **huge)], draft(rectangle(**huge)))

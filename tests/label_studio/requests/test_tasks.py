@@ -11,7 +11,7 @@ from backend.errors import BadConfig, BadPrompt, BadRequest
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import ClassifyImage, Click, Task, TaskImage, parse_prompted_task, parse_task
 from backend.label_studio.requests.tasks import parse_project_id
-from tests.label_studio.requests.drawn import parse
+from tests.label_studio.requests.drawn import parse, point
 from tests.paths import PAYLOADS
 from tests.recorded import load_payload
 
@@ -85,8 +85,9 @@ def test_a_task_of_the_api_has_its_own_project(page: LabelingConfig) -> None:
     assert parse_task(document, page, project_id="7").project_id == "7"
 
 
-def test_a_task_without_an_id_has_none(page: LabelingConfig) -> None:
-    assert parse_task({"data": {"image": "/a.png"}}, page) == one_image(None, "", "/a.png")
+@pytest.mark.parametrize("task_id", [{}, {"id": None}, {"id": True}, {"id": "7"}, {"id": 7.5}, {"id": [7]}])
+def test_a_task_without_an_id_has_none(task_id: dict[str, Any], page: LabelingConfig) -> None:
+    assert parse_task(task_id | {"data": {"image": "/a.png"}}, page) == one_image(None, "", "/a.png")
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -127,6 +128,22 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(project=True), 'must start with a project id, but is "True"'),
         (changed(project="-3"), 'must start with a project id, but is "-3"'),
         (changed(project="٣.1"), 'must start with a project id, but is "٣.1"'),
+        (
+            changed(params={"context": {"result": [point(5, 5, to_name=["image"])]}}),
+            '"to_name" of a prompt must be a string, but is a list',
+        ),
+        (
+            changed(params={"context": {"result": [point(5, 5, type={"a": 1})]}}),
+            '"type" of a prompt must be a string, but is an object',
+        ),
+        (
+            changed(params={"context": {"result": [point(5, 5, from_name=7)]}}),
+            '"from_name" of a prompt must be a string, but is a number',
+        ),
+        (
+            changed(params={"context": {"result": [point(5, 5, id=["a"])]}}),
+            '"id" of a prompt must be a string, but is a list',
+        ),
         (changed(params={"context": {"result": "x"}}), '"context.result" must be a list, but is a string'),
         (changed(tasks=load_payload("batch_predict_3_tasks")["tasks"]), "must have exactly one task, but has 3"),
     ],
