@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import orjson
+from requests.auth import _basic_auth_str
 
 from backend.fetching import ImageFetcher
+from backend.server import Credentials
 from tests.fakes import FakeClassifier, Hall
 from tests.fuzzing.damaged_requests import BODY_ROUTES, FuzzedRequest, generate_requests
 from tests.fuzzing.valid_requests import FILES
@@ -24,6 +26,7 @@ from tests.server.fakes import Neighbours, ServerOnFakes
 
 PLANNED = frozenset({200, 308, 400, 403, 404, 405, 408, 413, 422, 502})  # neither 500 nor 503: nothing is overloaded
 _RLE_LIST = re.compile(rb'"rle"\s*:\s*\[[^\]"\[{]*\]')  # numbers that the backend does not read unless it needs them
+CREDENTIALS = Credentials("fuzzer", "a password", webhook_secret="a secret")  # hints without it are limited in rate
 MAX_EXAMPLES = 3  # kept for each place
 
 
@@ -127,7 +130,7 @@ def run_trials(count: int, seed: int) -> Report:
 def build_application() -> ServerOnFakes:
     """Build the application on fake models, with the images of the valid requests."""
     hall = Hall(classifier=_HashedClassifier(looks=("cat", "white", "dog")), files=_Files())
-    return ServerOnFakes(hall, following=Neighbours())
+    return ServerOnFakes(hall, following=Neighbours(), credentials=CREDENTIALS)
 
 
 def send(app: Any, request: FuzzedRequest) -> tuple[int, str, bytes]:
@@ -136,6 +139,7 @@ def send(app: Any, request: FuzzedRequest) -> tuple[int, str, bytes]:
         "REQUEST_METHOD": request.method, "SCRIPT_NAME": "", "PATH_INFO": request.path, "QUERY_STRING": request.query,
         "SERVER_NAME": "localhost", "SERVER_PORT": "9090", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "localhost:9090",
         "REMOTE_ADDR": "127.0.0.1", "CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(request.body)),
+        "HTTP_AUTHORIZATION": _basic_auth_str("fuzzer", "a password"), "HTTP_X_WEBHOOK_SECRET": "a secret",
         "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(request.body),
         "wsgi.errors": io.StringIO(), "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
         **request.headers,
