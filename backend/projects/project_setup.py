@@ -17,7 +17,7 @@ from backend.projects.project_settings import parse_project_settings
 log = logging.getLogger(__name__)
 
 MAX_NAME_CHARACTERS = 100
-_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")  # any other may be anything, and a key in Redis is shown by its tools
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{0,100}")  # any other may be anything, and a key in Redis is shown by its tools
 MAX_COMPLAINT_CHARACTERS = 1000
 _VERSION = 2
 _DIGEST_CHARACTERS = 32

@@ -411,10 +411,10 @@ def test_a_project_id_that_is_no_plain_word_is_no_part_of_a_key_in_redis(project
     documents = Documents()
     ProjectSetups(documents).accept(project, "http://label-studio", CONFIG, None)
     (name,) = documents
-    assert re.fullmatch("project-setup:v1:[0-9a-f]{32}", name)
+    assert re.fullmatch("project-setup:v2:[0-9a-f]{32}", name)
 
 
 def test_a_project_id_of_label_studio_is_its_key_in_redis() -> None:
     documents = Documents()
     ProjectSetups(documents).accept("3.1795206950", "http://label-studio", CONFIG, None)
-    assert list(documents) == ["project-setup:v1:3.1795206950"]
+    assert list(documents) == ["project-setup:v2:3.1795206950"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scripts.demo_circle.places import BackendLogin
 from scripts.demo_circle.processes import DemoError
 from scripts.demo_circle.stage import Stage
 from tests.servers import LocalServer
@@ -17,7 +18,7 @@ from tests.servers import LocalServer
 def is_ready(start_server: Callable[[], LocalServer], status: int, document: dict[str, Any]) -> bool:
     backend = start_server()
     backend.respond = lambda seen, handler: (status, {}, json.dumps(document).encode())
-    stage = SimpleNamespace(ports=SimpleNamespace(backend_url=backend.url))
+    stage = SimpleNamespace(ports=SimpleNamespace(backend_url=backend.url), backend_login=BackendLogin.random())
     return Stage._backend_is_ready(stage)
 
 

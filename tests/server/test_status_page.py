@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from backend.projects.project_setup import bound_id
 from backend.errors import CheckpointError, ImageUnavailable
 from backend.server.status_page import format_time
 from backend.wiring import LoadedServices
@@ -115,7 +116,7 @@ def test_everything_that_came_from_outside_is_escaped(server: ServerOnFakes) -> 
     body = setup_body(templates=["<i>{}"]) | {"project": "<u>3", "hostname": "<b>ls"}
     assert server.client.post("/setup", json=body).status_code == 200
     page = server.page()
-    assert "<b>Project &lt;u&gt;3</b> of &lt;b&gt;ls: templates = [&#34;&lt;i&gt;{}&#34;]</p>" in page
+    assert f"<b>Project {bound_id('<u>3')}</b> of &lt;b&gt;ls: templates = [&#34;&lt;i&gt;{}&#34;]</p>" in page
     assert [tag for tag in ("<i>", "<u>", "<b>ls") if tag in page] == []
 
 
