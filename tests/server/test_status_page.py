@@ -116,7 +116,8 @@ def test_everything_that_came_from_outside_is_escaped(server: ServerOnFakes) -> 
     body = setup_body(templates=["<i>{}"]) | {"project": "<u>3", "hostname": "<b>ls"}
     assert server.client.post("/setup", json=body).status_code == 200
     page = server.page()
-    assert f"<b>Project {bound_id('<u>3')}</b> of &lt;b&gt;ls: templates = [&#34;&lt;i&gt;{}&#34;]</p>" in page
+    name = bound_id("<u>3")
+    assert f"<b>Project {name}</b> of &lt;b&gt;ls: templates = [&#34;&lt;i&gt;{}&#34;]</p>" in page
     assert [tag for tag in ("<i>", "<u>", "<b>ls") if tag in page] == []
 
 
