@@ -15,14 +15,16 @@ register_secrets(_settings.secrets)
 logger_class = gunicorn_logger(_settings.log_format)
 workers = 1
 worker_class = "gthread"
-threads = _settings.server_threads
+_THREADS_FOR_STATE = 4  # for requests that are not predictions, so that /health answers under any load
+threads = _settings.max_concurrent_predictions + _THREADS_FOR_STATE
 timeout = 120
 graceful_timeout = 30
 
 
 def post_fork(server, worker):
-    """Pass the real number of threads to the application: `--threads` on the command line overrides this file."""
-    os.environ["SERVER_THREADS"] = str(max(worker.cfg.threads, 8))
+    """Admit no more predictions than there are threads: `--threads` on the command line overrides this file."""
+    has_threads_for = max(worker.cfg.threads - _THREADS_FOR_STATE, 1)
+    os.environ["MAX_CONCURRENT_PREDICTIONS"] = str(min(_settings.max_concurrent_predictions, has_threads_for))
 
 
 def worker_exit(server, worker):

@@ -100,12 +100,24 @@ class CacheUnavailable(BackendError):
     """Shared cache that is unreachable or rejected a write; raised only by commands that fill the cache."""
 
 
-class NotReady(BackendError):
+class TryAgain(BackendError):
+    """Request that may succeed later.
+
+    Args:
+        retry_seconds: When it is worth to try again.
+    """
+
+    def __init__(self, message: str, *, remedy: str, retry_seconds: int = 5) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_seconds = retry_seconds
+
+
+class NotReady(TryAgain):
     """Models that are still loading."""
 
 
-class Overloaded(BackendError):
-    """Work that was rejected because the queue is full, or that timed out in it."""
+class Overloaded(TryAgain):
+    """Prediction that was refused because too many run or wait, or that timed out in the queue."""
 
 
 class ClientDisconnected(BackendError):

@@ -117,11 +117,10 @@ class Settings(BaseModel):
     max_body_bytes: WholeNumber = _setting(
         64 * MEBIBYTE, "Maximum size of a request body; 200 regions at 1080p take 31 MB", 1024
     )
-    server_threads: WholeNumber = _setting(
-        40, "Number of server threads; four are reserved for `/health` and other requests without a prediction", 8
-    )
-    max_waiting_requests: WholeNumber = _setting(
-        64, "Maximum length of the queue in front of the models; further requests are rejected", 1
+    max_concurrent_predictions: WholeNumber = _setting(
+        64,
+        "Maximum number of predictions that run or wait; further ones are refused with status 503 and `Retry-After`",
+        1,
     )
     prefetch_tasks: WholeNumber = _setting(
         3, "Number of following tasks to prefetch while an annotator works on a task; 0 disables prefetching", 0

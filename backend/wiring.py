@@ -61,7 +61,7 @@ class _Clip:
 def build_services(settings: Settings, redis: GuardedRedis | None = None) -> LoadedServices:
     """Load the models and build everything that the server needs. Arguments and errors as in `build_predictor`."""
     models = _load_models(settings)
-    cache, executor = build_cache(settings, redis or build_redis(settings)), _build_executor(settings)
+    cache, executor = build_cache(settings, redis or build_redis(settings)), _build_executor()
     predictor = _assemble(settings, models, cache, executor)
     return LoadedServices(predictor, models.facts, cache, executor, build_warmer(settings, predictor))
 
@@ -79,7 +79,7 @@ def build_predictor(settings: Settings, redis: GuardedRedis | None = None) -> Ta
     """
     models = _load_models(settings)
     cache = build_cache(settings, redis or build_redis(settings))
-    return _assemble(settings, models, cache, _build_executor(settings))
+    return _assemble(settings, models, cache, _build_executor())
 
 
 def _assemble(settings: Settings, models: _Models, cache: EmbeddingCache, executor: PriorityExecutor) -> TaskPredictor:
@@ -214,8 +214,8 @@ def build_warmer(settings: Settings, predictor: TaskPredictor) -> Warmer:
     return Warmer(predictor, NextTasks(client), settings.prefetch_tasks)
 
 
-def _build_executor(settings: Settings) -> PriorityExecutor:
-    return PriorityExecutor(_MODEL_THREADS, settings.max_waiting_requests, _THREADS_FOR_CLICKS)
+def _build_executor() -> PriorityExecutor:
+    return PriorityExecutor(_MODEL_THREADS, _THREADS_FOR_CLICKS)
 
 
 def _build_fetcher(settings: Settings) -> ImageFetcher:

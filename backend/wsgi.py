@@ -20,8 +20,6 @@ from backend.wiring import LoadedServices, build_redis, build_services, build_se
 
 log = logging.getLogger(__name__)
 
-THREADS_FOR_STATE = 4  # not available to predictions, so /health responds under any load
-
 
 def _load(settings: Settings, metrics: Metrics, redis: GuardedRedis | None) -> LoadedServices:
     services = build_services(settings, redis)
@@ -45,6 +43,6 @@ app = create_app(
     BackgroundLoader(lambda: _load(settings, metrics, redis)).start(),
     metrics,
     max_body_bytes=settings.max_body_bytes,
-    max_predictions=settings.server_threads - THREADS_FOR_STATE,
+    max_predictions=settings.max_concurrent_predictions,
     setups=build_setups(redis),
 )

@@ -230,7 +230,7 @@ class Hall:
             ImageLabeler(self.segmenter, classifier, top_k=2),
             self.fetcher,
             DecodedImages(10**7, 10**6, 10**6),
-            PriorityExecutor(2, 64),
+            PriorityExecutor(2),
             model_version="fake-1",
             default_proposal=OPTIONS,
             auto_label=auto_label,

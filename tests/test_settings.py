@@ -21,8 +21,7 @@ MINIMUMS = {
     "IMAGE_MAX_PIXELS": 1,
     "IMAGE_TIMEOUT_SECONDS": 0.1,
     "MAX_BODY_BYTES": 1024,
-    "SERVER_THREADS": 8,
-    "MAX_WAITING_REQUESTS": 1,
+    "MAX_CONCURRENT_PREDICTIONS": 1,
     "PREFETCH_TASKS": 0,
     "PREFETCH_MAX_BYTES": 0,
     "TOP_K": 1,
@@ -182,7 +181,7 @@ def test_a_redis_url_that_redis_would_not_read_is_refused(url: str, says: str) -
 
 
 def test_all_wrong_variables_are_named_at_once() -> None:
-    error = refusal(TOP_K="0", IMAGE_TIMEOUT_SECONDS="nan", AUTO_LABEL="maybe", LOG_LEVEL="loud", SERVER_THREADS="9")
+    error = refusal(TOP_K="0", IMAGE_TIMEOUT_SECONDS="nan", AUTO_LABEL="maybe", LOG_LEVEL="loud", CACHE_MAX_BYTES="9")
     assert error.message == (
         "IMAGE_TIMEOUT_SECONDS is 'nan', which is not a finite number. "
         "AUTO_LABEL is 'maybe', which is neither true nor false. "

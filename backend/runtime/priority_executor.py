@@ -1,4 +1,4 @@
-"""Bounded priority queue in front of the models (see `values.Priority`)."""
+"""Priority queue in front of the models (see `values.Priority`)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ T = TypeVar("T")
 
 
 class PriorityExecutor:
-    """A few threads behind a bounded priority queue; equal priorities run first in, first out.
+    """A few threads behind a priority queue; equal priorities run first in, first out.
+
+    The queue has no limit of its own: each caller waits for its call, and `server.admission` limits the callers.
 
     Work runs in the context of the thread that queued it, so it logs and counts its time for the same request.
 
     Args:
         threads: Number of calls that run at once.
-        max_waiting: Length of the queue; more calls are refused with `Overloaded`.
         for_clicks: Number of threads reserved for clicks, which then never wait for prefetching or bulk work.
     """
 
-    def __init__(self, threads: int, max_waiting: int, for_clicks: int = 0) -> None:
-        self._max_waiting = max_waiting
+    def __init__(self, threads: int, for_clicks: int = 0) -> None:
         self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
@@ -50,7 +50,7 @@ class PriorityExecutor:
         """Queue `work`, wait for it and return its result; on a timeout or a disconnect it is cancelled.
 
         Raises:
-            Overloaded: The queue is full, or the call timed out.
+            Overloaded: The call timed out.
             ClientDisconnected: The client disconnected.
             Whatever `work` raises.
         """
@@ -79,11 +79,6 @@ class PriorityExecutor:
         with self._changed:
             if self._closed:
                 raise Overloaded("The backend is shutting down.", remedy="Try again after the restart.")
-            if len(self._waiting) >= self._max_waiting:
-                raise Overloaded(
-                    f"The model queue is full ({len(self._waiting)} waiting).",
-                    remedy="Try again in a moment, add a replica or a GPU, or raise MAX_WAITING_REQUESTS.",
-                )
             run: Callable[[], Any] = partial(copy_context().run, _run_queued, work, time.perf_counter())
             heapq.heappush(self._waiting, (int(priority), next(self._order), future, run))
             self._changed.notify_all()  # notify() might wake a thread that is reserved for clicks

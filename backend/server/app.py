@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from backend.projects import ProjectSetups
+from backend.server.admission import Admission
 from backend.server.error_replies import add_error_replies
 from backend.server.metrics import Metrics
 from backend.server.ml_backend import add_ml_backend_routes
@@ -19,7 +20,7 @@ def create_app(
     metrics: Metrics,
     *,
     max_body_bytes: int,
-    max_predictions: int = 36,
+    max_predictions: int = 64,
     setups: ProjectSetups | None = None,
 ) -> Flask:
     """Build the WSGI application.
@@ -28,8 +29,8 @@ def create_app(
         loader: Provides the predictor and the other services once they are loaded.
         metrics: Counts the requests.
         max_body_bytes: Limit of a request body; larger ones are answered with 413.
-        max_predictions: Limit of concurrent predictions; more are answered with 503, which keeps threads free for
-            `/health`.
+        max_predictions: Limit of predictions that run or wait; more are answered with 503, which keeps threads free
+            for `/health`.
         setups: Store of the projects' settings; by default in this process.
     """
     app, recent, setups = Flask(__name__), RecentRequests(), setups or ProjectSetups()
@@ -38,5 +39,7 @@ def create_app(
     add_request_log(app, metrics, recent)
     add_error_replies(app)
     add_state_routes(app, loader, metrics, recent, setups)
-    add_ml_backend_routes(app, loader, setups, max_predictions)
+    admission = Admission(max_predictions)
+    metrics.attach_admission(admission)
+    add_ml_backend_routes(app, loader, setups, admission)
     return app

@@ -11,7 +11,7 @@ import logging
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from backend.errors import BackendError
+from backend.errors import BackendError, TryAgain
 from backend.server.http_status import http_status_of
 from backend.server.json_response import json_response
 from backend.server.log_text import one_line, reason_phrase
@@ -30,7 +30,10 @@ def add_error_replies(app: Flask) -> None:
 
 
 def _reply_to_backend_error(error: BackendError) -> Response:
-    return _reply(error.message, error.remedy, http_status_of(error))
+    response = _reply(error.message, error.remedy, http_status_of(error))
+    if isinstance(error, TryAgain):
+        response.headers["Retry-After"] = str(error.retry_seconds)
+    return response
 
 
 def _reply_to_large_body(_: RequestEntityTooLarge) -> Response:

@@ -20,6 +20,7 @@ from backend.errors import (
     LabelStudioError,
     NotReady,
     Overloaded,
+    TryAgain,
 )
 
 HTTP_STATUS: Mapping[type[BackendError], int] = {
@@ -35,6 +36,7 @@ HTTP_STATUS: Mapping[type[BackendError], int] = {
     ImageUnavailable: 502,
     ImageForbidden: 403,
     LabelStudioError: 502,
+    TryAgain: 503,
     NotReady: 503,
     Overloaded: 503,
     ClientDisconnected: 499,  # nginx's "client closed request"; it appears only in the log

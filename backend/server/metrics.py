@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from backend.cache import CacheCounts
+from backend.server.admission import Admission
 from backend.server.services import Services
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
@@ -44,9 +48,31 @@ class Metrics:
         self._cache_bytes.set_function(lambda: services.cache.nbytes)
         self._registry.register(_CacheCollector(services.cache.counts))
 
+    def attach_admission(self, admission: Admission) -> None:
+        """Report how many predictions run or wait, and how many were refused. Call it once."""
+        self._registry.register(_AdmissionCollector(admission))
+
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _AdmissionCollector(Collector):
+    """Collector of the admission's state, which is read at each scrape."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "backend_predictions_in_progress", "Predictions that run or wait.", self._admission.in_progress
+        )
+        yield GaugeMetricFamily(
+            "backend_predictions_limit", "Limit of predictions that run or wait.", self._admission.max_predictions
+        )
+        yield CounterMetricFamily(
+            "backend_predictions_refused", "Predictions refused at the limit.", self._admission.refused
+        )
 
 
 class _CacheCollector(Collector):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response, g
 
-from backend.errors import BackendError, Overloaded
+from backend.errors import BackendError
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import parse_finished_task, parse_predict_body, parse_predict_request
 from backend.projects import ProjectSetups
 from backend.runtime import stage
+from backend.server.admission import Admission
 from backend.server.json_response import json_response
 from backend.server.log_text import answer_in_words, fields_of, one_line, request_in_words
 from backend.server.predict_replies import prefetch_after, reply_to
@@ -24,13 +24,8 @@ from backend.server.services import Loader
 LOADING_VERSION = "loading"
 
 
-def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, max_predictions: int) -> None:
-    """Add the routes that Label Studio calls.
-
-    Args:
-        max_predictions: Limit of concurrent predictions.
-    """
-    slots = threading.BoundedSemaphore(max_predictions)
+def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, admission: Admission) -> None:
+    """Add the routes that Label Studio calls."""
 
     @app.post("/setup")
     def setup() -> Response:
@@ -41,17 +36,10 @@ def add_ml_backend_routes(app: Flask, loader: Loader, setups: ProjectSetups, max
 
     @app.post("/predict")
     def predict() -> Response:
-        if not slots.acquire(blocking=False):
-            raise Overloaded(
-                f"The limit of {max_predictions} concurrent predictions is reached.",
-                remedy="Retry shortly, or add a replica.",
-            )
-        try:
+        with admission.admit():
             results = _predict(read_json(), loader, setups)
             with stage("write"):
                 return json_response({"results": results})
-        finally:
-            slots.release()
 
     @app.post("/webhook")
     def webhook() -> Response:

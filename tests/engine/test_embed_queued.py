@@ -39,7 +39,7 @@ def count_attempts(encoder: ImageEncoder) -> threading.Semaphore:
 
 def test_clicks_on_an_image_that_a_replica_encodes_leave_the_models_free(redis_server: RedisServer) -> None:
     segmenter = FakeSegmenter()
-    encoder, executor = encoder_on(redis_server, segmenter), PriorityExecutor(1, 64)
+    encoder, executor = encoder_on(redis_server, segmenter), PriorityExecutor(1)
     image, other = SourceImage(noise_png(40, 30, 1)), SourceImage(noise_png(40, 30, 2))
     client = redis.Redis.from_url(redis_server.url)
     lease = lease_key(f"embedding:fake:{image.digest}")
@@ -66,7 +66,7 @@ def test_a_click_on_an_image_that_is_being_prepared_waits_outside_the_models() -
 
     segmenter.encode = slowly
     encoder = ImageEncoder(segmenter, EmbeddingCache(LocalStore(0)), fingerprint="fake")
-    executor, image = PriorityExecutor(2, 64, for_clicks=1), SourceImage(noise_png(40, 30, 1))
+    executor, image = PriorityExecutor(2, for_clicks=1), SourceImage(noise_png(40, 30, 1))
     with ThreadPoolExecutor(4) as pool:
         prepared = pool.submit(embed_queued, encoder, executor, image, Priority.WARM)
         assert begun.wait(20)
@@ -85,11 +85,11 @@ def test_who_leaves_while_somebody_else_encodes_is_waited_for_no_longer(redis_se
     gone = threading.Event()
     threading.Timer(0.2, gone.set).start()
     with pytest.raises(ClientDisconnected):
-        embed_queued(encoder, PriorityExecutor(1, 64), image, Priority.CLICK, Deadline.after(30, gone.is_set))
+        embed_queued(encoder, PriorityExecutor(1), image, Priority.CLICK, Deadline.after(30, gone.is_set))
 
 
 def test_a_replica_that_takes_too_long_is_said(redis_server: RedisServer) -> None:
     encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
     redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=60_000)
     with pytest.raises(Overloaded, match=r"Another worker has been encoding a\.png for too long"):
-        embed_queued(encoder, PriorityExecutor(1, 64), image, Priority.CLICK, Deadline.after(0.2))
+        embed_queued(encoder, PriorityExecutor(1), image, Priority.CLICK, Deadline.after(0.2))

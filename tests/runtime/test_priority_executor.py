@@ -12,7 +12,7 @@ from backend.values import Priority
 @pytest.fixture
 def blocked() -> tuple[PriorityExecutor, threading.Event]:
     """An executor whose only thread is busy until the event is set."""
-    executor, go, busy = PriorityExecutor(threads=1, max_waiting=3), threading.Event(), threading.Event()
+    executor, go, busy = PriorityExecutor(threads=1), threading.Event(), threading.Event()
 
     def wait() -> None:
         busy.set()
@@ -36,17 +36,8 @@ def test_clicks_go_before_opened_tasks_those_before_prefetching_and_all_before_b
     assert order == ["click", "prefetch", "bulk"]
 
 
-def test_more_than_the_bound_is_refused_and_what_waits_is_kept(blocked) -> None:
-    executor, go = blocked
-    futures = [executor.submit(Priority.BULK, lambda: 1) for _ in range(3)]
-    with pytest.raises(Overloaded, match=r"The model queue is full \(3 waiting\)\."):
-        executor.submit(Priority.CLICK, lambda: 2)
-    go.set()
-    assert [future.result(10) for future in futures] == [1, 1, 1]
-
-
 def test_an_error_reaches_the_one_who_waits_and_the_thread_lives_on() -> None:
-    executor = PriorityExecutor(threads=1, max_waiting=3)
+    executor = PriorityExecutor(threads=1)
     with pytest.raises(ZeroDivisionError):
         executor.run(Priority.CLICK, lambda: 1 // 0)
     assert executor.run(Priority.CLICK, lambda: 5) == 5
@@ -83,7 +74,7 @@ def test_a_timeout_of_the_work_itself_is_not_taken_for_the_queues() -> None:
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        PriorityExecutor(1, 8).run(Priority.CLICK, work, Deadline.after(10))
+        PriorityExecutor(1).run(Priority.CLICK, work, Deadline.after(10))
 
 
 def test_cancelled_work_is_not_run(blocked) -> None:
@@ -107,7 +98,7 @@ def test_closing_cancels_what_waits_and_refuses_more(blocked) -> None:
 
 
 def test_a_thread_for_clicks_is_free_while_warming_fills_all_others() -> None:
-    executor, go, busy = PriorityExecutor(threads=2, max_waiting=9, for_clicks=1), threading.Event(), threading.Event()
+    executor, go, busy = PriorityExecutor(threads=2, for_clicks=1), threading.Event(), threading.Event()
 
     def wait() -> int:
         busy.set()
@@ -123,7 +114,7 @@ def test_a_thread_for_clicks_is_free_while_warming_fills_all_others() -> None:
 
 
 def test_a_closed_executor_lets_its_threads_go() -> None:
-    executor = PriorityExecutor(threads=3, max_waiting=9, for_clicks=1)
+    executor = PriorityExecutor(threads=3, for_clicks=1)
     executor.close()
     for thread in executor._threads:
         thread.join(10)

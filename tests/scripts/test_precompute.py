@@ -39,7 +39,7 @@ class Replica:
             ImageLabeler(self.segmenter, None),
             self.fetcher,
             DecodedImages(10**7, 10**6),
-            PriorityExecutor(2, 64),
+            PriorityExecutor(2),
             model_version="fake-1",
             default_proposal=ProposalOptions(4, 0.5, 0.5, 10, 0.7),
         )

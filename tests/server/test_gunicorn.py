@@ -189,26 +189,27 @@ def test_masks_are_of_the_image_that_was_clicked(server: Server, images: str, sc
     assert sum(ious) / len(ious) > 0.8
 
 
-def test_health_answers_in_time_while_more_clicks_wait_than_there_are_threads(tmp_path: Path) -> None:
+def test_as_many_clicks_wait_as_the_limit_says_and_the_others_are_told_when_to_try_again(tmp_path: Path) -> None:
     """The images come from a host that accepts connections and says nothing until it closes them."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
-        server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, IMAGE_TIMEOUT_SECONDS="100", SERVER_THREADS="8")
+        server = Server(tmp_path / "log", IMAGE_ALLOWED_HOSTS=host, IMAGE_TIMEOUT_SECONDS="100")
         try:
             server.wait_for("/ready")
             body = predict_body(f"http://{host}/a.png", keypoint(50, 50, "thing"), config=CONFIG)
-            with ThreadPoolExecutor(12) as pool:
+            with ThreadPoolExecutor(70) as pool:
                 clicks = [
-                    pool.submit(lambda: requests.post(f"{server.url}/predict", json=body, timeout=90).status_code)
-                    for _ in range(12)
+                    pool.submit(lambda: requests.post(f"{server.url}/predict", json=body, timeout=90))
+                    for _ in range(70)
                 ]
-                refused = [click.result() for click in itertools.islice(as_completed(clicks, timeout=60), 8)]
+                refused = [click.result() for click in itertools.islice(as_completed(clicks, timeout=60), 6)]
                 for _ in range(20):
                     assert server.get("/health").status_code == 200
+                assert "backend_predictions_in_progress 64.0" in server.get("/metrics").text
                 waiting = [click for click in clicks if not click.done()]
                 silent.close()
-            assert refused == [503] * 8
-            assert [click.result() for click in waiting] == [502] * 4
+            assert [(answer.status_code, answer.headers["Retry-After"]) for answer in refused] == [(503, "1")] * 6
+            assert [click.result().status_code for click in waiting] == [502] * 64
         finally:
             server.stop()
 
@@ -222,7 +223,7 @@ def wait_readable(clients: list[socket.socket], count: int) -> None:
 
 def test_clients_that_stall_in_the_middle_of_a_body_leave_health_alone(tmp_path: Path) -> None:
     """More of them than there are threads; each is given up after a while, and who comes after them is served."""
-    server = Server(tmp_path / "log", SERVER_THREADS="8")
+    server = Server(tmp_path / "log", MAX_CONCURRENT_PREDICTIONS="4")
     host, port = server.url.removeprefix("http://").split(":")
     try:
         server.wait_for("/ready")

@@ -29,6 +29,7 @@ STATUS = {
     "LabelStudioError": 502,
     "NotReady": 503,
     "Overloaded": 503,
+    "TryAgain": 503,
 }
 
 

@@ -51,12 +51,18 @@ def test_predictions_over_the_limit_are_refused_while_health_still_answers() -> 
         assert all(fetching.acquire(timeout=30) for _ in waiting)
         assert server.client.get("/health").status_code == 200
         refused = server.predict(body)
-        assert (refused.status_code, refused.json["error"]) == (
+        assert (refused.status_code, refused.json["error"], refused.headers["Retry-After"]) == (
             503,
-            "The limit of 2 concurrent predictions is reached.",
+            "2 predictions are running or waiting, which is the limit.",
+            "1",
         )
+        text = server.client.get("/metrics").text
+        assert "backend_predictions_in_progress 2.0" in text
+        assert "backend_predictions_limit 2.0" in text
+        assert "backend_predictions_refused_total 1.0" in text
         go.set()
         assert [future.result().status_code for future in waiting] == [200, 200]
+    assert "backend_predictions_in_progress 0.0" in server.client.get("/metrics").text
     assert server.predict(body).status_code == 200
 
 
