@@ -8,13 +8,13 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check quick test lint bench train clean redis chromium
+.PHONY: help setup demo check quick test lint bench train clean redis chromium prometheus
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Options:  ARGS='...' for demo, check, quick, test, bench, train;  PYTHON=/path/to/python for the first setup;"
-	@echo "            SYSTEM_PACKAGES=no to skip installing redis-server and chromium"
+	@echo "            SYSTEM_PACKAGES=no to skip installing redis-server, chromium and prometheus"
 
 setup: $(VENV)/.runtime-is-installed $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed ## Install everything into .venv and .venv-label-studio
 
@@ -27,7 +27,7 @@ check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ##
 quick: $(VENV)/.tools-are-installed redis ## Run the fast tests, about a minute: no Label Studio, browser, gunicorn or training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m $(QUICK) $(ARGS)
 
-test: setup redis chromium ## Run every test, with a real Redis, Label Studio and browser
+test: setup redis chromium prometheus ## Run every test, with a real Redis, Label Studio, browser and Prometheus
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.tools-are-installed ## Check style (ruff) and types (mypy)
@@ -42,7 +42,7 @@ train: $(VENV)/.runtime-is-installed ## Train the demo models again from their s
 	$(BIN)/python -m scripts.train_demo_models $(ARGS)
 
 clean: ## Remove the environments and all caches; keeps downloaded weights and the demo's data
-	rm -rf $(VENV) $(LABEL_STUDIO_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABEL_STUDIO_VENV) .prometheus .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find backend scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 redis:
@@ -50,6 +50,9 @@ redis:
 
 chromium:
 	@scripts/setup/system_packages.sh chromium=chromium chromedriver=chromium-driver
+
+prometheus:
+	@scripts/setup/prometheus.sh .prometheus
 
 $(VENV)/.runtime-is-installed: requirements.txt requirements-label-studio-ml.txt constraints.txt
 	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -c constraints.txt

@@ -220,10 +220,17 @@ def predict_body(uri: str, *prompts: dict, config: str = CONFIG, task_id: int = 
 class Hall:
     """A predictor on fakes, and the fakes."""
 
-    def __init__(self, *, classifier: FakeClassifier | None = None, auto_label: bool = False, files=None) -> None:
+    def __init__(
+        self,
+        *,
+        classifier: FakeClassifier | None = None,
+        auto_label: bool = False,
+        files=None,
+        cache: EmbeddingCache | None = None,
+    ) -> None:
         self.segmenter = FakeSegmenter()
         self.fetcher = FakeFetcher(files or {"a.png": png(40, 30)})
-        self.cache = EmbeddingCache(LocalStore(10**7, 10**6))
+        self.cache = cache or EmbeddingCache(LocalStore(10**7, 10**6))
         self.classifier = classifier
         self.predictor = TaskPredictor(
             ImageEncoder(self.segmenter, self.cache, fingerprint="fake"),

@@ -9,9 +9,19 @@ from backend.runtime.deadline import NO_DEADLINE, Deadline
 from backend.runtime.lru import LeastRecentlyUsed
 from backend.runtime.priority_executor import PriorityExecutor
 from backend.runtime.single_flight import SingleFlight
-from backend.runtime.stages import STAGES, StageRecord, add_waited, note_embedding, stage, start_record, timed
+from backend.runtime.stages import (
+    EMBEDDING_SOURCES,
+    STAGES,
+    StageRecord,
+    add_waited,
+    note_embedding,
+    stage,
+    start_record,
+    timed,
+)
 
 __all__ = [
+    "EMBEDDING_SOURCES",
     "NO_DEADLINE",
     "STAGES",
     "BackgroundLoader",

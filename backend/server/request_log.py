@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -16,7 +18,7 @@ from flask import Flask, Response, g, request
 from backend.logs import choose_request_id, set_request_id
 from backend.runtime import StageRecord, start_record
 from backend.server.client_socket import Connection
-from backend.server.log_text import one_line
+from backend.server.log_text import CLICK_KINDS, one_line
 from backend.server.metrics import Metrics
 from backend.server.recent_requests import RecentRequests, RequestRecord
 
@@ -46,9 +48,10 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
             g.connection.stop_reading()
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
         record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
-        metrics.add_request(endpoint, record.status, seconds)
+        by_stage = g.stages.seconds
+        _count(metrics, record, endpoint, by_stage)
         recent.add(record, endpoint)
-        _log_request(record, endpoint, g.stages)
+        _log_request(record, endpoint, by_stage)
         response.headers["X-Request-ID"] = g.request_id
         return response
 
@@ -64,17 +67,25 @@ def report_problem(problem: str) -> None:
     log.warning("%s", g.problem)
 
 
-def _log_request(record: RequestRecord, route: str, stages: StageRecord) -> None:
+def _count(metrics: Metrics, record: RequestRecord, endpoint: str, by_stage: Mapping[str, float]) -> None:
+    metrics.add_request(endpoint, record.status, record.seconds)
+    metrics.add_stages(by_stage)
+    source = g.stages.embedding_source
+    if source and record.status == HTTPStatus.OK and g.fields.get("prompt") in CLICK_KINDS:
+        metrics.add_click(source, record.seconds)
+
+
+def _log_request(record: RequestRecord, route: str, seconds_by_stage: Mapping[str, float]) -> None:
     level = logging.INFO if route == "predict" or record.problem else logging.DEBUG
     if not log.isEnabledFor(level):
         return
-    by_stage = {stage: round(seconds * 1000, 1) for stage, seconds in stages.seconds.items()}
+    by_stage = {stage: round(seconds * 1000, 1) for stage, seconds in seconds_by_stage.items()}
     fields: dict[str, Any] = {
         "route": route,
         "status": record.status,
         "milliseconds": round(record.seconds * 1000, 1),
         **g.fields,
-        "cache": stages.embedding_source,
+        "cache": g.stages.embedding_source,
         "stages": by_stage,
     }
     words = ", ".join(f"{stage} {spent:.0f}" for stage, spent in by_stage.items() if spent >= _MIN_SHOWN_MILLISECONDS)

@@ -53,7 +53,8 @@ def test_queue_and_cache_are_read_when_metrics_are_rendered(services: LoadedServ
     text = metrics.render().decode()
     go.set()
     assert 'backend_redis_problems_total{kind="error"} 1.0' in text
-    assert "backend_waiting_work 3.0" in text
+    assert 'backend_waiting_work{priority="click"} 3.0' in text
+    assert 'backend_waiting_work{priority="bulk"} 0.0' in text
     assert "backend_cache_bytes 0.0" in text
 
 
