@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore
 from backend.engine import ImageEncoder, ImageLabeler
-from backend.errors import BackendError, BadSettings
+from backend.errors import BackendError, BadSettings, shorten
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
@@ -158,7 +158,7 @@ def _try_clip(settings: Settings) -> _Clip:
         return _Clip(problem=str(error))
     except Exception as error:  # whatever is wrong with CLIP, masks are useful without classes
         log.exception("Could not load CLIP; masks will have no classes.")
-        return _Clip(problem=f"{type(error).__name__}: {error}")
+        return _Clip(problem=shorten(f"{type(error).__name__}: {error}"))
 
 
 def _load_clip(settings: Settings) -> _Clip:

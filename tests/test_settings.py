@@ -155,6 +155,7 @@ def test_only_the_documented_spellings_are_true_or_false(text: str) -> None:
     ("name", "text", "remedy"),
     [
         ("LOG_LEVEL", "loud", "Set LOG_LEVEL to DEBUG, INFO, WARNING, ERROR or CRITICAL."),
+        ("LOG_FORMAT", "xml", "Set LOG_FORMAT to text or json."),
         ("SAM_DTYPE", "int4", "Set SAM_DTYPE to auto, float32, float16 or bfloat16."),
     ],
 )

@@ -79,6 +79,7 @@ class EmbeddingCache:
                 self._local.put(key, embedding, prefetch=prefetch)
         return embedding
 
+    @timed("cache")
     def try_compute(self, key: str, compute: Compute, *, prefetch: bool = False) -> ImageEmbedding | ComputedElsewhere:
         """Compute and cache the embedding, but return at once if another thread or worker is computing it.
 

@@ -5,6 +5,6 @@ URLs lose their user info and query, and the registered secrets are hidden.
 """
 
 from backend.logs.configure import configure_logging, gunicorn_logger
-from backend.logs.request_id import choose_request_id, current_request_id, set_request_id
+from backend.logs.request_id import choose_request_id, set_request_id
 
-__all__ = ["choose_request_id", "configure_logging", "current_request_id", "gunicorn_logger", "set_request_id"]
+__all__ = ["choose_request_id", "configure_logging", "gunicorn_logger", "set_request_id"]

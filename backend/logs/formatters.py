@@ -15,13 +15,14 @@ import logging
 from datetime import datetime, timezone
 from typing import Any
 
-from pythonjsonlogger.json import JsonFormatter as _JsonFormatter
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 from backend.safe_text import escape_controls, hide_confidential
 
 MAX_MESSAGE_CHARACTERS = 8000
 MAX_TRACEBACK_CHARACTERS = 40_000
 INDENT = "    "
+_MAX_JSON_INTEGER = 2**53  # what every reader of JSON represents exactly
 
 
 class TextFormatter(logging.Formatter):
@@ -39,15 +40,15 @@ class TextFormatter(logging.Formatter):
         return [line for text in texts for line in safe_traceback(text).split("\n")]
 
 
-class JsonFormatter(_JsonFormatter):
+class JsonFormatter(OrjsonFormatter):
     """Formatter for log collectors: one JSON object a line, a traceback in `exc_info`.
 
-    Fields of `extra` become fields of the object; empty ones are left out.
+    What the function `fields` of a record's `extra` returns becomes fields of the object; empty ones are left out.
     """
 
     def __init__(self) -> None:
         renamed = {"levelname": "level", "name": "logger"}
-        super().__init__(["time", "levelname", "name", "message"], rename_fields=renamed, json_ensure_ascii=False)
+        super().__init__(["time", "levelname", "name", "message"], rename_fields=renamed)
 
     def format(self, record: logging.LogRecord) -> str:
         copied = logging.makeLogRecord(record.__dict__)
@@ -63,7 +64,9 @@ class JsonFormatter(_JsonFormatter):
         return safe_traceback(stack_info)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Leave out empty fields, and make texts of `extra` safe too."""
+        """Add the record's fields, safe as its message, and leave out empty ones."""
+        build_fields = log_data.pop("fields", None)
+        log_data |= build_fields() if callable(build_fields) else {}
         return {name: _safe_value(value) for name, value in log_data.items() if value not in ("", None)}
 
 
@@ -89,6 +92,8 @@ def _bounded(text: str, original_length: int) -> str:
 
 
 def _safe_value(value: Any) -> Any:
-    if not isinstance(value, str) or value.isprintable():
-        return hide_confidential(value) if isinstance(value, str) else value
+    if isinstance(value, int) and abs(value) > _MAX_JSON_INTEGER:
+        return str(value)
+    if not isinstance(value, str):
+        return value
     return "\n".join(escape_controls(hide_confidential(line)) for line in value.split("\n"))

@@ -25,11 +25,6 @@ def set_request_id(request_id: str) -> None:
     _request_id.set(request_id)
 
 
-def current_request_id() -> str:
-    """Return the id of the current request; "" outside a request."""
-    return _request_id.get()
-
-
 class RequestIdFilter(logging.Filter):
     """Filter that lets every record pass and gives it the attribute `request_id`."""
 

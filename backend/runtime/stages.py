@@ -7,7 +7,6 @@ and in commands, nothing is measured.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
@@ -24,33 +23,32 @@ EMBEDDING_SOURCES = ("memory", "redis", "computed")  # the more expensive, the l
 
 
 class StageRecord:
-    """Seconds by stage of one request, and the most expensive source of its embeddings. Thread-safe."""
+    """Seconds by stage of one request, and the sources of its embeddings. Thread-safe, as appending to a list is."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-        self._source = -1
-        self._lock = threading.Lock()
+        self._spans: list[tuple[str, float]] = []
+        self._sources: list[str] = []
 
     def add(self, stage: str, seconds: float) -> None:
         """Add time to a stage; a task with several images passes through most of them several times."""
-        with self._lock:
-            self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+        self._spans.append((stage, seconds))
 
     def note_embedding(self, source: str) -> None:
         """Note where an embedding came from, one of `EMBEDDING_SOURCES`."""
-        with self._lock:
-            self._source = max(self._source, EMBEDDING_SOURCES.index(source))
+        self._sources.append(source)
 
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds by stage, in the order of `STAGES`; those that were not passed are missing. They do not overlap."""
-        with self._lock:
-            return {stage: self._seconds[stage] for stage in STAGES if stage in self._seconds}
+        total: dict[str, float] = {}
+        for name, seconds in tuple(self._spans):
+            total[name] = total.get(name, 0.0) + seconds
+        return {name: total[name] for name in STAGES if name in total}
 
     @property
     def embedding_source(self) -> str:
-        """One of `EMBEDDING_SOURCES`; "" if no embedding was needed."""
-        return EMBEDDING_SOURCES[self._source] if self._source >= 0 else ""
+        """The most expensive source of an embedding; "" if none was needed."""
+        return max(self._sources, key=EMBEDDING_SOURCES.index, default="")
 
 
 _record: ContextVar[StageRecord | None] = ContextVar("stage_record", default=None)
@@ -79,23 +77,24 @@ class stage:  # noqa: N801 - used as a function: `with stage("fetch"):`
 
     __slots__ = ("_inner", "_name", "_record", "_started", "_token")
 
+    _inner: float
+    _started: float
     _token: Token[stage | None]
 
     def __init__(self, name: str) -> None:
-        self._name, self._inner, self._started = name, 0.0, 0.0
-        self._record = _record.get()
+        self._name, self._record = name, _record.get()
 
     def __enter__(self) -> None:
         if self._record is not None:
-            self._token, self._started = _open.set(self), time.perf_counter()
+            self._token, self._inner, self._started = _open.set(self), 0.0, time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        if self._record is None:
-            return
-        seconds = time.perf_counter() - self._started
-        _open.reset(self._token)
-        self._record.add(self._name, seconds - self._inner)
-        _count_in_outer(seconds)
+        record = self._record
+        if record is not None:
+            seconds = time.perf_counter() - self._started
+            record.add(self._name, seconds - self._inner)
+            _open.reset(self._token)
+            _count_in_outer(seconds)
 
 
 def add_waited(name: str, seconds: float) -> None:

@@ -30,13 +30,6 @@ def register_secrets(values: Iterable[str]) -> None:
     _pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
 
-def forget_secrets() -> None:
-    """Empty the registry, for tests."""
-    global _pattern
-    _values.clear()
-    _pattern = None
-
-
 def hide_secrets(text: str) -> str:
     """Replace each registered secret."""
     return text if _pattern is None else _pattern.sub(REDACTED, text)

@@ -32,7 +32,6 @@ _IN_TEXT = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_MARKS = ("//", "?", "#", "\\", "%3f", "%3F")  # nearly all log lines have none of them, which saves most of the time
 _COLON = re.compile(r":\S")
 _START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]*|[/\\]{2,})")
 _END_OF_PATH = re.compile(r"[?#]")
@@ -54,8 +53,9 @@ def hide_in_url(url: str) -> str:
 
 def hide_urls(text: str) -> str:
     """Drop the confidential parts of all URLs in a text, and of what looks like the query of one."""
-    may_have_url = any(mark in text for mark in _MARKS) or _COLON.search(text)
-    return _IN_TEXT.sub(_hide_match, text) if may_have_url else text
+    if "//" in text or "?" in text or "#" in text or "\\" in text or "%" in text or _COLON.search(text):
+        return _IN_TEXT.sub(_hide_match, text)
+    return text  # nearly every log line, in a tenth of the time
 
 
 def _hide_match(match: re.Match[str]) -> str:
@@ -105,8 +105,9 @@ def _local_file(url: str) -> str:
 
 
 def _data_url(url: str) -> str:
-    media_type, comma, _ = url.partition(",")
+    media_type, comma, content = url.partition(",")
     if not comma:
         return f"{url[:5]}{_hide_rest(url[5:], has_host=True)}"
     kept = re.fullmatch(r"data:[\w/+.;=-]{0,80}", media_type, re.IGNORECASE)
-    return f"{media_type if kept else 'data:'},…"
+    end = content[len(content.rstrip(_PUNCTUATION)) :].replace("…", "")
+    return f"{media_type if kept else 'data:'},…{end}"

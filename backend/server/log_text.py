@@ -43,10 +43,10 @@ def request_in_words(parsed: PredictRequest) -> str:
 
 
 def fields_of(parsed: PredictRequest) -> dict[str, Any]:
-    """Return what a request is about, for the log: project, task (or the number of tasks) and the kind of prompt."""
+    """Return what a request is about, for `logs`, which makes it safe: project, task or number of tasks, prompt."""
     is_one = len(parsed.tasks) == 1
     task = {"task": parsed.tasks[0].task_id} if is_one else {"tasks": len(parsed.tasks)}
-    return {"project": one_line(parsed.project_id), **task, "prompt": prompt_kind(parsed.request)}
+    return {"project": parsed.project_id, **task, "prompt": prompt_kind(parsed.request)}
 
 
 def prompt_kind(request: Request | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -24,20 +25,15 @@ from backend.server.recent_requests import RecentRequests, RequestRecord
 
 log = logging.getLogger(__name__)
 
-_MIN_SHOWN_MILLISECONDS = 0.5  # of a stage in the log's text; JSON has them all
-
 
 def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> None:
     """Register the log of every request."""
 
     @app.before_request
     def begin() -> None:
-        g.request_id, g.started, g.problem = (
-            choose_request_id(request.headers.get("X-Request-ID", "")),
-            time.monotonic(),
-            "",
-        )
-        g.summary, g.connection, g.body_was_read = one_line(request.path), Connection(request.environ), False
+        g.request_id = choose_request_id(request.environ.get("HTTP_X_REQUEST_ID", ""))
+        g.started, g.summary, g.problem = time.monotonic(), _path_in_words(), ""
+        g.connection, g.body_was_read = Connection(request.environ), False
         g.fields, g.stages = {}, StageRecord()
         set_request_id(g.request_id)
         start_record(g.stages)
@@ -48,10 +44,9 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
             g.connection.stop_reading()
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
         record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
-        by_stage = g.stages.seconds
-        _count(metrics, record, endpoint, by_stage)
+        _count(metrics, record, endpoint, g.stages)
         recent.add(record, endpoint)
-        _log_request(record, endpoint, by_stage)
+        _log_request(record, endpoint, g.stages)
         response.headers["X-Request-ID"] = g.request_id
         return response
 
@@ -67,27 +62,43 @@ def report_problem(problem: str) -> None:
     log.warning("%s", g.problem)
 
 
-def _count(metrics: Metrics, record: RequestRecord, endpoint: str, by_stage: Mapping[str, float]) -> None:
+def _path_in_words() -> str:
+    """Return the path of the request; that of a route without parameters is the route itself."""
+    is_known = request.url_rule is not None and not request.url_rule.arguments
+    return request.path if is_known else one_line(request.path)
+
+
+def _count(metrics: Metrics, record: RequestRecord, endpoint: str, stages: StageRecord) -> None:
     metrics.add_request(endpoint, record.status, record.seconds)
-    metrics.add_stages(by_stage)
-    source = g.stages.embedding_source
-    if source and record.status == HTTPStatus.OK and g.fields.get("prompt") in CLICK_KINDS:
-        metrics.add_click(source, record.seconds)
+    metrics.add_stages(stages.seconds)
+    is_answered_click = record.status == HTTPStatus.OK and g.fields.get("prompt") in CLICK_KINDS
+    if is_answered_click and stages.embedding_source:
+        metrics.add_click(stages.embedding_source, record.seconds)
 
 
-def _log_request(record: RequestRecord, route: str, seconds_by_stage: Mapping[str, float]) -> None:
+def _log_request(record: RequestRecord, route: str, stages: StageRecord) -> None:
     level = logging.INFO if route == "predict" or record.problem else logging.DEBUG
-    if not log.isEnabledFor(level):
-        return
-    by_stage = {stage: round(seconds * 1000, 1) for stage, seconds in seconds_by_stage.items()}
-    fields: dict[str, Any] = {
+    if log.isEnabledFor(level):
+        fields = partial(_build_fields, record, route, g.fields, stages)  # called only by the formatter for JSON
+        duration = f"{record.seconds * 1000:.0f} ms{_stages_in_words(stages)}"
+        log.log(level, "%s: %d in %s", record.summary, record.status, duration, extra={"fields": fields})
+
+
+def _build_fields(
+    record: RequestRecord, route: str, about: Mapping[str, Any], stages: StageRecord
+) -> Mapping[str, Any]:
+    """Build the fields of a request for a log collector; `stages` in milliseconds."""
+    return {
         "route": route,
         "status": record.status,
         "milliseconds": round(record.seconds * 1000, 1),
-        **g.fields,
-        "cache": g.stages.embedding_source,
-        "stages": by_stage,
+        **about,
+        "cache": stages.embedding_source,
+        "stages": {stage: round(seconds * 1000, 1) for stage, seconds in stages.seconds.items()},
     }
-    words = ", ".join(f"{stage} {spent:.0f}" for stage, spent in by_stage.items() if spent >= _MIN_SHOWN_MILLISECONDS)
-    detail = f" ({words})" if words else ""
-    log.log(level, "%s: %d in %.0f ms%s", record.summary, record.status, record.seconds * 1000, detail, extra=fields)
+
+
+def _stages_in_words(stages: StageRecord) -> str:
+    """Describe the stages that took a millisecond or so, for example " (fetch 12, sam 8)"."""
+    long_ones = [f"{stage} {seconds * 1000:.0f}" for stage, seconds in stages.seconds.items() if seconds >= 0.0005]
+    return f" ({', '.join(long_ones)})" if long_ones else ""

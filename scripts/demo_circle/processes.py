@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.errors import BackendError
+from backend.errors import BackendError, shorten
 
 STOP_SECONDS = 8.0
 POLL_SECONDS = 0.1
@@ -20,7 +20,11 @@ TAIL_LINES = 15
 
 
 class DemoError(BackendError):
-    """The demo could not start, or one of its programs exited."""
+    """The demo could not start, or one of its programs exited; the message may end with lines of a log."""
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.message = "\n".join(map(shorten, message.split("\n")))
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,10 @@ def test_a_long_traceback_keeps_its_start_and_its_end() -> None:
 
 def test_json_has_one_object_a_line_with_the_fields_of_the_request() -> None:
     record = record_of(
-        "Task %s", f"7{FORGED}{ANSI}", request_id="abc", route="predict", status=200, project="", stages={"sam": 1.5}
+        "Task %s",
+        f"7{FORGED}{ANSI}",
+        request_id="abc",
+        fields=lambda: {"route": "predict", "status": 200, "project": "", "stages": {"sam": 1.5}},
     )
     line = JsonFormatter().format(record)
     assert len(line.splitlines()) == 1
@@ -115,5 +118,8 @@ def test_json_has_a_traceback_as_one_field() -> None:
     assert lines[-1] == r"RuntimeError: last\x1b[2K\x1b[1A"
 
 
-def test_extra_texts_are_made_safe_too() -> None:
-    assert json.loads(JsonFormatter().format(record_of("a", project=f"3{ANSI}")))["project"] == r"3\x1b[2K\x1b[1A"
+def test_texts_of_fields_are_made_safe_too() -> None:
+    line = JsonFormatter().format(record_of("a", fields=lambda: {"project": f"3{ANSI}", "task": 10**30}, other="\x1b"))
+    assert json.loads(line)["project"] == r"3\x1b[2K\x1b[1A"
+    assert json.loads(line)["task"] == "1" + "0" * 30
+    assert json.loads(line)["other"] == r"\x1b"

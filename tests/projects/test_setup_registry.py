@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -259,3 +260,17 @@ def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_logged_o
     assert (counts.redis_errors, counts.redis_down) == (3, True)
     cache = EmbeddingCache(LocalStore(0), RedisStore(client, 60))
     assert "Redis does not answer" in cache.description, "no embedding was asked for yet"
+
+
+@pytest.mark.parametrize("project", ["https://a.org/?X-Amz-Signature=5ec7e7", "3\n", "3 4", "é", "x" * 101])
+def test_a_project_id_that_is_no_plain_word_is_no_part_of_a_key_in_redis(project: str) -> None:
+    documents = Documents()
+    ProjectSetups(documents).accept(project, "http://label-studio", CONFIG, None)
+    (name,) = documents
+    assert re.fullmatch("project-setup:v1:[0-9a-f]{32}", name)
+
+
+def test_a_project_id_of_label_studio_is_its_key_in_redis() -> None:
+    documents = Documents()
+    ProjectSetups(documents).accept("3.1795206950", "http://label-studio", CONFIG, None)
+    assert list(documents) == ["project-setup:v1:3.1795206950"]

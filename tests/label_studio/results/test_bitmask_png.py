@@ -88,7 +88,7 @@ GREY = cv2.imencode(".png", np.zeros((2, 3), np.uint8))[1].tobytes()
     [
         (None, '"imageDataURL": None, which is not a PNG data URL'),
         (7, '"imageDataURL": 7, which is not a PNG'),
-        ("data:image/jpeg;base64,AAAA", '"imageDataURL": data:image/jpeg;base64,AAAA, which is not a PNG'),
+        ("data:image/jpeg;base64,AAAA", '"imageDataURL": data:image/jpeg;base64,…, which is not a PNG'),
         (PREFIX + "A*==", "data URL is not valid base64: "),
         (PREFIX + "ä", "data URL is not valid base64: "),
         (PREFIX, "data URL holds 0 bytes that are not a PNG"),
