@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.monitoring.conftest import BusyBackend
 from tests.monitoring.prometheus import MONITORING, find_program, load_rules
 from tests.paths import ROOT
 
@@ -16,9 +17,9 @@ CASES = ROOT / "tests" / "monitoring" / "alerts_test.yml"
 ALERTS = [rule for rule in load_rules() if "alert" in rule]
 
 
-def run_promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
     command = [str(find_program("promtool")), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
 
 
 def copy_with_rules(folder: Path, rules: dict) -> Path:
@@ -72,3 +73,16 @@ def test_each_alert_has_a_severity_and_leads_to_its_paragraph() -> None:
         assert f"### {rule['alert']}\n" in page
     headings = [line[4:] for line in page.split("## Alerts")[1].split("\n## ")[0].splitlines() if line[:4] == "### "]
     assert headings == [rule["alert"] for rule in ALERTS]
+
+
+@pytest.mark.slow
+def test_the_names_of_metrics_follow_the_conventions_that_promtool_checks(
+    prometheus_programs: None, busy_backend: BusyBackend
+) -> None:
+    """Base units, `_total` for counters alone, a HELP for each."""
+    busy_backend.send_every_kind()
+    metrics = busy_backend.metrics()
+    checked = run_promtool("check", "metrics", text=metrics)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    wrong = run_promtool("check", "metrics", text=metrics.replace("backend_cache_bytes", "backend_cache_megabytes"))
+    assert "backend_cache_megabytes use base unit" in wrong.stdout + wrong.stderr
