@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from flask import request
 from werkzeug.serving import make_server
 
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisStore
@@ -62,6 +63,8 @@ class BusyBackend:
             replica.predictor._fetcher = self.fetcher
         self._backend, self._replica = ServerOnFakes(replicas[0]), ServerOnFakes(replicas[1])
         self._images = itertools.count()
+        self.scraped_as: set[tuple[str, str]] = set()
+        self._backend.app.before_request(self._note_credentials)
         self._server = make_server("127.0.0.1", 0, self._backend.app, threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -91,6 +94,12 @@ class BusyBackend:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def _note_credentials(self) -> None:
+        """Note who asks for the metrics."""
+        given = request.authorization
+        if request.endpoint == "metrics" and given is not None:
+            self.scraped_as.add((given.username or "", given.password or ""))
 
     def _new_image(self) -> str:
         number = next(self._images)
