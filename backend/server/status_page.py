@@ -14,12 +14,14 @@ from typing import Any
 from flask import render_template
 
 from backend.projects import ProjectSetups
+from backend.safe_text import show
 from backend.server.log_text import one_line
 from backend.server.model_text import describe_clip, describe_device, describe_sam
 from backend.server.recent_requests import RecentRequests
 from backend.server.services import Services
 
 _MAX_PROJECTS = 50
+_MAX_SETTINGS_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ProjectStatus:
     @property
     def settings_text(self) -> str:
         values = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.settings.items())
-        return one_line(", ".join(values)) or "defaults"
+        return show(", ".join(values), _MAX_SETTINGS_CHARACTERS) or "defaults"
 
 
 def list_projects(setups: ProjectSetups) -> list[ProjectStatus]:
