@@ -9,13 +9,13 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo check quick test lint bench train lock audit sbom clean redis chromium nginx
+.PHONY: help setup demo check quick test lint bench train lock audit sbom clean redis chromium nginx prometheus
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Options:  ARGS='...' for demo, check, quick, test, bench, train;  PYTHON=/path/to/python for the first setup;"
-	@echo "            SYSTEM_PACKAGES=no to skip installing redis-server, chromium and nginx"
+	@echo "            SYSTEM_PACKAGES=no to skip installing redis-server, chromium, nginx and prometheus"
 
 setup: $(VENV)/.runtime-is-installed $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed ## Install everything into .venv and .venv-label-studio
 
@@ -28,7 +28,7 @@ check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ##
 quick: $(VENV)/.tools-are-installed redis ## Run the fast tests, about a minute: no Label Studio, browser, gunicorn or training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m $(QUICK) $(ARGS)
 
-test: setup redis chromium nginx ## Run every test, with a real Redis, Label Studio, browser and nginx
+test: setup redis chromium nginx prometheus ## Run every test, with a real Redis, Label Studio, browser, nginx and Prometheus
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.tools-are-installed ## Check style (ruff) and types (mypy)
@@ -56,7 +56,7 @@ sbom: $(AUDIT_VENV)/.is-installed ## Write the bill of materials of the containe
 		--output-reproducible -o sbom.json
 
 clean: ## Remove the environments and all caches; keeps downloaded weights and the demo's data
-	rm -rf $(VENV) $(LABEL_STUDIO_VENV) $(AUDIT_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABEL_STUDIO_VENV) $(AUDIT_VENV) .prometheus .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find backend scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 redis:
@@ -67,6 +67,8 @@ chromium:
 
 nginx:
 	@PATH="$$PATH:/usr/sbin" scripts/setup/system_packages.sh nginx=nginx-light
+prometheus:
+	@scripts/setup/prometheus.sh .prometheus
 
 $(VENV)/.runtime-is-installed: requirements.txt requirements-label-studio-ml.txt constraints.txt
 	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -c constraints.txt

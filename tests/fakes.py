@@ -252,10 +252,11 @@ class Hall:
         files=None,
         segmenter: FakeSegmenter | None = None,
         fetcher=None,
+        cache: EmbeddingCache | None = None,
     ) -> None:
         self.segmenter = segmenter or FakeSegmenter()
         self.fetcher = fetcher or FakeFetcher(files or {"a.png": png(40, 30)})
-        self.cache = EmbeddingCache(LocalStore(10**7, 10**6))
+        self.cache = cache or EmbeddingCache(LocalStore(10**7, 10**6))
         self.classifier = classifier
         self.predictor = TaskPredictor(
             ImageEncoder(self.segmenter, self.cache, fingerprint="fake"),

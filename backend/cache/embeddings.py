@@ -110,6 +110,11 @@ class EmbeddingCache:
         return key in self._local or (self._shared is not None and self._shared.has(key))
 
     @property
+    def uses_redis(self) -> bool:
+        """Whether there is a tier in Redis, be it reachable or not."""
+        return self._shared is not None
+
+    @property
     def nbytes(self) -> int:
         return self._local.nbytes
 

@@ -9,7 +9,7 @@ from backend.engine.image_encoder import ImageEncoder
 from backend.engine.ports import PendingEmbedding
 from backend.errors import Overloaded
 from backend.images import SourceImage
-from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, timed
+from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, note_embedding, timed
 from backend.values import ImageEmbedding, Priority
 
 
@@ -43,6 +43,7 @@ def embed_queued(
         made = executor.run(priority, lambda: encoder.try_encode(image, prefetch=prefetch), deadline)
         if isinstance(made, EncodedImage):
             return made
+        note_embedding("computed")  # not warm: this request waits for the computation, too
         embedding = _wait(made, image, deadline)
         encoded = None if embedding is None else EncodedImage(image, embedding)
     return encoded

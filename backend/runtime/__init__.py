@@ -12,10 +12,20 @@ from backend.runtime.listening import find_public_addresses
 from backend.runtime.lru import LeastRecentlyUsed
 from backend.runtime.priority_executor import PriorityExecutor
 from backend.runtime.single_flight import SingleFlight
-from backend.runtime.stages import STAGES, StageRecord, add_waited, note_embedding, stage, start_record, timed
+from backend.runtime.stages import (
+    EMBEDDING_SOURCES,
+    STAGES,
+    StageRecord,
+    add_waited,
+    note_embedding,
+    stage,
+    start_record,
+    timed,
+)
 from backend.runtime.token_bucket import TokenBucket, TokenBuckets
 
 __all__ = [
+    "EMBEDDING_SOURCES",
     "IS_DRAINING",
     "NO_DEADLINE",
     "STAGES",

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -90,6 +91,13 @@ class PriorityExecutor:
     def waiting(self) -> int:
         """Number of calls in the queue."""
         return len(self._waiting)
+
+    @property
+    def waiting_by_priority(self) -> dict[Priority, int]:
+        """Number of calls in the queue by priority, without those whose caller has given up."""
+        with self._changed:
+            waiting = Counter(priority for priority, _, future, _ in self._waiting if not future.cancelled())
+        return {priority: waiting[priority] for priority in Priority}
 
     def close(self) -> None:
         """Cancel queued work and refuse new work; running work ends by itself."""

@@ -12,7 +12,8 @@ from backend.safe_text import show
 
 MAX_SHOWN_CHARACTERS = 600  # of any text from outside in replies, log and status page
 MAX_REASON_CHARACTERS = 400  # nginx's default limit is 4,096 for all headers
-PROMPT_KINDS = ("none", "points", "boxes", "points and boxes", "text", "all masks", "image class")
+CLICK_KINDS = ("points", "boxes", "points and boxes")
+PROMPT_KINDS = ("none", *CLICK_KINDS, "text", "all masks", "image class")
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
 
 

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -18,7 +19,7 @@ from flask import Flask, Response, g, request
 from backend.logs import choose_request_id, set_request_id
 from backend.runtime import StageRecord, start_record
 from backend.server.client_socket import Connection
-from backend.server.log_text import one_line
+from backend.server.log_text import CLICK_KINDS, one_line
 from backend.server.metrics import Metrics
 from backend.server.recent_requests import RecentRequests, RequestRecord
 
@@ -41,7 +42,7 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
     def end(response: Response) -> Response:
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
         record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
-        metrics.add_request(endpoint, record.status, seconds)
+        _count(metrics, record, endpoint, g.stages)
         recent.add(record, endpoint)
         _log_request(record, endpoint, g.stages)
         response.headers["X-Request-ID"] = g.request_id
@@ -63,6 +64,14 @@ def _path_in_words() -> str:
     """Return the path of the request; that of a route without parameters is the route itself."""
     is_known = request.url_rule is not None and not request.url_rule.arguments
     return request.path if is_known else one_line(request.path)
+
+
+def _count(metrics: Metrics, record: RequestRecord, endpoint: str, stages: StageRecord) -> None:
+    metrics.add_request(endpoint, record.status, record.seconds)
+    metrics.add_stages(stages.seconds)
+    is_answered_click = record.status == HTTPStatus.OK and g.fields.get("prompt") in CLICK_KINDS
+    if is_answered_click and stages.embedding_source:
+        metrics.add_click(stages.embedding_source, record.seconds)
 
 
 def _log_request(record: RequestRecord, route: str, stages: StageRecord) -> None:

@@ -20,7 +20,7 @@ IMAGE_MAX_PIXELS = 4_000_000
 IMAGE_TIMEOUT_SECONDS = 1.5
 _BROKEN = "Exception in worker process"
 _COMPUTED = re.compile(r'^backend_embeddings_total\{source="computed"\} (\S+)$', re.MULTILINE)
-_WAITING = re.compile(r"^backend_waiting_work (\S+)$", re.MULTILINE)
+_WAITING = re.compile(r"^backend_waiting_work(?:\{.*\})? (\S+)$", re.MULTILINE)  # one a priority, or one in all
 
 
 class Backend:
@@ -65,8 +65,8 @@ class Backend:
         end = time.monotonic() + WARM_SECONDS
         while time.monotonic() < end:
             text = self._get("/metrics")[1]
-            computed, waiting = _COMPUTED.search(text), _WAITING.search(text)
-            if computed and waiting and float(computed[1]) >= pictures and float(waiting[1]) == 0:
+            computed, waiting = _COMPUTED.search(text), _WAITING.findall(text)
+            if computed and waiting and float(computed[1]) >= pictures and sum(map(float, waiting)) == 0:
                 return True
             time.sleep(0.05)
         return False

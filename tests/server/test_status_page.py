@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from backend.projects.project_setup import bound_id
 from backend.errors import CheckpointError, ImageUnavailable
+from backend.projects.project_setup import bound_id
 from backend.server.status_page import format_time
 from backend.wiring import LoadedServices
 from tests.fakes import CONFIG, Hall, keypoint, predict_body, rectangle
@@ -117,7 +117,7 @@ def test_everything_that_came_from_outside_is_escaped(server: ServerOnFakes) -> 
     assert server.client.post("/setup", json=body).status_code == 200
     page = server.page()
     name = bound_id("<u>3")
-    assert f"<b>Project {name}</b> of &lt;b&gt;ls: templates = [&#34;&lt;i&gt;{}&#34;]</p>" in page
+    assert f"<b>Project {name}</b> of &lt;b&gt;ls: templates = [&#34;&lt;i&gt;{{}}&#34;]</p>" in page
     assert [tag for tag in ("<i>", "<u>", "<b>ls") if tag in page] == []
 
 

@@ -1,0 +1,3 @@
+"""Version of the backend, the same as in pyproject.toml."""
+
+VERSION = "0.2.0"
