@@ -56,7 +56,7 @@ sbom: $(AUDIT_VENV)/.is-installed ## Write the bill of materials of the containe
 		--output-reproducible -o sbom.json
 
 clean: ## Remove the environments and all caches; keeps downloaded weights and the demo's data
-	rm -rf $(VENV) $(LABEL_STUDIO_VENV) $(AUDIT_VENV) .prometheus .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABEL_STUDIO_VENV) $(AUDIT_VENV) .programs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find backend scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 redis:
@@ -66,9 +66,9 @@ chromium:
 	@scripts/setup/system_packages.sh chromium=chromium chromedriver=chromium-driver
 
 nginx:
-	@PATH="$$PATH:/usr/sbin" scripts/setup/system_packages.sh nginx=nginx-light
+	@scripts/setup/unpack_package.sh .programs nginx nginx
 prometheus:
-	@scripts/setup/prometheus.sh .prometheus
+	@scripts/setup/unpack_package.sh .programs prometheus prometheus promtool
 
 $(VENV)/.runtime-is-installed: requirements.txt requirements-label-studio-ml.txt constraints.txt
 	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -c constraints.txt

@@ -56,9 +56,11 @@ def placed(configuration: str, folder: Path, port: int, backend_port: int) -> st
 @pytest.fixture(scope="module")
 def nginx() -> str:
     """The program; without one the test is skipped, which tests.nothing_skipped forbids."""
-    program = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
+    program = shutil.which(
+        "nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", str(ROOT / ".programs/usr/sbin")])
+    )
     if program is None:
-        pytest.skip("nginx is not installed; `make test` installs it where it may")
+        pytest.skip("nginx is not installed; `make test` unpacks it where it may")
     return program
 
 

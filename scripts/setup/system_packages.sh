@@ -16,7 +16,6 @@ give_up() {
     echo "NOT INSTALLED:$missing ($1)." >&2
     echo "  Without redis-server the backend uses its in-process cache, and the tests that need Redis are skipped." >&2
     echo "  Without chromium and chromium-driver the browser tests are skipped." >&2
-    echo "  Without nginx the tests of nginx.conf are skipped." >&2
     echo "  Install$missing with your system's package manager and run this again." >&2
     [ "$required" = no ]
     exit

@@ -21,8 +21,8 @@ START_SECONDS = 60
 
 
 def find_program(name: str) -> str | None:
-    """Find `prometheus` or `promtool`, installed or unpacked by scripts/setup/prometheus.sh."""
-    return shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}{ROOT / '.prometheus' / 'usr' / 'bin'}")
+    """Find `prometheus` or `promtool`, installed or unpacked by scripts/setup/unpack_package.sh."""
+    return shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}{ROOT / '.programs' / 'usr' / 'bin'}")
 
 
 def load_rules() -> list[dict[str, Any]]:
