@@ -497,6 +497,12 @@ def test_every_relative_link_and_picture_leads_somewhere(page: str) -> None:
     assert [target for target in relative if not ((ROOT / page).parent / target).exists()] == []
 
 
+def test_every_test_that_the_security_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)`", read("docs/security.md"))
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_the_changelog_describes_this_version() -> None:
     version = re.search(r'^version = "(.+)"$', read("pyproject.toml"), flags=re.MULTILINE)
     assert version is not None

@@ -19,7 +19,7 @@ from backend.settings import Settings
 from tests.fakes import keypoint, predict_body
 from tests.monitoring.conftest import BusyBackend
 from tests.monitoring.prometheus import MONITORING, load_rules
-from tests.paths import DOCS
+from tests.paths import DOCS, ROOT
 from tests.server.fakes import ServerOnFakes
 
 PAGE = (DOCS / "operating.md").read_text(encoding="utf-8")
@@ -127,7 +127,9 @@ def test_the_service_levels_are_those_of_the_rules() -> None:
 
 
 def test_every_setting_that_the_page_names_exists() -> None:
-    names = {name for name, _, _ in Settings.documentation()}
+    of_compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
+    of_requests = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"}
+    names = {name for name, _, _ in Settings.documentation()} | of_compose | of_requests
     shouted = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", PAGE))
     assert shouted >= {"MAX_CONCURRENT_PREDICTIONS", "REDIS_URL"}
     assert shouted - names == set()
