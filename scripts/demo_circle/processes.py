@@ -17,6 +17,7 @@ from backend.errors import BackendError, shorten
 STOP_SECONDS = 8.0
 POLL_SECONDS = 0.1
 TAIL_LINES = 15
+MAX_LINE_CHARACTERS = 1000  # of a message; Label Studio answers with documents
 
 
 class DemoError(BackendError):
@@ -24,7 +25,7 @@ class DemoError(BackendError):
 
     def __init__(self, message: str, *, remedy: str) -> None:
         super().__init__(message, remedy=remedy)
-        self.message = "\n".join(map(shorten, message.split("\n")))
+        self.message = "\n".join(shorten(line, MAX_LINE_CHARACTERS) for line in message.split("\n"))
 
 
 @dataclass(frozen=True)
