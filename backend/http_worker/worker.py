@@ -158,7 +158,7 @@ class BufferingWorker(PollingWorker):
         if count:
             self._add(client, bytes(self._received[:count]))
         else:
-            self._close(client)
+            self._give_up(client, HTTPStatus.BAD_REQUEST, "The request ended before it was complete.")
 
     def _add(self, client: Client, data: bytes) -> None:
         try:

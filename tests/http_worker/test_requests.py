@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -51,6 +52,15 @@ def test_a_connection_is_used_again_after_a_body_that_no_route_read(server: Ligh
         before = connection.sock
         assert (response.status, ask(connection, "/health")[0]) == (404, 200)
         assert connection.sock is before is not None
+
+
+@pytest.mark.parametrize("sent", [post_header("/predict", 100) + b'{"ta', b"GET /health HT"], ids=["body", "header"])
+def test_a_request_that_ends_too_early_is_refused_in_words(server: LightServer, sent: bytes) -> None:
+    with server.connect(sent) as client:
+        client.shutdown(socket.SHUT_WR)
+        answer = read_all(client)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert document_of(answer)["error"] == "The request ended before it was complete."
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(server: LightServer) -> None:
