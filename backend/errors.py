@@ -108,7 +108,7 @@ class TryAgain(BackendError):
     """Request that may succeed later.
 
     Args:
-        retry_seconds: When it is worth to try again.
+        retry_seconds: Seconds after which trying again makes sense.
     """
 
     def __init__(self, message: str, *, remedy: str, retry_seconds: int = 5) -> None:

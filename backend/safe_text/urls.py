@@ -22,7 +22,7 @@ from backend.safe_text.secrets import REDACTED
 MAX_HOST_CHARACTERS = 260  # a host name has at most 253, then comes the port
 
 # A quote ends a URL in a text only where something follows that ends a quotation.
-# A line break does not: whoever writes a URL with one would leave the rest of its query to be shown.
+# A line break does not end it: a URL with one would leave the rest of its query to be shown.
 _REST = r"""(?:[^ \t"'<>`]|["'<>`](?=[^\s,.;:!)\]}>]))"""
 _IN_TEXT = re.compile(
     rf"""

@@ -15,7 +15,7 @@ _WEIGHT = 0.2  # of the latest prediction in the mean duration
 
 
 class Admission:
-    """Limit of predictions that run or wait, with an estimate of when it is worth to try again. Thread-safe.
+    """Limit of predictions that run or wait, with an estimate of when to try again. Thread-safe.
 
     Every admitted prediction holds a server thread until it is answered, so the server needs that many threads and a
     few more for everything else.

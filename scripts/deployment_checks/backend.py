@@ -45,7 +45,7 @@ class BackendSite:
             if not find_public_addresses([(urlsplit(self.url).hostname or "", 0)]):
                 return Finding(State.OK, "anonymous, at an address that only this machine reaches")
             remedy = "Set BASIC_AUTH_USER and BASIC_AUTH_PASS for the backend, and in Label Studio's connection."
-            return Finding(State.WARNING, "anonymous: whoever reaches the backend can use it", remedy)
+            return Finding(State.WARNING, "anonymous: everyone who reaches the backend can use it", remedy)
         if stranger != 401:
             raise CheckFailed(f"The backend answers /versions with HTTP {stranger}.", URL_REMEDY)
         if not self.authorization:
