@@ -49,7 +49,8 @@ lock: $(AUDIT_VENV)/.is-installed ## Write the digests of all packages of the co
 		--no-deps requirements-label-studio-ml.txt -o requirements-label-studio-ml.lock
 
 audit: $(AUDIT_VENV)/.is-installed ## Look up known vulnerabilities of the container's packages; fails if one cannot be looked up
-	$(AUDIT_VENV)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock $(ARGS)
+	@$(AUDIT_VENV)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock $(ARGS) || \
+		{ echo '"Could not be audited" means that PyPI did not know the package or could not be reached.' >&2; exit 1; }
 
 sbom: $(AUDIT_VENV)/.is-installed ## Write the bill of materials of the container's packages (CycloneDX) into sbom.json
 	$(AUDIT_VENV)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \

@@ -37,7 +37,7 @@ Ready after {seconds:.0f} s.
   log in with    {backend_user}   password   {backend_password}   (new in each run)
 
   1. Open "{click_title}": {url}/projects/{click}/data
-     and a task in it. Below the image switch on "Auto-Annotation".
+     and a task in it. Below the image switch on "Auto-Annotation", then click the picture once: keys work again.
   2. Press M for the smart key point, then 9 (AUTO, or 1 to 8 for a colour), and click an object: its mask appears.
      Alt+click removes a part. The green tick below accepts the mask; select the region to see its class.
      Accept before you submit: suggestions are lost otherwise. For boxes click the tool's button again, then g.

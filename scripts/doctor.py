@@ -58,7 +58,7 @@ def build_checks(settings: Settings, chosen: argparse.Namespace) -> list[Check]:
         Check("backend", backend.check_reachable),
         Check("authentication", backend.check_authentication, ("backend",)),
         Check("models", backend.check_models, ("backend", "authentication")),
-        Check("embedding cache", backend.check_cache, ("backend", "authentication")),
+        Check("embedding cache", backend.check_cache, ("backend", "authentication", "Redis")),
     ]
     needed = ("Label Studio", "token", "backend", "authentication")
     return checks if chosen.no_click else [*checks, Check("click", click, needed)]

@@ -318,6 +318,10 @@ def test_the_backend_reads_every_variable_that_compose_sets(name: str) -> None:
     assert compose(name)["backend"]["environment"].keys() - set(VARIABLES) == set()
 
 
+def test_compose_passes_every_setting_on() -> None:
+    assert set(VARIABLES) - compose()["backend"]["environment"].keys() == set()
+
+
 def test_compose_gives_the_backend_settings_that_it_accepts() -> None:
     environment = compose()["backend"]["environment"]
     given = {"LABEL_STUDIO_API_KEY": "t", "REDIS_PASSWORD": "p", "BASIC_AUTH_PASS": "p"}

@@ -92,7 +92,7 @@ def _build_fields(
         "milliseconds": round(record.seconds * 1000, 1),
         **about,
         "cache": stages.embedding_source,
-        "stages": {stage: round(seconds * 1000, 1) for stage, seconds in stages.seconds.items()},
+        "stages": {stage: round(seconds * 1000, 1) for stage, seconds in stages.seconds.items()} or None,
     }
 
 

@@ -28,7 +28,7 @@ class BackendSite:
         """Check that it answers as this backend does, and that its models were loaded."""
         response = self._site.ask("GET", "/health", **self.authorization)
         health = json_object(response)
-        if "status" not in health:
+        if "status" not in health or "ready" not in health:  # Label Studio has a status too
             text = f"{self.url} answers with HTTP {response.status_code}, but not as this backend does."
             raise CheckFailed(text, URL_REMEDY)
         if health["status"] != "UP":

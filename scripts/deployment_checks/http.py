@@ -6,6 +6,7 @@ from typing import Any
 
 import requests
 
+from backend.errors import shorten
 from scripts.deployment_checks.findings import CheckFailed
 
 TIMEOUT_SECONDS = 15.0
@@ -41,6 +42,9 @@ class Site:
         except requests.exceptions.SSLError as error:
             remedy = "Check the certificate, or whether the URL should begin with http://."
             raise CheckFailed(f"{self.name} at {self.url}: TLS failed.", remedy) from error
+        except (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema) as error:
+            text = f"{self.name}'s URL {shorten(self.url)!r} does not begin with http:// or https://."
+            raise CheckFailed(text, self._remedy) from error
         except (requests.RequestException, ValueError) as error:
             raise CheckFailed(
                 f"{self.name} at {self.url} cannot be reached: {_reason(error)}.", self._remedy

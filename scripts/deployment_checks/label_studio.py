@@ -18,6 +18,8 @@ def find_label_studio(url: str) -> Site:
 
 def check_reachable(site: Site) -> Finding:
     """Check that Label Studio answers, and which version it is."""
+    if not site.url:
+        raise CheckFailed("LABEL_STUDIO_URL is empty.", "Set it, or give --url: the URL as seen from the backend.")
     response = site.ask("GET", "/api/version")
     version = json_object(response).get("release")
     if not version:

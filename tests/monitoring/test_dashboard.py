@@ -69,7 +69,7 @@ def test_every_query_of_the_dashboard_and_every_rule_finds_data(
     groups = prometheus.get("rules")["groups"]
     health = {rule["name"]: (rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]}
     assert health == {rule.get("record") or rule["alert"]: ("ok", None) for rule in rules}
-    assert busy_backend.scraped_as == {("backend", "secret")}  # as the file says that prometheus.yml names
+    assert busy_backend.scraped_as == {("label-studio", "secret")}  # as the file says that prometheus.yml names
     for label in ("job", "instance"):  # the values that the dashboard's menus offer
         assert prometheus.get(f"label/{label}/values", **{"match[]": "backend_ready"})
 

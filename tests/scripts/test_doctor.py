@@ -166,8 +166,9 @@ def test_what_is_wrong_inside_the_backend_is_said_with_a_remedy(deployment, chec
     assert [text for text in says if text not in output] == []
 
 
-def test_another_program_at_the_backends_address_is_not_taken_for_it(deployment, check) -> None:
-    deployment.backend.respond = lambda *_: (200, {}, b"hello")
+@pytest.mark.parametrize("body", [b"hello", b'{"status": "UP"}'], ids=["text", "Label Studio"])
+def test_another_program_at_the_backends_address_is_not_taken_for_it(deployment, check, body) -> None:
+    deployment.backend.respond = lambda *_: (200, {}, body)
     status, output = check()
     assert status == 1 and "not as this backend does" in output
 
@@ -191,6 +192,14 @@ def test_credentials_are_sent_and_their_lack_is_named(deployment, check, monkeyp
     assert status == 1 and "requires authentication, and this command has no credentials" in output
     monkeypatch.setenv("API_TOKEN", "t0ken")
     assert check()[0] == 0
+
+
+def test_a_url_without_its_scheme_is_named_and_so_is_a_missing_one(deployment, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", "")
+    assert main(["--backend", "localhost:9090"]) == 1
+    output = capsys.readouterr().out
+    assert "LABEL_STUDIO_URL is empty." in output
+    assert "The backend's URL 'localhost:9090' does not begin with http:// or https://." in output
 
 
 def test_only_one_half_of_the_credentials_is_a_wrong_setting(check, monkeypatch) -> None:
