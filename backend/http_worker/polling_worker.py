@@ -10,6 +10,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from backend.http_worker.client import Client
 from backend.http_worker.waiting_clients import WaitingClients
+from backend.runtime import TokenBucket
 
 
 class PollingWorker(ThreadWorker):
@@ -19,6 +20,7 @@ class PollingWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self._waiting = WaitingClients()
         self._held_bytes = 0  # by all clients
+        self._reports = TokenBucket(0.2, 10)  # a flood of refusals must not flood the log
 
     def _wait(self, client: Client, event: int, step: Callable[[Client], None]) -> None:
         """Call `step` whenever the socket is ready, until the client's deadline."""
@@ -41,6 +43,11 @@ class PollingWorker(ThreadWorker):
         held = client.parser.held_bytes + client.sock.unsent_bytes
         self._held_bytes += held - client.held_bytes
         client.held_bytes = held
+
+    def _report(self, text: str, *args: Any) -> None:
+        """Log a refusal, at most ten at once and then one in 5 s."""
+        if self._reports.take():
+            self.log.info(text, *args)
 
     def _close(self, client: Client) -> None:
         if not client.is_closed:

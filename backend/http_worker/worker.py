@@ -239,7 +239,7 @@ class BufferingWorker(PollingWorker):
 
     def _refuse(self, client: Client, status: HTTPStatus, error: str, remedy: str) -> None:
         error = shorten(error)
-        self.log.info("Refused a request from %s with %d: %s", client.peer or "a Unix socket", status, error)
+        self._report("Refused a request from %s with %d: %s", client.peer or "a Unix socket", status, error)
         self._stop_waiting(client)
         client.parser.discard()
         client.keeps_alive = False

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 NEAR = 0.15  # of the square root of the mask's area
 NEAR_PIXELS = 3.0
+MAX_DECODED = 64  # masks with the label of a click, near its points
 SAME_PLACE = 0.01  # of the image's diagonal
 OTHER_SCORE = 0.5  # minimum predicted IoU of another object
 OTHER_OVERLAP = 0.1  # maximum share of that object inside the mask
@@ -126,16 +127,18 @@ def find_corrected(
 ) -> LabeledRegion | None:
     """Find the mask with the prompt's label that all points lie on, else the nearest one; of equals the newest.
 
-    Only masks near the points are decoded. A damaged mask is skipped: it must not make clicks elsewhere fail.
+    Only masks near the points are decoded, at most the `MAX_DECODED` newest; each costs as much as the image has
+    pixels. A damaged mask is skipped: it must not make clicks elsewhere fail.
     """
-    nearest, min_distance = None, math.inf
+    nearest, min_distance, decoded_count = None, math.inf, 0
     for region in correctable:
         if (region.label, region.drawn_size) != (prompt.label, prompt.drawn_size) or not prompt.prompt.point_coords:
             continue
+        deadline.raise_if_over()
         try:
             if not _may_be_near(prompt.prompt, boxes.box_of(region, config)):
                 continue
-            deadline.raise_if_over()
+            decoded_count += 1
             decoded = region.decode(config)
         except BadRegion as error:
             log.warning("Skipped a damaged mask on the page: %s", error)
@@ -143,7 +146,7 @@ def find_corrected(
         distance = distance_of_points(prompt.prompt, decoded.mask)
         if distance < min_distance:
             nearest, min_distance = decoded, distance
-        if min_distance == 0:
+        if min_distance == 0 or decoded_count == MAX_DECODED:
             break
     return nearest
 

@@ -18,6 +18,7 @@ _CREDENTIALS = re.compile(
     | \b(?P<scheme>Bearer|Basic|Token)\ [A-Za-z0-9+/=._~-]{16,}
     | \b(?P<header>(?:set-)?cookie(?=['"]?[:,]\s*(?:b?['"])?[^\s=;,'"]{1,100}=)|(?:proxy-)?authorization|x-api-key)
         (?P<separator>['"]\s*[:,]\s*(?:b?['"])|:\s*)[^\r\n'"]+
+    | (?P<key>["'][a-z_-]{0,20}(?:signature|token|passw(?:or)?d|secret|api_?key)["']\s*:\s*["'])[^"'\r\n]+
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -58,7 +59,8 @@ def _may_have_credentials(lowered: str) -> bool:
     """Whether `_CREDENTIALS` may match; the pattern takes thirty times as long, and every log line is searched."""
     has_scheme = "bearer " in lowered or "basic " in lowered or "token " in lowered
     has_header = "cookie" in lowered or "authoriz" in lowered or "-key" in lowered
-    return has_scheme or has_header or "=" in lowered or "eyj" in lowered
+    has_key = "passw" in lowered or "secret" in lowered or "token" in lowered or "signature" in lowered
+    return has_scheme or has_header or has_key or "=" in lowered or "eyj" in lowered
 
 
 def _escape(character: str) -> str:
@@ -77,6 +79,8 @@ def _hide_credential(match: re.Match[str]) -> str:
         return f"{match['name']}={REDACTED}"
     if match["scheme"]:
         return f"{match['scheme']} {REDACTED}"
+    if match["key"]:
+        return f"{match['key']}{REDACTED}"
     if match["header"]:
         return f"{match['header']}{match['separator']}{REDACTED}"
     return REDACTED

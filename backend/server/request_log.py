@@ -75,7 +75,8 @@ def _count(metrics: Metrics, record: RequestRecord, endpoint: str, stages: Stage
 
 
 def _log_request(record: RequestRecord, route: str, stages: StageRecord) -> None:
-    level = logging.INFO if route == "predict" or record.problem else logging.DEBUG
+    is_prediction = route == "predict" and g.get("is_known_caller", True)  # strangers must not fill the log
+    level = logging.INFO if is_prediction or record.problem else logging.DEBUG
     if log.isEnabledFor(level):
         fields = partial(_build_fields, record, route, g.fields, stages)  # called only by the formatter for JSON
         duration = f"{record.seconds * 1000:.0f} ms{_stages_in_words(stages)}"

@@ -7,7 +7,7 @@ import pytest
 from backend.errors import BackendError, ClientDisconnected, Overloaded
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache, parse_prompted_task
-from backend.predict.clicks import find_corrected
+from backend.predict.clicks import MAX_DECODED, find_corrected
 from backend.predict.image_answers import ImageAnswers
 from backend.projects import DEFAULTS
 from backend.runtime import Deadline
@@ -58,11 +58,34 @@ def test_masks_on_the_page_are_not_all_decoded_after_the_deadline() -> None:
     beside = LabeledPrompt(Prompt(((20.0, 4.0),), (1,)), "cat", Size(40, 30))
     boxes = MaskBoxCache()
     assert find_corrected(beside, regions, PAGE.images[0], boxes) is not None
-    assert len(decoded) == 1 + 9  # one for its box, which the others share; then each, for none of them is on the point
+    assert len(decoded) == 9  # none of them is on the point
     decoded.clear()
     with pytest.raises(Overloaded):
         find_corrected(beside, regions, PAGE.images[0], boxes, Deadline.after(-1))
     assert decoded == []
+
+
+def polygon(points: list[list[float]], name: str) -> CorrectableRegion:
+    result = {
+        "id": name, "type": "polygonlabels", "from_name": "p", "to_name": "img",
+        "original_width": 40, "original_height": 30, "value": {"points": points, "polygonlabels": ["cat"]},
+    }  # fmt: skip
+    return CorrectableRegion(name, "cat", Size(40, 30), (result,))
+
+
+def test_polygons_far_from_a_click_are_not_drawn_and_of_the_near_ones_only_a_number(monkeypatch) -> None:
+    drawn: list[str] = []
+    decode = CorrectableRegion.decode
+    monkeypatch.setattr(
+        CorrectableRegion, "decode", lambda one, config: (drawn.append(one.region_id), decode(one, config))[1]
+    )
+    click = LabeledPrompt(Prompt(((20.0, 4.0),), (1,)), "cat", Size(40, 30))
+    far = [polygon([[0, 80 + n / 100], [10, 80], [10, 90]], f"far {n}") for n in range(300)]
+    assert find_corrected(click, far, PAGE.images[0], MaskBoxCache()) is None
+    assert drawn == []
+    near = [polygon([[0, n / 100], [100, 0], [100, 10], [0, 10]], f"near {n}") for n in range(300)]
+    assert find_corrected(click, near, PAGE.images[0], MaskBoxCache()) is not None
+    assert len(drawn) == MAX_DECODED
 
 
 def test_the_texts_that_a_request_needs_are_encoded_before_its_turn_in_the_models() -> None:

@@ -91,6 +91,8 @@ def test_a_sentence_around_a_url_stays_whole() -> None:
         f'{{"a": "https://h/?x={SIGNATURE}", "b": 1}}',
         f"https://h/?a=1\n&b={SIGNATURE}",
         f"https://h/?a='1'&b={SIGNATURE}",
+        f'{{"password": "{SIGNATURE}", "api_key":"{SIGNATURE}"',
+        f"{{'access_token': '{SIGNATURE}'}}",
         f"eyJhbGciOiJIUzI1NiJ9.{SIGNATURE}.{SIGNATURE}",
     ],
 )

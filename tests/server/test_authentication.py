@@ -140,6 +140,8 @@ def test_a_thousand_refused_requests_leave_few_lines_in_the_log_and_no_credentia
         for number in range(1000):
             headers = {"Authorization": _basic_auth_str(f"guess-{number}", "battery-staple")}
             assert guarded.client.get("/metrics", headers=headers).status_code == 401
+        for _ in range(300):
+            assert guarded.client.post("/predict", json={}).status_code == 401
     assert 1 <= len(caplog.records) <= 40
     assert "The user name or the password is wrong" in caplog.text
     assert "Client: 127.0.0.1." in caplog.text

@@ -9,7 +9,7 @@ from backend.errors import BadRle
 from backend.geometry import mask_to_box
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests.correctable_regions import CorrectableRegion, shapes_of
-from backend.label_studio.results import brush_box
+from backend.label_studio.results import brush_box, polygon_box
 from backend.runtime import LeastRecentlyUsed
 from backend.values import Box
 
@@ -26,7 +26,7 @@ class MaskBoxCache:
     def box_of(self, region: CorrectableRegion, config: ImageConfig) -> Box:
         """Return the box (XYXY) around a region's mask; (0, 0, 0, 0) for an empty mask.
 
-        The box of a brush is computed from its RLE without rasterising the mask.
+        The box of a brush is computed from its RLE and that of a polygon from its points, without rasterising them.
 
         Raises:
             BadRegion: The mask is damaged.
@@ -41,10 +41,13 @@ class MaskBoxCache:
 def _read_box(region: CorrectableRegion, config: ImageConfig) -> Box | None:
     """Return the box of a region's mask; None for an empty mask.
 
-    A region that is a single valid brush is not painted. `decode` reads any other region and raises for a damaged one.
+    A single brush or polygon is not painted, which costs as much as the image has pixels. `decode` reads any other
+    region and raises for a damaged one.
     """
     shapes = list(shapes_of(region.results))
     if len(shapes) == 1 and shapes[0][0] == "brush":
         with contextlib.suppress(BadRle):
             return brush_box(shapes[0][1], region.drawn_size)
+    if len(shapes) == 1 and shapes[0][0] == "polygon":
+        return polygon_box({"points": shapes[0][1]}, region.drawn_size)
     return mask_to_box(region.decode(config).mask)

@@ -30,7 +30,13 @@ from backend.label_studio.results.parse import (
     pick_image,
 )
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
-from backend.label_studio.results.region_values import MAX_PERCENT, build_value, is_percent, mask_from_value
+from backend.label_studio.results.region_values import (
+    MAX_PERCENT,
+    build_value,
+    is_percent,
+    mask_from_value,
+    polygon_box,
+)
 
 __all__ = [
     "EMPTY_ANSWER",
@@ -63,6 +69,7 @@ __all__ = [
     "parse_image_choices",
     "parse_regions",
     "pick_image",
+    "polygon_box",
     "results_of",
     "value_of",
 ]

@@ -40,7 +40,7 @@ from backend.geometry import (
 from backend.label_studio.config import SHAPES
 from backend.label_studio.results.bitmask_png import decode_bitmask, encode_bitmask
 from backend.label_studio.results.brush_rle import decode_brush, encode_brush
-from backend.values import Mask, Size
+from backend.values import Box, Mask, Size
 
 Value = dict[str, Any]
 REMEDY = "Delete this region in Label Studio and draw it again."
@@ -161,6 +161,18 @@ def _read_points(value: Mapping[str, Any], size: Size) -> NDArray[np.float64]:
         message = f"The {len(points)} edges of a polygon cross {crossings} rows of an image of only {size} pixels."
         raise BadRegion(message, remedy=REMEDY)
     return pixels
+
+
+def polygon_box(value: Mapping[str, Any], size: Size) -> Box | None:
+    """Return the box around a polygon's points within the image, without rasterising it; None if it is empty.
+
+    Raises:
+        BadRegion: The points are damaged.
+    """
+    points = _read_points(value, size)
+    left, top = np.maximum(points.min(axis=0), 0.0)
+    right, bottom = np.minimum(points.max(axis=0), (size.width, size.height))
+    return (float(left), float(top), float(right), float(bottom)) if left < right and top < bottom else None
 
 
 def _read_rectangle(value: Mapping[str, Any], size: Size) -> Mask:

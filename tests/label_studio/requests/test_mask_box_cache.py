@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.errors import BadRle
+from backend.errors import BadRegion, BadRle
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import CorrectableRegion, MaskBoxCache
 from backend.label_studio.results import brush_box, encode_brush
@@ -54,6 +54,24 @@ def test_a_mask_is_read_once_and_a_brush_is_not_rasterised(monkeypatch: pytest.M
     assert read_masks == [rle, str(rle)]
 
 
+@pytest.mark.parametrize(
+    ("points", "box"),
+    [
+        ([[25, 0], [75, 0], [75, 100]], (1, 0, 3, 3)),
+        ([[-50, -50], [50, 50], [50, 200]], (0, 0, 2, 3)),  # cut at the image's edges
+        ([[200, 10], [300, 10], [300, 90]], (0, 0, 0, 0)),  # outside of the image
+    ],
+)
+def test_the_box_of_a_polygon_comes_from_its_points_within_the_image(monkeypatch, points, box: Box) -> None:
+    monkeypatch.setattr(CorrectableRegion, "decode", lambda *_: pytest.fail("rasterised"))
+    assert MaskBoxCache().box_of(saved({"type": "polygonlabels", "value": {"points": points}}), CONFIG) == box
+
+
+def test_a_polygon_of_two_points_is_damaged() -> None:
+    with pytest.raises(BadRegion, match="at least three points"):
+        MaskBoxCache().box_of(saved({"type": "polygonlabels", "value": {"points": [[1, 1], [2, 2]]}}), CONFIG)
+
+
 def test_an_empty_mask_has_a_box_without_area_and_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes, empty = MaskBoxCache(), region(encode_brush(np.zeros((3, 4), bool)))
     assert boxes.box_of(empty, CONFIG) == (0, 0, 0, 0)
@@ -64,12 +82,6 @@ def test_an_empty_mask_has_a_box_without_area_and_is_read_once(monkeypatch: pyte
 def test_a_damaged_brush_is_refused_by_name() -> None:
     with pytest.raises(BadRle, match=r'Region "a" \(brush\)'):
         MaskBoxCache().box_of(saved({"id": "a", "type": "brushlabels", "value": {"rle": [1]}}), CONFIG)
-
-
-def test_a_polygon_is_painted_to_find_its_box() -> None:
-    points = [[25, 0], [75, 0], [75, 100], [25, 100]]  # columns 1 and 2 of 4
-    polygon = {"id": "a", "type": "polygonlabels", "value": {"points": points, "polygonlabels": ["Cat"]}}
-    assert MaskBoxCache().box_of(saved(polygon), CONFIG) == (1, 0, 3, 3)
 
 
 def test_the_least_recently_used_box_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
