@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,6 +22,16 @@ class PollingWorker(ThreadWorker):
         self._waiting = WaitingClients()
         self._held_bytes = 0  # by all clients
         self._reports = TokenBucket(0.2, 10)  # a flood of refusals must not flood the log
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Exit at once (SIGQUIT, SIGINT).
+
+        gunicorn's own handler waits for a lock of the thread pool, which this thread holds if the signal came while it
+        handed over a request; the process then hung until it was killed.
+        """
+        self.alive = False
+        self.cfg.worker_int(self)
+        sys.exit(0)
 
     def _wait(self, client: Client, event: int, step: Callable[[Client], None]) -> None:
         """Call `step` whenever the socket is ready, until the client's deadline."""
