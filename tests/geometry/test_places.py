@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backend.geometry import distance_to_box, distance_to_mask, inner_point, mask_iou, signed_distance
@@ -65,8 +65,9 @@ def test_a_line_thinner_than_the_grid_has_an_inner_point() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6))
+@example(239)  # a thin ellipse whose deepest pixels lie between the points of the grid
 def test_the_inner_point_lies_in_the_mask_about_as_deep_as_any(seed: int) -> None:
-    """OpenCV's exact distance transform is the judge; a grid step and the octagonal metric cost some depth."""
+    """OpenCV's exact distance transform is the judge; the octagonal metric and half a grid step each way cost depth."""
     rng = np.random.default_rng(seed)
     mask = np.zeros((200, 300), np.uint8)
     cv2.ellipse(
@@ -76,7 +77,7 @@ def test_the_inner_point_lies_in_the_mask_about_as_deep_as_any(seed: int) -> Non
     x, y = inner_point(mask.astype(bool))
     assert mask[int(y), int(x)]
     step = math.ceil(max(np.ptp(axis) + 1 for axis in np.nonzero(mask)) / GRID_STEPS)
-    assert depth[int(y), int(x)] >= 0.7 * depth.max() - max(step / 2, 1)
+    assert depth[int(y), int(x)] >= 0.7 * depth.max() - max(step / math.sqrt(2), 1)
 
 
 def test_iou_is_the_shared_part_of_both() -> None:
