@@ -28,7 +28,7 @@ for number = 2, 3 do
     local kind = redis.call('type', KEYS[number]).ok
     if kind ~= 'zset' and kind ~= 'none' then redis.call('del', KEYS[number]) end
 end
-"""  # otherwise a set that is none would make every script fail
+"""  # a value of another type under a set's name would make every script fail
 _TOUCH = """
 local time = redis.call('time')
 local now, stored, used, name = time[1] + time[2] / 1000000, KEYS[2], KEYS[3], KEYS[1]

@@ -60,9 +60,9 @@ def decode_pixels(data: bytes, name: str, max_scans: int) -> Pixels:
         BadImage: The file is truncated or damaged.
     """
     bare, image = _open(data, name, max_scans)
+    turn = _TURNS.get(_orientation(bare, image, name))
     try:
         image.load()
-        turn = _TURNS.get(_orientation(bare, image, name))
         upright = image if turn is None else image.transpose(turn)
         pixels = np.ascontiguousarray(np.asarray(_to_rgb(upright)))
     except Exception as error:  # of a damaged file PIL raises almost anything
@@ -78,9 +78,10 @@ def decode_pixels(data: bytes, name: str, max_scans: int) -> Pixels:
 def _open(data: bytes, name: str, max_scans: int) -> tuple[BareFile, Image.Image]:
     try:
         bare = strip_metadata(data, max_scans)
-        return bare, Image.open(io.BytesIO(bare.data), formats=_FORMATS)
     except ExcessiveFile as error:
         raise BadImage(f"{name} {error}.", remedy=error.remedy) from error
+    try:
+        return bare, Image.open(io.BytesIO(bare.data), formats=_FORMATS)
     except Exception as error:  # of a damaged file PIL raises almost anything
         log.debug("%s cannot be opened.", name, exc_info=True)
         start = data[:16]
