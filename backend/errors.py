@@ -7,9 +7,8 @@ answered with stands in `server.http_status`.
 
 from __future__ import annotations
 
-from backend.safe_text import show
+from backend.safe_text import MAX_SHOWN_CHARACTERS, show
 
-MAX_SHOWN_CHARACTERS = 200
 MAX_MESSAGE_CHARACTERS = 4000
 
 

@@ -48,7 +48,7 @@ class ImageAnswers:
     def texts_to_encode(
         self, request: Request, config: ImageConfig, settings: ProjectSettings
     ) -> list[Sequence[ClassName]]:
-        """Return the vocabularies whose text features the answer to a request needs."""
+        """Return the vocabularies that CLIP compares the image with for a request; [] if it does not look at it."""
         of_image = [control.labels for control in config.image_choices]
         match request:
             case Click(prompts=prompts):
@@ -94,17 +94,6 @@ class ImageAnswers:
         return Prediction(
             tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))
         )
-
-    def may_need_pixels(
-        self, request: Click | FindText | SegmentAll, config: ImageConfig, settings: ProjectSettings
-    ) -> bool:
-        """Whether CLIP may look at the image; a click with a picked label and no per-region classes needs only SAM."""
-        if not self._labeler.can_classify:
-            return False
-        if not isinstance(request, Click):
-            return True
-        picked = (label_for_click(config, prompt.label, self._auto_labels(settings)) for prompt in request.prompts)
-        return bool(config.region_choices) or None in picked
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings

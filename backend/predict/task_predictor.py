@@ -168,7 +168,7 @@ class TaskPredictor:
             for prompt in request.prompts:
                 check_drawn_size(prompt, image)
         encoded = self._embed(image, priority, deadline)
-        if self._answers.may_need_pixels(request, config, settings):
+        if texts and self.labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
             self._decode(image, priority, deadline)
         encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
         return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline), deadline)

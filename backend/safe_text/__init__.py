@@ -6,9 +6,10 @@ characters, without the user info and the query of URLs, and without the registe
 
 from backend.safe_text.addresses import check_redis_url, list_secrets, redact_address
 from backend.safe_text.secrets import register_secrets
-from backend.safe_text.show import escape_controls, hide_confidential, show, show_url
+from backend.safe_text.show import MAX_SHOWN_CHARACTERS, escape_controls, hide_confidential, show, show_url
 
 __all__ = [
+    "MAX_SHOWN_CHARACTERS",
     "check_redis_url",
     "escape_controls",
     "hide_confidential",
