@@ -46,10 +46,16 @@ OTHER_OVERLAP = 0.1  # maximum share of that object inside the mask
 
 @dataclass(frozen=True)
 class ClickAnswer:
-    """A mask and the region on the page that it corrects; None for a new region."""
+    """A mask for one prompt.
+
+    Attributes:
+        corrected: The region on the page that it corrects; None for a new region.
+        message: What to tell the person about it, one line; "" for nothing.
+    """
 
     candidate: Candidate
     corrected: LabeledRegion | None = None
+    message: str = ""
 
 
 @timed("sam")

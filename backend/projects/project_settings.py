@@ -111,6 +111,9 @@ class ProjectSettings:
         None, _number(0, 100, int), "Number of next tasks to prefetch, 0 to 100; null: the server's PREFETCH_TASKS"
     )
     text_prompt: str | None = _setting(None, _name, "Name of the TextArea that is the text prompt; null: none")
+    messages: str | None = _setting(
+        None, _name, "Name of the TextArea in which the backend answers in words; null: it stays silent"
+    )
 
     @classmethod
     def documentation(cls) -> list[tuple[str, str, str]]:
