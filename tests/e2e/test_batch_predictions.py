@@ -7,23 +7,33 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.results import LabeledRegion, build_results
 from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.stage import Opened, Stage
 from scripts.demo_circle.targets import click_scene, encode_png
 from tests.fakes import png
 
-OLD = {"type": "choices", "from_name": "background", "to_name": "image", "id": "w"}
-
 
 def predictions(opened: Opened, task: int) -> list[dict[str, Any]]:
-    """The predictions of a task, oldest first."""
-    return sorted(opened.site.task(task)["predictions"], key=lambda prediction: prediction["id"])
+    """The predictions of a task, oldest first, without what changes by itself, such as their age."""
+    found = sorted(opened.site.task(task)["predictions"], key=lambda prediction: prediction["id"])
+    return [{key: prediction[key] for key in ("id", "model_version", "result", "score")} for prediction in found]
 
 
 def has_masks(prediction: dict[str, Any]) -> bool:
     return any(result["type"].startswith("brush") for result in prediction["result"])
+
+
+def old_mask(label_config: str) -> list[dict[str, Any]]:
+    """The result of an earlier prediction with a mask."""
+    config = parse_labeling_config(label_config).images[0]
+    mask = np.zeros((480, 640), bool)
+    mask[100:200, 100:200] = True
+    return build_results([LabeledRegion(mask, config.answer_classes[0].name, "old")], config)
 
 
 def retrieve(opened: Opened, project: int, *tasks: int) -> None:
@@ -40,20 +50,21 @@ def test_batch_predictions_are_those_of_preannotate_and_hide_no_earlier_ones(ope
     images = {name: encode_png(scene) for name, scene in scenes.items()}
     tasks = site.upload_images(project, images | {"blank.png": png(640, 480)})
     first, second, third, blank = (tasks[name] for name in [*sorted(images), "blank.png"])
-    old = [{"task": task, "result": [], "model_version": "before"} for task in (second, blank)]
+    result = old_mask(label_config)
+    old = [{"task": task, "result": result, "model_version": "before"} for task in (second, blank)]
     site._json("POST", f"/api/projects/{project}/import/predictions", json=old)
     backend_url = next(each["url"] for each in site._json("GET", f"/api/ml?project={opened.click_project}"))
     site.connect_backend(project, backend_url, "SAM + CLIP", opened.backend_login)
 
     retrieve(opened, project, first, second, blank)
     of_first, of_second, of_blank = (predictions(opened, task) for task in (first, second, blank))
-    assert [has_masks(prediction) for prediction in of_first + of_second] == [True, False, True]
+    assert [has_masks(prediction) for prediction in of_first + of_second] == [True, True, True]
     (version,) = {of_first[-1]["model_version"], of_second[-1]["model_version"]}
     assert "-auto-" in version
-    assert of_blank[0]["model_version"] == "before"
+    assert [of_second[0]["model_version"], *(prediction["model_version"] for prediction in of_blank)] == ["before"] * 2
 
     retrieve(opened, project, first, second, blank)
-    assert [predictions(opened, task) for task in (first, second)] == [of_first, of_second]
+    assert [predictions(opened, task) for task in (first, second, blank)] == [of_first, of_second, of_blank]
 
     done = subprocess.run(
         [sys.executable, "-m", "scripts.preannotate", "--project", str(project)],

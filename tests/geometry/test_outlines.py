@@ -104,6 +104,28 @@ def test_an_outline_of_one_part_never_meets_itself(seed: int) -> None:
         assert not crosses_itself(outline.ring)
 
 
+def cut(seed: int) -> Mask:
+    """A disc with a crooked cut, as thin as a pixel or two: its two sides are easily pulled over each other."""
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros((160, 200), np.uint8)
+    cv2.circle(canvas, (100, 80), 70, 1, -1)
+    points = [np.array([100, 80]) + rng.normal(0, 20, 2)]
+    angle = rng.uniform(0, 6.28)
+    for _ in range(60):
+        angle += rng.normal(0, 0.25)
+        points.append(points[-1] + 3 * np.array([np.cos(angle), np.sin(angle)]))
+    cv2.polylines(canvas, [np.array(points).round().astype(np.int32)], False, 0, 1 + seed % 2)
+    return canvas > 0
+
+
+@pytest.mark.parametrize("seed", [11, 51, 131, 183, 191])
+def test_the_two_sides_of_a_thin_cut_are_not_pulled_over_each_other(seed: int) -> None:
+    """The IoU would not tell: the cut has next to no area."""
+    outline = mask_to_outline(cut(seed), OutlineOptions(max_points=24))
+    assert (outline.parts, outline.holes) == (1, 0)
+    assert not crosses_itself(outline.ring)
+
+
 def test_where_few_points_would_spoil_a_mask_more_are_kept() -> None:
     needing = [mask_to_outline(kept_mask(ragged(seed), []), FEW) for seed in range(12)]
     assert sum(len(outline.ring) > 12 for outline in needing) >= 6
