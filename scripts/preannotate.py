@@ -11,11 +11,10 @@ done, 1 if some failed (the summary lists the reasons), 130 if it was interrupte
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 from backend.bulk import Json, Predictions, Summary, import_before_exit, import_chunk
@@ -23,6 +22,7 @@ from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll, Task, parse_task
+from backend.predict import BulkRequest, build_version
 from backend.projects import ProjectSettings, check_setup
 from backend.values import Priority, ProposalOptions
 from scripts.console import (
@@ -36,9 +36,6 @@ from scripts.console import (
 )
 
 CHUNK = 10
-CLICK_SETTINGS = ("auto_label", "prefetch", "text_prompt")  # project settings without effect on pre-annotation
-
-BulkRequest = FindText | SegmentAll
 
 
 class Predictor(Protocol):
@@ -56,25 +53,6 @@ class Backends(Protocol):
     """The part of `LabelStudioClient` that reads the project's ML backends."""
 
     def extra_params(self, project_id: str) -> list[Any]: ...
-
-
-def build_version(model_version: str, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings) -> str:
-    """Build the predictions' version: the models' version, then 8 hex digits of everything else that affects them.
-
-    Without a text, the text is not part of the digest; neither are settings that have their default or no effect here.
-    """
-    controls = [
-        asdict(control)
-        for image in config.images
-        for control in (*image.answers, *image.region_choices, *image.image_choices)
-    ]
-    named: Json = {"proposal": asdict(request.options) if request.options else None, "controls": controls}
-    if isinstance(request, FindText):
-        named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
-    changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
-    named |= {"settings": changed} if changed else {}
-    digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
-    return f"{model_version}-auto-{digest[:8]}"
 
 
 def find_pending(tasks: Iterable[Json], version: str, summary: Summary, limit: int | None) -> list[Json]:

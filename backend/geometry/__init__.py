@@ -7,6 +7,7 @@ as Label Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape cov
 
 from backend.geometry.cleaning import clean_mask, speck_area
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
+from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
 from backend.geometry.overlaps import mask_nms
 from backend.geometry.places import (
     Point,
@@ -23,6 +24,8 @@ from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle
 
 __all__ = [
     "Ellipse",
+    "Outline",
+    "OutlineOptions",
     "Point",
     "clean_mask",
     "distance_to_box",
@@ -33,6 +36,7 @@ __all__ = [
     "mask_iou",
     "mask_nms",
     "mask_to_box",
+    "mask_to_outline",
     "mask_to_polygon",
     "mask_to_rings",
     "percent_to_pixel",

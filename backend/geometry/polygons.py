@@ -12,6 +12,8 @@ Worked example: the first and the last pixel of a 3x1 image are the squares (0,0
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,7 @@ Integers = NDArray[np.int64]
 MAX_AREA_CHANGE = 0.1
 """Largest relative change of a ring's area. Beyond it the tolerance is halved repeatedly: with a tolerance of one pixel
 an object of three pixels would vanish."""
+MIN_TOLERANCE = 1 / 8  # no vertex of a border along pixel edges is closer to a line than that
 
 
 def mask_to_polygon(mask: Mask, tolerance: float) -> Ring:
@@ -59,7 +62,7 @@ def mask_to_rings(mask: Mask) -> list[Ring]:
     starts_right = padded[rows + 1, columns + 1]
     offset = np.array([left - 0.0, top - 0.0])
     corners = np.stack([columns, rows], axis=1) + offset
-    return [corners[ring] for ring in _walk(along_row.tolist(), along_column.tolist(), starts_right.tolist())]
+    return [corners[ring] for ring in _walk(along_row, along_column, starts_right)]
 
 
 def _corners(padded: Mask) -> tuple[Integers, Integers]:
@@ -89,23 +92,23 @@ def _partners(order: Integers) -> Integers:
     return partner
 
 
-def _walk(along_row: list[int], along_column: list[int], starts_right: list[bool]) -> list[list[int]]:
+def _walk(along_row: Integers, along_column: Integers, starts_right: NDArray[np.bool_]) -> Iterator[Integers]:
     """Follow horizontal and vertical edges in turn until every corner has been visited."""
-    rings = []
-    visited = [False] * len(along_row)
-    for first in range(len(visited)):
-        if visited[first]:
-            continue
-        ring, corner = [], first
-        partners = (along_row, along_column) if starts_right[first] else (along_column, along_row)
-        turn = 0
-        while not visited[corner]:
-            visited[corner] = True
-            ring.append(corner)
-            corner = partners[turn][corner]
-            turn = 1 - turn
-        rings.append(ring)
-    return rings
+    row_then_column, column_then_row = along_column[along_row].tolist(), along_row[along_column].tolist()
+    is_visited = bytearray(len(along_row))
+    visited = np.frombuffer(is_visited, np.uint8)
+    first = is_visited.find(0)
+    while first >= 0:
+        edge, two_edges = (along_row, row_then_column) if starts_right[first] else (along_column, column_then_row)
+        every_second, corner = [first], two_edges[first]
+        while corner != first:
+            every_second.append(corner)
+            corner = two_edges[corner]
+        ring = np.repeat(every_second, 2)
+        ring[1::2] = edge[ring[1::2]]
+        visited[ring] = 1
+        yield ring
+        first = is_visited.find(0, first)
 
 
 def simplify_ring(ring: Ring, tolerance: float) -> Ring:
@@ -114,13 +117,19 @@ def simplify_ring(ring: Ring, tolerance: float) -> Ring:
     If that changes the area by more than a tenth, the tolerance is halved, repeatedly if necessary. The remaining
     vertices do not move. Source: Douglas and Peucker (1973), starting from two vertices that are far apart.
     """
+    return ring[find_kept(ring, tolerance)]
+
+
+def find_kept(ring: Ring, tolerance: float) -> NDArray[np.bool_]:
+    """Return which vertices `simplify_ring` keeps."""
     area = signed_area(ring)
-    while tolerance > 1 / 8:  # no vertex of a border along pixel edges is closer to a line than that
-        kept = ring[_douglas_peucker(ring, tolerance)]
-        if len(kept) > 2 and abs(signed_area(kept) - area) <= MAX_AREA_CHANGE * abs(area):
+    while tolerance > MIN_TOLERANCE:
+        kept = _douglas_peucker(ring, tolerance)
+        simple = ring[kept]
+        if len(simple) > 2 and abs(signed_area(simple) - area) <= MAX_AREA_CHANGE * abs(area):
             return kept
         tolerance /= 2
-    return ring
+    return np.ones(len(ring), bool)
 
 
 def signed_area(ring: Ring) -> float:

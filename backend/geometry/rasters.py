@@ -7,7 +7,7 @@ c + r + 1 < 4, so its rows have 3, 2, 1 and 0 pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,29 @@ def polygon_to_mask(points: Points, size: Size) -> Mask:
     if left < right and top < bottom:
         mask[top:bottom, left:right] = _fill(points - (left, top), right - left, bottom - top)
     return mask
+
+
+def covers(rings: Sequence[Points], pixels: Points) -> NDArray[np.bool_]:
+    """Return which pixels `polygon_to_mask` gives to rings that are filled together by the even-odd rule.
+
+    Args:
+        pixels: (M, 2) XY of their centres.
+
+    Returns:
+        bool (M,).
+    """
+    if not len(pixels):
+        return np.zeros(0, bool)
+    starts = np.concatenate(list(rings))
+    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    upward = starts[:, 1] > ends[:, 1]
+    x0, y0 = np.where(upward[:, None], ends, starts).T
+    x1, y1 = np.where(upward[:, None], starts, ends).T
+    x, y = pixels[:, :1], pixels[:, 1:]
+    crosses = (y0 <= y) & (y < y1)
+    is_left = x0 + (y - y0) * ((x1 - x0) / np.where(y1 > y0, y1 - y0, 1.0)) <= x
+    inside: NDArray[np.bool_] = (crosses & is_left).sum(axis=1) % 2 == 1
+    return inside
 
 
 def rectangle_to_mask(left: float, top: float, width: float, height: float, degrees: float, size: Size) -> Mask:

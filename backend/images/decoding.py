@@ -10,6 +10,7 @@ from PIL import Image, features
 
 from backend.errors import BadImage, shorten
 from backend.images.bare_file import BareFile, ExcessiveFile, strip_metadata
+from backend.images.svg import is_svg
 from backend.images.tiff_directory import parse_directory
 from backend.values import Pixels, Size
 
@@ -84,6 +85,9 @@ def _open(data: bytes, name: str, max_scans: int) -> tuple[BareFile, Image.Image
         return bare, Image.open(io.BytesIO(bare.data), formats=_FORMATS)
     except Exception as error:  # of a damaged file PIL raises almost anything
         log.debug("%s cannot be opened.", name, exc_info=True)
+        if is_svg(data):
+            remedy = "Save the drawing as a PNG and import that."
+            raise BadImage(f"{name} is an SVG drawing, which has no pixels.", remedy=remedy) from error
         start = data[:16]
         raise BadImage(
             f"{name} is not an image: {len(data)} bytes, starting with {start!r}.",

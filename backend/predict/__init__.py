@@ -4,7 +4,8 @@ It fetches and opens the image, asks the engine and names the regions; the same 
 bulk run.
 """
 
+from backend.predict.bulk_version import BulkRequest, build_version
 from backend.predict.model_facts import ModelFacts
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 
-__all__ = ["ANSWER_SECONDS", "ModelFacts", "TaskPredictor"]
+__all__ = ["ANSWER_SECONDS", "BulkRequest", "ModelFacts", "TaskPredictor", "build_version"]

@@ -18,6 +18,7 @@ from backend.label_studio.requests import ClassifyImage, Click, FindText, Reques
 from backend.label_studio.results import build_prediction, build_results
 from backend.predict.clicks import check_drawn_size
 from backend.predict.image_answers import ImageAnswers
+from backend.predict.outlines import outline_regions
 from backend.predict.prediction import Prediction, mean_score
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
@@ -131,6 +132,7 @@ class TaskPredictor:
             prediction = self._predict_image(image, own, request, settings, priority, deadline)
             tolerance = settings.polygon_tolerance
             with stage("write"):
+                prediction = outline_regions(prediction, own, settings)
                 results += build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
             predictions.append(prediction)
         return build_prediction(results, self.model_version, mean_score(predictions)) if results else None

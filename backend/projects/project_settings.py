@@ -17,6 +17,7 @@ from backend.errors import BadProjectSettings, shorten
 from backend.label_studio.config import JsonTooDeep, parse_json
 
 SHAPES = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
+POLYGON_PARTS = ("main", "all")
 MAX_TEMPLATES = 32
 MAX_CHARACTERS = 200  # of a template or a name
 _MAX_SHOWN = 60  # characters of a rejected value, because the message must fit into an HTTP reason phrase
@@ -31,6 +32,12 @@ def _shape(value: object) -> str:
     if isinstance(value, str) and value.strip().lower() in SHAPES:
         return value.strip().lower()
     raise _InvalidValue(f"one of {', '.join(SHAPES)}")
+
+
+def _parts(value: object) -> str:
+    if isinstance(value, str) and value.strip().lower() in POLYGON_PARTS:
+        return value.strip().lower()
+    raise _InvalidValue(" or ".join(POLYGON_PARTS))
 
 
 def _bool(value: object) -> bool:
@@ -104,7 +111,9 @@ class ProjectSettings:
         (), _templates, "CLIP's prompt templates, at most 32, each with one {}; []: the model's default templates"
     )
     polygon_tolerance: float = _setting(
-        1.0, _number(0, 100), "Maximum distance of a polygon from its mask, 0 to 100 pixels of the original image"
+        1.0,
+        _number(0, 100),
+        "Distance from the mask within which a polygon drops points anyway, 0 to 100 pixels of the original image",
     )
     clean_masks: bool = _setting(True, _bool, "Remove specks and pinholes from masks")
     prefetch: int | None = _setting(
@@ -113,6 +122,12 @@ class ProjectSettings:
     text_prompt: str | None = _setting(None, _name, "Name of the TextArea that is the text prompt; null: none")
     messages: str | None = _setting(
         None, _name, "Name of the TextArea in which the backend answers in words; null: it stays silent"
+    )
+    polygon_parts: str = _setting(
+        "main", _parts, "Parts of a mask in a polygon: main (the largest and the clicked ones) or all, with small holes"
+    )
+    max_points: int = _setting(
+        60, _number(4, 10_000, int), "Number of points that a polygon may have where fewer do not spoil it, 4 to 10000"
     )
 
     @classmethod

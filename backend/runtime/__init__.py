@@ -10,7 +10,7 @@ from backend.runtime.deadline import NO_DEADLINE, Deadline
 from backend.runtime.draining import IS_DRAINING, is_draining
 from backend.runtime.listening import find_public_addresses
 from backend.runtime.lru import LeastRecentlyUsed
-from backend.runtime.priority_executor import PriorityExecutor
+from backend.runtime.priority_executor import PriorityExecutor, make_way
 from backend.runtime.single_flight import SingleFlight
 from backend.runtime.stages import (
     EMBEDDING_SOURCES,
@@ -41,6 +41,7 @@ __all__ = [
     "find_public_addresses",
     "import_torch",
     "is_draining",
+    "make_way",
     "note_embedding",
     "stage",
     "start_record",

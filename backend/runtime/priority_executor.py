@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +21,18 @@ from backend.runtime.stages import add_waited
 from backend.values import Priority
 
 T = TypeVar("T")
+_make_way: ContextVar[Callable[[], None]] = ContextVar("make_way", default=lambda: None)
+
+
+def make_way() -> None:
+    """Let clicks go first: between two parts of bulk work, wait until no click is queued or running.
+
+    Does nothing in work of a higher priority.
+
+    Raises:
+        Overloaded, ClientDisconnected: The request that queued the work is over.
+    """
+    _make_way.get()()
 
 
 class PriorityExecutor:
@@ -42,6 +54,8 @@ class PriorityExecutor:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
+        self._clicks = 0  # queued or running
+        self._has_thread_for_clicks = for_clicks > 0  # without one, bulk work could wait for clicks that wait for it
         self._threads = [
             threading.Thread(target=self._work, args=(i < for_clicks,), name=f"{name}-{i}", daemon=True)
             for i in range(threads)
@@ -59,7 +73,7 @@ class PriorityExecutor:
         """
         deadline.raise_if_disconnected()
         queued_at = time.perf_counter()
-        future, seconds = self.submit(priority, work), deadline.remaining
+        future, seconds = self.submit(priority, work, deadline), deadline.remaining
         try:
             while True:
                 with suppress(FutureTimeout):
@@ -76,14 +90,22 @@ class PriorityExecutor:
             if future.cancel():  # running work goes on
                 add_waited("queue", time.perf_counter() - queued_at)
 
-    def submit(self, priority: Priority, work: Callable[[], T]) -> Future[T]:
-        """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`."""
+    def submit(self, priority: Priority, work: Callable[[], T], deadline: Deadline = NO_DEADLINE) -> Future[T]:
+        """Queue `work`; the future may be cancelled while it waits. Raises `Overloaded`.
+
+        Args:
+            deadline: At which bulk work stops where it makes way.
+        """
         future: Future[T] = Future()
+        context = copy_context()
+        if priority is Priority.BULK and self._has_thread_for_clicks:
+            context.run(_make_way.set, partial(self._wait_for_clicks, deadline))
         with self._changed:
             if self._closed:
                 raise Overloaded("The backend is shutting down.", remedy="Try again after the restart.")
-            run: Callable[[], Any] = partial(copy_context().run, _run_queued, work, time.perf_counter())
+            run: Callable[[], Any] = partial(context.run, _run_queued, work, time.perf_counter())
             heapq.heappush(self._waiting, (int(priority), next(self._order), future, run))
+            self._clicks += priority == Priority.CLICK
             self._changed.notify_all()  # notify() might wake a thread that is reserved for clicks
         return future
 
@@ -110,16 +132,27 @@ class PriorityExecutor:
 
     def _work(self, clicks_only: bool) -> None:
         while (task := self._next(clicks_only)) is not None:
-            future, work = task
-            if not future.set_running_or_notify_cancel():
-                continue
+            priority, future, work = task
             try:
-                future.set_result(work())
+                if future.set_running_or_notify_cancel():
+                    future.set_result(work())
             except BaseException as error:  # raised again by the future's result()
                 future.set_exception(error)
+            if priority == Priority.CLICK:
+                with self._changed:
+                    self._clicks -= 1
+                    self._changed.notify_all()
             del future, work, task  # or the last result's arrays would live until the next call
 
-    def _next(self, clicks_only: bool) -> tuple[Future[Any], Callable[[], Any]] | None:
+    def _wait_for_clicks(self, deadline: Deadline) -> None:
+        """Wait until no click is queued or running, or the deadline is over."""
+        deadline.raise_if_over()
+        with self._changed:
+            while self._clicks and not self._closed:
+                self._changed.wait(deadline.poll_seconds)
+                deadline.raise_if_over()
+
+    def _next(self, clicks_only: bool) -> tuple[int, Future[Any], Callable[[], Any]] | None:
         def has_work() -> bool:
             return bool(self._waiting) and (not clicks_only or self._waiting[0][0] == Priority.CLICK)
 
@@ -127,8 +160,8 @@ class PriorityExecutor:
             self._changed.wait_for(lambda: has_work() or self._closed)
             if not self._waiting:
                 return None
-            _, _, future, work = heapq.heappop(self._waiting)
-            return future, work
+            priority, _, future, work = heapq.heappop(self._waiting)
+            return priority, future, work
 
 
 def _run_queued(work: Callable[[], T], queued_at: float) -> T:

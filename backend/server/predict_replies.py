@@ -6,23 +6,21 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from backend.errors import BackendError, ClientDisconnected, Overloaded
+from backend.errors import BackendError, Overloaded
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import ClassifyImage, PredictRequest, Task
 from backend.label_studio.results import EMPTY_ANSWER
 from backend.predict import ANSWER_SECONDS, TaskPredictor
 from backend.projects import ProjectSettings
 from backend.runtime import Deadline
+from backend.server.batch_predictions import ReportProblem, describe_omitted, predict_batch
 from backend.server.services import Loader
-from backend.values import Priority
 
 log = logging.getLogger(__name__)
 
 MODELS_TIMEOUT_SECONDS = 60.0  # for a click while the models load; Label Studio times out after 100 s
 OPENING_SECONDS = 1.0  # the page does not open before the reply
-BATCH_SECONDS = 60.0  # for classifying several images in one request; Label Studio times out after 100 s
-
-ReportProblem = Callable[[str], None]
+BATCH_SECONDS = 60.0  # for all tasks of one request; Label Studio times out after 100 s
 
 
 def reply_to(
@@ -58,32 +56,40 @@ def _classify_images(
     report_problem: ReportProblem,
     has_disconnected: Callable[[], bool],
 ) -> list[Any]:
-    """Reply to tasks without a prompt: the class of the image or an empty answer, without waiting for SAM.
+    """Reply to tasks without a prompt. An opened one gets the class of its image or an empty answer, without SAM.
 
-    Label Studio sends these when a person opens a task (one) and for "Retrieve predictions" (all selected tasks). The
-    images are encoded in the background, so that the first click is warm. Label Studio stores the reply as the newest
-    prediction, so tasks that were pre-annotated with masks get an empty answer.
+    Label Studio sends one when a person opens it, and all selected ones for "Batch predictions" ("Retrieve
+    predictions"), which `batch_predictions` answers with masks. One selected task cannot be told from an opened one.
+    The image of an opened task is encoded in the background, so that the first click is warm. Label Studio stores the
+    reply as the newest prediction, so a task that was pre-annotated with masks gets an empty answer.
     """
+    if not parsed.tasks:
+        return []
+    if len(parsed.tasks) > 1:
+        return _predict_batch(parsed, loader, settings, report_problem, has_disconnected)
     if not loader.ready:
+        return [EMPTY_ANSWER]
+    services, (task,) = loader.get(), parsed.tasks
+    for image in reversed(task.images):  # the warmer takes the last one first
+        services.warmer.warm(image)
+    if task.is_predicted or not parsed.config.classifies_images or not services.facts.has_clip:
+        return [EMPTY_ANSWER]
+    deadline = Deadline.after(OPENING_SECONDS, has_disconnected)
+    return [_classify_quickly(services.predictor, task, parsed.config, settings, deadline)]
+
+
+def _predict_batch(
+    parsed: PredictRequest,
+    loader: Loader,
+    settings: ProjectSettings,
+    report_problem: ReportProblem,
+    has_disconnected: Callable[[], bool],
+) -> list[Any]:
+    if not loader.ready:
+        report_problem(describe_omitted(parsed.tasks, parsed, "The models are not loaded yet."))
         return [EMPTY_ANSWER for _ in parsed.tasks]
-    services = loader.get()
-    predictor, warmer = services.predictor, services.warmer
-    for task in parsed.tasks:
-        for image in reversed(task.images):  # the warmer takes the last one first
-            warmer.warm(image)
-    has_no_answer = not parsed.config.classifies_images or not services.facts.has_clip
-    if has_no_answer or all(task.is_predicted for task in parsed.tasks):
-        return [EMPTY_ANSWER for _ in parsed.tasks]
-    if len(parsed.tasks) == 1:
-        deadline = Deadline.after(OPENING_SECONDS, has_disconnected)
-        return [_classify_quickly(predictor, parsed.tasks[0], parsed.config, settings, deadline)]
     deadline = Deadline.after(BATCH_SECONDS, has_disconnected)
-    return [
-        EMPTY_ANSWER
-        if task.is_predicted
-        else _try_classify(predictor, task, parsed.config, settings, deadline, report_problem)
-        for task in parsed.tasks
-    ]
+    return predict_batch(parsed, loader.get().predictor, settings, deadline, report_problem)
 
 
 def _classify_quickly(
@@ -99,31 +105,6 @@ def _classify_quickly(
         if not isinstance(error, Overloaded) and not deadline.has_passed:
             raise
         log.info("Task %s opened without an image class: %s", task.task_id, error)
-        return EMPTY_ANSWER
-
-
-def _try_classify(
-    predictor: TaskPredictor,
-    task: Task,
-    config: LabelingConfig,
-    settings: ProjectSettings,
-    deadline: Deadline,
-    report_problem: ReportProblem,
-) -> Any:
-    """Classify one of several tasks; a failure gives an empty answer, so that the others are answered."""
-    deadline.raise_if_disconnected()
-    if deadline.has_passed:
-        return EMPTY_ANSWER
-    started = Deadline(has_disconnected=deadline.has_disconnected)  # a task that was started is finished
-    try:
-        request = ClassifyImage()
-        return (
-            predictor.predict(task, config, request, settings, priority=Priority.BULK, deadline=started) or EMPTY_ANSWER
-        )
-    except ClientDisconnected:
-        raise
-    except BackendError as error:
-        report_problem(f"Task {task.task_id} is skipped: {error}")
         return EMPTY_ANSWER
 
 

@@ -13,14 +13,14 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from segment_anything import SamPredictor
 from tqdm import tqdm
 
-from backend.geometry import clean_mask, mask_iou, speck_area
+from backend.geometry import OutlineOptions, clean_mask, mask_iou, mask_to_outline, speck_area
 from backend.label_studio.results import build_value, mask_from_value
 from backend.values import Mask, Size
 from scripts.demo_world.evaluate import load_demo_sam
@@ -29,9 +29,10 @@ from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 
 T = TypeVar("T")
 FIRST = 8000  # scenes from here on are used only here
+OUTLINE = "outline"  # the polygon that is sent by default
 SHAPES = (
     ("brush", 0.0), ("bitmask", 0.0), ("polygon", 0.0), ("polygon", 0.5), ("polygon", 1.0), ("polygon", 2.0),
-    ("polygon", 4.0), ("rectangle", 0.0), ("ellipse", 0.0),
+    ("polygon", 4.0), (OUTLINE, 1.0), ("rectangle", 0.0), ("ellipse", 0.0),
 )  # fmt: skip
 
 
@@ -103,12 +104,20 @@ def shape(answer: Answer, kind: str, tolerance: float) -> Shaped:
     """Convert a cleaned mask to a region shape and back."""
     height, width = answer.mask.shape
     mask = clean_mask(answer.mask, speck_area(Size(width, height)), [answer.point])
-    (value,), milliseconds = time_best(lambda: build_value(mask, kind, tolerance=tolerance))
-    again = mask_from_value(value, kind, Size(width, height))
+    (value,), milliseconds = time_best(lambda: build(mask, kind, tolerance, answer.point))
+    again = mask_from_value(value, "polygon" if kind == OUTLINE else kind, Size(width, height))
     size = len(json.dumps(value, separators=(",", ":")))
     return Shaped(
         size, len(value.get("points", ())), mask_iou(again, mask), mask_iou(again, answer.truth), milliseconds
     )
+
+
+def build(mask: Mask, kind: str, tolerance: float, point: tuple[float, float]) -> list[dict[str, Any]]:
+    """Build the value of a region as the backend does."""
+    if kind != OUTLINE:
+        return build_value(mask, kind, tolerance=tolerance)
+    ring = mask_to_outline(mask, OutlineOptions(tolerance), [point]).ring
+    return build_value(mask, "polygon", tolerance=tolerance, ring=ring)
 
 
 def cleaning_table(cleaned: Sequence[Cleaned]) -> str:
@@ -136,8 +145,8 @@ def shape_table(answers: Sequence[Answer]) -> str:
         rows = [shape(answer, kind, tolerance) for answer in tqdm(answers, desc=kind)]
         means = [_mean(rows, field) for field in ("iou_with_mask", "iou_with_truth", "points", "size")]
         minimum, took = min(row.iou_with_mask for row in rows), np.median([row.milliseconds for row in rows])
-        shown = f"{tolerance:g} px" if kind == "polygon" else ""
-        points = f"{means[2]:.0f}" if kind == "polygon" else ""
+        shown = f"{tolerance:g} px" if kind in ("polygon", OUTLINE) else ""
+        points = f"{means[2]:.0f}" if shown else ""
         lines.append(
             f"| {kind} | {shown} | {means[0]:.4f} | {minimum:.3f} | {means[1]:.4f} | {points} | {means[3]:,.0f} B |"
             f" {took:.2f} |"

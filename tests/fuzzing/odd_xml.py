@@ -77,7 +77,7 @@ SNIPPETS = (
 )
 SETTINGS = (
     *("answer", "auto_label", "clip_threshold", "choices_threshold", "templates", "polygon_tolerance", "clean_masks"),
-    *("prefetch", "text_prompt", "nonsense", ""),
+    *("prefetch", "text_prompt", "polygon_parts", "max_points", "nonsense", ""),
 )
 SETTING_VALUES = (
     *(

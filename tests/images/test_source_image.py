@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import struct
@@ -70,6 +71,38 @@ def test_something_else_is_refused_with_its_first_bytes() -> None:
     assert caught.value.message.startswith(
         "/data/upload/a.png is not an image: 22 bytes, starting with b'<html>not found"
     )
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><circle r="4"/></svg>'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SVG.encode(),
+        b"\xef\xbb\xbf\r\n" + SVG.encode(),
+        f'<?xml version="1.0"?>\n<!-- <html> made by hand --><!DOCTYPE svg>{SVG}'.encode(),
+        b'<x:svg xmlns:x="http://www.w3.org/2000/svg"/>',
+        SVG.encode("utf-16"),
+        gzip.compress(SVG.encode()),
+    ],
+    ids=["plain", "byte order mark", "prolog", "prefix", "UTF-16", "compressed"],
+)
+def test_a_drawing_is_refused_as_one(data: bytes) -> None:
+    with pytest.raises(BadImage) as caught:
+        SourceImage(data, "/data/upload/logo.svg")
+    assert caught.value.message == "/data/upload/logo.svg is an SVG drawing, which has no pixels."
+    assert caught.value.remedy == "Save the drawing as a PNG and import that."
+
+
+@pytest.mark.parametrize(
+    "data",
+    [f"<html><body>{SVG}</body></html>".encode(), b"see <svg>", b"<!-- <svg> ", b"<svgs/>", b"\x1f\x8bno gzip", b""],
+    ids=["a page with a drawing", "text", "an open comment", "another element", "a broken gzip", "nothing"],
+)
+def test_what_only_mentions_a_drawing_is_no_image(data: bytes) -> None:
+    with pytest.raises(BadImage, match="is not an image"):
+        SourceImage(data, "logo.svg")
 
 
 def test_a_truncated_file_is_refused_when_it_is_decoded() -> None:

@@ -10,13 +10,15 @@ import pytest
 import torch
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
-from backend.errors import BadPrompt, BadSettings
+from backend.errors import BadPrompt, BadSettings, ClientDisconnected
 from backend.models.devices import choose_device
+from backend.models.sam import automatic_masks
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.prompt_decoder import MAX_IMAGES
 from backend.models.sam.segmenter import SamSegmenter
 from backend.models.sam.steps import features_of
-from backend.values import Candidate, ImageEmbedding, Prompt, ProposalParameters, Size
+from backend.runtime import Deadline, PriorityExecutor
+from backend.values import Candidate, ImageEmbedding, Priority, Prompt, ProposalParameters, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
 
 CLICK = Prompt(((200.0, 150.0),), (1,))
@@ -204,6 +206,21 @@ def test_an_empty_prompt_is_refused(demo_sam, scene) -> None:
     segmenter = SamSegmenter(demo_sam, device="cpu")
     with pytest.raises(BadPrompt, match="The prompt is empty"):
         segmenter.decode(segmenter.encode(scene.pixels), Prompt())
+
+
+def test_automatic_masks_for_a_client_who_has_left_end_between_two_batches_of_points(
+    demo_sam, scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter, batches = SamSegmenter(demo_sam, device="cpu"), []
+    embedding = segmenter.encode(scene.pixels)
+    predict = automatic_masks.predict_low_res
+    monkeypatch.setattr(automatic_masks, "predict_low_res", lambda *arguments: batches.append(1) or predict(*arguments))
+    many = ProposalParameters(16, 0.5, 0.5, 100, 0.7)  # 256 points, 64 at once
+    leaves = Deadline(has_disconnected=lambda: len(batches) >= 2)
+    work = PriorityExecutor(2, for_clicks=1).submit(Priority.BULK, lambda: segmenter.propose(embedding, many), leaves)
+    with pytest.raises(ClientDisconnected):
+        work.result(120)
+    assert len(batches) == 2
 
 
 @pytest.mark.usefixtures("float32_embeddings")

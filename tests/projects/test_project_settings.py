@@ -33,8 +33,13 @@ def test_json_values_are_parsed() -> None:
 
 def test_strings_are_parsed_like_json_values() -> None:
     texts = {"auto_label": "TRUE", "clip_threshold": " 0.25 ", "templates": "a {}| the {} ", "prefetch": "4"}
-    assert parse_project_settings(texts) == ProjectSettings(
-        auto_label=True, clip_threshold=0.25, templates=("a {}", "the {}"), prefetch=4
+    assert parse_project_settings(texts | {"polygon_parts": " ALL ", "max_points": "30"}) == ProjectSettings(
+        auto_label=True,
+        clip_threshold=0.25,
+        templates=("a {}", "the {}"),
+        prefetch=4,
+        polygon_parts="all",
+        max_points=30,
     )
 
 
@@ -52,6 +57,8 @@ def test_a_setting_that_is_missing_or_null_has_its_default() -> None:
         ("clip_threshold", float("nan"), "clip_threshold is NaN. Set clip_threshold to a number from 0 to 1."),
         ("choices_threshold", -0.1, "choices_threshold is -0.1. Set choices_threshold to a number from 0 to 1."),
         ("polygon_tolerance", "wide", 'polygon_tolerance is "wide". Set polygon_tolerance to a number from 0 to 100.'),
+        ("polygon_parts", "some", 'polygon_parts is "some". Set polygon_parts to main or all.'),
+        ("max_points", 3, "max_points is 3. Set max_points to a whole number from 4 to 10000."),
         ("prefetch", 2.5, "prefetch is 2.5. Set prefetch to a whole number from 0 to 100."),
         ("prefetch", 10**400, f"prefetch is 1{'0' * 58}…. Set prefetch to a whole number from 0 to 100."),
         ("auto_label", "maybe", 'auto_label is "maybe". Set auto_label to true or false.'),

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from backend.errors import ClientDisconnected, Overloaded
-from backend.runtime import Deadline, PriorityExecutor
+from backend.runtime import Deadline, PriorityExecutor, make_way
 from backend.values import Priority
 
 
@@ -119,3 +119,83 @@ def test_a_closed_executor_lets_its_threads_go() -> None:
     for thread in executor._threads:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_bulk_work_makes_way_for_clicks_that_are_queued_or_running() -> None:
+    executor = PriorityExecutor(2, for_clicks=1)
+    begun, go, clicking, click_ends = (threading.Event() for _ in range(4))
+    order: list[str] = []
+
+    def bulk() -> None:
+        begun.set()
+        go.wait(10)
+        make_way()
+        order.append("second half of bulk")
+
+    def click() -> None:
+        clicking.set()
+        click_ends.wait(10)
+        order.append("click")
+
+    work = executor.submit(Priority.BULK, bulk)
+    assert begun.wait(10)
+    clicks = [executor.submit(Priority.CLICK, click) for _ in range(2)]
+    assert clicking.wait(10)
+    go.set()
+    with pytest.raises(TimeoutError):
+        work.result(0.2)
+    click_ends.set()
+    work.result(10)
+    assert order == ["click", "click", "second half of bulk"]
+    assert all(future.done() for future in clicks)
+
+
+@pytest.mark.parametrize("priority", [Priority.CLICK, Priority.WARM, Priority.PREFETCH])
+def test_other_work_than_bulk_does_not_make_way(priority: Priority) -> None:
+    executor, running = PriorityExecutor(3, for_clicks=1), threading.Event()
+    go = threading.Event()
+    executor.submit(Priority.CLICK, lambda: running.set() or go.wait(10))
+    assert running.wait(10)
+    executor.submit(priority, make_way).result(10)
+    go.set()
+
+
+def test_bulk_work_without_a_thread_for_clicks_never_waits_for_them(blocked) -> None:
+    executor, go = blocked
+    bulk = executor.submit(Priority.BULK, make_way)
+    go.set()
+    bulk.result(10)
+
+
+def test_a_click_that_was_given_up_in_the_queue_holds_up_no_bulk_work() -> None:
+    executor, go, both_run = PriorityExecutor(2, for_clicks=1), threading.Event(), threading.Barrier(3)
+    for _ in range(2):
+        executor.submit(Priority.CLICK, lambda: (both_run.wait(10), go.wait(10)))
+    both_run.wait(10)
+    with pytest.raises(Overloaded):
+        executor.run(Priority.CLICK, lambda: None, Deadline.after(0.05))
+    go.set()
+    executor.submit(Priority.BULK, make_way).result(10)
+
+
+@pytest.mark.parametrize("error", [Overloaded, ClientDisconnected])
+def test_bulk_work_ends_where_it_makes_way_when_its_request_is_over(error: type[Exception]) -> None:
+    executor, parts, is_over = PriorityExecutor(2, for_clicks=1), [], threading.Event()
+    deadline = Deadline.after(0.3) if error is Overloaded else Deadline(has_disconnected=is_over.is_set)
+
+    def bulk() -> None:
+        for part in range(1000):
+            make_way()
+            parts.append(part)
+            threading.Event().wait(0.01)
+            if part == 3:
+                is_over.set()
+
+    work = executor.submit(Priority.BULK, bulk, deadline)
+    with pytest.raises(error):
+        work.result(20)
+    assert len(parts) < 1000
+
+
+def test_make_way_outside_the_queue_does_nothing() -> None:
+    make_way()

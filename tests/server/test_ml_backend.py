@@ -75,6 +75,18 @@ def test_setup_gives_the_model_version_and_refuses_a_config_without_a_brush(serv
     assert (reply.status_code, "no Image tag" in reply.json["error"]) == (422, True)
 
 
+def test_several_images_in_one_tag_are_refused_by_that_name_when_saving_and_when_predicting(
+    server: ServerOnFakes,
+) -> None:
+    config = CONFIG.replace('value="$photo"', 'valueList="$images"')
+    assert config != CONFIG
+    body = predict_body("a.png", keypoint(50, 50)) | {"label_config": config}
+    body["tasks"][0]["data"] = {"images": ["a.png", "b.png"]}
+    for reply in (server.client.post("/setup", json={"project": "4.1", "schema": config}), server.predict(body)):
+        assert (reply.status_code, 'has valueList="$images"' in reply.json["error"]) == (422, True)
+        assert "one task per image" in reply.json["remedy"]
+
+
 def test_setups_after_a_failed_load_do_not_pile_up_tracebacks_on_its_error() -> None:
     def fail():
         raise CheckpointError("sam.pth is damaged.", remedy="Fetch it again.")

@@ -164,7 +164,13 @@ def can_hold_mask(control: Control) -> bool:
 
 
 def _check_data_key(image: Element) -> None:
+    """Raise `BadConfig` unless the tag names the one image that it shows of a task."""
     value = read_attribute(image, "value")
+    if value_list := read_attribute(image, "valuelist"):
+        name, value_list = shorten(read_attribute(image, "name")), shorten(value_list)
+        message = f'The Image tag "{name}" has valueList="{value_list}"; several images in one tag are not supported.'
+        remedy = f'Import one task per image, and write value="$image" instead of valueList. {EDIT_HINT}'
+        raise BadConfig(message, remedy=remedy)
     if not value.startswith("$") or len(value) < 2:
         name, value = shorten(read_attribute(image, "name")), shorten(value)
         remedy = f'Write value="$image", where "image" is the key of the task data. {EDIT_HINT}'

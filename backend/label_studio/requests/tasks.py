@@ -38,12 +38,14 @@ class Task:
             image that they were drawn on.
         is_predicted: Whether it has a prediction with masks. Label Studio shows the newest prediction, so a new one
             without masks would hide them.
+        predicted_by: Model versions of its predictions.
     """
 
     task_id: int | None
     project_id: str
     images: tuple[TaskImage, ...]
     is_predicted: bool = False
+    predicted_by: frozenset[str] = frozenset()
 
 
 def parse_project_id(project: object) -> str:
@@ -72,7 +74,7 @@ def parse_task(document: Mapping[str, Any], config: LabelingConfig, *, project_i
     task_id, project = _task_id(document), project_id or parse_project_id(document.get("project"))
     shown = config.images_in(data) or [config.images[0]]  # raises for the missing image
     images = tuple(TaskImage(image.name, _image_uri(data, image, task_id), task_id, project) for image in shown)
-    return Task(task_id, project, images, _has_predicted_masks(document))
+    return Task(task_id, project, images, _has_predicted_masks(document), _model_versions(document))
 
 
 def parse_task_on(document: Mapping[str, Any], image: ImageConfig, *, project_id: str = "") -> Task:
@@ -102,6 +104,11 @@ def _task_id(document: Mapping[str, Any]) -> int | None:
 def _has_predicted_masks(document: Mapping[str, Any]) -> bool:
     predictions = objects_of(document.get("predictions"))
     return any(kind_of_region(result) in SHAPES for prediction in predictions for result in results_of(prediction))
+
+
+def _model_versions(document: Mapping[str, Any]) -> frozenset[str]:
+    versions = (prediction.get("model_version") for prediction in objects_of(document.get("predictions")))
+    return frozenset(version for version in versions if isinstance(version, str))
 
 
 def _image_uri(data: Mapping[str, Any], image: ImageConfig, task_id: object) -> str:

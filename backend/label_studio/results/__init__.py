@@ -4,7 +4,7 @@ On one side there are masks in pixels, on the other percentages, brush RLE and P
 """
 
 from backend.label_studio.results.brush_rle import brush_box, decode_brush, encode_brush
-from backend.label_studio.results.build import EMPTY_ANSWER, build_prediction, build_results
+from backend.label_studio.results.build import EMPTY_ANSWER, build_prediction, build_results, control_of
 from backend.label_studio.results.fields import (
     KEYPOINT,
     MAX_SIDE,
@@ -51,6 +51,7 @@ __all__ = [
     "build_prediction",
     "build_results",
     "build_value",
+    "control_of",
     "count_left_out",
     "decode_brush",
     "drawn_size_of",

@@ -63,7 +63,7 @@ def build_prediction(results: Sequence[Result], model_version: str, score: float
 
 
 def _region_results(region: LabeledRegion, config: ImageConfig, tolerance: float) -> list[Result]:
-    control = _answer_control(region, config)
+    control = control_of(region, config)
     results = _shape_results(region, control, tolerance)
     if not results:  # an empty mask, which a polygon cannot represent
         return []
@@ -74,8 +74,9 @@ def _region_results(region: LabeledRegion, config: ImageConfig, tolerance: float
     return [*results, *(score for score in scores if score is not None)]
 
 
-def _answer_control(region: LabeledRegion, config: ImageConfig) -> Control:
-    """Return the control that the region names, if possible the one with its label; else the first with the label."""
+def control_of(region: LabeledRegion, config: ImageConfig) -> Control:
+    """Return the control that carries a region: the one that it names, if possible with its label, else the first with
+    the label."""
     named = config.answers_of(region.control)
     labeled = next((control for control in named if control.has_label(region.label)), None)
     return labeled or (named[0] if named else config.control_for(region.label))
@@ -86,7 +87,8 @@ def _shape_results(region: LabeledRegion, control: Control, tolerance: float) ->
     _check_known(labels, control, control.labels_name or control.name)
     height, width = region.mask.shape
     results = []
-    for value in build_value(region.mask, control.kind, tolerance=tolerance):
+    ring = None if region.outline is None else region.outline.ring
+    for value in build_value(region.mask, control.kind, tolerance=tolerance, ring=ring):
         result: Result = {
             "id": region.region_id,
             "type": control.result_type,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from backend.geometry import Outline, Point
 from backend.values import ClassScore, Mask
 
 
@@ -23,6 +24,8 @@ class LabeledRegion:
         control: Name of the control that carries the mask; "" for the first one with the label.
         kind: Kind of shape that it was saved as: "brush", "polygon", …; "" before it is saved.
         other_labels: Further labels that were saved with it, usually by accident.
+        clicks: XY of the clicks that it answers, in their order; () for a mask without clicks.
+        outline: How it is sent where its control takes polygons; None: within the tolerance, with all parts and holes.
     """
 
     mask: Mask
@@ -34,3 +37,5 @@ class LabeledRegion:
     control: str = ""
     kind: str = ""
     other_labels: tuple[str, ...] = ()
+    clicks: tuple[Point, ...] = ()
+    outline: Outline | None = None

@@ -13,7 +13,7 @@ A kind is a result's `type` without "labels". Rotation is in degrees, clockwise:
 corner, an ellipse about its centre. A result's `image_rotation` is only how the image was viewed. Label Studio's
 polygon is one ring, and results that share an id are one region, of which it draws only the first shape. A mask with
 several parts or with holes is therefore one ring whose parts are joined by bridges of zero width (`geometry.polygons`),
-never several regions for one object.
+never several regions for one object. What is sent to a person is an outline, which avoids them (`geometry.outlines`).
 
 Example: the pixels (1, 0) and (2, 0) of a 4x2 image as a rectangle are x 25, y 0, width 50, height 50.
 """
@@ -43,6 +43,7 @@ from backend.label_studio.results.brush_rle import decode_brush, encode_brush
 from backend.values import Box, Mask, Size
 
 Value = dict[str, Any]
+Points = NDArray[np.float64]  # (N, 2) XY
 REMEDY = "Delete this region in Label Studio and draw it again."
 MAX_PERCENT = 1_000.0  # Label Studio does not allow drawing outside the image; ten image sizes away means damaged data
 MIN_EXTENT_PERCENT = 1e-6  # a thousandth of a pixel of the widest image
@@ -53,13 +54,14 @@ PIXEL_DIGITS = 3  # rounds the corners of pixels back to whole numbers
 MAX_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
 
 
-def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
+def build_value(mask: Mask, kind: str, *, tolerance: float, ring: Points | None = None) -> list[Value]:
     """Build the value of a region of that kind, without its labels; [] for an empty mask that the kind cannot hold.
 
     Args:
         mask: bool (H, W) at the size of the upright image.
         kind: One of `SHAPES`.
         tolerance: Maximum distance of a polygon from the mask's border, in pixels.
+        ring: The polygon in pixels, if it is known already.
 
     Raises:
         ValueError: Another kind.
@@ -69,7 +71,7 @@ def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
     if kind == "bitmask":
         return [{"imageDataURL": encode_bitmask(mask)}]
     if kind == "polygon":
-        return _build_polygon(mask, tolerance)
+        return _build_polygon(mask_to_polygon(mask, tolerance) if ring is None else ring, mask.shape)
     if kind == "rectangle":
         return _build_rectangle(mask)
     if kind == "ellipse":
@@ -102,9 +104,8 @@ def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
     return readers[kind]()
 
 
-def _build_polygon(mask: Mask, tolerance: float) -> list[Value]:
-    height, width = mask.shape
-    ring = mask_to_polygon(mask, tolerance)
+def _build_polygon(ring: Points, shape: tuple[int, ...]) -> list[Value]:
+    height, width = shape
     points = np.round(ring * (100 / width, 100 / height), PERCENT_DIGITS).tolist()
     return [{"points": points, "closed": True}] if points else []
 

@@ -13,6 +13,7 @@ from segment_anything.utils.amg import MaskData
 
 from backend.models.sam.resize import ResizeToInput
 from backend.models.sam.steps import enlarge, features_of, predict_low_res
+from backend.runtime import make_way
 from backend.values import ImageEmbedding, ProposalParameters
 
 MAX_BATCH_PIXELS = 64_000_000  # float32 masks at full size, 256 MB; proportionally less with fewer points per batch
@@ -53,6 +54,7 @@ class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
 
     def _process_batch(self, points: NDArray[Any], im_size: Any, crop_box: Any, orig_size: Any) -> MaskData:
         """Run the library's own step on only the masks that pass its first filter; the result is the same."""
+        make_way()
         model = self.predictor.model
         scaled = self.predictor.transform.apply_coords(points, im_size)
         coords = torch.as_tensor(scaled, dtype=torch.float, device=model.device)[:, None, :]

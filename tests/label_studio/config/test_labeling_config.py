@@ -139,7 +139,11 @@ def test_a_label_that_the_brush_lacks_becomes_its_only_label() -> None:
             f'<View><Image name="i" value="http://a/b.png"/>{BRUSH}</View>',
             'value="http://a/b.png", which does not refer',
         ),
-        (f'<View><Image name="i" valueList="$images"/>{BRUSH}</View>', r'value="".*Write value="\$image"'),
+        (
+            f'<View><Image name="i" valueList="$images"/>{BRUSH}</View>',
+            r'"i" has valueList="\$images"; several images in one tag are not supported.*value="\$image" instead',
+        ),
+        (f'<View><Image name="i" value="$a" valueList="$images"/>{BRUSH}</View>', r'has valueList="\$images"'),
     ],
 )
 def test_a_config_that_cannot_hold_predictions_is_rejected(xml: str, message: str) -> None:

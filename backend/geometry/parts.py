@@ -1,0 +1,63 @@
+"""The parts of a mask: for each one the exact ring around it and the rings around its holes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.geometry.polygons import Ring, signed_area
+from backend.geometry.rasters import covers
+
+
+@dataclass(frozen=True)
+class Part:
+    """Connected pixels of a mask: the exact ring around them, and the rings around the holes in them."""
+
+    border: Ring
+    holes: tuple[Ring, ...]
+
+    @property
+    def area(self) -> float:
+        return signed_area(self.border) + sum(map(signed_area, self.holes))
+
+    def covers(self, pixel: Ring) -> bool:
+        """Whether the centre of a pixel, XY, belongs to it."""
+        return bool(covers([self.border, *self.holes], pixel[None])[0])
+
+
+def find_parts(rings: Sequence[Ring]) -> list[Part]:
+    """Group the rings of `mask_to_rings`: each hole with the part around it."""
+    areas = [signed_area(ring) for ring in rings]
+    borders = [ring for _, ring in sorted(((a, r) for a, r in zip(areas, rings, strict=True) if a > 0), key=_first)]
+    holes: list[list[Ring]] = [[] for _ in borders]
+    for ring, area in zip(rings, areas, strict=True):
+        if area < 0:
+            inside = _pixel_left_of(ring)[None]
+            number = next(number for number, border in enumerate(borders) if covers([border], inside)[0])
+            holes[number].append(ring)  # of the smallest border around it
+    return [Part(border, tuple(inner)) for border, inner in zip(borders, holes, strict=True)]
+
+
+def choose_parts(parts: Sequence[Part], pixels: Ring) -> list[Part]:
+    """Return the largest part and those that cover one of the pixels.
+
+    Args:
+        pixels: (M, 2) XY of their centres.
+    """
+    if len(parts) == 1:
+        return list(parts)
+    largest = max(parts, key=lambda part: part.area)
+    return [part for part in parts if part is largest or any(map(part.covers, pixels))]
+
+
+def _first(pair: tuple[float, Ring]) -> float:
+    return pair[0]
+
+
+def _pixel_left_of(ring: Ring) -> Ring:
+    """Return the centre of a pixel on the left of a ring's first edge, where there is no mask."""
+    along = np.sign(ring[1] - ring[0])
+    middle: Ring = ring[0] + along / 2 + np.array([along[1], -along[0]]) / 2
+    return middle
