@@ -20,6 +20,7 @@ from backend.geometry.places import (
 )
 from backend.geometry.polygons import mask_to_polygon, mask_to_rings
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
+from backend.geometry.resizing import resize_mask
 
 __all__ = [
     "Ellipse",
@@ -39,6 +40,7 @@ __all__ = [
     "pixel_to_percent",
     "polygon_to_mask",
     "rectangle_to_mask",
+    "resize_mask",
     "signed_distance",
     "speck_area",
 ]

@@ -10,13 +10,26 @@ from functools import partial
 from typing import Any, Protocol
 
 from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued, encode_texts_queued
-from backend.errors import BadImage
+from backend.errors import BadImage, BadPrompt
 from backend.fetching import show_url
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
-from backend.label_studio.requests import ClassifyImage, Click, FindText, Request, SegmentAll, Task, TaskImage
+from backend.label_studio.requests import (
+    ClassifyImage,
+    Click,
+    FindEverything,
+    FindLike,
+    FindText,
+    Request,
+    ResizeLast,
+    SegmentAll,
+    ShowHelp,
+    Task,
+    TaskImage,
+)
 from backend.label_studio.results import build_prediction, build_results
 from backend.predict.clicks import check_drawn_size
+from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.prediction import Prediction, mean_score
 from backend.projects import DEFAULTS, ProjectSettings
@@ -72,6 +85,7 @@ class TaskPredictor:
         self._encoder, self._fetcher, self._images = encoder, fetcher, images
         self._default_proposal = default_proposal
         self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label)
+        self._commands = CommandAnswers(labeler, self._answers, default_proposal)
 
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
@@ -157,6 +171,10 @@ class TaskPredictor:
             request = ClassifyImage()  # no control can carry a mask
         if not _has_answer(request, config):
             return Prediction()
+        if isinstance(request, ShowHelp):
+            return Prediction(message=HELP)
+        if isinstance(request, ResizeLast):
+            raise BadPrompt("There is no answer to change.", remedy="Click an object first.")
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
         texts = self._answers.texts_to_encode(request, config, settings)
         if isinstance(request, ClassifyImage):
@@ -188,7 +206,7 @@ class TaskPredictor:
     def _answer(
         self,
         encoded: EncodedImage,
-        request: Click | FindText | SegmentAll,
+        request: Click | FindText | FindEverything | FindLike | SegmentAll,
         config: ImageConfig,
         settings: ProjectSettings,
         deadline: Deadline,
@@ -199,6 +217,10 @@ class TaskPredictor:
                 return lambda: self._answers.click(encoded, request, config, settings, deadline)
             case FindText():
                 return lambda: self._answers.find_text(encoded, request, config, settings)
+            case FindEverything():
+                return lambda: self._commands.everything(encoded, request, config, settings, deadline)
+            case FindLike():
+                return lambda: self._commands.find_like(encoded, request, config, settings, deadline)
             case SegmentAll():
                 return lambda: self._answers.segment_all(encoded, request, config, settings)
 
@@ -206,9 +228,9 @@ class TaskPredictor:
 def _has_answer(request: Request, config: ImageConfig) -> bool:
     """Whether the labeling config has a control for the answer."""
     match request:
-        case Click() | SegmentAll():
+        case Click() | SegmentAll() | ShowHelp():
             return True
-        case FindText():
+        case FindText() | FindEverything() | FindLike() | ResizeLast():
             return bool(config.answers)
         case ClassifyImage():
             return bool(config.image_choices)

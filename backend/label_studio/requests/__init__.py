@@ -14,21 +14,37 @@ from backend.label_studio.requests.predict_body import (
     parse_prompted_task,
 )
 from backend.label_studio.requests.prompts import LabeledPrompt
-from backend.label_studio.requests.request import ClassifyImage, Click, FindText, Request, SegmentAll
+from backend.label_studio.requests.request import (
+    ClassifyImage,
+    Click,
+    Command,
+    FindEverything,
+    FindLike,
+    FindText,
+    Request,
+    ResizeLast,
+    SegmentAll,
+    ShowHelp,
+)
 from backend.label_studio.requests.tasks import Task, TaskImage, parse_task
 from backend.label_studio.requests.webhooks import parse_finished_task
 
 __all__ = [
     "ClassifyImage",
     "Click",
+    "Command",
     "CorrectableRegion",
+    "FindEverything",
+    "FindLike",
     "FindText",
     "LabeledPrompt",
     "MaskBoxCache",
     "PredictRequest",
     "Request",
     "RequestLimits",
+    "ResizeLast",
     "SegmentAll",
+    "ShowHelp",
     "Task",
     "TaskImage",
     "parse_body",
