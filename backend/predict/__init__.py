@@ -4,7 +4,8 @@ It fetches and opens the image, asks the engine and names the regions; the same 
 bulk run.
 """
 
+from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 
-__all__ = ["ANSWER_SECONDS", "ModelFacts", "TaskPredictor"]
+__all__ = ["ANSWER_SECONDS", "ANSWER_TTL_SECONDS", "LastAnswers", "ModelFacts", "TaskPredictor"]

@@ -105,13 +105,12 @@ class ImageAnswers:
                 log.info("SAM found no object at the prompt on %s.", encoded.image.name)
                 continue
             picked = label_for_click(config, prompt.label, self._auto_labels(settings))
-            labels.append(answer.corrected.label if answer.corrected else picked)
+            labels.append((answer.corrected.label if answer.corrected else "") or picked)
             answers.append(answer)
             candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
         regions = self._label(encoded.image, candidates, labels, config, settings)
-        return Prediction(
-            tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))
-        )
+        kept = [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
+        return Prediction(tuple(kept), message=" ".join(dict.fromkeys(a.message for a in answers if a.message)))
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings

@@ -31,7 +31,9 @@ from backend.label_studio.results import build_prediction, build_results
 from backend.predict.clicks import check_drawn_size
 from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
+from backend.predict.last_answers import LastAnswers
 from backend.predict.prediction import Prediction, mean_score
+from backend.predict.recent_masks import AnswerMemory
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
@@ -56,7 +58,7 @@ class Fetcher(Protocol):
 
 
 class TaskPredictor:
-    """Predictions for tasks of any project; it keeps no state of any of them.
+    """Predictions for tasks of any project; of a task it keeps nothing but its last answers.
 
     Args:
         encoder: Encodes images, through the cache.
@@ -67,6 +69,7 @@ class TaskPredictor:
         model_version: Names the weights; written into every prediction.
         default_proposal: How automatic masks are made with this checkpoint, unless a request says otherwise.
         auto_label: Let CLIP pick the label for clicks too.
+        last_answers: Store of the last answers of each task; None for one in this process.
     """
 
     def __init__(
@@ -80,10 +83,11 @@ class TaskPredictor:
         model_version: str,
         default_proposal: ProposalOptions,
         auto_label: bool = False,
+        last_answers: LastAnswers | None = None,
     ) -> None:
         self.labeler, self.executor, self.model_version = labeler, executor, model_version
         self._encoder, self._fetcher, self._images = encoder, fetcher, images
-        self._default_proposal = default_proposal
+        self._default_proposal, self._last_answers = default_proposal, last_answers or LastAnswers()
         self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label)
         self._commands = CommandAnswers(labeler, self._answers, default_proposal)
 
@@ -141,11 +145,14 @@ class TaskPredictor:
         deadline = deadline or (NO_DEADLINE if priority is Priority.BULK else Deadline.after(ANSWER_SECONDS))
         results, predictions = [], []
         for image in task.images:
-            own = preferred.image(image.name)
-            prediction = self._predict_image(image, own, request, settings, priority, deadline)
+            own, memory = preferred.image(image.name), AnswerMemory(self._last_answers, task.page)
+            prediction = self._predict_image(image, own, request, settings, priority, deadline, memory)
             tolerance = settings.polygon_tolerance
             with stage("write"):
-                results += build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
+                built = build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
+            if isinstance(request, Click):
+                memory.remember(request, built)
+            results += built
             predictions.append(prediction)
         return build_prediction(results, self.model_version, mean_score(predictions)) if results else None
 
@@ -165,6 +172,7 @@ class TaskPredictor:
         settings: ProjectSettings,
         priority: Priority,
         deadline: Deadline,
+        memory: AnswerMemory,
     ) -> Prediction:
         """Answer a request for one image; `config` is its own part, preferred shape first."""
         if isinstance(request, SegmentAll) and not config.answers:
@@ -185,6 +193,7 @@ class TaskPredictor:
         if isinstance(request, Click):
             for prompt in request.prompts:
                 check_drawn_size(prompt, image)
+            request = memory.add_recent(request, task_image, image, config, corrects=settings.correct_last)
         encoded = self._embed(image, priority, deadline)
         if texts and self.labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
             self._decode(image, priority, deadline)

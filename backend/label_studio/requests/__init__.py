@@ -4,9 +4,10 @@ Takes JSON, returns frozen values or raises `BadRequest` or `BadPrompt`.
 """
 
 from backend.label_studio.requests.body_json import parse_body
-from backend.label_studio.requests.correctable_regions import CorrectableRegion
+from backend.label_studio.requests.correctable_regions import CorrectableRegion, find_recent
 from backend.label_studio.requests.limits import RequestLimits
 from backend.label_studio.requests.mask_box_cache import MaskBoxCache
+from backend.label_studio.requests.page_state import PageState
 from backend.label_studio.requests.predict_body import (
     PredictRequest,
     parse_predict_body,
@@ -39,6 +40,7 @@ __all__ = [
     "FindText",
     "LabeledPrompt",
     "MaskBoxCache",
+    "PageState",
     "PredictRequest",
     "Request",
     "RequestLimits",
@@ -47,6 +49,7 @@ __all__ = [
     "ShowHelp",
     "Task",
     "TaskImage",
+    "find_recent",
     "parse_body",
     "parse_finished_task",
     "parse_predict_body",

@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.errors import BadRequest, shorten
 from backend.label_studio.config import SHAPES, ImageConfig, LabelingConfig
+from backend.label_studio.requests.page_state import PageState
 from backend.label_studio.requests.prompts import SEND_REMEDY
 from backend.label_studio.results import json_type_of, kind_of_region, objects_of, results_of
 
@@ -38,12 +39,14 @@ class Task:
             image that they were drawn on.
         is_predicted: Whether it has a prediction with masks. Label Studio shows the newest prediction, so a new one
             without masks would hide them.
+        page: What a request with prompts or a text shows of the page; None for any other.
     """
 
     task_id: int | None
     project_id: str
     images: tuple[TaskImage, ...]
     is_predicted: bool = False
+    page: PageState | None = None
 
 
 def parse_project_id(project: object) -> str:
