@@ -4,11 +4,16 @@ Two masks look alike if both hold:
 
 - CLIP sees the same classes in both: the Bhattacharyya coefficient of their class probabilities is at least 0.4. The
   classes are those of the project and `GENERAL_WORDS`.
-- The cosine of their image features is at least 0.6. This tells masks apart where the classes are too coarse to.
+- The cosine of their image features is at least 0.65. This tells masks apart where the classes are too coarse to.
 
-Chosen on 64 tuning scenes of the demo world, one exemplar each, 560 objects to find: precision and recall with the
-first condition alone P1, with the second alone P2, with both P3. Where the vocabulary was the eight colours only, the
-first alone gave P4 and both P5.
+Precision and recall on 64 tuning scenes of the demo world with one exemplar each, 576 objects to find, of which SAM's
+automatic masks hold about 92 %:
+
+| classes          | same classes alone | cosine alone | both        |
+|------------------|--------------------|--------------|-------------|
+| the 64           | 0.962 0.913        | 0.932 0.898  | 0.970 0.898 |
+| the eight shapes | 0.654 0.899        | 0.932 0.898  | 0.936 0.889 |
+| none             | 0.417 0.901        | 0.932 0.898  | 0.924 0.889 |
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from backend.engine.text_matching import KINDS, NEUTRAL
 from backend.values import ClassName, Mask
 
 MIN_AGREEMENT = 0.4
-MIN_COSINE = 0.6
+MIN_COSINE = 0.65
 KNOWN_IOU = 0.5  # of a mask with one that is labeled already
 KNOWN_SHARE = 0.8  # of a mask inside an exemplar, and of the smaller of two masks of one object
 GRID = 256  # masks are compared at about this many pixels a side

@@ -20,7 +20,7 @@ from backend.geometry.places import (
 )
 from backend.geometry.polygons import mask_to_polygon, mask_to_rings
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
-from backend.geometry.resizing import resize_mask
+from backend.geometry.resizing import enlarge_logits, resize_mask
 
 __all__ = [
     "Ellipse",
@@ -29,6 +29,7 @@ __all__ = [
     "distance_to_box",
     "distance_to_mask",
     "ellipse_to_mask",
+    "enlarge_logits",
     "fit_ellipse",
     "inner_point",
     "mask_iou",

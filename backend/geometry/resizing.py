@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backend.geometry.fits import mask_to_box
 from backend.geometry.places import Point, signed_distance
-from backend.values import Mask
+from backend.values import Mask, Size
 
 STEP = 0.05  # of the mask's area
 SMOOTHING = 1.5  # pixels; sigma of the blur of the distance, so that corners go before straight borders
@@ -58,6 +58,23 @@ def resize_mask(
     resized = mask.copy()
     resized[window] = changed
     return resized
+
+
+def enlarge_logits(logits: NDArray[np.float32], input_size: Size, original_size: Size) -> NDArray[np.float32]:
+    """Upscale low-resolution logits to the size of the image.
+
+    Args:
+        logits: (M, M), of a square whose side is the longer side of `input_size`; the rest of it is padding.
+        input_size: Of the image in the model's input.
+        original_size: Of the image.
+
+    Returns:
+        float32 (H, W).
+    """
+    scale = logits.shape[0] / max(input_size.width, input_size.height)
+    rows, columns = max(round(input_size.height * scale), 1), max(round(input_size.width * scale), 1)
+    size = (original_size.width, original_size.height)
+    return np.asarray(cv2.resize(logits[:rows, :columns], size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _shrink(mask: Mask, order: NDArray[Any], changeable: Mask, count: int) -> Mask | None:

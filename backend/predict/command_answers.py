@@ -9,13 +9,15 @@ from types import MappingProxyType
 from backend.engine import EncodedImage, ImageLabeler, clean_candidate, pick_unlabeled
 from backend.errors import BadPrompt, BadRegion, shorten
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests import FindEverything, FindLike
-from backend.label_studio.results import LabeledRegion, SavedRegion, new_region_id
+from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
+from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, new_region_id
 from backend.predict.image_answers import ImageAnswers, compared_classes
+from backend.predict.last_resized import describe_change, find_last, resize_last
 from backend.predict.prediction import Prediction
+from backend.predict.recent_masks import AnswerMemory
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
-from backend.values import Candidate, ProposalOptions
+from backend.values import Candidate, ProposalOptions, Size
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class CommandAnswers:
         Raises:
             BadPrompt: CLIP has to pick among several labels and is not loaded.
         """
-        accepted = decode_accepted(request.accepted, encoded, config, deadline)
+        accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
         regions = self._answers.segment_regions(encoded, self._default_options, config, settings)
         kept = pick_unlabeled([region.mask for region in regions], [region.mask for region in accepted])
         found = tuple(regions[place] for place in kept)
@@ -67,7 +69,7 @@ class CommandAnswers:
         Raises:
             BadPrompt: There is no such region, or CLIP is not loaded.
         """
-        accepted = decode_accepted(request.accepted, encoded, config, deadline)
+        accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
         if not accepted:
             remedy = 'Accept a mask of such an object, wait until the page is saved, and type "like this" again.'
             raise BadPrompt("There is no mask to go by on this page yet.", remedy=remedy)
@@ -87,12 +89,31 @@ class CommandAnswers:
             regions.append(copy_label(candidate, exemplars[one.exemplar], config))
         return Prediction(tuple(regions), message=_describe_similar(len(regions), len(exemplars), label))
 
+    def resize(
+        self,
+        encoded: EncodedImage,
+        request: ResizeLast,
+        memory: AnswerMemory,
+        config: ImageConfig,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Prediction:
+        """Make the last answer a little larger or smaller; its clicks keep holding.
 
-def decode_accepted(
-    regions: Sequence[SavedRegion], encoded: EncodedImage, config: ImageConfig, deadline: Deadline
-) -> list[LabeledRegion]:
+        Args:
+            memory: Of the image; it is told which answer was changed.
+
+        Raises:
+            BadPrompt: There is no answer, or it cannot change any further.
+        """
+        accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
+        last = find_last(request, memory.recalled, accepted, memory.page, config)
+        regions = resize_last(self._labeler, encoded, last, grows=request.grows, deadline=deadline)
+        memory.note_change(last.remembered, build_results(last.on_page, config))
+        return Prediction(regions, message=describe_change(last.regions, regions))
+
+
+def decode_accepted(regions: Sequence[SavedRegion], size: Size, deadline: Deadline) -> list[LabeledRegion]:
     """Decode the masks on the page; those that are damaged, empty or of another size are skipped."""
-    height, width = encoded.image.size.height, encoded.image.size.width
     decoded = []
     for saved in regions:
         deadline.raise_if_over()
@@ -101,7 +122,7 @@ def decode_accepted(
         except BadRegion as error:
             log.warning("Skipped a damaged mask on the page: %s", error)
             continue
-        if region.mask.shape == (height, width) and region.mask.any():
+        if region.mask.shape == (size.height, size.width) and region.mask.any():
             decoded.append(region)
     return decoded
 

@@ -43,18 +43,20 @@ class AnswerPlace:
         project_key: See `PageState`.
         image_name: Name of the Image tag.
         image_digest: SHA-256 of the image's bytes.
+        is_typed: Whether answers to typed texts and commands are meant, which have no prompts, or answers to clicks.
     """
 
     project_key: str
     task_id: int
     image_name: str
     image_digest: str
+    is_typed: bool = False
 
     @property
     def name(self) -> str:
         """Name of the entry: a digest, in which no value can pass for a part of another."""
-        parts = json.dumps([self.project_key, self.task_id, self.image_name, self.image_digest])
-        return hashlib.sha256(parts.encode()).hexdigest()
+        parts = [self.project_key, self.task_id, self.image_name, self.image_digest, self.is_typed]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Documents(Protocol):

@@ -23,10 +23,21 @@ from dataclasses import replace
 
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests import Click, CorrectableRegion, PageState, TaskImage, find_recent
+from backend.label_studio.requests import (
+    Click,
+    CorrectableRegion,
+    FindEverything,
+    FindLike,
+    FindText,
+    PageState,
+    Request,
+    ResizeLast,
+    TaskImage,
+    find_recent,
+)
 from backend.label_studio.results import Result
-from backend.predict.last_answers import AnswerPlace, LastAnswers, place_of
-from backend.predict.remembered_answer import RememberedAnswer
+from backend.predict.last_answers import MAX_DOCUMENT_BYTES, AnswerPlace, LastAnswers, place_of
+from backend.predict.remembered_answer import RememberedAnswer, encode_answers
 
 UNPROVEN_SECONDS = 10.0  # Label Studio saves a draft within this time of the first click
 
@@ -44,6 +55,9 @@ class AnswerMemory:
         self._place: AnswerPlace | None = None
         self._before: tuple[RememberedAnswer, ...] = ()
         self._recent: tuple[CorrectableRegion, ...] = ()
+        self.recalled: tuple[RememberedAnswer, ...] = ()
+        self._changed: RememberedAnswer | None = None
+        self._on_page: tuple[Result, ...] = ()
 
     def recall(self, image: TaskImage, source: SourceImage) -> tuple[RememberedAnswer, ...]:
         """Return the last answers that the person who clicked may have accepted or still see, newest first."""
@@ -79,6 +93,70 @@ class AnswerMemory:
             tuple(results), click.prompts, self._page.prompt_ids, tuple(base), page, self._answers.now()
         )
         self._answers.remember(self._place, answer, self._before)
+
+    @property
+    def page(self) -> PageState:
+        return self._page or PageState()
+
+    def recall_all(self, image: TaskImage, source: SourceImage) -> None:
+        """Set `recalled` to what `recall` returns and the last answers to typed texts and commands, newest first."""
+        clicked, typed = self.recall(image, source), self._typed_place()
+        if typed is None:
+            return
+        found = [one for one in self._answers.recall(typed) if one.page.annotations == self.page.annotations]
+        own = [answer for answer in found if answer.page.user in ("", self.page.user)]
+        self.recalled = tuple(sorted((*clicked, *own), key=lambda answer: -answer.answered_at))
+
+    def remember_answer(self, request: Request, results: Sequence[Result]) -> None:
+        """Remember an answer that a person sees as a suggestion."""
+        match request:
+            case Click():
+                self.remember(request, results)
+            case ResizeLast():
+                self._remember_change(results)
+            case FindText() | FindEverything() | FindLike():
+                self._remember_typed(results)
+
+    def note_change(self, answer: RememberedAnswer | None, on_page: Sequence[Result]) -> None:
+        """Note what the answer to `ResizeLast` replaces.
+
+        Args:
+            answer: The remembered answer that is changed; None for a region on the page.
+            on_page: The results of the regions as the page's draft shows them, if they were taken from there.
+        """
+        self._changed, self._on_page = answer, tuple(on_page)
+
+    def _remember_change(self, results: Sequence[Result]) -> None:
+        """Remember the answer to a command that changes the last answer."""
+        old = self._changed
+        if old is None or not old.prompt_ids or self._place is None:
+            self._remember_typed(results, (*(old.base if old else ()), *self._on_page))
+            return
+        base, now = (*old.base, *self._on_page), self._answers.now()
+        changed = replace(old, results=tuple(results), base=base, answered_at=now)
+        self._answers.remember(self._place, changed, self._before)
+
+    def _remember_typed(self, results: Sequence[Result], base: Sequence[Result] = ()) -> None:
+        """Remember the answer to a typed text or command; without its masks if they are too large for Redis.
+
+        Args:
+            base: The results of the regions on the page that it replaces.
+        """
+        place = self._typed_place()
+        if self._page is None or place is None or not results:
+            return
+        page = replace(self._page, project_key="", draft_ids=frozenset(), prompt_ids=frozenset())
+        answer = RememberedAnswer(tuple(results), (), frozenset(), tuple(base), page, self._answers.now())
+        if len(encode_answers([answer])) > MAX_DOCUMENT_BYTES:
+            answer = replace(answer, results=(), base=())
+        self._answers.remember(place, answer)
+
+    def locate(self, image: TaskImage, source: SourceImage) -> None:
+        """Say which image the request is for, where `recall` is not needed."""
+        self._place = place_of(image, self._page, source)
+
+    def _typed_place(self) -> AnswerPlace | None:
+        return None if self._place is None else replace(self._place, is_typed=True)
 
 
 def still_possible(answers: Sequence[RememberedAnswer], page: PageState, now: float) -> tuple[RememberedAnswer, ...]:

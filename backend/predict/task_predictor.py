@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued, encode_texts_queued
-from backend.errors import BadImage, BadPrompt
+from backend.errors import BadImage
 from backend.fetching import show_url
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
@@ -150,8 +150,7 @@ class TaskPredictor:
             tolerance = settings.polygon_tolerance
             with stage("write"):
                 built = build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
-            if isinstance(request, Click):
-                memory.remember(request, built)
+            memory.remember_answer(request, built)
             results += built
             predictions.append(prediction)
         return build_prediction(results, self.model_version, mean_score(predictions)) if results else None
@@ -181,9 +180,11 @@ class TaskPredictor:
             return Prediction()
         if isinstance(request, ShowHelp):
             return Prediction(message=HELP)
-        if isinstance(request, ResizeLast):
-            raise BadPrompt("There is no answer to change.", remedy="Click an object first.")
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
+        if isinstance(request, ResizeLast):
+            memory.recall_all(task_image, image)
+        elif not isinstance(request, Click):
+            memory.locate(task_image, image)
         texts = self._answers.texts_to_encode(request, config, settings)
         if isinstance(request, ClassifyImage):
             if self.labeler.can_classify:
@@ -198,7 +199,7 @@ class TaskPredictor:
         if texts and self.labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
             self._decode(image, priority, deadline)
         encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
-        return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline), deadline)
+        return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline, memory), deadline)
 
     def _embed(self, image: SourceImage, priority: Priority, deadline: Deadline) -> EncodedImage:
         decode = partial(self._decode, image, priority, deadline)
@@ -215,10 +216,11 @@ class TaskPredictor:
     def _answer(
         self,
         encoded: EncodedImage,
-        request: Click | FindText | FindEverything | FindLike | SegmentAll,
+        request: Click | FindText | FindEverything | FindLike | ResizeLast | SegmentAll,
         config: ImageConfig,
         settings: ProjectSettings,
         deadline: Deadline,
+        memory: AnswerMemory,
     ) -> Callable[[], Prediction]:
         """The work for the model queue that answers a request for masks."""
         match request:
@@ -230,6 +232,8 @@ class TaskPredictor:
                 return lambda: self._commands.everything(encoded, request, config, settings, deadline)
             case FindLike():
                 return lambda: self._commands.find_like(encoded, request, config, settings, deadline)
+            case ResizeLast():
+                return lambda: self._commands.resize(encoded, request, memory, config, deadline)
             case SegmentAll():
                 return lambda: self._answers.segment_all(encoded, request, config, settings)
 

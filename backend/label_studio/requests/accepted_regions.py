@@ -17,7 +17,15 @@ from typing import Any
 
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests.draft_prompts import newest_draft, saved_at
-from backend.label_studio.results import SavedRegion, find_regions, objects_of, results_of
+from backend.label_studio.results import (
+    KEYPOINT,
+    RECTANGLE,
+    SavedRegion,
+    find_regions,
+    kind_of_region,
+    objects_of,
+    results_of,
+)
 
 
 def find_accepted(document: Mapping[str, Any], config: ImageConfig) -> tuple[SavedRegion, ...]:
@@ -38,6 +46,16 @@ def find_own(document: Mapping[str, Any], config: ImageConfig) -> tuple[SavedReg
         return ()
     predictions = sorted(objects_of(document.get("predictions")), key=saved_at)
     return _regions_of(predictions[-1], config) if predictions else ()
+
+
+def has_prompts(document: Mapping[str, Any], config: ImageConfig) -> bool:
+    """Return whether the newest draft has a point or a box that is no region: its answer is still on the page."""
+    draft = newest_draft(document)
+    if draft is None:
+        return False
+    regions = {region.region_id for region in _regions_of(draft, config)}
+    drawn = (result for result in results_of(draft) if kind_of_region(result) in (KEYPOINT, RECTANGLE))
+    return any(str(result.get("id")) not in regions for result in drawn)
 
 
 def _regions_of(page: Mapping[str, Any], config: ImageConfig) -> tuple[SavedRegion, ...]:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests.accepted_regions import find_accepted, find_own
+from backend.label_studio.requests.accepted_regions import find_accepted, find_own, has_prompts
 from backend.label_studio.requests.request import FindEverything, FindLike, FindText, ResizeLast, ShowHelp, TypedRequest
 
 EVERYTHING = {"everything", "all", "all objects"}
@@ -45,7 +45,7 @@ def parse_typed(text: str, document: Mapping[str, Any], config: ImageConfig) -> 
     if words in LIKE_THIS:
         return FindLike(find_accepted(document, config))
     if words in TIGHTER or words in LOOSER:
-        return ResizeLast(grows=words in LOOSER)
+        return ResizeLast(words in LOOSER, find_own(document, config), has_prompts(document, config))
     return ShowHelp() if words in HELP else FindText((text,))
 
 

@@ -67,9 +67,16 @@ class FindLike:
 
 @dataclass(frozen=True)
 class ResizeLast:
-    """Request for the last answer, a little larger or smaller."""
+    """Request for the last answer, a little larger or smaller.
+
+    Attributes:
+        accepted: Regions on the page, oldest first, not decoded yet.
+        has_prompts: Whether the newest draft has points or boxes whose answer is neither accepted nor rejected.
+    """
 
     grows: bool
+    accepted: tuple[SavedRegion, ...] = ()
+    has_prompts: bool = False
 
 
 @dataclass(frozen=True)
