@@ -15,6 +15,7 @@ from backend.predict.image_answers import ImageAnswers, compared_classes
 from backend.predict.last_resized import describe_change, find_last, resize_last
 from backend.predict.prediction import Prediction
 from backend.predict.recent_masks import AnswerMemory
+from backend.predict.unsaved_masks import reuse_unsaved, unsaved_regions
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Candidate, ProposalOptions, Size
@@ -41,11 +42,15 @@ class CommandAnswers:
         self,
         encoded: EncodedImage,
         request: FindEverything,
+        memory: AnswerMemory,
         config: ImageConfig,
         settings: ProjectSettings,
         deadline: Deadline = NO_DEADLINE,
     ) -> Prediction:
         """Segment everything that is not labeled yet, as `ImageAnswers.segment_regions` does.
+
+        Args:
+            memory: Of the image.
 
         Raises:
             BadPrompt: CLIP has to pick among several labels and is not loaded.
@@ -53,41 +58,55 @@ class CommandAnswers:
         accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
         regions = self._answers.segment_regions(encoded, self._default_options, config, settings)
         kept = pick_unlabeled([region.mask for region in regions], [region.mask for region in accepted])
-        found = tuple(regions[place] for place in kept)
-        return Prediction(found, message=_count_objects(len(found), is_all=len(found) == len(regions)))
+        clicked = unsaved_regions(memory.clicked, accepted, encoded.image.size, config)
+        unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
+        found = reuse_unsaved([regions[place] for place in kept], clicked)
+        found = reuse_unsaved(found, unsaved, same_label=True)
+        return Prediction(found, message=_count_objects(len(found), is_all=len(kept) == len(regions)))
 
     def find_like(
         self,
         encoded: EncodedImage,
         request: FindLike,
+        memory: AnswerMemory,
         config: ImageConfig,
         settings: ProjectSettings,
         deadline: Deadline = NO_DEADLINE,
     ) -> Prediction:
-        """Find what looks like the accepted regions with the newest one's label, with their label and classes.
+        """Find what looks like the regions with the newest one's label, with their label and classes.
+
+        A mask that was clicked in the last minute counts as the newest region, and is suggested again.
+
+        Args:
+            memory: Of the image.
 
         Raises:
             BadPrompt: There is no such region, or CLIP is not loaded.
         """
         accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
-        if not accepted:
-            remedy = 'Accept a mask of such an object, wait until the page is saved, and type "like this" again.'
+        unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
+        clicked = unsaved_regions(memory.clicked, accepted, encoded.image.size, config)
+        regions = [*accepted, *reversed(clicked)]
+        if not regions:
+            remedy = 'Click an object or accept a mask of it, and type "like this" again.'
             raise BadPrompt("There is no mask to go by on this page yet.", remedy=remedy)
-        label = accepted[-1].label
-        exemplars = [region for region in accepted if region.label == label][-MAX_EXEMPLARS:]
+        label = regions[-1].label
+        exemplars = [region for region in regions if region.label == label][-MAX_EXEMPLARS:]
         found = self._labeler.find_similar(
             encoded,
             [region.mask for region in exemplars],
-            [region.mask for region in accepted],
+            [region.mask for region in regions],
             self._default_options,
             compared_classes(config),
             settings.templates,
         )
-        regions = []
+        similar = []
         for one in found[: self._default_options.max_masks]:
             candidate = clean_candidate(one.candidate, encoded.image.size) if settings.clean_masks else one.candidate
-            regions.append(copy_label(candidate, exemplars[one.exemplar], config))
-        return Prediction(tuple(regions), message=_describe_similar(len(regions), len(exemplars), label))
+            similar.append(copy_label(candidate, exemplars[one.exemplar], config))
+        answers = reuse_unsaved(similar, unsaved, same_label=True)
+        message = _describe_similar(len(answers), len(exemplars), label)
+        return Prediction((*reversed(clicked), *answers), message=message)
 
     def resize(
         self,

@@ -107,6 +107,11 @@ class AnswerMemory:
         own = [answer for answer in found if answer.page.user in ("", self.page.user)]
         self.recalled = tuple(sorted((*clicked, *own), key=lambda answer: -answer.answered_at))
 
+    @property
+    def clicked(self) -> tuple[RememberedAnswer, ...]:
+        """Those of `recalled` that answer clicks, newest first."""
+        return tuple(answer for answer in self.recalled if answer.prompt_ids)
+
     def remember_answer(self, request: Request, results: Sequence[Result]) -> None:
         """Remember an answer that a person sees as a suggestion."""
         match request:

@@ -181,7 +181,7 @@ class TaskPredictor:
         if isinstance(request, ShowHelp):
             return Prediction(message=HELP)
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
-        if isinstance(request, ResizeLast):
+        if isinstance(request, FindEverything | FindLike | ResizeLast):
             memory.recall_all(task_image, image)
         elif not isinstance(request, Click):
             memory.locate(task_image, image)
@@ -229,9 +229,9 @@ class TaskPredictor:
             case FindText():
                 return lambda: self._answers.find_text(encoded, request, config, settings)
             case FindEverything():
-                return lambda: self._commands.everything(encoded, request, config, settings, deadline)
+                return lambda: self._commands.everything(encoded, request, memory, config, settings, deadline)
             case FindLike():
-                return lambda: self._commands.find_like(encoded, request, config, settings, deadline)
+                return lambda: self._commands.find_like(encoded, request, memory, config, settings, deadline)
             case ResizeLast():
                 return lambda: self._commands.resize(encoded, request, memory, config, deadline)
             case SegmentAll():

@@ -17,6 +17,7 @@ from backend.projects import DEFAULTS
 from tests.fakes import CONFIG, OPTIONS, FakeClassifier, Hall, encoded, png
 
 IMAGE = parse_labeling_config(CONFIG).images[0]
+MEMORY = AnswerMemory(LastAnswers(), None)
 
 
 def square(x: int, y: int, side: int = 5) -> np.ndarray:
@@ -50,7 +51,7 @@ PROPOSED = [square(3, 3), square(13, 3), square(13, 13)]  # by the fake SAM
 )
 def test_everything_is_counted(accepted: list[np.ndarray], message: str) -> None:
     request = FindEverything(saved(*accepted))
-    answer = commands("black").everything(encoded(png(40, 30)), request, IMAGE, DEFAULTS)
+    answer = commands("black").everything(encoded(png(40, 30)), request, MEMORY, IMAGE, DEFAULTS)
     assert answer.message == message
     assert answer.message.startswith("No") or int(answer.message.split()[0]) == len(answer.regions)
 
@@ -59,7 +60,7 @@ def test_an_image_without_automatic_masks_has_no_objects(monkeypatch: pytest.Mon
     hall = Hall(classifier=FakeClassifier(looks=["black"]))
     monkeypatch.setattr(hall.segmenter, "propose", lambda embedding, parameters: [])
     answers = CommandAnswers(hall.predictor.labeler, ImageAnswers(hall.predictor.labeler, OPTIONS), OPTIONS)
-    assert answers.everything(encoded(png(40, 30)), FindEverything(), IMAGE, DEFAULTS).message == "No objects."
+    assert answers.everything(encoded(png(40, 30)), FindEverything(), MEMORY, IMAGE, DEFAULTS).message == "No objects."
 
 
 @pytest.mark.parametrize(
@@ -72,15 +73,14 @@ def test_an_image_without_automatic_masks_has_no_objects(monkeypatch: pytest.Mon
     ],
 )
 def test_the_exemplars_are_named(looks: tuple[str, ...], accepted: tuple[SavedRegion, ...], message: str) -> None:
-    answer = commands(*looks).find_like(encoded(png(40, 30)), FindLike(accepted), IMAGE, DEFAULTS)
+    answer = commands(*looks).find_like(encoded(png(40, 30)), FindLike(accepted), MEMORY, IMAGE, DEFAULTS)
     assert answer.message == message
 
 
 def test_a_step_is_said_in_percent() -> None:
-    memory = AnswerMemory(LastAnswers(), None)
     for grows, message in ((True, "5 % larger."), (False, "5 % smaller.")):
         request = ResizeLast(grows, saved(square(5, 5, 20)))
-        assert commands("black").resize(encoded(png(40, 30)), request, memory, IMAGE).message == message
+        assert commands("black").resize(encoded(png(40, 30)), request, MEMORY, IMAGE).message == message
     large = LabeledRegion(np.ones((30, 40), bool), "cat", "a")
     smaller = np.ones((30, 40), bool)
     smaller[0, 0] = False

@@ -56,7 +56,7 @@ class Page:
 
     def click(self, x: float, y: float, *, prompt_id: str = "kp", positive: bool = True) -> list[Mask]:
         """Click a pixel, besides the earlier points that were not accepted."""
-        point = keypoint(x / 40 * 100, y / 30 * 100, positive=positive) | {"id": prompt_id}
+        point = keypoint((x + 0.5) / 40 * 100, (y + 0.5) / 30 * 100, positive=positive) | {"id": prompt_id}
         self.prompts.append(point)
         return self._send(*self.prompts)
 
@@ -160,7 +160,41 @@ def test_like_this_looks_at_the_automatic_masks_once_and_shares_them_with_texts(
 def test_like_this_without_a_mask_on_the_page_says_what_to_do() -> None:
     wrong, remedy = Page(serve("black")).refusal_of("like this")
     assert wrong == "There is no mask to go by on this page yet."
-    assert remedy == 'Accept a mask of such an object, wait until the page is saved, and type "like this" again.'
+    assert remedy == 'Click an object or accept a mask of it, and type "like this" again.'
+
+
+def test_like_this_right_after_the_click_goes_by_the_mask_that_is_not_saved_yet() -> None:
+    page = Page(serve("black", "white", "black"))  # the exemplar is the first that CLIP sees: black
+    page.click(30, 20)
+    ((region, clicked),) = page.masks().items()
+    page.type("like this")
+    assert np.array_equal(page.masks().pop(region), clicked)
+    assert sorted(np.argwhere(mask)[0].tolist() for mask in page.masks().values()) == [[3, 3], [13, 13], [18, 28]]
+    assert page.named("brushlabels") == ["cat"] * 3
+
+
+def test_what_was_accepted_a_moment_ago_gets_no_duplicate() -> None:
+    page = Page(serve("black"))
+    page.click(5, 5)  # where an automatic mask is, too
+    page.accept()
+    (region,) = {result["id"] for result in page.accepted}
+    for text, count in (("like this", 3), ("everything", 3), ("everything", 3)):
+        page.type(text)
+        assert len(page.masks()) == count
+        assert region in page.masks()
+        page.accept()
+    assert len({result["id"] for result in page.accepted}) == 3
+    page.save_draft()
+    assert page.type("everything") == []
+
+
+def test_a_rejected_answer_to_like_this_does_not_give_its_label_to_everything() -> None:
+    page = Page(serve("black"), *brush(square(30, 20), "mine", "dog", "white"))
+    page.type("like this")
+    assert page.named("brushlabels") == ["dog"] * 3
+    page.suggested = []
+    page.type("everything")
+    assert page.named("brushlabels") == ["cat"] * 3
 
 
 def test_like_this_without_clip_is_refused() -> None:
