@@ -15,7 +15,7 @@ from backend.label_studio.api import LabelStudioClient, NextTasks
 from backend.label_studio.config import ConfigLimits
 from backend.label_studio.requests import RequestLimits
 from backend.models import checkpoints, registry
-from backend.predict import ModelFacts, TaskPredictor
+from backend.predict import ANSWER_TTL_SECONDS, LastAnswers, ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
 from backend.runtime import PriorityExecutor
@@ -63,8 +63,9 @@ class _Clip:
 def build_services(settings: Settings, redis: GuardedRedis | None = None) -> LoadedServices:
     """Load the models and build everything that the server needs. Arguments and errors as in `build_predictor`."""
     models = _load_models(settings)
-    cache, executor = build_cache(settings, redis or build_redis(settings)), _build_executor()
-    predictor = _assemble(settings, models, cache, executor)
+    redis = redis or build_redis(settings)
+    cache, executor = build_cache(settings, redis), PriorityExecutor(_MODEL_THREADS, _THREADS_FOR_CLICKS)
+    predictor = _assemble(settings, models, redis, cache, executor)
     return LoadedServices(predictor, models.facts, cache, executor, build_warmer(settings, predictor))
 
 
@@ -80,11 +81,15 @@ def build_predictor(settings: Settings, redis: GuardedRedis | None = None) -> Ta
             masks are useful without classes.
     """
     models = _load_models(settings)
-    cache = build_cache(settings, redis or build_redis(settings))
-    return _assemble(settings, models, cache, _build_executor())
+    redis = redis or build_redis(settings)
+    return _assemble(
+        settings, models, redis, build_cache(settings, redis), PriorityExecutor(_MODEL_THREADS, _THREADS_FOR_CLICKS)
+    )
 
 
-def _assemble(settings: Settings, models: _Models, cache: EmbeddingCache, executor: PriorityExecutor) -> TaskPredictor:
+def _assemble(
+    settings: Settings, models: _Models, redis: GuardedRedis | None, cache: EmbeddingCache, executor: PriorityExecutor
+) -> TaskPredictor:
     facts = models.facts
     fingerprint = f"{facts.sam_name}-{facts.sam_sha256[:16]}-{models.segmenter.identity}"
     return TaskPredictor(
@@ -99,8 +104,9 @@ def _assemble(settings: Settings, models: _Models, cache: EmbeddingCache, execut
         ),
         executor,
         model_version=facts.model_version,
-        default_proposal=_default_proposal(settings.sam_model),
+        default_proposal=ProposalOptions(**asdict(registry.find_segmenter(settings.sam_model).automatic_masks)),
         auto_label=settings.auto_label,
+        last_answers=_build_last_answers(settings, redis),
     )
 
 
@@ -179,10 +185,7 @@ def _load_clip(settings: Settings) -> _Clip:
 def build_redis(settings: Settings) -> GuardedRedis | None:
     """Build the one Redis client of a process, for embeddings and project settings; None without a REDIS_URL.
 
-    Opens no connection, so it is available before the models are loaded.
-
-    Raises:
-        BadSettings: The Redis library does not accept the URL.
+    Opens no connection, so it is available before the models are loaded. Raises `BadSettings` for an invalid URL.
     """
     if not settings.redis_url:
         return None
@@ -227,8 +230,9 @@ def build_warmer(settings: Settings, predictor: TaskPredictor) -> Warmer:
     return Warmer(predictor, NextTasks(client), settings.prefetch_tasks)
 
 
-def _build_executor() -> PriorityExecutor:
-    return PriorityExecutor(_MODEL_THREADS, _THREADS_FOR_CLICKS)
+def _build_last_answers(settings: Settings, redis: GuardedRedis | None) -> LastAnswers:
+    seal, ttl = Seal(settings.cache_signing_key), ANSWER_TTL_SECONDS
+    return LastAnswers(None if redis is None else RedisDocuments(redis, seal, group="last-answer", ttl_seconds=ttl))
 
 
 def _build_fetcher(settings: Settings) -> ImageFetcher:
@@ -242,7 +246,3 @@ def _build_fetcher(settings: Settings) -> ImageFetcher:
         prefetch_bytes=settings.prefetch_max_bytes,
         allowed_networks=settings.image_allowed_networks,
     )
-
-
-def _default_proposal(sam_model: str) -> ProposalOptions:
-    return ProposalOptions(**asdict(registry.find_segmenter(sam_model).automatic_masks))

@@ -67,6 +67,7 @@ class RedisDocuments:
 
     Args:
         seal: Checksums of the documents.
+        group: Beginning of their names in Redis. Each group has limits of its own, so one never evicts another's.
         max_in_use, max_only_stored: Limits of the two sorted sets.
         ttl_seconds: Time to live of a document since it was last read or stored.
     """
@@ -76,13 +77,15 @@ class RedisDocuments:
         client: GuardedRedis,
         seal: Seal | None = None,
         *,
+        group: str = "document",
         max_in_use: int = MAX_IN_USE,
         max_only_stored: int = MAX_ONLY_STORED,
         ttl_seconds: int = TTL_SECONDS,
     ) -> None:
         self._client, self._seal = client, seal or Seal()
         self._limits = (ttl_seconds, max_in_use, max_only_stored)
-        index = f"documents{self._seal.suffix}"
+        self._group = group
+        index = f"{group}s{self._seal.suffix}"
         self._indexes = [f"{index}:only-stored", f"{index}:in-use"]
 
     def get(self, name: str, *, in_use: bool) -> bytes | None:
@@ -121,7 +124,7 @@ class RedisDocuments:
 
     def key_of(self, name: str) -> str:
         """Return the name of a document's entry in Redis."""
-        return f"document{self._seal.suffix}:{name}"
+        return f"{self._group}{self._seal.suffix}:{name}"
 
     def _script(self, script: str, key: str, in_use: bool, argument: int | bytes) -> Callable[[redis.Redis], Any]:
         """Return the command that runs one of the scripts above."""

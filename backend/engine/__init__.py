@@ -9,9 +9,11 @@ from backend.engine.encoded_image import EncodedImage
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
 from backend.engine.segment_image import classify_candidates, clean_candidate, segment_image
+from backend.engine.similar_masks import GENERAL_WORDS, pick_unlabeled
 from backend.engine.text_matching import named_class, parse_text, words_to_encode
 
 __all__ = [
+    "GENERAL_WORDS",
     "EncodedImage",
     "ImageEncoder",
     "ImageLabeler",
@@ -21,6 +23,7 @@ __all__ = [
     "encode_texts_queued",
     "named_class",
     "parse_text",
+    "pick_unlabeled",
     "segment_image",
     "words_to_encode",
 ]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
+from backend.engine.proposal_cache import ProposalCache
+from backend.engine.similar_search import SimilarMask, SimilarSearch
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point, mask_iou
 from backend.images import SourceImage
@@ -43,7 +45,9 @@ class ImageLabeler:
         self._answers = LeastRecentlyUsed[tuple[object, ...], NDArray[np.float32]](
             ANSWERS_MAX_BYTES, lambda logits: logits.nbytes
         )
-        self._search = TextSearch(classifier, self.propose)
+        proposals = ProposalCache(self.propose)
+        self._search = TextSearch(classifier, proposals)
+        self._similar = SimilarSearch(classifier, proposals)
 
     @property
     def can_classify(self) -> bool:
@@ -138,6 +142,19 @@ class ImageLabeler:
     ) -> list[FoundMask]:
         """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
         return self._search.search(encoded, text, options, vocabulary, templates)
+
+    @timed("clip")
+    def find_similar(
+        self,
+        encoded: EncodedImage,
+        exemplars: Sequence[Mask],
+        labeled: Sequence[Mask],
+        parameters: ProposalParameters,
+        vocabulary: Sequence[ClassName] = (),
+        templates: Sequence[str] = (),
+    ) -> list[SimilarMask]:
+        """Find the automatic masks that look like others, the most similar first; see `SimilarSearch.search`."""
+        return self._similar.search(encoded, exemplars, labeled, parameters, vocabulary, templates)
 
     def pending_texts(self, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()) -> PendingTexts | None:
         """Return the text features of a vocabulary if CLIP has not encoded all of them yet."""

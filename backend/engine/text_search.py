@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from backend.engine.encoded_image import EncodedImage
-from backend.engine.packed_masks import MAX_BYTES, ProposedMasks, pack
 from backend.engine.ports import TextReader
+from backend.engine.proposal_cache import ProposalCache
 from backend.engine.text_matching import matching_masks, parse_text, probability, text_log_odds
 from backend.errors import BadPrompt
-from backend.runtime import LeastRecentlyUsed
 from backend.values import Candidate, ClassName, ProposalParameters
 
 log = logging.getLogger(__name__)
 
 MAX_LOGGED_SCORES = 10
-
-Propose = Callable[[EncodedImage, ProposalParameters], list[Candidate]]  # none of the masks is empty
 
 
 @dataclass(frozen=True)
@@ -33,16 +28,15 @@ class FoundMask:
 
 
 class TextSearch:
-    """Search by text; an image's automatic masks are made once and kept for the next text.
+    """Search by text among an image's automatic masks.
 
     Args:
         classifier: CLIP; with None every text is refused.
-        propose: Makes an image's automatic masks, always with the same SAM.
+        proposals: Makes and keeps the automatic masks.
     """
 
-    def __init__(self, classifier: TextReader | None, propose: Propose) -> None:
-        self._classifier, self._propose = classifier, propose
-        self._proposed = LeastRecentlyUsed[tuple[object, ...], ProposedMasks](MAX_BYTES, lambda kept: kept.nbytes)
+    def __init__(self, classifier: TextReader | None, proposals: ProposalCache) -> None:
+        self._classifier, self._proposals = classifier, proposals
 
     def search(
         self,
@@ -70,7 +64,7 @@ class TextSearch:
         if self._classifier is None:
             remedy = "Click the object or draw a box around it; /health says why CLIP is not loaded."
             raise BadPrompt("Text prompts need CLIP, which is not loaded.", remedy=remedy)
-        proposed = self._propose_once(encoded, parameters, self._classifier)
+        proposed = self._proposals.propose(encoded, parameters, self._classifier)
         if not proposed.scores:
             log.info('Text "%s" on %s: the image has no automatic masks.', query.spoken, image.name)
             return []
@@ -83,21 +77,3 @@ class TextSearch:
         message = 'Text "%s" on %s: %d of %d masks match; best probabilities %s.'
         log.info(message, query.spoken, image.name, len(places), len(masks), scores)
         return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(probabilities[i])) for i in places]
-
-    def _propose_once(
-        self, encoded: EncodedImage, parameters: ProposalParameters, classifier: TextReader
-    ) -> ProposedMasks:
-        """The image's automatic masks with their CLIP features, made once.
-
-        The models never change, so the image and the parameters identify an entry.
-        """
-        image = encoded.image
-        key = (image.digest, *(getattr(parameters, field.name) for field in fields(ProposalParameters)))
-        kept = self._proposed.get(key)
-        if kept is None:
-            candidates = self._propose(encoded, parameters)
-            masks = [candidate.mask for candidate in candidates]
-            features = classifier.embed_masks(image.pixels, masks) if masks else np.zeros((0, 1), np.float32)
-            kept = pack(candidates, (image.size.height, image.size.width), features)
-            self._proposed.put(key, kept)
-        return kept

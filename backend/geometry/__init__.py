@@ -21,6 +21,7 @@ from backend.geometry.places import (
 )
 from backend.geometry.polygons import mask_to_polygon, mask_to_rings
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
+from backend.geometry.resizing import enlarge_logits, resize_mask
 
 __all__ = [
     "Ellipse",
@@ -31,6 +32,7 @@ __all__ = [
     "distance_to_box",
     "distance_to_mask",
     "ellipse_to_mask",
+    "enlarge_logits",
     "fit_ellipse",
     "inner_point",
     "mask_iou",
@@ -43,6 +45,7 @@ __all__ = [
     "pixel_to_percent",
     "polygon_to_mask",
     "rectangle_to_mask",
+    "resize_mask",
     "signed_distance",
     "speck_area",
 ]

@@ -5,7 +5,16 @@ bulk run.
 """
 
 from backend.predict.bulk_version import BulkRequest, build_version
+from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 
-__all__ = ["ANSWER_SECONDS", "BulkRequest", "ModelFacts", "TaskPredictor", "build_version"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "ANSWER_TTL_SECONDS",
+    "BulkRequest",
+    "LastAnswers",
+    "ModelFacts",
+    "TaskPredictor",
+    "build_version",
+]

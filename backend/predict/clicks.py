@@ -2,7 +2,8 @@
 
 | points                                                       | answer                                            |
 |--------------------------------------------------------------|---------------------------------------------------|
-| all on or near a mask with their label                       | that mask, corrected, under its own id            |
+| all on or near a mask with their label, or with any label if | that mask, corrected, under its own id            |
+| they have none                                               |                                                   |
 | positive, near such a mask, and SAM is sure of another object | that other object, as a new region               |
 | several positive at (nearly) the same place, nothing else    | SAM's next larger candidate, cyclically           |
 | only negative, no box, no mask with their label there        | refused: there is no mask to subtract from        |
@@ -12,6 +13,9 @@
 object with the same label does not count. SAM is sure of another object if its answer to the points alone has a
 predicted IoU of at least 0.5 and at most a tenth of it lies inside the mask: objects of one class often touch, and a
 click on a neighbour must not change an accepted mask. "Nearly the same place" is 1 % of the image's diagonal.
+
+A mask that was answered a moment ago and is in no draft yet is corrected by the same rules, except that a positive
+point on it never means it: Label Studio sends no click on an accepted mask, so that one was rejected.
 """
 
 from __future__ import annotations
@@ -42,6 +46,7 @@ MAX_DECODED = 64  # masks with the label of a click, near its points
 SAME_PLACE = 0.01  # of the image's diagonal
 OTHER_SCORE = 0.5  # minimum predicted IoU of another object
 OTHER_OVERLAP = 0.1  # maximum share of that object inside the mask
+CORRECTS_LAST = "Correcting the last mask."
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,9 @@ def answer_prompt(
         other = find_other_object(labeler, encoded, prompt.prompt, corrected.mask, deadline)
         if other is not None:
             return ClickAnswer(other)
-        return ClickAnswer(labeler.refine(encoded, prompt.prompt, corrected.mask, deadline=deadline), corrected)
+        candidate = labeler.refine(encoded, prompt.prompt, corrected.mask, deadline=deadline)
+        is_recent = any(region.is_recent and region.region_id == corrected.region_id for region in correctable)
+        return ClickAnswer(candidate, corrected, CORRECTS_LAST if is_recent else "")
     points = prompt.prompt
     if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
         message = f'The negative point does not lie on a mask with the label "{prompt.label}".'
@@ -133,12 +140,14 @@ def find_corrected(
 ) -> LabeledRegion | None:
     """Find the mask with the prompt's label that all points lie on, else the nearest one; of equals the newest.
 
+    A prompt without a label finds a mask with any label.
+
     Only masks near the points are decoded, at most the `MAX_DECODED` newest; each costs as much as the image has
     pixels. A damaged mask is skipped: it must not make clicks elsewhere fail.
     """
     nearest, min_distance, decoded_count = None, math.inf, 0
     for region in correctable:
-        if (region.label, region.drawn_size) != (prompt.label, prompt.drawn_size) or not prompt.prompt.point_coords:
+        if not region.is_meant_by(prompt):
             continue
         deadline.raise_if_over()
         try:
@@ -149,12 +158,20 @@ def find_corrected(
         except BadRegion as error:
             log.warning("Skipped a damaged mask on the page: %s", error)
             continue
+        if region.may_be_rejected and _shows_rejection(prompt.prompt, decoded.mask):
+            continue
         distance = distance_of_points(prompt.prompt, decoded.mask)
         if distance < min_distance:
             nearest, min_distance = decoded, distance
         if min_distance == 0 or decoded_count == MAX_DECODED:
             break
     return nearest
+
+
+def _shows_rejection(prompt: Prompt, mask: Mask) -> bool:
+    """Whether the prompt shows that the mask was not accepted: Label Studio sends no positive point on a region."""
+    points = zip(prompt.point_coords, prompt.point_labels, strict=True)
+    return any(label == 1 and distance_to_mask(mask, at, 0.0) == 0 for at, label in points)
 
 
 def _may_be_near(prompt: Prompt, box: Box) -> bool:

@@ -1,4 +1,4 @@
-"""Answers to the four kinds of request for one image that is fetched and encoded."""
+"""Answers to clicks, texts, bulk requests and opened pages, for one image that is fetched and encoded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from backend.engine import (
+    GENERAL_WORDS,
     EncodedImage,
     ImageLabeler,
     classify_candidates,
@@ -20,7 +21,18 @@ from backend.engine import (
 from backend.geometry import Point, mask_nms
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, distinct, label_for_click
-from backend.label_studio.requests import ClassifyImage, Click, FindText, MaskBoxCache, Request, SegmentAll
+from backend.label_studio.requests import (
+    ClassifyImage,
+    Click,
+    FindEverything,
+    FindLike,
+    FindText,
+    MaskBoxCache,
+    Request,
+    ResizeLast,
+    SegmentAll,
+    ShowHelp,
+)
 from backend.label_studio.results import LabeledRegion
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.prediction import Prediction
@@ -60,8 +72,14 @@ class ImageAnswers:
                 return [*region_vocabularies(config, with_labels=True), vocabulary, words_to_encode(vocabulary)]
             case SegmentAll():
                 return [*region_vocabularies(config, with_labels=True), *of_image]
+            case FindEverything():
+                return region_vocabularies(config, with_labels=True)
+            case FindLike():
+                return [compared_classes(config), GENERAL_WORDS]
             case ClassifyImage():
                 return [*of_image]
+            case ResizeLast() | ShowHelp():
+                return []
 
     def click(
         self,
@@ -87,13 +105,12 @@ class ImageAnswers:
                 log.info("SAM found no object at the prompt on %s.", encoded.image.name)
                 continue
             picked = label_for_click(config, prompt.label, self._auto_labels(settings))
-            labels.append(answer.corrected.label if answer.corrected else picked)
+            labels.append((answer.corrected.label if answer.corrected else "") or picked)
             answers.append(answer)
             candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
         regions = self._label(encoded.image, candidates, labels, config, settings)
-        return Prediction(
-            tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))
-        )
+        kept = [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
+        return Prediction(tuple(kept), message=" ".join(dict.fromkeys(a.message for a in answers if a.message)))
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
@@ -119,17 +136,28 @@ class ImageAnswers:
         Raises:
             BadPrompt: CLIP has to pick among several labels and is not loaded.
         """
+        options = request.options or self._default_options
+        labeled = tuple(self.segment_regions(encoded, options, config, settings))
+        return replace(self.classify_image(encoded.image, config, settings), regions=labeled)
+
+    def segment_regions(
+        self, encoded: EncodedImage, options: ProposalOptions, config: ImageConfig, settings: ProjectSettings
+    ) -> list[LabeledRegion]:
+        """Segment everything in the image, with the labels and classes that CLIP picks.
+
+        Raises:
+            BadPrompt: CLIP has to pick among several labels and is not loaded.
+        """
         regions = segment_image(
             self._labeler,
             encoded,
-            request.options or self._default_options,
+            options,
             region_vocabularies(config, with_labels=True),
             templates=settings.templates,
             clean=settings.clean_masks,
             deciding_scores=partial(scores_of_label, config=config),
         )
-        labeled = tuple(label_region(region, None, config, settings) for region in regions)
-        return replace(self.classify_image(encoded.image, config, settings), regions=labeled)
+        return [label_region(region, None, config, settings) for region in regions]
 
     def classify_image(self, image: SourceImage, config: ImageConfig, settings: ProjectSettings) -> Prediction:
         """Classify the whole image for each control that takes its class."""
@@ -180,6 +208,11 @@ class ImageAnswers:
 def _search_vocabulary(config: ImageConfig) -> tuple[ClassName, ...]:
     """The classes of the image, which compete with a text for each mask."""
     return distinct([*(label for control in config.region_choices for label in control.labels), *config.answer_classes])
+
+
+def compared_classes(config: ImageConfig) -> tuple[ClassName, ...]:
+    """The classes by which masks are compared with each other: those of the first per-region control, or the labels."""
+    return config.region_choices[0].labels if config.region_choices else config.answer_classes
 
 
 def _positive_points(prompt: Prompt) -> list[Point]:

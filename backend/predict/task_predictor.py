@@ -14,12 +14,27 @@ from backend.errors import BadImage
 from backend.fetching import show_url
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
-from backend.label_studio.requests import ClassifyImage, Click, FindText, Request, SegmentAll, Task, TaskImage
+from backend.label_studio.requests import (
+    ClassifyImage,
+    Click,
+    FindEverything,
+    FindLike,
+    FindText,
+    Request,
+    ResizeLast,
+    SegmentAll,
+    ShowHelp,
+    Task,
+    TaskImage,
+)
 from backend.label_studio.results import build_prediction, build_results
 from backend.predict.clicks import check_drawn_size
+from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
+from backend.predict.last_answers import LastAnswers
 from backend.predict.outlines import outline_regions
 from backend.predict.prediction import Prediction, mean_score
+from backend.predict.recent_masks import AnswerMemory
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
@@ -44,7 +59,7 @@ class Fetcher(Protocol):
 
 
 class TaskPredictor:
-    """Predictions for tasks of any project; it keeps no state of any of them.
+    """Predictions for tasks of any project; of a task it keeps nothing but its last answers.
 
     Args:
         encoder: Encodes images, through the cache.
@@ -55,6 +70,7 @@ class TaskPredictor:
         model_version: Names the weights; written into every prediction.
         default_proposal: How automatic masks are made with this checkpoint, unless a request says otherwise.
         auto_label: Let CLIP pick the label for clicks too.
+        last_answers: Store of the last answers of each task; None for one in this process.
     """
 
     def __init__(
@@ -68,11 +84,13 @@ class TaskPredictor:
         model_version: str,
         default_proposal: ProposalOptions,
         auto_label: bool = False,
+        last_answers: LastAnswers | None = None,
     ) -> None:
         self.labeler, self.executor, self.model_version = labeler, executor, model_version
         self._encoder, self._fetcher, self._images = encoder, fetcher, images
-        self._default_proposal = default_proposal
+        self._default_proposal, self._last_answers = default_proposal, last_answers or LastAnswers()
         self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label)
+        self._commands = CommandAnswers(labeler, self._answers, default_proposal)
 
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
@@ -128,12 +146,14 @@ class TaskPredictor:
         deadline = deadline or (NO_DEADLINE if priority is Priority.BULK else Deadline.after(ANSWER_SECONDS))
         results, predictions = [], []
         for image in task.images:
-            own = preferred.image(image.name)
-            prediction = self._predict_image(image, own, request, settings, priority, deadline)
+            own, memory = preferred.image(image.name), AnswerMemory(self._last_answers, task.page)
+            prediction = self._predict_image(image, own, request, settings, priority, deadline, memory)
             tolerance = settings.polygon_tolerance
             with stage("write"):
                 prediction = outline_regions(prediction, own, settings)
-                results += build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
+                built = build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
+            memory.remember_answer(request, built)
+            results += built
             predictions.append(prediction)
         return build_prediction(results, self.model_version, mean_score(predictions)) if results else None
 
@@ -153,13 +173,20 @@ class TaskPredictor:
         settings: ProjectSettings,
         priority: Priority,
         deadline: Deadline,
+        memory: AnswerMemory,
     ) -> Prediction:
         """Answer a request for one image; `config` is its own part, preferred shape first."""
         if isinstance(request, SegmentAll) and not config.answers:
             request = ClassifyImage()  # no control can carry a mask
         if not _has_answer(request, config):
             return Prediction()
+        if isinstance(request, ShowHelp):
+            return Prediction(message=HELP)
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
+        if isinstance(request, FindEverything | FindLike | ResizeLast):
+            memory.recall_all(task_image, image)
+        elif not isinstance(request, Click):
+            memory.locate(task_image, image)
         texts = self._answers.texts_to_encode(request, config, settings)
         if isinstance(request, ClassifyImage):
             if self.labeler.can_classify:
@@ -169,11 +196,12 @@ class TaskPredictor:
         if isinstance(request, Click):
             for prompt in request.prompts:
                 check_drawn_size(prompt, image)
+            request = memory.add_recent(request, task_image, image, config, corrects=settings.correct_last)
         encoded = self._embed(image, priority, deadline)
         if texts and self.labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
             self._decode(image, priority, deadline)
         encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
-        return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline), deadline)
+        return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline, memory), deadline)
 
     def _embed(self, image: SourceImage, priority: Priority, deadline: Deadline) -> EncodedImage:
         decode = partial(self._decode, image, priority, deadline)
@@ -190,10 +218,11 @@ class TaskPredictor:
     def _answer(
         self,
         encoded: EncodedImage,
-        request: Click | FindText | SegmentAll,
+        request: Click | FindText | FindEverything | FindLike | ResizeLast | SegmentAll,
         config: ImageConfig,
         settings: ProjectSettings,
         deadline: Deadline,
+        memory: AnswerMemory,
     ) -> Callable[[], Prediction]:
         """The work for the model queue that answers a request for masks."""
         match request:
@@ -201,6 +230,12 @@ class TaskPredictor:
                 return lambda: self._answers.click(encoded, request, config, settings, deadline)
             case FindText():
                 return lambda: self._answers.find_text(encoded, request, config, settings)
+            case FindEverything():
+                return lambda: self._commands.everything(encoded, request, memory, config, settings, deadline)
+            case FindLike():
+                return lambda: self._commands.find_like(encoded, request, memory, config, settings, deadline)
+            case ResizeLast():
+                return lambda: self._commands.resize(encoded, request, memory, config, deadline)
             case SegmentAll():
                 return lambda: self._answers.segment_all(encoded, request, config, settings)
 
@@ -208,9 +243,9 @@ class TaskPredictor:
 def _has_answer(request: Request, config: ImageConfig) -> bool:
     """Whether the labeling config has a control for the answer."""
     match request:
-        case Click() | SegmentAll():
+        case Click() | SegmentAll() | ShowHelp():
             return True
-        case FindText():
+        case FindText() | FindEverything() | FindLike() | ResizeLast():
             return bool(config.answers)
         case ClassifyImage():
             return bool(config.image_choices)

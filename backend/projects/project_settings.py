@@ -116,6 +116,9 @@ class ProjectSettings:
         "Distance from the mask within which a polygon drops points anyway, 0 to 100 pixels of the original image",
     )
     clean_masks: bool = _setting(True, _bool, "Remove specks and pinholes from masks")
+    correct_last: bool = _setting(
+        True, _bool, "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it"
+    )
     prefetch: int | None = _setting(
         None, _number(0, 100, int), "Number of next tasks to prefetch, 0 to 100; null: the server's PREFETCH_TASKS"
     )

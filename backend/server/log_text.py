@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.label_studio.config import SHAPES
-from backend.label_studio.requests import ClassifyImage, Click, FindText, PredictRequest, Request, SegmentAll
+from backend.label_studio.requests import (
+    ClassifyImage,
+    Click,
+    FindEverything,
+    FindLike,
+    FindText,
+    PredictRequest,
+    Request,
+    ResizeLast,
+    SegmentAll,
+    ShowHelp,
+)
 from backend.label_studio.results import kind_of_region
 from backend.safe_text import show
 
 MAX_SHOWN_CHARACTERS = 600  # of any text from outside in replies, log and status page
 MAX_REASON_CHARACTERS = 400  # nginx's default limit is 4,096 for all headers
 CLICK_KINDS = ("points", "boxes", "points and boxes")
-PROMPT_KINDS = ("none", *CLICK_KINDS, "text", "all masks", "image class")
+PROMPT_KINDS = ("none", *CLICK_KINDS, "text", "command", "all masks", "image class")
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
 
 
@@ -58,6 +69,8 @@ def prompt_kind(request: Request | None) -> str:
             return "points and boxes" if points and boxes else "boxes" if boxes else "points"
         case FindText():
             return "text"
+        case FindEverything() | FindLike() | ResizeLast() | ShowHelp():
+            return "command"
         case SegmentAll():
             return "all masks"
         case ClassifyImage():
@@ -84,6 +97,14 @@ def _prompt_in_words(parsed: PredictRequest) -> str:
             return " and ".join(word for word in (_count(points, "point"), _count(boxes, "box")) if word)
         case FindText(texts=texts):
             return " and ".join(f'text "{text}"' for text in texts)
+        case FindEverything():
+            return "everything"
+        case FindLike():
+            return "like this"
+        case ResizeLast(grows=grows):
+            return "looser" if grows else "tighter"
+        case ShowHelp():
+            return "help"
         case SegmentAll():
             return "all masks"
         case ClassifyImage():

@@ -7,6 +7,8 @@ measurements, tests and demo images.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -43,6 +45,9 @@ TUNING_SEED = 900_000_000
 HELD_OUT_SEED = 1_000_000_000
 CLASS_NAMES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
 DEFAULT_SIZE = Size(640, 480)
+Kind = tuple[str, str]  # colour and shape
+
+ATTEMPTS_PER_KIND = 10
 
 _MIN_VISIBLE = 0.55  # share of the whole shape
 _MIN_CONNECTED = 0.9  # share of the visible part that is in its largest component
@@ -104,6 +109,7 @@ def make_scene(
     objects: int | None = None,
     background: str | None = None,
     extra_shapes: bool = False,
+    kinds: Sequence[Kind] = (),
 ) -> Scene:
     """Draw one scene.
 
@@ -113,24 +119,45 @@ def make_scene(
         objects: Number of objects to place; by default 2 to 8. Fewer are drawn if there is no room.
         background: One of BACKGROUNDS; by default a random one.
         extra_shapes: Also draw EXTRA_SHAPES, for training masks only.
+        kinds: Colour and shape of each object, instead of random ones; one for which there is no room is left out.
     """
     rng = np.random.default_rng(seed)
     background = background or str(rng.choice(BACKGROUNDS))
     wanted = objects or int(rng.integers(2, 9))
     canvas = _Canvas(paint_background(rng, background, size.width, size.height))
-    for _ in range(wanted * 4):
+    if kinds:
+        _add_kinds(rng, canvas, kinds)
+    for _ in range(0 if kinds else wanted * 4):
         if len(canvas.shapes) < wanted:
-            _try_to_add(rng, canvas, extra_shapes=extra_shapes)
+            _try_to_add(rng, canvas, _random_kind(rng, extra_shapes=extra_shapes))
     pixels = photograph(rng, light_scene(rng, canvas.picture))
     drawn = zip(canvas.visible, canvas.names, strict=True)
     return Scene(pixels, tuple(SceneObject(mask, colour, shape) for mask, (colour, shape) in drawn), background)
 
 
-def _try_to_add(rng: np.random.Generator, canvas: _Canvas, *, extra_shapes: bool) -> None:
-    """Draw another object, unless it would hide too much, be hidden too much, or lack contrast."""
+def _random_kind(rng: np.random.Generator, *, extra_shapes: bool) -> Kind:
     colour, shape = str(rng.choice(COLOURS)), str(rng.choice(SHAPES))
     if extra_shapes and rng.random() < 0.25:
         shape = str(rng.choice(EXTRA_SHAPES))
+    return colour, shape
+
+
+def _add_kinds(rng: np.random.Generator, canvas: _Canvas, kinds: Sequence[Kind]) -> None:
+    """Draw objects of these kinds; those that do not fit are tried again, in turn."""
+    pending = deque(kinds)
+    for _ in range(ATTEMPTS_PER_KIND * len(kinds)):
+        if not pending:
+            return
+        kind = pending.popleft()
+        count = len(canvas.shapes)
+        _try_to_add(rng, canvas, kind)
+        if len(canvas.shapes) == count:
+            pending.append(kind)
+
+
+def _try_to_add(rng: np.random.Generator, canvas: _Canvas, kind: Kind) -> None:
+    """Draw another object, unless it would hide too much, be hidden too much, or lack contrast."""
+    colour, shape = kind
     height, width = canvas.picture.shape[:2]
     smallest = MIN_RADIUS.get(shape, DEFAULT_MIN_RADIUS)
     radius = canvas.longer_side * float(np.exp(rng.uniform(np.log(smallest), np.log(MAX_RADIUS))))

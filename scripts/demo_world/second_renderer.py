@@ -7,12 +7,15 @@ Nothing is trained or tuned on it.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.values import Mask, Size
-from scripts.demo_world.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, SceneObject
+from scripts.demo_world.scenes import ATTEMPTS_PER_KIND, BACKGROUNDS, COLOURS, SHAPES, Kind, Scene, SceneObject
 
 Grid = NDArray[np.float32]
 
@@ -144,28 +147,43 @@ def _surface(rng: np.random.Generator, colour: str, x: Grid, y: Grid, radius: fl
     return base * light[..., None]
 
 
-def make_scene(seed: int, size: Size = Size(640, 480), *, objects: int | None = None) -> Scene:
+def make_scene(
+    seed: int, size: Size = Size(640, 480), *, objects: int | None = None, kinds: Sequence[Kind] = ()
+) -> Scene:
     """Draw one scene; see `scenes.make_scene` for the arguments. The same seed gives another scene there."""
     rng = np.random.default_rng((seed, 0x2ED))
     background = BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))]
     picture = _background(rng, background, size.width, size.height)
     owner = np.full((size.height, size.width), -1, np.int32)
-    names: list[tuple[str, str]] = []
+    names: list[Kind] = []
     areas: list[int] = []
     wanted = objects or int(rng.integers(2, 9))
-    for _ in range(5 * wanted):
-        if len(names) < wanted:
-            _add(rng, picture, owner, names, areas)
+    pending = deque(kinds)
+    for _ in range(ATTEMPTS_PER_KIND * len(kinds) if kinds else 5 * wanted):
+        if kinds and pending:
+            count, kind = len(names), pending.popleft()
+            _add(rng, picture, owner, names, areas, kind)
+            pending.extend([kind] if len(names) == count else ())
+        elif not kinds and len(names) < wanted:
+            _add(rng, picture, owner, names, areas, None)
     pixels = _develop(rng, picture)
     drawn = tuple(SceneObject(owner == i, colour, shape) for i, (colour, shape) in enumerate(names))
     return Scene(pixels, drawn, background)
 
 
 def _add(
-    rng: np.random.Generator, picture: Grid, owner: NDArray[np.int32], names: list[tuple[str, str]], areas: list[int]
+    rng: np.random.Generator,
+    picture: Grid,
+    owner: NDArray[np.int32],
+    names: list[Kind],
+    areas: list[int],
+    kind: Kind | None,
 ) -> None:
+    """Draw another object of this or a random kind, unless it does not fit."""
     height, width = owner.shape
     shape, colour = SHAPES[int(rng.integers(8))], COLOURS[int(rng.integers(8))]
+    if kind is not None:
+        colour, shape = kind
     radius = max(width, height) * rng.uniform(0.075, 0.16)
     middle, turn = rng.uniform(0, 1, 2) * (width, height), rng.uniform(0, 2 * np.pi)
     box = _box_around(middle, 1.5 * radius, width, height)

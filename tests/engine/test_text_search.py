@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backend.engine import EncodedImage
+from backend.engine.proposal_cache import ProposalCache
 from backend.engine.text_search import TextSearch
 from backend.errors import BadPrompt
 from backend.values import Candidate, ClassName, ProposalParameters
@@ -20,7 +21,7 @@ def make(classifier: FakeClassifier | None = None) -> tuple[TextSearch, FakeSegm
     def propose(image: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
         return segmenter.propose(image.embedding, parameters)
 
-    return TextSearch(classifier, propose), segmenter
+    return TextSearch(classifier, ProposalCache(propose)), segmenter
 
 
 PARAMETERS = ProposalParameters(10, 0.75, 0.75, 100, 0.7)

@@ -242,6 +242,13 @@ def test_a_command_may_give_the_text_itself() -> None:
     assert len(one["result"]) == 2  # a mask, and its choice
 
 
+@pytest.mark.parametrize("text", ["everything", "like this", "tighter", "help"])
+def test_a_text_of_the_bulk_command_is_never_a_command_of_the_page(text: str) -> None:
+    hall = Hall(classifier=FakeClassifier(looks=[text, "red car"]))
+    document = hall.document(request=FindText((text,), OPTIONS))
+    assert len([r for r in document["result"] if r["type"] == "brushlabels"]) == 2
+
+
 def test_several_texts_give_the_masks_of_all_and_what_two_name_is_the_first_ones() -> None:
     hall = Hall(classifier=FakeClassifier(looks=["dog", "red car"]))
 

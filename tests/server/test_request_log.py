@@ -11,11 +11,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from backend.label_studio.requests import parse_predict_body, parse_predict_request
 from backend.logs.formatters import JsonFormatter, TextFormatter
 from backend.logs.request_id import RequestIdFilter
-from backend.server.log_text import PROMPT_KINDS
+from backend.server.log_text import PROMPT_KINDS, prompt_kind, request_in_words
 from backend.values import Candidate, ImageEmbedding, Pixels
-from tests.fakes import keypoint, predict_body, rectangle
+from tests.fakes import CONFIG, keypoint, predict_body, rectangle
 from tests.server.fakes import ServerOnFakes
 
 
@@ -142,4 +143,24 @@ def test_the_kind_of_prompt_is_one_of_a_few_words(
     with caplog.at_level(logging.INFO, logger="backend.server"):
         server.predict(predict_body("a.png", *prompts))
     assert [record.fields()["prompt"] for record in caplog.records if hasattr(record, "fields")] == [kind]
+    assert kind in PROMPT_KINDS
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "shown"),
+    [
+        ("the red car", "text", 'text "the red car"'),
+        ("everything", "command", "everything"),
+        ("like this", "command", "like this"),
+        ("tighter", "command", "tighter"),
+        ("looser", "command", "looser"),
+        ("?", "command", "help"),
+    ],
+)
+def test_a_command_is_logged_as_one(text: str, kind: str, shown: str) -> None:
+    area = {"value": {"text": [text]}, "id": "t", "from_name": "find", "to_name": "img", "type": "textarea"}
+    config = CONFIG.replace("<View>", '<View><!-- backend: {"text_prompt": "find"} -->', 1)
+    body = predict_body("a.png", area, config=config.replace("</View>", '<TextArea name="find" toName="img"/></View>'))
+    parsed = parse_predict_request(parse_predict_body(body), "find")
+    assert (prompt_kind(parsed.request), request_in_words(parsed)) == (kind, f"project 3, task 7, {shown}")
     assert kind in PROMPT_KINDS

@@ -4,9 +4,10 @@ Takes JSON, returns frozen values or raises `BadRequest` or `BadPrompt`.
 """
 
 from backend.label_studio.requests.body_json import parse_body
-from backend.label_studio.requests.correctable_regions import CorrectableRegion
+from backend.label_studio.requests.correctable_regions import CorrectableRegion, find_recent
 from backend.label_studio.requests.limits import RequestLimits
 from backend.label_studio.requests.mask_box_cache import MaskBoxCache
+from backend.label_studio.requests.page_state import PageState
 from backend.label_studio.requests.predict_body import (
     PredictRequest,
     parse_predict_body,
@@ -14,23 +15,41 @@ from backend.label_studio.requests.predict_body import (
     parse_prompted_task,
 )
 from backend.label_studio.requests.prompts import LabeledPrompt
-from backend.label_studio.requests.request import ClassifyImage, Click, FindText, Request, SegmentAll
+from backend.label_studio.requests.request import (
+    ClassifyImage,
+    Click,
+    Command,
+    FindEverything,
+    FindLike,
+    FindText,
+    Request,
+    ResizeLast,
+    SegmentAll,
+    ShowHelp,
+)
 from backend.label_studio.requests.tasks import Task, TaskImage, parse_task
 from backend.label_studio.requests.webhooks import parse_finished_task
 
 __all__ = [
     "ClassifyImage",
     "Click",
+    "Command",
     "CorrectableRegion",
+    "FindEverything",
+    "FindLike",
     "FindText",
     "LabeledPrompt",
     "MaskBoxCache",
+    "PageState",
     "PredictRequest",
     "Request",
     "RequestLimits",
+    "ResizeLast",
     "SegmentAll",
+    "ShowHelp",
     "Task",
     "TaskImage",
+    "find_recent",
     "parse_body",
     "parse_finished_task",
     "parse_predict_body",

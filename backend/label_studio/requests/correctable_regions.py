@@ -15,13 +15,19 @@ soon as Label Studio saves the first change.
 
 A mask that Label Studio stores under the keypoint control of the context (its mixed results) is on the page now and
 comes first. Masks are not decoded here: `CorrectableRegion.decode` decodes one when a click is compared with it.
+
+Label Studio saves a draft up to ten seconds after a mask was accepted. For that time the backend remembers its answers;
+`find_recent` makes correctable regions of them.
+
+A label restricts the regions: a click with a label corrects masks with that label. A click without one, which a plain
+control allows, corrects any.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.label_studio.config import ImageConfig
@@ -50,6 +56,8 @@ class CorrectableRegion:
 
     Attributes:
         results: All results with the region's id: its mask, its label, its choices.
+        is_recent: Whether it is a remembered answer that no draft shows yet.
+        may_be_rejected: Whether nothing but the next click can tell if such an answer was accepted.
         mask_name: Hashable name of the mask: its content and size.
     """
 
@@ -57,12 +65,19 @@ class CorrectableRegion:
     label: str
     drawn_size: Size
     results: tuple[Result, ...]
+    is_recent: bool = False
+    may_be_rejected: bool = False
     mask_name: Hashable = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Compute `mask_name` from the content, because ids can be reused; once here, not with every click."""
         size = self.drawn_size.width, self.drawn_size.height
         object.__setattr__(self, "mask_name", (size, *(_name(shape) for _, shape in shapes_of(self.results))))
+
+    def is_meant_by(self, prompt: LabeledPrompt) -> bool:
+        """Whether a prompt may correct it: one with points, with its label or with none, on an image of its size."""
+        has_label = prompt.label in ("", self.label)
+        return has_label and prompt.drawn_size == self.drawn_size and bool(prompt.prompt.point_coords)
 
     def decode(self, config: ImageConfig) -> LabeledRegion:
         """Decode the mask. Raises `BadRegion` if it is damaged."""
@@ -82,9 +97,10 @@ def find_correctable(
 ) -> tuple[CorrectableRegion, ...]:
     """Return the regions that the prompts may correct, newest first: those with the label and image size of a prompt.
 
-    A prompt that is only a box asks for a new mask, so it has no correctable regions.
+    A prompt without a label may correct regions with any label or none. A prompt that is only a box asks for a new
+    mask, so it has no correctable regions.
     """
-    wanted = {(prompt.label, prompt.drawn_size) for prompt in prompts if prompt.prompt.point_coords}
+    wanted = _wanted(prompts)
     if not wanted:
         return ()
     on_page = _collect(join_labels(context), wanted, config)
@@ -94,6 +110,20 @@ def find_correctable(
         if saved:
             return (*on_page, *saved)
     return tuple(on_page)
+
+
+def find_recent(
+    prompts: Sequence[LabeledPrompt], results: Sequence[Result], config: ImageConfig, *, may_be_rejected: bool
+) -> tuple[CorrectableRegion, ...]:
+    """Return the regions of remembered results that the prompts may correct, the last one first."""
+    wanted = _wanted(prompts)
+    regions = _collect(join_labels(results), wanted, config) if wanted else []
+    return tuple(replace(region, is_recent=True, may_be_rejected=may_be_rejected) for region in regions)
+
+
+def _wanted(prompts: Sequence[LabeledPrompt]) -> set[tuple[str, Size]]:
+    """Return label and image size of each prompt with points; the label "" stands for every label."""
+    return {(prompt.label, prompt.drawn_size) for prompt in prompts if prompt.prompt.point_coords}
 
 
 def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
@@ -109,12 +139,14 @@ def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
 
 def _collect(results: Sequence[Result], wanted: set[tuple[str, Size]], config: ImageConfig) -> list[CorrectableRegion]:
     plain = any(control.labels_name == "" for control in config.answers)
-    labels = {label for label, _ in wanted if plain or config.has_label(label)}
+    labels, matches_all = {label for label, _ in wanted}, any(label == "" for label, _ in wanted)
     masks = {
         str(result["id"]): (label, size)
         for result in results
-        if (label := label_of(result) or "") in labels and _has_mask(result, config)
-        if (size := drawn_size_of(result)) and (label, size) in wanted
+        if (label := label_of(result) or "") in labels or matches_all
+        if _has_mask(result, config) and (size := drawn_size_of(result))
+        if (label, size) in wanted or ("", size) in wanted
+        if plain or label == "" or config.has_label(label)
     }
     groups: dict[str, list[Result]] = {region_id: [] for region_id in masks}
     for result in results:

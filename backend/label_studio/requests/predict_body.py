@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.errors import BadPrompt, BadRequest, shorten
 from backend.label_studio.config import ImageConfig, LabelingConfig, check_text_prompt, parse_labeling_config
+from backend.label_studio.requests.commands import parse_typed
 from backend.label_studio.requests.correctable_regions import find_correctable
 from backend.label_studio.requests.draft_prompts import add_draft_prompts
 from backend.label_studio.requests.limits import DEFAULT_LIMITS, RequestLimits
 from backend.label_studio.requests.ordinary_regions import drop_ordinary_regions
+from backend.label_studio.requests.page_state import read_page
 from backend.label_studio.requests.prompts import MAX_PROMPTS, SEND_REMEDY, parse_prompts
-from backend.label_studio.requests.request import ClassifyImage, Click, FindText, Request
+from backend.label_studio.requests.request import ClassifyImage, Click, Request, TypedRequest
 from backend.label_studio.requests.tasks import Task, parse_project_id, parse_task, parse_task_on
 from backend.label_studio.requests.text_areas import comes_from_text_area, parse_texts
 from backend.label_studio.results import json_type_of
@@ -25,6 +27,7 @@ class PredictBody:
 
     Attributes:
         documents: The tasks as JSON.
+        project_key: The project as Label Studio sends it; see `PageState`.
         context: What an annotator drew or typed; None if Label Studio sent the request by itself.
         limits: The limits that the rest of the body is parsed with.
     """
@@ -34,6 +37,7 @@ class PredictBody:
     project_id: str
     context: Sequence[Any] | None
     limits: RequestLimits = DEFAULT_LIMITS
+    project_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ def parse_predict_body(body: Mapping[str, Any], limits: RequestLimits = DEFAULT_
     if context is not None and len(documents) != 1:
         message = f"A request with prompts must have exactly one task, but has {len(documents)}."
         raise BadRequest(message, remedy=SEND_REMEDY)
-    return PredictBody(documents, config, project_id, context, limits)
+    project_key = str(body["project"]) if project_id else ""
+    return PredictBody(documents, config, project_id, context, limits, project_key)
 
 
 def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> PredictRequest:
@@ -94,7 +99,13 @@ def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> 
         return PredictRequest(tasks, config, project_id, ClassifyImage())
     (document,) = body.documents
     task, request = parse_prompted_task(
-        document, config, body.context, text_prompt, project_id=project_id, max_prompts=body.limits.max_prompts
+        document,
+        config,
+        body.context,
+        text_prompt,
+        project_id=project_id,
+        project_key=body.project_key,
+        max_prompts=body.limits.max_prompts,
     )
     return PredictRequest((task,), config, project_id, request)
 
@@ -106,8 +117,9 @@ def parse_prompted_task(
     text_prompt: str | None = None,
     *,
     project_id: str = "",
+    project_key: str = "",
     max_prompts: int = MAX_PROMPTS,
-) -> tuple[Task, Click | FindText | None]:
+) -> tuple[Task, Click | TypedRequest | None]:
     """Parse one task with what an annotator drew or typed on it, and determine the request.
 
     The task's drafts may add to the prompts (see `draft_prompts`). Some results of the context are not prompts (see
@@ -117,6 +129,7 @@ def parse_prompted_task(
         document: The task.
         context: `context.result`; empty if the annotator deleted the prompts.
         text_prompt: See `parse_predict_request`.
+        project_key: See `PageState`.
         max_prompts: See `parse_prompts`.
 
     Raises:
@@ -127,8 +140,10 @@ def parse_prompted_task(
     _check_fields(context)
     image = _image_of_prompts(context, config)
     task = parse_task_on(document, image, project_id=project_id)
+    task = replace(task, page=read_page(context, document, project_key))
     if comes_from_text_area(context):
-        return task, _text_request(parse_texts(context, document), config, text_prompt)
+        text = _prompted_text(parse_texts(context, document), config, text_prompt)
+        return task, None if text is None else parse_typed(text, document, image)
     if not image.answers:  # the image can only be classified
         message = f'The labeling config has no control for masks on the image "{shorten(image.name)}".'
         raise BadPrompt(message, remedy="Add one, such as BrushLabels, whose toName is that image.")
@@ -139,13 +154,12 @@ def parse_prompted_task(
     return task, Click(prompts, find_correctable(clicked, context, document, image))
 
 
-def _text_request(texts: Sequence[tuple[str, str]], config: LabelingConfig, text_prompt: str | None) -> FindText | None:
-    """Return a request for the text in the project's text prompt; None if there is no text or it is in other areas."""
+def _prompted_text(texts: Sequence[tuple[str, str]], config: LabelingConfig, text_prompt: str | None) -> str | None:
+    """Return the text in the project's text prompt; None if there is no text or it is in other areas."""
     if not texts or text_prompt is None:
         return None
     check_text_prompt(config, text_prompt)
-    text = dict(texts).get(text_prompt)
-    return None if text is None else FindText((text,))
+    return dict(texts).get(text_prompt)
 
 
 def _check_fields(context: Sequence[Mapping[str, Any]]) -> None:

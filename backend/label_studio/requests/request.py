@@ -1,7 +1,8 @@
-"""The request union: one of four kinds, decided once, when a document is parsed.
+"""The request union, decided once, when a document is parsed.
 
 - `Click`: an annotator's keypoints and boxes; one mask per prompt.
 - `FindText`: text typed into the project's text prompt, or `--text`; one mask per object that the texts name.
+- `FindEverything`, `FindLike`, `ResizeLast`, `ShowHelp`: commands typed into the text prompt (see `commands`).
 - `SegmentAll`: pre-annotation; all masks, and the classes of the whole image.
 - `ClassifyImage`: a task is opened, or "Retrieve predictions"; the classes of the whole image. It never runs SAM.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from backend.label_studio.requests.correctable_regions import CorrectableRegion
 from backend.label_studio.requests.prompts import LabeledPrompt
+from backend.label_studio.results import SavedRegion
 from backend.values import ProposalOptions
 
 
@@ -42,6 +44,47 @@ class FindText:
 
 
 @dataclass(frozen=True)
+class FindEverything:
+    """Request for the masks of all objects in the image that are not labeled yet.
+
+    Attributes:
+        accepted: Regions on the page, not decoded yet.
+    """
+
+    accepted: tuple[SavedRegion, ...] = ()
+
+
+@dataclass(frozen=True)
+class FindLike:
+    """Request for the masks of the objects that look like regions on the page.
+
+    Attributes:
+        accepted: Regions on the page, oldest first, not decoded yet; the newest one's label says which are meant.
+    """
+
+    accepted: tuple[SavedRegion, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResizeLast:
+    """Request for the last answer, a little larger or smaller.
+
+    Attributes:
+        accepted: Regions on the page, oldest first, not decoded yet.
+        has_prompts: Whether the newest draft has points or boxes whose answer is neither accepted nor rejected.
+    """
+
+    grows: bool
+    accepted: tuple[SavedRegion, ...] = ()
+    has_prompts: bool = False
+
+
+@dataclass(frozen=True)
+class ShowHelp:
+    """Request for one line that names the commands."""
+
+
+@dataclass(frozen=True)
 class SegmentAll:
     """Request for the masks of all objects in the image, and for the classes of the whole image.
 
@@ -57,4 +100,6 @@ class ClassifyImage:
     """Request for the classes of the whole image."""
 
 
-Request = Click | FindText | SegmentAll | ClassifyImage
+Command = FindEverything | FindLike | ResizeLast | ShowHelp
+TypedRequest = FindText | Command
+Request = Click | TypedRequest | SegmentAll | ClassifyImage

@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.errors import BadRequest, shorten
 from backend.label_studio.config import SHAPES, ImageConfig, LabelingConfig
+from backend.label_studio.requests.page_state import PageState
 from backend.label_studio.requests.prompts import SEND_REMEDY
 from backend.label_studio.results import json_type_of, kind_of_region, objects_of, results_of
 
@@ -39,6 +40,7 @@ class Task:
         is_predicted: Whether it has a prediction with masks. Label Studio shows the newest prediction, so a new one
             without masks would hide them.
         predicted_by: Model versions of its predictions.
+        page: What a request with prompts or a text shows of the page; None for any other.
     """
 
     task_id: int | None
@@ -46,6 +48,7 @@ class Task:
     images: tuple[TaskImage, ...]
     is_predicted: bool = False
     predicted_by: frozenset[str] = frozenset()
+    page: PageState | None = None
 
 
 def parse_project_id(project: object) -> str:

@@ -1,0 +1,112 @@
+"""Which masks look like others, decided from CLIP features alone; the exemplars may come from other images.
+
+Two masks look alike if both hold:
+
+- CLIP sees the same classes in both: the Bhattacharyya coefficient of their class probabilities is at least 0.4. The
+  classes are those of the project and `GENERAL_WORDS`.
+- The cosine of their image features is at least 0.65. This tells masks apart where the classes are too coarse to.
+
+Precision and recall on 64 tuning scenes of the demo world with one exemplar each, 576 objects to find, of which SAM's
+automatic masks hold about 92 %:
+
+| classes          | same classes alone | cosine alone | both        |
+|------------------|--------------------|--------------|-------------|
+| the 64           | 0.962 0.913        | 0.932 0.898  | 0.970 0.898 |
+| the eight shapes | 0.654 0.899        | 0.932 0.898  | 0.936 0.889 |
+| none             | 0.417 0.901        | 0.932 0.898  | 0.924 0.889 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.engine.text_matching import KINDS, NEUTRAL
+from backend.values import ClassName, Mask
+
+MIN_AGREEMENT = 0.4
+MIN_COSINE = 0.65
+KNOWN_IOU = 0.5  # of a mask with one that is labeled already
+KNOWN_SHARE = 0.8  # of a mask inside an exemplar, and of the smaller of two masks of one object
+GRID = 256  # masks are compared at about this many pixels a side
+
+GENERAL_WORDS: tuple[ClassName, ...] = tuple(map(ClassName, (*NEUTRAL, *KINDS)))
+"""Classes for what the project has no class for."""
+
+Features = NDArray[np.float32]  # (N, D), unit vectors
+
+
+def match_exemplars(exemplars: Features, features: Features, texts: Features, scale: float) -> NDArray[np.float64]:
+    """Compute how much each mask looks like each exemplar.
+
+    Args:
+        exemplars: Image features of the exemplars, (E, D).
+        features: Image features of the masks, (N, D).
+        texts: Text features of the project's classes and `GENERAL_WORDS`, (T, D).
+        scale: CLIP's logit scale.
+
+    Returns:
+        (N, E): 0 for two that do not look alike, otherwise the agreement of their classes times their cosine.
+    """
+    cosine = features.astype(np.float64) @ exemplars.T
+    agreement = np.sqrt(_class_probabilities(features, texts, scale)) @ np.sqrt(
+        _class_probabilities(exemplars, texts, scale).T
+    )
+    is_alike = (cosine >= MIN_COSINE) & (agreement >= MIN_AGREEMENT)
+    return np.where(is_alike, cosine * agreement, 0.0)
+
+
+def pick_similar(similarity: NDArray[np.float64], masks: Sequence[Mask]) -> list[int]:
+    """Return the indices of the masks that look like an exemplar, the most similar first, each object once.
+
+    Args:
+        similarity: (N, E), see `match_exemplars`.
+        masks: The N masks, bool (H, W). Of two nested ones the more similar is taken.
+    """
+    if not len(masks):
+        return []
+    best, small = similarity.max(axis=1), _coarse(masks)
+    kept: list[int] = []
+    for place in np.argsort(-best, kind="stable"):
+        if best[place] > 0 and not any(_share(small[place], small[other]) >= KNOWN_SHARE for other in kept):
+            kept.append(int(place))
+    return kept
+
+
+def pick_unlabeled(masks: Sequence[Mask], labeled: Sequence[Mask], wholes: Sequence[Mask] = ()) -> list[int]:
+    """Return the indices of the masks that are not among those that are labeled already.
+
+    Args:
+        masks, labeled: bool (H, W), all of one size.
+        wholes: Masks whose parts are left out as well.
+    """
+    small, known, whole = _coarse(masks), _coarse(labeled), _coarse(wholes)
+    return [
+        place
+        for place, mask in enumerate(small)
+        if not any(_iou(mask, other) >= KNOWN_IOU for other in known)
+        and not any(np.count_nonzero(mask & other) >= KNOWN_SHARE * np.count_nonzero(mask) for other in whole)
+    ]
+
+
+def _class_probabilities(features: Features, texts: Features, scale: float) -> NDArray[np.float64]:
+    logits = scale * (features.astype(np.float64) @ texts.T)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def _coarse(masks: Sequence[Mask]) -> list[Mask]:
+    step = max(1, max(masks[0].shape) // GRID) if len(masks) else 1
+    return [mask[::step, ::step] for mask in masks]
+
+
+def _iou(one: Mask, other: Mask) -> float:
+    return float(np.count_nonzero(one & other) / max(np.count_nonzero(one | other), 1))
+
+
+def _share(one: Mask, other: Mask) -> float:
+    """Return the share of the smaller mask that lies inside the other."""
+    smaller = min(np.count_nonzero(one), np.count_nonzero(other))
+    return float(np.count_nonzero(one & other) / max(smaller, 1))

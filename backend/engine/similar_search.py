@@ -1,0 +1,90 @@
+"""Search by example among the automatic masks of an image. How masks are compared is in `similar_masks`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.engine.encoded_image import EncodedImage
+from backend.engine.ports import TextReader
+from backend.engine.proposal_cache import ProposalCache
+from backend.engine.similar_masks import GENERAL_WORDS, match_exemplars, pick_similar, pick_unlabeled
+from backend.errors import BadPrompt
+from backend.values import Candidate, ClassName, Mask, ProposalParameters
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SimilarMask:
+    """A mask that looks like an exemplar.
+
+    Attributes:
+        similarity: In [0, 1].
+        exemplar: Index of the exemplar that it is most similar to.
+    """
+
+    candidate: Candidate
+    similarity: float
+    exemplar: int
+
+
+class SimilarSearch:
+    """Search by example among an image's automatic masks.
+
+    Args:
+        classifier: CLIP; with None every search is refused.
+        proposals: Makes and keeps the automatic masks.
+    """
+
+    def __init__(self, classifier: TextReader | None, proposals: ProposalCache) -> None:
+        self._classifier, self._proposals = classifier, proposals
+
+    def search(
+        self,
+        encoded: EncodedImage,
+        exemplars: Sequence[Mask],
+        labeled: Sequence[Mask],
+        parameters: ProposalParameters,
+        vocabulary: Sequence[ClassName] = (),
+        templates: Sequence[str] = (),
+    ) -> list[SimilarMask]:
+        """Find the automatic masks that look like exemplars on the same image.
+
+        Args:
+            exemplars: At least one, none of them empty.
+            labeled: Masks that have a label already, the exemplars among them; they are not found again.
+            parameters: How automatic masks are made.
+            vocabulary: The project's classes, which help to tell masks apart.
+            templates: CLIP's prompt templates; () for the model's.
+
+        Returns:
+            The most similar first; empty if no mask is similar enough.
+
+        Raises:
+            BadPrompt: CLIP is not loaded.
+        """
+        if self._classifier is None:
+            remedy = "Click the objects or draw boxes around them; /health says why CLIP is not loaded."
+            raise BadPrompt('"like this" needs CLIP, which is not loaded.', remedy=remedy)
+        image = encoded.image
+        proposed = self._proposals.propose(encoded, parameters, self._classifier)
+        masks = proposed.masks()
+        places = pick_unlabeled(masks, labeled, wholes=exemplars)
+        if not places:
+            return []
+        names = [names for names in (vocabulary, GENERAL_WORDS) if names]
+        texts = np.concatenate([self._classifier.embed_texts(own, templates) for own in names])
+        seen = self._classifier.embed_masks(image.pixels, exemplars)
+        similarity = match_exemplars(seen, proposed.image_features[places], texts, self._classifier.logit_scale)
+        kept, nearest = pick_similar(similarity, [masks[place] for place in places]), similarity.argmax(axis=1)
+        log.info("%d of %d masks on %s look like %d exemplars.", len(kept), len(masks), image.name, len(exemplars))
+        return [
+            SimilarMask(
+                Candidate(masks[places[i]], proposed.scores[places[i]]), float(similarity[i].max()), int(nearest[i])
+            )
+            for i in kept
+        ]

@@ -1,0 +1,173 @@
+"""Answers to the commands that a person types into the text prompt, for one image that is fetched and encoded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from backend.engine import EncodedImage, ImageLabeler, clean_candidate, pick_unlabeled
+from backend.errors import BadPrompt, BadRegion, shorten
+from backend.label_studio.config import ImageConfig
+from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
+from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, new_region_id
+from backend.predict.image_answers import ImageAnswers, compared_classes
+from backend.predict.last_resized import describe_change, find_last, resize_last
+from backend.predict.prediction import Prediction
+from backend.predict.recent_masks import AnswerMemory
+from backend.predict.unsaved_masks import reuse_unsaved, unsaved_regions
+from backend.projects import ProjectSettings
+from backend.runtime import NO_DEADLINE, Deadline
+from backend.values import Candidate, ProposalOptions, Size
+
+log = logging.getLogger(__name__)
+
+HELP = "Type what to find, or: everything, like this, tighter, looser."
+MAX_EXEMPLARS = 32  # newest ones; CLIP looks at each, and more of them hardly add to the first ones
+
+
+class CommandAnswers:
+    """Masks for a command, with a line for the person.
+
+    Args:
+        labeler: The engine.
+        answers: Answers to requests of other kinds.
+        default_options: How automatic masks are made with this checkpoint.
+    """
+
+    def __init__(self, labeler: ImageLabeler, answers: ImageAnswers, default_options: ProposalOptions) -> None:
+        self._labeler, self._answers, self._default_options = labeler, answers, default_options
+
+    def everything(
+        self,
+        encoded: EncodedImage,
+        request: FindEverything,
+        memory: AnswerMemory,
+        config: ImageConfig,
+        settings: ProjectSettings,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Prediction:
+        """Segment everything that is not labeled yet, as `ImageAnswers.segment_regions` does.
+
+        Args:
+            memory: Of the image.
+
+        Raises:
+            BadPrompt: CLIP has to pick among several labels and is not loaded.
+        """
+        accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
+        regions = self._answers.segment_regions(encoded, self._default_options, config, settings)
+        kept = pick_unlabeled([region.mask for region in regions], [region.mask for region in accepted])
+        clicked = unsaved_regions(memory.clicked, accepted, encoded.image.size, config)
+        unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
+        found = reuse_unsaved([regions[place] for place in kept], clicked)
+        found = reuse_unsaved(found, unsaved, same_label=True)
+        return Prediction(found, message=_count_objects(len(found), is_all=len(kept) == len(regions)))
+
+    def find_like(
+        self,
+        encoded: EncodedImage,
+        request: FindLike,
+        memory: AnswerMemory,
+        config: ImageConfig,
+        settings: ProjectSettings,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Prediction:
+        """Find what looks like the regions with the newest one's label, with their label and classes.
+
+        A mask that was clicked in the last minute counts as the newest region, and is suggested again.
+
+        Args:
+            memory: Of the image.
+
+        Raises:
+            BadPrompt: There is no such region, or CLIP is not loaded.
+        """
+        accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
+        unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
+        clicked = unsaved_regions(memory.clicked, accepted, encoded.image.size, config)
+        regions = [*accepted, *reversed(clicked)]
+        if not regions:
+            remedy = 'Click an object or accept a mask of it, and type "like this" again.'
+            raise BadPrompt("There is no mask to go by on this page yet.", remedy=remedy)
+        label = regions[-1].label
+        exemplars = [region for region in regions if region.label == label][-MAX_EXEMPLARS:]
+        found = self._labeler.find_similar(
+            encoded,
+            [region.mask for region in exemplars],
+            [region.mask for region in regions],
+            self._default_options,
+            compared_classes(config),
+            settings.templates,
+        )
+        similar = []
+        for one in found[: self._default_options.max_masks]:
+            candidate = clean_candidate(one.candidate, encoded.image.size) if settings.clean_masks else one.candidate
+            similar.append(copy_label(candidate, exemplars[one.exemplar], config))
+        answers = reuse_unsaved(similar, unsaved, same_label=True)
+        message = _describe_similar(len(answers), len(exemplars), label)
+        return Prediction((*reversed(clicked), *answers), message=message)
+
+    def resize(
+        self,
+        encoded: EncodedImage,
+        request: ResizeLast,
+        memory: AnswerMemory,
+        config: ImageConfig,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Prediction:
+        """Make the last answer a little larger or smaller; its clicks keep holding.
+
+        Args:
+            memory: Of the image; it is told which answer was changed.
+
+        Raises:
+            BadPrompt: There is no answer, or it cannot change any further.
+        """
+        accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
+        last = find_last(request, memory.recalled, accepted, memory.page, config)
+        regions = resize_last(self._labeler, encoded, last, grows=request.grows, deadline=deadline)
+        memory.note_change(last.remembered, build_results(last.on_page, config))
+        return Prediction(regions, message=describe_change(last.regions, regions))
+
+
+def decode_accepted(regions: Sequence[SavedRegion], size: Size, deadline: Deadline) -> list[LabeledRegion]:
+    """Decode the masks on the page; those that are damaged, empty or of another size are skipped."""
+    decoded = []
+    for saved in regions:
+        deadline.raise_if_over()
+        try:
+            region = saved.decode()
+        except BadRegion as error:
+            log.warning("Skipped a damaged mask on the page: %s", error)
+            continue
+        if region.mask.shape == (size.height, size.width) and region.mask.any():
+            decoded.append(region)
+    return decoded
+
+
+def copy_label(candidate: Candidate, exemplar: LabeledRegion, config: ImageConfig) -> LabeledRegion:
+    """Give a mask the label and the per-region classes of a region that it looks like."""
+    controls = [control for control in config.region_choices if control.applies_to(exemplar.label)]
+    chosen = {control.name: exemplar.choices.get(control.name, ()) for control in controls}
+    valid = {name: names for name, names in chosen.items() if names}
+    return LabeledRegion(
+        mask=candidate.mask,
+        label=exemplar.label,
+        region_id=new_region_id(),
+        score=candidate.score,
+        choices=MappingProxyType(valid),
+        control=exemplar.control,
+    )
+
+
+def _count_objects(count: int, *, is_all: bool) -> str:
+    more = "" if is_all else "more "
+    return f"{count} {more}{'object' if count == 1 else 'objects'}." if count else f"No {more}objects."
+
+
+def _describe_similar(count: int, exemplars: int, label: str) -> str:
+    """Describe an answer: "3 more like the 2 'red' regions."."""
+    named = f"'{shorten(label)}' " if label else ""
+    these = f"the {named}region" if exemplars == 1 else f"the {exemplars} {named}regions"
+    return f"{count} more like {these}." if count else f"Nothing else looks like {these}."

@@ -1,0 +1,57 @@
+"""Masks of the last minute that Label Studio has not saved yet: they may be accepted, pending or rejected.
+
+A command that finds their objects again suggests the remembered mask under its old id. That is right in each case: an
+accepted mask is replaced by itself instead of getting a duplicate, a pending one stays on the page, and a rejected one
+would have been suggested again anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backend.errors import BadRegion
+from backend.geometry import mask_iou
+from backend.label_studio.config import ImageConfig
+from backend.label_studio.results import LabeledRegion
+from backend.predict.remembered_answer import RememberedAnswer
+from backend.values import Size
+
+SAME_OBJECT_IOU = 0.75
+
+
+def unsaved_regions(
+    remembered: Sequence[RememberedAnswer], accepted: Sequence[LabeledRegion], size: Size, config: ImageConfig
+) -> list[LabeledRegion]:
+    """Return the remembered regions that are not on the page as it was saved, newest first.
+
+    Args:
+        accepted: The regions on the page.
+        size: Of the image.
+    """
+    known = {region.region_id for region in accepted}
+    found = []
+    for answer in remembered:
+        try:
+            regions = answer.regions(config)
+        except BadRegion:
+            continue
+        found += [region for region in regions if region.region_id not in known]
+        known |= {region.region_id for region in found}
+    return [region for region in found if region.mask.shape == (size.height, size.width) and region.mask.any()]
+
+
+def reuse_unsaved(
+    regions: Sequence[LabeledRegion], unsaved: Sequence[LabeledRegion], *, same_label: bool = False
+) -> tuple[LabeledRegion, ...]:
+    """Replace regions by unsaved ones of the same object.
+
+    Args:
+        unsaved: Newest first.
+        same_label: Whether only those with the region's label count.
+    """
+    chosen: dict[str, LabeledRegion] = {}
+    for region in regions:
+        same = (other for other in unsaved if not same_label or other.label == region.label)
+        again = next((other for other in same if mask_iou(other.mask, region.mask) >= SAME_OBJECT_IOU), region)
+        chosen.setdefault(again.region_id, again)
+    return tuple(chosen.values())

@@ -1,0 +1,32 @@
+"""Search by example with the committed checkpoints, on few scenes that nothing was trained or tuned on.
+
+`python -m scripts.demo_world.evaluate_similar` measures many; docs/text_prompts.md has the figures.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scripts.demo_world import scenes, second_renderer
+from scripts.demo_world.evaluate_similar import FIRST, KINDS, measure
+from scripts.demo_world.evaluate_text import build_engine
+from scripts.demo_world.scenes import HELD_OUT_SEED
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("make_scene", [scenes.make_scene, second_renderer.make_scene])
+def test_one_accepted_mask_finds_the_others_of_its_class(make_scene) -> None:
+    found = measure(build_engine(), make_scene, KINDS[::6], HELD_OUT_SEED + FIRST + 5000)
+    assert found.objects >= 50, found
+    assert found.recall >= 0.75, found
+    assert found.precision >= 0.85, found

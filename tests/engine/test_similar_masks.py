@@ -1,0 +1,75 @@
+"""Which masks look like exemplars, on features made by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from backend.engine.similar_masks import match_exemplars, pick_similar, pick_unlabeled
+
+SCALE = 10.0
+AXES = np.eye(6, dtype=np.float32)
+
+
+def turned(first: int, second: int, cosine: float) -> np.ndarray:
+    """A unit vector between two axes."""
+    return cosine * AXES[first] + math.sqrt(1 - cosine**2) * AXES[second]
+
+
+def square(x: int, y: int, side: int = 4) -> np.ndarray:
+    mask = np.zeros((30, 40), bool)
+    mask[y : y + side, x : x + side] = True
+    return mask
+
+
+def test_two_masks_of_one_class_with_close_features_look_alike() -> None:
+    exemplars, masks = AXES[:1], np.stack([turned(0, 5, 0.9), turned(1, 5, 0.9)])
+    similarity = match_exemplars(exemplars, masks, AXES[:2], SCALE)
+    # of two classes with logits 10 and 0, and 9 and 0: the Bhattacharyya coefficient by hand
+    one, other = 1 / (1 + math.exp(-10)), 1 / (1 + math.exp(-9))
+    agreement = math.sqrt(one * other) + math.sqrt((1 - one) * (1 - other))
+    assert similarity[0, 0] == pytest.approx(0.9 * agreement, abs=1e-6)
+    assert similarity[1, 0] == 0  # another class
+
+
+def test_the_same_class_is_not_enough_where_the_features_are_far_apart() -> None:
+    mask = turned(0, 4, 0.64)[None]
+    assert match_exemplars(turned(0, 5, 1.0)[None], mask, AXES[:2], SCALE) == 0
+    assert match_exemplars(turned(0, 5, 1.0)[None], turned(0, 4, 0.66)[None], AXES[:2], SCALE) > 0.6
+
+
+def test_close_features_are_not_enough_where_the_classes_differ() -> None:
+    """Both are nearly between two classes, so their cosine is 0.92, but with a large logit scale each has its own."""
+    one, other = turned(0, 1, math.cos(math.radians(33))), turned(0, 1, math.cos(math.radians(56)))
+    assert one @ other == pytest.approx(math.cos(math.radians(23)))
+    assert match_exemplars(one[None], other[None], AXES[:2], 1.0) > 0.9
+    assert match_exemplars(one[None], other[None], AXES[:2], 50.0) == 0
+
+
+def test_each_exemplar_is_compared_with_each_mask() -> None:
+    similarity = match_exemplars(AXES[:2], AXES[[1, 0, 2]], AXES[:3], SCALE)
+    assert similarity.shape == (3, 2)
+    assert (similarity > 0).tolist() == [[False, True], [True, False], [False, False]]
+
+
+def test_the_most_similar_come_first_and_of_nested_masks_the_more_similar() -> None:
+    masks = [square(0, 0), square(10, 10, 8), square(11, 11, 6), square(30, 20)]
+    similarity = np.array([[0.5, 0.1], [0.6, 0.7], [0.2, 0.9], [0.0, 0.0]])
+    assert pick_similar(similarity, masks) == [2, 0]
+    assert pick_similar(np.zeros((0, 1)), []) == []
+
+
+def test_a_mask_that_is_labeled_already_is_left_out_and_one_beside_it_is_not() -> None:
+    masks = [square(0, 0), square(1, 0), square(3, 0), square(20, 20)]
+    assert pick_unlabeled(masks, [square(0, 0)]) == [2, 3]  # 12 of 20 pixels are shared by the second: 0.6
+    assert pick_unlabeled(masks, []) == [0, 1, 2, 3]
+    assert pick_unlabeled([], [square(0, 0)]) == []
+
+
+def test_parts_are_left_out_of_wholes_only() -> None:
+    part, whole = square(12, 12, 3), square(10, 10, 10)
+    assert pick_unlabeled([part], [whole]) == [0]
+    assert pick_unlabeled([part], [whole], wholes=[whole]) == []
+    assert pick_unlabeled([whole], [part], wholes=[part]) == [0]

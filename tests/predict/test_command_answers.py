@@ -1,0 +1,91 @@
+"""What a command says to the person in one line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
+from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, find_regions
+from backend.predict.command_answers import HELP, CommandAnswers
+from backend.predict.image_answers import ImageAnswers
+from backend.predict.last_answers import LastAnswers
+from backend.predict.last_resized import describe_change
+from backend.predict.recent_masks import AnswerMemory
+from backend.projects import DEFAULTS
+from tests.fakes import CONFIG, OPTIONS, FakeClassifier, Hall, encoded, png
+
+IMAGE = parse_labeling_config(CONFIG).images[0]
+MEMORY = AnswerMemory(LastAnswers(), None)
+
+
+def square(x: int, y: int, side: int = 5) -> np.ndarray:
+    mask = np.zeros((30, 40), bool)
+    mask[y : y + side, x : x + side] = True
+    return mask
+
+
+def saved(*masks: np.ndarray, label: str = "cat") -> tuple[SavedRegion, ...]:
+    regions = [LabeledRegion(mask, label, f"{label}{number}") for number, mask in enumerate(masks)]
+    return tuple(find_regions(build_results(regions, IMAGE), IMAGE))
+
+
+def commands(*looks: str) -> CommandAnswers:
+    labeler = Hall(classifier=FakeClassifier(looks=looks)).predictor.labeler
+    return CommandAnswers(labeler, ImageAnswers(labeler, OPTIONS), OPTIONS)
+
+
+PROPOSED = [square(3, 3), square(13, 3), square(13, 13)]  # by the fake SAM
+
+
+@pytest.mark.parametrize(
+    ("accepted", "message"),
+    [
+        ((), "3 objects."),
+        (PROPOSED[:1], "2 more objects."),
+        (PROPOSED[:2], "1 more object."),
+        (PROPOSED, "No more objects."),
+        ([square(30, 20)], "3 objects."),
+    ],
+)
+def test_everything_is_counted(accepted: list[np.ndarray], message: str) -> None:
+    request = FindEverything(saved(*accepted))
+    answer = commands("black").everything(encoded(png(40, 30)), request, MEMORY, IMAGE, DEFAULTS)
+    assert answer.message == message
+    assert answer.message.startswith("No") or int(answer.message.split()[0]) == len(answer.regions)
+
+
+def test_an_image_without_automatic_masks_has_no_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = Hall(classifier=FakeClassifier(looks=["black"]))
+    monkeypatch.setattr(hall.segmenter, "propose", lambda embedding, parameters: [])
+    answers = CommandAnswers(hall.predictor.labeler, ImageAnswers(hall.predictor.labeler, OPTIONS), OPTIONS)
+    assert answers.everything(encoded(png(40, 30)), FindEverything(), MEMORY, IMAGE, DEFAULTS).message == "No objects."
+
+
+@pytest.mark.parametrize(
+    ("looks", "accepted", "message"),
+    [
+        (("black",), saved(PROPOSED[0]), "2 more like the 'cat' region."),
+        (("black",), saved(*PROPOSED[:2]), "1 more like the 2 'cat' regions."),
+        (("black", "white", "white"), saved(PROPOSED[0]), "Nothing else looks like the 'cat' region."),
+        (("black",), (*saved(PROPOSED[0]), *saved(PROPOSED[1], label="dog")), "1 more like the 'dog' region."),
+    ],
+)
+def test_the_exemplars_are_named(looks: tuple[str, ...], accepted: tuple[SavedRegion, ...], message: str) -> None:
+    answer = commands(*looks).find_like(encoded(png(40, 30)), FindLike(accepted), MEMORY, IMAGE, DEFAULTS)
+    assert answer.message == message
+
+
+def test_a_step_is_said_in_percent() -> None:
+    for grows, message in ((True, "5 % larger."), (False, "5 % smaller.")):
+        request = ResizeLast(grows, saved(square(5, 5, 20)))
+        assert commands("black").resize(encoded(png(40, 30)), request, MEMORY, IMAGE).message == message
+    large = LabeledRegion(np.ones((30, 40), bool), "cat", "a")
+    smaller = np.ones((30, 40), bool)
+    smaller[0, 0] = False
+    assert describe_change([large], [LabeledRegion(smaller, "cat", "a")]) == "less than 1 % smaller."
+
+
+def test_the_help_names_each_command() -> None:
+    assert HELP == "Type what to find, or: everything, like this, tighter, looser."
