@@ -36,7 +36,13 @@ from scripts.console import (
 )
 
 CHUNK = 10
-CLICK_SETTINGS = ("auto_label", "prefetch", "text_prompt")  # project settings without effect on pre-annotation
+CLICK_SETTINGS = (
+    "auto_label",
+    "correct_last",
+    "min_score",
+    "prefetch",
+    "text_prompt",
+)  # project settings without effect on pre-annotation
 
 BulkRequest = FindText | SegmentAll
 

@@ -107,15 +107,21 @@ class ProjectSettings:
         1.0, _number(0, 100), "Maximum distance of a polygon from its mask, 0 to 100 pixels of the original image"
     )
     clean_masks: bool = _setting(True, _bool, "Remove specks and pinholes from masks")
-    correct_last: bool = _setting(
-        True, _bool, "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it"
-    )
     prefetch: int | None = _setting(
         None, _number(0, 100, int), "Number of next tasks to prefetch, 0 to 100; null: the server's PREFETCH_TASKS"
     )
     text_prompt: str | None = _setting(None, _name, "Name of the TextArea that is the text prompt; null: none")
     messages: str | None = _setting(
         None, _name, "Name of the TextArea in which the backend answers in words; null: it stays silent"
+    )
+    min_score: float | None = _setting(
+        None,
+        _number(0, 1),
+        "Minimum predicted IoU of a single click, 0 to 1; any other is refused as a click on nothing; 0 refuses none, "
+        "null: the model's own",
+    )
+    correct_last: bool = _setting(
+        True, _bool, "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it"
     )
 
     @classmethod
