@@ -105,6 +105,7 @@ def _assemble(
         executor,
         model_version=facts.model_version,
         default_proposal=ProposalOptions(**asdict(registry.find_segmenter(settings.sam_model).automatic_masks)),
+        min_score=registry.find_segmenter(settings.sam_model).min_click_score,
         auto_label=settings.auto_label,
         last_answers=_build_last_answers(settings, redis),
     )

@@ -15,7 +15,7 @@ from backend.engine import EncodedImage, ImageEncoder, ImageLabeler
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import ClassifyImage, Request, parse_prompted_task, parse_task
-from backend.predict import TaskPredictor
+from backend.predict import LastAnswers, TaskPredictor
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import PriorityExecutor
 from backend.values import (
@@ -253,6 +253,8 @@ class Hall:
         segmenter: FakeSegmenter | None = None,
         fetcher=None,
         cache: EmbeddingCache | None = None,
+        last_answers: LastAnswers | None = None,
+        min_score: float = 0.0,
     ) -> None:
         self.segmenter = segmenter or FakeSegmenter()
         self.fetcher = fetcher or FakeFetcher(files or {"a.png": png(40, 30)})
@@ -267,6 +269,8 @@ class Hall:
             model_version="fake-1",
             default_proposal=OPTIONS,
             auto_label=auto_label,
+            min_score=min_score,
+            last_answers=last_answers,
         )
 
     def document(self, *prompts: dict, xml: str = CONFIG, uri: str = "a.png", **options) -> dict | None:

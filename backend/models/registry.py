@@ -62,6 +62,8 @@ class SegmenterEntry:
         licence: SPDX identifier of the weights' licence, or the name that its authors gave it.
         abilities: Prompts and tasks that it handles.
         automatic_masks: Default parameters of automatic masks.
+        min_click_score: Minimum predicted IoU of a single click; any other is taken for a click on nothing. 0 for a
+            model of which no such limit is known.
         published: Source of its weights; None for a model without published weights.
         bundled: Weights file in this package, if there is one.
         is_demo: Whether it was trained only on the drawn scenes of the demo.
@@ -73,6 +75,7 @@ class SegmenterEntry:
     licence: str
     abilities: frozenset[Ability]
     automatic_masks: ProposalParameters
+    min_click_score: float = 0.0
     published: PublishedFile | None = None
     bundled: Path | None = None
     is_demo: bool = False
@@ -146,6 +149,7 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
             licence="Apache-2.0",
             abilities=_SAM1_ABILITIES,
             automatic_masks=ProposalParameters(10, 0.75, 0.75, 100, 0.7),
+            min_click_score=0.5,
             bundled=DEMO_SAM,
             is_demo=True,
         ),

@@ -11,7 +11,14 @@ from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
 
-CLICK_SETTINGS = ("auto_label", "prefetch", "text_prompt", "messages")  # without effect on pre-annotation
+CLICK_SETTINGS = (  # without effect on pre-annotation
+    "auto_label",
+    "correct_last",
+    "messages",
+    "min_score",
+    "prefetch",
+    "text_prompt",
+)
 
 BulkRequest = FindText | SegmentAll
 

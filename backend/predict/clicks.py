@@ -7,6 +7,7 @@
 | positive, near such a mask, and SAM is sure of another object | that other object, as a new region               |
 | several positive at (nearly) the same place, nothing else    | SAM's next larger candidate, cyclically           |
 | only negative, no box, no mask with their label there        | refused: there is no mask to subtract from        |
+| one positive, on nothing (see `click_on_nothing`)            | refused                                           |
 | any others, a box, or both                                   | SAM's best candidate, as a new region             |
 
 "Near" is within 15 % of the side of a square with the mask's area (at least 3 pixels), so that the middle of the next
@@ -35,6 +36,7 @@ from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
 from backend.label_studio.results import LabeledRegion
+from backend.predict.click_on_nothing import check_object
 from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import Box, Candidate, Mask, Prompt, Size
 
@@ -72,6 +74,8 @@ def answer_prompt(
     config: ImageConfig,
     boxes: MaskBoxCache,
     deadline: Deadline = NO_DEADLINE,
+    *,
+    min_score: float = 0.0,
 ) -> ClickAnswer:
     """Answer one prompt by the rules above.
 
@@ -79,9 +83,10 @@ def answer_prompt(
         correctable: Masks on the page, newest first.
         boxes: Cache of the boxes of masks.
         deadline: Of the request, which ends the work between two masks or two runs of SAM.
+        min_score: Minimum predicted IoU of a single click; see `click_on_nothing`.
 
     Raises:
-        BadPrompt: Only negative points, and no mask to subtract from.
+        BadPrompt: Only negative points, and no mask to subtract from; or a click on nothing.
         Overloaded, ClientDisconnected: The answer would come too late.
     """
     corrected = find_corrected(prompt, correctable, config, boxes, deadline)
@@ -100,7 +105,9 @@ def answer_prompt(
     if repeats:
         first = Prompt(points.point_coords[:1], points.point_labels[:1])
         return ClickAnswer(labeler.segment_larger(encoded, first, repeats))
-    return ClickAnswer(labeler.segment(encoded, points, deadline=deadline)[0])
+    candidate = labeler.segment(encoded, points, deadline=deadline)[0]
+    check_object(candidate, points, min_score)
+    return ClickAnswer(candidate)
 
 
 def find_other_object(

@@ -51,10 +51,19 @@ class ImageAnswers:
         labeler: The engine.
         default_options: How automatic masks are made with this checkpoint, unless a request says otherwise.
         auto_label: Let CLIP pick the label for clicks too, unless the project says otherwise.
+        min_score: Minimum predicted IoU of a single click, unless the project says otherwise; see `click_on_nothing`.
     """
 
-    def __init__(self, labeler: ImageLabeler, default_options: ProposalOptions, *, auto_label: bool = False) -> None:
-        self._labeler, self._default_options, self._auto_label = labeler, default_options, auto_label
+    def __init__(
+        self,
+        labeler: ImageLabeler,
+        default_options: ProposalOptions,
+        *,
+        auto_label: bool = False,
+        min_score: float = 0.0,
+    ) -> None:
+        self._labeler, self._default_options = labeler, default_options
+        self._auto_label, self._min_score = auto_label, min_score
         self._mask_boxes = MaskBoxCache()
 
     def texts_to_encode(
@@ -96,10 +105,18 @@ class ImageAnswers:
             Overloaded, ClientDisconnected: The answer would come too late; checked between the prompts.
         """
         labels, answers, candidates = [], [], []
+        min_score = self._min_score if settings.min_score is None else settings.min_score
         for prompt in click.prompts:
             deadline.raise_if_over()
             answer = answer_prompt(
-                self._labeler, encoded, prompt, click.correctable, config, self._mask_boxes, deadline
+                self._labeler,
+                encoded,
+                prompt,
+                click.correctable,
+                config,
+                self._mask_boxes,
+                deadline,
+                min_score=min_score,
             )
             if not answer.candidate.mask.any():
                 log.info("SAM found no object at the prompt on %s.", encoded.image.name)

@@ -70,6 +70,7 @@ class TaskPredictor:
         model_version: Names the weights; written into every prediction.
         default_proposal: How automatic masks are made with this checkpoint, unless a request says otherwise.
         auto_label: Let CLIP pick the label for clicks too.
+        min_score: Minimum predicted IoU of a single click with this checkpoint; see `click_on_nothing`.
         last_answers: Store of the last answers of each task; None for one in this process.
     """
 
@@ -84,12 +85,13 @@ class TaskPredictor:
         model_version: str,
         default_proposal: ProposalOptions,
         auto_label: bool = False,
+        min_score: float = 0.0,
         last_answers: LastAnswers | None = None,
     ) -> None:
         self.labeler, self.executor, self.model_version = labeler, executor, model_version
         self._encoder, self._fetcher, self._images = encoder, fetcher, images
         self._default_proposal, self._last_answers = default_proposal, last_answers or LastAnswers()
-        self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label)
+        self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label, min_score=min_score)
         self._commands = CommandAnswers(labeler, self._answers, default_proposal)
 
     def default_proposal(self) -> ProposalOptions:

@@ -116,9 +116,6 @@ class ProjectSettings:
         "Distance from the mask within which a polygon drops points anyway, 0 to 100 pixels of the original image",
     )
     clean_masks: bool = _setting(True, _bool, "Remove specks and pinholes from masks")
-    correct_last: bool = _setting(
-        True, _bool, "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it"
-    )
     prefetch: int | None = _setting(
         None, _number(0, 100, int), "Number of next tasks to prefetch, 0 to 100; null: the server's PREFETCH_TASKS"
     )
@@ -131,6 +128,15 @@ class ProjectSettings:
     )
     max_points: int = _setting(
         60, _number(4, 10_000, int), "Number of points that a polygon may have where fewer do not spoil it, 4 to 10000"
+    )
+    min_score: float | None = _setting(
+        None,
+        _number(0, 1),
+        "Minimum predicted IoU of a single click, 0 to 1; any other is refused as a click on nothing; 0 refuses none, "
+        "null: the model's own",
+    )
+    correct_last: bool = _setting(
+        True, _bool, "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it"
     )
 
     @classmethod

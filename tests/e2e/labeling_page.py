@@ -149,6 +149,14 @@ class LabelingPage:
             self.wait("the answer on the page", lambda: self.shown.suggested_masks() == exchange.masks)
         return exchange
 
+    def answers_to_come(self) -> int:
+        """How many answers have come that `wait_for_answer` has not returned."""
+        return len(read_exchanges(self._driver, self._answers_seen))
+
+    def undo(self) -> None:
+        """Press Ctrl+Z."""
+        ActionChains(self._driver).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+
     def accept(self) -> None:
         """The green tick in the bottom bar."""
         suggested = set(self.shown.suggested_masks())

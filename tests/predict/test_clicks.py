@@ -283,3 +283,55 @@ def test_a_damaged_polygon_is_passed_over_and_the_click_answered() -> None:
     document = {"id": 1, "data": {"photo": "a.png"}, "drafts": [{"id": 1, "result": [broken]}]}
     (result, _) = hall.task_document(document, SHAPES, [keypoint(37.5, 50)])["result"]
     assert result["id"] != "saved"
+
+
+ONE_ROW = """<View><Image name="img" value="$photo"/>
+<Labels name="l" toName="img"><Label value="cat"/><Label value="dog"/></Labels>
+<Brush name="b" toName="img" smart="false"/><KeyPoint name="k" toName="img" smart="true" smartOnly="true"/></View>"""
+
+
+def click_plain(hall: Hall, label: str, *on_page: LabeledRegion, at: tuple[float, float] = (37.5, 50)) -> list[dict]:
+    """Click in an interface with one row of labels, in which none need be picked."""
+    prompt = keypoint(*at) | {"type": "keypoint"}
+    prompt["value"] = {"x": at[0], "y": at[1], "width": 0.2, "labels": [label] if label else []}
+    saved_results = build_results(on_page, parse_labeling_config(ONE_ROW).images[0])
+    document = {"id": 1, "data": {"photo": "a.png"}, "drafts": [{"id": 1, "result": saved_results}]}
+    return hall.task_document(document, ONE_ROW, [prompt])["result"]
+
+
+def region_on_page(label: str, region_id: str = "saved", mask: np.ndarray = BODY) -> LabeledRegion:
+    return LabeledRegion(mask, label, region_id, 0.9, control="b")
+
+
+@pytest.mark.parametrize(("picked", "is_corrected"), [("", True), ("dog", True), ("cat", False)])
+def test_a_click_without_a_label_corrects_a_mask_with_any(picked: str, is_corrected: bool) -> None:
+    hall = Hall(classifier=FakeClassifier())  # it says cat
+    shape, labels = click_plain(hall, picked, region_on_page("dog"))
+    assert (shape["id"] == "saved") is is_corrected
+    assert labels["value"]["labels"] == ["dog" if is_corrected else "cat"]
+
+
+def test_a_click_without_a_label_corrects_the_nearest_mask_and_of_equals_the_newest() -> None:
+    hall, beside = Hall(classifier=FakeClassifier()), block(10, 17, 20, 30)
+    pages = {
+        "saved": [region_on_page("dog"), region_on_page("cat", "beside", beside)],
+        "newer": [region_on_page("dog"), region_on_page("cat", "newer"), region_on_page("dog", "beside", beside)],
+    }
+    for expected, page in pages.items():
+        assert click_plain(hall, "", *page)[0]["id"] == expected
+
+
+def test_a_click_without_a_label_on_a_mask_without_one_corrects_it_and_clip_names_it() -> None:
+    hall = Hall(classifier=FakeClassifier())  # it says cat
+    painted = click_plain(hall, "", region_on_page("cat"))[:1]  # as a person paints without a label: the shape alone
+    document = {"id": 1, "data": {"photo": "a.png"}, "drafts": [{"id": 1, "result": painted}]}
+    prompt = keypoint(50, 50, positive=False) | {"type": "keypoint"}
+    prompt["value"] = {"x": 37.5, "y": 50, "width": 0.2, "labels": []}
+    shape, labels = hall.task_document(document, ONE_ROW, [prompt])["result"]
+    assert (shape["id"], labels["value"]["labels"]) == ("saved", ["cat"])
+
+
+def test_a_click_without_a_label_beside_a_neighbour_of_which_sam_is_sure_starts_a_new_mask(monkeypatch) -> None:
+    hall = Hall(classifier=FakeClassifier())
+    monkeypatch.setattr(hall.segmenter, "decode", lambda *_, **__: [Candidate(block(10, 21, 20, 30), 0.9)])
+    assert click_plain(hall, "", region_on_page("dog"), at=(100 * 21.5 / 40, 50))[0]["id"] != "saved"

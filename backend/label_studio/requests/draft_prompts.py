@@ -4,11 +4,13 @@ Label Studio sends keypoints or rectangles, never both. However, it saves the pa
 change, and the task sent with a click includes the drafts of the annotator who clicked (only theirs: its
 `InteractiveMixin` filters by `user`). The newest draft is the page as it was some seconds ago.
 
-A pending prompt of the other kind belongs to the click if it has the same label and image size, and if the points lie
-in the box or within a tenth of its longer side. A prompt in the draft is pending unless
+A pending prompt of the other kind belongs to the click if it has the same label or one of the two has none, if it has
+the same image size, and if the points lie in the box or within a tenth of its longer side. The label counts that one of
+them has. A prompt in the draft is pending unless
 
 * it is an ordinary region (see `ordinary_regions`) or was submitted,
-* a mask or another answer with its label follows it in the draft: the answer to it was accepted,
+* a mask or another answer with its label follows it in the draft (any, if it has no label): the answer to it was
+  accepted,
 * the draft has a prompt of the click's kind and label that is missing in the click's context, which has all of them:
   accepting or rejecting deletes all prompts, so the draft is older than that and nothing in it is pending.
 
@@ -40,7 +42,7 @@ from backend.label_studio.results import (
     results_of,
     value_of,
 )
-from backend.values import Box, Prompt
+from backend.values import Box
 
 MAX_DISTANCE = 0.1  # of a point from its box, as a fraction of the box's longer side
 
@@ -85,26 +87,26 @@ def _pending(
     document: Mapping[str, Any],
     config: ImageConfig,
 ) -> list[LabeledPrompt]:
-    """Return the draft's prompts of the other kind that have a label of `prompts` and no answer yet, oldest first.
+    """Return the draft's prompts of the other kind that may belong to `prompts` and have no answer yet, oldest first.
 
     Of more than `MAX_PROMPTS` the newest are returned.
     """
     kind, other_kind = (KEYPOINT, RECTANGLE) if prompts[0].prompt.box_xyxy is None else (RECTANGLE, KEYPOINT)
     labels = {prompt.label for prompt in prompts}
     known = ids_of(context)
-    by_label: dict[str, list[tuple[int, Result]]] = {label: [] for label in labels}
+    by_label: dict[str, list[tuple[int, Result]]] = {}
     for place, result in enumerate(saved):
         label, result_kind = label_of(result) or "", kind_of_region(result)
-        if label not in labels or result.get("to_name", config.name) != config.name:
+        if result.get("to_name", config.name) != config.name:
             continue
         if _is_answer(result):
-            by_label[label] = []
-        elif is_ordinary(result, config, others_have_smart_key=True):
+            by_label |= {label: [], "": []}
+        elif (label and not labels & {label, ""}) or is_ordinary(result, config, others_have_smart_key=True):
             continue
-        elif result_kind == kind and str(result.get("id")) not in known:
+        elif result_kind == kind and label in labels and str(result.get("id")) not in known:
             return []
         elif result_kind == other_kind:
-            by_label[label].append((place, result))
+            by_label.setdefault(label, []).append((place, result))
     pending = sorted((entry for entries in by_label.values() for entry in entries), key=lambda entry: entry[0])
     submitted = submitted_ids(ids_of([result for _, result in pending]), document)
     left = [result for _, result in pending if str(result.get("id")) not in submitted]
@@ -127,13 +129,13 @@ def _with_box(prompt: LabeledPrompt, pending: Sequence[LabeledPrompt]) -> Labele
     for other in reversed(pending):
         box = other.prompt.box_xyxy
         if box and _is_alike(prompt, other) and all(_is_near(point, box) for point in prompt.prompt.point_coords):
-            return replace(prompt, prompt=replace(prompt.prompt, box_xyxy=box))
+            return replace(prompt, prompt=replace(prompt.prompt, box_xyxy=box), label=prompt.label or other.label)
     return prompt
 
 
 def _with_points(prompts: Sequence[LabeledPrompt], pending: Sequence[LabeledPrompt]) -> list[LabeledPrompt]:
     """Add each point to the nearest box within `MAX_DISTANCE`, of equally near boxes to the newest."""
-    points: dict[int, list[Prompt]] = {}
+    points: dict[int, list[LabeledPrompt]] = {}
     for other in pending:
         point = other.prompt.point_coords[0]
         near_boxes = [
@@ -142,18 +144,19 @@ def _with_points(prompts: Sequence[LabeledPrompt], pending: Sequence[LabeledProm
             if (box := prompt.prompt.box_xyxy) and _is_alike(prompt, other) and _is_near(point, box)
         ]
         if near_boxes:
-            points.setdefault(-min(near_boxes)[1], []).append(other.prompt)
+            points.setdefault(-min(near_boxes)[1], []).append(other)
     return [_add_points(prompt, points.get(index, ())) for index, prompt in enumerate(prompts)]
 
 
-def _add_points(prompt: LabeledPrompt, points: Sequence[Prompt]) -> LabeledPrompt:
-    coords = tuple(point.point_coords[0] for point in points)
-    labels = tuple(point.point_labels[0] for point in points)
-    return replace(prompt, prompt=replace(prompt.prompt, point_coords=coords, point_labels=labels))
+def _add_points(prompt: LabeledPrompt, points: Sequence[LabeledPrompt]) -> LabeledPrompt:
+    coords = tuple(point.prompt.point_coords[0] for point in points)
+    labels = tuple(point.prompt.point_labels[0] for point in points)
+    label = next((one.label for one in (prompt, *points) if one.label), "")
+    return replace(prompt, prompt=replace(prompt.prompt, point_coords=coords, point_labels=labels), label=label)
 
 
 def _is_alike(one: LabeledPrompt, other: LabeledPrompt) -> bool:
-    return (one.label, one.drawn_size) == (other.label, other.drawn_size)
+    return one.drawn_size == other.drawn_size and (one.label == other.label or "" in (one.label, other.label))
 
 
 def _is_near(point: tuple[float, float], box_xyxy: Box) -> bool:

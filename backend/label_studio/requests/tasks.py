@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import BadRequest, shorten
@@ -48,7 +48,7 @@ class Task:
     images: tuple[TaskImage, ...]
     is_predicted: bool = False
     predicted_by: frozenset[str] = frozenset()
-    page: PageState | None = None
+    page: PageState | None = field(default=None, compare=False)
 
 
 def parse_project_id(project: object) -> str:

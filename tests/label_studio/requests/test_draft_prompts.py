@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from backend.errors import BadPrompt
-from backend.label_studio.requests import Click
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import Click, parse_prompted_task
 from backend.label_studio.requests.draft_prompts import newest_draft
 from backend.values import Prompt
 from tests.label_studio.requests.drawn import draft, mask, parse, point, rectangle, result
@@ -135,3 +136,36 @@ def test_an_image_size_beyond_arithmetic_is_refused_before_distances_are_compute
     huge = {"original_width": 1e308, "original_height": 1e308}
     with pytest.raises(BadPrompt, match=r"drawn on an image of 1e\+308 x 1e\+308 pixels"):
         click([point(95, 95, **huge)], draft(rectangle(**huge)))
+
+
+PLAIN = """<View><Labels name="what" toName="image"><Label value="Cat"/><Label value="Dog"/></Labels>
+<Image name="image" value="$image"/><KeyPoint name="kp" toName="image" smart="true"/>
+<Rectangle name="rect" toName="image" smart="true"/><Brush name="brush" toName="image"/></View>"""
+
+
+def plain(drawn: dict[str, Any], label: str = "") -> dict[str, Any]:
+    """A prompt of a plain control, with its label or without."""
+    value = {key: value for key, value in drawn["value"].items() if not key.endswith("labels")}
+    return drawn | {"type": drawn["type"].removesuffix("labels"), "value": value | {"labels": [label] if label else []}}
+
+
+def clicked(context: list[dict[str, Any]], *drafts: dict[str, Any]) -> list[tuple[str, Prompt]]:
+    config, document = parse_labeling_config(PLAIN), {"id": 1, "data": {"image": "a.png"}, "drafts": list(drafts)}
+    _, request = parse_prompted_task(document, config, context)
+    assert isinstance(request, Click)
+    return [(prompt.label, prompt.prompt) for prompt in request.prompts]
+
+
+@pytest.mark.parametrize(
+    ("of_point", "of_box", "of_both"), [("", "", ""), ("", "Dog", "Dog"), ("Dog", "", "Dog"), ("Dog", "Dog", "Dog")]
+)
+def test_prompts_without_a_label_are_combined_with_those_of_any(of_point: str, of_box: str, of_both: str) -> None:
+    at, box = plain(point(25, 25), of_point), plain(rectangle(), of_box)
+    assert clicked([at], draft(box)) == [(of_both, Prompt(((160, 120),), (1,), BOX))]
+    assert clicked([box], draft(at)) == [(of_both, Prompt(((160, 120),), (1,), BOX))]
+
+
+def test_a_box_without_a_label_is_not_combined_again_once_an_answer_with_any_label_follows_it() -> None:
+    at, box, answer = plain(point(25, 25)), plain(rectangle()), plain(mask("Dog", id="m"), "Dog")
+    assert clicked([at], draft(box, answer)) == [("", Prompt(((160, 120),), (1,)))]
+    assert clicked([at], draft(answer, box)) == [("", Prompt(((160, 120),), (1,), BOX))]

@@ -1,0 +1,279 @@
+"""Evaluation of corrections straight after the tick: how much they help, and how often they are wrong.
+
+    python -m scripts.demo_world.evaluate_last_answers [--scenes 60] [--first 40000] [--tuning]
+
+Label Studio does not say whether an answer was accepted, nor who clicked. Simulated annotators therefore work on the
+scenes of both renderers through the backend's predictor, with requests as Label Studio makes them:
+
+- accepted: they accept the first answer and click into the middle of the largest part that it misses;
+- rejected: they reject an answer whose IoU with their object is below 0.75 (the first click was on or up to 6 pixels
+  beside it) and click into the middle of the object;
+- two people: two of them open the same task at the same second, label its objects in an order of their own and correct
+  each answer once after its tick. Each click or tick takes a second; Label Studio saves a draft 5 seconds after the first
+  click, or never.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from backend.cache import EmbeddingCache, LocalStore
+from backend.engine import ImageEncoder, ImageLabeler
+from backend.errors import BackendError
+from backend.geometry import mask_iou
+from backend.images import DecodedImages
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_prompted_task
+from backend.label_studio.results import parse_regions
+from backend.models.sam.segmenter import SamSegmenter
+from backend.predict import LastAnswers, TaskPredictor
+from backend.projects import ProjectSettings
+from backend.runtime import PriorityExecutor
+from backend.values import Mask
+from scripts.demo_world.evaluate import DEMO_PROPOSAL, RENDERERS, load_demo_sam
+from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED, Scene, click_point
+
+UNSEEN = 40_000
+"""Scenes from HELD_OUT_SEED + this on were first used after the rules were chosen."""
+CONFIG = parse_labeling_config(
+    '<View><Image name="image" value="$image"/><Labels name="label" toName="image"><Label value="thing"/></Labels>'
+    '<KeyPoint name="click" toName="image" smart="true" smartOnly="true"/>'
+    '<Brush name="mask" toName="image" smart="false"/></View>'
+)
+REJECTED_IOU, MISSING_PIXELS, WORSE = 0.75, 30, 0.05
+DRAFT_SECONDS = 5.0
+Json = dict[str, Any]
+_numbers = itertools.count(1)
+
+
+class SceneFetcher:
+    """The image of every task is the current scene."""
+
+    def __init__(self) -> None:
+        self.file = b""
+
+    def show(self, scene: Scene) -> None:
+        file = io.BytesIO()
+        Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
+        self.file = file.getvalue()
+
+    def fetch(self, image_uri: str, task_id: int | None, project_id: str, **_: Any) -> bytes:
+        return self.file
+
+    def forget(self, content: bytes) -> None:
+        """Nothing is kept."""
+
+
+@dataclass
+class Site:
+    """The backend with the demo model, and a clock."""
+
+    fetcher: SceneFetcher = field(default_factory=SceneFetcher)
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        segmenter = SamSegmenter(load_demo_sam(), device="cpu")
+        self.predictor = TaskPredictor(
+            ImageEncoder(segmenter, EmbeddingCache(LocalStore(10**8)), fingerprint="demo"),
+            ImageLabeler(segmenter, None),
+            self.fetcher,
+            DecodedImages(10**8, 10**8, 0),
+            PriorityExecutor(1),
+            model_version="demo",
+            default_proposal=DEMO_PROPOSAL,
+            last_answers=LastAnswers(clock=lambda: self.now),
+        )
+
+
+@dataclass
+class Annotator:
+    """A person at the page of one task."""
+
+    site: Site
+    scene: Scene
+    task: int
+    name: str = "one@example.com"
+    remembers: bool = True
+    prompts: list[Json] = field(default_factory=list)
+    drafts: list[Json] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+
+    def click(self, pixel: tuple[float, float], *, positive: bool = True) -> tuple[str, Mask] | None:
+        """Return id and mask of the answer; None if there is none."""
+        size = self.scene.size
+        value = {"x": (pixel[0] + 0.5) / size.width * 100, "y": (pixel[1] + 0.5) / size.height * 100, "width": 0.2}
+        point = {"id": f"p{next(_numbers)}", "type": "keypoint", "from_name": "click", "to_name": "image"}
+        point |= {"value": value, "is_positive": positive, "original_width": size.width, "original_height": size.height}
+        self.prompts.append(point)
+        document = {"id": self.task, "data": {"image": "scene.png"}, "drafts": self.drafts, "annotations": []}
+        task, request = parse_prompted_task(document, CONFIG, self.prompts, project_id="1", project_key="1.1795206950")
+        try:
+            settings = ProjectSettings(correct_last=self.remembers, min_score=0.0)
+            prediction = self.site.predictor.predict(task, CONFIG, request, settings) if request else None
+        except BackendError:
+            return None
+        regions = parse_regions(prediction["result"], CONFIG.images[0]) if prediction else []
+        if not regions:
+            return None
+        self.answered.add(regions[0].region_id)
+        return regions[0].region_id, regions[0].mask
+
+    def clear(self) -> None:
+        """Accept or reject: the page sends nothing, and the prompts go."""
+        self.prompts = []
+
+    def save_draft(self) -> None:
+        """Label Studio saves the page; the masks on it do not matter here."""
+        number = next(_numbers)
+        saved = {"id": 1, "user": self.name, "updated_at": f"{number:09}", "result": list(self.prompts)}
+        self.drafts = [saved]
+
+
+def after_the_tick(site: Site, scene: Scene) -> Iterator[tuple[float, float, float]]:
+    """Yield the IoU of an accepted answer, of its correction straight after the tick, and of the answer without it."""
+    for item in scene.objects:
+        ious = []
+        for remembers in (True, False):
+            person = Annotator(site, scene, next(_numbers), remembers=remembers)
+            first = person.click(click_point(item.mask))
+            part = _largest_part(item.mask & ~first[1]) if first else None
+            if first is None or part is None:
+                break
+            person.clear()
+            second = person.click(click_point(part))
+            ious.append(mask_iou(second[1], item.mask) if second else 0.0)
+        if len(ious) == 2 and first:
+            yield mask_iou(first[1], item.mask), ious[0], ious[1]
+
+
+def after_the_cross(site: Site, scene: Scene, rng: np.random.Generator) -> Iterator[tuple[bool, float, float]]:
+    """Yield whether a click after a rejection was taken for a correction, its IoU, and that of a new mask there."""
+    for item in scene.objects:
+        around = cv2.dilate(item.mask.astype(np.uint8), np.ones((13, 13), np.uint8)).astype(bool)
+        for where in (item.mask, around & ~item.mask):
+            ys, xs = np.nonzero(where)
+            if not len(ys):
+                continue
+            place = int(rng.integers(len(ys)))
+            person = Annotator(site, scene, next(_numbers))
+            first = person.click((xs[place], ys[place]))
+            if first is None or mask_iou(first[1], item.mask) >= REJECTED_IOU:
+                continue
+            person.clear()
+            second = person.click(click_point(item.mask))
+            fresh = Annotator(site, scene, next(_numbers)).click(click_point(item.mask))
+            if second and fresh:
+                yield second[0] == first[0], mask_iou(second[1], item.mask), mask_iou(fresh[1], item.mask)
+
+
+def two_people(site: Site, scene: Scene, rng: np.random.Generator, *, has_drafts: bool) -> tuple[int, int]:
+    """Return the number of answers, and of those that have the id of the other person's mask."""
+    task = next(_numbers)
+    people = [Annotator(site, scene, task, name) for name in ("one@example.com", "two@example.com")]
+    works = [_label_all(person, rng, has_drafts) for person in people]
+    site.now += 1000
+    answers = wrong = 0
+    while works:
+        site.now += 0.5
+        for person, work in zip(list(people), list(works), strict=True):
+            answer = next(work, None)
+            if answer is None:
+                people.remove(person)
+                works.remove(work)
+            elif answer:
+                others = [other for other in people if other is not person]
+                answers += 1
+                wrong += any(answer in other.answered for other in others)
+    return answers, wrong
+
+
+def _label_all(person: Annotator, rng: np.random.Generator, has_drafts: bool) -> Iterator[str]:
+    """Label all objects; yield after each second the id of the answer that came, or ""."""
+    seconds = itertools.count()
+
+    def wait() -> str:
+        if has_drafts and next(seconds) >= DRAFT_SECONDS:
+            person.save_draft()
+        return ""
+
+    for place in rng.permutation(len(person.scene.objects)):
+        mask = person.scene.objects[int(place)].mask
+        first = person.click(click_point(mask))
+        if first is None:
+            person.clear()
+            continue
+        yield first[0]
+        person.clear()
+        yield wait()
+        part = _largest_part(mask & ~first[1])
+        if part is not None and (second := person.click(click_point(part))):
+            yield second[0]
+        person.clear()
+        yield wait()
+
+
+def _largest_part(mask: Mask) -> Mask | None:
+    """Return the largest part of a mask; None if it is too small to be noticed."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    if len(stats) < 2 or int(stats[1:, cv2.CC_STAT_AREA].max()) < MISSING_PIXELS:
+        return None
+    largest: Mask = parts == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    return largest
+
+
+def report(renderer: str, site: Site, seeds: Sequence[int]) -> None:
+    """Print the figures of one renderer."""
+    ticks, crosses, counts = [], [], {True: np.zeros(2, int), False: np.zeros(2, int)}
+    for seed in seeds:
+        scene, rng = RENDERERS[renderer](seed), np.random.default_rng(seed)
+        site.fetcher.show(scene)
+        ticks += list(after_the_tick(site, scene))
+        crosses += list(after_the_cross(site, scene, rng))
+        for has_drafts in (True, False):
+            counts[has_drafts] += two_people(site, scene, rng, has_drafts=has_drafts)
+    accepted, rejected = np.array(ticks), np.array(crosses, float)
+    used = rejected[rejected[:, 0] == 1]
+    print(f"{renderer}, {len(seeds)} scenes")
+    print(
+        f"  accepted: {len(accepted)} clicks, IoU {accepted[:, 0].mean():.3f} before, {accepted[:, 1].mean():.3f} as a "
+        f"correction, {accepted[:, 2].mean():.3f} without the memory"
+    )
+    print(
+        f"  rejected: {len(rejected)} clicks, {len(used)} taken for corrections; of these {_share(used, -WORSE)} worse "
+        f"and {_share(used, WORSE)} better than a new mask by more than {WORSE}; "
+        f"mean {used[:, 1].mean() if len(used) else 0:.3f} and {used[:, 2].mean() if len(used) else 0:.3f}"
+    )
+    for has_drafts, (answers, wrong) in counts.items():
+        print(f"  two people, {'with' if has_drafts else 'without'} drafts: {wrong} of {answers} answers are wrong")
+
+
+def _share(rows: np.ndarray, difference: float) -> int:
+    gains = (rows[:, 1] - rows[:, 2]) * np.sign(difference)
+    return int(np.count_nonzero(gains > abs(difference)))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=60)
+    parser.add_argument("--first", type=int, default=UNSEEN, help="offset of the first scene")
+    parser.add_argument("--tuning", action="store_true", help="use the scenes for choosing rules")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    first = (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + chosen.first
+    site = Site()
+    for renderer in list(RENDERERS)[:1] if chosen.tuning else RENDERERS:
+        report(renderer, site, range(first, first + chosen.scenes))
+
+
+if __name__ == "__main__":
+    main()
