@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,15 @@ from backend.values import (
 ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks; 256 kB each for SAM's published models
 MAX_CLICKS_AT_ONCE = 32  # in one run of the decoder, whose time grows with their number
 SAME_MASK_IOU = 0.95  # candidates above this look the same to a person
+
+
+@dataclass(frozen=True)
+class SizedCandidate:
+    """One of the distinct candidates for a click: the `place`-th by size, 1 for the smallest, of `count`."""
+
+    candidate: Candidate
+    place: int
+    count: int
 
 
 class ImageLabeler:
@@ -85,7 +94,7 @@ class ImageLabeler:
                 )  # a view would keep all three alive
         return candidates
 
-    def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> Candidate:
+    def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> SizedCandidate:
         """The candidate that is `times` steps larger than the best one, cyclically: the smallest follows the largest.
 
         Candidates that look the same count once.
@@ -97,7 +106,8 @@ class ImageLabeler:
                 distinct.append(other)
         by_size = sorted(distinct, key=lambda candidate: int(np.count_nonzero(candidate.mask)))
         start = next(place for place, candidate in enumerate(by_size) if candidate is best)
-        return by_size[(start + times) % len(by_size)]
+        place = (start + times) % len(by_size)
+        return SizedCandidate(by_size[place], place + 1, len(by_size))
 
     def refine(
         self, encoded: EncodedImage, prompt: Prompt, mask: Mask, *, deadline: Deadline = NO_DEADLINE
