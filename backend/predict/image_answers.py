@@ -17,6 +17,7 @@ from backend.engine import (
     segment_image,
     words_to_encode,
 )
+from backend.errors import BadPrompt
 from backend.geometry import Point, mask_nms
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, distinct, label_for_click
@@ -55,14 +56,15 @@ class ImageAnswers:
             case Click(prompts=prompts):
                 auto_label = self._auto_labels(settings)
                 picked = [label_for_click(config, prompt.label, auto_label) for prompt in prompts]
-                return region_vocabularies(config, with_labels=None in picked)
+                vocabularies = region_vocabularies(config, with_labels=None in picked)
             case FindText():
-                vocabulary = _search_vocabulary(config)
-                return [*region_vocabularies(config, with_labels=True), vocabulary, words_to_encode(vocabulary)]
+                searched = self._labeler.known_classes(_search_vocabulary(config))
+                vocabularies = [*region_vocabularies(config, with_labels=True), searched, words_to_encode(searched)]
             case SegmentAll():
-                return [*region_vocabularies(config, with_labels=True), *of_image]
+                vocabularies = [*region_vocabularies(config, with_labels=True), *of_image]
             case ClassifyImage():
-                return [*of_image]
+                vocabularies = [*of_image]
+        return [vocabulary for vocabulary in vocabularies if self._labeler.knows(vocabulary)]
 
     def click(
         self,
@@ -100,6 +102,8 @@ class ImageAnswers:
             labeled.append(named)
             kept = answer.corrected.choices if answer.corrected else ()
             described.append(describe_classes(region, named, config, with_label=label is None, kept=kept))
+        if regions:
+            remarks.append(self._labeler.limits_for(region_vocabularies(config, with_labels=None in labels)))
         return Prediction(tuple(labeled), message=describe_click(described, missed, remarks))
 
     def find_text(
@@ -125,8 +129,9 @@ class ImageAnswers:
         """Segment everything in the image, and classify the whole image.
 
         Raises:
-            BadPrompt: CLIP has to pick among several labels and is not loaded.
+            BadPrompt: CLIP has to pick among several labels and does not know them, or is not loaded.
         """
+        self._check_can_pick(config)
         regions = segment_image(
             self._labeler,
             encoded,
@@ -187,7 +192,16 @@ class ImageAnswers:
     ) -> list[Region]:
         """Classify masks for the per-region controls, and for the labels if one of `labels` is left to CLIP."""
         vocabularies = region_vocabularies(config, with_labels=None in labels)
+        if None in labels:
+            self._check_can_pick(config)
         return classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
+
+    def _check_can_pick(self, config: ImageConfig) -> None:
+        """Raise BadPrompt if CLIP has to pick among labels that it does not know."""
+        limits = self._labeler.limits_for([config.answer_classes])
+        if limits and len(config.answer_classes) > 1:
+            remedy = "Pick a label first. SAM_MODEL and CLIP_MODEL of the backend choose models for photographs."
+            raise BadPrompt(f"{limits} They cannot choose a label.", remedy=remedy)
 
     @staticmethod
     def _clean(
