@@ -99,6 +99,8 @@ def _shape_results(region: LabeledRegion, control: Control, tolerance: float) ->
         }
         if control.labels_name is None:
             value[control.result_type] = labels
+        if region.notes:
+            result["meta"] = {"text": list(region.notes)}
         if region.score is not None:
             result["score"] = _clip_score(region.score)
         results.append(result)
