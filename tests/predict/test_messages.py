@@ -99,8 +99,8 @@ def test_a_corrected_mask_names_the_class_that_it_keeps_without_a_probability() 
     mask = saved(block(10, 10, 20, 20))
     kept = {"id": "saved", "type": "choices", "from_name": "kind", "to_name": "img", "value": {"choices": ["white"]}}
     outside = keypoint(37.5, 50, positive=False)
-    assert ask(hall_with(), outside, drafted=(mask,)).message == "black, 97 %."
-    assert ask(hall_with(), outside, drafted=(mask, kept)).message == "white."
+    assert ask(hall_with(), outside, drafted=(mask,)).message == "black, 97 %. Corrected."
+    assert ask(hall_with(), outside, drafted=(mask, kept)).message == "white. Corrected."
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_one_unknown_control_does_not_silence_the_known_one() -> None:
 
 def test_clip_does_not_choose_among_labels_that_it_does_not_know() -> None:
     hall = hall_with(lexicon=COLOURS)
-    with pytest.raises(BadPrompt, match=r"^Only colours are known\. They cannot choose a label\.$") as refused:
+    with pytest.raises(BadPrompt, match=r"^Only colours are known\. They cannot choose a label\.") as refused:
         ask(hall, keypoint(50, 50, "AUTO"))
     assert refused.value.remedy.startswith("Pick a label first.")
     assert ask(hall, keypoint(50, 50, "AUTO"), xml=PAGE_OF_COLOURS).message == "black, 97 %; black, 97 %."
@@ -177,10 +177,10 @@ def test_the_most_probable_classes_are_noted_if_the_project_asks_for_it() -> Non
 
 
 def test_a_correction_keeps_what_a_person_noted_and_renews_the_classes() -> None:
-    mask = saved(block(10, 10, 20, 20)) | {"meta": {"text": ["black 0.31, white 0.30", "edge unclear"]}}
+    mask = saved(block(10, 10, 20, 20)) | {"meta": {"text": ["black 0.31, white 0.30\nedge unclear"]}}
     outside = keypoint(37.5, 50, positive=False)
     for settings, note in (
-        (ProjectSettings(class_probabilities=True), ["black 0.97, white 0.48", "edge unclear"]),
+        (ProjectSettings(class_probabilities=True), ["black 0.97, white 0.48\nedge unclear"]),
         (DEFAULTS, ["edge unclear"]),
     ):
         document = ask(hall_with(), outside, drafted=(mask,), settings=settings).document

@@ -1,6 +1,8 @@
 """The note of a region: Label Studio's `meta.text`, in which a person may write and this backend lists classes.
 
-{"id": …, "type": "brush", "meta": {"text": ["red ring 0.97, red circle 0.02"]}, "value": …}
+    {"id": …, "type": "brush", "meta": {"text": ["red ring 0.97, red circle 0.02\\nedge unclear"]}, "value": …}
+
+The page has one field for it and saves its lines as one text.
 """
 
 from __future__ import annotations
@@ -21,12 +23,17 @@ def build_note(scores: Sequence[ClassScore]) -> str:
     return ", ".join(f"{score.name} {score.score:.2f}" for score in shown)
 
 
+def build_meta(lines: Sequence[str]) -> dict[str, list[str]]:
+    """Build the `meta` of a region whose note has at least one line."""
+    return {"text": ["\n".join(lines)]}
+
+
 def parse_notes(result: Result) -> tuple[str, ...]:
     """Return the lines of a result's note; () for none, or one of the wrong type."""
     meta = result.get("meta")
     text = meta.get("text") if isinstance(meta, Mapping) else None
     texts = [text] if isinstance(text, str) else text if isinstance(text, list) else []
-    return tuple(line for line in texts if isinstance(line, str) and line)
+    return tuple(line for text in texts if isinstance(text, str) for line in text.splitlines() if line.strip())
 
 
 def is_own_note(line: str, classes: Container[str]) -> bool:

@@ -19,7 +19,8 @@ from backend.label_studio.results import (
 
 PAGE = parse_labeling_config(
     """<View><Labels name="label" toName="img"><Label value="cat"/></Labels><Image name="img" value="$a"/>
-    <KeyPoint name="point" toName="img"/><Brush name="brush" toName="img"/><TextArea name="says" toName="img"/></View>"""
+    <KeyPoint name="point" toName="img"/><Brush name="brush" toName="img"/>
+    <TextArea name="says" toName="img"/></View>"""
 ).images[0]
 LINE = MessageLine("says", "img")
 

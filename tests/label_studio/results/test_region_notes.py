@@ -33,6 +33,7 @@ def test_what_a_person_wrote_is_not_taken_for_the_backends(line: str) -> None:
     [
         ({"text": ["a", "b"]}, ("a", "b")),
         ({"text": "a"}, ("a",)),
+        ({"text": ["a\n\nb", "c"]}, ("a", "b", "c")),
         ({"text": ["a", 5, ""]}, ("a",)),
         ({"text": 5}, ()),
         ({}, ()),
