@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend.engine.encoded_image import EncodedImage
+from backend.engine.known_words import KnownWords
 from backend.engine.ports import TextReader
 from backend.engine.proposal_cache import ProposalCache
-from backend.engine.text_matching import matching_masks, parse_text, probability, text_log_odds
-from backend.errors import BadPrompt
+from backend.engine.text_matching import TextQuery, matching_masks, parse_text, probability, text_log_odds
+from backend.errors import BadPrompt, shorten
 from backend.values import Candidate, ClassName, ProposalParameters
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,13 @@ class TextSearch:
     Args:
         classifier: CLIP; with None every text is refused.
         proposals: Makes and keeps the automatic masks.
+        known: The words that CLIP knows; by default all.
     """
 
-    def __init__(self, classifier: TextReader | None, proposals: ProposalCache) -> None:
-        self._classifier, self._proposals = classifier, proposals
+    def __init__(
+        self, classifier: TextReader | None, proposals: ProposalCache, known: KnownWords | None = None
+    ) -> None:
+        self._classifier, self._proposals, self._known = classifier, proposals, known or KnownWords(None)
 
     def search(
         self,
@@ -58,12 +62,14 @@ class TextSearch:
             The most probable first; empty if no mask stands out.
 
         Raises:
-            BadPrompt: The text names nothing, or CLIP is not loaded.
+            BadPrompt: The text names nothing, has words that CLIP does not know, or CLIP is not loaded.
         """
         image, query = encoded.image, parse_text(text)
         if self._classifier is None:
             remedy = "Click the object or draw a box around it; /health says why CLIP is not loaded."
             raise BadPrompt("Text prompts need CLIP, which is not loaded.", remedy=remedy)
+        self._check_words(query, vocabulary)
+        vocabulary = self._known.known_classes(vocabulary)
         proposed = self._proposals.propose(encoded, parameters, self._classifier)
         if not proposed.scores:
             log.info('Text "%s" on %s: the image has no automatic masks.', query.spoken, image.name)
@@ -77,3 +83,10 @@ class TextSearch:
         message = 'Text "%s" on %s: %d of %d masks match; best probabilities %s.'
         log.info(message, query.spoken, image.name, len(places), len(masks), scores)
         return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(probabilities[i])) for i in places]
+
+    def _check_words(self, query: TextQuery, vocabulary: Sequence[ClassName]) -> None:
+        """Raise BadPrompt for a text with words that CLIP does not know."""
+        unknown, lexicon = self._known.unknown_words(query, vocabulary), self._known.lexicon
+        if unknown and lexicon is not None:
+            words = ", ".join(f'"{shorten(word)}"' for word in unknown)
+            raise BadPrompt(f"{lexicon.limits} They cannot read {words}.", remedy=f'Try "{lexicon.example}".')

@@ -7,6 +7,7 @@ bulk run.
 from backend.predict.bulk_version import BulkRequest, build_version
 from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
+from backend.predict.prediction import TaskAnswer
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "BulkRequest",
     "LastAnswers",
     "ModelFacts",
+    "TaskAnswer",
     "TaskPredictor",
     "build_version",
 ]

@@ -2,7 +2,7 @@
 
 The state of the current request is in `flask.g`: `request_id`, `started` (monotonic seconds), `summary` (the request in
 words), `fields` (the same for a log collector), `problem` (its error message, or ""), `stages` (how long each stage
-took) and `connection`.
+took), `connection`, and for a refusal that is answered in words with HTTP 200 `refusal_status`, its error's status.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
     @app.after_request
     def end(response: Response) -> Response:
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
-        record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
+        status = g.get("refusal_status", response.status_code)
+        record = RequestRecord(time.time(), g.request_id, g.summary, status, seconds, g.problem)
         _count(metrics, record, endpoint, g.stages)
         recent.add(record, endpoint)
         _log_request(record, endpoint, g.stages)

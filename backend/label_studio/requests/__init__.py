@@ -9,6 +9,7 @@ from backend.label_studio.requests.limits import RequestLimits
 from backend.label_studio.requests.mask_box_cache import MaskBoxCache
 from backend.label_studio.requests.page_state import PageState
 from backend.label_studio.requests.predict_body import (
+    PredictBody,
     PredictRequest,
     parse_predict_body,
     parse_predict_request,
@@ -41,6 +42,7 @@ __all__ = [
     "LabeledPrompt",
     "MaskBoxCache",
     "PageState",
+    "PredictBody",
     "PredictRequest",
     "Request",
     "RequestLimits",

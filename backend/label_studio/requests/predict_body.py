@@ -17,7 +17,7 @@ from backend.label_studio.requests.page_state import read_page
 from backend.label_studio.requests.prompts import MAX_PROMPTS, SEND_REMEDY, parse_prompts
 from backend.label_studio.requests.request import ClassifyImage, Click, Request, TypedRequest
 from backend.label_studio.requests.tasks import Task, parse_project_id, parse_task, parse_task_on
-from backend.label_studio.requests.text_areas import comes_from_text_area, parse_texts
+from backend.label_studio.requests.text_areas import comes_from_text_area, drop_messages, parse_texts, shows_message
 from backend.label_studio.results import json_type_of
 
 
@@ -38,6 +38,16 @@ class PredictBody:
     context: Sequence[Any] | None
     limits: RequestLimits = DEFAULT_LIMITS
     project_key: str = ""
+
+    @property
+    def prompted_images(self) -> frozenset[str]:
+        """Names of the images that the results of the context refer to; not checked against the labeling config."""
+        names = (result.get("to_name") for result in self.context or () if isinstance(result, Mapping))
+        return frozenset(name for name in names if isinstance(name, str))
+
+    def shows_message(self, name: str) -> bool:
+        """Whether the page shows a text in this text area; see `text_areas.shows_message`."""
+        return any(shows_message(self.context or (), document, name) for document in self.documents)
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,9 @@ def parse_predict_body(body: Mapping[str, Any], limits: RequestLimits = DEFAULT_
     return PredictBody(documents, config, project_id, context, limits, project_key)
 
 
-def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> PredictRequest:
+def parse_predict_request(
+    body: PredictBody, text_prompt: str | None = None, messages: str | None = None
+) -> PredictRequest:
     """Parse the tasks and determine the request.
 
     Only ids, kinds and labels of drafts, annotations and predictions are read, and no mask is decoded, so the cost of a
@@ -87,6 +99,7 @@ def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> 
 
     Args:
         text_prompt: Name of the text area that is the project's text prompt, from its setting.
+        messages: Name of the text area that this backend answers in, from its setting; it never holds a prompt.
 
     Raises:
         BadRequest: A value of the wrong type, or a task without an image.
@@ -103,6 +116,7 @@ def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> 
         config,
         body.context,
         text_prompt,
+        messages=messages,
         project_id=project_id,
         project_key=body.project_key,
         max_prompts=body.limits.max_prompts,
@@ -116,6 +130,7 @@ def parse_prompted_task(
     context: Sequence[Mapping[str, Any]],
     text_prompt: str | None = None,
     *,
+    messages: str | None = None,
     project_id: str = "",
     project_key: str = "",
     max_prompts: int = MAX_PROMPTS,
@@ -128,13 +143,14 @@ def parse_prompted_task(
     Args:
         document: The task.
         context: `context.result`; empty if the annotator deleted the prompts.
-        text_prompt: See `parse_predict_request`.
+        text_prompt, messages: See `parse_predict_request`.
         project_key: See `PageState`.
         max_prompts: See `parse_prompts`.
 
     Raises:
         BadRequest, BadConfig, BadPrompt: See `parse_predict_request`.
     """
+    context = drop_messages(context, messages)
     if not context:
         return parse_task(document, config, project_id=project_id), None
     _check_fields(context)

@@ -21,6 +21,7 @@ from backend.label_studio.results.fields import (
     value_of,
 )
 from backend.label_studio.results.labeled_region import LabeledRegion
+from backend.label_studio.results.message import build_message, join_remedy
 from backend.label_studio.results.parse import (
     SavedRegion,
     count_left_out,
@@ -30,6 +31,7 @@ from backend.label_studio.results.parse import (
     pick_image,
 )
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
+from backend.label_studio.results.region_notes import build_note, is_own_note
 from backend.label_studio.results.region_values import (
     MAX_PERCENT,
     build_value,
@@ -48,6 +50,8 @@ __all__ = [
     "Result",
     "SavedRegion",
     "brush_box",
+    "build_message",
+    "build_note",
     "build_prediction",
     "build_results",
     "build_value",
@@ -59,8 +63,10 @@ __all__ = [
     "find_regions",
     "ids_of",
     "is_own_id",
+    "is_own_note",
     "is_percent",
     "join_labels",
+    "join_remedy",
     "json_type_of",
     "kind_of_region",
     "label_of",

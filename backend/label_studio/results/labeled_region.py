@@ -26,6 +26,7 @@ class LabeledRegion:
         other_labels: Further labels that were saved with it, usually by accident.
         clicks: XY of the clicks that it answers, in their order; () for a mask without clicks.
         outline: How it is sent where its control takes polygons; None: within the tolerance, with all parts and holes.
+        notes: Lines of its note (`meta.text`).
     """
 
     mask: Mask
@@ -39,3 +40,4 @@ class LabeledRegion:
     other_labels: tuple[str, ...] = ()
     clicks: tuple[Point, ...] = ()
     outline: Outline | None = None
+    notes: tuple[str, ...] = ()
