@@ -41,7 +41,9 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
     @app.after_request
     def end(response: Response) -> Response:
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
-        record = RequestRecord(time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem)
+        record = RequestRecord(
+            time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem, **_kind_of(g.fields)
+        )
         _count(metrics, record, endpoint, g.stages)
         recent.add(record, endpoint)
         _log_request(record, endpoint, g.stages)
@@ -58,6 +60,16 @@ def report_problem(problem: str) -> None:
     """Log what is wrong with the current request, or with part of it, and show it on the status page."""
     g.problem = one_line(problem)
     log.warning("%s", g.problem)
+
+
+def _kind_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request was about, as `RequestRecord` has it; nothing if it could not be parsed."""
+    prompt = fields.get("prompt", "")
+    return {
+        "project": fields.get("project", ""),
+        "task": fields.get("task"),
+        "prompt": "click" if prompt in CLICK_KINDS else prompt,
+    }
 
 
 def _path_in_words() -> str:
