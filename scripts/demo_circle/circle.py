@@ -99,15 +99,15 @@ def click_and_submit(opened: Opened, targets: Sequence[Target], report: Report) 
     for scene in dict.fromkeys(target.scene for target in targets):
         accepted: list[Json] = []
         for target in (target for target in targets if target.scene == scene):
-            prompt = keypoint(target.x + 0.5, target.y + 0.5, SIZE, target.colour)
+            prompts = keypoint(target.x + 0.5, target.y + 0.5, SIZE, target.colour)
             started = time.monotonic()
-            results = opened.site.predict_interactively(opened.click_backend, tasks[scene], [prompt])
+            results = opened.site.predict_interactively(opened.click_backend, tasks[scene], prompts)
             seconds = time.monotonic() - started
             report.click_seconds.append(seconds)
             kinds = [result["type"] for result in results]
             where = f"The click on the {target.class_name} in {scene}"
-            report.expect(kinds == ["brushlabels", "choices"], f"{where} returned {kinds or 'nothing'}.")
-            if "brushlabels" in kinds:
+            report.expect(kinds == ["brush", "labels", "choices"], f"{where} returned {kinds or 'nothing'}.")
+            if "brush" in kinds:
                 accepted += results
                 clicked.append(Clicked(target, results[0]["id"], seconds))
         opened.site.annotate(tasks[scene], accepted)
@@ -159,13 +159,13 @@ def judge(report: Report) -> None:
 
 
 def check_other_prompts(opened: Opened, target: Target, report: Report) -> None:
-    """Check a box with the label AUTO: the backend returns the object's mask and chooses its label."""
+    """Check a box without a label: the backend returns the object's mask and chooses its label."""
     task = opened.site.tasks_by_name(opened.click_project)[target.scene]
-    box = rectangle(mask_to_box(target.mask), SIZE, "AUTO")
-    results = opened.site.predict_interactively(opened.click_backend, task, [box])
-    labels = [label for result in results for label in result["value"].get("brushlabels", ())]
+    box = rectangle(mask_to_box(target.mask), SIZE)
+    results = opened.site.predict_interactively(opened.click_backend, task, box)
+    labels = [label for result in results for label in result["value"].get("labels", ())]
     report.expect(
-        labels == [target.colour], f"A box with AUTO around the {target.class_name} returned the labels {labels}."
+        labels == [target.colour], f"A box without a label around the {target.class_name} returned the labels {labels}."
     )
 
 
@@ -188,6 +188,6 @@ def _count_masks(site: LabelStudioSite, project: int) -> dict[str, tuple[int, in
     counts = {}
     for name, task in site.tasks_by_name(project).items():
         predictions = site.task(task)["predictions"]
-        masks = sum(result["type"] == "brushlabels" for one in predictions for result in one["result"])
+        masks = sum(result["type"] == "brush" for one in predictions for result in one["result"])
         counts[name] = (len(predictions), masks)
     return counts

@@ -147,20 +147,28 @@ def _image_of(data: Mapping[str, Any]) -> str:
     return str(image)
 
 
-def keypoint(x: float, y: float, size: tuple[int, int], label: str, *, positive: bool = True) -> Json:
-    """Build a smart key point as Label Studio 1.23 sends it: x and y in percent, `is_positive` beside `value`.
+def keypoint(x: float, y: float, size: tuple[int, int], label: str = "", *, positive: bool = True) -> list[Json]:
+    """Build a smart key point as Label Studio 1.23 sends it for a plain KeyPoint: the point, then the picked label.
 
     Args:
         x, y: In pixels of the image; the centre of pixel (0, 0) is (0.5, 0.5).
         size: Width and height of the image.
+        label: The picked label; "" for none, which the page sends as an empty list without a second result.
+
+    Returns:
+        x and y in percent, `is_positive` beside `value`; both results have the same id and the same value.
     """
-    width, height = size
-    value = {"x": 100 * x / width, "y": 100 * y / height, "width": 0.25, "labels": [label], "keypointlabels": [label]}
-    return _prompt("click", "keypointlabels", value, size) | {"is_positive": positive}
+    labels = [label] if label else []
+    value = {"x": 100 * x / size[0], "y": 100 * y / size[1], "width": 0.25, "labels": labels}
+    point = _prompt("click", "keypoint", value, size) | {"is_positive": positive}
+    return [point, *_label_of(point)]
 
 
-def rectangle(box_xyxy: tuple[float, float, float, float], size: tuple[int, int], label: str) -> Json:
-    """Build a smart rectangle as Label Studio 1.23 sends it; `box_xyxy` in pixels of the image."""
+def rectangle(box_xyxy: tuple[float, float, float, float], size: tuple[int, int], label: str = "") -> list[Json]:
+    """Build a smart rectangle as Label Studio 1.23 sends it for a plain Rectangle: the box, then the picked label.
+
+    `box_xyxy` is in pixels of the image. The box itself has no `labels`.
+    """
     left, top, right, bottom = box_xyxy
     width, height = size
     value = {
@@ -169,9 +177,14 @@ def rectangle(box_xyxy: tuple[float, float, float, float], size: tuple[int, int]
         "width": 100 * (right - left) / width,
         "height": 100 * (bottom - top) / height,
         "rotation": 0,
-        "rectanglelabels": [label],
     }
-    return _prompt("box", "rectanglelabels", value, size)
+    box = _prompt("box", "rectangle", value, size)
+    return [box, *_label_of({**box, "value": {**value, "labels": [label] if label else []}})]
+
+
+def _label_of(prompt: Json) -> list[Json]:
+    """Build the second result of a prompt with a label: the same, under the name of the row of labels."""
+    return [{**prompt, "from_name": "label", "type": "labels"}] if prompt["value"]["labels"] else []
 
 
 def _prompt(from_name: str, kind: str, value: Json, size: tuple[int, int]) -> Json:

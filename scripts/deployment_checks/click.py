@@ -24,9 +24,10 @@ from scripts.deployment_checks.http import Site, json_object
 Json = dict[str, Any]
 TITLE = "Backend check (may be deleted)"
 CONFIG = """<View>
+  <Labels name="label" toName="image"><Label value="object"/></Labels>
   <Image name="image" value="$image"/>
-  <BrushLabels name="mask" toName="image"><Label value="object"/></BrushLabels>
-  <KeyPointLabels name="click" toName="image" smart="true"><Label value="object"/></KeyPointLabels>
+  <Brush name="mask" toName="image"/>
+  <KeyPoint name="click" toName="image" smart="true"/>
 </View>"""
 CLICK_SECONDS = 120.0  # Label Studio's own timeout is 100 s
 RIGHT_IOU = 0.6
@@ -94,8 +95,8 @@ class ClickCheck:
 
     def _click(self, backend: int, task: int, scene: Scene) -> list[Json]:
         height, width = scene.pixels.shape[:2]
-        prompt = keypoint(*click_point(scene.objects[0].mask), (width, height), "object")
-        body = {"task": task, "context": {"result": [prompt]}}
+        prompts = keypoint(*click_point(scene.objects[0].mask), (width, height), "object")
+        body = {"task": task, "context": {"result": prompts}}
         path = f"/api/ml/{backend}/interactive-annotating"
         document = self._ask("POST", path, "send a click", json=body, timeout=CLICK_SECONDS)
         if errors := document.get("errors"):
@@ -116,7 +117,7 @@ class ClickCheck:
 
 
 def _judge(result: list[Json], scene: Scene) -> Finding:
-    brush = next((region for region in result if region.get("type") == "brushlabels"), None)
+    brush = next((region for region in result if region.get("type") == "brush"), None)
     if brush is None:
         raise CheckFailed("The backend answered the click without a mask.", "Look into the backend's log.")
     height, width = scene.pixels.shape[:2]

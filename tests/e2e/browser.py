@@ -59,6 +59,11 @@ class Exchange:
     errors: Sequence[str] = ()
 
     @property
+    def points(self) -> list[Json]:
+        """The points among the prompts, without their labels, which are results of their own."""
+        return [prompt for prompt in self.prompts if prompt["type"] in ("keypoint", "keypointlabels")]
+
+    @property
     def masks(self) -> dict[str, bytes]:
         """The brush RLE of every mask in the answer, by the region's id."""
         with_mask = (result for result in self.results if "rle" in result["value"])

@@ -89,11 +89,17 @@ class LabelingPage:
                     return
 
     def pick(self, key: str, tool: str) -> None:
-        """Take the smart tool, then press a label's key. The other way round the tool would drop the label."""
+        """Take the smart tool, then the label of a key; "" drops the label that is picked.
+
+        Where the tools have labels of their own the other way round would drop the label.
+        """
         self.take_smart_tool(tool)
-        if not self.shown.picked_labels():  # "Keep label selected" does what it says
-            self.press(key)
-        self.wait(f"a label picked by {key!r}", self.shown.picked_labels)
+        keys = self.shown.label_keys()
+        wanted = [keys[key]] if key else []
+        picked = self.shown.picked_labels()
+        if picked != wanted:
+            self.press(key or next(other for other, label in keys.items() if [label] == picked))
+        self.wait(f"the label {wanted}", lambda: self.shown.picked_labels() == wanted)
 
     def unselect(self) -> None:
         """Key U: nothing is selected; a label's key would go to the selected region."""
@@ -124,9 +130,9 @@ class LabelingPage:
         self.wait("all of the picture in view", self._fit_in)
         self._pointer(start, end)
 
-    def enter_text(self, text: str) -> None:
-        """Type into the text area of the image and press Enter."""
-        self._run("document.querySelector('[data-testid=textarea-input]').focus()")
+    def enter_text(self, text: str, text_area: str = "find") -> None:
+        """Click into a text area, type and press Enter."""
+        self._click_element(f'[data-testid=textarea-input][name="{text_area}"]')
         self.press(f"{text}\n")
 
     def wait_for_answer(self) -> Exchange:
@@ -208,18 +214,26 @@ class LabelingPage:
         chain.perform()
 
     def _all(self, name: str) -> list[Any]:
-        return self._driver.find_elements(By.CSS_SELECTOR, f'[data-testid="{_BAR}{name}"]')
+        return self._driver.find_elements(By.CSS_SELECTOR, _in_bar(name))
 
     def _click_button(self, name: str) -> None:
-        """Click a button of the bottom bar, which may be drawn anew or be covered for a moment."""
-        self.wait(name, lambda: self._try_click(name))
+        """Click a button of the bottom bar."""
+        self._click_element(_in_bar(name))
 
-    def _try_click(self, name: str) -> bool:
+    def _click_element(self, selector: str) -> None:
+        """Click an element, which may be drawn anew or be covered for a moment."""
+        self.wait(selector, lambda: self._try_click(selector))
+
+    def _try_click(self, selector: str) -> bool:
         with contextlib.suppress(StaleElementReferenceException, ElementClickInterceptedException):
-            for button in self._all(name):
-                button.click()
+            for element in self._driver.find_elements(By.CSS_SELECTOR, selector):
+                element.click()
                 return True
         return False
 
     def _run(self, script: str, *arguments: Any) -> Any:
         return self._driver.execute_script(script, *arguments)
+
+
+def _in_bar(name: str) -> str:
+    return f'[data-testid="{_BAR}{name}"]'

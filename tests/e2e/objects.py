@@ -15,8 +15,7 @@ from scripts.demo_circle.targets import Target, click_scenes, find_targets, touc
 from scripts.demo_world.scenes import SHAPES, Scene, SceneObject, click_point
 
 KEYS = dict(zip(("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink"), "12345678", strict=True))
-BOX_KEYS = dict(zip(KEYS, "qwltasdf", strict=True))
-AUTO_CLICK, AUTO_BOX = "9", "g"
+NO_LABEL = ""  # instead of a key: CLIP chooses the label
 ORIENTATION = 0x0112  # EXIF tag
 TURN_CLOCKWISE = 6
 

@@ -58,6 +58,12 @@ class Shown:
         script = " return [...store.suggestions.values()].filter(r => r.rle).map(r => [plain(r), Array.from(r.rle)]);"
         return {region_id: bytes(rle) for region_id, rle in self._run(STORE + _PLAIN_ID + script)}
 
+    def label_keys(self) -> dict[str, str]:
+        """The labels of all rows by their keys."""
+        script = """ return [...store.names.values()].filter(tag => tag.type.endsWith('labels'))
+            .flatMap(tag => tag.children.map(label => [label.hotkey, label.value]));"""
+        return dict(self._run(STORE + script))
+
     def picked_labels(self) -> list[str]:
         """The labels that the next click would get."""
         script = """ return [...store.names.values()].filter(tag => tag.type.endsWith('labels'))

@@ -17,7 +17,7 @@ from backend.values import Mask
 from scripts.demo_circle.site import keypoint
 from scripts.demo_circle.targets import Target
 from scripts.demo_world.scenes import SHAPES
-from tests.e2e.objects import BOX_KEYS, KEYS, corners, middle, scenes_of, two_of_each_shape
+from tests.e2e.objects import KEYS, corners, middle, scenes_of, two_of_each_shape
 from tests.e2e.site import LABEL_CONFIG, Project, Site
 
 if TYPE_CHECKING:  # selenium may be missing
@@ -31,14 +31,13 @@ pytestmark = pytest.mark.timeout(900)
 
 def mark(page: LabelingPage, target: Target, *, boxed: bool) -> dict[str, bytes]:
     """Click an object or drag a box around it, and accept what comes; returns the mask's RLE by its id."""
+    page.pick(KEYS[target.colour], "RectangleTool" if boxed else "KeyPointTool")
     if boxed:
-        page.pick(BOX_KEYS[target.colour], "RectangleTool")
         page.drag(*corners(target.mask))
     else:
-        page.pick(KEYS[target.colour], "KeyPointTool")
         page.click(target.x + 0.5, target.y + 0.5)
     answer = page.wait_for_answer()
-    assert [result["type"] for result in answer.results] == ["brushlabels", "choices"], answer
+    assert [result["type"] for result in answer.results] == ["brush", "labels", "choices"], answer
     page.screenshot(f"{target.scene[:9]}-{target.class_name.replace(' ', '-')}-{'box' if boxed else 'click'}")
     page.accept()
     return answer.masks
@@ -60,7 +59,7 @@ def test_clicks_and_boxes_on_all_eight_shapes_become_saved_masks_that_are_true(p
         saved = site.annotation(project.tasks[scene])
         regions = {region.region_id: region for region in parse_regions(saved, CONFIG)}
         assert len(regions) == len(here)
-        bytes_saved = {one["id"]: bytes(one["value"]["rle"]) for one in saved if one["type"] == "brushlabels"}
+        bytes_saved = {one["id"]: bytes(one["value"]["rle"]) for one in saved if one["type"] == "brush"}
         for target, answer in zip(here, sent, strict=True):
             ((region_id, rle),) = answer.items()
             assert bytes_saved[region_id] in (rle, rle[:-1]), "the page packs the mask again, without spare padding"
@@ -93,7 +92,7 @@ def test_an_alt_click_takes_away_what_it_hits_on_the_page_and_in_what_is_saved(p
     page.click(*wrong, alt=True)
     answer = page.wait_for_answer()
     (second,) = answer.masks
-    assert [prompt["is_positive"] for prompt in answer.prompts] == [True, False]
+    assert [point["is_positive"] for point in answer.points] == [True, False]
     after, _ = page.shown.drawn_mask(second)
     page.screenshot("negative-2-taken-away")
     assert not after[round(wrong[1] - 0.5), round(wrong[0] - 0.5)]
@@ -123,12 +122,12 @@ def find_spill(site: Site) -> Spill:
     """
     for project, target in site.objects_of_new_projects("Coloured shapes"):
         first = keypoint(target.x + 0.5, target.y + 0.5, SIZE, target.colour)
-        spilt = site.ask(project, target.scene, [first]) & ~target.mask
+        spilt = site.ask(project, target.scene, first) & ~target.mask
         if spilt.sum() < MIN_SPILL:
             continue
         point = middle(largest_part(spilt))
         negative = keypoint(*point, SIZE, target.colour, positive=False)
-        if not site.ask(project, target.scene, [first, negative])[round(point[1] - 0.5), round(point[0] - 0.5)]:
+        if not site.ask(project, target.scene, [*first, *negative])[round(point[1] - 0.5), round(point[0] - 0.5)]:
             return Spill(project, target, point)
     raise AssertionError("the demo SAM makes no mistake in 60 scenes that a negative point could mend")
 
