@@ -45,7 +45,8 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
             time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem, **_kind_of(g.fields)
         )
         _count(metrics, record, endpoint, g.stages)
-        recent.add(record, endpoint)
+        if not _asks_for_a_login(record, endpoint):
+            recent.add(record, endpoint)
         _log_request(record, endpoint, g.stages)
         response.headers["X-Request-ID"] = g.request_id
         return response
@@ -70,6 +71,11 @@ def _kind_of(fields: Mapping[str, Any]) -> dict[str, Any]:
         "task": fields.get("task"),
         "prompt": "click" if prompt in CLICK_KINDS else prompt,
     }
+
+
+def _asks_for_a_login(record: RequestRecord, endpoint: str) -> bool:
+    """Whether this is a browser's first request for the status page, which it sends without the password it asks for."""
+    return endpoint == "index" and record.status == HTTPStatus.UNAUTHORIZED and "Authorization" not in request.headers
 
 
 def _path_in_words() -> str:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from xml.etree import ElementTree
 
+import pytest
+
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.errors import CheckpointError, ImageUnavailable
 from backend.projects.project_setup import bound_id
@@ -198,15 +200,19 @@ def test_the_page_runs_only_its_own_script_and_loads_only_its_icon(server: Serve
     assert re.findall(r'(?:src|href)="([^"]+)"', first.text) == ["favicon.ico", "health", "ready", "metrics"]
 
 
-def test_the_browsers_request_for_an_icon_is_answered_and_not_on_the_page() -> None:
+def test_a_browsers_own_requests_are_not_among_the_errors_but_a_wrong_password_is() -> None:
     server = ServerOnFakes(credentials=Credentials(user="me", password="correct-horse"))
-    assert server.client.get("/favicon.ico").status_code == 401
+    for path in ("/", "/favicon.ico"):  # a browser's first requests, before it asks for the password
+        assert server.client.get(path).status_code == 401
     headers = {"Authorization": "Basic " + base64.b64encode(b"me:correct-horse").decode()}
     icon = server.client.get("/favicon.ico", headers=headers)
     assert (icon.status_code, icon.content_type) == (200, "image/svg+xml")
     assert ElementTree.fromstring(icon.text).tag == "{http://www.w3.org/2000/svg}svg"
     page = server.client.get("/", headers=headers | {"Accept": "text/html"}).text
     assert "<li>" not in page
+    assert server.client.get("/", headers={"Authorization": "Basic x"}).status_code == 401
+    page = server.client.get("/", headers=headers | {"Accept": "text/html"}).text
+    assert page.count("<li>") == 1 and "The user name or the password is wrong" in page
 
 
 def test_the_chart_shows_each_minute_that_had_predictions() -> None:
@@ -255,3 +261,23 @@ def test_of_many_projects_the_last_fifty_are_listed(server: ServerOnFakes) -> No
         server.client.post("/setup", json=setup_body() | {"project": f"{number}.1"})
     (links,) = re.findall(r"<p>Project (.*?) of http://ls: defaults</p>", server.page())
     assert re.findall(r">(\d+)</a>", links) == [str(number) for number in range(60, 10, -1)]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rgb or #rrggbb as WCAG 2 defines it."""
+    digits = colour.lstrip("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    channels = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_has_the_contrast_that_wcag_asks_for_in_both_colour_schemes(server: ServerOnFakes) -> None:
+    assert luminance("#fff") == pytest.approx(1) and luminance("#777777") == pytest.approx(0.1845, abs=1e-4)
+    palettes = [dict(re.findall(r"--(\w+):(#\w+)", part)) for part in re.findall(r":root{(.*?)}", server.page())]
+    assert len(palettes) == 2
+    for palette in palettes:
+        for text in ("text", "soft", "link", "bad"):
+            for ground in ("page", "card"):
+                darker, lighter = sorted(luminance(palette[name]) for name in (text, ground))
+                assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, ground, palette)
