@@ -155,6 +155,21 @@ class ClassName:
 
 
 @dataclass(frozen=True)
+class Lexicon:
+    """The words that a classifier was trained on, if they are few; it must not be asked about others.
+
+    Attributes:
+        words: In any form, singular or plural.
+        limits: What it knows, in a sentence for annotators.
+        example: A text that it can search for.
+    """
+
+    words: frozenset[str]
+    limits: str
+    example: str
+
+
+@dataclass(frozen=True)
 class ClassScore:
     """One class and its softmax probability in [0, 1]."""
 

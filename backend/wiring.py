@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore, Seal
@@ -172,6 +172,8 @@ def _load_clip(settings: Settings) -> _Clip:
     from backend.models.clip.classifier import load_clip
 
     entry = registry.find_classifier(settings.clip_model)
+    if settings.clip_pretrained:
+        entry = replace(entry, lexicon=None)  # other weights know other words
     path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
     return _Clip(load_clip(entry, path, device=settings.device), checkpoints.sha256_of(path))
 

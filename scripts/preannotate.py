@@ -36,7 +36,7 @@ from scripts.console import (
 )
 
 CHUNK = 10
-CLICK_SETTINGS = ("auto_label", "prefetch", "text_prompt")  # project settings without effect on pre-annotation
+CLICK_SETTINGS = ("auto_label", "prefetch", "text_prompt", "messages")  # settings without effect on pre-annotation
 
 BulkRequest = FindText | SegmentAll
 

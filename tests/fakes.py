@@ -24,6 +24,7 @@ from backend.values import (
     ClassScore,
     EmbeddingSpec,
     ImageEmbedding,
+    Lexicon,
     Mask,
     Pixels,
     Prompt,
@@ -123,7 +124,8 @@ class FakeClassifier:
 
     logit_scale = 10.0
 
-    def __init__(self, score: float = 0.8, looks: Sequence[str] = ()) -> None:
+    def __init__(self, score: float = 0.8, looks: Sequence[str] = (), lexicon: Lexicon | None = None) -> None:
+        self.lexicon = lexicon
         self.calls: list[tuple[int, int]] = []
         self.templates: list[tuple[str, ...]] = []
         self._score, self._looks = score, looks

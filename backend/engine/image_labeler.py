@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.engine.encoded_image import EncodedImage
+from backend.engine.known_words import KnownWords
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point, mask_iou
@@ -29,6 +30,15 @@ MAX_CLICKS_AT_ONCE = 32  # in one run of the decoder, whose time grows with thei
 SAME_MASK_IOU = 0.95  # candidates above this look the same to a person
 
 
+@dataclass(frozen=True)
+class SizedCandidate:
+    """One of the distinct candidates for a click: the `place`-th by size, 1 for the smallest, of `count`."""
+
+    candidate: Candidate
+    place: int
+    count: int
+
+
 class ImageLabeler:
     """Masks and classes of encoded images.
 
@@ -43,11 +53,25 @@ class ImageLabeler:
         self._answers = LeastRecentlyUsed[tuple[object, ...], NDArray[np.float32]](
             ANSWERS_MAX_BYTES, lambda logits: logits.nbytes
         )
-        self._search = TextSearch(classifier, self.propose)
+        self._known = KnownWords(classifier.lexicon if classifier else None)
+        self._search = TextSearch(classifier, self.propose, self._known)
 
     @property
     def can_classify(self) -> bool:
         return self._classifier is not None
+
+    def knows(self, vocabulary: Sequence[ClassName]) -> bool:
+        """Whether CLIP can read every class; masks get no classes of a vocabulary that it cannot. True without CLIP."""
+        return self._known.knows(vocabulary)
+
+    def known_classes(self, vocabulary: Sequence[ClassName]) -> list[ClassName]:
+        """Return the classes that CLIP can read; all of them without CLIP."""
+        return self._known.known_classes(vocabulary)
+
+    def limits_for(self, vocabularies: Sequence[Sequence[ClassName]]) -> str:
+        """Return the sentence that says what CLIP knows if it does not know all of the vocabularies; else ""."""
+        lexicon = self._known.lexicon
+        return lexicon.limits if lexicon is not None and not all(map(self.knows, vocabularies)) else ""
 
     def segment(
         self,
@@ -85,7 +109,7 @@ class ImageLabeler:
                 )  # a view would keep all three alive
         return candidates
 
-    def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> Candidate:
+    def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> SizedCandidate:
         """The candidate that is `times` steps larger than the best one, cyclically: the smallest follows the largest.
 
         Candidates that look the same count once.
@@ -97,7 +121,8 @@ class ImageLabeler:
                 distinct.append(other)
         by_size = sorted(distinct, key=lambda candidate: int(np.count_nonzero(candidate.mask)))
         start = next(place for place, candidate in enumerate(by_size) if candidate is best)
-        return by_size[(start + times) % len(by_size)]
+        place = (start + times) % len(by_size)
+        return SizedCandidate(by_size[place], place + 1, len(by_size))
 
     def refine(
         self, encoded: EncodedImage, prompt: Prompt, mask: Mask, *, deadline: Deadline = NO_DEADLINE
@@ -151,22 +176,29 @@ class ImageLabeler:
         vocabularies: Sequence[Sequence[ClassName]],
         templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
-        """Classify each mask in each vocabulary, best first; () for every mask without CLIP.
+        """Classify each mask in each vocabulary, best first.
+
+        Without CLIP, and in a vocabulary that CLIP does not know, the classes of every mask are ().
 
         Args:
             masks: None of them empty.
             templates: CLIP's prompt templates; () for the model's.
         """
-        if self._classifier is None or not masks or not vocabularies:
+        known = [vocabulary for vocabulary in vocabularies if self.knows(vocabulary)]
+        if self._classifier is None or not masks or not known:
             return [[() for _ in masks] for _ in vocabularies]
-        return self._classifier.classify(image.pixels, masks, vocabularies, top_k=self._top_k, templates=templates)
+        scores = self._classifier.classify(image.pixels, masks, known, top_k=self._top_k, templates=templates)
+        if len(known) == len(vocabularies):
+            return scores
+        of_known = iter(scores)
+        return [next(of_known) if self.knows(vocabulary) else [() for _ in masks] for vocabulary in vocabularies]
 
     @timed("clip")
     def classify_image(
         self, image: SourceImage, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:
-        """Classify the whole image, best first; () without CLIP."""
-        if self._classifier is None:
+        """Classify the whole image, best first; () without CLIP, and in a vocabulary that CLIP does not know."""
+        if self._classifier is None or not self.knows(vocabulary):
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k, templates=templates)
 

@@ -15,6 +15,7 @@ from backend.values import (
     ClassScore,
     EmbeddingSpec,
     ImageEmbedding,
+    Lexicon,
     Mask,
     Pixels,
     Prompt,
@@ -48,6 +49,8 @@ class PendingTexts(Protocol):
 class TextReader(Protocol):
     """What a search by text needs of CLIP."""
 
+    @property
+    def lexicon(self) -> Lexicon | None: ...
     @property
     def logit_scale(self) -> float: ...
     def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]: ...

@@ -10,10 +10,11 @@ from functools import partial
 import numpy as np
 
 from backend.engine.encoded_image import EncodedImage
+from backend.engine.known_words import KnownWords
 from backend.engine.packed_masks import MAX_BYTES, ProposedMasks, pack
 from backend.engine.ports import TextReader
-from backend.engine.text_matching import matching_masks, parse_text, probability, text_log_odds
-from backend.errors import BadPrompt
+from backend.engine.text_matching import TextQuery, matching_masks, parse_text, probability, text_log_odds
+from backend.errors import BadPrompt, shorten
 from backend.runtime import LeastRecentlyUsed
 from backend.values import Candidate, ClassName, ProposalParameters
 
@@ -38,10 +39,11 @@ class TextSearch:
     Args:
         classifier: CLIP; with None every text is refused.
         propose: Makes an image's automatic masks, always with the same SAM.
+        known: The words that CLIP knows; by default all.
     """
 
-    def __init__(self, classifier: TextReader | None, propose: Propose) -> None:
-        self._classifier, self._propose = classifier, propose
+    def __init__(self, classifier: TextReader | None, propose: Propose, known: KnownWords | None = None) -> None:
+        self._classifier, self._propose, self._known = classifier, propose, known or KnownWords(None)
         self._proposed = LeastRecentlyUsed[tuple[object, ...], ProposedMasks](MAX_BYTES, lambda kept: kept.nbytes)
 
     def search(
@@ -64,12 +66,14 @@ class TextSearch:
             The most probable first; empty if no mask stands out.
 
         Raises:
-            BadPrompt: The text names nothing, or CLIP is not loaded.
+            BadPrompt: The text names nothing, has words that CLIP does not know, or CLIP is not loaded.
         """
         image, query = encoded.image, parse_text(text)
         if self._classifier is None:
             remedy = "Click the object or draw a box around it; /health says why CLIP is not loaded."
             raise BadPrompt("Text prompts need CLIP, which is not loaded.", remedy=remedy)
+        self._check_words(query, vocabulary)
+        vocabulary = self._known.known_classes(vocabulary)
         proposed = self._propose_once(encoded, parameters, self._classifier)
         if not proposed.scores:
             log.info('Text "%s" on %s: the image has no automatic masks.', query.spoken, image.name)
@@ -83,6 +87,13 @@ class TextSearch:
         message = 'Text "%s" on %s: %d of %d masks match; best probabilities %s.'
         log.info(message, query.spoken, image.name, len(places), len(masks), scores)
         return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(probabilities[i])) for i in places]
+
+    def _check_words(self, query: TextQuery, vocabulary: Sequence[ClassName]) -> None:
+        """Raise BadPrompt for a text with words that CLIP does not know."""
+        unknown, lexicon = self._known.unknown_words(query, vocabulary), self._known.lexicon
+        if unknown and lexicon is not None:
+            words = ", ".join(f'"{shorten(word)}"' for word in unknown)
+            raise BadPrompt(f"{lexicon.limits} They cannot read {words}.", remedy=f'Try "{lexicon.example}".')
 
     def _propose_once(
         self, encoded: EncodedImage, parameters: ProposalParameters, classifier: TextReader

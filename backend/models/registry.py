@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backend.errors import BadSettings
 from backend.models.protocols import Segmenter
-from backend.values import ProposalParameters
+from backend.values import Lexicon, ProposalParameters
 
 
 class Ability(Enum):
@@ -88,6 +88,7 @@ class ClassifierEntry:
         configs: Folder with its open_clip config, NAME.json; None for open_clip's own models.
         bundled: Weights file in this package, if there is one.
         is_demo: Whether it was trained only on the drawn scenes of the demo.
+        lexicon: The only words that the bundled weights know; None for a model that reads any words.
     """
 
     name: str
@@ -95,6 +96,7 @@ class ClassifierEntry:
     configs: Path | None = None
     bundled: Path | None = None
     is_demo: bool = False
+    lexicon: Lexicon | None = None
 
 
 SegmenterBuilder = Callable[..., Segmenter]
@@ -109,6 +111,16 @@ DEMO_CLIP = _DEMO / "clip_demo.safetensors"
 DEMO_CONFIGS = _DEMO  # the folder of demo-clip.json
 DEMO_TEMPLATES = ("a photo of a {}.", "a {}.")
 """Templates that the demo CLIP was trained with."""
+_COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
+_SHAPES = ("circle", "square", "triangle", "star", "ring", "cross", "ellipse", "crescent")
+_OTHER_SHAPE_NAMES = ("disc", "dot", "box", "donut", "plus", "oval", "moon")
+_BACKGROUNDS = ("background", "solid", "gradient", "clouds", "stripes", "checker", "grain", "wood", "bricks")
+DEMO_LEXICON = Lexicon(
+    frozenset((*_COLOURS, *_SHAPES, *_OTHER_SHAPE_NAMES, *_BACKGROUNDS)),
+    limits="The demo models know coloured shapes only.",
+    example="the red ring",
+)
+"""The words of the captions that the demo CLIP was trained with."""
 PHOTO_TEMPLATES = (
     "a photo of a {}.",
     "a photo of the {}.",
@@ -156,7 +168,16 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
 }
 CLASSIFIERS: dict[str, ClassifierEntry] = {
     entry.name: entry
-    for entry in (ClassifierEntry("demo-clip", DEMO_TEMPLATES, configs=DEMO_CONFIGS, bundled=DEMO_CLIP, is_demo=True),)
+    for entry in (
+        ClassifierEntry(
+            "demo-clip",
+            DEMO_TEMPLATES,
+            configs=DEMO_CONFIGS,
+            bundled=DEMO_CLIP,
+            is_demo=True,
+            lexicon=DEMO_LEXICON,
+        ),
+    )
 }
 
 

@@ -5,6 +5,7 @@ bulk run.
 """
 
 from backend.predict.model_facts import ModelFacts
+from backend.predict.prediction import TaskAnswer
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 
-__all__ = ["ANSWER_SECONDS", "ModelFacts", "TaskPredictor"]
+__all__ = ["ANSWER_SECONDS", "ModelFacts", "TaskAnswer", "TaskPredictor"]

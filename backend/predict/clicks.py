@@ -31,6 +31,7 @@ from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
 from backend.label_studio.results import LabeledRegion
+from backend.predict.messages import describe_size
 from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import Box, Candidate, Mask, Prompt, Size
 
@@ -92,7 +93,8 @@ def answer_prompt(
     repeats = count_repeats(points, encoded.image.size)
     if repeats:
         first = Prompt(points.point_coords[:1], points.point_labels[:1])
-        return ClickAnswer(labeler.segment_larger(encoded, first, repeats))
+        larger = labeler.segment_larger(encoded, first, repeats)
+        return ClickAnswer(larger.candidate, message=describe_size(larger.place, larger.count))
     return ClickAnswer(labeler.segment(encoded, points, deadline=deadline)[0])
 
 

@@ -17,17 +17,19 @@ from backend.engine import (
     segment_image,
     words_to_encode,
 )
+from backend.errors import BadPrompt
 from backend.geometry import Point, mask_nms
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, distinct, label_for_click
 from backend.label_studio.requests import ClassifyImage, Click, FindText, MaskBoxCache, Request, SegmentAll
 from backend.label_studio.results import LabeledRegion
 from backend.predict.clicks import answer_prompt, keep_identity
+from backend.predict.messages import describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
-from backend.values import Candidate, ClassName, Prompt, ProposalOptions
+from backend.values import Candidate, ClassName, Prompt, ProposalOptions, Region
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +56,15 @@ class ImageAnswers:
             case Click(prompts=prompts):
                 auto_label = self._auto_labels(settings)
                 picked = [label_for_click(config, prompt.label, auto_label) for prompt in prompts]
-                return region_vocabularies(config, with_labels=None in picked)
+                vocabularies = region_vocabularies(config, with_labels=None in picked)
             case FindText():
-                vocabulary = _search_vocabulary(config)
-                return [*region_vocabularies(config, with_labels=True), vocabulary, words_to_encode(vocabulary)]
+                searched = self._labeler.known_classes(_search_vocabulary(config))
+                vocabularies = [*region_vocabularies(config, with_labels=True), searched, words_to_encode(searched)]
             case SegmentAll():
-                return [*region_vocabularies(config, with_labels=True), *of_image]
+                vocabularies = [*region_vocabularies(config, with_labels=True), *of_image]
             case ClassifyImage():
-                return [*of_image]
+                vocabularies = [*of_image]
+        return [vocabulary for vocabulary in vocabularies if self._labeler.knows(vocabulary)]
 
     def click(
         self,
@@ -77,7 +80,7 @@ class ImageAnswers:
             BadPrompt: A prompt that cannot be answered.
             Overloaded, ClientDisconnected: The answer would come too late; checked between the prompts.
         """
-        labels, answers, candidates = [], [], []
+        labels, answers, candidates, remarks, missed = [], [], [], [], 0
         for prompt in click.prompts:
             deadline.raise_if_over()
             answer = answer_prompt(
@@ -85,15 +88,23 @@ class ImageAnswers:
             )
             if not answer.candidate.mask.any():
                 log.info("SAM found no object at the prompt on %s.", encoded.image.name)
+                missed += 1
                 continue
             picked = label_for_click(config, prompt.label, self._auto_labels(settings))
             labels.append(answer.corrected.label if answer.corrected else picked)
             answers.append(answer)
+            remarks.append(answer.message)
             candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
-        regions = self._label(encoded.image, candidates, labels, config, settings)
-        return Prediction(
-            tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))
-        )
+        regions = self._classify(encoded.image, candidates, labels, config, settings)
+        labeled, described = [], []
+        for region, label, answer in zip(regions, labels, answers, strict=True):
+            named = keep_identity(label_region(region, label, config, settings), answer, config)
+            labeled.append(named)
+            kept = answer.corrected.choices if answer.corrected else ()
+            described.append(describe_classes(region, named, config, with_label=label is None, kept=kept))
+        if regions:
+            remarks.append(self._labeler.limits_for(region_vocabularies(config, with_labels=None in labels)))
+        return Prediction(tuple(labeled), message=describe_click(described, missed, remarks))
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
@@ -109,7 +120,8 @@ class ImageAnswers:
             kept = mask_nms([candidate.mask for candidate, _ in named], options.mask_nms_thresh)
             named = [named[place] for place in kept]
         candidates, labels = [candidate for candidate, _ in named], [label for _, label in named]
-        return Prediction(tuple(self._label(encoded.image, candidates, labels, config, settings)))
+        regions = self._label(encoded.image, candidates, labels, config, settings)
+        return Prediction(tuple(regions), message=describe_matches(request.texts, len(regions)))
 
     def segment_all(
         self, encoded: EncodedImage, request: SegmentAll, config: ImageConfig, settings: ProjectSettings
@@ -117,8 +129,9 @@ class ImageAnswers:
         """Segment everything in the image, and classify the whole image.
 
         Raises:
-            BadPrompt: CLIP has to pick among several labels and is not loaded.
+            BadPrompt: CLIP has to pick among several labels and does not know them, or is not loaded.
         """
+        self._check_can_pick(config)
         regions = segment_image(
             self._labeler,
             encoded,
@@ -166,9 +179,29 @@ class ImageAnswers:
         config: ImageConfig,
         settings: ProjectSettings,
     ) -> list[LabeledRegion]:
-        vocabularies = region_vocabularies(config, with_labels=None in labels)
-        regions = classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
+        regions = self._classify(image, candidates, labels, config, settings)
         return [label_region(region, label, config, settings) for region, label in zip(regions, labels, strict=True)]
+
+    def _classify(
+        self,
+        image: SourceImage,
+        candidates: Sequence[Candidate],
+        labels: Sequence[str | None],
+        config: ImageConfig,
+        settings: ProjectSettings,
+    ) -> list[Region]:
+        """Classify masks for the per-region controls, and for the labels if one of `labels` is left to CLIP."""
+        vocabularies = region_vocabularies(config, with_labels=None in labels)
+        if None in labels:
+            self._check_can_pick(config)
+        return classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
+
+    def _check_can_pick(self, config: ImageConfig) -> None:
+        """Raise BadPrompt if CLIP has to pick among labels that it does not know."""
+        limits = self._labeler.limits_for([config.answer_classes])
+        if limits and len(config.answer_classes) > 1:
+            remedy = "Pick a label first. SAM_MODEL and CLIP_MODEL of the backend choose models for photographs."
+            raise BadPrompt(f"{limits} They cannot choose a label.", remedy=remedy)
 
     @staticmethod
     def _clean(

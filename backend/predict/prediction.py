@@ -1,9 +1,10 @@
-"""What is predicted for one image, before it becomes Label Studio's JSON."""
+"""What is predicted for one image, before it becomes Label Studio's JSON, and what is answered for a task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from backend.label_studio.results import LabeledRegion
 from backend.values import ClassScore
@@ -23,6 +24,20 @@ class Prediction:
     regions: tuple[LabeledRegion, ...] = ()
     image_choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     image_scores: Mapping[str, tuple[ClassScore, ...]] = field(default_factory=dict)
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class TaskAnswer:
+    """The answer to a request for a task.
+
+    Attributes:
+        document: A Label Studio prediction; None if it would be empty.
+        message: What to tell the person on the page, one line; "" for nothing. It is not part of the prediction,
+            because predictions of tasks without a prompt are stored.
+    """
+
+    document: dict[str, Any] | None = None
     message: str = ""
 
 

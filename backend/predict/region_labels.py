@@ -70,12 +70,22 @@ def choose(control: ClassControl, scores: Sequence[ClassScore], settings: Projec
     return tuple(score.name for score in scores[:1] if score.score >= settings.clip_threshold)
 
 
+def scores_by_control(region: Region, config: ImageConfig) -> dict[str, Scores]:
+    """The class scores of a mask for each per-region control."""
+    return {control.name: scores for control, scores in zip(config.region_choices, region.class_scores, strict=False)}
+
+
+def scores_of_labels(region: Region, config: ImageConfig) -> Scores:
+    """The scores of the labels; () unless CLIP was asked to pick one."""
+    place = len(config.region_choices)
+    return region.class_scores[place] if len(region.class_scores) > place else ()
+
+
 def _read_scores(region: Region, picked: str | None, config: ImageConfig) -> tuple[str, Mapping[str, Scores], Scores]:
     """The label, the scores by control, and the scores that count for the region."""
-    controls = config.region_choices
-    label_scores = region.class_scores[len(controls)] if len(region.class_scores) > len(controls) else ()
+    controls, by_control = config.region_choices, scores_by_control(region, config)
+    label_scores = scores_of_labels(region, config)
     label = _best_label(label_scores, config) if picked is None else picked
-    by_control = {control.name: scores for control, scores in zip(controls, region.class_scores, strict=False)}
     own = next((by_control[control.name] for control in controls if control.applies_to(label)), ())
     return label, by_control, own or label_scores
 

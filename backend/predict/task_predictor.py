@@ -18,7 +18,7 @@ from backend.label_studio.requests import ClassifyImage, Click, FindText, Reques
 from backend.label_studio.results import build_prediction, build_results
 from backend.predict.clicks import check_drawn_size
 from backend.predict.image_answers import ImageAnswers
-from backend.predict.prediction import Prediction, mean_score
+from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
@@ -110,14 +110,27 @@ class TaskPredictor:
         priority: Priority = Priority.CLICK,
         deadline: Deadline | None = None,
     ) -> dict[str, Any] | None:
+        """Predict all images of a task, as `answer` does, without a message."""
+        return self.answer(task, config, request, settings, priority=priority, deadline=deadline).document
+
+    def answer(
+        self,
+        task: Task,
+        config: LabelingConfig,
+        request: Request,
+        settings: ProjectSettings = DEFAULTS,
+        *,
+        priority: Priority = Priority.CLICK,
+        deadline: Deadline | None = None,
+    ) -> TaskAnswer:
         """Answer a request for all images of a task.
 
         Args:
             deadline: Deadline of the client; by default Label Studio's timeout, and none for bulk work.
 
         Returns:
-            A Label Studio prediction, or None if it would be empty. Its score is the mean of the regions' scores or,
-            without a region, of the best image classes.
+            A Label Studio prediction, unless it would be empty, and a message. The prediction's score is the mean of
+            the regions' scores or, without a region, of the best image classes.
 
         Raises:
             BackendError: The image cannot be fetched, a prompt does not fit it, the queue is full, the labeling config
@@ -133,7 +146,8 @@ class TaskPredictor:
             with stage("write"):
                 results += build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
             predictions.append(prediction)
-        return build_prediction(results, self.model_version, mean_score(predictions)) if results else None
+        document = build_prediction(results, self.model_version, mean_score(predictions)) if results else None
+        return TaskAnswer(document, " ".join(one.message for one in predictions if one.message))
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         """Encode the image with a priority below clicks, unless its embedding is cached."""

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from backend.errors import BackendError, BadConfig, BadProjectSettings, shorten
 from backend.label_studio.config import (
     ConfigLimits,
+    check_messages,
     check_text_prompt,
     parse_labeling_config,
     prefer_shape,
@@ -206,4 +207,5 @@ def check_setup(
     settings = parse_project_settings({**read_config_settings(schema), **extra})
     prefer_shape(config, settings.answer)
     check_text_prompt(config, settings.text_prompt)
+    check_messages(config, settings.messages, settings.text_prompt)
     return extra, settings

@@ -1,7 +1,8 @@
 """Error replies: `{"error": …, "remedy": …, "request_id": …}`, the same for every route.
 
-The text is also in the log, on the status page and, as one line, in the HTTP reason phrase, which is all that Label
-Studio shows of a refused /setup. Tracebacks go to the log only.
+Where a labeling page has a message line, the reply is a message in it instead (see `message_line`). The text is also in
+the log, on the status page and, as one line, in the HTTP reason phrase, which is all that Label Studio shows of a
+refused /setup. Tracebacks go to the log only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from backend.errors import BackendError, TryAgain
 from backend.server.http_status import http_status_of
 from backend.server.json_response import json_response
 from backend.server.log_text import one_line, reason_phrase
+from backend.server.message_line import build_refusal
 from backend.server.refusal_reports import RefusalReports
 from backend.server.request_body import body_too_large
 from backend.server.request_log import report_problem
@@ -66,6 +68,8 @@ def _reply(message: str, remedy: str, http_status: int) -> Response:
         current_app.extensions[_REFUSALS].add(message)
     else:
         report_problem(f"{message} {remedy}")
+    if (shown := build_refusal(message, remedy, http_status)) is not None:
+        return json_response(shown)
     response = json_response({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
     response.status = f"{http_status} {reason_phrase(message, remedy)}"
     return response

@@ -70,6 +70,7 @@ def answer_in_words(results: Sequence[Any]) -> str:
     if len(results) > 1:
         return f"{sum(map(bool, results))} answered"
     regions = results[0]["result"] if results and results[0] else []
+    regions = [result for result in regions if result["type"] != "textarea"]
     masks = len({result["id"] for result in regions if kind_of_region(result) in SHAPES})
     return _count(masks, "mask") or ("an image class" if regions else "nothing")
 

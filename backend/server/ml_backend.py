@@ -8,14 +8,21 @@ from typing import Any
 
 from flask import Flask, Response, g
 
-from backend.errors import BackendError
-from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import RequestLimits, parse_finished_task, parse_predict_body, parse_predict_request
-from backend.projects import ProjectSetups
+from backend.errors import BackendError, Overloaded
+from backend.label_studio.config import MessageLine, parse_labeling_config
+from backend.label_studio.requests import (
+    PredictBody,
+    RequestLimits,
+    parse_finished_task,
+    parse_predict_body,
+    parse_predict_request,
+)
+from backend.projects import ProjectSettings, ProjectSetups
 from backend.runtime import stage
 from backend.server.admission import Admission
 from backend.server.json_response import json_response
 from backend.server.log_text import answer_in_words, fields_of, one_line, request_in_words
+from backend.server.message_line import note_message_line
 from backend.server.predict_replies import prefetch_after, prefetch_after_hint, reply_to
 from backend.server.request_body import read_json
 from backend.server.request_log import report_problem
@@ -52,10 +59,16 @@ def add_ml_backend_routes(
 
     @app.post("/predict")
     def predict() -> Response:
-        with admission.admit():
-            results = _predict(read_json(), loader, setups, limits)
-            with stage("write"):
-                return json_response({"results": results})
+        try:
+            with admission.admit():
+                results = _predict(read_json(), loader, setups, limits)
+                with stage("write"):
+                    return json_response({"results": results})
+        except Overloaded:
+            if "message_line" not in g:  # refused before the body was read
+                with suppress(BackendError):
+                    _parse(read_json(), setups, limits)
+            raise
 
     @app.post("/webhook")
     def webhook() -> Response:
@@ -75,15 +88,23 @@ def _accept_setup(body: Mapping[str, Any], setups: ProjectSetups) -> None:
 
 def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups, limits: RequestLimits) -> list[Any]:
     """Answer the tasks of a /predict body, one result each, and start the prefetch of the tasks that follow."""
-    body = parse_predict_body(document, limits)
-    settings = setups.settings_for(_project_of(document), body.config.xml)
-    parsed = parse_predict_request(body, settings.text_prompt)
+    body, settings, line = _parse(document, setups, limits)
+    parsed = parse_predict_request(body, settings.text_prompt, settings.messages)
     g.summary, g.fields = request_in_words(parsed), fields_of(parsed)
-    results = reply_to(parsed, loader, settings, report_problem, g.connection.has_disconnected)
+    results = reply_to(parsed, loader, settings, report_problem, g.connection.has_disconnected, line)
     if len(parsed.tasks) == 1:  # a batch does not tell where in the project a person is
         prefetch_after(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)
     g.summary = f"{g.summary}: {answer_in_words(results)}"
     return results
+
+
+def _parse(
+    document: Mapping[str, Any], setups: ProjectSetups, limits: RequestLimits
+) -> tuple[PredictBody, ProjectSettings, MessageLine | None]:
+    """Parse a /predict body as far as the settings of its project and the page's message line."""
+    body = parse_predict_body(document, limits)
+    settings = setups.settings_for(_project_of(document), body.config.xml)
+    return body, settings, note_message_line(body, settings)
 
 
 def _prefetch_after(

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.errors import BackendError, ClientDisconnected, Overloaded
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import LabelingConfig, MessageLine
 from backend.label_studio.requests import ClassifyImage, PredictRequest, Task
 from backend.label_studio.results import EMPTY_ANSWER
-from backend.predict import ANSWER_SECONDS, TaskPredictor
+from backend.predict import ANSWER_SECONDS, TaskAnswer, TaskPredictor
 from backend.projects import ProjectSettings
 from backend.runtime import Deadline
+from backend.server.message_line import with_message
 from backend.server.services import Loader
 from backend.values import Priority
 
@@ -31,12 +32,14 @@ def reply_to(
     settings: ProjectSettings,
     report_problem: ReportProblem,
     has_disconnected: Callable[[], bool] = bool,
+    line: MessageLine | None = None,
 ) -> list[Any]:
     """Build one reply for each task; a click waits while the models load.
 
     Args:
         report_problem: Called if one of several tasks fails and the others are answered.
         has_disconnected: Whether the client has disconnected; no further work is started then.
+        line: Where the page of a request with a context shows messages; None for nowhere.
 
     Raises:
         BackendError: As `TaskPredictor.predict`, for one task.
@@ -46,9 +49,10 @@ def reply_to(
     (task,) = parsed.tasks
     predictor = loader.get(MODELS_TIMEOUT_SECONDS).predictor
     deadline = Deadline.after(ANSWER_SECONDS, has_disconnected)
-    if parsed.request is None:
-        return [EMPTY_ANSWER]
-    return [predictor.predict(task, parsed.config, parsed.request, settings, deadline=deadline) or EMPTY_ANSWER]
+    answer = TaskAnswer()
+    if parsed.request is not None:
+        answer = predictor.answer(task, parsed.config, parsed.request, settings, deadline=deadline)
+    return [with_message(answer, line, predictor.model_version)]
 
 
 def _classify_images(

@@ -2,7 +2,7 @@
 
 The state of the current request is in `flask.g`: `request_id`, `started` (monotonic seconds), `summary` (the request in
 words), `fields` (the same for a log collector), `problem` (its error message, or ""), `stages` (how long each stage
-took) and `connection`.
+took), `connection`, and for a refusal that is answered in words with HTTP 200 `refusal_status`, its error's status.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
     @app.after_request
     def end(response: Response) -> Response:
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
-        record = RequestRecord(
-            time.time(), g.request_id, g.summary, response.status_code, seconds, g.problem, **_kind_of(g.fields)
-        )
+        status = g.get("refusal_status", response.status_code)
+        record = RequestRecord(time.time(), g.request_id, g.summary, status, seconds, g.problem, **_kind_of(g.fields))
         _count(metrics, record, endpoint, g.stages)
         if not _asks_for_a_login(record, endpoint):
             recent.add(record, endpoint)
@@ -74,7 +73,7 @@ def _kind_of(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asks_for_a_login(record: RequestRecord, endpoint: str) -> bool:
-    """Whether this is a browser's first request for the status page, which it sends without the password it asks for."""
+    """Whether this is a browser's first request for the status page, to which it learns that it needs a password."""
     return endpoint == "index" and record.status == HTTPStatus.UNAUTHORIZED and "Authorization" not in request.headers
 
 

@@ -24,7 +24,7 @@ Frame = tuple[Image.Image, int]
 
 
 def frames(folder: Path) -> Iterator[Frame]:
-    """Yield each frame with its milliseconds: the pointer moves over the last screenshot, presses, then the next comes."""
+    """Yield each frame with its milliseconds: the pointer moves over a screenshot, presses, then the next one comes."""
     crop, steps = read_steps(folder)
     scale = WIDTH / (crop[2] - crop[0])
     shown, at = None, (0.0, 0.0)
@@ -44,7 +44,7 @@ def frames(folder: Path) -> Iterator[Frame]:
 
 
 def write_gif(made: list[Frame], path: Path) -> None:
-    """Write frames with one palette for all, so that what does not change costs nothing. Raises ValueError if too large."""
+    """Write frames with one palette for all: what does not change costs nothing. Raises ValueError if it is too large."""
     sample = Image.new("RGB", (WIDTH, made[0][0].height * 4))
     for place in range(4):
         sample.paste(made[(len(made) - 1) * place // 3][0], (0, place * made[0][0].height))

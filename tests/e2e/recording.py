@@ -1,4 +1,4 @@
-"""Recording of what a person does and sees on the labeling page, from which `tests.e2e.animation` makes README's picture.
+"""Recording of what a person does and sees on the labeling page; `tests.e2e.animation` makes README's picture of it.
 
 Each step is a screenshot with the place of the pointer, what the person does in words, and how long it is shown. The
 pointer is not in a headless browser's screenshots, so it is drawn later, where the real events went.

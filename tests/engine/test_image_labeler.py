@@ -121,7 +121,7 @@ def test_boxes_and_clicks_that_begin_negative_are_asked_as_they_are() -> None:
 def test_the_next_larger_candidates_go_in_a_circle() -> None:
     labeler, _ = make()
     image = encoded(png(40, 30))
-    areas = [int(labeler.segment_larger(image, CLICK, times).mask.sum()) for times in range(4)]
+    areas = [int(labeler.segment_larger(image, CLICK, times).candidate.mask.sum()) for times in range(4)]
     assert areas == [25, 49, 9, 25]  # the fake's best is 5 x 5, then 7 x 7 and 3 x 3
 
 
@@ -134,7 +134,7 @@ def test_candidates_that_look_the_same_count_once(monkeypatch: pytest.MonkeyPatc
     nearly[0, 0] = False
     candidates = [Candidate(mask, 0.5) for mask in (square, nearly, empty)]
     monkeypatch.setattr(segmenter, "decode", lambda *_, max_masks: candidates[:max_masks])
-    assert labeler.segment_larger(image, CLICK, 1).mask is square
+    assert labeler.segment_larger(image, CLICK, 1).candidate.mask is square
 
 
 def test_a_correction_gives_sam_the_mask_and_a_point_deep_inside_it() -> None:

@@ -7,14 +7,10 @@ from backend.label_studio.config.bounded_json import JsonTooDeep, check_depth, p
 from backend.label_studio.config.comment_settings import read_config_settings
 from backend.label_studio.config.controls import PATH_SEPARATOR, SHAPES, ClassControl, Control, ScoreControl, distinct
 from backend.label_studio.config.image_config import ImageConfig
-from backend.label_studio.config.labeling_config import (
-    LabelingConfig,
-    check_text_prompt,
-    label_for_click,
-    parse_labeling_config,
-)
+from backend.label_studio.config.labeling_config import LabelingConfig, label_for_click, parse_labeling_config
 from backend.label_studio.config.limits import ConfigLimits
 from backend.label_studio.config.preferred_shape import prefer_shape
+from backend.label_studio.config.text_areas import MessageLine, check_messages, check_text_prompt, find_message_line
 
 __all__ = [
     "PATH_SEPARATOR",
@@ -25,10 +21,13 @@ __all__ = [
     "ImageConfig",
     "JsonTooDeep",
     "LabelingConfig",
+    "MessageLine",
     "ScoreControl",
     "check_depth",
+    "check_messages",
     "check_text_prompt",
     "distinct",
+    "find_message_line",
     "label_for_click",
     "parse_json",
     "parse_labeling_config",

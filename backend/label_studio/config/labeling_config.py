@@ -68,17 +68,6 @@ class LabelingConfig:
         raise BadConfig(message, remedy=f"Add a control for masks whose toName is that image. {EDIT_HINT}")
 
 
-def check_text_prompt(config: LabelingConfig, name: str | None) -> None:
-    """Raise `BadConfig` unless the setting text_prompt is None or names a TextArea for a whole image."""
-    known = [area for image in config.images for area in image.text_areas]
-    if name is None or name in known:
-        return
-    available = shorten(", ".join(known)) or "none"
-    message = f'The setting text_prompt is "{shorten(name)}", but no TextArea without perRegion has that name'
-    example = f'<TextArea name="{shorten(name)}" toName="{shorten(config.images[0].name)}"/>'
-    raise BadConfig(f"{message} (available: {available}).", remedy=f"Add {example}, or use another name. {EDIT_HINT}")
-
-
 def label_for_click(config: ImageConfig, picked: str, auto_label: bool) -> str | None:
     """Return the label for the mask of a click, or None if CLIP chooses it from `config.answer_classes`.
 

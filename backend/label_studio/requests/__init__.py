@@ -8,6 +8,7 @@ from backend.label_studio.requests.correctable_regions import CorrectableRegion
 from backend.label_studio.requests.limits import RequestLimits
 from backend.label_studio.requests.mask_box_cache import MaskBoxCache
 from backend.label_studio.requests.predict_body import (
+    PredictBody,
     PredictRequest,
     parse_predict_body,
     parse_predict_request,
@@ -25,6 +26,7 @@ __all__ = [
     "FindText",
     "LabeledPrompt",
     "MaskBoxCache",
+    "PredictBody",
     "PredictRequest",
     "Request",
     "RequestLimits",

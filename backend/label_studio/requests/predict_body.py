@@ -15,7 +15,7 @@ from backend.label_studio.requests.ordinary_regions import drop_ordinary_regions
 from backend.label_studio.requests.prompts import MAX_PROMPTS, SEND_REMEDY, parse_prompts
 from backend.label_studio.requests.request import ClassifyImage, Click, FindText, Request
 from backend.label_studio.requests.tasks import Task, parse_project_id, parse_task, parse_task_on
-from backend.label_studio.requests.text_areas import comes_from_text_area, parse_texts
+from backend.label_studio.requests.text_areas import comes_from_text_area, drop_messages, parse_texts
 from backend.label_studio.results import json_type_of
 
 
@@ -34,6 +34,12 @@ class PredictBody:
     project_id: str
     context: Sequence[Any] | None
     limits: RequestLimits = DEFAULT_LIMITS
+
+    @property
+    def prompted_images(self) -> frozenset[str]:
+        """Names of the images that the results of the context refer to; not checked against the labeling config."""
+        names = (result.get("to_name") for result in self.context or () if isinstance(result, Mapping))
+        return frozenset(name for name in names if isinstance(name, str))
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,9 @@ def parse_predict_body(body: Mapping[str, Any], limits: RequestLimits = DEFAULT_
     return PredictBody(documents, config, project_id, context, limits)
 
 
-def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> PredictRequest:
+def parse_predict_request(
+    body: PredictBody, text_prompt: str | None = None, messages: str | None = None
+) -> PredictRequest:
     """Parse the tasks and determine the request.
 
     Only ids, kinds and labels of drafts, annotations and predictions are read, and no mask is decoded, so the cost of a
@@ -82,6 +90,7 @@ def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> 
 
     Args:
         text_prompt: Name of the text area that is the project's text prompt, from its setting.
+        messages: Name of the text area that this backend answers in, from its setting; it never holds a prompt.
 
     Raises:
         BadRequest: A value of the wrong type, or a task without an image.
@@ -94,7 +103,13 @@ def parse_predict_request(body: PredictBody, text_prompt: str | None = None) -> 
         return PredictRequest(tasks, config, project_id, ClassifyImage())
     (document,) = body.documents
     task, request = parse_prompted_task(
-        document, config, body.context, text_prompt, project_id=project_id, max_prompts=body.limits.max_prompts
+        document,
+        config,
+        body.context,
+        text_prompt,
+        messages=messages,
+        project_id=project_id,
+        max_prompts=body.limits.max_prompts,
     )
     return PredictRequest((task,), config, project_id, request)
 
@@ -105,6 +120,7 @@ def parse_prompted_task(
     context: Sequence[Mapping[str, Any]],
     text_prompt: str | None = None,
     *,
+    messages: str | None = None,
     project_id: str = "",
     max_prompts: int = MAX_PROMPTS,
 ) -> tuple[Task, Click | FindText | None]:
@@ -116,12 +132,13 @@ def parse_prompted_task(
     Args:
         document: The task.
         context: `context.result`; empty if the annotator deleted the prompts.
-        text_prompt: See `parse_predict_request`.
+        text_prompt, messages: See `parse_predict_request`.
         max_prompts: See `parse_prompts`.
 
     Raises:
         BadRequest, BadConfig, BadPrompt: See `parse_predict_request`.
     """
+    context = drop_messages(context, messages)
     if not context:
         return parse_task(document, config, project_id=project_id), None
     _check_fields(context)

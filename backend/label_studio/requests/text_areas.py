@@ -41,6 +41,13 @@ from backend.label_studio.results import (
 TEXT_AREA = "textarea"
 
 
+def drop_messages(context: Sequence[Any], name: str | None) -> Sequence[Any]:
+    """Return the context without what this backend said in the text area of that name; unchanged for None."""
+    if name is None:
+        return context
+    return [result for result in context if not _is_text_of(result, name)]
+
+
 def comes_from_text_area(context: Sequence[Result]) -> bool:
     """Whether a context comes from a text area and not from a smart tool, whose regions can have texts as well."""
     kinds = {kind_of_region(result) for result in context if isinstance(result, Mapping)}
@@ -81,6 +88,10 @@ def _saved_texts(document: Mapping[str, Any], ids: set[str]) -> dict[str, Counte
 def _last(texts: Sequence[str], added: Container[str]) -> str | None:
     """Return the last of the added texts, or the last text if none was added; None if there are no texts."""
     return next((text for text in reversed(texts) if text in added), texts[-1] if texts else None)
+
+
+def _is_text_of(result: object, name: str) -> bool:
+    return isinstance(result, Mapping) and result.get("type") == TEXT_AREA and result.get("from_name") == name
 
 
 def _text_areas(results: Sequence[Result]) -> list[Result]:

@@ -21,6 +21,7 @@ from backend.label_studio.results.fields import (
     value_of,
 )
 from backend.label_studio.results.labeled_region import LabeledRegion
+from backend.label_studio.results.message import build_message, join_remedy
 from backend.label_studio.results.parse import (
     SavedRegion,
     count_left_out,
@@ -48,6 +49,7 @@ __all__ = [
     "Result",
     "SavedRegion",
     "brush_box",
+    "build_message",
     "build_prediction",
     "build_results",
     "build_value",
@@ -60,6 +62,7 @@ __all__ = [
     "is_own_id",
     "is_percent",
     "join_labels",
+    "join_remedy",
     "json_type_of",
     "kind_of_region",
     "label_of",

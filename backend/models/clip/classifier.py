@@ -18,7 +18,7 @@ from backend.models.clip.text_features import TextFeatures, VocabularyFeatures
 from backend.models.devices import choose_device
 from backend.models.out_of_memory import DeviceModel
 from backend.models.registry import ClassifierEntry
-from backend.values import ClassName, ClassScore, Mask, Pixels
+from backend.values import ClassName, ClassScore, Lexicon, Mask, Pixels
 
 Vocabulary = Sequence[ClassName]
 Tokenizer = Callable[[list[str]], torch.Tensor]
@@ -34,6 +34,7 @@ class ClipClassifier:
         tokenizer: The model's tokenizer.
         templates: Sentences with a `{}` for the class name; their text features are averaged.
         device: As for `SamSegmenter`.
+        lexicon: The only words that the weights know; None if they know any.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class ClipClassifier:
         *,
         templates: Sequence[str],
         device: str,
+        lexicon: Lexicon | None = None,
     ) -> None:
+        self.lexicon = lexicon
         self._clip = DeviceModel(model, choose_device(device), "CLIP")
         self._preprocess, self._tokenizer, self._templates = preprocess, tokenizer, tuple(templates)
         side = model.visual.image_size
@@ -171,4 +174,5 @@ def load_clip(entry: ClassifierEntry, checkpoint: Path, *, device: str) -> ClipC
             f"The checkpoint {checkpoint} cannot be loaded into CLIP model {name!r}: {str(error)[:300]}",
             remedy="Set CLIP_MODEL and CLIP_PRETRAINED to a model and its weights, or download the file again.",
         ) from error
-    return ClipClassifier(model, preprocess, open_clip.get_tokenizer(name), templates=entry.templates, device=device)
+    tokenizer = open_clip.get_tokenizer(name)
+    return ClipClassifier(model, preprocess, tokenizer, templates=entry.templates, device=device, lexicon=entry.lexicon)

@@ -1,0 +1,31 @@
+"""The message line: what the backend says to the person on the page, as the result of a text area.
+
+    {"id": "backend-message", "type": "textarea", "from_name": "message", "to_name": "image",
+     "value": {"text": ["Nothing matches \"the red car\"."]}}
+
+The page shows it at once, without the tick. The same id replaces the earlier text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.errors import shorten
+from backend.label_studio.config import MessageLine
+
+MESSAGE_ID = "backend-message"
+MAX_CHARACTERS = 160  # about the width of the page
+_MIN_PROBLEM = 80  # characters of a refusal's message that its remedy leaves
+
+
+def build_message(line: MessageLine, text: str) -> dict[str, Any]:
+    """Build the result that shows one line of text, shortened to fit; "" clears the line."""
+    texts = [shorten(text, MAX_CHARACTERS)] if text else []
+    value = {"text": texts}
+    return {"id": MESSAGE_ID, "type": "textarea", "from_name": line.name, "to_name": line.to_name, "value": value}
+
+
+def join_remedy(message: str, remedy: str) -> str:
+    """Join what is wrong and what to do to one line that fits; a long message is cut before the remedy is."""
+    shown = shorten(message, max(MAX_CHARACTERS - len(remedy) - 1, _MIN_PROBLEM))
+    return shorten(f"{shown} {remedy}", MAX_CHARACTERS)

@@ -1,0 +1,199 @@
+"""The message line of the page: what an answer says, and refusals that would otherwise be silent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from backend.errors import BackendError, ClientDisconnected, ImageUnavailable, Overloaded
+from backend.server import Credentials, predict_replies
+from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, predict_body
+from tests.server.fakes import ServerOnFakes
+from tests.server.test_metrics import sample
+
+SETTINGS = '<!-- backend: {"messages": "says", "text_prompt": "find"} -->'
+AREAS = '<TextArea name="says" toName="img"/><TextArea name="find" toName="img"/>'
+WITH_LINE = CONFIG.replace("<View>", f"<View>{SETTINGS}", 1).replace("</View>", f"{AREAS}</View>")
+GONE = ImageUnavailable("a.png is gone.", remedy="Upload it again.")
+
+Json = dict[str, Any]
+
+
+def body(*prompts: Json, config: str = WITH_LINE) -> Json:
+    return predict_body("a.png", *prompts, config=config)
+
+
+def without_prompts() -> Json:
+    """What the page sends after the last prompt was deleted."""
+    return body() | {"params": {"context": {"result": []}}}
+
+
+def typed(text: str) -> Json:
+    return {"id": "t", "type": "textarea", "from_name": "find", "to_name": "img", "value": {"text": [text]}}
+
+
+def said(server: ServerOnFakes, asked: Json) -> list[str]:
+    """What the line shows after the answer, which must be 200."""
+    reply = server.predict(asked)
+    assert reply.status_code == 200
+    (prediction,) = reply.json["results"]
+    *_, line = prediction["result"]
+    assert line == {
+        "id": "backend-message", "type": "textarea", "from_name": "says", "to_name": "img", "value": line["value"],
+    }  # fmt: skip
+    return list(line["value"]["text"])
+
+
+def count_of(server: ServerOnFakes, status: int) -> float | None:
+    text = server.client.get("/metrics").text
+    return sample(text, "backend_requests_total", endpoint="predict", status=str(status))
+
+
+def server_that_fails_with(error: Exception) -> ServerOnFakes:
+    return ServerOnFakes(Hall(classifier=FakeClassifier(), files={"a.png": error}))
+
+
+def test_the_class_of_a_mask_and_its_probability_are_said_after_the_mask(server: ServerOnFakes) -> None:
+    (prediction,) = server.predict(body(keypoint(50, 50))).json["results"]
+    assert [result["type"] for result in prediction["result"]] == ["brushlabels", "choices", "textarea"]
+    assert said(server, body(keypoint(50, 50))) == ["black, 80 %."]
+
+
+def test_an_answer_without_anything_to_say_clears_the_line(server: ServerOnFakes) -> None:
+    assert said(server, without_prompts()) == []
+    assert said(ServerOnFakes(Hall()), body(keypoint(50, 50))) == []  # without CLIP there is no class to name
+
+
+def test_a_text_that_matches_nothing_is_answered_in_words() -> None:
+    server = ServerOnFakes(Hall(classifier=FakeClassifier(looks=["grass"])))
+    assert said(server, body(typed("the red  car"))) == ['Nothing matches "the red  car".']
+
+
+def test_requests_whose_answers_are_stored_get_no_message() -> None:
+    server = server_that_fails_with(GONE)
+    opened = body()
+    batch = opened | {"tasks": opened["tasks"] * 3}
+    for asked in (opened, batch):
+        assert "textarea" not in server.predict(asked).text
+    with_choices = WITH_LINE.replace("</View>", '<Choices name="c" toName="img"><Choice value="day"/></Choices></View>')
+    assert server.predict(body(config=with_choices)).status_code == 502
+
+
+def test_a_project_without_the_setting_gets_no_message(server: ServerOnFakes) -> None:
+    silent = WITH_LINE.replace(SETTINGS, "")
+    assert "textarea" not in server.predict(body(keypoint(50, 50), config=silent)).text
+    reply = server.predict(body(keypoint(150, 50), config=silent))
+    assert (reply.status_code, reply.json["error"]) == (422, "The point (150 %, 50 %) lies outside the image.")
+
+
+def test_a_line_that_the_labeling_config_has_lost_is_as_good_as_none(server: ServerOnFakes) -> None:
+    lost = WITH_LINE.replace('<TextArea name="says"', '<TextArea name="other"')
+    assert server.predict(body(keypoint(150, 50), config=lost)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "shown"),
+    [
+        (GONE, 502, "a.png is gone. Upload it again."),
+        (Overloaded("The queue is full.", remedy="Try again in 3 s.", retry_seconds=3), 503, "The queue is full. Try again in 3 s."),
+        (BackendError("x" * 500, remedy="Ask for help."), 500, f"{'x' * 145}… Ask for help."),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_shown_in_the_line_and_still_counted_as_one(
+    error: Exception, status: int, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = server_that_fails_with(error)
+    with caplog.at_level(logging.INFO):
+        assert said(server, body(keypoint(50, 50))) == [shown]
+    assert f"project 3, task 7, 1 point: {status} in " in caplog.text
+    assert (count_of(server, status), count_of(server, 200)) == (1.0, 0.0)
+    assert sample(server.client.get("/metrics").text, "backend_click_seconds_count", embedding="computed") == 0.0
+    assert shown[:40] in server.page()
+
+
+def test_an_unexpected_exception_is_shown_too_and_counted_as_a_bug() -> None:
+    server = server_that_fails_with(RuntimeError("secret detail"))
+    (shown,) = said(server, body(keypoint(50, 50)))
+    assert shown.startswith("Internal error: RuntimeError. Look for ")
+    assert count_of(server, 500) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "shown"),
+    [
+        (
+            lambda asked: asked["params"]["context"]["result"][0]["value"].update(x=150),
+            422,
+            "The point (150 %, 50 %) lies outside the image. Delete it and click inside the image.",
+        ),
+        (
+            lambda asked: asked.update(label_config=WITH_LINE.replace('"says",', '"says", "answer": "polygon",')),
+            422,
+            'The setting answer is "polygon", but the labeling config has no PolygonLabels for its image.',
+        ),
+        (
+            lambda asked: asked["tasks"][0]["data"].clear(),
+            400,
+            'Task 7 has no image under "photo"; its data has the keys: none.',
+        ),
+    ],
+)
+def test_a_prompt_a_setting_or_a_task_that_cannot_be_used_is_said(
+    server: ServerOnFakes, change: Callable[[Json], None], status: int, shown: str
+) -> None:
+    asked = body(keypoint(50, 50))
+    change(asked)
+    (line,) = said(server, asked)
+    assert line.startswith(shown[:75])
+    assert count_of(server, status) == 1.0
+
+
+def test_a_click_while_the_models_load_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_replies, "MODELS_TIMEOUT_SECONDS", 0.01)
+    loaded = threading.Event()
+    server = ServerOnFakes(build=loaded.wait)
+    (shown,) = said(server, body(keypoint(50, 50)))
+    loaded.set()
+    assert "still loading" in shown
+    assert count_of(server, 503) == 1.0
+
+
+def test_a_click_over_the_limit_of_predictions_says_so() -> None:
+    hall = Hall(classifier=FakeClassifier())
+    go, fetch, fetching = threading.Event(), hall.fetcher.fetch, threading.Semaphore(0)
+
+    def wait_and_fetch(*arguments: Any, **options: Any) -> bytes:
+        fetching.release()
+        go.wait(30)
+        return fetch(*arguments, **options)
+
+    hall.fetcher.fetch = wait_and_fetch  # type: ignore[method-assign]
+    server = ServerOnFakes(hall)
+    asked = body(keypoint(50, 50))
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(lambda: server.app.test_client().post("/predict", json=asked)) for _ in range(2)]
+        assert all(fetching.acquire(timeout=30) for _ in waiting)
+        (shown,) = said(server, asked)
+        assert shown.startswith("2 predictions are running or waiting, which is the limit. Try again in 1 s")
+        assert server.predict(body(keypoint(50, 50), config=CONFIG)).status_code == 503
+        assert server.client.post("/predict", data=b"{", content_type="application/json").status_code == 503
+        go.set()
+        assert [future.result().status_code for future in waiting] == [200, 200]
+    assert count_of(server, 503) == 3.0
+
+
+def test_disconnects_and_missing_credentials_are_answered_as_ever() -> None:
+    gone = server_that_fails_with(ClientDisconnected("The client disconnected.", remedy="None."))
+    assert gone.predict(body(keypoint(50, 50))).status_code == 499
+    stranger = ServerOnFakes(credentials=Credentials(user="u", password="p"))
+    assert stranger.predict(body(keypoint(50, 50))).status_code == 401
+
+
+def test_the_request_log_names_a_message_without_a_mask_nothing(server: ServerOnFakes) -> None:
+    server.predict(without_prompts())
+    assert "no prompts: nothing" in server.page()
