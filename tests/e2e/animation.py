@@ -17,7 +17,8 @@ from tests.e2e.recording import Step, read_steps
 
 RECORDING = ROOT / ".cache" / "screenshots" / "animation"
 ANIMATION = ROOT / "docs" / "images" / "annotating.gif"
-WIDTH, CAPTION_HEIGHT, COLOURS, MAX_BYTES = 800, 44, 256, 3_000_000
+WIDTH, CAPTION_HEIGHT, STRIP_HEIGHT, MAX_BYTES = 800, 44, 50, 3_000_000
+COLOURS, STRIP_COLOURS = 256, 96
 WAY_FRAMES, WAY_MILLISECONDS, PRESS_MILLISECONDS = 8, 50, 250
 _ARROW = ((0, 0), (0, 20), (5, 16), (8, 23), (12, 21), (9, 14), (15, 14))
 Frame = tuple[Image.Image, int]
@@ -44,16 +45,40 @@ def frames(folder: Path) -> Iterator[Frame]:
 
 
 def write_gif(made: list[Frame], path: Path) -> None:
-    """Write frames with one palette for all: what does not change costs nothing. Raises ValueError if it is too large."""
-    sample = Image.new("RGB", (WIDTH, made[0][0].height * 4))
-    for place in range(4):
-        sample.paste(made[(len(made) - 1) * place // 3][0], (0, place * made[0][0].height))
-    palette = sample.quantize(COLOURS, Image.Quantize.MEDIANCUT)
+    """Write frames with one palette for all: unchanged pixels cost nothing. Raises ValueError if it is too large."""
+    palette = _build_palette([made[(len(made) - 1) * place // 3][0] for place in range(4)])
     small = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image, _ in made]
     durations = [milliseconds for _, milliseconds in made]
     small[0].save(path, save_all=True, append_images=small[1:], duration=durations, loop=0, optimize=False, disposal=1)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}.")
+
+
+def _build_palette(samples: list[Image.Image]) -> Image.Image:
+    """Build a palette of which a part is kept for the labels and the buttons, which are too small to be counted."""
+    strips = [image.crop((0, 0, WIDTH, STRIP_HEIGHT)) for image in samples]
+    strips += [
+        image.crop((0, image.height - CAPTION_HEIGHT - STRIP_HEIGHT, WIDTH, image.height - CAPTION_HEIGHT))
+        for image in samples
+    ]
+    colours = [
+        *_colours_of(samples, COLOURS - STRIP_COLOURS),
+        *_colours_of(strips, STRIP_COLOURS),
+    ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([channel for colour in colours for channel in colour])
+    return palette
+
+
+def _colours_of(images: list[Image.Image], count: int) -> list[tuple[int, ...]]:
+    """Return the colours that represent the images best."""
+    height = sum(image.height for image in images)
+    stacked, top = Image.new("RGB", (WIDTH, height)), 0
+    for image in images:
+        stacked.paste(image, (0, top))
+        top += image.height
+    values = stacked.quantize(count, Image.Quantize.MEDIANCUT, kmeans=2).getpalette() or []
+    return [tuple(values[place : place + 3]) for place in range(0, 3 * count, 3)]
 
 
 def _load(path: Path, crop: tuple[int, int, int, int]) -> Image.Image:

@@ -62,8 +62,8 @@ class StatusPage:
     def html_without_scripts(self) -> str:
         self._driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
         self._driver.get(self._url)
-        root = self._driver.execute_cdp_cmd("DOM.getDocument", {})["root"]["nodeId"]
-        html = str(self._driver.execute_cdp_cmd("DOM.getOuterHTML", {"nodeId": root})["outerHTML"])
+        root = self._driver.execute_cdp_cmd("DOM.getDocument", {})["root"]["backendNodeId"]
+        html = str(self._driver.execute_cdp_cmd("DOM.getOuterHTML", {"backendNodeId": root})["outerHTML"])
         self._driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
         return html
 
