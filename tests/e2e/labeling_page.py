@@ -136,8 +136,11 @@ class LabelingPage:
         self.press(f"{text}\n")
 
     def wait_for_answer(self) -> Exchange:
-        """Until the next smart click or box has been answered and the page shows what came."""
-        self.wait("an answer", lambda: read_exchanges(self._driver, self._answers_seen))
+        """Until the next smart click, box or text has been answered and the page shows what came.
+
+        A page that opens a task with a prediction asks without a prompt, which counts for none of these.
+        """
+        self.wait("an answer", lambda: any(one.prompts for one in read_exchanges(self._driver, self._answers_seen)))
         new = read_exchanges(self._driver, self._answers_seen)
         self._answers_seen += len(new)
         exchange = new[-1]
