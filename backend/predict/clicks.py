@@ -30,7 +30,7 @@ from backend.geometry import distance_to_box, distance_to_mask
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
-from backend.label_studio.results import LabeledRegion
+from backend.label_studio.results import LabeledRegion, is_own_note
 from backend.predict.messages import describe_size
 from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import Box, Candidate, Mask, Prompt, Size
@@ -111,7 +111,10 @@ def find_other_object(
 
 
 def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfig) -> LabeledRegion:
-    """Give a corrected region its old id, which makes Label Studio replace it, its control, and the chosen classes."""
+    """Give a corrected region its old id, which makes Label Studio replace it, and what a person decided about it.
+
+    That is its control, the chosen classes, and the lines of its note that this backend did not write.
+    """
     old = answer.corrected
     if old is None:
         return region
@@ -123,7 +126,17 @@ def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfi
     controls = config.answers_of(old.control)
     fits = any(not control.labels or control.has_label(region.label) for control in controls)
     control_name = old.control if fits else region.control
-    return replace(region, region_id=old.region_id, choices=MappingProxyType(choices), control=control_name)
+    notes = (*region.notes, *_persons_notes(old, config))
+    return replace(
+        region, region_id=old.region_id, choices=MappingProxyType(choices), control=control_name, notes=notes
+    )
+
+
+def _persons_notes(region: LabeledRegion, config: ImageConfig) -> list[str]:
+    """The lines of a region's note without those that list classes with their probabilities."""
+    names = {name for control in config.region_choices for name in control.label_names}
+    names.update(label.name for label in config.answer_classes)
+    return [line for line in region.notes if not is_own_note(line, names)]
 
 
 def find_corrected(

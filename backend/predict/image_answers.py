@@ -24,7 +24,7 @@ from backend.label_studio.config import ImageConfig, distinct, label_for_click
 from backend.label_studio.requests import ClassifyImage, Click, FindText, MaskBoxCache, Request, SegmentAll
 from backend.label_studio.results import LabeledRegion
 from backend.predict.clicks import answer_prompt, keep_identity
-from backend.predict.messages import describe_classes, describe_click, describe_matches
+from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
 from backend.projects import ProjectSettings
@@ -93,7 +93,7 @@ class ImageAnswers:
             picked = label_for_click(config, prompt.label, self._auto_labels(settings))
             labels.append(answer.corrected.label if answer.corrected else picked)
             answers.append(answer)
-            remarks.append(answer.message)
+            remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
             candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
         regions = self._classify(encoded.image, candidates, labels, config, settings)
         labeled, described = [], []

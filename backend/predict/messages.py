@@ -16,6 +16,7 @@ from backend.predict.region_labels import scores_by_control, scores_of_labels
 from backend.values import ClassScore, Region
 
 NO_OBJECT = "No object here. Click on an object, or draw a box around it."
+CORRECTED = "Corrected."
 MAX_TEXT_CHARACTERS = 60  # of a typed text
 _SIZES = {2: ("a part", "the whole"), 3: ("a part", "the object", "the whole")}
 

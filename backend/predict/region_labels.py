@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from backend.errors import BadPrompt
 from backend.label_studio.config import ClassControl, ImageConfig
-from backend.label_studio.results import LabeledRegion, new_region_id
+from backend.label_studio.results import LabeledRegion, build_note, new_region_id
 from backend.projects import ProjectSettings
 from backend.values import ClassName, ClassScore, Region
 
@@ -51,6 +51,7 @@ def label_region(region: Region, picked: str | None, config: ImageConfig, settin
         score=region.score,
         choices=MappingProxyType({name: names for name, names in chosen.items() if names}),
         class_scores=class_scores,
+        notes=(build_note(class_scores),) if settings.class_probabilities and class_scores else (),
     )
 
 

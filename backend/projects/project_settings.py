@@ -114,6 +114,9 @@ class ProjectSettings:
     messages: str | None = _setting(
         None, _name, "Name of the TextArea in which the backend answers in words; null: it stays silent"
     )
+    class_probabilities: bool = _setting(
+        False, _bool, "Write the most probable classes of a mask and their probabilities into the region's note"
+    )
 
     @classmethod
     def documentation(cls) -> list[tuple[str, str, str]]:

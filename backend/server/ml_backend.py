@@ -91,6 +91,8 @@ def _predict(document: Mapping[str, Any], loader: Loader, setups: ProjectSetups,
     body, settings, line = _parse(document, setups, limits)
     parsed = parse_predict_request(body, settings.text_prompt, settings.messages)
     g.summary, g.fields = request_in_words(parsed), fields_of(parsed)
+    if parsed.request is None and line and not body.shows_message(line.name):
+        line = None  # an opened page sends requests without prompts, too; they must not change the annotation
     results = reply_to(parsed, loader, settings, report_problem, g.connection.has_disconnected, line)
     if len(parsed.tasks) == 1:  # a batch does not tell where in the project a person is
         prefetch_after(loader, parsed.project_id, parsed.tasks[0].task_id, parsed.config, settings)

@@ -19,6 +19,7 @@ from tests.server.test_metrics import sample
 SETTINGS = '<!-- backend: {"messages": "says", "text_prompt": "find"} -->'
 AREAS = '<TextArea name="says" toName="img"/><TextArea name="find" toName="img"/>'
 WITH_LINE = CONFIG.replace("<View>", f"<View>{SETTINGS}", 1).replace("</View>", f"{AREAS}</View>")
+FULL = Overloaded("The queue is full.", remedy="Try again in 3 s.", retry_seconds=3)
 GONE = ImageUnavailable("a.png is gone.", remedy="Upload it again.")
 
 Json = dict[str, Any]
@@ -28,13 +29,19 @@ def body(*prompts: Json, config: str = WITH_LINE) -> Json:
     return predict_body("a.png", *prompts, config=config)
 
 
-def without_prompts() -> Json:
-    """What the page sends after the last prompt was deleted."""
-    return body() | {"params": {"context": {"result": []}}}
-
-
 def typed(text: str) -> Json:
     return {"id": "t", "type": "textarea", "from_name": "find", "to_name": "img", "value": {"text": [text]}}
+
+
+def without_prompts(*drafted: Json) -> Json:
+    """What the page sends when a typed text was deleted, and now and then by itself, with what it saved before."""
+    asked = body() | {"params": {"context": {"result": []}}}
+    asked["tasks"][0]["drafts"] = [{"id": 1, "updated_at": "2026-01-01T00:00:00Z", "result": list(drafted)}]
+    return asked
+
+
+def message(text: str) -> Json:
+    return typed(text) | {"id": "backend-message", "from_name": "says"}
 
 
 def said(server: ServerOnFakes, asked: Json) -> list[str]:
@@ -65,8 +72,15 @@ def test_the_class_of_a_mask_and_its_probability_are_said_after_the_mask(server:
 
 
 def test_an_answer_without_anything_to_say_clears_the_line(server: ServerOnFakes) -> None:
-    assert said(server, without_prompts()) == []
+    assert said(server, without_prompts(message("Nothing matches."))) == []
     assert said(ServerOnFakes(Hall()), body(keypoint(50, 50))) == []  # without CLIP there is no class to name
+
+
+@pytest.mark.parametrize("drafted", [(), (typed("a car"),), (message("") | {"value": {"text": []}},)])
+def test_a_page_without_a_message_and_without_a_prompt_is_left_alone(
+    server: ServerOnFakes, drafted: tuple[Json, ...]
+) -> None:
+    assert server.predict(without_prompts(*drafted)).json == {"results": [[]]}
 
 
 def test_a_text_that_matches_nothing_is_answered_in_words() -> None:
@@ -100,7 +114,7 @@ def test_a_line_that_the_labeling_config_has_lost_is_as_good_as_none(server: Ser
     ("error", "status", "shown"),
     [
         (GONE, 502, "a.png is gone. Upload it again."),
-        (Overloaded("The queue is full.", remedy="Try again in 3 s.", retry_seconds=3), 503, "The queue is full. Try again in 3 s."),
+        (FULL, 503, "The queue is full. Try again in 3 s."),
         (BackendError("x" * 500, remedy="Ask for help."), 500, f"{'x' * 145}… Ask for help."),
     ],
 )  # fmt: skip
@@ -195,5 +209,5 @@ def test_disconnects_and_missing_credentials_are_answered_as_ever() -> None:
 
 
 def test_the_request_log_names_a_message_without_a_mask_nothing(server: ServerOnFakes) -> None:
-    server.predict(without_prompts())
+    server.predict(without_prompts(message("Hello.")))
     assert "no prompts: nothing" in server.page()

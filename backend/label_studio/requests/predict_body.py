@@ -15,7 +15,7 @@ from backend.label_studio.requests.ordinary_regions import drop_ordinary_regions
 from backend.label_studio.requests.prompts import MAX_PROMPTS, SEND_REMEDY, parse_prompts
 from backend.label_studio.requests.request import ClassifyImage, Click, FindText, Request
 from backend.label_studio.requests.tasks import Task, parse_project_id, parse_task, parse_task_on
-from backend.label_studio.requests.text_areas import comes_from_text_area, drop_messages, parse_texts
+from backend.label_studio.requests.text_areas import comes_from_text_area, drop_messages, parse_texts, shows_message
 from backend.label_studio.results import json_type_of
 
 
@@ -40,6 +40,10 @@ class PredictBody:
         """Names of the images that the results of the context refer to; not checked against the labeling config."""
         names = (result.get("to_name") for result in self.context or () if isinstance(result, Mapping))
         return frozenset(name for name in names if isinstance(name, str))
+
+    def shows_message(self, name: str) -> bool:
+        """Whether the page shows a text in this text area; see `text_areas.shows_message`."""
+        return any(shows_message(self.context or (), document, name) for document in self.documents)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,16 @@ def drop_messages(context: Sequence[Any], name: str | None) -> Sequence[Any]:
     return [result for result in context if not _is_text_of(result, name)]
 
 
+def shows_message(context: Sequence[Any], document: object, name: str) -> bool:
+    """Whether the page shows a text in the area that this backend answers in, as far as context and draft tell.
+
+    Args:
+        document: The task; its newest draft is some seconds old.
+    """
+    draft = newest_draft(document) if isinstance(document, Mapping) else None
+    return any(_is_text_of(result, name) and value_of(result).get("text") for result in (*context, *results_of(draft)))
+
+
 def comes_from_text_area(context: Sequence[Result]) -> bool:
     """Whether a context comes from a text area and not from a smart tool, whose regions can have texts as well."""
     kinds = {kind_of_region(result) for result in context if isinstance(result, Mapping)}

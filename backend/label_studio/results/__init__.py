@@ -31,6 +31,7 @@ from backend.label_studio.results.parse import (
     pick_image,
 )
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
+from backend.label_studio.results.region_notes import build_note, is_own_note
 from backend.label_studio.results.region_values import (
     MAX_PERCENT,
     build_value,
@@ -50,6 +51,7 @@ __all__ = [
     "SavedRegion",
     "brush_box",
     "build_message",
+    "build_note",
     "build_prediction",
     "build_results",
     "build_value",
@@ -60,6 +62,7 @@ __all__ = [
     "find_regions",
     "ids_of",
     "is_own_id",
+    "is_own_note",
     "is_percent",
     "join_labels",
     "join_remedy",

@@ -23,6 +23,7 @@ from backend.errors import BadConfig, shorten
 from backend.label_studio.config import ClassControl, Control, ImageConfig, ScoreControl
 from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.region_ids import new_region_id
+from backend.label_studio.results.region_notes import build_meta
 from backend.label_studio.results.region_values import build_value
 
 Result = dict[str, Any]
@@ -99,6 +100,8 @@ def _shape_results(region: LabeledRegion, control: Control, tolerance: float) ->
         }
         if control.labels_name is None:
             value[control.result_type] = labels
+        if region.notes:
+            result["meta"] = build_meta(region.notes)
         if region.score is not None:
             result["score"] = _clip_score(region.score)
         results.append(result)

@@ -23,6 +23,7 @@ from backend.label_studio.results.fields import (
 )
 from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
+from backend.label_studio.results.region_notes import parse_notes
 from backend.label_studio.results.region_values import mask_from_value
 from backend.values import Mask, Size
 
@@ -64,6 +65,7 @@ class SavedRegion:
             control=str(self.shape.get("from_name") or ""),
             kind=self.kind,
             other_labels=tuple(others),
+            notes=parse_notes(self.shape),
         )
 
     def _labels(self) -> list[str]:

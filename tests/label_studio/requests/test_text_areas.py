@@ -103,6 +103,42 @@ def test_a_request_with_a_text_is_a_text_search() -> None:
     assert parse(body).request is None
 
 
+MESSAGE = area("Nothing matches.", name="says") | {"id": "backend-message", "origin": "prediction"}
+MESSAGES_LABEL = {  # the page gives the message the label that is picked
+    "id": "backend-message", "type": "labels", "from_name": "l", "to_name": "img", "origin": "prediction",
+    "value": {"text": ["Nothing matches."], "labels": ["cat"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("drafted", [(), (area("red car"),), (area("red car"), MESSAGE | {"value": {"text": []}})])
+def test_what_the_backend_said_is_no_text_prompt_and_changes_none(drafted: tuple[dict[str, Any], ...]) -> None:
+    config = parse_labeling_config(WITH_TEXT)
+    for context in ([MESSAGE, area("red car")], [area("red car"), MESSAGE]):
+        _, request = parse_prompted_task(task(*drafted), config, context, "find", messages="says")
+        assert request == FindText(("red car",))
+    assert parse_prompted_task(task(*drafted), config, [MESSAGE], "find", messages="says")[1] is None
+
+
+def test_a_message_on_another_image_does_not_move_the_prompt_there() -> None:
+    xml = """<View><Image name="left" value="$a"/><Image name="right" value="$b"/>
+    <BrushLabels name="bl" toName="left"><Label value="cat"/></BrushLabels>
+    <BrushLabels name="br" toName="right"><Label value="cat"/></BrushLabels>
+    <TextArea name="find" toName="right"/><TextArea name="says" toName="left"/></View>"""
+    document = {"id": 7, "data": {"a": "a.png", "b": "b.png"}}
+    context = [MESSAGE | {"to_name": "left"}, area("red car") | {"to_name": "right"}]
+    asked, request = parse_prompted_task(document, parse_labeling_config(xml), context, "find", messages="says")
+    assert [image.name for image in asked.images] == ["right"]
+    assert request == FindText(("red car",))
+
+
+def test_a_message_in_the_draft_changes_no_click() -> None:
+    click = [keypoint(50, 50)]
+    config = parse_labeling_config(WITH_TEXT)
+    plain = parse_prompted_task(task(area("red car")), config, click, "find", messages="says")
+    told = parse_prompted_task(task(area("red car"), MESSAGE, MESSAGES_LABEL), config, click, "find", messages="says")
+    assert told == plain
+
+
 def test_text_areas_for_the_whole_image_are_in_the_config() -> None:
     config = parse_labeling_config(WITH_TEXT)
     assert config.images[0].text_areas == ("find",)
