@@ -17,7 +17,7 @@ help: ## List the targets
 	@echo "  Options:  ARGS='...' for demo, check, quick, test, bench, train;  PYTHON=/path/to/python for the first setup;"
 	@echo "            SYSTEM_PACKAGES=no to skip installing redis-server, chromium, nginx and prometheus"
 
-setup: $(VENV)/.runtime-is-installed $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed ## Install everything into .venv and .venv-label-studio
+setup: $(VENV)/.runtime-is-installed ## Install what the backend and its commands need into .venv
 
 demo: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## Run Label Studio with a connected backend; Ctrl-C stops it
 	$(BIN)/python -m scripts.demo $(ARGS)
@@ -28,7 +28,7 @@ check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ##
 quick: $(VENV)/.tools-are-installed redis ## Run the fast tests, 80 seconds on two cores: no Label Studio, browser, gunicorn or training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m $(QUICK) $(ARGS)
 
-test: setup redis chromium nginx prometheus ## Run every test, with a real Redis, Label Studio, browser, nginx and Prometheus
+test: $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed redis chromium nginx prometheus ## Run every test, with a real Redis, Label Studio, browser, nginx and Prometheus
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.tools-are-installed ## Check style (ruff) and types (mypy)
@@ -71,13 +71,13 @@ nginx:
 prometheus:
 	@scripts/setup/unpack_package.sh .programs prometheus prometheus promtool
 
-$(VENV)/.runtime-is-installed: requirements.txt requirements-label-studio-ml.txt constraints.txt
+$(VENV)/.runtime-is-installed: requirements.txt constraints.txt
 	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -c constraints.txt
-	$(BIN)/python -m pip --disable-pip-version-check install --no-deps -r requirements-label-studio-ml.txt
 	@touch $@
 
-$(VENV)/.tools-are-installed: requirements-dev.txt $(VENV)/.runtime-is-installed
+$(VENV)/.tools-are-installed: requirements-dev.txt requirements-label-studio-ml.txt $(VENV)/.runtime-is-installed
 	$(BIN)/python -m pip --disable-pip-version-check install -r requirements-dev.txt -c constraints.txt
+	$(BIN)/python -m pip --disable-pip-version-check install --no-deps -r requirements-label-studio-ml.txt
 	@touch $@
 
 $(AUDIT_VENV)/.is-installed: requirements-audit.txt

@@ -116,7 +116,8 @@ def _label_studio(venv: Path | None) -> Path:
     """Return the path of label-studio; raise `CouldNotRun` unless it is installed there."""
     program = (venv or Path(__file__).resolve().parents[1] / ".venv-label-studio") / "bin" / "label-studio"
     if not program.is_file():
-        raise CouldNotRun(f"{program} is missing. Run `make setup`, or pass --label-studio-venv or --skip-projects.")
+        how = "Run `make demo` once, which installs it, or pass --label-studio-venv or --skip-projects."
+        raise CouldNotRun(f"{program} is missing. {how}")
     return program.resolve()
 
 

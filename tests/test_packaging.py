@@ -198,6 +198,41 @@ def test_make_knows_how_to_make_every_target(target: str) -> None:
     assert planned.returncode == 0, planned.stderr
 
 
+def installed_by(target: str, fresh: Path) -> tuple[list[str], set[str]]:
+    """What a target would install in a folder without environments: requirement files in order, system packages."""
+    for name in ("Makefile", *PINNED, *CONSTRAINTS):
+        (fresh / name).write_text(read(name), encoding="utf-8")
+    planned = subprocess.run(["make", "--dry-run", target], cwd=fresh, capture_output=True, text=True, check=True)
+    programs = re.findall(r"system_packages\.sh (.+)|unpack_package\.sh \S+ (\S+)", planned.stdout)
+    commands = {pair.split("=")[0] for found in programs for pair in "".join(found).split()}
+    return re.findall(r"-r (\S+)", planned.stdout), commands
+
+
+BACKEND, TOOLS = ["requirements.txt"], ["requirements-dev.txt", "requirements-label-studio-ml.txt"]
+LABEL_STUDIO = ["requirements-label-studio.txt"]
+
+
+@pytest.mark.parametrize(
+    ("target", "files", "programs"),
+    [
+        ("setup", BACKEND, set()),
+        ("demo", BACKEND + LABEL_STUDIO, {"redis-server"}),
+        ("check", BACKEND + LABEL_STUDIO, {"redis-server"}),
+        ("lint", BACKEND + TOOLS, set()),
+        ("quick", BACKEND + TOOLS, {"redis-server"}),
+        (
+            "test",
+            BACKEND + TOOLS + LABEL_STUDIO,
+            {"redis-server", "chromium", "chromedriver", "nginx", "prometheus"},
+        ),
+    ],
+)
+def test_on_a_fresh_machine_a_target_installs_what_it_needs_and_nothing_else(
+    tmp_path: Path, target: str, files: list[str], programs: set[str]
+) -> None:
+    assert installed_by(target, tmp_path) == (files, programs)
+
+
 def test_quick_leaves_out_every_kind_of_test_that_the_project_marks() -> None:
     (expression,) = re.findall(r"^QUICK := '(.+)'$", read("Makefile"), flags=re.MULTILINE)
     marked = re.findall(r'^    "(\w+): ', read("pyproject.toml").split("markers = [")[1], flags=re.MULTILINE)

@@ -49,7 +49,9 @@ def _reply_to_large_body(_: RequestEntityTooLarge) -> Response:
 
 def _reply_to_http_exception(error: HTTPException) -> Response:
     """Reply to what Flask itself refuses, such as an unknown route or method."""
-    routes = sorted({rule.rule for rule in current_app.url_map.iter_rules() if rule.endpoint != "static"})
+    routes = sorted(
+        {rule.rule for rule in current_app.url_map.iter_rules() if rule.endpoint not in ("static", "favicon")}
+    )
     message = f"{request.method} {request.path}: {error.description}"
     return _reply(message, f"The routes are {', '.join(routes)}.", error.code or 500)
 

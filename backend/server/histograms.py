@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client.core import HistogramMetricFamily
@@ -45,6 +45,34 @@ class DurationHistograms(Collector):
             for value, seconds in seconds_by_value.items():
                 self._counts[value][bisect_left(self._bounds, seconds)] += 1  # `le` includes the bound
                 self._sums[value] += seconds
+
+    def quantile(self, quantile: float, values: Iterable[str]) -> float | None:
+        """Estimate a quantile of the durations of some values of the label together, as `histogram_quantile` does.
+
+        Within a bucket the durations are taken as evenly spread; those above the last bound count as that bound.
+
+        Args:
+            quantile: In (0, 1], for example 0.95.
+
+        Returns:
+            Seconds; None if there is no duration yet.
+        """
+        counts = self._sum_counts(values)
+        rank, below = quantile * sum(counts), 0
+        for index, count in enumerate(counts[:-1]):
+            if count and below + count >= rank:
+                lower = self._bounds[index - 1] if index else 0.0
+                return lower + (self._bounds[index] - lower) * (rank - below) / count
+            below += count
+        return self._bounds[-1] if counts[-1] else None
+
+    def count(self, values: Iterable[str]) -> int:
+        """Return the number of durations of these values of the label."""
+        return sum(self._sum_counts(values))
+
+    def _sum_counts(self, values: Iterable[str]) -> list[int]:
+        with self._lock:
+            return [sum(counts) for counts in zip(*(self._counts[value] for value in values), strict=True)]
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         family = HistogramMetricFamily(self._name, self._documentation, labels=[self._label])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from prometheus_client import (
@@ -29,8 +30,23 @@ _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 _STAGE_BUCKETS = (0.001, 0.0025, *_REQUEST_BUCKETS)
 _CLICK_BUCKETS = (0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
 """0.5 s is the service level of warm clicks: with a bound there, p95 is above it exactly if the level is missed."""
+WARM_SOURCES = tuple(source for source in EMBEDDING_SOURCES if source != "computed")
 _PREDICT_STATUSES = sorted({200, *HTTP_STATUS.values()})
 _KNOWN_STATUSES = {status.value for status in HTTPStatus} | {499}  # nginx's "client closed request"
+
+
+@dataclass(frozen=True)
+class ClickTimes:
+    """Durations of answered clicks since the start.
+
+    Attributes:
+        count: How many there were.
+        median, p95: Estimates in seconds; None without a click.
+    """
+
+    count: int
+    median: float | None
+    p95: float | None
 
 
 class Metrics:
@@ -87,6 +103,11 @@ class Metrics:
             embedding_source: One of `runtime.EMBEDDING_SOURCES`. The click was warm unless it is "computed".
         """
         self._clicks.observe({embedding_source: seconds})
+
+    def click_times(self, sources: Sequence[str]) -> ClickTimes:
+        """Return how long the clicks took whose embeddings came from these sources (see `add_click`)."""
+        median, p95 = (self._clicks.quantile(quantile, sources) for quantile in (0.5, 0.95))
+        return ClickTimes(self._clicks.count(sources), median, p95)
 
     def attach(self, services: Services) -> None:
         """Report that the models are loaded, and from now on the state of the queue and the cache. Call it once."""

@@ -50,7 +50,9 @@ def add_ml_backend_routes(
 
     @app.post("/setup")
     def setup() -> Response:
-        _accept_setup(read_json(), setups)
+        body = read_json()
+        g.fields = {"project": _number_of(_project_of(body))}
+        _accept_setup(body, setups)
         if not loader.ready and loader.error is None:
             return json_response({"model_version": LOADING_VERSION})
         return json_response({"model_version": loader.get().facts.model_version})  # raises the loader's error, if any
@@ -138,3 +140,9 @@ def _project_of(body: Mapping[str, Any]) -> str:
     """Return Label Studio's project key, the same in /setup and /predict: its id and creation time in seconds."""
     project = body.get("project")
     return str(project) if isinstance(project, (str, int, float)) and not isinstance(project, bool) else ""
+
+
+def _number_of(project: str) -> str:
+    """Return the project's id, the part of the key before the dot; "" if the key cannot be Label Studio's."""
+    number = project.partition(".")[0]
+    return number if number.isascii() and number.isdigit() and len(number) <= 18 else ""

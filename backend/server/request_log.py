@@ -42,9 +42,10 @@ def add_request_log(app: Flask, metrics: Metrics, recent: RecentRequests) -> Non
     def end(response: Response) -> Response:
         seconds, endpoint = time.monotonic() - g.started, request.endpoint or "unknown"
         status = g.get("refusal_status", response.status_code)
-        record = RequestRecord(time.time(), g.request_id, g.summary, status, seconds, g.problem)
+        record = RequestRecord(time.time(), g.request_id, g.summary, status, seconds, g.problem, **_kind_of(g.fields))
         _count(metrics, record, endpoint, g.stages)
-        recent.add(record, endpoint)
+        if not _asks_for_a_login(record, endpoint):
+            recent.add(record, endpoint)
         _log_request(record, endpoint, g.stages)
         response.headers["X-Request-ID"] = g.request_id
         return response
@@ -59,6 +60,21 @@ def report_problem(problem: str) -> None:
     """Log what is wrong with the current request, or with part of it, and show it on the status page."""
     g.problem = one_line(problem)
     log.warning("%s", g.problem)
+
+
+def _kind_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request was about, as `RequestRecord` has it; nothing if it could not be parsed."""
+    prompt = fields.get("prompt", "")
+    return {
+        "project": fields.get("project", ""),
+        "task": fields.get("task"),
+        "prompt": "click" if prompt in CLICK_KINDS else prompt,
+    }
+
+
+def _asks_for_a_login(record: RequestRecord, endpoint: str) -> bool:
+    """Whether this is a browser's first request for the status page, to which it learns that it needs a password."""
+    return endpoint == "index" and record.status == HTTPStatus.UNAUTHORIZED and "Authorization" not in request.headers
 
 
 def _path_in_words() -> str:

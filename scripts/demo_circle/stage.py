@@ -102,7 +102,7 @@ class Stage:
         if not os.access(self._label_studio, os.X_OK):
             raise DemoError(
                 f"Label Studio is not installed at {self._label_studio}.",
-                remedy="Run `make setup`, or pass an installed one with --label-studio PATH.",
+                remedy="Run `make demo`, which installs it, or pass an installed one with --label-studio PATH.",
             )
 
     def _start_redis(self) -> str:

@@ -49,7 +49,7 @@ def require(program: str | Path, how: str) -> str:
 @pytest.fixture(scope="session")
 def label_studio() -> str:
     """Label Studio's program."""
-    return require(LABEL_STUDIO, "run `make setup`")
+    return require(LABEL_STUDIO, "run `make demo` or `make test`")
 
 
 @pytest.fixture(scope="session")

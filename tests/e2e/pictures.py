@@ -2,11 +2,13 @@
 
     python -m pytest tests/e2e && python -m tests.e2e.pictures
 
-Each becomes narrower and has 256 colours, so that it stays under 300 KB.
+Names of pictures as arguments make only these. Each becomes narrower and has 256 colours, so that it stays under
+300 KB.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -27,6 +29,7 @@ PICTURES = {
     "correcting-0-misses-something": "annotating-misses-something",
     "correcting-2-accepted": "annotating-corrected",
     "guide-9-status-page": "annotating-status-page",
+    "status-page": "status-page",
 }
 """The name of the picture by that of the screenshot."""
 
@@ -42,6 +45,7 @@ def shrink(screenshot: Path, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    for screenshot, picture in PICTURES.items():
+    wanted = sys.argv[1:] or list(PICTURES.values())
+    for screenshot, picture in ((key, name) for key, name in PICTURES.items() if name in wanted):
         shrink(SCREENSHOTS / f"{screenshot}.png", IMAGES / f"{picture}.png")
         print(IMAGES / f"{picture}.png")
