@@ -135,6 +135,10 @@ class LabelingPage:
         self._click_element(f'[data-testid=textarea-input][name="{text_area}"]')
         self.press(f"{text}\n")
 
+    def show_message(self, text_area: str, text: str) -> None:
+        """Put a text into a text area, as an answer of the backend would."""
+        self._run("Htx.annotationStore.selected.names.get(arguments[0]).addText(arguments[1])", text_area, text)
+
     def wait_for_answer(self) -> Exchange:
         """Until the next smart click, box or text has been answered and the page shows what came.
 
