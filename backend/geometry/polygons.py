@@ -67,12 +67,13 @@ def mask_to_rings(mask: Mask) -> list[Ring]:
 
 def _corners(padded: Mask) -> tuple[Integers, Integers]:
     """Return rows and columns where the border turns, row by row; a corner where two pixels touch is listed twice."""
-    upper, lower = padded[:-1], padded[1:]
-    turns = upper[:, :-1] ^ upper[:, 1:] ^ lower[:, :-1] ^ lower[:, 1:]
-    saddles = (upper[:, :-1] == lower[:, 1:]) & (upper[:, 1:] == lower[:, :-1]) & (upper[:, :-1] != upper[:, 1:])
-    rows, columns = np.nonzero(turns | saddles)
-    copies = 1 + saddles[rows, columns]
-    return np.repeat(rows, copies), np.repeat(columns, copies)
+    edges = padded[:, :-1] ^ padded[:, 1:]  # the border's vertical edges
+    turns = edges[:-1] ^ edges[1:]
+    saddles = edges[:-1] & edges[1:] & (padded[:-1, :-1] ^ padded[1:, :-1])
+    places = np.flatnonzero(turns | saddles)
+    places = np.repeat(places, 1 + saddles.ravel()[places])
+    rows, columns = np.divmod(places, turns.shape[1])
+    return rows, columns
 
 
 def _saddle_order(padded: Mask, rows: Integers, columns: Integers) -> Integers:
