@@ -81,7 +81,7 @@ class CommandAnswers:
             memory: Of the image.
 
         Raises:
-            BadPrompt: There is no such region, or CLIP is not loaded.
+            BadPrompt: There is no such region, it has no label of the project, or CLIP is not loaded.
         """
         accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
         unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
@@ -91,6 +91,9 @@ class CommandAnswers:
             remedy = 'Click an object or accept a mask of it, and type "like this" again.'
             raise BadPrompt("There is no mask to go by on this page yet.", remedy=remedy)
         label = regions[-1].label
+        if config.answer_classes and not config.has_label(label):
+            named = f'the label "{shorten(label)}", which the project does not have' if label else "no label"
+            raise BadPrompt(f"The newest mask has {named}.", remedy='Give it a label and type "like this" again.')
         exemplars = [region for region in regions if region.label == label][-MAX_EXEMPLARS:]
         found = self._labeler.find_similar(
             encoded,
@@ -148,15 +151,18 @@ def decode_accepted(regions: Sequence[SavedRegion], size: Size, deadline: Deadli
 
 def copy_label(candidate: Candidate, exemplar: LabeledRegion, config: ImageConfig) -> LabeledRegion:
     """Give a mask the label and the per-region classes of a region that it looks like."""
-    controls = [control for control in config.region_choices if control.applies_to(exemplar.label)]
-    chosen = {control.name: exemplar.choices.get(control.name, ()) for control in controls}
-    valid = {name: names for name, names in chosen.items() if names}
+    chosen = {
+        control.name: names
+        for control in config.region_choices
+        if control.applies_to(exemplar.label)
+        if (names := exemplar.choices.get(control.name, ())) and all(map(control.has_label, names))
+    }
     return LabeledRegion(
         mask=candidate.mask,
         label=exemplar.label,
         region_id=new_region_id(),
         score=candidate.score,
-        choices=MappingProxyType(valid),
+        choices=MappingProxyType(chosen),
         control=exemplar.control,
     )
 

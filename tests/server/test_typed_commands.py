@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from backend.label_studio.results import decode_brush, encode_brush
 from backend.values import Mask, Size
@@ -197,6 +198,18 @@ def test_a_rejected_answer_to_like_this_does_not_give_its_label_to_everything() 
     assert page.named("brushlabels") == ["cat"] * 3
 
 
+def test_like_this_needs_a_label_of_the_project() -> None:
+    for label, named in (("", "no label"), ("lion", 'the label "lion", which the project does not have')):
+        wrong, remedy = Page(serve("black"), *brush(square(5, 5), "mine", label)).refusal_of("like this")
+        assert (wrong, remedy) == (f"The newest mask has {named}.", 'Give it a label and type "like this" again.')
+
+
+def test_a_class_that_the_project_no_longer_has_is_not_copied() -> None:
+    page = Page(serve("black"), *brush(square(5, 5), "mine", "dog", "grey"))
+    assert len(page.type("like this")) == 2
+    assert (page.named("brushlabels"), page.named("choices")) == (["dog", "dog"], [])
+
+
 def test_like_this_without_clip_is_refused() -> None:
     wrong, _ = Page(ServerOnFakes(Hall()), *brush(square(5, 5), "mine")).refusal_of("like this")
     assert wrong == '"like this" needs CLIP, which is not loaded.'
@@ -306,9 +319,12 @@ def test_without_an_answer_to_change_the_person_is_told() -> None:
     assert remedy == "Click an object and type it again within a minute, or accept the mask first."
 
 
-def test_a_point_whose_answer_is_forgotten_does_not_make_the_newest_region_the_last_answer() -> None:
+@pytest.mark.parametrize("prompt", [keypoint(50, 50), rectangle(10, 10, 20, 20)])
+def test_a_prompt_whose_answer_is_forgotten_does_not_make_the_newest_region_the_last_answer(
+    prompt: dict[str, Any],
+) -> None:
     page = Page(serve("black"), *brush(square(5, 5), "old"))
-    page.prompts = [keypoint(50, 50) | {"id": "pending"}]
+    page.prompts = [prompt]
     page.save_draft()
     assert page.refusal_of("tighter")[0] == "There is no mask to change."
 
