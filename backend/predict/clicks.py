@@ -49,6 +49,7 @@ MAX_DECODED = 64  # masks with the label of a click, near its points
 SAME_PLACE = 0.01  # of the image's diagonal
 OTHER_SCORE = 0.5  # minimum predicted IoU of another object
 OTHER_OVERLAP = 0.1  # maximum share of that object inside the mask
+MIN_COVER = 0.5  # minimum share of a mask that may have been rejected, inside what SAM finds at the points alone
 CORRECTS_LAST = "Correcting the last mask."
 
 
@@ -92,12 +93,13 @@ def answer_prompt(
     """
     corrected = find_corrected(prompt, correctable, config, boxes, deadline)
     if corrected is not None:
-        other = find_other_object(labeler, encoded, prompt.prompt, corrected.mask, deadline)
+        found = next(region for region in correctable if region.region_id == corrected.region_id)
+        min_cover = MIN_COVER if found.may_be_rejected else 0.0
+        other = find_other_object(labeler, encoded, prompt.prompt, corrected.mask, deadline, min_cover=min_cover)
         if other is not None:
             return ClickAnswer(other)
         candidate = labeler.refine(encoded, prompt.prompt, corrected.mask, deadline=deadline)
-        is_recent = any(region.is_recent and region.region_id == corrected.region_id for region in correctable)
-        return ClickAnswer(candidate, corrected, CORRECTS_LAST if is_recent else "")
+        return ClickAnswer(candidate, corrected, CORRECTS_LAST if found.is_recent else "")
     points = prompt.prompt
     if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
         message = f'The negative point does not lie on a mask with the label "{prompt.label}".'
@@ -113,14 +115,25 @@ def answer_prompt(
 
 
 def find_other_object(
-    labeler: ImageLabeler, encoded: EncodedImage, points: Prompt, mask: Mask, deadline: Deadline = NO_DEADLINE
+    labeler: ImageLabeler,
+    encoded: EncodedImage,
+    points: Prompt,
+    mask: Mask,
+    deadline: Deadline = NO_DEADLINE,
+    *,
+    min_cover: float = 0.0,
 ) -> Candidate | None:
-    """Another object than the mask that positive points near it select; None if they may mean the mask itself."""
+    """Another object than the mask that positive points near it select; None if they may mean the mask itself.
+
+    Args:
+        min_cover: Minimum share of the mask that an answer to the points alone covers if they mean the mask.
+    """
     if not all(points.point_labels) or any(distance_to_mask(mask, at, 0.0) == 0 for at in points.point_coords):
         return None
     alone = labeler.segment(encoded, points, deadline=deadline)[0]
     inside = int(np.count_nonzero(alone.mask & mask))
     is_apart = inside < OTHER_OVERLAP * int(np.count_nonzero(alone.mask))
+    is_apart = is_apart or inside < min_cover * int(np.count_nonzero(mask))
     return alone if is_apart and alone.score >= OTHER_SCORE else None
 
 

@@ -9,7 +9,8 @@ Label Studio reports neither that an answer was accepted nor that it was rejecte
 | a newer draft with neither its region nor its prompts       | was rejected or deleted; dropped                   |
 | other annotations than before                               | was submitted, or another person works; dropped    |
 | a draft of another user, or none where there was one before | belongs to another person; dropped                 |
-| no draft, and there was none when it was answered           | counts for `UNPROVEN_SECONDS`: a draft would exist |
+| no draft, and there was none when it was answered           | counts for `UNPROVEN_SECONDS`, if no other mask is |
+|                                                             | remembered: two people may have opened the task    |
 | none of these                                               | may be corrected by points on or beside it         |
 
 After that `clicks` decides: a positive point on the mask shows that it was rejected, and of a point beside it SAM may
@@ -166,16 +167,17 @@ class AnswerMemory:
 
 def still_possible(answers: Sequence[RememberedAnswer], page: PageState, now: float) -> tuple[RememberedAnswer, ...]:
     """Return the answers that the request does not disprove; see the table above."""
-    return tuple(answer for answer in answers if _is_possible(answer, page, now))
+    is_only_mask = len({answer.region_ids for answer in answers}) == 1
+    return tuple(answer for answer in answers if _is_possible(answer, page, now, is_only_mask=is_only_mask))
 
 
-def _is_possible(answer: RememberedAnswer, page: PageState, now: float) -> bool:
+def _is_possible(answer: RememberedAnswer, page: PageState, now: float, *, is_only_mask: bool) -> bool:
     if answer.prompt_ids & page.prompt_ids:
         return True
     if page.annotations != answer.page.annotations:
         return False
     if not page.draft:
-        return not answer.page.draft and now - answer.answered_at < UNPROVEN_SECONDS
+        return is_only_mask and not answer.page.draft and now - answer.answered_at < UNPROVEN_SECONDS
     if answer.page.user and answer.page.user != page.user:
         return False
     if answer.region_ids & page.draft_ids or answer.prompt_ids & page.draft_ids:

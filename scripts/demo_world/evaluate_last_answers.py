@@ -9,8 +9,8 @@ scenes of both renderers through the backend's predictor, with requests as Label
 - rejected: they reject an answer whose IoU with their object is below 0.75 (the first click was on or up to 6 pixels
   beside it) and click into the middle of the object;
 - two people: two of them open the same task at the same second, label its objects in an order of their own and correct
-  each answer once after its tick. Each click or tick takes a second; Label Studio saves a draft 5 seconds after the first
-  click, or never.
+  each answer once after its tick. Each click or tick takes a second; Label Studio saves a draft 5 seconds after the
+  first click, or never.
 """
 
 from __future__ import annotations
@@ -139,10 +139,14 @@ class Annotator:
         self.drafts = [saved]
 
 
-def after_the_tick(site: Site, scene: Scene) -> Iterator[tuple[float, float, float]]:
-    """Yield the IoU of an accepted answer, of its correction straight after the tick, and of the answer without it."""
+def after_the_tick(site: Site, scene: Scene) -> Iterator[tuple[bool, float, float, float]]:
+    """Yield whether a click straight after the tick corrected the accepted mask, and three IoUs with the object.
+
+    They are those of the accepted answer, of the answer to the click, and of the answer without the memory.
+    """
     for item in scene.objects:
-        ious = []
+        ious: list[float] = []
+        is_correction = False
         for remembers in (True, False):
             person = Annotator(site, scene, next(_numbers), remembers=remembers)
             first = person.click(click_point(item.mask))
@@ -151,9 +155,10 @@ def after_the_tick(site: Site, scene: Scene) -> Iterator[tuple[float, float, flo
                 break
             person.clear()
             second = person.click(click_point(part))
+            is_correction |= bool(second and second[0] == first[0])
             ious.append(mask_iou(second[1], item.mask) if second else 0.0)
         if len(ious) == 2 and first:
-            yield mask_iou(first[1], item.mask), ious[0], ious[1]
+            yield is_correction, mask_iou(first[1], item.mask), ious[0], ious[1]
 
 
 def after_the_cross(site: Site, scene: Scene, rng: np.random.Generator) -> Iterator[tuple[bool, float, float]]:
@@ -241,12 +246,13 @@ def report(renderer: str, site: Site, seeds: Sequence[int]) -> None:
         crosses += list(after_the_cross(site, scene, rng))
         for has_drafts in (True, False):
             counts[has_drafts] += two_people(site, scene, rng, has_drafts=has_drafts)
-    accepted, rejected = np.array(ticks), np.array(crosses, float)
+    accepted, rejected = np.array(ticks, float), np.array(crosses, float)
+    corrected = accepted[accepted[:, 0] == 1, 1:].mean(axis=0)
     used = rejected[rejected[:, 0] == 1]
     print(f"{renderer}, {len(seeds)} scenes")
     print(
-        f"  accepted: {len(accepted)} clicks, IoU {accepted[:, 0].mean():.3f} before, {accepted[:, 1].mean():.3f} as a "
-        f"correction, {accepted[:, 2].mean():.3f} without the memory"
+        f"  accepted: {len(accepted)} clicks, {accepted[:, 0].mean():.0%} corrected the mask: IoU {corrected[0]:.3f} "
+        f"before, {corrected[1]:.3f} after, {corrected[2]:.3f} of the new mask without the memory"
     )
     print(
         f"  rejected: {len(rejected)} clicks, {len(used)} taken for corrections; of these {_share(used, -WORSE)} worse "

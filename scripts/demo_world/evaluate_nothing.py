@@ -4,8 +4,9 @@
 
 On scenes of both renderers, through the backend's own rule (`predict.click_on_nothing`). In each scene clicks fall on
 random pixels of the background farther than `NEAR_PIXELS` from every object, on random pixels nearer than that, on the
-middle of each object and on a random pixel of it, its border included. With `--tuning` the scenes are those for
-choosing thresholds.
+middle of each object and on a random pixel of it, its border included. A refusal of a click on an object is a loss only
+if SAM's answer was right: those whose IoU with the object is at least 0.5 are counted as well. With `--tuning` the
+scenes are those for choosing thresholds.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
 from backend.errors import BadPrompt
+from backend.geometry import mask_iou
 from backend.models.registry import find_segmenter
 from backend.models.sam.segmenter import SamSegmenter
 from backend.predict.click_on_nothing import check_object
-from backend.values import Mask, Prompt
+from backend.values import Candidate, Mask, Prompt
 from scripts.demo_world.evaluate import RENDERERS, load_demo_sam
 from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED, Scene, click_point
 
@@ -35,6 +36,7 @@ NEAR_PIXELS = 6.0
 FAR_CLICKS, NEAR_CLICKS = 10, 5  # in each scene
 DEMO_MIN_SCORE = find_segmenter("demo").min_click_score
 KINDS = ("background", "near an object", "middle of an object", "anywhere on an object")
+RIGHT_IOU = 0.5
 Pixel = tuple[int, int]
 
 
@@ -51,38 +53,47 @@ def clicks_of(scene: Scene, seed: int) -> Iterator[tuple[str, Pixel]]:
         yield from ((KINDS[3], pixel) for pixel in _pick(rng, item.mask, 1))
 
 
-def is_refused(segmenter: SamSegmenter, scene: Scene, pixels: list[Pixel], min_score: float) -> NDArray[np.bool_]:
-    """Tell for each pixel whether a click on its centre is refused."""
-    embedding, refused = segmenter.encode(scene.pixels), []
-    for x, y in pixels:
-        click = Prompt(((x + 0.5, y + 0.5),), (1,))
-        try:
-            check_object(segmenter.decode(embedding, click, max_masks=1)[0], click, min_score)
-        except BadPrompt:
-            refused.append(True)
-        else:
-            refused.append(False)
-    return np.array(refused, bool)
+def is_refused(candidate: Candidate, click: Prompt, min_score: float) -> bool:
+    """Whether a click with this answer is refused."""
+    try:
+        check_object(candidate, click, min_score)
+    except BadPrompt:
+        return True
+    return False
 
 
 def measure_nothing(
     renderer: str, sam: Sam, count: int, first: int = HELD_OUT_SEED + UNSEEN, min_score: float = DEMO_MIN_SCORE
 ) -> dict[str, dict[str, float]]:
-    """Count the clicks of each kind on `count` scenes, and the share of them that is refused."""
-    segmenter, clicks, refusals = SamSegmenter(sam, device="cpu"), Counter[str](), Counter[str]()
+    """Count the clicks of each kind on `count` scenes, and the shares that are refused and refused though right."""
+    segmenter, clicks = SamSegmenter(sam, device="cpu"), Counter[str]()
+    refused, refused_though_right = Counter[str](), Counter[str]()
     for seed in tqdm(range(first, first + count), desc=f"{renderer}, clicks on nothing", mininterval=5):
         scene = RENDERERS[renderer](seed)
-        kinds, pixels = zip(*clicks_of(scene, seed), strict=True)
-        clicks.update(kinds)
-        refused = is_refused(segmenter, scene, list(pixels), min_score)
-        refusals.update(kind for kind, was_refused in zip(kinds, refused, strict=True) if was_refused)
-    return {kind: {"clicks": clicks[kind], "refused": refusals[kind] / max(clicks[kind], 1)} for kind in KINDS}
+        embedding = segmenter.encode(scene.pixels)
+        for kind, (x, y) in clicks_of(scene, seed):
+            click = Prompt(((x + 0.5, y + 0.5),), (1,))
+            answer = segmenter.decode(embedding, click, max_masks=1)[0]
+            clicks[kind] += 1
+            if is_refused(answer, click, min_score):
+                refused[kind] += 1
+                clicked = [item.mask for item in scene.objects if item.mask[y, x]]
+                refused_though_right[kind] += any(mask_iou(answer.mask, mask) >= RIGHT_IOU for mask in clicked)
+    return {
+        kind: {
+            "clicks": clicks[kind],
+            "refused": refused[kind] / max(clicks[kind], 1),
+            "refused_though_right": refused_though_right[kind] / max(clicks[kind], 1),
+        }
+        for kind in KINDS
+    }
 
 
 def nothing_line(figures: dict[str, dict[str, float]]) -> str:
     """Format the figures in one line."""
     parts = [f"{kind} {found['refused']:.2%} of {found['clicks']:.0f}" for kind, found in figures.items()]
-    return f"Clicks refused: {', '.join(parts)}."
+    right = " and ".join(f"{figures[kind]['refused_though_right']:.2%}" for kind in KINDS[2:])
+    return f"Clicks refused: {', '.join(parts)}; on objects though the mask was right {right}."
 
 
 def _pick(rng: np.random.Generator, where: Mask, count: int) -> list[Pixel]:
