@@ -25,16 +25,18 @@ class KnownWords:
         self._answers = LeastRecentlyUsed[int, tuple[Sequence[ClassName], bool]](MAX_VOCABULARIES)
 
     def knows(self, vocabulary: Sequence[ClassName]) -> bool:
-        """Whether the classifier can read every class of a vocabulary."""
+        """Whether the classifier can read every class of a vocabulary.
+
+        A tuple is looked up by its identity: it belongs to a labeling config, which is parsed once, and to hash its
+        classes would take as long as to read them.
+        """
         if self.lexicon is None:
             return True
         kept = self._answers.get(id(vocabulary))
         if kept is not None and kept[0] is vocabulary:
             return kept[1]
         answer = all(map(self.knows_class, vocabulary))
-        if isinstance(
-            vocabulary, tuple
-        ):  # a labeling config's, which is parsed once; hashing it costs as much as reading
+        if isinstance(vocabulary, tuple):
             self._answers.put(id(vocabulary), (vocabulary, answer))
         return answer
 
