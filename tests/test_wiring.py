@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -19,6 +20,7 @@ from backend.label_studio.requests import RequestLimits
 from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from backend.predict import ModelFacts
 from backend.settings import Settings
+from backend.values import ClassName
 from backend.wiring import (
     LoadedServices,
     build_cache,
@@ -79,6 +81,15 @@ def test_models_from_other_files_are_not_the_demo(tmp_path: Path) -> None:
     other.write_bytes(DEMO_SAM.read_bytes())
     assert build_services(Settings(device="cpu", clip_model="none")).facts.is_demo
     assert not build_services(Settings(device="cpu", clip_model="none", sam_checkpoint=str(other))).facts.is_demo
+
+
+def test_the_demo_clip_reads_only_its_words_and_other_weights_of_its_architecture_read_any(tmp_path: Path) -> None:
+    cup, other_file = [ClassName("coffee cup")], tmp_path / "clip.safetensors"
+    shutil.copy(DEMO_CLIP, other_file)
+    for pretrained, knows in (("", False), (str(other_file), True)):
+        predictor = build_predictor(Settings(device="cpu", clip_pretrained=pretrained))
+        assert predictor.labeler.knows(cup) is knows
+        predictor.executor.close()
 
 
 def test_a_predictor_for_commands_has_the_same_version_and_starts_no_warmer(services: LoadedServices) -> None:
