@@ -7,20 +7,24 @@ whose control or label is not in it is refused here, not answered with another p
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from label_studio_ml.model import LabelStudioMLBase
 
-from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import ClassifyImage, Request, Task, parse_prompted_task, parse_task
-from backend.label_studio.results import EMPTY_ANSWER
-from backend.predict import TaskPredictor
-from backend.projects import check_setup
+from backend.errors import BackendError
+from backend.label_studio.config import LabelingConfig, MessageLine, find_message_line, parse_labeling_config
+from backend.label_studio.requests import ClassifyImage, parse_prompted_task, parse_task
+from backend.label_studio.results import EMPTY_ANSWER, add_message, join_remedy
+from backend.predict import TaskAnswer, TaskPredictor
+from backend.projects import ProjectSettings, check_setup
 from backend.safe_text import register_secrets
 from backend.settings import Settings
 from backend.wiring import build_limits, build_predictor
+
+log = logging.getLogger(__name__)
 
 
 class SamClipModel(LabelStudioMLBase):
@@ -60,19 +64,38 @@ class SamClipModel(LabelStudioMLBase):
         settings = check_setup(self.label_config, getattr(self, "extra_params", None), limits.config)[1]
         prompts = (context or {}).get("result")
         predictor = self.predictor()
-        parsed: list[tuple[Task, Request | None]]
-        if prompts:
-            parsed = [
-                parse_prompted_task(task, config, prompts, settings.text_prompt, max_prompts=limits.max_prompts)
-                for task in tasks
-            ]
-        else:
-            parsed = [(parse_task(task, config), ClassifyImage()) for task in tasks]
-        return [
-            (predictor.predict(task, config, request, settings) if request else None) or EMPTY_ANSWER
-            for task, request in parsed
-        ]
+        if not prompts:
+            parsed = [parse_task(task, config) for task in tasks]
+            return [predictor.predict(task, config, ClassifyImage(), settings) or EMPTY_ANSWER for task in parsed]
+        images = frozenset(str(prompt.get("to_name")) for prompt in prompts if isinstance(prompt, Mapping))
+        line = find_message_line(config, settings.messages, images)
+        return [_answer(predictor, task, config, prompts, settings, limits.max_prompts, line) for task in tasks]
 
     def fit(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Do nothing, because there is no training. label-studio-ml calls it for every annotation."""
         return {}
+
+
+def _answer(
+    predictor: TaskPredictor,
+    document: Mapping[str, Any],
+    config: LabelingConfig,
+    prompts: Sequence[Mapping[str, Any]],
+    settings: ProjectSettings,
+    max_prompts: int,
+    line: MessageLine | None,
+) -> Any:
+    """Answer prompts on one task; a refusal is shown in the page's message line if it has one."""
+    try:
+        task, request = parse_prompted_task(
+            document, config, prompts, settings.text_prompt, messages=settings.messages, max_prompts=max_prompts
+        )
+        answer = predictor.answer(task, config, request, settings) if request else TaskAnswer()
+    except BackendError as error:
+        if line is None:
+            raise
+        log.warning("%s", error)
+        return add_message(None, line, join_remedy(error.message, error.remedy), predictor.model_version)
+    if line is None or request is None:
+        return answer.document or EMPTY_ANSWER
+    return add_message(answer.document, line, answer.message, predictor.model_version)

@@ -89,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http_worker": {"errors", "runtime"},
     "wsgi": {"cache", "errors", "logs", "runtime", "safe_text", "server", "settings", "wiring"},
     "model": {
+        "errors",
         "label_studio/config",
         "label_studio/requests",
         "label_studio/results",

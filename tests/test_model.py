@@ -54,5 +54,18 @@ def test_the_labeling_configs_settings_count_here_too(hall: Hall) -> None:
     assert [r["type"] for r in prediction["result"]] == ["brushlabels"]
 
 
+def test_answers_and_refusals_are_said_in_the_message_line(hall: Hall) -> None:
+    with_line = CONFIG.replace("<View>", '<View><!-- backend: {"messages": "says"} --><TextArea name="says"/>', 1)
+    model, said = SamClipModel(label_config=with_line), []
+    for x in (50, 150):
+        body = predict_body("a.png", keypoint(x, 50))
+        (prediction,) = model.predict(body["tasks"], context=body["params"]["context"])
+        said += prediction["result"][-1]["value"]["text"]
+    assert said == [
+        "black, 80 %.",
+        "The point (150 %, 50 %) lies outside the image. Delete it and click inside the image.",
+    ]
+
+
 def test_training_is_accepted_and_does_nothing(hall: Hall) -> None:
     assert SamClipModel(label_config=CONFIG).fit((), event="ANNOTATION_CREATED", data={}) == {}

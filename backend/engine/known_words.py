@@ -8,7 +8,7 @@ from backend.engine.text_matching import TextQuery, content_words, named_class
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ClassName, Lexicon
 
-MAX_VOCABULARIES = 1000  # whose answer is kept
+MAX_VOCABULARIES = 200  # whose answer is kept
 
 
 class KnownWords:
@@ -22,17 +22,22 @@ class KnownWords:
         self.lexicon = lexicon
         words = lexicon.words if lexicon is not None else ()
         self._words = {word for text in words for word in content_words(text)}
-        self._answers = LeastRecentlyUsed[tuple[ClassName, ...], bool](MAX_VOCABULARIES)
+        self._answers = LeastRecentlyUsed[int, tuple[Sequence[ClassName], bool]](MAX_VOCABULARIES)
 
     def knows(self, vocabulary: Sequence[ClassName]) -> bool:
-        """Whether the classifier can read every class of a vocabulary."""
+        """Whether the classifier can read every class of a vocabulary.
+
+        A tuple is looked up by its identity: it belongs to a labeling config, which is parsed once, and to hash its
+        classes would take as long as to read them.
+        """
         if self.lexicon is None:
             return True
-        key = tuple(vocabulary)
-        answer = self._answers.get(key)
-        if answer is None:
-            answer = all(map(self.knows_class, key))
-            self._answers.put(key, answer)
+        kept = self._answers.get(id(vocabulary))
+        if kept is not None and kept[0] is vocabulary:
+            return kept[1]
+        answer = all(map(self.knows_class, vocabulary))
+        if isinstance(vocabulary, tuple):
+            self._answers.put(id(vocabulary), (vocabulary, answer))
         return answer
 
     def known_classes(self, vocabulary: Sequence[ClassName]) -> list[ClassName]:

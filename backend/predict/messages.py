@@ -1,8 +1,9 @@
 """What an answer says to the person on the page, in one line of plain words.
 
-red ring, 97 %. Candidate 2 of 3: the object.
-Corrected: red ring.
-Nothing matches "the red car".
+    red ring, 97 %. Candidate 2 of 3: the object.
+    Nothing matches "the red car".
+
+The class that CLIP chose comes first, because a person decides by it whether to accept the mask.
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ from flask import g
 
 from backend.label_studio.config import MessageLine, find_message_line
 from backend.label_studio.requests import PredictBody
-from backend.label_studio.results import EMPTY_ANSWER, build_message, build_prediction, join_remedy
-from backend.predict import TaskAnswer
+from backend.label_studio.results import add_message, join_remedy
 from backend.projects import ProjectSettings
 
 _CLIENT_DISCONNECTED = 499
@@ -31,19 +30,10 @@ def note_message_line(body: PredictBody, settings: ProjectSettings) -> MessageLi
     return g.message_line
 
 
-def with_message(answer: TaskAnswer, line: MessageLine | None, model_version: str) -> Any:
-    """Return the prediction of an answer with its message; without one the line is cleared."""
-    if line is None:
-        return answer.document or EMPTY_ANSWER
-    document = answer.document or build_prediction([], model_version, None)
-    return {**document, "result": [*document["result"], build_message(line, answer.message)]}
-
-
 def build_refusal(message: str, remedy: str, http_status: int) -> dict[str, Any] | None:
     """Build the body that shows a refusal on the page, and note its status; None if the request has no line."""
     line: MessageLine | None = g.get("message_line")
     if line is None or http_status == _CLIENT_DISCONNECTED:
         return None
     g.refusal_status = http_status
-    shown = build_message(line, join_remedy(message, remedy))
-    return {"results": [build_prediction([shown], "", None)]}
+    return {"results": [add_message(None, line, join_remedy(message, remedy), "")]}

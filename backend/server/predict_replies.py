@@ -9,11 +9,10 @@ from typing import Any
 from backend.errors import BackendError, ClientDisconnected, Overloaded
 from backend.label_studio.config import LabelingConfig, MessageLine
 from backend.label_studio.requests import ClassifyImage, PredictRequest, Task
-from backend.label_studio.results import EMPTY_ANSWER
+from backend.label_studio.results import EMPTY_ANSWER, add_message
 from backend.predict import ANSWER_SECONDS, TaskAnswer, TaskPredictor
 from backend.projects import ProjectSettings
 from backend.runtime import Deadline
-from backend.server.message_line import with_message
 from backend.server.services import Loader
 from backend.values import Priority
 
@@ -52,7 +51,9 @@ def reply_to(
     answer = TaskAnswer()
     if parsed.request is not None:
         answer = predictor.answer(task, parsed.config, parsed.request, settings, deadline=deadline)
-    return [with_message(answer, line, predictor.model_version)]
+    if line is None:
+        return [answer.document or EMPTY_ANSWER]
+    return [add_message(answer.document, line, answer.message, predictor.model_version)]
 
 
 def _classify_images(

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from backend.label_studio.results import MESSAGE_ID
 from scripts.demo_circle.places import BackendLogin
 from scripts.demo_circle.processes import DemoError
 
@@ -97,7 +98,7 @@ class LabelStudioSite:
         return int(self._json("POST", "/api/ml", json=body)["id"])
 
     def predict_interactively(self, backend: int, task: int, prompts: Sequence[Json]) -> list[Json]:
-        """Send `prompts` as the labeling page does; return the backend's results."""
+        """Send `prompts` as the labeling page does; return the backend's results without what it says in words."""
         body = {"task": task, "context": {"result": list(prompts)}}
         answer = self._json("POST", f"/api/ml/{backend}/interactive-annotating", json=body)
         if answer.get("errors"):
@@ -105,7 +106,8 @@ class LabelStudioSite:
                 f"The backend refused a click on task {task}: {'; '.join(map(str, answer['errors']))}",
                 remedy="See logs/backend.log in the data directory.",
             )
-        return list((answer.get("data") or {}).get("result") or [])
+        results = (answer.get("data") or {}).get("result") or []
+        return [result for result in results if result.get("id") != MESSAGE_ID]
 
     def annotate(self, task: int, result: Sequence[Json]) -> int:
         """Submit an annotation; return its id."""

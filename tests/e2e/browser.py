@@ -10,6 +10,8 @@ from typing import Any
 
 from selenium import webdriver
 
+from backend.label_studio.results import MESSAGE_ID
+
 Json = dict[str, Any]
 FLAGS = (
     "--headless=new",
@@ -52,11 +54,17 @@ def start_chromium(binary: str, driver: str, profile: Path) -> webdriver.Chrome:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One smart click or box on the wire: the context that the page sent, the results that it got."""
+    """One smart click or box on the wire: the context that the page sent, the results that it got.
+
+    Attributes:
+        results: Without the message line.
+        message: What the backend said in the line; "" for nothing.
+    """
 
     prompts: Sequence[Json]
     results: Sequence[Json]
     errors: Sequence[str] = ()
+    message: str = ""
 
     @property
     def points(self) -> list[Json]:
@@ -77,5 +85,7 @@ def read_exchanges(driver: webdriver.Chrome, first: int = 0) -> list[Exchange]:
 
 
 def _parse(asked: Json, answer: Json) -> Exchange:
-    results = (answer.get("data") or {}).get("result") or []
-    return Exchange(asked["context"]["result"], results, answer.get("errors") or ())
+    answered = (answer.get("data") or {}).get("result") or []
+    results = [result for result in answered if result["id"] != MESSAGE_ID]
+    message = " ".join(text for result in answered if result["id"] == MESSAGE_ID for text in result["value"]["text"])
+    return Exchange(asked["context"]["result"], results, answer.get("errors") or (), message)

@@ -37,7 +37,7 @@ def mark(page: LabelingPage, target: Target, *, boxed: bool) -> dict[str, bytes]
     else:
         page.click(target.x + 0.5, target.y + 0.5)
     answer = page.wait_for_answer()
-    assert [result["type"] for result in answer.results] == ["brush", "labels", "choices", "textarea"], answer
+    assert [result["type"] for result in answer.results] == ["brush", "labels", "choices"], answer
     page.screenshot(f"{target.scene[:9]}-{target.class_name.replace(' ', '-')}-{'box' if boxed else 'click'}")
     page.accept()
     return answer.masks

@@ -84,7 +84,7 @@ def label_for_click(config: ImageConfig, picked: str, auto_label: bool) -> str |
     | any of these, a plain shape without Labels | none                                      | CLIP              |
 
     The last five rows are not decided here: this function is called for clicks only, and `predict` handles the fallback
-    without CLIP.
+    without CLIP, which is also that of a CLIP that does not know the classes.
     """
     if picked == AUTO or auto_label:
         return None

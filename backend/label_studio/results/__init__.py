@@ -21,7 +21,7 @@ from backend.label_studio.results.fields import (
     value_of,
 )
 from backend.label_studio.results.labeled_region import LabeledRegion
-from backend.label_studio.results.message import build_message, join_remedy
+from backend.label_studio.results.message import MESSAGE_ID, add_message, build_message, join_remedy
 from backend.label_studio.results.parse import (
     SavedRegion,
     count_left_out,
@@ -45,10 +45,12 @@ __all__ = [
     "KEYPOINT",
     "MAX_PERCENT",
     "MAX_SIDE",
+    "MESSAGE_ID",
     "RECTANGLE",
     "LabeledRegion",
     "Result",
     "SavedRegion",
+    "add_message",
     "brush_box",
     "build_message",
     "build_note",

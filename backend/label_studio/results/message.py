@@ -8,10 +8,12 @@ The page shows it at once, without the tick. The same id replaces the earlier te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from backend.errors import shorten
 from backend.label_studio.config import MessageLine
+from backend.label_studio.results.build import build_prediction
 
 MESSAGE_ID = "backend-message"
 MAX_CHARACTERS = 160  # about the width of the page
@@ -23,6 +25,17 @@ def build_message(line: MessageLine, text: str) -> dict[str, Any]:
     texts = [shorten(text, MAX_CHARACTERS)] if text else []
     value = {"text": texts}
     return {"id": MESSAGE_ID, "type": "textarea", "from_name": line.name, "to_name": line.to_name, "value": value}
+
+
+def add_message(document: Mapping[str, Any] | None, line: MessageLine, text: str, model_version: str) -> dict[str, Any]:
+    """Return a prediction with a message as its last result.
+
+    Args:
+        document: None for an answer without regions and choices.
+        text: One line; "" clears what the page shows.
+    """
+    document = document or build_prediction([], model_version, None)
+    return {**document, "result": [*document["result"], build_message(line, text)]}
 
 
 def join_remedy(message: str, remedy: str) -> str:
