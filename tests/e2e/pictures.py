@@ -1,4 +1,4 @@
-"""The pictures of README and docs/annotating.md, made of the browser tests' screenshots.
+"""The pictures of the pages in docs/, made of the browser tests' screenshots.
 
     python -m pytest tests/e2e && python -m tests.e2e.pictures
 
@@ -19,7 +19,6 @@ SCREENSHOTS = ROOT / ".cache" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
 WIDTH, COLOURS, MAX_BYTES = 1300, 256, 300_000
 PICTURES = {
-    "scene-000-accepted": "click",
     "guide-2-label-first": "annotating-label-first",
     "guide-3-suggested": "annotating-suggested",
     "guide-4-accepted": "annotating-accepted",
