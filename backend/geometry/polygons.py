@@ -12,10 +12,14 @@ Worked example: the first and the last pixel of a 3x1 image are the squares (0,0
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.geometry.click_pixels import pixel_of
 from backend.geometry.fits import mask_to_box
+from backend.geometry.places import Point
 from backend.values import Mask
 
 Ring = NDArray[np.float64]  # (N, 2) XY; the last vertex is joined to the first
@@ -26,7 +30,10 @@ MAX_AREA_CHANGE = 0.1
 an object of three pixels would vanish."""
 
 
-def mask_to_polygon(mask: Mask, tolerance: float) -> Ring:
+MIN_TOLERANCE = 1 / 8  # pixels; no vertex of a border along pixel edges is closer to a line than that
+
+
+def mask_to_polygon(mask: Mask, tolerance: float, keep: Sequence[Point] = ()) -> Ring:
     """Convert a mask into one closed ring, parts and holes joined by bridges.
 
     No point of the mask's border is further than `tolerance` from the ring, and every pixel that `polygon_to_mask`
@@ -34,12 +41,18 @@ def mask_to_polygon(mask: Mask, tolerance: float) -> Ring:
 
     Args:
         mask: bool (H, W).
-        tolerance: In pixels.
+        tolerance: In pixels; halved, repeatedly if necessary, until the ring agrees with the mask at `keep`.
+        keep: XY of points whose pixels `polygon_to_mask` restores correctly.
 
     Returns:
         float (N, 2) XY; N is 0 for an empty mask, otherwise at least 3.
     """
-    return join_rings([simplify_ring(ring, tolerance) for ring in mask_to_rings(mask)])
+    rings = mask_to_rings(mask)
+    while True:
+        ring = join_rings([simplify_ring(ring, tolerance) for ring in rings])
+        if tolerance <= MIN_TOLERANCE or _agrees(ring, mask, keep):
+            return ring
+        tolerance /= 2
 
 
 def mask_to_rings(mask: Mask) -> list[Ring]:
@@ -115,12 +128,27 @@ def simplify_ring(ring: Ring, tolerance: float) -> Ring:
     vertices do not move. Source: Douglas and Peucker (1973), starting from two vertices that are far apart.
     """
     area = signed_area(ring)
-    while tolerance > 1 / 8:  # no vertex of a border along pixel edges is closer to a line than that
+    while tolerance > MIN_TOLERANCE:
         kept = ring[_douglas_peucker(ring, tolerance)]
         if len(kept) > 2 and abs(signed_area(kept) - area) <= MAX_AREA_CHANGE * abs(area):
             return kept
         tolerance /= 2
     return ring
+
+
+def _agrees(ring: Ring, mask: Mask, points: Sequence[Point]) -> bool:
+    """Whether a ring covers the pixels of the points exactly where the mask does."""
+    pixels = [pixel_of(point, mask.shape) for point in points]
+    return all(_covers(ring, x + 0.5, y + 0.5) == mask[y, x] for x, y in pixels)
+
+
+def _covers(ring: Ring, x: float, y: float) -> bool:
+    """Whether a point lies in a ring by the even-odd rule, as `polygon_to_mask` decides it for centres of pixels."""
+    start, end = ring, np.roll(ring, -1, axis=0)
+    upper, lower = np.where((start[:, 1] > end[:, 1])[:, None], (end, start), (start, end))
+    crosses = (upper[:, 1] <= y) & (lower[:, 1] > y)
+    (x0, y0), (x1, y1) = upper[crosses].T, lower[crosses].T
+    return bool(np.count_nonzero(x0 + (y - y0) * ((x1 - x0) / (y1 - y0)) <= x) % 2)
 
 
 def signed_area(ring: Ring) -> float:

@@ -27,7 +27,7 @@ from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
-from backend.values import Candidate, ClassName, Prompt, ProposalOptions
+from backend.values import Candidate, ClassName, ProposalOptions
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class ImageAnswers:
             BadPrompt: A prompt that cannot be answered.
             Overloaded, ClientDisconnected: The answer would come too late; checked between the prompts.
         """
-        labels, answers, candidates = [], [], []
+        labels, answers, candidates, clicks = [], [], [], []
         for prompt in click.prompts:
             deadline.raise_if_over()
             answer = answer_prompt(
@@ -89,11 +89,11 @@ class ImageAnswers:
             picked = label_for_click(config, prompt.label, self._auto_labels(settings))
             labels.append(answer.corrected.label if answer.corrected else picked)
             answers.append(answer)
-            candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
+            candidates.append(self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords))
+            clicks.append(prompt.prompt.point_coords)
         regions = self._label(encoded.image, candidates, labels, config, settings)
-        return Prediction(
-            tuple(keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True))
-        )
+        named = [keep_identity(region, answer, config) for region, answer in zip(regions, answers, strict=True)]
+        return Prediction(tuple(replace(region, clicks=points) for region, points in zip(named, clicks, strict=True)))
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
@@ -180,7 +180,3 @@ class ImageAnswers:
 def _search_vocabulary(config: ImageConfig) -> tuple[ClassName, ...]:
     """The classes of the image, which compete with a text for each mask."""
     return distinct([*(label for control in config.region_choices for label in control.labels), *config.answer_classes])
-
-
-def _positive_points(prompt: Prompt) -> list[Point]:
-    return [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 1]

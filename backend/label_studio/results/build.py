@@ -86,7 +86,7 @@ def _shape_results(region: LabeledRegion, control: Control, tolerance: float) ->
     _check_known(labels, control, control.labels_name or control.name)
     height, width = region.mask.shape
     results = []
-    for value in build_value(region.mask, control.kind, tolerance=tolerance):
+    for value in build_value(region.mask, control.kind, tolerance=tolerance, clicks=region.clicks):
         result: Result = {
             "id": region.region_id,
             "type": control.result_type,

@@ -23,6 +23,7 @@ class LabeledRegion:
         control: Name of the control that carries the mask; "" for the first one with the label.
         kind: Kind of shape that it was saved as: "brush", "polygon", …; "" before it is saved.
         other_labels: Further labels that were saved with it, usually by accident.
+        clicks: XY in pixels of the points that it answers, where its shape agrees with the mask; () once it is saved.
     """
 
     mask: Mask
@@ -34,3 +35,4 @@ class LabeledRegion:
     control: str = ""
     kind: str = ""
     other_labels: tuple[str, ...] = ()
+    clicks: tuple[tuple[float, float], ...] = ()

@@ -20,7 +20,7 @@ Example: the pixels (1, 0) and (2, 0) of a 4x2 image as a rectangle are x 25, y 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from backend.errors import BadRegion, BadRle, shorten
 from backend.geometry import (
     Ellipse,
+    Point,
     ellipse_to_mask,
     fit_ellipse,
     mask_to_box,
@@ -53,13 +54,14 @@ PIXEL_DIGITS = 3  # rounds the corners of pixels back to whole numbers
 MAX_RADIUS = 50.0  # label-studio-sdk refuses predictions with a larger one
 
 
-def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
+def build_value(mask: Mask, kind: str, *, tolerance: float, clicks: Sequence[Point] = ()) -> list[Value]:
     """Build the value of a region of that kind, without its labels; [] for an empty mask that the kind cannot hold.
 
     Args:
         mask: bool (H, W) at the size of the upright image.
         kind: One of `SHAPES`.
         tolerance: Maximum distance of a polygon from the mask's border, in pixels.
+        clicks: XY of points in whose pixels a polygon agrees with the mask.
 
     Raises:
         ValueError: Another kind.
@@ -69,7 +71,7 @@ def build_value(mask: Mask, kind: str, *, tolerance: float) -> list[Value]:
     if kind == "bitmask":
         return [{"imageDataURL": encode_bitmask(mask)}]
     if kind == "polygon":
-        return _build_polygon(mask, tolerance)
+        return _build_polygon(mask, tolerance, clicks)
     if kind == "rectangle":
         return _build_rectangle(mask)
     if kind == "ellipse":
@@ -102,9 +104,9 @@ def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
     return readers[kind]()
 
 
-def _build_polygon(mask: Mask, tolerance: float) -> list[Value]:
+def _build_polygon(mask: Mask, tolerance: float, clicks: Sequence[Point]) -> list[Value]:
     height, width = mask.shape
-    ring = mask_to_polygon(mask, tolerance)
+    ring = mask_to_polygon(mask, tolerance, clicks)
     points = np.round(ring * (100 / width, 100 / height), PERCENT_DIGITS).tolist()
     return [{"points": points, "closed": True}] if points else []
 
