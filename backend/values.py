@@ -6,7 +6,7 @@ Conventions: `mask` is bool (H, W); `pixels` is uint8 RGB (H, W, 3); `_xyxy` is 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Box = tuple[float, float, float, float]
 Mask = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
+ReviseLogits = Callable[[NDArray[np.float32], tuple[float, float]], NDArray[np.float32]]
+"""Low-resolution logits (M, M), and their columns and rows for each pixel of the original image → revised logits."""
 
 
 class Priority(IntEnum):

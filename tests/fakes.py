@@ -29,6 +29,7 @@ from backend.values import (
     Pixels,
     Prompt,
     ProposalOptions,
+    ReviseLogits,
     Size,
 )
 
@@ -95,7 +96,14 @@ class FakeSegmenter:
     def embedding_spec(self, size: Size) -> EmbeddingSpec:
         return EmbeddingSpec({"image_embed": (np.dtype(np.float16), (4, 2, 2))}, size, size, "fake")
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = None,
+        revise: ReviseLogits | None = None,
+    ) -> list[Candidate]:
         self.decoded.append(prompt)
         size = embedding.original_size
         logits = np.full((1, 8, 8), len(self.decoded), np.float32)

@@ -9,6 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.engine.encoded_image import EncodedImage
+from backend.engine.forced_clicks import (
+    ANSWER_INERTIA,
+    MASK_INERTIA,
+    clicks_of,
+    hold_in_pixels,
+    revise_by_clicks,
+)
 from backend.engine.known_words import KnownWords
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
@@ -25,6 +32,7 @@ from backend.values import (
     Prompt,
     ProposalOptions,
     ProposalParameters,
+    ReviseLogits,
 )
 
 ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks; 256 kB each for SAM's published models
@@ -95,23 +103,24 @@ class ImageLabeler:
         """
         coords, labels = prompt.point_coords, prompt.point_labels
         is_sequence = prompt.box_xyxy is None and prompt.mask_logits is None and labels[:1] == (1,)
+        forced = clicks_of(prompt) if len(coords) + (prompt.box_xyxy is not None) > 1 else []
         if not (is_sequence and self._segmenter.refines_by_logits):
-            return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
+            candidates = self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
+            return [hold_in_pixels(candidate, forced) for candidate in candidates]
         answered, logits = self._last_answer(encoded, prompt)
         for count in range(answered + 1, len(coords) + 1):
             deadline.raise_if_over()
             start = max(count - MAX_CLICKS_AT_ONCE + 1, 1)
             recent_coords, recent_labels = (*coords[:1], *coords[start:count]), (*labels[:1], *labels[start:count])
             clicks = replace(prompt, point_coords=recent_coords, point_labels=recent_labels, mask_logits=logits)
-            candidates = self._segmenter.decode(
-                encoded.embedding, clicks, max_masks=max_masks if count == len(coords) else 1
-            )
+            revise = revise_by_clicks(clicks_of(clicks), logits, ANSWER_INERTIA)
+            candidates = self._decode(encoded, clicks, max_masks if count == len(coords) else 1, revise)
             logits = candidates[0].low_res_logits
             if logits is not None:
                 self._answers.put(
                     (encoded.image.digest, coords[:count], labels[:count]), logits.copy()
                 )  # a view would keep all three alive
-        return candidates
+        return [hold_in_pixels(candidate, forced) for candidate in candidates]
 
     def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> SizedCandidate:
         """The candidate that is `times` steps larger than the best one, cyclically: the smallest follows the largest.
@@ -131,24 +140,32 @@ class ImageLabeler:
     def refine(
         self, encoded: EncodedImage, prompt: Prompt, mask: Mask, *, deadline: Deadline = NO_DEADLINE
     ) -> Candidate:
-        """Correct a mask by points, keeping it elsewhere.
+        """Correct a mask by points, keeping it elsewhere; it agrees with the points then.
 
         The answer depends on nothing but the arguments, so every replica gives the same one, after a restart too.
-
-        SAM gets the mask and one extra positive point deep inside it, away from the negative points: the mask prompt
-        alone constrains SAM too little, above all with negative points only.
 
         Args:
             prompt: Only its points are used; a box would restore what a negative point removes.
             mask: bool (H, W) with at least one pixel.
         """
+        asked = self.correction_prompt(prompt, mask)
+        deadline.raise_if_over()
+        clicks = clicks_of(prompt)
+        revise = revise_by_clicks(clicks, asked.mask_logits, MASK_INERTIA)
+        return hold_in_pixels(self._decode(encoded, asked, 1, revise)[0], clicks)
+
+    def correction_prompt(self, prompt: Prompt, mask: Mask) -> Prompt:
+        """Build what SAM gets to correct a mask: its logits and one extra positive point.
+
+        The point lies deep inside the mask, away from the negative points: the mask prompt alone constrains SAM too
+        little, above all with negative points only.
+        """
         negative = [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 0]
-        coords = (inner_point(mask, negative), *prompt.point_coords)
-        logits = self._segmenter.mask_to_logits(mask)
-        asked = replace(
-            prompt, point_coords=coords, point_labels=(1, *prompt.point_labels), box_xyxy=None, mask_logits=logits
+        return Prompt(
+            (inner_point(mask, negative), *prompt.point_coords),
+            (1, *prompt.point_labels),
+            mask_logits=self._segmenter.mask_to_logits(mask),
         )
-        return self.segment(encoded, asked, deadline=deadline)[0]
 
     @timed("sam")
     def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
@@ -218,6 +235,14 @@ class ImageLabeler:
         if self._classifier is None or not self.knows(vocabulary):
             return ()
         return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k, templates=templates)
+
+    def _decode(
+        self, encoded: EncodedImage, prompt: Prompt, max_masks: int | None, revise: ReviseLogits | None
+    ) -> list[Candidate]:
+        """Decode a prompt and let `revise` change the logits, in a family that has any."""
+        if revise is None or not self._segmenter.refines_by_logits:
+            return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
+        return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, revise=revise)
 
     def _last_answer(self, encoded: EncodedImage, prompt: Prompt) -> tuple[int, NDArray[np.float32] | None]:
         """Length and logits of the longest proper prefix of the clicks with cached logits; (0, None) without one."""

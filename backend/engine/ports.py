@@ -20,6 +20,7 @@ from backend.values import (
     Pixels,
     Prompt,
     ProposalParameters,
+    ReviseLogits,
     Size,
 )
 
@@ -31,7 +32,14 @@ class Segmenter(Protocol):
     def refines_by_logits(self) -> bool: ...
     def encode(self, pixels: Pixels) -> ImageEmbedding: ...
     def embedding_spec(self, size: Size) -> EmbeddingSpec: ...
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]: ...
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = None,
+        revise: ReviseLogits | None = None,
+    ) -> list[Candidate]: ...
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]: ...
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
 

@@ -6,6 +6,8 @@ as Label Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape cov
 """
 
 from backend.geometry.cleaning import clean_mask, speck_area
+from backend.geometry.click_logits import follow_clicks
+from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks, pixel_of
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
 from backend.geometry.overlaps import mask_nms
@@ -24,16 +26,20 @@ from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle
 from backend.geometry.resizing import enlarge_logits, resize_mask
 
 __all__ = [
+    "Click",
     "Ellipse",
     "Outline",
     "OutlineOptions",
     "Point",
     "clean_mask",
+    "clicks_that_count",
     "distance_to_box",
     "distance_to_mask",
     "ellipse_to_mask",
     "enlarge_logits",
     "fit_ellipse",
+    "follow_clicks",
+    "hold_clicks",
     "inner_point",
     "mask_iou",
     "mask_nms",
@@ -42,6 +48,7 @@ __all__ = [
     "mask_to_polygon",
     "mask_to_rings",
     "percent_to_pixel",
+    "pixel_of",
     "pixel_to_percent",
     "polygon_to_mask",
     "rectangle_to_mask",

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.geometry.click_pixels import pixel_of
 from backend.geometry.fits import mask_to_box
 from backend.geometry.places import Point
 from backend.values import Mask, Size
@@ -35,13 +36,13 @@ def speck_area(size: Size) -> int:
 def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> Mask:
     """Remove parts and fill holes of fewer than `max_speck_area` pixels.
 
-    The largest part always remains, and so does a part under a point of `keep`: what a person clicked on is not a
-    speck. Pixels that touch at a corner belong to one part. A hole is everything that a part surrounds, parts inside it
-    included.
+    The largest part always remains. So does what a person clicked on: a part under a point of `keep` is not a speck,
+    and a hole with such a point in a pixel outside the mask is not a pinhole. Pixels that touch at a corner belong to
+    one part. A hole is everything that a part surrounds, parts inside it included.
 
     Args:
         mask: bool (H, W).
-        keep: XY of the positive points; a point lies in the pixel (floor(x), floor(y)).
+        keep: XY of points whose pixel must stay as it is; see `pixel_of`.
 
     Returns:
         bool (H, W); `mask` itself if there is nothing to clean.
@@ -54,7 +55,8 @@ def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> M
     contours, tree = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if len(contours) == 1:
         return mask  # one part without a hole, as most masks are
-    clicked = [(int(x) - left, int(y) - top) for x, y in keep]
+    clicked = [(x - left, y - top) for x, y in (pixel_of(point, mask.shape) for point in keep)]
+    outside = [(x, y) for x, y in clicked if not mask[y + top, x + left]]
     parts = _parts(contours, tree[0, :, PARENT].tolist())
     largest = max(parts, key=lambda part: part.area)
     changed = False
@@ -63,7 +65,7 @@ def clean_mask(mask: Mask, max_speck_area: int, keep: Sequence[Point] = ()) -> M
             cv2.drawContours(pixels, [part.border, *part.holes], -1, 0, cv2.FILLED)
             changed = True
             continue
-        pinholes = [hole for hole in part.holes if _enclosed_area(hole) < max_speck_area]
+        pinholes = [hole for hole in part.holes if _is_pinhole(hole, max_speck_area, outside)]
         cv2.drawContours(pixels, pinholes, -1, 1, cv2.FILLED)
         changed = changed or bool(pinholes)
     return _replace(mask, box, pixels) if changed else mask
@@ -101,6 +103,13 @@ def _parts(contours: Sequence[Any], parents: Sequence[int]) -> list[_Part]:
 def _enclosed_area(hole: Contour) -> int:
     """Return the number of pixels that a hole's contour surrounds, by Pick's theorem."""
     return round(cv2.contourArea(hole) - len(hole) / 2 + 1)
+
+
+def _is_pinhole(hole: Contour, max_area: int, outside: Sequence[tuple[int, int]]) -> bool:
+    """Whether a hole is small, and none of the pixels that must stay outside the mask lies in it."""
+    if _enclosed_area(hole) >= max_area:
+        return False
+    return all(cv2.pointPolygonTest(hole, pixel, measureDist=False) <= 0 for pixel in outside)
 
 
 def _replace(mask: Mask, box: tuple[int, int, int, int], pixels: NDArray[np.uint8]) -> Mask:

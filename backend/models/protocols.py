@@ -7,7 +7,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.values import Candidate, EmbeddingSpec, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
+from backend.values import (
+    Candidate,
+    EmbeddingSpec,
+    ImageEmbedding,
+    Mask,
+    Pixels,
+    Prompt,
+    ProposalParameters,
+    ReviseLogits,
+    Size,
+)
 
 
 class Segmenter(Protocol):
@@ -47,8 +57,18 @@ class Segmenter(Protocol):
         """
         ...
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = None,
+        revise: ReviseLogits | None = None,
+    ) -> list[Candidate]:
         """Predict candidate masks for one object, best first, at most `max_masks` of them.
+
+        `revise` changes the logits of each before they become a mask. A model whose `refines_by_logits` is false is
+        never asked to.
 
         Raises:
             BadPrompt: The prompt is empty or of a kind that the model does not handle.

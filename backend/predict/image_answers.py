@@ -41,7 +41,7 @@ from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
-from backend.values import Candidate, ClassName, Prompt, ProposalOptions, Region
+from backend.values import Candidate, ClassName, ProposalOptions, Region
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class ImageAnswers:
             BadPrompt: A prompt that cannot be answered.
             Overloaded, ClientDisconnected: The answer would come too late; checked between the prompts.
         """
-        labels, answers, candidates, remarks, missed = [], [], [], [], 0
+        labels, answers, candidates, clicks, remarks, missed = [], [], [], [], [], 0
         min_score = self._min_score if settings.min_score is None else settings.min_score
         for prompt in click.prompts:
             deadline.raise_if_over()
@@ -129,12 +129,13 @@ class ImageAnswers:
             labels.append((answer.corrected.label if answer.corrected else "") or picked)
             answers.append(answer)
             remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
-            candidates.append(self._clean(answer.candidate, encoded, settings, _positive_points(prompt.prompt)))
+            candidates.append(self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords))
+            clicks.append(prompt.prompt.point_coords)
         regions = self._classify(encoded.image, candidates, labels, config, settings)
         labeled, described = [], []
-        for region, label, answer in zip(regions, labels, answers, strict=True):
+        for region, label, answer, points in zip(regions, labels, answers, clicks, strict=True):
             named = keep_identity(label_region(region, label, config, settings), answer, config)
-            labeled.append(named)
+            labeled.append(replace(named, clicks=points))
             kept = answer.corrected.choices if answer.corrected else ()
             described.append(describe_classes(region, named, config, with_label=label is None, kept=kept))
         if regions:
@@ -264,7 +265,3 @@ def _search_vocabulary(config: ImageConfig) -> tuple[ClassName, ...]:
 def compared_classes(config: ImageConfig) -> tuple[ClassName, ...]:
     """The classes by which masks are compared with each other: those of the first per-region control, or the labels."""
     return config.region_choices[0].labels if config.region_choices else config.answer_classes
-
-
-def _positive_points(prompt: Prompt) -> list[Point]:
-    return [at for at, label in zip(prompt.point_coords, prompt.point_labels, strict=True) if label == 1]

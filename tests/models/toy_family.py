@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from backend.errors import BadPrompt
 from backend.models.registry import SegmenterEntry
-from backend.values import Candidate, EmbeddingSpec, ImageEmbedding, Mask, Pixels, Prompt, ProposalParameters, Size
+from backend.values import (
+    Candidate,
+    EmbeddingSpec,
+    ImageEmbedding,
+    Mask,
+    Pixels,
+    Prompt,
+    ProposalParameters,
+    ReviseLogits,
+    Size,
+)
 
 SIDE = 16
 
@@ -39,7 +49,14 @@ class ToySegmenter:
     def embedding_spec(self, size: Size) -> EmbeddingSpec:
         return EmbeddingSpec({"colours": (np.dtype(np.float16), (3, SIDE, SIDE))}, size, size, "toy")
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = None,
+        revise: ReviseLogits | None = None,
+    ) -> list[Candidate]:
         if prompt.box_xyxy is not None:
             raise BadPrompt("This model takes no boxes.", remedy="Click a point.")
         ((x, y), *_), size = prompt.point_coords, embedding.original_size

@@ -18,7 +18,7 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import ClassifyImage, FindText, SegmentAll, TaskImage, parse_prompted_task
 from backend.label_studio.results import decode_brush
 from backend.runtime import Deadline
-from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Priority, Prompt, Size
+from backend.values import Candidate, ImageEmbedding, Mask, Pixels, Priority, Prompt, ReviseLogits, Size
 from tests.fakes import (
     CONFIG,
     CONFIG_WITH_IMAGE_CHOICES,
@@ -99,7 +99,14 @@ class SameColour(FakeSegmenter):
         self.pixels = pixels.astype(int)
         return super().encode(pixels)
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = None,
+        revise: ReviseLogits | None = None,
+    ) -> list[Candidate]:
         x, y = (int(value) for value in prompt.point_coords[0])
         mask: Mask = np.abs(self.pixels - self.pixels[y, x]).max(axis=2) < 40
         return [Candidate(mask, 0.9)]

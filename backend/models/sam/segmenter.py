@@ -32,6 +32,7 @@ from backend.values import (
     Pixels,
     Prompt,
     ProposalParameters,
+    ReviseLogits,
     Size,
 )
 
@@ -100,7 +101,14 @@ class SamSegmenter:
         shape = (prompt_encoder.embed_dim, *prompt_encoder.image_embedding_size)
         return EmbeddingSpec({IMAGE_EMBED: (EMBEDDING_DTYPE, shape)}, size, Size(width, height), FAMILY)
 
-    def decode(self, embedding: ImageEmbedding, prompt: Prompt, *, max_masks: int | None = None) -> list[Candidate]:
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = None,
+        revise: ReviseLogits | None = None,
+    ) -> list[Candidate]:
         """Predict candidate masks for one object.
 
         A single foreground point is ambiguous, so SAM returns three candidates for it and one for anything else.
@@ -109,6 +117,7 @@ class SamSegmenter:
             embedding: Of the image that `prompt` was drawn on.
             prompt: In pixels of the original image, XY.
             max_masks: Number of the best masks to upscale to the original size, which is most of the work.
+            revise: Changes the low-resolution logits of each mask before it is upscaled.
 
         Returns:
             Best first: a (H, W) bool mask at original size and SAM's predicted IoU.
@@ -120,7 +129,7 @@ class SamSegmenter:
         """
         if not prompt.point_coords and prompt.box_xyxy is None and prompt.mask_logits is None:
             raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
-        return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks)))
+        return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks, revise)))
 
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
         """Generate masks of everything in the image: `SamAutomaticMaskGenerator` on an existing embedding.
@@ -158,8 +167,10 @@ class SamSegmenter:
         canvas[..., :height, :width] = resized
         canvas = torch.nn.functional.interpolate(canvas, (side, side), mode="bilinear", antialias=True)
         coverage = canvas[0].numpy()
-        covered = coverage >= min(0.5, coverage.max() / 2)  # a thin mask nowhere covers half of a low-resolution pixel
-        logits = signed_distance(covered[0]) * LOGITS_PER_PIXEL
+        half = min(0.5, coverage.max() / 2)  # a thin mask nowhere covers half of a low-resolution pixel
+        distance = signed_distance(coverage[0] >= half)
+        at_border = abs(distance) <= 0.5  # their coverage tells where in the pixel the border runs
+        logits = np.where(at_border, coverage[0] - half, distance) * LOGITS_PER_PIXEL
         return logits.clip(-MAX_MASK_LOGIT, MAX_MASK_LOGIT)[None]
 
     @torch.inference_mode()
@@ -172,7 +183,14 @@ class SamSegmenter:
         return array
 
     @torch.inference_mode()
-    def _decode(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt, max_masks: int | None) -> list[Candidate]:
+    def _decode(
+        self,
+        model: Sam,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        max_masks: int | None,
+        revise: ReviseLogits | None,
+    ) -> list[Candidate]:
         points, boxes, masks = self._torch_prompt(model, embedding, prompt)
         sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
         low_res_masks, scores = self._decoder_of(model).decode(
@@ -182,6 +200,10 @@ class SamSegmenter:
             multimask=prompt.is_single_click,
             max_masks=max_masks,
         )
+        if revise is not None:
+            scale = _cells_per_pixel(model, embedding)
+            revised = np.stack([revise(logits, scale) for logits in low_res_masks.cpu().numpy()])
+            low_res_masks = torch.as_tensor(revised, device=model.device)
         enlarged = enlarge(model, low_res_masks[None], embedding)[0] > model.mask_threshold
         arrays = (t.cpu().numpy() for t in (enlarged, scores, low_res_masks))
         return [Candidate(m, float(s), logits[None]) for m, s, logits in zip(*arrays, strict=True)]
@@ -217,3 +239,10 @@ class SamSegmenter:
             if model.device not in self._decoders:
                 self._decoders[model.device] = PromptDecoder(model)
             return self._decoders[model.device]
+
+
+def _cells_per_pixel(model: Sam, embedding: ImageEmbedding) -> tuple[float, float]:
+    """Return the columns and rows of the low-resolution masks for each pixel of the original image."""
+    cells = model.prompt_encoder.mask_input_size[0] / model.image_encoder.img_size
+    original, given = embedding.original_size, embedding.input_size
+    return cells * given.width / original.width, cells * given.height / original.height

@@ -1,0 +1,52 @@
+"""Answers that agree with the clicks of a person: from the second click on, and where a mask is corrected.
+
+SAM's first answer is never changed. Later ones are revised as low-resolution logits (`geometry.follow_clicks`), before
+they become masks, so that it costs next to nothing; what clicks closer than a cell still need is drawn in pixels.
+Everything depends on the image and the clicks alone, so every replica gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.geometry import Click, clicks_that_count, follow_clicks, hold_clicks
+from backend.values import Candidate, Prompt, ReviseLogits
+
+ANSWER_INERTIA = 2.5  # logit by which SAM must be sure to change an answer of its own; see `geometry.click_logits`
+MASK_INERTIA = 0.8  # likewise a mask on the page, which may have been painted and then is often worse than SAM's
+DISC_SHARE = 1 / 320  # of the image's longer side: radius of the disc around a click that the logits cannot follow
+
+
+def clicks_of(prompt: Prompt) -> list[Click]:
+    """Return the points of a prompt with their labels."""
+    return [(x, y, label) for (x, y), label in zip(prompt.point_coords, prompt.point_labels, strict=True)]
+
+
+def revise_by_clicks(
+    clicks: Sequence[Click], before: NDArray[np.float32] | None, inertia: float
+) -> ReviseLogits | None:
+    """Build what a segmenter does with its logits so that they agree with the clicks.
+
+    Args:
+        clicks: All of the object, or its newest ones, in their order.
+        before: float32 (1, M, M), the answer that the last click corrects; None gives None, for a first click.
+        inertia: Logit by which SAM must be sure to change it.
+    """
+    if before is None:
+        return None
+    counting, earlier = clicks_that_count(clicks), before[0]
+
+    def revise(logits: NDArray[np.float32], cells_per_pixel: tuple[float, float]) -> NDArray[np.float32]:
+        return follow_clicks(logits, earlier, counting, cells_per_pixel, inertia)
+
+    return revise
+
+
+def hold_in_pixels(candidate: Candidate, clicks: Sequence[Click]) -> Candidate:
+    """Return the candidate with a mask that agrees with the clicks in every pixel; a later click wins within two."""
+    mask = hold_clicks(candidate.mask, clicks, DISC_SHARE * max(candidate.mask.shape))
+    return candidate if mask is candidate.mask else replace(candidate, mask=mask)

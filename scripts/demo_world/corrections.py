@@ -1,0 +1,169 @@
+"""Simulated corrections of masks: a person who clicks the largest wrong part, up to three times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+
+from backend.engine import EncodedImage, ImageLabeler, clean_candidate
+from backend.geometry import Click, clean_mask, clicks_that_count, mask_iou, pixel_of, speck_area
+from backend.label_studio.results import build_value, mask_from_value
+from backend.values import Candidate, Mask, Prompt, Size
+from scripts.demo_world.scenes import click_point
+
+STEPS = 3
+Answer = Callable[[EncodedImage, Mask, list[Click]], Mask]
+"""The image, the mask that the clicks correct and all clicks → the corrected and cleaned mask."""
+
+
+@dataclass
+class Course:
+    """What became of one object.
+
+    Attributes:
+        ious: IoU with the truth before the first correction and after each.
+        obeyed: For each correction, whether each of its clicks that counts holds in the mask, as brush and bitmask are
+            sent; `as_polygon` likewise in the polygon as sent.
+        moved: If SAM alone would not have obeyed the first correction, the share of the wrong part that changed, and the
+            changed pixels as a share of the mask.
+    """
+
+    ious: list[float]
+    obeyed: list[bool] = field(default_factory=list)
+    as_polygon: list[bool] = field(default_factory=list)
+    moved: list[tuple[float, float]] = field(default_factory=list)
+
+
+class EarlierLabeler(ImageLabeler):
+    """The engine before clicks were forced, to compare with: the answer to a correction is SAM's own."""
+
+    def segment(self, encoded: EncodedImage, prompt: Prompt, **_: object) -> list[Candidate]:
+        logits = None
+        for count in range(1, len(prompt.point_coords) + 1):
+            coords, labels = prompt.point_coords[:count], prompt.point_labels[:count]
+            asked = replace(prompt, point_coords=coords, point_labels=labels, mask_logits=logits)
+            key = encoded.image.digest, coords, labels
+            known = self._answers.get(key) if count < len(prompt.point_coords) else None
+            if known is None:
+                candidates = self._segmenter.decode(encoded.embedding, asked, max_masks=1)
+                known = candidates[0].low_res_logits
+                self._answers.put(key, known)
+            logits = known
+        return candidates
+
+    def refine(self, encoded: EncodedImage, prompt: Prompt, mask: Mask, **_: object) -> Candidate:
+        return self._segmenter.decode(encoded.embedding, self.correction_prompt(prompt, mask), max_masks=1)[0]
+
+
+def answer_chain(labeler: ImageLabeler) -> Answer:
+    """All clicks of an object, the first one included, in one request."""
+
+    def answer(image: EncodedImage, mask: Mask, clicks: list[Click]) -> Mask:
+        return _clean(labeler, image, labeler.segment(image, to_prompt(clicks))[0], clicks)
+
+    return answer
+
+
+def answer_on_page(labeler: ImageLabeler) -> Answer:
+    """Each click corrects the mask on the page, and its answer is accepted before the next."""
+
+    def answer(image: EncodedImage, mask: Mask, clicks: list[Click]) -> Mask:
+        return _clean(labeler, image, labeler.refine(image, to_prompt(clicks[-1:]), mask), clicks[-1:])
+
+    return answer
+
+
+def correct(
+    answer: Answer, alone: Answer, image: EncodedImage, truth: Mask, start: Mask, clicks: list[Click], seed: int | None
+) -> Course:
+    """Correct a mask up to `STEPS` times.
+
+    Args:
+        alone: Answers as SAM does, which tells whether a click is moved.
+        clicks: The clicks that made the mask; [] for one on the page.
+        seed: Of the pixel of the wrong part that is clicked; None for its middle.
+    """
+    mask, course, on_page = start, Course([mask_iou(start, truth)]), not clicks
+    rng = None if seed is None else np.random.default_rng(seed)
+    for step in range(STEPS):
+        wrong = largest_wrong_part(mask, truth)
+        if wrong is not None:
+            part, label = wrong
+            clicks = [*clicks, (*_pick(part, rng), label)]
+            corrected = answer(image, mask, clicks)
+            said = clicks[-1:] if on_page else clicks
+            course.obeyed.append(obeys(corrected, said))
+            course.as_polygon.append(obeys(_as_polygon(corrected, said), said))
+            if step == 0 and answer is not alone and not obeys(alone(image, mask, clicks), said):
+                changed = corrected ^ mask
+                course.moved.append((float(changed[part].mean()), float(changed.sum() / max(mask.sum(), 1))))
+            mask = corrected
+        course.ious.append(mask_iou(mask, truth))
+    return course
+
+
+def obeys(mask: Mask, clicks: list[Click]) -> bool:
+    """Whether the mask agrees with each click that counts."""
+    pixels = [(pixel_of(click, mask.shape), click[2]) for click in clicks_that_count(clicks)]
+    return all(mask[y, x] == bool(label) for (x, y), label in pixels)
+
+
+def largest_wrong_part(mask: Mask, truth: Mask) -> tuple[Mask, int] | None:
+    """Return the largest connected part that is missing (label 1) or surplus (label 0); None if there is none."""
+    best, largest = None, 0
+    for wrong, label in ((truth & ~mask, 1), (mask & ~truth, 0)):
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(wrong.view(np.uint8), connectivity=4)
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        if len(areas) and areas.max() > largest:
+            largest, best = int(areas.max()), (parts == 1 + int(areas.argmax()), label)
+    return best
+
+
+def paint(truth: Mask, seed: int) -> Mask:
+    """Paint an object with a round brush as a hasty person does: nine tenths of it, and a little over the border."""
+    rng = np.random.default_rng(seed)
+    radius = max(2, round(float(np.sqrt(truth.sum()) * rng.uniform(0.12, 0.2))))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(0.7 * radius) + 1,) * 2)
+    inner = cv2.erode(truth.view(np.uint8), kernel, borderValue=0)
+    rows, columns = np.nonzero(inner if inner.any() else truth)
+    painted = np.zeros(truth.shape, np.uint8)
+    for place in rng.integers(len(rows), size=400):
+        cv2.circle(painted, (int(columns[place]), int(rows[place])), radius, 1, cv2.FILLED)
+        if np.count_nonzero(painted[truth]) > 0.9 * truth.sum():
+            break
+    return painted > 0
+
+
+def first_click(truth: Mask) -> Click:
+    """Return a click on the middle of an object."""
+    x, y = click_point(truth)
+    return x + 0.5, y + 0.5, 1
+
+
+def to_prompt(clicks: list[Click]) -> Prompt:
+    return Prompt(tuple((x, y) for x, y, _ in clicks), tuple(label for _, _, label in clicks))
+
+
+def _pick(part: Mask, rng: np.random.Generator | None) -> tuple[float, float]:
+    if rng is None:
+        x, y = click_point(part)
+        return x + 0.5, y + 0.5
+    rows, columns = np.nonzero(part)
+    place = int(rng.integers(len(rows)))
+    return float(columns[place]) + 0.5, float(rows[place]) + 0.5
+
+
+def _clean(labeler: ImageLabeler, image: EncodedImage, candidate: Candidate, clicks: list[Click]) -> Mask:
+    if isinstance(labeler, EarlierLabeler):  # which protected positive points only
+        positive = [(x, y) for x, y, label in clicks if label and candidate.mask[int(y), int(x)]]
+        return clean_mask(candidate.mask, speck_area(image.image.size), positive)
+    return clean_candidate(candidate, image.image.size, [(x, y) for x, y, _ in clicks]).mask
+
+
+def _as_polygon(mask: Mask, clicks: list[Click]) -> Mask:
+    values = build_value(mask, "polygon", tolerance=1.0, clicks=[(x, y) for x, y, _ in clicks])
+    size = Size(mask.shape[1], mask.shape[0])
+    return mask_from_value(values[0], "polygon", size) if values else np.zeros_like(mask)
