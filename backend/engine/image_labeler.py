@@ -196,6 +196,7 @@ class ImageLabeler:
         templates: Sequence[str] = (),
     ) -> list[SimilarMask]:
         """Find the automatic masks that look like others, the most similar first; see `SimilarSearch.search`."""
+        vocabulary = self._known.known_classes(vocabulary)
         return self._similar.search(encoded, exemplars, labeled, parameters, vocabulary, templates)
 
     def pending_texts(self, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()) -> PendingTexts | None:

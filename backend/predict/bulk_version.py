@@ -20,6 +20,8 @@ CLICK_SETTINGS = (  # without effect on pre-annotation
     "text_prompt",
 )
 
+OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all parts and holes in every polygon
+
 BulkRequest = FindText | SegmentAll
 
 
@@ -36,6 +38,8 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     named: dict[str, Any] = {"proposal": asdict(request.options) if request.options else None, "controls": controls}
     if isinstance(request, FindText):
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
+    if any(control.kind == "polygon" for image in config.images for control in image.answers):
+        named["outlines"] = OUTLINES_VERSION
     changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()

@@ -11,10 +11,11 @@ from backend.errors import BadPrompt, BadRegion, shorten
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
 from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, new_region_id
-from backend.predict.image_answers import ImageAnswers, compared_classes
+from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_resized import describe_change, find_last, resize_last
 from backend.predict.prediction import Prediction
 from backend.predict.recent_masks import AnswerMemory
+from backend.predict.request_needs import compared_classes
 from backend.predict.unsaved_masks import reuse_unsaved, unsaved_regions
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline

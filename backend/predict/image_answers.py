@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from backend.engine import (
-    GENERAL_WORDS,
     EncodedImage,
     ImageLabeler,
     classify_candidates,
@@ -16,32 +15,21 @@ from backend.engine import (
     named_class,
     parse_text,
     segment_image,
-    words_to_encode,
 )
 from backend.errors import BadPrompt
 from backend.geometry import Point, mask_nms
 from backend.images import SourceImage
-from backend.label_studio.config import ImageConfig, distinct, label_for_click
-from backend.label_studio.requests import (
-    ClassifyImage,
-    Click,
-    FindEverything,
-    FindLike,
-    FindText,
-    MaskBoxCache,
-    Request,
-    ResizeLast,
-    SegmentAll,
-    ShowHelp,
-)
+from backend.label_studio.config import ImageConfig, label_for_click
+from backend.label_studio.requests import Click, FindText, MaskBoxCache, SegmentAll
 from backend.label_studio.results import LabeledRegion
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
+from backend.predict.request_needs import search_vocabulary
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
-from backend.values import Candidate, ClassName, ProposalOptions, Region
+from backend.values import Candidate, ProposalOptions, Region
 
 log = logging.getLogger(__name__)
 
@@ -67,31 +55,6 @@ class ImageAnswers:
         self._labeler, self._default_options = labeler, default_options
         self._auto_label, self._min_score = auto_label, min_score
         self._mask_boxes = MaskBoxCache()
-
-    def texts_to_encode(
-        self, request: Request, config: ImageConfig, settings: ProjectSettings
-    ) -> list[Sequence[ClassName]]:
-        """Return the vocabularies that CLIP compares the image with for a request; [] if it does not look at it."""
-        of_image = [control.labels for control in config.image_choices]
-        match request:
-            case Click(prompts=prompts):
-                auto_label = self._auto_labels(settings)
-                picked = [label_for_click(config, prompt.label, auto_label) for prompt in prompts]
-                vocabularies = region_vocabularies(config, with_labels=None in picked)
-            case FindText():
-                searched = self._labeler.known_classes(_search_vocabulary(config))
-                vocabularies = [*region_vocabularies(config, with_labels=True), searched, words_to_encode(searched)]
-            case SegmentAll():
-                vocabularies = [*region_vocabularies(config, with_labels=True), *of_image]
-            case FindEverything():
-                vocabularies = region_vocabularies(config, with_labels=True)
-            case FindLike():
-                vocabularies = [compared_classes(config), GENERAL_WORDS]
-            case ClassifyImage():
-                vocabularies = [*of_image]
-            case ResizeLast() | ShowHelp():
-                vocabularies = []
-        return [vocabulary for vocabulary in vocabularies if self._labeler.knows(vocabulary)]
 
     def click(
         self,
@@ -125,7 +88,7 @@ class ImageAnswers:
                 log.info("SAM found no object at the prompt on %s.", encoded.image.name)
                 missed += 1
                 continue
-            picked = label_for_click(config, prompt.label, self._auto_labels(settings))
+            picked = label_for_click(config, prompt.label, self.auto_labels(settings))
             labels.append((answer.corrected.label if answer.corrected else "") or picked)
             answers.append(answer)
             remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
@@ -210,11 +173,11 @@ class ImageAnswers:
         settings: ProjectSettings,
     ) -> list[tuple[Candidate, str | None]]:
         """The masks that one text names, with the label of that name; None lets CLIP pick."""
-        masks = self._labeler.search(encoded, text, options, _search_vocabulary(config), settings.templates)
+        masks = self._labeler.search(encoded, text, options, search_vocabulary(config), settings.templates)
         label = named_class(parse_text(text), config.answer_classes)
         return [(self._clean(one.candidate, encoded, settings), label) for one in masks[: options.max_masks]]
 
-    def _auto_labels(self, settings: ProjectSettings) -> bool:
+    def auto_labels(self, settings: ProjectSettings) -> bool:
         """Whether CLIP picks the label for clicks too."""
         return self._auto_label if settings.auto_label is None else settings.auto_label
 
@@ -255,13 +218,3 @@ class ImageAnswers:
         candidate: Candidate, encoded: EncodedImage, settings: ProjectSettings, keep: Sequence[Point] = ()
     ) -> Candidate:
         return clean_candidate(candidate, encoded.image.size, keep) if settings.clean_masks else candidate
-
-
-def _search_vocabulary(config: ImageConfig) -> tuple[ClassName, ...]:
-    """The classes of the image, which compete with a text for each mask."""
-    return distinct([*(label for control in config.region_choices for label in control.labels), *config.answer_classes])
-
-
-def compared_classes(config: ImageConfig) -> tuple[ClassName, ...]:
-    """The classes by which masks are compared with each other: those of the first per-region control, or the labels."""
-    return config.region_choices[0].labels if config.region_choices else config.answer_classes

@@ -94,7 +94,8 @@ def resize_last(
         message = "The mask cannot get any larger." if grows else "The mask cannot get any smaller."
         raise BadPrompt(message, remedy=f'Type "{"tighter" if grows else "looser"}" to go back.')
     return tuple(
-        region if mask is None else replace(region, mask=mask) for region, mask in zip(last.regions, masks, strict=True)
+        region if mask is None else replace(region, mask=mask, clicks=last.clicks)
+        for region, mask in zip(last.regions, masks, strict=True)
     )
 
 

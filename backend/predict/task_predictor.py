@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued, encode_texts_queued
 from backend.errors import BadImage
@@ -33,29 +33,15 @@ from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_answers import LastAnswers
 from backend.predict.outlines import outline_regions
+from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.predict.recent_masks import AnswerMemory
+from backend.predict.request_needs import has_answer, texts_to_encode
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
 
 ANSWER_SECONDS = 90.0  # Label Studio times out after 100 s
-
-
-class Fetcher(Protocol):
-    """What the hall needs of `fetching.ImageFetcher`."""
-
-    def fetch(
-        self,
-        image_uri: str,
-        task_id: int | None,
-        project_id: str,
-        *,
-        prefetch: bool = False,
-        wait_seconds: float | None = None,
-        check: Callable[[bytes], object] | None = None,
-    ) -> bytes: ...
-    def forget(self, content: bytes) -> None: ...
 
 
 class TaskPredictor:
@@ -194,7 +180,7 @@ class TaskPredictor:
         """Answer a request for one image; `config` is its own part, preferred shape first."""
         if isinstance(request, SegmentAll) and not config.answers:
             request = ClassifyImage()  # no control can carry a mask
-        if not _has_answer(request, config):
+        if not has_answer(request, config):
             return Prediction()
         if isinstance(request, ShowHelp):
             return Prediction(message=HELP)
@@ -203,7 +189,7 @@ class TaskPredictor:
             memory.recall_all(task_image, image)
         elif not isinstance(request, Click):
             memory.locate(task_image, image)
-        texts = self._answers.texts_to_encode(request, config, settings)
+        texts = texts_to_encode(self.labeler, request, config, auto_label=self._answers.auto_labels(settings))
         if isinstance(request, ClassifyImage):
             if self.labeler.can_classify:
                 self._decode(image, priority, deadline)
@@ -254,14 +240,3 @@ class TaskPredictor:
                 return lambda: self._commands.resize(encoded, request, memory, config, deadline)
             case SegmentAll():
                 return lambda: self._answers.segment_all(encoded, request, config, settings)
-
-
-def _has_answer(request: Request, config: ImageConfig) -> bool:
-    """Whether the labeling config has a control for the answer."""
-    match request:
-        case Click() | SegmentAll() | ShowHelp():
-            return True
-        case FindText() | FindEverything() | FindLike() | ResizeLast():
-            return bool(config.answers)
-        case ClassifyImage():
-            return bool(config.image_choices)
