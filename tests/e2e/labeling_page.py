@@ -147,7 +147,7 @@ class LabelingPage:
         self.wait("an answer", lambda: any(one.prompts for one in read_exchanges(self._driver, self._answers_seen)))
         new = read_exchanges(self._driver, self._answers_seen)
         self._answers_seen += len(new)
-        exchange = new[-1]
+        exchange = [one for one in new if one.prompts][-1]
         self.wait("the page to take the answer", lambda: not self._run("return !!Htx.awaitingSuggestions"))
         if exchange.masks:
             self.wait("the answer on the page", lambda: self.shown.suggested_masks() == exchange.masks)

@@ -91,9 +91,9 @@ def test_two_projects_at_once_are_answered_in_their_own_vocabularies(
         lambda: label(colleagues_page, forms, targets, lambda target: "1", barrier),
     )
     for target, answer in zip(targets, in_colours, strict=True):
-        mask, label, choice = answer.results
-        assert (mask["from_name"], label["from_name"], label["to_name"]) == ("mask", "label", "image")
-        assert label["value"]["labels"] == [target.colour]
+        mask, named, choice = answer.results
+        assert (mask["from_name"], named["from_name"], named["to_name"]) == ("mask", "label", "image")
+        assert named["value"]["labels"] == [target.colour]
         assert (choice["from_name"], choice["value"]["choices"]) == ("class", [target.class_name])
     for target, answer in zip(targets, in_forms, strict=True):
         mask, choice = answer.results
