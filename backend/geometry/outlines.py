@@ -32,6 +32,7 @@ Kept = NDArray[np.bool_]  # which vertices of an exact ring are kept
 
 MIN_IOU = 0.95
 MAX_FILLED = 0.02  # holes that are filled in, of the area of the parts
+MAX_CAREFUL = 2000  # vertices of a border of which some are removed one by one; the time grows with the square
 PROVEN_IOU = 0.96  # a lower bound of the IoU that makes a rasterisation unnecessary
 PROVEN_AREA = 2500  # pixels; the bound is one of areas, and pixels of a small mask differ from them
 
@@ -122,6 +123,8 @@ class _Border:
         """Remove vertices one at a time from rings that are good, and none whose removal would change that."""
         every = [np.ones(len(ring), bool) for ring in self._exact]
         before = next(filter(self._is_good, self._finer()), every)
+        if sum(map(np.count_nonzero, before)) > MAX_CAREFUL:
+            return before
         removal = VertexRemoval(self._rings(before), max(self._surplus(before), 0), self._pixels)
         enough, too_many, tried = 0, len(removal.order) + 1, len(removal.order)
         while enough < tried:  # all removals at first, which usually are fine; then by bisection
