@@ -32,6 +32,7 @@ Kept = NDArray[np.bool_]  # which vertices of an exact ring are kept
 
 MIN_IOU = 0.95
 MAX_FILLED = 0.02  # holes that are filled in, of the area of the parts
+MAX_CAREFUL = 2000  # vertices of a border of which some are removed one by one; the time grows with the square
 PROVEN_IOU = 0.96  # a lower bound of the IoU that makes a rasterisation unnecessary
 PROVEN_AREA = 2500  # pixels; the bound is one of areas, and pixels of a small mask differ from them
 
@@ -80,7 +81,7 @@ def mask_to_outline(mask: Mask, options: OutlineOptions = OutlineOptions(), clic
         return Outline(np.zeros((0, 2)), parts=0)
     pixels = _pixels_of(clicks, mask)
     kept = parts if options.all_parts else choose_parts(parts, pixels)
-    border = _Border(mask, kept, pixels, options)
+    border = _Border(kept, pixels, options)
     left_out = 1 - border.area / sum(part.area for part in parts)
     return Outline(join_rings(border.simplify()), border.holes, len(kept), left_out)
 
@@ -89,12 +90,11 @@ class _Border:
     """The rings of the parts of a mask that are kept, and how they are simplified.
 
     Args:
-        mask: bool (H, W).
         parts: Those that are kept.
         pixels: (M, 2) centres of the clicked pixels.
     """
 
-    def __init__(self, mask: Mask, parts: Sequence[Part], pixels: Ring, options: OutlineOptions) -> None:
+    def __init__(self, parts: Sequence[Part], pixels: Ring, options: OutlineOptions) -> None:
         self._pixels, self._options = pixels, options
         self.area = sum(part.area for part in parts)
         every_hole = [hole for part in parts for hole in part.holes]
@@ -104,7 +104,6 @@ class _Border:
         self._borders = [part.border for part in parts]
         self._exact = [*self._borders, *kept_holes]
         self._every_ring = [*self._borders, *every_hole]
-        self._size = Size(mask.shape[1], mask.shape[0])
         self._is_covered = covers(self._every_ring, pixels)
 
     def simplify(self) -> list[Ring]:
@@ -120,8 +119,10 @@ class _Border:
 
     def _simplify_carefully(self) -> list[Kept]:
         """Remove vertices one at a time from rings that are good, and none whose removal would change that."""
-        every = [np.ones(len(ring), bool) for ring in self._exact]
+        every: list[Kept] = [np.ones(len(ring), bool) for ring in self._exact]
         before = next(filter(self._is_good, self._finer()), every)
+        if sum(map(np.count_nonzero, before)) > MAX_CAREFUL:
+            return before
         removal = VertexRemoval(self._rings(before), max(self._surplus(before), 0), self._pixels)
         enough, too_many, tried = 0, len(removal.order) + 1, len(removal.order)
         while enough < tried:  # all removals at first, which usually are fine; then by bisection

@@ -32,10 +32,12 @@ def find_parts(rings: Sequence[Ring]) -> list[Part]:
     areas = [signed_area(ring) for ring in rings]
     borders = [ring for _, ring in sorted(((a, r) for a, r in zip(areas, rings, strict=True) if a > 0), key=_first)]
     holes: list[list[Ring]] = [[] for _ in borders]
+    low, high = _boxes(borders)
     for ring, area in zip(rings, areas, strict=True):
         if area < 0:
-            inside = _pixel_left_of(ring)[None]
-            number = next(number for number, border in enumerate(borders) if covers([border], inside)[0])
+            inside = _pixel_left_of(ring)
+            near = np.flatnonzero((low < inside).all(axis=1) & (inside < high).all(axis=1))
+            number = next(number for number in near if covers([borders[number]], inside[None])[0])
             holes[number].append(ring)  # of the smallest border around it
     return [Part(border, tuple(inner)) for border, inner in zip(borders, holes, strict=True)]
 
@@ -48,8 +50,18 @@ def choose_parts(parts: Sequence[Part], pixels: Ring) -> list[Part]:
     """
     if len(parts) == 1:
         return list(parts)
-    largest = max(parts, key=lambda part: part.area)
-    return [part for part in parts if part is largest or any(map(part.covers, pixels))]
+    chosen = {max(range(len(parts)), key=lambda number: parts[number].area)}
+    low, high = _boxes([part.border for part in parts])
+    for pixel in pixels:
+        near = np.flatnonzero((low < pixel).all(axis=1) & (pixel < high).all(axis=1))
+        chosen |= {int(number) for number in near if parts[number].covers(pixel)}
+    return [part for number, part in enumerate(parts) if number in chosen]
+
+
+def _boxes(rings: Sequence[Ring]) -> tuple[Ring, Ring]:
+    """Return the smallest and the largest coordinates of each ring, (N, 2) XY."""
+    lows, highs = [ring.min(axis=0) for ring in rings], [ring.max(axis=0) for ring in rings]
+    return np.array(lows).reshape(-1, 2), np.array(highs).reshape(-1, 2)
 
 
 def _first(pair: tuple[float, Ring]) -> float:

@@ -7,13 +7,15 @@ changes. Source: Visvalingam and Whyatt (1993), "Line generalisation by repeated
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ring = NDArray[np.float64]  # (N, 2) XY; the last vertex is joined to the first
+Integers = NDArray[np.int64]
 MIN_VERTICES = 3  # of a ring
+PAIRS_AT_ONCE = 200_000  # of edges that are compared; 50 MB
 
 
 class VertexRemoval:
@@ -113,18 +115,39 @@ def _side(points: Ring, start: Ring, end: Ring) -> NDArray[np.float64]:
 def rings_meet(rings: Sequence[Ring]) -> bool:
     """Whether any two edges of the rings that do not follow each other cross or touch."""
     starts = np.concatenate(list(rings))
-    _, after, _ = _link(rings)
+    after = np.array(_link(rings)[1])
+    order = np.argsort(np.minimum(starts[:, 0], starts[after][:, 0]), kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    starts, after = starts[order], place[after[order]]  # edges from left to right
     ends = starts[after]
-    number = np.arange(len(starts))
-    first, second = np.triu_indices(len(starts), 1)
-    follows = (np.asarray(after)[first] == number[second]) | (np.asarray(after)[second] == number[first])
-    first, second = first[~follows], second[~follows]
     low, high = np.minimum(starts, ends), np.maximum(starts, ends)
-    near = ((low[first] <= high[second]) & (low[second] <= high[first])).all(axis=1)
-    first, second = first[near], second[near]
-    a, b, c, d = starts[first], ends[first], starts[second], ends[second]
-    straddles = _cross(a, b, c) * _cross(a, b, d) <= 0, _cross(c, d, a) * _cross(c, d, b) <= 0
-    return bool((straddles[0] & straddles[1]).any())
+    reach = np.searchsorted(low[:, 0], high[:, 0], side="right")  # edges from there on begin further to the right
+    number = np.arange(len(starts))
+    for first, second in _pairs(number, reach):
+        follows = (after[first] == second) | (after[second] == first)
+        near = ~follows & (low[first, 1] <= high[second, 1]) & (low[second, 1] <= high[first, 1])
+        first, second = first[near], second[near]
+        a, b, c, d = starts[first], ends[first], starts[second], ends[second]
+        straddles = (_cross(a, b, c) * _cross(a, b, d) <= 0) & (_cross(c, d, a) * _cross(c, d, b) <= 0)
+        if straddles.any():
+            return True
+    return False
+
+
+def _pairs(number: NDArray[np.int64], reach: NDArray[np.int64]) -> Iterator[tuple[Integers, Integers]]:
+    """Yield pairs of each number with those after it, up to its reach; about `PAIRS_AT_ONCE` at a time."""
+    counts = reach - number - 1
+    ends = np.cumsum(counts)
+    start = 0
+    while start < len(number):
+        before = ends[start] - counts[start]
+        stop = max(int(np.searchsorted(ends, before + PAIRS_AT_ONCE, side="right")), start + 1)
+        some = counts[start:stop]
+        first = np.repeat(number[start:stop], some)
+        within = np.arange(len(first)) - np.repeat(np.cumsum(some) - some, some)
+        yield first, first + 1 + within
+        start = stop
 
 
 def _cross(a: Ring, b: Ring, c: Ring) -> NDArray[np.float64]:

@@ -14,13 +14,17 @@ MIN_LEFT_OUT = 0.05  # share of a mask that is worth a message
 
 
 def outline_regions(prediction: Prediction, config: ImageConfig, settings: ProjectSettings) -> Prediction:
-    """Outline the regions whose control takes polygons, and add to the message what a person would not expect."""
+    """Outline the regions whose control takes polygons.
+
+    If there is one region, what a person would not expect of its outline is added to the message.
+    """
     if not any(control.kind == "polygon" for control in config.answers):
         return prediction
     options = OutlineOptions(settings.polygon_tolerance, settings.max_points, settings.polygon_parts == "all")
     regions = tuple(_outline(region, config, options) for region in prediction.regions)
-    remarks = (describe_outline(region.outline, settings.max_points) for region in regions if region.outline)
-    remark = next(filter(None, remarks), "")
+    remark = ""
+    if len(regions) == 1 and regions[0].outline is not None:
+        remark = describe_outline(regions[0].outline, settings.max_points)
     message = " ".join(filter(None, [prediction.message, remark]))
     return replace(prediction, regions=regions, message=message)
 

@@ -84,6 +84,11 @@ def test_a_brush_on_the_same_page_is_sent_as_it_is() -> None:
     assert np.array_equal(mask_from_value(result["value"], "brush", SIZE), TWO_DISCS)
 
 
+def test_of_several_regions_no_one_outline_is_spoken_of() -> None:
+    regions = (region(TWO_DISCS), region(TWO_DISCS))
+    assert outline_regions(Prediction(regions), config("polygon"), DEFAULTS).message == ""
+
+
 def test_the_message_of_the_answer_comes_first() -> None:
     outlined = outline_regions(
         Prediction((region(TWO_DISCS),), message="Candidate 2 of 3."), config("polygon"), DEFAULTS
