@@ -63,7 +63,7 @@ class CommandAnswers:
         unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
         found = reuse_unsaved([regions[place] for place in kept], clicked)
         found = reuse_unsaved(found, unsaved, same_label=True)
-        return Prediction(found, message=_count_objects(len(found), is_all=len(kept) == len(regions)))
+        return Prediction(found, message=describe_objects(found, is_all=len(kept) == len(regions)))
 
     def find_like(
         self,
@@ -168,9 +168,17 @@ def copy_label(candidate: Candidate, exemplar: LabeledRegion, config: ImageConfi
     )
 
 
-def _count_objects(count: int, *, is_all: bool) -> str:
-    more = "" if is_all else "more "
-    return f"{count} {more}{'object' if count == 1 else 'objects'}." if count else f"No {more}objects."
+def describe_objects(regions: Sequence[LabeledRegion], *, is_all: bool) -> str:
+    """Describe an answer: "12 objects.".
+
+    Where they have several labels it warns of what Label Studio does: the label picked at the tick goes to all of them.
+    """
+    count, more = len(regions), "" if is_all else "more "
+    if not count:
+        return f"No {more}objects."
+    warning = " If a label is picked above, the tick gives it to all of them."
+    counted = f"{count} {more}{'object' if count == 1 else 'objects'}."
+    return counted + (warning if len({region.label for region in regions}) > 1 else "")
 
 
 def _describe_similar(count: int, exemplars: int, label: str) -> str:

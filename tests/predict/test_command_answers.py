@@ -8,7 +8,7 @@ import pytest
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
 from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, find_regions
-from backend.predict.command_answers import HELP, CommandAnswers
+from backend.predict.command_answers import HELP, CommandAnswers, describe_objects
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_answers import LastAnswers
 from backend.predict.last_resized import describe_change
@@ -54,6 +54,13 @@ def test_everything_is_counted(accepted: list[np.ndarray], message: str) -> None
     answer = commands("black").everything(encoded(png(40, 30)), request, MEMORY, IMAGE, DEFAULTS)
     assert answer.message == message
     assert answer.message.startswith("No") or int(answer.message.split()[0]) == len(answer.regions)
+
+
+def test_several_labels_come_with_a_warning_of_the_label_that_is_picked() -> None:
+    cat, dog = (LabeledRegion(square(3, 3), label, label) for label in ("cat", "dog"))
+    warning = " If a label is picked above, the tick gives it to all of them."
+    assert describe_objects([cat, dog], is_all=True) == f"2 objects.{warning}"
+    assert describe_objects([cat, cat], is_all=True) == "2 objects."
 
 
 def test_an_image_without_automatic_masks_has_no_objects(monkeypatch: pytest.MonkeyPatch) -> None:
