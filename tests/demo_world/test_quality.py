@@ -78,7 +78,7 @@ def test_clicks_on_the_background_are_refused_and_clicks_on_objects_are_not() ->
         found = measure_nothing(renderer, load_demo_sam(), 40)
         assert 1 - found["background"]["refused"] <= 0.01
         assert found["middle of an object"]["refused"] <= 0.005
-        assert found["anywhere on an object"]["refused_though_right"] <= 0.01
+        assert found["anywhere on an object"]["refused_though_right"] <= 0.03
 
 
 def test_automatic_masks_find_the_objects() -> None:
