@@ -138,3 +138,15 @@ def test_the_largest_document_is_stored_and_a_larger_one_refused(redis_server: R
     assert documents.get("a", in_use=False) == bytes(MAX_DOCUMENT_BYTES)
     with pytest.raises(ValueError, match="has 131073 bytes, more than 131072"):
         documents.put("a", bytes(MAX_DOCUMENT_BYTES + 1), in_use=False)
+
+
+def test_documents_of_another_group_evict_none_and_share_no_name(redis_server: RedisServer) -> None:
+    settings, client = documents_on(redis_server), GuardedRedis(redis_server.url, 1.0)
+    answers = RedisDocuments(client, group="last-answer", max_in_use=2, max_only_stored=2, ttl_seconds=60)
+    settings.put("a", b"settings", in_use=False)
+    for number in range(20):
+        answers.put(f"{number:02}", b"1", in_use=True)
+    answers.put("a", b"answer", in_use=True)
+    assert (settings.get("a", in_use=False), answers.get("a", in_use=True)) == (b"settings", b"answer")
+    names = redis.Redis.from_url(redis_server.url).keys("last-answer:*")
+    assert len(names) == 4

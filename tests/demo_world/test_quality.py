@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from backend.models.registry import DEMO_CLIP, DEMO_SAM
-from scripts.demo_world.evaluate import UNSEEN, count_matches, load_demo_clip, load_demo_sam, measure, measure_proposals
+from scripts.demo_world.evaluate import (
+    RENDERERS,
+    UNSEEN,
+    count_matches,
+    load_demo_clip,
+    load_demo_sam,
+    measure,
+    measure_proposals,
+)
+from scripts.demo_world.evaluate_nothing import measure_nothing
 from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_scene
 
 _SCENES = 110
@@ -62,6 +71,14 @@ def test_clip_names_colour_and_shape_under_sams_mask(figures: dict[str, Any]) ->
 
 def test_sam_knows_which_of_its_masks_are_good(figures: dict[str, Any]) -> None:
     assert figures["click_score_correlation"] >= 0.4
+
+
+def test_clicks_on_the_background_are_refused_and_clicks_on_objects_are_not() -> None:
+    for renderer in RENDERERS:
+        found = measure_nothing(renderer, load_demo_sam(), 40)
+        assert 1 - found["background"]["refused"] <= 0.01
+        assert found["middle of an object"]["refused"] <= 0.005
+        assert found["anywhere on an object"]["refused_though_right"] <= 0.03
 
 
 def test_automatic_masks_find_the_objects() -> None:

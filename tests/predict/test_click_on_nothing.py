@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.errors import BadPrompt
+from backend.images import SourceImage
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_prompted_task
 from backend.predict.click_on_nothing import check_object
 from backend.projects import ProjectSettings
+from backend.settings import Settings
 from backend.values import Candidate, Prompt
+from backend.wiring import build_predictor
+from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
 from tests.fakes import CONFIG, FakeSegmenter, Hall, keypoint, rectangle
 
 CELLS = 16  # of 160 pixels: a cell is 10 pixels wide
@@ -84,3 +93,25 @@ def test_boxes_corrections_and_repeated_clicks_are_never_clicks_on_nothing(monke
     document = {"id": 1, "data": {"photo": "a.png"}}
     for prompts in ([rectangle(10, 10, 30, 30)], [keypoint(50, 50), keypoint(50, 50)]):
         assert hall.task_document(document, CONFIG, prompts) is not None
+
+
+def test_the_demo_model_refuses_a_click_on_the_background_and_answers_one_on_each_object(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the threshold that the registry has for it, and through the objects that a server builds."""
+    scene = make_scene(HELD_OUT_SEED + 60_000)
+    file = io.BytesIO()
+    Image.fromarray(scene.pixels).save(file, "PNG")
+    predictor = build_predictor(Settings(device="cpu", clip_model="none"))
+    monkeypatch.setattr(predictor, "fetch_image", lambda *_, **__: SourceImage(file.getvalue()))
+    config = parse_labeling_config(CONFIG)
+
+    def answers(pixel: tuple[float, float]) -> bool:
+        x, y = ((at + 0.5) / side * 100 for at, side in zip(pixel, (scene.size.width, scene.size.height), strict=True))
+        prompt = keypoint(x, y, size=(scene.size.width, scene.size.height))
+        task, request = parse_prompted_task({"id": 1, "data": {"photo": "a.png"}}, config, [prompt])
+        return predictor.predict(task, config, request) is not None
+
+    assert all(answers(click_point(item.mask)) for item in scene.objects)
+    with pytest.raises(BadPrompt, match="No object here"):
+        answers(click_point(~np.logical_or.reduce([item.mask for item in scene.objects])))

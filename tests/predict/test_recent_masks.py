@@ -272,6 +272,33 @@ def test_a_person_without_a_draft_does_not_correct_the_mask_of_one_who_has_one()
     assert him.click(BESIDE) != mask
 
 
+def test_of_two_people_who_have_just_opened_the_task_neither_corrects_any_mask() -> None:
+    """Without a draft they cannot be told apart once there are two masks."""
+    hall = make_hall()
+    her, him = Person(hall), Person(hall, "two@example.com")
+    masks = {her.click(INSIDE), him.click(FAR)}
+    her.accept()
+    him.accept()
+    assert her.click(BESIDE) not in masks
+    assert him.click((100 * 33.5 / 40, 90)) not in masks
+
+
+@pytest.mark.parametrize(("columns", "is_corrected"), [(slice(18, 30), True), (slice(21, 30), False)])
+def test_what_sam_finds_at_the_click_alone_must_cover_half_of_a_mask_that_may_have_been_rejected(
+    columns: slice, is_corrected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mask has the columns 18 to 22, of which the second answer covers two and the first all."""
+    monkeypatch.setattr("backend.predict.clicks.OTHER_SCORE", 0.5)
+    person, region = accepted()
+    alone = np.zeros((30, 40), bool)
+    alone[13:18, columns] = True
+    monkeypatch.setattr(person.hall.segmenter, "decode", lambda *_, **__: [Candidate(alone, 0.9)])
+    assert (person.click(BESIDE) == region) is is_corrected
+    person.reject()
+    person.autosave()
+    assert person.click(BESIDE) == region  # a draft shows that it was accepted
+
+
 @pytest.mark.parametrize(
     "other", [{"task": 8}, {"project": "3.1795206951"}, {"project": "13.1795206950"}, {"project": ""}, {"uri": "b.png"}]
 )
