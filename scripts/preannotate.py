@@ -24,7 +24,7 @@ from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labe
 from backend.label_studio.requests import FindText, SegmentAll, Task, parse_task
 from backend.predict import BulkRequest, build_version
 from backend.projects import ProjectSettings, check_setup
-from backend.values import Priority, ProposalOptions
+from backend.values import ClassName, Priority, ProposalOptions
 from scripts.console import (
     add_connection_options,
     fraction,
@@ -47,6 +47,12 @@ class Predictor(Protocol):
     def predict(
         self, task: Task, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings, *, priority: Priority
     ) -> Json | None: ...
+
+
+class Labeler(Protocol):
+    """The part of `backend.engine.ImageLabeler` that says what CLIP knows."""
+
+    def limits_for(self, vocabularies: Sequence[Sequence[ClassName]]) -> str: ...
 
 
 class Backends(Protocol):
@@ -193,6 +199,14 @@ def check_can_name(can_classify: bool, config: LabelingConfig) -> None:
     )
 
 
+def check_knows_labels(labeler: Labeler, config: LabelingConfig) -> None:
+    """Raise BadSettings if CLIP has to choose among labels that it does not know, as the demo's may."""
+    limits = labeler.limits_for([image.answer_classes for image in config.images if len(image.answer_classes) > 1])
+    if limits:
+        remedy = "Set SAM_MODEL and CLIP_MODEL to models for photographs (see the README), or keep a single label."
+        raise BadSettings(f"{limits} They cannot choose among the labels of this project.", remedy=remedy)
+
+
 def check_can_read(can_classify: bool, texts: Sequence[str]) -> None:
     """Raise BadSettings if a text is given without a CLIP, BadPrompt if a text is invalid."""
     for text in texts:
@@ -249,6 +263,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor = build_predictor(settings)
     check_can_name(predictor.labeler.can_classify, config)
+    check_knows_labels(predictor.labeler, config)
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
     proposal = override(predictor.default_proposal(), arguments)

@@ -210,8 +210,7 @@ class ImageAnswers:
         """Raise BadPrompt if CLIP has to pick among labels that it does not know."""
         limits = self._labeler.limits_for([config.answer_classes])
         if limits and len(config.answer_classes) > 1:
-            remedy = "Pick a label first. SAM_MODEL and CLIP_MODEL of the backend choose models for photographs."
-            raise BadPrompt(f"{limits} They cannot choose a label.", remedy=remedy)
+            raise BadPrompt(f"{limits} They cannot choose a label.", remedy="Pick a label first, or use other models.")
 
     @staticmethod
     def _clean(

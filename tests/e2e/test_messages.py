@@ -84,7 +84,8 @@ def test_the_line_says_what_came_before_it_is_accepted_and_why_nothing_came(
     saved = site.annotation(project.tasks[SCENE])
     assert [result["value"]["text"] for result in saved if result["from_name"] == "message"] == [[last]]
     regions = parse_regions(saved, parse_labeling_config(LABEL_CONFIG).images[0])
-    assert sorted(region.label for region in regions) == ["pink", "purple", "yellow"]
+    classes = sorted(name for region in regions for name in region.choices["class"])
+    assert classes == ["pink ring", "purple ellipse", "yellow ring"]  # all labelled purple, which was picked
     exported = export(project.number, tmp_path, site.command_environment()).read_text(encoding="utf-8")
     assert len(json.loads(exported)["annotations"]) == 3
     assert "message" not in exported and "match" not in exported

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from backend.bulk import Summary
+from backend.engine import ImageLabeler
 from backend.errors import BadProjectSettings, BadPrompt, BadSettings, LabelStudioError
 from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
-from backend.values import Priority
+from backend.values import Lexicon, Priority
 from scripts import preannotate
 from scripts.console import run_command
 from scripts.preannotate import (
@@ -22,10 +23,12 @@ from scripts.preannotate import (
     build_version,
     check_can_name,
     check_can_read,
+    check_knows_labels,
     find_pending,
     override,
     read_project_settings,
 )
+from tests.fakes import FakeClassifier, FakeSegmenter
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakeLabelStudio, FakePredictor, make_tasks
 
 CONFIG = parse_labeling_config(CONFIG_XML)
@@ -164,6 +167,18 @@ def test_without_clip_several_brush_labels_are_refused_and_one_is_not() -> None:
     assert "CLIP_MODEL" in no.value.remedy
     check_can_name(True, CONFIG)
     check_can_name(False, ONE_BRUSH)
+
+
+def test_labels_that_clip_does_not_know_are_refused_before_any_image_is_read() -> None:
+    colours = Lexicon(frozenset({"red", "green"}), "Only colours are known.", "the red one")
+    labeler = ImageLabeler(FakeSegmenter(), FakeClassifier(lexicon=colours))
+    check_knows_labels(labeler, CONFIG)
+    cars = parse_labeling_config(CONFIG_XML.replace('"green"', '"car"'))
+    with pytest.raises(BadSettings, match=r"^Only colours are known\. They cannot choose among the labels") as no:
+        check_knows_labels(labeler, cars)
+    assert "CLIP_MODEL" in no.value.remedy
+    check_knows_labels(labeler, ONE_BRUSH)
+    check_knows_labels(ImageLabeler(FakeSegmenter(), FakeClassifier()), cars)
 
 
 def test_the_command_refuses_before_it_looks_for_tasks(

@@ -16,8 +16,8 @@ from backend.label_studio.config import MessageLine
 from backend.label_studio.results.build import build_prediction
 
 MESSAGE_ID = "backend-message"
-MAX_CHARACTERS = 160  # about the width of the page
-_MIN_PROBLEM = 80  # characters of a refusal's message that its remedy leaves
+MAX_CHARACTERS = 120  # one line beside the panels of a page of 1500 pixels has 130
+_MIN_PROBLEM = 40  # characters of a refusal's message that its remedy leaves
 
 
 def build_message(line: MessageLine, text: str) -> dict[str, Any]:

@@ -40,16 +40,16 @@ def test_nothing_to_say_is_an_empty_list_which_clears_the_line() -> None:
 def test_a_message_is_one_short_printable_line(text: str) -> None:
     (shown,) = build_message(LINE, text)["value"]["text"]
     assert shown.isprintable()
-    assert len(shown) <= 160
+    assert len(shown) <= 120
 
 
 def test_a_long_problem_is_cut_before_its_remedy() -> None:
     remedy = "Pick a label before you click."
     assert join_remedy("A prompt has no label.", remedy) == f"A prompt has no label. {remedy}"
     joined = join_remedy("p" * 500, remedy)
-    assert joined.endswith(f"… {remedy}") and len(joined) == 160
+    assert joined.endswith(f"… {remedy}") and len(joined) == 120
     both = join_remedy("p" * 500, "r" * 500)
-    assert both.startswith("p" * 79 + "… r") and len(both) == 160
+    assert both.startswith("p" * 39 + "… r") and len(both) == 120
 
 
 @pytest.mark.parametrize("texts", [["red ring, 97 %."], []])
