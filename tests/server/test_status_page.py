@@ -154,7 +154,7 @@ def test_an_error_fades_when_a_later_click_succeeds_and_is_back_when_it_returns(
     assert "a.png is away." in current and not past
     for count, words in ((1, "1 such request has succeeded"), (2, "2 such requests have succeeded")):
         current, past = click("b.png")
-        assert "a.png is away." not in current and "<p>None that is not over.</p>" in current
+        assert "a.png is away." not in current and "<p>No current errors.</p>" in current
         assert "a.png is away." in past and f"Since then {words}." in past, count
     current, past = click("a.png")
     assert "a.png is away." in current and not past
