@@ -27,8 +27,8 @@ class Course:
         ious: IoU with the truth before the first correction and after each.
         obeyed: For each correction, whether each of its clicks that counts holds in the mask, as brush and bitmask are
             sent; `as_polygon` likewise in the polygon as sent.
-        moved: If SAM alone would not have obeyed the first correction, the share of the wrong part that changed, and the
-            changed pixels as a share of the mask.
+        moved: If SAM alone would not have obeyed the first correction: the share of the wrong part that changed, and
+            the changed pixels as a share of the mask.
     """
 
     ious: list[float]

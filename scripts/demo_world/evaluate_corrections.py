@@ -40,7 +40,7 @@ from scripts.demo_world.evaluate import DEMO_PROPOSAL, RENDERERS, load_demo_sam
 from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED
 
 FIRST = 60_000
-"""Scenes from HELD_OUT_SEED + this on were first used after the rule was chosen, on those from TUNING_SEED + 40,000 on."""
+"""Scenes from HELD_OUT_SEED + this on were first used after the rule was chosen; TUNING_SEED + 40,000 on chose it."""
 COURSES = ("chain", "refine", "painted")
 WORSE = 0.005
 MIN_START_IOU = 0.5  # of a pre-annotated mask with the object that it stands for

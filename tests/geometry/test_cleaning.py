@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from backend.geometry import clean_mask, speck_area
+from backend.geometry import clean_mask, pixel_of, speck_area
 from backend.values import Mask, Size
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=24))
@@ -56,6 +56,18 @@ def test_a_click_inside_the_hole_of_a_speck_does_not_keep_the_speck() -> None:
     ring[:, 10:20] = True
     cleaned = clean_mask(ring, 20, keep=[(2.5, 2.5)])
     assert cleaned[:, :5].sum() == 1 and cleaned[2, 2]
+
+
+def test_a_hole_under_a_background_click_is_no_pinhole() -> None:
+    mask = drawn("#####", "#.#.#", "#####")
+    assert np.array_equal(clean_mask(mask, 4, keep=[(1.5, 1.5)]), drawn("#####", "#.###", "#####"))
+
+
+@settings(deadline=None, max_examples=300)
+@given(masks, st.integers(0, 30), points)
+def test_the_pixel_of_a_click_stays_as_it_is(mask: Mask, least: int, keep: list[tuple[float, float]]) -> None:
+    cleaned = clean_mask(mask, least, keep)
+    assert all(cleaned[y, x] == mask[y, x] for x, y in (pixel_of(point, mask.shape) for point in keep))
 
 
 def test_a_mask_of_specks_keeps_its_largest() -> None:

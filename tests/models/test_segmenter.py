@@ -259,13 +259,26 @@ def test_a_mask_turned_into_logits_comes_back_as_that_mask(demo_sam, scene) -> N
     assert iou(enlarged, thing.mask) > 0.93
 
 
-def test_logits_of_a_mask_are_its_signed_distance_at_low_resolution(demo_sam) -> None:
+def test_logits_of_a_mask_are_its_signed_distance_at_low_resolution_and_at_the_border_its_coverage(demo_sam) -> None:
     segmenter = SamSegmenter(demo_sam, device="cpu")
     mask = np.zeros((256, 256), bool)
     mask[:, :128] = True  # at half the size: 64 of 128 columns
     row = segmenter.mask_to_logits(mask)[0, 40]
-    assert row[[63, 62, 64, 65]].tolist() == [1, 3, -1, -3]
+    assert row[[62, 65]].tolist() == [3, -3]
+    assert 0 < row[63] <= 1 and row[64] == pytest.approx(-row[63])  # the border runs between the two
     assert (row[:56] == 15).all() and (row[72:] == -15).all()
+
+
+def test_logits_tell_where_in_a_low_resolution_pixel_the_border_runs(demo_sam) -> None:
+    segmenter = SamSegmenter(demo_sam, device="cpu")
+    borders = []
+    for width in (512, 514, 516, 518):  # pixels of 1024, of which eight are a low-resolution pixel
+        mask = np.zeros((1024, 1024), bool)
+        mask[:, :width] = True
+        row = segmenter.mask_to_logits(mask)[0, 40]
+        last = int(np.flatnonzero(row > 0)[-1])
+        borders.append(8 * (last + 0.5 + row[last] / (row[last] - row[last + 1])))
+    assert borders == pytest.approx([512, 514, 516, 518], abs=1.0)
 
 
 def test_a_line_of_one_pixel_in_a_large_image_is_still_in_its_logits(demo_sam) -> None:

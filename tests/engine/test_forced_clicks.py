@@ -1,0 +1,132 @@
+"""From the second click on, and where a mask is corrected, the demo SAM's answers agree with every click."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.engine import EncodedImage, ImageLabeler
+from backend.geometry import Click, clicks_that_count, pixel_of
+from backend.images import SourceImage
+from backend.models.checkpoints import load_into
+from backend.models.registry import DEMO_SAM
+from backend.models.sam.architectures import build_sam
+from backend.models.sam.segmenter import SamSegmenter
+from backend.values import Candidate, Mask, Prompt, Size
+from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
+from tests.fakes import FakeSegmenter, encoded, png
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> SamSegmenter:
+    model = build_sam("demo")
+    load_into(model, DEMO_SAM, "demo")
+    return SamSegmenter(model, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return make_scene(HELD_OUT_SEED + 51_000, Size(400, 300))
+
+
+@pytest.fixture(scope="module")
+def image(segmenter: SamSegmenter, scene: Scene) -> EncodedImage:
+    file = io.BytesIO()
+    Image.fromarray(scene.pixels).save(file, "PNG")
+    source = SourceImage(file.getvalue())
+    return EncodedImage(source, segmenter.encode(source.pixels))
+
+
+def prompt_of(clicks: list[Click], **more: object) -> Prompt:
+    return Prompt(tuple((x, y) for x, y, _ in clicks), tuple(label for _, _, label in clicks), **more)
+
+
+def holds(mask: Mask, clicks: list[Click]) -> bool:
+    pixels = [(pixel_of(click, mask.shape), bool(click[2])) for click in clicks_that_count(clicks)]
+    return all(mask[y, x] == inside for (x, y), inside in pixels)
+
+
+def random_clicks(rng: np.random.Generator, count: int) -> list[Click]:
+    return [(float(rng.uniform(0, 400)), float(rng.uniform(0, 300)), int(rng.integers(2))) for _ in range(count)]
+
+
+def test_every_click_of_a_sequence_holds_wherever_it_is(segmenter, scene, image) -> None:
+    rng, disobeyed = np.random.default_rng(0), 0
+    for item in scene.objects:
+        clicks = [(*click_point(item.mask), 1), *random_clicks(rng, 5)]
+        for count in range(2, len(clicks) + 1):
+            (found,) = ImageLabeler(segmenter, None).segment(image, prompt_of(clicks[:count]))
+            assert holds(found.mask, clicks[:count])
+        alone = segmenter.decode(image.embedding, prompt_of(clicks), max_masks=1)[0]
+        disobeyed += not holds(alone.mask, clicks)
+    assert disobeyed, "SAM alone would have obeyed all of them"
+
+
+def test_every_click_on_a_corrected_mask_holds(segmenter, scene, image) -> None:
+    rng, labeler = np.random.default_rng(1), ImageLabeler(segmenter, None)
+    for item in scene.objects:
+        clicks = random_clicks(rng, int(rng.integers(1, 4)))
+        assert holds(labeler.refine(image, prompt_of(clicks), item.mask).mask, clicks)
+
+
+@pytest.mark.parametrize("kinds", [(1, 0), (0, 1), (0, 0)])
+def test_a_box_and_points_hold_and_so_does_a_list_that_begins_negative(segmenter, image, kinds) -> None:
+    clicks = [(60.0, 50.0, kinds[0]), (64.0, 50.0, kinds[1])]
+    labeler = ImageLabeler(segmenter, None)
+    for asked in (prompt_of(clicks), prompt_of(clicks, box_xyxy=(20.0, 20.0, 380.0, 280.0))):
+        assert holds(labeler.segment(image, asked)[0].mask, clicks)
+    for x, y, label in clicks:
+        boxed = Prompt(((x, y),), (label,), (20.0, 20.0, 380.0, 280.0))
+        assert holds(labeler.segment(image, boxed)[0].mask, [(x, y, label)])
+
+
+def test_the_first_click_and_a_box_alone_are_answered_by_sam_alone(segmenter, scene, image) -> None:
+    labeler = ImageLabeler(segmenter, None)
+    for item in scene.objects:
+        for asked in (Prompt((click_point(item.mask),), (1,)), Prompt(box_xyxy=(10.0, 10.0, 90.0, 80.0))):
+            for found, own in zip(
+                labeler.segment(image, asked, max_masks=None), segmenter.decode(image.embedding, asked), strict=True
+            ):
+                assert np.array_equal(found.mask, own.mask) and found.score == own.score
+                assert np.array_equal(found.low_res_logits, own.low_res_logits)
+
+
+def test_a_later_click_wins_within_two_pixels(segmenter, image) -> None:
+    clicks = [(100.5, 80.5, 1), (101.5, 81.5, 0), (102.5, 80.5, 1)]
+    mask = ImageLabeler(segmenter, None).segment(image, prompt_of(clicks))[0].mask
+    assert mask[80, 102] and mask[80, 100]
+    mask = ImageLabeler(segmenter, None).segment(image, prompt_of(clicks[:2]))[0].mask
+    assert not mask[81, 101]
+
+
+def test_the_corrected_mask_grows_around_the_click_and_not_all_over_the_image(segmenter, image) -> None:
+    square = np.zeros((300, 400), bool)
+    square[100:160, 100:160] = True
+    (x, y) = (166.0, 130.0)
+    refined = ImageLabeler(segmenter, None).refine(image, Prompt(((x, y),), (1,)), square).mask
+    alone = segmenter.decode(
+        image.embedding, ImageLabeler(segmenter, None).correction_prompt(Prompt(((x, y),), (1,)), square), max_masks=1
+    )[0].mask
+    assert refined[130, 166]
+    assert np.count_nonzero(refined & ~alone & ~square) <= 0.5 * square.sum()
+
+
+class WithoutLogits(FakeSegmenter):
+    """A model that was not trained on sequences of clicks, and answers without logits."""
+
+    refines_by_logits = False
+
+    def decode(self, *args: object, **options: object) -> list[Candidate]:
+        assert "revise" not in options
+        return [Candidate(candidate.mask, candidate.score) for candidate in super().decode(*args, **options)]
+
+
+def test_clicks_hold_in_a_family_without_logits_too() -> None:
+    clicks = [(10.5, 10.5, 1), (30.5, 20.5, 1), (10.5, 12.5, 0)]
+    labeler, page = ImageLabeler(WithoutLogits(), None), encoded(png(40, 30))
+    assert holds(labeler.segment(page, prompt_of(clicks))[0].mask, clicks)
+    everything = np.ones((30, 40), bool)
+    assert holds(labeler.refine(page, prompt_of(clicks), everything).mask, clicks)
