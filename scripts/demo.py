@@ -38,9 +38,11 @@ Ready after {seconds:.0f} s.
 
   1. Open "{click_title}": {url}/projects/{click}/data
      and a task in it. Below the image switch on "Auto-Annotation", then click the picture once: keys work again.
-  2. Press M for the smart key point, then 9 (AUTO, or 1 to 8 for a colour), and click an object: its mask appears.
-     Alt+click removes a part. The green tick below accepts the mask; select the region to see its class.
-     Accept before you submit: suggestions are lost otherwise. For boxes click the tool's button again, then g.
+  2. Press M until the lowest tool button shows pink points, and click an object: its mask appears, with a label that
+     the backend chose. Alt+click removes a part. Keys 1 to 8 pick a label, which stays picked for the next objects; the
+     same key drops it. The green tick below accepts the mask: do that before you submit, suggestions are lost otherwise.
+     Select the region to see and change its class above the image. For a box press M once more and drag.
+     Or type what to look for into the field above the image, such as "the red ring", and press Enter.
   3. "{preannotated_title}": {url}/projects/{preannotated}/data
      already has masks and classes.
   4. Export your annotations:

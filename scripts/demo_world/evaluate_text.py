@@ -33,7 +33,7 @@ from scripts.demo_world.scenes import CLASS_NAMES, COLOURS, HELD_OUT_SEED, SHAPE
 FIRST = 7000  # scenes from here on are used only here
 ABSENT = 4  # absent texts per wording and scene
 VOCABULARY = tuple(ClassName(name) for name in (*CLASS_NAMES, *COLOURS))
-"""Per-region choices and brush labels of label_config.xml."""
+"""Per-region choices and labels of label_config.xml."""
 
 Wording = Callable[[str, str], str]
 

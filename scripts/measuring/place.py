@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from backend.values import Size
+from scripts.demo_circle.site import keypoint
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
 
 ROOT = Path(__file__).parent.parent.parent
@@ -56,23 +57,15 @@ def make_pictures(count: int, size: Size = FULL_HD, *, first: int = 0) -> list[P
 def build_body(
     picture: Picture, label_config: str, annotations: Sequence[Json] = (), drafts: Sequence[Json] = ()
 ) -> Json:
-    """Build the body that Label Studio posts to /predict for a click."""
+    """Build the body that Label Studio posts to /predict for a click with the label "red"."""
     size, (x, y) = picture.scene.size, picture.click
-    value = {"x": x / size.width * 100, "y": y / size.height * 100, "width": 0.2, "keypointlabels": ["red"]}
-    keypoint = {
-        "id": "benchmark1",
-        "type": "keypointlabels",
-        "from_name": "click",
-        "to_name": "image",
-        "original_width": size.width,
-        "original_height": size.height,
-        "image_rotation": 0,
-        "is_positive": True,
-        "value": value,
-    }
+    prompts = keypoint(x, y, (size.width, size.height), "red")
+    if "<KeyPointLabels" in label_config:  # one result with the label, instead of one for each
+        value = {**prompts[0]["value"], "keypointlabels": ["red"]}
+        prompts = [{**prompts[0], "type": "keypointlabels", "value": value}]
     task = {"id": 1, "data": {"image": picture.uri}, "predictions": []}
     task |= {"annotations": list(annotations), "drafts": list(drafts)}
-    context = {"context": {"result": [keypoint]}}
+    context = {"context": {"result": prompts}}
     return {"tasks": [task], "project": "1.1", "label_config": label_config, "params": context}
 
 

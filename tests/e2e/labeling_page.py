@@ -191,15 +191,17 @@ class LabelingPage:
         self._click_element(f'[data-testid=textarea-input][name="{text_area}"]')
         self.press(f"{text}\n")
 
+    def show_message(self, text_area: str, text: str) -> None:
+        """Put a text into a text area, as an answer of the backend would."""
+        self._run("Htx.annotationStore.selected.names.get(arguments[0]).addText(arguments[1])", text_area, text)
+
     def wait_for_answer(self) -> Exchange:
-        """Until the next smart click or box has been answered and the page shows what came."""
-        new: list[Exchange] = []
+        """Until the next smart click, box or text has been answered and the page shows what came.
 
-        def is_answered() -> bool:
-            new.extend(read_exchanges(self._driver, self._answers_seen + len(new)))
-            return any(exchange.prompts for exchange in new)  # after Submit the page may ask without a prompt
-
-        self.wait("an answer", is_answered)
+        A page that opens a task with a prediction asks without a prompt, which counts for none of these.
+        """
+        self.wait("an answer", lambda: any(one.prompts for one in read_exchanges(self._driver, self._answers_seen)))
+        new = read_exchanges(self._driver, self._answers_seen)
         self._answers_seen += len(new)
         exchange = [exchange for exchange in new if exchange.prompts][-1]
         self.wait("the page to take the answer", lambda: not self._run("return !!Htx.awaitingSuggestions"))
@@ -272,10 +274,6 @@ class LabelingPage:
     def take_tool(self, name: str) -> None:
         """Click a tool in the tool bar, "brush-tool" or "eraser"."""
         self._click_element(f'button.lsf-tool[aria-label="{name}"]')
-
-    def message(self) -> str:
-        """What the line above the picture says."""
-        return " ".join(line.text for line in self._driver.find_elements(By.CSS_SELECTOR, ".message") if line.text)
 
     def look_at(self, url: str) -> None:
         """Go to another page."""

@@ -113,7 +113,7 @@ def test_a_connection_whose_password_became_wrong_says_so(
     assert shown["readable_state"] == "Error"
     assert WRONG in shown["error_message"]
     with pytest.raises(DemoError, match=WRONG):
-        site.predict_interactively(number, task, [keypoint(20, 15, (40, 30), "red")])
+        site.predict_interactively(number, task, keypoint(20, 15, (40, 30), "red"))
     wrong = BackendLogin(opened.backend_login.user, "wrong")
     with pytest.raises(DemoError, match=WRONG):
         site.connect_backend(project, stage.ports.backend_url, "SAM + CLIP", wrong)

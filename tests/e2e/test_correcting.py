@@ -62,7 +62,7 @@ def test_control_lets_points_through_to_an_accepted_mask(page: LabelingPage, sit
     page.pick(KEYS[target.colour], "KeyPointTool")
     page.click(*deep_point_away_from(target.mask, target.x, target.y), alt=True, ctrl=True)
     answer = page.wait_for_answer()
-    assert [prompt["is_positive"] for prompt in answer.prompts] == [False]
+    assert [point["is_positive"] for point in answer.points] == [False]
     assert list(answer.masks) == [before]
     page.screenshot("correcting-3-negative-inside")
 

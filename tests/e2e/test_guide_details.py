@@ -254,13 +254,13 @@ def test_a_refused_click_is_explained_above_the_picture_and_on_the_status_page(
     assert not page.wait_for_answer().masks
     assert not page.has_suggestion()
     assert [kind for kind, _ in page.shown.regions()] == ["keypointregion"]
-    page.wait("the reason", lambda: "Click the object first" in page.message())
+    page.wait("the reason", lambda: "Click the object first" in page.shown.message())
     page.screenshot("guide-6-message")
     page.press("z", Keys.CONTROL)
     page.wait("the point to go", lambda: page.shown.regions() == [])
     click(page, target)
     page.wait_for_answer()
-    page.wait("the class instead of the reason", lambda: target.class_name in page.message())
+    page.wait("the class instead of the reason", lambda: target.class_name in page.shown.message())
     page.look_at(site.backend_url_with_login())
     assert "The negative point does not lie on a mask" in page.text()
 
@@ -269,7 +269,7 @@ def test_a_click_on_nothing_is_answered_in_words(page: LabelingPage, project: Pr
     start(page, project)
     page.click(590.5, 60.5)  # plain background
     assert not page.wait_for_answer().masks
-    page.wait("the reason", lambda: "No object here" in page.message())
+    page.wait("the reason", lambda: "No object here" in page.shown.message())
 
 
 @contextlib.contextmanager
@@ -311,7 +311,7 @@ def test_a_backend_that_cannot_be_reached_stays_silent(page: LabelingPage, proje
     silent = page.wait_for_answer()
     assert silent.errors and not silent.results
     assert [kind for kind, _ in page.shown.regions()] == ["keypointregion"]
-    assert not page.has_suggestion() and page.message() == ""
+    assert not page.has_suggestion() and page.shown.message() == ""
 
     page.press("z", Keys.CONTROL)
     page.wait("the point to go", lambda: page.shown.regions() == [])

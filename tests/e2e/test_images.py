@@ -12,7 +12,6 @@ from backend.label_studio.results import parse_regions
 from backend.values import Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, make_scene
 from tests.e2e.objects import (
-    BOX_KEYS,
     KEYS,
     corners,
     encode_jpeg,
@@ -36,11 +35,8 @@ def label_two_objects(page: LabelingPage, site: Site, scene: Scene, photo: bytes
     page.start(project.number, project.tasks[PHOTO])
     assert page.shown.image_size() == (scene.size.width, scene.size.height)
 
-    for target, key, tool in (
-        (clicked, KEYS[clicked.colour], "KeyPointTool"),
-        (boxed, BOX_KEYS[boxed.colour], "RectangleTool"),
-    ):
-        page.pick(key, tool)
+    for target, tool in ((clicked, "KeyPointTool"), (boxed, "RectangleTool")):
+        page.pick(KEYS[target.colour], tool)
         if tool == "KeyPointTool":
             page.click(*middle(target.mask))
         else:
@@ -53,7 +49,7 @@ def label_two_objects(page: LabelingPage, site: Site, scene: Scene, photo: bytes
     page.submit()
 
     saved = site.annotation(project.tasks[PHOTO])
-    sizes = {Size(one["original_width"], one["original_height"]) for one in saved if one["type"] == "brushlabels"}
+    sizes = {Size(one["original_width"], one["original_height"]) for one in saved if one["type"] == "brush"}
     assert sizes == {scene.size}
     regions = parse_regions(saved, parse_labeling_config(LABEL_CONFIG).images[0])
     ious = [mask_iou(region.mask, target.mask) for region, target in zip(regions, (clicked, boxed), strict=True)]

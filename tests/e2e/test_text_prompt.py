@@ -18,11 +18,6 @@ if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
 SCENE = "scene-000.png"
-TEXT_AREA = '<TextArea name="find" toName="image" placeholder="Find ..."/>'
-SETTING = '<View>\n  <!-- backend: {"text_prompt": "find"} -->'
-CONFIG = LABEL_CONFIG.replace("<View>", SETTING, 1).replace(
-    '<Image name="image"', f'{TEXT_AREA}\n  <Image name="image"'
-)
 
 
 def ask(page: LabelingPage, text: str) -> int:
@@ -40,7 +35,7 @@ def find_object(region: Region) -> tuple[SceneObject, float]:
 
 @pytest.mark.timeout(900)
 def test_typed_texts_become_saved_masks(page: LabelingPage, site: Site) -> None:
-    project = site.scene_project("Find by a text", SCENE, label_config=CONFIG)
+    project = site.scene_project("Find by a text", SCENE)
     page.start(project.number, project.tasks[SCENE])
 
     assert ask(page, "the pink square") == 1
@@ -55,7 +50,9 @@ def test_typed_texts_become_saved_masks(page: LabelingPage, site: Site) -> None:
     page.submit()
 
     saved = site.annotation(project.tasks[SCENE])
-    found = [(region, *find_object(region)) for region in parse_regions(saved, parse_labeling_config(CONFIG).images[0])]
+    found = [
+        (region, *find_object(region)) for region in parse_regions(saved, parse_labeling_config(LABEL_CONFIG).images[0])
+    ]
     assert sorted(thing.class_name for _, thing, _ in found) == ["pink ring", "pink square", "yellow ring"]
     assert min(iou for *_, iou in found) >= 0.75
     assert [(region.label, region.choices["class"]) for region, _, _ in found] == [

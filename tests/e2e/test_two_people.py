@@ -91,8 +91,9 @@ def test_two_projects_at_once_are_answered_in_their_own_vocabularies(
         lambda: label(colleagues_page, forms, targets, lambda target: "1", barrier),
     )
     for target, answer in zip(targets, in_colours, strict=True):
-        mask, choice = answer.results
-        assert (mask["from_name"], mask["to_name"], mask["value"]["brushlabels"]) == ("mask", "image", [target.colour])
+        mask, label, choice = answer.results
+        assert (mask["from_name"], label["from_name"], label["to_name"]) == ("mask", "label", "image")
+        assert label["value"]["labels"] == [target.colour]
         assert (choice["from_name"], choice["value"]["choices"]) == ("class", [target.class_name])
     for target, answer in zip(targets, in_forms, strict=True):
         mask, choice = answer.results

@@ -40,8 +40,8 @@ def test_the_first_clicks_on_the_tasks_that_come_next_encode_nothing(opened: Ope
 
     def click(name: str) -> None:
         target = targets[name]
-        prompt = keypoint(target.x + 0.5, target.y + 0.5, SIZE, target.colour)
-        assert site.predict_interactively(backend, tasks[name], [prompt])
+        prompts = keypoint(target.x + 0.5, target.y + 0.5, SIZE, target.colour)
+        assert site.predict_interactively(backend, tasks[name], prompts)
 
     site.task(tasks[in_order[0]])  # a task with predictions: Label Studio tells the backend nothing of its opening
     before = encodings(backend_url, opened)

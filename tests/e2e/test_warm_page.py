@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.demo_circle import commands
-from tests.e2e.objects import AUTO_BOX, AUTO_CLICK, corners, largest_targets
+from tests.e2e.objects import NO_LABEL, corners, largest_targets
 from tests.e2e.site import Project, Site
 
 if TYPE_CHECKING:  # selenium may be missing
@@ -20,7 +20,7 @@ A, B = "scene-000.png", "scene-003.png"
 def click_largest(page: LabelingPage, scene: str, rank: int = 0) -> None:
     """Click one of the largest objects of a scene whose page is open."""
     target = largest_targets(scene, rank + 1)[rank]
-    page.pick(AUTO_CLICK, "KeyPointTool")
+    page.pick(NO_LABEL, "KeyPointTool")
     page.click(target.x + 0.5, target.y + 0.5)
     assert page.wait_for_answer().masks
 
@@ -53,7 +53,7 @@ def test_the_first_click_on_a_pre_annotated_image_encodes_nothing(page: Labeling
     before = site.encoded_when_at_rest()
     page.start(project.number, project.tasks[A])
     page.screenshot("pre-annotated")
-    page.pick(AUTO_BOX, "RectangleTool")  # a click inside a mask that is there would select it
+    page.pick(NO_LABEL, "RectangleTool")  # a click inside a mask that is there would select it
     page.drag(*corners(largest_targets(A, 1)[0].mask))
     assert page.wait_for_answer().masks
     assert site.encoded_when_at_rest() == before

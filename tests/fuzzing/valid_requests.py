@@ -17,6 +17,7 @@ FILES = {
     "a.png": noise_png(40, 30, 1),
     "b.png": noise_png(40, 30, 2),
     "/data/local-files/?d=imgs/a640.png": noise_png(640, 480, 3),
+    "/data/upload/3/44f7da9b-scene-000.png": noise_png(640, 480, 5),
     "/data/upload/8/04dd5068-scene-001.png": noise_png(640, 480, 4),
 }
 RECORDED_PREDICTIONS = (
@@ -26,6 +27,8 @@ RECORDED_PREDICTIONS = (
     "interactive_keypoint_second",
     "interactive_keypoint_with_draft",
     "interactive_rectangle",
+    "one_row_click_and_alt_click",
+    "one_row_click_without_label",
     "plain_keypoint",
     "plain_rectangle",
 )

@@ -12,7 +12,6 @@ import pytest
 
 from backend.export import EncodedRegion, LabeledImage, build_coco, encode_region
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.config.labeling_config import AUTO
 from backend.label_studio.requests.prompts import parse_prompts
 from backend.values import Size
 from scripts.demo_circle.circle import Clicked, Report, compare, judge, load_coco
@@ -20,6 +19,7 @@ from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.site import keypoint, rectangle
 from scripts.demo_circle.targets import Target, click_scenes, find_targets, scenes_to_check
 from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, COLOURS, SHAPES
+from tests.recorded import load_payload
 
 CONFIG = parse_labeling_config((ROOT / "label_config.xml").read_text(encoding="utf-8")).images[0]
 SIZE = (640, 480)
@@ -44,7 +44,7 @@ def test_the_labeling_config_speaks_the_words_of_the_demo_world() -> None:
     assert tuple(label.name for label in CONFIG.region_choices[0].labels) == CLASS_NAMES
     assert [control.label_names for control in CONFIG.image_choices] == [BACKGROUNDS]
     for control in (*CONFIG.keypoints, *CONFIG.rectangles):
-        assert control.label_names == (*COLOURS, AUTO)
+        assert control.label_names == COLOURS
 
 
 def test_the_labeling_config_for_photographs_has_fifty_odd_classes_and_the_same_structure() -> None:
@@ -52,11 +52,13 @@ def test_the_labeling_config_for_photographs_has_fifty_odd_classes_and_the_same_
     photos = parse_labeling_config(xml).images[0]
     assert 50 <= len(photos.region_choices[0].labels) < 60
     for control in (*photos.keypoints, *photos.rectangles):
-        assert control.label_names == (*photos.answers[0].label_names, AUTO)
+        assert control.label_names == photos.answers[0].label_names
     assert photos.region_choices and photos.image_choices
 
 
-@pytest.mark.parametrize("name", ["label_config.xml", "docs/label_config_photos.xml"])
+@pytest.mark.parametrize(
+    "name", ["label_config.xml", "docs/label_config_photos.xml", "docs/label_config_three_rows.xml"]
+)
 def test_no_hotkey_of_a_label_is_taken_twice_or_by_a_tool(name: str) -> None:
     tree = ElementTree.parse(ROOT / name)
     keys = [tag.get("hotkey", "") for tag in tree.iter("Label")]
@@ -65,12 +67,44 @@ def test_no_hotkey_of_a_label_is_taken_twice_or_by_a_tool(name: str) -> None:
     assert {tag.get("hotkey") for tag in tree.iter("Choice")} == {"f19"}
 
 
-def test_prompts_are_those_that_label_studio_sends() -> None:
-    (click,) = parse_prompts([keypoint(160, 240, SIZE, "red"), keypoint(1, 2, SIZE, "red", positive=False)], CONFIG)
+def test_prompts_are_read_as_they_were_meant() -> None:
+    points = [*keypoint(160, 240, SIZE, "red"), *keypoint(1, 2, SIZE, "red", positive=False)]
+    (click,) = parse_prompts(points, CONFIG)
     assert click.prompt.point_coords == (pytest.approx((160, 240)), pytest.approx((1, 2)))
     assert (click.prompt.point_labels, click.label) == ((1, 0), "red")
-    (box,) = parse_prompts([rectangle((10, 20, 30, 50), SIZE, "AUTO")], CONFIG)
+    (box,) = parse_prompts(rectangle((10, 20, 30, 50), SIZE), CONFIG)
     assert box.prompt.box_xyxy == pytest.approx((10, 20, 30, 50))
+    assert box.label == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "built"),
+    [
+        (
+            "one_row_click_and_alt_click",
+            [*keypoint(274.286, 171.429, SIZE, "red"), *keypoint(344.348, 181.118, SIZE, "red", positive=False)],
+        ),
+        ("one_row_click_without_label", keypoint(293.665, 393.540, SIZE)),
+        ("one_row_box_without_label", rectangle((424.845, 93.168, 552.298, 242.981), SIZE)),
+        ("plain_rectangle", rectangle((431.165, 48.923, 590.277, 222.952), SIZE, "blue")),
+    ],
+)
+def test_prompts_are_those_that_the_page_sent(name: str, built: list[Any]) -> None:
+    """Compared with recorded requests. The width of a point is that of its dot on the page."""
+    sent = load_payload(name)["params"]["context"]["result"]
+    for ours, theirs in zip(built, sent, strict=True):
+        assert ours.keys() == theirs.keys()
+        names = ("id", "from_name") if name == "plain_rectangle" else ("id",)  # recorded with other names
+        assert without(ours, "value", *names) == without(theirs, "value", *names)
+        assert ours["value"].get("labels") == theirs["value"].get("labels")
+        dot = ("width",) if "height" not in ours["value"] else ()
+        expected = pytest.approx(without(theirs["value"], "labels", *dot), abs=1e-3)
+        assert without(ours["value"], "labels", *dot) == expected
+    assert len({one["id"] for one in built}) == len({one["id"] for one in sent})
+
+
+def without(document: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in keys}
 
 
 def square(left: int, top: int, side: int) -> Any:

@@ -34,7 +34,7 @@ def reply(status: int, document: Any) -> tuple[int, dict[str, str], bytes]:
 
 def brush(iou_is_good: bool = True) -> dict[str, Any]:
     mask = click_scene(0)[1].objects[0].mask
-    return {"type": "brushlabels", "value": {"rle": encode_brush(mask if iou_is_good else mask | True)}}
+    return {"type": "brush", "value": {"rle": encode_brush(mask if iou_is_good else mask | True)}}
 
 
 class Deployment:

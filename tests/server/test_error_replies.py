@@ -9,6 +9,7 @@ import logging
 import pytest
 
 from backend.logs.request_id import RequestIdFilter
+from backend.projects import ProjectSettings
 from tests.fakes import CONFIG, Hall, keypoint, noise_png, predict_body, rectangle
 from tests.server.fakes import ServerOnFakes, setup_body
 
@@ -92,7 +93,7 @@ def test_a_reason_phrase_is_one_short_ascii_line_and_keeps_the_remedy(server: Se
     assert len(phrase) <= 400
     assert all(32 <= ord(character) < 127 for character in phrase)
     assert "<" not in phrase
-    assert phrase.endswith("polygon_tolerance, clean_masks, prefetch, text_prompt.")
+    assert phrase.endswith(f"{', '.join(name for name, _, _ in ProjectSettings.documentation())}.")
 
 
 def test_an_unknown_route_is_answered_with_the_known_ones(server: ServerOnFakes) -> None:

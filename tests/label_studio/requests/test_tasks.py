@@ -9,7 +9,15 @@ import pytest
 
 from backend.errors import BadConfig, BadPrompt, BadRequest
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import ClassifyImage, Click, Task, TaskImage, parse_prompted_task, parse_task
+from backend.label_studio.requests import (
+    ClassifyImage,
+    Click,
+    FindText,
+    Task,
+    TaskImage,
+    parse_prompted_task,
+    parse_task,
+)
 from backend.label_studio.requests.tasks import parse_project_id
 from tests.label_studio.requests.drawn import parse, point
 from tests.paths import PAYLOADS
@@ -221,6 +229,21 @@ def test_a_recorded_plain_rectangle_has_the_label_of_the_labels_control() -> Non
     (prompt,) = parse(load_payload("plain_rectangle")).request.prompts
     assert (prompt.label, prompt.prompt.point_coords) == ("blue", ())
     assert prompt.prompt.box_xyxy == pytest.approx((431.165, 48.923, 590.277, 222.952), abs=1e-3)
+
+
+def test_recorded_prompts_of_one_row_of_labels_keep_the_picked_label_and_leave_the_choice_where_none_is() -> None:
+    (click,) = parse(load_payload("one_row_click_and_alt_click")).request.prompts
+    assert (click.label, click.prompt.point_labels) == ("red", (1, 0))
+    (click,) = parse(load_payload("one_row_click_without_label")).request.prompts
+    assert (click.label, click.prompt.point_labels) == ("", (1,))
+    (box,) = parse(load_payload("one_row_box_without_label")).request.prompts
+    assert box.label == "" and box.prompt.box_xyxy is not None
+
+
+def test_a_recorded_text_is_found_beside_the_choice_for_the_whole_image() -> None:
+    body = load_payload("one_row_text")
+    assert [one["from_name"] for one in body["params"]["context"]["result"]] == ["background", "find"]
+    assert parse(body, "find").request == FindText(("the pink ring",))
 
 
 def test_a_plain_prompt_may_have_no_label_but_not_an_unknown_one() -> None:
