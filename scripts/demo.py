@@ -37,13 +37,12 @@ Ready after {seconds:.0f} s.
   log in with    {backend_user}   password   {backend_password}   (new in each run)
 
   1. Open "{click_title}": {url}/projects/{click}/data
-     and a task in it. Below the image switch on "Auto-Annotation". At the bottom of the tool bar click the coloured
-     button until it shows three dots. Both stay as they are for the next tasks.
-  2. Click an object: its mask appears, with a label that the backend chose. Alt+click removes a part. Keys 1 to 8 pick
-     a label, which stays picked for the next objects; the same key drops it. The green tick below the image accepts the
-     mask: do that before you submit, suggestions are lost otherwise. Select the region to see and change its class.
-     For a box click the coloured button once more and drag. Or type what to look for above the image, such as
-     "the red ring", and press Enter.
+     and a task in it. Below the image switch on "Auto-Annotation". Then click the pink button, the last one of the tool
+     bar, until it shows three dots. Both are remembered. (A click on the image would paint: the brush is in hand.)
+  2. Click an object: its mask appears, with a label that the backend chose. Alt+click removes a part. The green tick
+     below the image accepts the mask; what is not accepted is lost when you submit. Select the mask to see its class.
+     Keys 1 to 8 pick a label for the next clicks, the same key drops it. For boxes click the pink button once more.
+     Or type what to look for into the field above the image, such as "the red ring", and press Enter.
   3. "{preannotated_title}": {url}/projects/{preannotated}/data
      already has masks and classes.
   4. Export your annotations:

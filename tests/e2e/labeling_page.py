@@ -1,4 +1,7 @@
-"""Label Studio's labeling page in a real Chromium, handled as a person does: with keys, clicks and drags."""
+"""Label Studio's labeling page in a real Chromium, handled as a person does: with keys, clicks and drags.
+
+Scripts only look at the page; what changes it are events of the mouse and the keyboard.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from tests.e2e.shown import IMAGE, Shown
 WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
 _TOOL = IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
 _BAR = "bottombar-"
+_SETTINGS = ".lsf-settings-modal"
 
 
 class LabelingPage:
@@ -34,6 +38,21 @@ class LabelingPage:
         self.shown = Shown(driver)
         self._answers_seen = 0
         screenshots.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def driver(self) -> webdriver.Chrome:
+        """The browser, for Label Studio's other pages."""
+        return self._driver
+
+    @property
+    def url(self) -> str:
+        """Label Studio's address."""
+        return self._url
+
+    def pretend_mac(self) -> None:
+        """Tell the pages that are loaded from now on that this is a Mac; their shortcuts then want the Command key."""
+        agent = self._driver.execute_script("return navigator.userAgent").replace("X11; Linux x86_64", "Macintosh")
+        self._driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": agent, "platform": "MacIntel"})
 
     def log_in(self, username: str, password: str) -> None:
         """Fill in the form."""
@@ -46,15 +65,23 @@ class LabelingPage:
     def open_task(self, project: int, task: int) -> None:
         """Open a task for labeling and wait until its picture is drawn."""
         self._driver.get(f"{self._url}/projects/{project}/data?task={task}")
-        self._answers_seen = 0
+        self.forget_answers()
+        self.wait_for_picture()
+
+    def wait_for_picture(self) -> None:
+        """Until the picture of the task is drawn."""
         drawn = IMAGE + " return !!(image && image.naturalWidth > 1 && image.stageWidth > 1 && Konva.stages.length);"
         self.wait("the picture", lambda: self._run(drawn))
+
+    def forget_answers(self) -> None:
+        """Count answers from the beginning, as for a page that was loaded."""
+        self._answers_seen = 0
 
     def _fit_in(self) -> bool:
         """Press Shift+1 unless the whole picture is in view. A page that settles cuts its edges off, soon or late."""
         fits = bool(self._run(IMAGE + " return image.zoomScale === 1"))
         if not fits:
-            ActionChains(self._driver).key_down(Keys.SHIFT).send_keys("1").key_up(Keys.SHIFT).perform()
+            self.press("1", Keys.SHIFT)
         return fits
 
     def start(self, project: int, task: int) -> None:
@@ -63,14 +90,35 @@ class LabelingPage:
         self.switch_on("auto-annotation")
 
     def switch_on(self, name: str, on: bool = True) -> None:
-        """Move a switch in the bottom bar, "auto-annotation" or "auto-accept", if it stands otherwise."""
+        """Move a switch in the bottom bar, "auto-annotation" or "auto-accept", if it stands otherwise.
+
+        Then click beside the labels, for keys go to the switch until something else is clicked. A click on the picture
+        would do, too, but with the brush in hand, as at the beginning, it paints a dot.
+        """
+        self.wait(name, lambda: self.is_on(name) is not None)
+        if self.is_on(name) != on:
+            self.flip(name)
+            self.click_beside_labels()
+        self.wait(name, lambda: self.is_on(name) == on)
+
+    def is_on(self, name: str) -> bool | None:
+        """How a switch in the bottom bar stands; None while it is not there."""
         box = f"const box = document.querySelector('[data-testid={_BAR}{name}-toggle]');"
-        state = box + " return box && box.checked;"  # in one step, for the page may draw the bar anew
-        self.wait(name, lambda: self._run(state) is not None)
-        if self._run(state) != on:
-            self._run(box + " box.closest('label').click();")
-        self.wait(name, lambda: self._run(state) == on)
-        self._run("document.activeElement.blur()")  # keys would go to the switch
+        found: bool | None = self._run(box + " return box && box.checked;")  # in one step: the bar may be drawn anew
+        return found
+
+    def flip(self, name: str) -> None:
+        """Click a switch in the bottom bar with the mouse; it keeps the focus."""
+        before = self.is_on(name)
+        self._click_element(f"label:has([data-testid={_BAR}{name}-toggle])")
+        self.wait(name, lambda: self.is_on(name) is not before)
+
+    def click_beside_labels(self) -> None:
+        """Click the blank space at the right end of the labels."""
+        script = "const box = document.querySelector('.lsf-labels').getBoundingClientRect();"
+        x, y = self._run(script + " return [box.right - 8, box.bottom - 8];")
+        self.click_in_window(x, y)
+        self.wait("the focus to leave", lambda: self._run("return document.activeElement === document.body"))
 
     def smart_tool_in_hand(self) -> str:
         """The smart tool in hand, "KeyPointTool", "RectangleTool" or "Rectangle3PointTool"; "" for none of them."""
@@ -106,19 +154,27 @@ class LabelingPage:
         self.press("u")
         self.wait("no selection", lambda: not self.shown.selected_ids())
 
-    def press(self, key: str) -> None:
-        """Press and release one key."""
-        ActionChains(self._driver).send_keys(key).perform()
+    def press(self, key: str, *held: str) -> None:
+        """Press and release one key while others are held."""
+        chain = ActionChains(self._driver)
+        for other in held:
+            chain.key_down(other)
+        chain.send_keys(key)
+        for other in held:
+            chain.key_up(other)
+        chain.perform()
 
-    def click(self, x: float, y: float, *, alt: bool = False, ctrl: bool = False) -> None:
+    def click(self, x: float, y: float, *, alt: bool = False, ctrl: bool = False, command: bool = False) -> None:
         """Click on a pixel of the image.
 
         Args:
             alt: Hold the Alt key, which makes a smart point negative.
             ctrl: Hold the Control key, which lets a click through to the image where a region or a box lies.
+            command: Hold the Command key, which does the same on a Mac.
         """
         self.wait("all of the picture in view", self._fit_in)  # before a key is held that would make another shortcut
-        held = [key for key, is_held in ((Keys.ALT, alt), (Keys.CONTROL, ctrl)) if is_held]
+        keys = ((Keys.ALT, alt), (Keys.CONTROL, ctrl), (Keys.COMMAND, command))
+        held = [key for key, is_held in keys if is_held]
         for key in held:
             ActionChains(self._driver).key_down(key).perform()
         self._pointer((x, y))
@@ -147,7 +203,7 @@ class LabelingPage:
         self.wait("an answer", lambda: any(one.prompts for one in read_exchanges(self._driver, self._answers_seen)))
         new = read_exchanges(self._driver, self._answers_seen)
         self._answers_seen += len(new)
-        exchange = [one for one in new if one.prompts][-1]
+        exchange = [exchange for exchange in new if exchange.prompts][-1]
         self.wait("the page to take the answer", lambda: not self._run("return !!Htx.awaitingSuggestions"))
         if exchange.masks:
             self.wait("the answer on the page", lambda: self.shown.suggested_masks() == exchange.masks)
@@ -182,14 +238,50 @@ class LabelingPage:
         self._click_button("submit-button")
         self.wait("the annotation to be saved", lambda: bool(self._all("update-button")))
 
-    def keep_label_selected(self) -> None:
-        """Do what the box "Keep label selected" in the settings does.
+    def submit_and_go_on(self, *keys: str) -> None:
+        """Submit in a stream of tasks, by the button or by keys, and wait for the picture of the next task."""
+        before = self.task()
+        if keys:
+            self.press(keys[-1], *keys[:-1])
+        else:
+            self._click_button("submit-button")
+        self.wait("another task", lambda: self.task() not in (0, before))
+        self.wait_for_picture()
 
-        Not by hand: in a headless browser the dialog, which fades in and out, now and then stays half open.
-        """
-        if not self._run("return Htx.settings.continuousLabeling"):
-            self._run("Htx.settings.toggleContinuousLabeling()")
-        self.wait("the labels to be kept", lambda: self._run("return Htx.settings.continuousLabeling"))
+    def task(self) -> int:
+        """The id of the task on the page; 0 without one."""
+        return int(self._run("return Number(window.Htx && Htx.task && Htx.task.id || 0)"))
+
+    def keep_label_selected(self, keep: bool = True) -> None:
+        """Move the switch "Keep label selected after creating a region" in the settings, if it stands otherwise."""
+        kept = "return Htx.settings.continuousLabeling"
+        shown = f"const dialog = document.querySelector('{_SETTINGS}'); return dialog && dialog.getClientRects().length"
+        self._click_button("settings-button")
+        self.wait("the settings", lambda: self._run(shown + " && !dialog.getAnimations({subtree: true}).length"))
+        if self._run(kept) != keep:
+            (field,) = (one for one in self._all_shown(f"{_SETTINGS} label") if "Keep label selected" in one.text)
+            field.click()
+        self.wait("the setting", lambda: self._run(kept) == keep)
+        self._click_element(f"{_SETTINGS} .ant-modal-close")
+        self.wait("the settings to close", lambda: not self._run(shown))
+
+    def select_in_list(self, place: int) -> None:
+        """Click a region in the list at the right; 0 is the first."""
+        self._all_shown(".lsf-outliner-item")[place].click()
+        self.wait("a selected region", self.shown.selected_ids)
+
+    def click_suggestion_button(self, *, accept: bool) -> None:
+        """Click the right or the left of the two small buttons that a suggestion has in the picture."""
+        script = """const stage = Konva.stages[0], box = stage.container().getBoundingClientRect();
+            return stage.find('Circle').filter(one => one.radius() > 10).map(one => one.getClientRect())
+                .map(one => [box.left + one.x + one.width / 2, box.top + one.y + one.height / 2]);"""
+        self.wait("the buttons in the picture", lambda: len(self._run(script)) == 2)
+        left, right = sorted(self._run(script))
+        self.click_in_window(*(right if accept else left))
+
+    def take_tool(self, name: str) -> None:
+        """Click a tool in the tool bar, "brush-tool" or "eraser"."""
+        self._click_element(f'button.lsf-tool[aria-label="{name}"]')
 
     def look_at(self, url: str) -> None:
         """Go to another page."""
@@ -215,9 +307,15 @@ class LabelingPage:
         except WebDriverException as error:
             raise AssertionError(f"waited in vain for {what}; see {self.screenshot('waited-in-vain')}") from error
 
+    def click_in_window(self, x: float, y: float) -> None:
+        """Click a place in the window."""
+        self._press_and_release([(round(x), round(y))])
+
     def _pointer(self, *points: tuple[float, float]) -> None:
         """Press at the first pixel of the image, release at the last."""
-        places = [self.shown.place(x, y) for x, y in points]
+        self._press_and_release([self.shown.place(x, y) for x, y in points])
+
+    def _press_and_release(self, places: list[tuple[int, int]]) -> None:
         chain = ActionChains(self._driver)
         pointer = chain.w3c_actions.pointer_action
         pointer.move_to_location(*places[0])
@@ -230,6 +328,9 @@ class LabelingPage:
 
     def _all(self, name: str) -> list[Any]:
         return self._driver.find_elements(By.CSS_SELECTOR, _in_bar(name))
+
+    def _all_shown(self, selector: str) -> list[Any]:
+        return [one for one in self._driver.find_elements(By.CSS_SELECTOR, selector) if one.is_displayed()]
 
     def _click_button(self, name: str) -> None:
         """Click a button of the bottom bar."""

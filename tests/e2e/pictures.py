@@ -19,15 +19,20 @@ SCREENSHOTS = ROOT / ".cache" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
 WIDTH, COLOURS, MAX_BYTES = 1300, 256, 300_000
 PICTURES = {
-    "guide-2-label-first": "annotating-label-first",
-    "guide-3-suggested": "annotating-suggested",
-    "guide-4-accepted": "annotating-accepted",
+    "guide-1-first-steps": "annotating-first-steps",
+    "guide-2-suggested": "annotating-suggested",
+    "guide-3-accepted": "annotating-accepted",
     "negative-1-too-much": "annotating-too-much",
     "negative-2-taken-away": "annotating-taken-away",
-    "guide-7-two-boxes": "annotating-two-boxes",
+    "guide-4-two-boxes": "annotating-two-boxes",
     "correcting-0-misses-something": "annotating-misses-something",
     "correcting-2-accepted": "annotating-corrected",
-    "guide-9-status-page": "annotating-status-page",
+    "guide-5-text": "annotating-text",
+    "guide-6-message": "annotating-message",
+    "reviewing-1-settings": "annotating-review-settings",
+    "reviewing-2-ordered": "annotating-review-order",
+    "reviewing-3-opened": "annotating-review-task",
+    "reviewing-4-accepted": "annotating-review-accepted",
     "status-page": "status-page",
 }
 """The name of the picture by that of the screenshot."""
