@@ -80,11 +80,9 @@ def build_predictor(settings: Settings, redis: GuardedRedis | None = None) -> Ta
         CheckpointError: SAM's weights are missing, damaged or of another model. Failure to load CLIP is only logged:
             masks are useful without classes.
     """
-    models = _load_models(settings)
-    redis = redis or build_redis(settings)
-    return _assemble(
-        settings, models, redis, build_cache(settings, redis), PriorityExecutor(_MODEL_THREADS, _THREADS_FOR_CLICKS)
-    )
+    models, redis = _load_models(settings), redis or build_redis(settings)
+    executor = PriorityExecutor(_MODEL_THREADS, _THREADS_FOR_CLICKS)
+    return _assemble(settings, models, redis, build_cache(settings, redis), executor)
 
 
 def _assemble(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backend.engine.answer_cache import AnswerCache
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.forced_clicks import (
     ANSWER_INERTIA,
@@ -23,7 +23,7 @@ from backend.engine.similar_search import SimilarMask, SimilarSearch
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point, mask_iou
 from backend.images import SourceImage
-from backend.runtime import NO_DEADLINE, Deadline, LeastRecentlyUsed, timed
+from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import (
     Candidate,
     ClassName,
@@ -35,7 +35,6 @@ from backend.values import (
     ReviseLogits,
 )
 
-ANSWERS_MAX_BYTES = 16_000_000  # of logits of answered clicks; 256 kB each for SAM's published models
 MAX_CLICKS_AT_ONCE = 32  # in one run of the decoder, whose time grows with their number
 SAME_MASK_IOU = 0.95  # candidates above this look the same to a person
 
@@ -60,9 +59,7 @@ class ImageLabeler:
 
     def __init__(self, segmenter: Segmenter, classifier: Classifier | None, *, top_k: int = 5) -> None:
         self._segmenter, self._classifier, self._top_k = segmenter, classifier, top_k
-        self._answers = LeastRecentlyUsed[tuple[object, ...], NDArray[np.float32]](
-            ANSWERS_MAX_BYTES, lambda logits: logits.nbytes
-        )
+        self._answers = AnswerCache()
         proposals = ProposalCache(self.propose)
         self._known = KnownWords(classifier.lexicon if classifier else None)
         self._search = TextSearch(classifier, proposals, self._known)
@@ -107,7 +104,7 @@ class ImageLabeler:
         if not (is_sequence and self._segmenter.refines_by_logits):
             candidates = self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
             return [hold_in_pixels(candidate, forced) for candidate in candidates]
-        answered, logits = self._last_answer(encoded, prompt)
+        answered, logits = self._answers.find_last(encoded, prompt)
         for count in range(answered + 1, len(coords) + 1):
             deadline.raise_if_over()
             start = max(count - MAX_CLICKS_AT_ONCE + 1, 1)
@@ -117,9 +114,7 @@ class ImageLabeler:
             candidates = self._decode(encoded, clicks, max_masks if count == len(coords) else 1, revise)
             logits = candidates[0].low_res_logits
             if logits is not None:
-                self._answers.put(
-                    (encoded.image.digest, coords[:count], labels[:count]), logits.copy()
-                )  # a view would keep all three alive
+                self._answers.put(encoded, coords[:count], labels[:count], logits)
         return [hold_in_pixels(candidate, forced) for candidate in candidates]
 
     def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> SizedCandidate:
@@ -244,12 +239,3 @@ class ImageLabeler:
         if revise is None or not self._segmenter.refines_by_logits:
             return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
         return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, revise=revise)
-
-    def _last_answer(self, encoded: EncodedImage, prompt: Prompt) -> tuple[int, NDArray[np.float32] | None]:
-        """Length and logits of the longest proper prefix of the clicks with cached logits; (0, None) without one."""
-        coords, labels = prompt.point_coords, prompt.point_labels
-        for count in range(len(coords) - 1, 0, -1):
-            logits = self._answers.get((encoded.image.digest, coords[:count], labels[:count]))
-            if logits is not None:
-                return count, logits
-        return 0, None
