@@ -262,6 +262,17 @@ def test_two_people_with_drafts_never_correct_each_others_masks() -> None:
     assert people[0].click(BESIDE) == her_mask
 
 
+def test_two_drafts_that_differ_in_nothing_but_their_user_are_of_two_people() -> None:
+    hall = make_hall()
+    her, him = Person(hall), Person(hall, "two@example.com")
+    draft = {"id": 1, "updated_at": "2026-11-20T20:00:00Z", "result": []}
+    her.drafts, him.drafts = [draft | {"user": her.name}], [draft | {"user": him.name}]
+    mask = her.click(INSIDE)
+    her.accept()
+    assert him.click(BESIDE) != mask
+    assert her.click(BESIDE) == mask
+
+
 def test_a_person_without_a_draft_does_not_correct_the_mask_of_one_who_has_one() -> None:
     hall = make_hall()
     her, him = Person(hall), Person(hall, "two@example.com")
