@@ -22,7 +22,7 @@ from backend.label_studio.results import kind_of_region
 from backend.safe_text import show
 
 MAX_SHOWN_CHARACTERS = 600  # of any text from outside in replies, log and status page
-MAX_REASON_CHARACTERS = 400  # nginx's default limit is 4,096 for all headers
+MAX_REASON_CHARACTERS = 600  # nginx's default limit is 4,096 for all headers
 CLICK_KINDS = ("points", "boxes", "points and boxes")
 PROMPT_KINDS = ("none", *CLICK_KINDS, "text", "command", "all masks", "image class")
 _ASCII = str.maketrans({"…": "...", "→": "->", "×": "x", "“": '"', "”": '"', "’": "'"})
