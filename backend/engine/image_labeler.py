@@ -9,13 +9,7 @@ import numpy as np
 
 from backend.engine.answer_cache import AnswerCache
 from backend.engine.encoded_image import EncodedImage
-from backend.engine.forced_clicks import (
-    ANSWER_INERTIA,
-    MASK_INERTIA,
-    clicks_of,
-    hold_in_pixels,
-    revise_by_clicks,
-)
+from backend.engine.forced_clicks import clicks_of, hold_in_pixels, revise_by_clicks
 from backend.engine.known_words import KnownWords
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
@@ -110,7 +104,7 @@ class ImageLabeler:
             start = max(count - MAX_CLICKS_AT_ONCE + 1, 1)
             recent_coords, recent_labels = (*coords[:1], *coords[start:count]), (*labels[:1], *labels[start:count])
             clicks = replace(prompt, point_coords=recent_coords, point_labels=recent_labels, mask_logits=logits)
-            revise = revise_by_clicks(clicks_of(clicks), logits, ANSWER_INERTIA)
+            revise = revise_by_clicks(clicks_of(clicks), logits)
             candidates = self._decode(encoded, clicks, max_masks if count == len(coords) else 1, revise)
             logits = candidates[0].low_res_logits
             if logits is not None:
@@ -146,7 +140,7 @@ class ImageLabeler:
         asked = self.correction_prompt(prompt, mask)
         deadline.raise_if_over()
         clicks = clicks_of(prompt)
-        revise = revise_by_clicks(clicks, asked.mask_logits, MASK_INERTIA)
+        revise = revise_by_clicks(clicks, asked.mask_logits, on_page=True)
         return hold_in_pixels(self._decode(encoded, asked, 1, revise)[0], clicks)
 
     def correction_prompt(self, prompt: Prompt, mask: Mask) -> Prompt:

@@ -25,7 +25,7 @@ from backend.geometry.click_pixels import Click
 
 Logits = NDArray[np.float32]  # (M, M); positive inside the mask
 MARGIN = 0.2  # logit that a click gets at least
-WIDTH_PER_DEPTH = 0.8  # of the bell curve (its standard deviation), by the click's distance from the border, in cells
+WIDTH_PER_DEPTH = 0.9  # of the bell curve (its standard deviation), by the click's distance from the border, in cells
 MIN_DEPTH = 0.7  # cells; a click's distance from the border cannot be told any better
 MORE_WIDTH = 0.35  # cells
 UNKNOWN_DEPTH = 8.0  # cells, of a click in a mask that has no border
