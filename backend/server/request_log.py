@@ -73,7 +73,7 @@ def _kind_of(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asks_for_a_login(record: RequestRecord, endpoint: str) -> bool:
-    """Whether this is a browser's first request for the status page, to which it learns that it needs a password."""
+    """Whether this is a browser's first request for the status page, which tells it that a password is needed."""
     return endpoint == "index" and record.status == HTTPStatus.UNAUTHORIZED and "Authorization" not in request.headers
 
 
