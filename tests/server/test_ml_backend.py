@@ -143,7 +143,8 @@ def test_a_recorded_batch_gets_one_answer_for_each_of_its_tasks() -> None:
     recorded = json.loads((PAYLOADS / "batch_predict_3_tasks.json").read_text())["json"]
     hall = Hall(classifier=FakeClassifier(), files={recorded["tasks"][0]["data"]["image"]: png(40, 30)})
     results = ServerOnFakes(hall).predict(recorded).json["results"]
-    assert [r["result"][0]["value"] for r in results] == [{"choices": ["Indoor"]}] * 3
+    assert [r["result"][-1]["value"] for r in results] == [{"choices": ["Indoor"]}] * 3
+    assert [r["result"][0]["type"] for r in results] == ["brushlabels"] * 3
 
 
 @pytest.mark.parametrize("path", sorted(PAYLOADS.glob("webhook_*.json")), ids=lambda path: path.stem)
