@@ -25,6 +25,7 @@ from tests.fuzzing.valid_requests import FILES
 from tests.server.fakes import Neighbours, ServerOnFakes
 
 PLANNED = frozenset({200, 308, 400, 403, 404, 405, 408, 413, 422, 502})  # neither 500 nor 503: nothing is overloaded
+_VERSION = re.compile(r"fake-1(-auto-[0-9a-f]{8})?")  # the latter of several tasks without a prompt
 _RLE_LIST = re.compile(rb'"rle"\s*:\s*\[[^\]"\[{]*\]')  # numbers that the backend does not read unless it needs them
 CREDENTIALS = Credentials("fuzzer", "a password", webhook_secret="a secret")  # hints without it are limited in rate
 MAX_EXAMPLES = 3  # kept for each place
@@ -199,7 +200,9 @@ def _judge_document(request: FuzzedRequest, body: bytes) -> list[str]:
 
 def _is_prediction(entry: Any) -> bool:
     """Whether an entry is a prediction with results whose values have no null, which is how NaN would be written."""
-    if not isinstance(entry, dict) or entry.get("model_version") != "fake-1" or not entry.get("result"):
+    if not isinstance(entry, dict) or not entry.get("result"):
+        return False
+    if not _VERSION.fullmatch(str(entry.get("model_version"))):
         return False
     return all(
         isinstance(result["id"], str) and isinstance(result["from_name"], str) and not _has_null(result["value"])
