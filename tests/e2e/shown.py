@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from selenium import webdriver
+from selenium.webdriver.common.by import By
 
 from backend.values import Mask
 
@@ -83,6 +84,11 @@ class Shown:
         """What a choice says of the selected region or of the whole image."""
         script = " return store.names.get(arguments[0]).selectedLabels.map(choice => choice.value).join();"
         return str(self._run(STORE + script, control))
+
+    def message(self) -> str:
+        """What is written in the message line; "" if nothing is."""
+        (line,) = self._driver.find_elements(By.CSS_SELECTOR, ".message")
+        return str(line.text).strip()
 
     def drawn_mask(self, region_id: str) -> tuple[Mask, Mask]:
         """The mask of a region or suggestion as its canvas shows it, and which pixels of the image are in view.
