@@ -64,14 +64,11 @@ class DataManager:
 
     def order_by(self, column: str) -> None:
         """Choose a column in the menu "Order by"."""
-        self._click_text("Order by")
-        self._click_text(column)
+        self._choose("Order by", column)
 
     def show_column(self, column: str) -> None:
-        """Tick a column in the menu "Columns", then close the menu."""
-        self._click_text("Columns")
-        self._click_text(column)
-        self._click_text("Columns")
+        """Tick a column in the menu "Columns"."""
+        self._choose("Columns", column)
 
     def accept_predictions(self, *places: int) -> None:
         """Tick rows of the table, 0 is the first, and choose the action "Create Annotations From Predictions"."""
@@ -104,6 +101,19 @@ class DataManager:
         """The button that opens the actions for ticked rows; it says how many rows are ticked."""
         names = {f"{count} Task", f"{count} Tasks"}
         return [one for one in self._shown("button") if one.text in names]
+
+    def _choose(self, menu: str, entry: str) -> None:
+        """Choose an entry of a menu, which the table may have as the title of a column, too; then close the menu."""
+        before = len(self._with_text(entry))
+        self._click_text(menu)
+        self._page.wait(f"the menu {menu}", lambda: len(self._with_text(entry)) > before)
+        self._click_text(entry)
+        other = "Inner ID"  # an entry of both menus
+        self._page.wait("the menu to close", lambda: not self._with_text(other) or self._click_footer())
+
+    def _click_footer(self) -> None:
+        """Click below the table, which closes a menu."""
+        self._click_text("Submitted annotations:")
 
     def _click_text(self, text: str) -> None:
         self._page.wait(text, lambda: self._press(self._with_text(text)[-1:]))
