@@ -199,10 +199,14 @@ def _judge_document(request: FuzzedRequest, body: bytes) -> list[str]:
 
 
 def _is_prediction(entry: Any) -> bool:
-    """Whether an entry is a prediction with results whose values have no null, which is how NaN would be written."""
+    """Whether an entry is a prediction with results whose values have no null, which is how NaN would be written.
+
+    A refusal that the page shows in words has no model version; it is only that message.
+    """
     if not isinstance(entry, dict) or not entry.get("result"):
         return False
-    if not _VERSION.fullmatch(str(entry.get("model_version"))):
+    is_refusal = entry.get("model_version") == "" and [result.get("type") for result in entry["result"]] == ["textarea"]
+    if not is_refusal and not _VERSION.fullmatch(str(entry.get("model_version"))):
         return False
     return all(
         isinstance(result["id"], str) and isinstance(result["from_name"], str) and not _has_null(result["value"])

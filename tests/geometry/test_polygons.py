@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
-from backend.geometry import mask_iou, mask_to_polygon, mask_to_rings, pixel_of, polygon_to_mask
+from backend.geometry import mask_iou, mask_to_polygon, mask_to_rings, polygon_to_mask
 from backend.geometry.polygons import Ring, signed_area, simplify_ring
 from backend.values import Mask, Size
 
@@ -33,13 +33,6 @@ def blob(seed: int, shape: tuple[int, int] = (120, 160)) -> Mask:
         radii = int(rng.integers(6, 45)), int(rng.integers(6, 45))
         cv2.ellipse(canvas, center, radii, float(rng.integers(180)), 0, 360, int(number % 3 != 2), -1)
     return canvas > 0
-
-
-@settings(deadline=None)
-@given(masks, tolerances, st.lists(st.tuples(st.floats(0, 16), st.floats(0, 16)), max_size=4))
-def test_the_ring_agrees_with_the_mask_in_the_pixels_of_the_points_to_keep(mask, tolerance, keep) -> None:
-    restored = polygon_to_mask(mask_to_polygon(mask, tolerance, keep), size_of(mask))
-    assert all(restored[y, x] == mask[y, x] for x, y in (pixel_of(point, mask.shape) for point in keep))
 
 
 def test_two_corner_pixels_are_two_squares_and_a_bridge() -> None:
