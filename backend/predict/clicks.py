@@ -7,7 +7,7 @@
 | positive, near such a mask, and SAM is sure of another object | that other object, as a new region               |
 | several positive at (nearly) the same place, nothing else    | SAM's next larger candidate, cyclically           |
 | only negative, no box, no mask with their label there        | refused: there is no mask to subtract from        |
-| one positive, on nothing (see `click_on_nothing`)            | refused                                           |
+| one positive, on nothing (see `click_on_nothing`)            | refused; it does not count with the next ones     |
 | any others, a box, or both                                   | SAM's best candidate, as a new region             |
 
 "Near" is within 15 % of the side of a square with the mask's area (at least 3 pixels), so that the middle of the next
@@ -32,11 +32,10 @@ import numpy as np
 from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BadPrompt, BadRegion
 from backend.geometry import distance_to_box, distance_to_mask
-from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
 from backend.label_studio.results import LabeledRegion, is_own_note
-from backend.predict.click_on_nothing import check_object
+from backend.predict.click_on_nothing import IGNORED, ClicksOnNothing
 from backend.predict.messages import describe_size
 from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import Box, Candidate, Mask, Prompt, Size
@@ -75,6 +74,7 @@ def answer_prompt(
     correctable: Sequence[CorrectableRegion],
     config: ImageConfig,
     boxes: MaskBoxCache,
+    nothing: ClicksOnNothing,
     deadline: Deadline = NO_DEADLINE,
     *,
     min_score: float = 0.0,
@@ -83,7 +83,7 @@ def answer_prompt(
 
     Args:
         correctable: Masks on the page, newest first.
-        boxes: Cache of the boxes of masks.
+        boxes, nothing: Caches.
         deadline: Of the request, which ends the work between two masks or two runs of SAM.
         min_score: Minimum predicted IoU of a single click; see `click_on_nothing`.
 
@@ -102,15 +102,23 @@ def answer_prompt(
         return ClickAnswer(candidate, corrected, CORRECTS_LAST if found.is_recent else "")
     points = prompt.prompt
     if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
-        message = f'The negative point does not lie on a mask with the label "{prompt.label}".'
+        with_label = f' with the label "{prompt.label}"' if prompt.label else ""
+        message = f"The negative point does not lie on a mask{with_label}."
         raise BadPrompt(message, remedy="Click the object first; Alt+click only removes parts of an existing mask.")
     repeats = count_repeats(points, encoded.image.size)
     if repeats:
         first = Prompt(points.point_coords[:1], points.point_labels[:1])
         larger = labeler.segment_larger(encoded, first, repeats)
         return ClickAnswer(larger.candidate, message=describe_size(larger.place, larger.count))
+    counting = nothing.drop(labeler, encoded, points, min_score, deadline)
+    if counting is not points:
+        others = replace(prompt, prompt=counting)
+        answer = answer_prompt(
+            labeler, encoded, others, correctable, config, boxes, nothing, deadline, min_score=min_score
+        )
+        return replace(answer, message=" ".join(filter(None, [answer.message, IGNORED])))
     candidate = labeler.segment(encoded, points, deadline=deadline)[0]
-    check_object(candidate, points, min_score)
+    nothing.check(encoded, candidate, points, min_score)
     return ClickAnswer(candidate)
 
 
@@ -235,12 +243,3 @@ def count_repeats(prompt: Prompt, size: Size) -> int:
     first = prompt.point_coords[0]
     is_same_place = all(math.dist(first, point) <= reach for point in prompt.point_coords)
     return len(prompt.point_coords) - 1 if is_same_place else 0
-
-
-def check_drawn_size(prompt: LabeledPrompt, image: SourceImage) -> None:
-    """Raise `BadPrompt` for a prompt that was drawn on an image of another size."""
-    if prompt.drawn_size != image.size:
-        raise BadPrompt(
-            f"The prompt was drawn on an image of {prompt.drawn_size} pixels, but {image.name} is {image.size}.",
-            remedy="Reload the page: the image was replaced after it was opened.",
-        )

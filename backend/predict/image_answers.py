@@ -22,6 +22,7 @@ from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, label_for_click
 from backend.label_studio.requests import Click, FindText, MaskBoxCache, SegmentAll
 from backend.label_studio.results import LabeledRegion
+from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
@@ -54,7 +55,7 @@ class ImageAnswers:
     ) -> None:
         self._labeler, self._default_options = labeler, default_options
         self._auto_label, self._min_score = auto_label, min_score
-        self._mask_boxes = MaskBoxCache()
+        self._mask_boxes, self._nothing = MaskBoxCache(), ClicksOnNothing()
 
     def click(
         self,
@@ -81,6 +82,7 @@ class ImageAnswers:
                 click.correctable,
                 config,
                 self._mask_boxes,
+                self._nothing,
                 deadline,
                 min_score=min_score,
             )

@@ -1,10 +1,12 @@
-"""What a request needs: a control for its answer, and the classes that CLIP compares the image with."""
+"""What a request needs: a control for its answer, an image of its size, the classes that CLIP compares it with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from backend.engine import GENERAL_WORDS, ImageLabeler, words_to_encode
+from backend.errors import BadPrompt
+from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, distinct, label_for_click
 from backend.label_studio.requests import (
     ClassifyImage,
@@ -12,6 +14,7 @@ from backend.label_studio.requests import (
     FindEverything,
     FindLike,
     FindText,
+    LabeledPrompt,
     Request,
     ResizeLast,
     SegmentAll,
@@ -69,3 +72,12 @@ def search_vocabulary(config: ImageConfig) -> tuple[ClassName, ...]:
 def compared_classes(config: ImageConfig) -> tuple[ClassName, ...]:
     """Return the classes by which masks are compared: those of the first per-region control, or the labels."""
     return config.region_choices[0].labels if config.region_choices else config.answer_classes
+
+
+def check_drawn_size(prompt: LabeledPrompt, image: SourceImage) -> None:
+    """Raise `BadPrompt` for a prompt that was drawn on an image of another size."""
+    if prompt.drawn_size != image.size:
+        raise BadPrompt(
+            f"The prompt was drawn on an image of {prompt.drawn_size} pixels, but {image.name} is {image.size}.",
+            remedy="Reload the page: the image was replaced after it was opened.",
+        )

@@ -28,7 +28,6 @@ from backend.label_studio.requests import (
     TaskImage,
 )
 from backend.label_studio.results import build_prediction, build_results
-from backend.predict.clicks import check_drawn_size
 from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_answers import LastAnswers
@@ -36,7 +35,7 @@ from backend.predict.outlines import outline_regions
 from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.predict.recent_masks import AnswerMemory
-from backend.predict.request_needs import has_answer, texts_to_encode
+from backend.predict.request_needs import check_drawn_size, has_answer, texts_to_encode
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
