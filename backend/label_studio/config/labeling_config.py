@@ -30,10 +30,12 @@ class LabelingConfig:
     Attributes:
         images: The images with a control for predictions, at least one; the first has a control for masks.
         xml: The unchanged source.
+        other_text_areas: Name and object of each TextArea that belongs to another object than an image.
     """
 
     images: tuple[ImageConfig, ...]
     xml: str = field(default="", repr=False)
+    other_text_areas: tuple[tuple[str, str], ...] = ()
 
     @property
     def classifies_images(self) -> bool:
@@ -122,7 +124,7 @@ def _parse(xml: str, limits: ConfigLimits) -> LabelingConfig:
     others = [image for image in images if image is not first and (image.answers or _can_be_classified(image, tags))]
     for image in (first, *others):
         _check_data_key(tags[image.name])
-    return LabelingConfig((first, *others), xml)
+    return LabelingConfig((first, *others), xml, controls.find_other_text_areas(names))
 
 
 def _can_be_classified(image: ImageConfig, tags: Mapping[str, Element]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 from xml.etree.ElementTree import Element
 
@@ -77,6 +78,11 @@ class PageControls:
         """Return the names of an image's TextArea controls that are not per region."""
         tags = self._tags.find(image_name, "textarea")
         return tuple(read_attribute(tag, "name") for tag in tags if not is_true(tag, "perregion"))
+
+    def find_other_text_areas(self, image_names: Container[str]) -> tuple[tuple[str, str], ...]:
+        """Return name and object of each TextArea, not per region, of another object than an image."""
+        others = [name for name in self._tags.object_names if name not in image_names]
+        return tuple((area, name) for name in others for area in self.find_text_areas(name))
 
     def _labels_of(self, tag: Element) -> tuple[ClassName, ...]:
         if tag not in self._labels:

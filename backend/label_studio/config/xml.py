@@ -91,6 +91,11 @@ class ControlTags:
         """Return the tags with these names whose toName is the image, in document order."""
         return [tag for tag in self._by_image.get(image_name, ()) if tag_name(tag) in names]
 
+    @property
+    def object_names(self) -> list[str]:
+        """Names of the objects that the tags refer to."""
+        return list(self._by_image)
+
 
 def _targets(tag: Element, implied: str) -> list[str]:
     return [target.strip() for target in (read_attribute(tag, "toname") or implied).split(",")]
