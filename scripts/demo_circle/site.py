@@ -69,6 +69,11 @@ class LabelStudioSite:
         body = {"title": title, "label_config": label_config, "description": description}
         return int(self._json("POST", "/api/projects/", json=body)["id"])
 
+    def project(self, project: int) -> Json:
+        """Return the project's settings."""
+        document: Json = self._json("GET", f"/api/projects/{project}/")
+        return document
+
     def upload_images(self, project: int, images: Mapping[str, bytes]) -> dict[str, int]:
         """Create one task per image; return the task ids by file name."""
         # Label Studio keeps only the last of several files in fields of the same name

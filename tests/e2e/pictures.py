@@ -43,7 +43,7 @@ def shrink(screenshot: Path, picture: Path) -> None:
     with Image.open(screenshot) as full:
         height = round(full.height * WIDTH / full.width)
         small = full.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+    small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE).save(picture, optimize=True)
     if picture.stat().st_size > MAX_BYTES:
         raise ValueError(f"{picture} has {picture.stat().st_size} bytes, more than {MAX_BYTES}.")
 

@@ -262,7 +262,7 @@ def test_a_refused_click_is_explained_above_the_picture_and_on_the_status_page(
     page.wait_for_answer()
     page.wait("the class instead of the reason", lambda: target.class_name in page.shown.message())
     page.look_at(site.backend_url_with_login())
-    assert "The negative point does not lie on a mask" in page.text()
+    assert "Click the object first" in page.text()
 
 
 def test_a_click_on_nothing_is_answered_in_words(page: LabelingPage, project: Project) -> None:

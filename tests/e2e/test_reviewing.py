@@ -46,6 +46,13 @@ def version_of(site: Site, project: Project) -> str:
     return str(prediction["model_version"])
 
 
+def use_predictions(manager: DataManager, page: LabelingPage, site: Site, project: Project) -> None:
+    """The section "Once in a project"."""
+    version = version_of(site, project)
+    manager.use_predictions(version)
+    page.wait("the setting", lambda: site.label_studio.project(project.number)["model_version"] == version)
+
+
 def tasks_by_score(site: Site, project: Project) -> list[int]:
     """The project's tasks, the one whose masks have the lowest mean score first."""
 
@@ -63,7 +70,7 @@ def test_label_all_tasks_shows_the_masks_once_the_predictions_are_chosen(
 ) -> None:
     manager.label_all()
     assert page.shown.mask_ids() == []
-    manager.use_predictions(version_of(site, project))
+    use_predictions(manager, page, site, project)
     manager.open()
     manager.label_all()
     page.wait("the masks", lambda: page.shown.mask_ids())
@@ -74,7 +81,7 @@ def test_tasks_are_reviewed_from_the_lowest_score_up(
 ) -> None:
     by_score = tasks_by_score(site, project)
     assert by_score != sorted(by_score), "this order would not show"
-    manager.use_predictions(version_of(site, project))
+    use_predictions(manager, page, site, project)
     page.screenshot("reviewing-1-settings")
     manager.open()
     manager.show_column("Prediction score")
@@ -102,7 +109,7 @@ def test_an_alt_click_corrects_a_predicted_mask_at_once(
     from tests.e2e.objects import KEYS, find_target
 
     target = find_target(SCENES[0], "purple ellipse")
-    manager.use_predictions(version_of(site, project))
+    use_predictions(manager, page, site, project)
     page.start(project.number, project.tasks[SCENES[0]])
     page.take_smart_tool("KeyPointTool")
     page.wait("the masks", lambda: page.shown.mask_ids())
@@ -119,7 +126,7 @@ def test_the_rest_is_accepted_in_bulk_and_what_was_reviewed_stays_as_it_is(
     page: LabelingPage, manager: DataManager, project: Project, site: Site
 ) -> None:
     by_score = tasks_by_score(site, project)
-    manager.use_predictions(version_of(site, project))
+    use_predictions(manager, page, site, project)
     manager.open()
     manager.order_by("Prediction score")
     page.wait("the order", lambda: manager.tasks() == by_score)
@@ -128,6 +135,9 @@ def test_the_rest_is_accepted_in_bulk_and_what_was_reviewed_stays_as_it_is(
     manager.open()
     page.wait("the order", lambda: manager.tasks() == by_score)
     manager.accept_predictions(0, 2, 3)
+    page.wait("the annotations", lambda: all(site.label_studio.task(by_score[row])["annotations"] for row in (2, 3)))
+    manager.open()
+    page.wait("the order", lambda: manager.tasks() == by_score)
     page.screenshot("reviewing-4-accepted")
     annotations = {task: site.label_studio.task(task)["annotations"] for task in by_score}
     assert [len(annotations[task]) for task in by_score] == [1, 0, 1, 1]
