@@ -128,7 +128,7 @@ def test_the_switch_and_the_tool_are_remembered_when_the_page_is_loaded_again(
     page.screenshot("guide-1-first-steps")
     manager.open()
     manager.open_row(1)
-    assert page.is_on("auto-annotation")
+    page.wait("the switch, on", lambda: page.is_on("auto-annotation"))
     assert page.smart_tool_in_hand() == "KeyPointTool"
 
 
