@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
-from backend.label_studio.config import check_text_prompt, parse_labeling_config, read_config_settings
+from backend.label_studio.config import (
+    check_text_prompt,
+    find_message_line,
+    parse_labeling_config,
+    read_config_settings,
+)
 from backend.label_studio.results import parse_regions
 from backend.projects.project_settings import parse_project_settings
 from tests.fakes import FakeClassifier, Hall
@@ -81,7 +86,7 @@ def test_the_settings_of_one_row_name_text_areas_that_are_in_it(xml: str) -> Non
     config = parse_labeling_config(xml)
     check_text_prompt(config, settings.text_prompt)
     assert (settings.text_prompt, settings.messages) == ("find", "message")
-    assert set(config.images[0].text_areas) == {"find", "message"}
+    assert config.images[0].text_areas == ("find",) and dict(config.other_text_areas) == {"message": "backend"}
 
 
 @pytest.mark.parametrize("xml", ONE_ROW.values(), ids=ONE_ROW)
@@ -89,3 +94,11 @@ def test_the_line_for_messages_and_the_brush_never_ask_the_backend(xml: str) -> 
     config = LabelInterface(xml)
     assert config.get_control("message").attr["smart"] == "false"
     assert config.get_control("mask").attr["smart"] == "false"
+
+
+@pytest.mark.parametrize("xml", ONE_ROW.values(), ids=ONE_ROW)
+def test_the_line_for_messages_does_not_belong_to_the_image_with_the_labels(xml: str) -> None:
+    """Label Studio would give each message the picked label, and pick it again with the next answer."""
+    page = parse_labeling_config(xml)
+    line = find_message_line(page, parse_project_settings(read_config_settings(xml)).messages, frozenset({"image"}))
+    assert line is not None and line.to_name == "backend"

@@ -58,3 +58,15 @@ def test_the_line_belongs_to_the_image_that_was_clicked_if_it_can(name: str, cli
 def test_without_the_setting_or_its_area_there_is_no_line() -> None:
     assert find_message_line(TWO, None, frozenset()) is None
     assert find_message_line(TWO, "none", frozenset(["left"])) is None
+
+
+def test_the_line_may_belong_to_an_object_of_its_own() -> None:
+    own = """<Text name="backend" value="Backend"/><TextArea name="says" toName="backend"/>
+        <TextArea name="note" toName="backend" perRegion="true"/>"""
+    page = parse_labeling_config(CONFIG.replace("</View>", f"{own}</View>"))
+    check_messages(page, "says")
+    assert find_message_line(page, "says", frozenset({"img"})) == MessageLine("says", "backend")
+    with pytest.raises(BadConfig):
+        check_messages(page, "note")
+    with pytest.raises(BadConfig, match="text_prompt"):  # what is typed there is not about an image
+        check_text_prompt(page, "says")
