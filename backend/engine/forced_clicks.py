@@ -2,6 +2,7 @@
 
 SAM's first answer is never changed. Later ones are revised as low-resolution logits (`geometry.follow_clicks`), before
 they become masks, so that it costs next to nothing; what clicks closer than a cell still need is drawn in pixels.
+A good mask on the page changes at the clicks only.
 Everything depends on the image and the clicks alone, so every replica gives the same answer.
 """
 
@@ -13,13 +14,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.geometry import Click, clicks_that_count, follow_clicks, hold_clicks, mask_iou
-from backend.values import Candidate, Prompt, ReviseLogits
+from backend.geometry import Click, change_at_clicks, clicks_that_count, follow_clicks, hold_clicks, mask_iou
+from backend.values import Candidate, Mask, Prompt, ReviseLogits
 
 INERTIA = 2.5  # logit by which SAM must be sure to change an earlier answer; see `geometry.click_logits`
 INERTIA_OF_ROUGH = 0.8  # likewise a mask on the page that SAM draws quite differently: painted, or a poor prediction
 ROUGH_IOU = 0.92  # with SAM's mask, below which one on the page is rough: on tuning scenes 95 % of painted masks and an
 # eighth of SAM's own accepted answers
+WHOLE_ANSWER_IOU = 0.94  # with the answer, below which a mask on the page is rough too; see docs/demo_models.md
+PART_REACH = 1 / 128  # of the image's longer side: how far from a click a part of the change may be
 DISC_SHARE = 1 / 320  # of the image's longer side: radius of the disc around a click that the logits cannot follow
 
 
@@ -48,6 +51,18 @@ def revise_by_clicks(
         return follow_clicks(logits, earlier, counting, cells_per_pixel, inertia)
 
     return revise
+
+
+def keep_elsewhere(candidate: Candidate, page: Mask, clicks: Sequence[Click]) -> Candidate:
+    """Return the candidate with the mask on the page, changed at the clicks only.
+
+    Elsewhere SAM would make a good mask a little worse, and the way over low-resolution logits blurs its border. A mask
+    that the answer changes a lot is rough, and gets all of the answer.
+    """
+    if mask_iou(candidate.mask, page) < WHOLE_ANSWER_IOU:
+        return candidate
+    reach = round(PART_REACH * max(page.shape))
+    return replace(candidate, mask=change_at_clicks(page, candidate.mask, clicks, reach))
 
 
 def hold_in_pixels(candidate: Candidate, clicks: Sequence[Click]) -> Candidate:

@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.engine.answer_cache import AnswerCache
 from backend.engine.encoded_image import EncodedImage
-from backend.engine.forced_clicks import clicks_of, hold_in_pixels, revise_by_clicks
+from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhere, revise_by_clicks
 from backend.engine.known_words import KnownWords
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
@@ -141,7 +141,10 @@ class ImageLabeler:
         deadline.raise_if_over()
         clicks = clicks_of(prompt)
         revise = revise_by_clicks(clicks, asked.mask_logits, on_page=True)
-        return hold_in_pixels(self._decode(encoded, asked, 1, revise)[0], clicks)
+        candidate = self._decode(encoded, asked, 1, revise)[0]
+        if self._segmenter.refines_by_logits:  # what it was measured with
+            candidate = keep_elsewhere(candidate, mask, clicks)
+        return hold_in_pixels(candidate, clicks)
 
     def correction_prompt(self, prompt: Prompt, mask: Mask) -> Prompt:
         """Build what SAM gets to correct a mask: its logits and one extra positive point.

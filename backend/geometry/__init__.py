@@ -9,6 +9,7 @@ from backend.geometry.cleaning import clean_mask, speck_area
 from backend.geometry.click_logits import follow_clicks
 from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks, pixel_of
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
+from backend.geometry.local_changes import change_at_clicks
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
 from backend.geometry.overlaps import mask_nms
 from backend.geometry.places import (
@@ -31,6 +32,7 @@ __all__ = [
     "Outline",
     "OutlineOptions",
     "Point",
+    "change_at_clicks",
     "clean_mask",
     "clicks_that_count",
     "distance_to_box",

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from backend.engine import EncodedImage, ImageLabeler, clean_candidate
-from backend.geometry import Click, clean_mask, clicks_that_count, mask_iou, pixel_of, speck_area
+from backend.geometry import Click, clean_mask, clicks_that_count, mask_iou, mask_to_outline, pixel_of, speck_area
 from backend.label_studio.results import build_value, mask_from_value
 from backend.values import Candidate, Mask, Prompt, Size
 from scripts.demo_world.scenes import click_point
@@ -164,6 +164,7 @@ def _clean(labeler: ImageLabeler, image: EncodedImage, candidate: Candidate, cli
 
 
 def _as_polygon(mask: Mask, clicks: list[Click]) -> Mask:
-    values = build_value(mask, "polygon", tolerance=1.0, clicks=[(x, y) for x, y, _ in clicks])
+    ring = mask_to_outline(mask, clicks=[(x, y) for x, y, _ in clicks]).ring
+    values = build_value(mask, "polygon", tolerance=1.0, ring=ring)
     size = Size(mask.shape[1], mask.shape[0])
     return mask_from_value(values[0], "polygon", size) if values else np.zeros_like(mask)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from backend.engine import EncodedImage, ImageLabeler
-from backend.geometry import Click, clicks_that_count, pixel_of
+from backend.geometry import Click, clicks_that_count, mask_iou, pixel_of
 from backend.images import SourceImage
 from backend.models.checkpoints import load_into
 from backend.models.registry import DEMO_SAM
@@ -112,6 +113,22 @@ def test_the_corrected_mask_grows_around_the_click_and_not_all_over_the_image(se
     )[0].mask
     assert refined[130, 166]
     assert np.count_nonzero(refined & ~alone & ~square) <= 0.5 * square.sum()
+
+
+def test_a_good_mask_on_the_page_changes_at_the_clicks_only(segmenter, scene, image) -> None:
+    labeler, far_changes = ImageLabeler(segmenter, None), 0
+    for item in scene.objects:
+        x, y = click_point(item.mask)
+        asked = Prompt(((x, y),), (0,))
+        refined = labeler.refine(image, asked, item.mask).mask
+        if mask_iou(refined, item.mask) < 0.94:
+            continue  # so much was taken away that the whole answer counts
+        assert not refined[int(y), int(x)] and not (refined & ~item.mask).any()
+        count, parts = cv2.connectedComponents((item.mask & ~refined).astype(np.uint8))
+        assert count == 2 and parts[int(y), int(x)]
+        alone = segmenter.decode(image.embedding, labeler.correction_prompt(asked, item.mask), max_masks=1)[0].mask
+        far_changes += int(np.count_nonzero((alone != item.mask) & (refined == item.mask)))
+    assert far_changes, "SAM would not have changed anything else"
 
 
 class WithoutLogits(FakeSegmenter):
