@@ -102,9 +102,8 @@ def answer_prompt(
         return ClickAnswer(candidate, corrected, CORRECTS_LAST if found.is_recent else "")
     points = prompt.prompt
     if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
-        with_label = f' with the label "{prompt.label}"' if prompt.label else ""
-        message = f"The negative point does not lie on a mask{with_label}."
-        raise BadPrompt(message, remedy="Click the object first; Alt+click only removes parts of an existing mask.")
+        what, wanted = (f'"{prompt.label}" ', ", or pick the label of the mask") if prompt.label else ("", "")
+        raise BadPrompt(f"No {what}mask here to take a part from.", remedy=f"Click the object first{wanted}.")
     repeats = count_repeats(points, encoded.image.size)
     if repeats:
         first = Prompt(points.point_coords[:1], points.point_labels[:1])

@@ -89,8 +89,8 @@ class CommandAnswers:
         clicked = unsaved_regions(memory.clicked, accepted, encoded.image.size, config)
         regions = [*accepted, *reversed(clicked)]
         if not regions:
-            remedy = 'Click an object or accept a mask of it, and type "like this" again.'
-            raise BadPrompt("There is no mask to go by on this page yet.", remedy=remedy)
+            remedy = 'Click an object, or wait some seconds after the tick, and type "like this" again.'
+            raise BadPrompt("There is no mask to go by yet.", remedy=remedy)
         label = regions[-1].label
         if config.answer_classes and not config.has_label(label):
             named = f'the label "{shorten(label)}", which the project does not have' if label else "no label"

@@ -41,17 +41,14 @@ class EarlierLabeler(ImageLabeler):
     """The engine before clicks were forced, to compare with: the answer to a correction is SAM's own."""
 
     def segment(self, encoded: EncodedImage, prompt: Prompt, **_: object) -> list[Candidate]:
-        logits = None
-        for count in range(1, len(prompt.point_coords) + 1):
+        answered, logits = self._answers.find_last(encoded, prompt)
+        for count in range(answered + 1, len(prompt.point_coords) + 1):
             coords, labels = prompt.point_coords[:count], prompt.point_labels[:count]
             asked = replace(prompt, point_coords=coords, point_labels=labels, mask_logits=logits)
-            key = encoded.image.digest, coords, labels
-            known = self._answers.get(key) if count < len(prompt.point_coords) else None
-            if known is None:
-                candidates = self._segmenter.decode(encoded.embedding, asked, max_masks=1)
-                known = candidates[0].low_res_logits
-                self._answers.put(key, known)
-            logits = known
+            candidates = self._segmenter.decode(encoded.embedding, asked, max_masks=1)
+            logits = candidates[0].low_res_logits
+            if logits is not None:
+                self._answers.put(encoded, coords, labels, logits)
         return candidates
 
     def refine(self, encoded: EncodedImage, prompt: Prompt, mask: Mask, **_: object) -> Candidate:

@@ -141,7 +141,7 @@ def test_a_box_and_a_negative_point_of_the_draft_reach_sam_together() -> None:
 
 
 def test_a_negative_point_with_nothing_to_take_it_from_is_refused() -> None:
-    with pytest.raises(BadPrompt, match=r'does not lie on a mask with the label "cat".*Click the object'):
+    with pytest.raises(BadPrompt, match=r'No "cat" mask here to take a part from.*, or pick the label'):
         click(Hall(), keypoint(50, 50, positive=False))
 
 

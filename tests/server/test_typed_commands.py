@@ -160,8 +160,8 @@ def test_like_this_looks_at_the_automatic_masks_once_and_shares_them_with_texts(
 
 def test_like_this_without_a_mask_on_the_page_says_what_to_do() -> None:
     wrong, remedy = Page(serve("black")).refusal_of("like this")
-    assert wrong == "There is no mask to go by on this page yet."
-    assert remedy == 'Click an object or accept a mask of it, and type "like this" again.'
+    assert wrong == "There is no mask to go by yet."
+    assert remedy == 'Click an object, or wait some seconds after the tick, and type "like this" again.'
 
 
 def test_like_this_right_after_the_click_goes_by_the_mask_that_is_not_saved_yet() -> None:
