@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
 SCENE, NEXT = "scene-000.png", "scene-001.png"
-CLASSES = re.compile(r'<View visibleWhen="region-selected">.*?</View>', re.DOTALL)
+CLASSES = re.compile(r'<View className="class" visibleWhen="region-selected">.*?</View>', re.DOTALL)
 WITHOUT_CLASSES = CLASSES.sub("", LABEL_CONFIG)  # a click with a label gives CLIP nothing to say
 pytestmark = pytest.mark.timeout(900)
 

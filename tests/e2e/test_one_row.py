@@ -72,7 +72,7 @@ def test_a_label_stays_picked_and_without_one_clip_chooses(page: LabelingPage, s
         ("green", ("orange crescent",)),
         ("red", ("red circle",)),
     ]
-    kinds = [(one["type"], one["from_name"]) for one in saved if one["from_name"] != "background"]
+    kinds = [(one["type"], one["from_name"]) for one in saved if one["from_name"] not in ("background", "message")]
     assert kinds == [("brush", "mask"), ("labels", "label"), ("choices", "class")] * 3
 
 
