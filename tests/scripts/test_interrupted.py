@@ -23,6 +23,7 @@ from tests.recorded import load_payload
 from tests.servers import Answer, LocalServer, RedisServer, Seen
 
 TASKS = 60  # less than a page of them
+KNOWN = CONFIG.replace('value="cat"', 'value="red"').replace('value="dog"', 'value="blue"')  # to the demo's CLIP
 BEGUN = 3  # images fetched: the models are at the second one, at the latest
 
 
@@ -34,7 +35,7 @@ def reply(document: Any, status: int = 200) -> Answer:
 def site(start_server: Callable[[], LocalServer]) -> LocalServer:
     """A Label Studio with a project of more tasks than are done before a test stops."""
     server = start_server()
-    project = load_payload("api_project")["reply"] | {"id": 3, "label_config": CONFIG}
+    project = load_payload("api_project")["reply"] | {"id": 3, "label_config": KNOWN}
     tasks = [
         {"id": n, "data": {"photo": f"/data/upload/3/0123abcd-{n}.png"}, "predictions": [], "annotations": []}
         for n in range(1, TASKS + 1)
