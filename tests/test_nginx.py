@@ -50,6 +50,8 @@ def placed(configuration: str, folder: Path, port: int, backend_port: int) -> st
     replaced = replaced.replace("/tmp/nginx", str(folder / "nginx")).replace("/dev/stdout", str(folder / "access.log"))
     assert f":{backend_port};" in replaced
     assert f":{port};" in replaced
+    if os.geteuid() == 0:  # nginx would write temporary files as another user, who may not enter the test's folder
+        replaced = f"user root;\n{replaced}"
     return replaced
 
 
