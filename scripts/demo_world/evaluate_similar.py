@@ -40,6 +40,7 @@ from scripts.demo_world.scenes import (
     Scene,
     click_point,
 )
+from scripts.demo_world.search_figures import SearchFigures
 
 FIRST = 600_000  # scenes from here on are used only here
 ROUND_STEP = 100_000  # between the seeds of two rounds
@@ -51,21 +52,10 @@ VOCABULARY = tuple(map(ClassName, CLASS_NAMES))
 
 
 @dataclass
-class SimilarFigures:
-    """Counts over many searches."""
+class SimilarFigures(SearchFigures):
+    """Counts over many searches by example."""
 
     searches: int = 0
-    objects: int = 0
-    found: int = 0
-    answered: int = 0
-
-    @property
-    def recall(self) -> float:
-        return self.found / max(self.objects, 1)
-
-    @property
-    def precision(self) -> float:
-        return self.found / max(self.answered, 1)
 
 
 def measure(
@@ -90,8 +80,8 @@ def measure(
 
 def add_up(rounds: Sequence[SimilarFigures]) -> SimilarFigures:
     """The counts of several rounds together."""
-    counted = [(one.searches, one.objects, one.found, one.answered) for one in rounds]
-    return SimilarFigures(*map(sum, zip(*counted, strict=True)))
+    names = ("objects", "found", "answered", "searches")
+    return SimilarFigures(**{name: sum(getattr(one, name) for one in rounds) for name in names})
 
 
 def click_on(engine: DemoEngine, encoded: EncodedImage, truth: Mask) -> Mask:

@@ -29,6 +29,7 @@ from scripts.demo_circle.targets import encode_png
 from scripts.demo_world.captions import SYNONYMS
 from scripts.demo_world.evaluate import DEMO_PROPOSAL, RENDERERS, count_matches, load_demo_clip, load_demo_sam
 from scripts.demo_world.scenes import CLASS_NAMES, COLOURS, HELD_OUT_SEED, SHAPES, TUNING_SEED, Scene, SceneObject
+from scripts.demo_world.search_figures import SearchFigures
 
 FIRST = 7000  # scenes from here on are used only here
 ABSENT = 4  # absent texts per wording and scene
@@ -51,23 +52,11 @@ WORDINGS: dict[str, Wording] = {
 
 
 @dataclass
-class TextFigures:
+class TextFigures(SearchFigures):
     """Counts over many texts; `absent` texts name no object of the scene, and `empty` of them returned no mask."""
 
-    objects: int = 0
-    found: int = 0
-    answered: int = 0
     absent: int = 0
     empty: int = 0
-
-    @property
-    def recall(self) -> float:
-        return self.found / max(self.objects, 1)
-
-    @property
-    def precision(self) -> float:
-        """Share of correct masks among all returned masks, including those for absent objects."""
-        return self.found / max(self.answered, 1)
 
     @property
     def absent_empty(self) -> float:
