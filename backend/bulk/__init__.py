@@ -5,8 +5,9 @@ Label Studio's client and task documents come in; labeled images, stored predict
 
 from backend.bulk.failures import Failures, list_reasons
 from backend.bulk.import_predictions import Json, Predictions, Summary, import_before_exit, import_chunk
-from backend.bulk.outcome import Outcome, Runner
+from backend.bulk.outcome import Outcome, Outcomes, Runner
 from backend.bulk.pipeline import Pipeline, Run
+from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
 from backend.bulk.stage import Failed, Finished, Stage
@@ -19,7 +20,9 @@ __all__ = [
     "Finished",
     "Json",
     "Outcome",
+    "Outcomes",
     "Pipeline",
+    "PipelineRunner",
     "Predictions",
     "Progress",
     "Run",
