@@ -11,8 +11,10 @@ from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
 from backend.bulk.stage import Failed, Finished, Stage
+from backend.bulk.task_pipeline import STAGE_NAMES, TaskSteps, build_task_pipeline
 
 __all__ = [
+    "STAGE_NAMES",
     "Collected",
     "Failed",
     "Failures",
@@ -31,6 +33,8 @@ __all__ = [
     "Stage",
     "StageCount",
     "Summary",
+    "TaskSteps",
+    "build_task_pipeline",
     "category_names",
     "collect",
     "import_before_exit",
