@@ -12,6 +12,8 @@ from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
 from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.task_pipeline import STAGE_NAMES, TaskSteps, build_task_pipeline
+from backend.bulk.worker_processes import WorkerDied, WorkersUnusable
+from backend.bulk.worker_runner import WorkerRunner
 
 __all__ = [
     "STAGE_NAMES",
@@ -34,6 +36,9 @@ __all__ = [
     "StageCount",
     "Summary",
     "TaskSteps",
+    "WorkerDied",
+    "WorkerRunner",
+    "WorkersUnusable",
     "build_task_pipeline",
     "category_names",
     "collect",
