@@ -72,8 +72,8 @@ def crop_for_clip(pixels: Pixels, mask: Mask, side: int) -> Pixels:
     shrinks = crop.shape[0] > side
     crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     coverage = cv2.resize(coverage, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    alpha = coverage[..., None]
-    mixed: NDArray[np.float32] = crop * alpha
+    alpha = coverage[..., None]  # float32
+    mixed: NDArray[Any] = crop * alpha
     mixed += _blur(crop, side * BLUR) * (1 - alpha)
     return np.rint(mixed, out=mixed).astype(np.uint8)
 
