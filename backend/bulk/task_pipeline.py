@@ -14,7 +14,7 @@ MODEL = "model"  # the pool of the model stages: one thread for the one device o
 FETCH_THREADS = 4
 DECODE_THREADS = 2  # one takes up to 1.3 GB while it decodes 64 megapixels
 TASKS_IN_A_BATCH = 4  # for CLIP; a full batch is waited for only while there is other work for the models
-STAGE_NAMES = ("fetch", "decode", "encode", "segment", "classify", "build")
+STAGE_NAMES = ("fetch", "decode", "encode", "segment", "crop", "classify", "build")
 
 
 class TaskSteps(Protocol[Work]):
@@ -24,6 +24,7 @@ class TaskSteps(Protocol[Work]):
     def decode(self, work: Work) -> Work: ...
     def encode(self, work: Work) -> Work: ...
     def segment(self, work: Work) -> Work: ...
+    def crop(self, work: Work) -> Work: ...
     def classify(self, works: Sequence[Work]) -> list[Work]: ...
     def build(self, work: Work) -> dict[str, Any]: ...
 
@@ -41,6 +42,7 @@ def build_task_pipeline(
         Stage("decode", steps.decode, threads=DECODE_THREADS),
         Stage("encode", steps.encode, pool=MODEL),
         Stage("segment", steps.segment, pool=MODEL),
+        Stage("crop", steps.crop),
         Stage("classify", steps.classify, pool=MODEL, max_batch=TASKS_IN_A_BATCH),
         Stage("build", steps.build),
     ]

@@ -6,6 +6,7 @@ Clicks and bulk pre-annotation use the same `predict`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -158,7 +159,7 @@ class TaskPredictor:
             self._answers,
             self.model_version,
             prefer_shape(config, settings.answer),
-            request,
+            replace(request, options=request.options or self._default_proposal),
             settings,
             project_id=project_id,
             uses_cache=uses_cache,

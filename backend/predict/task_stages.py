@@ -1,6 +1,6 @@
 """The steps of a prediction for a bulk run, for threads that each run one of them.
 
-    fetch(document) -> decode -> encode -> segment -> classify([…]) -> build -> prediction
+    fetch(document) -> decode -> encode -> segment -> crop -> classify([…]) -> build -> prediction
 
 One after the other they are `TaskPredictor.predict` of a `SegmentAll` or `FindText`. What is passed on is a `TaskWork`,
 which each step fills in; only one step has it at a time.
@@ -9,7 +9,7 @@ which each step fills in; only one step has it at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.engine import EncodedImage, ImageEncoder
@@ -24,6 +24,7 @@ from backend.predict.outlines import outline_regions
 from backend.predict.prediction import Prediction, mean_score
 from backend.predict.request_needs import has_answer
 from backend.projects import ProjectSettings
+from backend.values import Candidate, Pixels
 
 Json = dict[str, Any]
 Note = Callable[[str], None]
@@ -39,8 +40,10 @@ class ImageWork:
     """One image of a task, and what is known of it so far.
 
     Attributes:
-        source: None before it is fetched, if nothing is asked of it, and when it is no longer needed.
+        source: None if nothing is asked of it.
         is_cached: Whether the embedding came from the cache.
+        candidates: The masks, if CLIP picks their labels.
+        crops: What CLIP looks at for each of them.
     """
 
     task_image: TaskImage
@@ -49,6 +52,8 @@ class ImageWork:
     source: SourceImage | None = None
     encoded: EncodedImage | None = None
     is_cached: bool = False
+    candidates: list[Candidate] | None = None
+    crops: Pixels | None = None
     prediction: Prediction = field(default_factory=Prediction)
 
     @property
@@ -72,7 +77,7 @@ class TaskStages:
         answers: The models.
         model_version: Written into every prediction.
         config: Of the project, preferred shape first.
-        request: What is asked of every task.
+        request: What is asked of every task, with its options.
         settings: Of the project.
         project_id: Of the tasks.
         uses_cache: Whether embeddings are taken from the cache and put into it.
@@ -132,28 +137,45 @@ class TaskStages:
         return work
 
     def segment(self, work: TaskWork) -> TaskWork:
-        """Make the masks."""
+        """Make the masks; with a text also their classes, which decide about them."""
         for image in work.images:
             if image.encoded is None:
                 continue
             match image.request:
-                case SegmentAll():
-                    image.prediction = self._answers.segment_all(
-                        image.encoded, image.request, image.config, self._settings
-                    )
+                case SegmentAll(options=options):
+                    assert options is not None
+                    self._answers.check_can_pick(image.config)
+                    image.candidates = self._answers.segment_candidates(image.encoded, options, self._settings)
                 case FindText():
                     image.prediction = self._answers.find_text(
                         image.encoded, image.request, image.config, self._settings
                     )
         return work
 
+    def crop(self, work: TaskWork) -> TaskWork:
+        """Cut out what CLIP will look at."""
+        for image in work.images:
+            if image.source is not None and image.candidates is not None:
+                image.crops = self._answers.crop_candidates(image.source, image.candidates, image.config)
+        return work
+
     def classify(self, works: Sequence[TaskWork]) -> list[TaskWork]:
-        """Classify the images of several tasks."""
-        for work in works:
-            for image in work.images:
-                if image.source is not None and isinstance(image.request, ClassifyImage):
-                    image.prediction = self._answers.classify_image(image.source, image.config, self._settings)
+        """Classify the masks of several tasks in one batch for each image tag, then the whole images."""
+        images = [image for work in works for image in work.images]
+        for config in self._config.images:
+            self._label([image for image in images if image.config is config and image.crops is not None], config)
+        for image in images:
+            if image.source is not None and not isinstance(image.request, FindText):
+                whole = self._answers.classify_image(image.source, image.config, self._settings)
+                image.prediction = replace(whole, regions=image.prediction.regions)
         return list(works)
+
+    def _label(self, images: Sequence[ImageWork], config: ImageConfig) -> None:
+        masks = [(image.candidates or [], image.crops) for image in images if image.crops is not None]
+        if isinstance(self._request, SegmentAll) and self._request.options is not None and masks:
+            labeled = self._answers.label_many(masks, self._request.options, config, self._settings)
+            for image, regions in zip(images, labeled, strict=True):
+                image.prediction = Prediction(tuple(regions))
 
     def build(self, work: TaskWork) -> Json:
         """Put new embeddings into the cache, and build the prediction, empty if nothing was found."""
