@@ -1,22 +1,50 @@
-"""Whole projects: reading annotations for an export, importing predictions in chunks, counting failures.
+"""Whole projects: reading annotations for an export; predicting all tasks and importing each prediction exactly once.
 
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
 
+from backend.bulk.chunks import ChunkLimits
+from backend.bulk.delivery import PredictionStore, Target
 from backend.bulk.failures import Failures, list_reasons
-from backend.bulk.import_predictions import Json, Predictions, Summary, import_before_exit, import_chunk
+from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
+from backend.bulk.outages import Outages, StopFlag, Stopped
+from backend.bulk.outcome import Outcome, Runner
+from backend.bulk.prediction_importer import PredictionImporter
+from backend.bulk.project_run import ProjectRun
 from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
+from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
+from backend.bulk.run_lease import describe_holder, hold_lock, refuse
+from backend.bulk.summary import Summary
+from backend.bulk.sweep import Sweep, SweepReport
 
 __all__ = [
+    "ChunkLimits",
     "Collected",
+    "FailedTask",
     "Failures",
     "FetchSize",
-    "Json",
-    "Predictions",
+    "Ledger",
+    "Outages",
+    "Outcome",
+    "PredictionImporter",
+    "PredictionStore",
+    "ProjectRun",
+    "RunFolder",
+    "RunIdentity",
+    "Runner",
+    "StopFlag",
+    "Stopped",
     "Summary",
+    "Sweep",
+    "SweepReport",
+    "Target",
+    "TaskState",
     "category_names",
     "collect",
-    "import_before_exit",
-    "import_chunk",
+    "describe_changes",
+    "describe_holder",
+    "hold_lock",
+    "identify_run",
     "list_reasons",
+    "refuse",
 ]
