@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from backend.bulk import Outcome
+from backend.bulk import Outcome, Pipeline, PipelineRunner, Stage
 from backend.errors import BadConfig
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll, Task, parse_task
@@ -36,7 +36,6 @@ from scripts.preannotating.checks import check_can_name, check_can_read, check_k
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.pending import find_pending
-from scripts.preannotating.serial import run_serially
 
 Json = dict[str, Any]
 
@@ -76,10 +75,11 @@ def predict_task(
     config: LabelingConfig,
     request: BulkRequest,
     settings: ProjectSettings,
-) -> Json | None:
-    """Predict a task document; None if nothing was found."""
+) -> Json:
+    """Predict a task document; without any region if nothing was found."""
     parsed = parse_task(task, config, project_id=project_id)
-    return predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
+    document = predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
+    return document or {"result": [], "score": None}
 
 
 def hides_others(request: BulkRequest, outcome: Outcome) -> bool:
@@ -130,6 +130,9 @@ def run(arguments: argparse.Namespace) -> int:
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
 
+    def predict(task: Json) -> Json:
+        return predict_task(predictor, task, project_id, config, request, project_settings)
+
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
         check_same_version(version, build_version(predictor.model_version, now, request, project_settings), project_id)
@@ -143,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
             "label_config": project.label_config,
         },
         lambda: find_pending(client.iterate_tasks(project_id), version, arguments.limit),
-        run_serially(lambda task: predict_task(predictor, task, project_id, config, request, project_settings)),
+        PipelineRunner(Pipeline([Stage("predict", predict)], window=1, lookahead=2)),
         check_project,
         lambda outcome: hides_others(request, outcome),
         show_outcomes,

@@ -1,4 +1,4 @@
-"""Whole projects: reading annotations for an export; predicting all tasks and importing each prediction exactly once.
+"""Whole projects: stages in threads, imports that store each prediction exactly once, annotations for an export.
 
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
@@ -8,30 +8,44 @@ from backend.bulk.delivery import PredictionStore, Target
 from backend.bulk.failures import Failures, list_reasons
 from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
 from backend.bulk.outages import Outages, StopFlag, Stopped
-from backend.bulk.outcome import Outcome, Runner
+from backend.bulk.outcome import Outcome, Outcomes, Runner
+from backend.bulk.pipeline import Pipeline, Run
+from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.prediction_importer import PredictionImporter
+from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.project_run import ProjectRun
 from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
 from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
 from backend.bulk.run_lease import describe_holder, hold_lock, refuse
+from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
 
 __all__ = [
     "ChunkLimits",
     "Collected",
+    "Failed",
     "FailedTask",
     "Failures",
     "FetchSize",
+    "Finished",
     "Ledger",
     "Outages",
     "Outcome",
+    "Outcomes",
+    "Pipeline",
+    "PipelineRunner",
     "PredictionImporter",
     "PredictionStore",
+    "Progress",
     "ProjectRun",
+    "Run",
     "RunFolder",
     "RunIdentity",
     "Runner",
+    "Snapshot",
+    "Stage",
+    "StageCount",
     "StopFlag",
     "Stopped",
     "Summary",

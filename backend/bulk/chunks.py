@@ -79,9 +79,12 @@ class ChunkBuilder:
         return chunk
 
 
-def encode_prediction(task: int, prediction: Mapping[str, Any] | None, version: str) -> EncodedPrediction:
-    """Encode a task's prediction; None is one without a region."""
-    prediction = prediction or {"result": [], "score": None}
+def encode_prediction(task: int, prediction: Mapping[str, Any], version: str) -> EncodedPrediction:
+    """Encode a task's prediction.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is no prediction, or cannot be written as JSON.
+    """
     document = {**prediction, "task": task, "model_version": version}
     encoded = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
     has_mask = any(kind_of_region(result) in SHAPES for result in prediction["result"])

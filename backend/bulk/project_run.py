@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -160,12 +160,15 @@ class ProjectRun:
         self._pass(self._until_stopped([task for task in self._deferred if task["id"] not in stored]))
 
     def _pass(self, tasks: Iterator[Json]) -> None:
-        for outcome in self.show(self.runner(tasks)):
-            if outcome.error is not None:
-                self._take_failure(outcome, outcome.error)
-            else:
-                self._take_prediction(outcome)
-            self.importer.poll()
+        with closing(self.runner(tasks)) as outcomes:
+            for outcome in self.show(outcomes):
+                if outcome.error is not None:
+                    self._take_failure(outcome, outcome.error)
+                else:
+                    self._take_prediction(outcome)
+                self.importer.poll()
+                if self.stop.is_set():
+                    outcomes.stop()
 
     def _take_prediction(self, outcome: Outcome) -> None:
         task = outcome.task["id"]
@@ -174,7 +177,7 @@ class ProjectRun:
             self.ledger.mark([task], TaskState.DONE, "Nothing was found; earlier predictions were kept.")
             return
         try:
-            encoded = encode_prediction(task, outcome.prediction, self.target.version)
+            encoded = encode_prediction(task, outcome.prediction or {}, self.target.version)
         except (TypeError, ValueError, KeyError) as error:
             self._fail(task, error)
         else:

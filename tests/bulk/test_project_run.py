@@ -165,7 +165,7 @@ def test_an_outage_pauses_the_run_which_then_goes_on(site: FakeLabelStudio, toy:
 
 def test_an_outage_that_lasts_too_long_ends_the_run_with_words(site: FakeLabelStudio, toy: Start) -> None:
     run = toy(at_task=lambda number: setattr(site, "is_down", number >= 25), give_up_after_seconds=0.3)
-    with pytest.raises(LabelStudioUnavailable, match="was unavailable for .* s, so the run ended") as ended:
+    with pytest.raises(LabelStudioUnavailable, match=r"was unavailable for .* s, so the run ended") as ended:
         run.run()
     assert "Run the same command again" in ended.value.remedy
     site.is_down = False
@@ -232,7 +232,7 @@ def test_a_prediction_that_label_studio_drops_is_found_and_takes_no_other_one_al
 
 def test_a_project_that_is_deleted_in_mid_run_ends_it_with_words(site: FakeLabelStudio, toy: Start) -> None:
     run = toy(at_task=lambda number: setattr(site, "is_deleted", number >= 25))
-    with pytest.raises(LabelStudioError, match="HTTP 404.*No Project matches") as ended:
+    with pytest.raises(LabelStudioError, match=r"HTTP 404.*No Project matches") as ended:
         run.run()
     assert not isinstance(ended.value, LabelStudioUnavailable)
     assert len(run.taken) < TASKS
@@ -257,7 +257,7 @@ def test_labels_that_are_deleted_in_mid_run_end_it_with_words(site: FakeLabelStu
 
 def test_a_label_studio_that_refuses_everything_ends_the_run(site: FakeLabelStudio, toy: Start) -> None:
     run = toy(predict=lambda task: toy_prediction(task, "purple"), chunk=30)
-    with pytest.raises(LabelStudioError, match="refused 20 predictions in a row. Label Studio created 0 of 1"):
+    with pytest.raises(LabelStudioError, match=r"refused 20 predictions in a row\. Label Studio created 0 of 1"):
         run.run()
     assert run.summary.failed == 20
 

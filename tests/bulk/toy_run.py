@@ -13,10 +13,12 @@ from typing import Any
 from backend.bulk import (
     ChunkLimits,
     Outages,
-    Outcome,
+    Pipeline,
+    PipelineRunner,
     PredictionImporter,
     ProjectRun,
     RunFolder,
+    Stage,
     StopFlag,
     Summary,
     Sweep,
@@ -48,7 +50,7 @@ class ToyRun:
 
     url: str
     folder: Path
-    predict: Callable[[Json], Json | None] = toy_prediction
+    predict: Callable[[Json], Json] = toy_prediction
     at_task: Callable[[int], object] = lambda number: None
     version: str = VERSION
     project: str = PROJECT
@@ -94,7 +96,7 @@ class ToyRun:
             run = ProjectRun(
                 target,
                 self.list_tasks,
-                self.predict_all,
+                PipelineRunner(Pipeline([Stage("toy", self._predict)], window=1, lookahead=1)),
                 importer,
                 ledger,
                 self.outages,
@@ -137,14 +139,10 @@ class ToyRun:
                 left = None if left is None else left - 1
             last = page[-1]["id"]
 
-    def predict_all(self, tasks: Iterable[Json]) -> Iterator[Outcome]:
-        for task in tasks:
-            self.at_task(len(self.taken))
-            self.taken.append(task["id"])
-            try:
-                yield Outcome(task, self.predict(task))
-            except Exception as error:
-                yield Outcome(task, error=error)
+    def _predict(self, task: Json) -> Json:
+        self.at_task(len(self.taken))
+        self.taken.append(task["id"])
+        return self.predict(task)
 
 
 def run_until_killed(url: str, folder: Path, settle_seconds: float) -> None:
