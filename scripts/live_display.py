@@ -21,6 +21,7 @@ Item = TypeVar("Item")
 LINE_SECONDS = 10.0
 REFRESHES_PER_SECOND = 2.0
 CACHED, COMPUTED = "embeddings from the cache", "embeddings computed"
+BAR_WIDTH = 60
 MEBIBYTE = 1 << 20
 
 
@@ -47,8 +48,7 @@ def _live(progress: Progress, what: str, stream: TextIO) -> Iterator[None]:
         get_renderable=lambda: build_table(progress.snapshot(), what),
         console=console,
         refresh_per_second=REFRESHES_PER_SECOND,
-        redirect_stdout=False,
-        redirect_stderr=False,
+        redirect_stdout=sys.stdout.isatty(),  # what is printed meanwhile appears above the table
     ):
         yield
 
@@ -91,8 +91,10 @@ def build_table(now: Snapshot, what: str) -> Group:
         failed = str(stage.failed) if stage.failed else ""
         table.add_row(name, str(stage.items), failed, _rate(stage.items, now.seconds, unit=""), busy)
     facts = ", ".join([_count(now), _rate(now.finished, now.seconds), *_facts(now)])
-    bar = [] if now.total is None else [ProgressBar(total=max(now.total, 1), completed=now.finished, width=60)]
-    return Group(Text(what, style="bold"), table, *bar, Text(facts))
+    bar = Table.grid()
+    if now.total is not None:
+        bar.add_row(ProgressBar(total=max(now.total, 1), completed=now.finished, width=BAR_WIDTH))
+    return Group(Text(what, style="bold"), table, bar, Text(facts))
 
 
 def _count(now: Snapshot) -> str:

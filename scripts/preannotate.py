@@ -13,39 +13,33 @@ them), 130 or 143 if it was stopped by a signal.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from backend.bulk import Outcome, Pipeline, PipelineRunner, Stage
-from backend.errors import BadConfig
+from backend.bulk import Outcome, Progress
+from backend.errors import BadConfig, LabelStudioError
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import FindText, SegmentAll, Task, parse_task
+from backend.label_studio.requests import FindText, SegmentAll
 from backend.predict import BulkRequest, build_version
 from backend.projects import ProjectSettings
-from backend.values import Priority
 from scripts.console import (
     add_connection_options,
     positive_int,
     read_settings,
     run_and_leave,
     run_command,
-    show_progress,
 )
+from scripts.live_display import show_run
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.pending import find_pending
+from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
 
-Json = dict[str, Any]
-
-
-class Predictor(Protocol):
-    """The part of `backend.predict.TaskPredictor` that is needed here."""
-
-    def predict(
-        self, task: Task, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings, *, priority: Priority
-    ) -> Json | None: ...
+if TYPE_CHECKING:
+    from backend.label_studio.api import PredictionClient
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -64,22 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
         help='predict only what the text names, e.g. "the red car"; may be repeated',
     )
     add_mask_options(parser)
+    add_runner_options(parser)
     add_import_options(parser)
     return parser
-
-
-def predict_task(
-    predictor: Predictor,
-    task: Json,
-    project_id: str,
-    config: LabelingConfig,
-    request: BulkRequest,
-    settings: ProjectSettings,
-) -> Json:
-    """Predict a task document; without any region if nothing was found."""
-    parsed = parse_task(task, config, project_id=project_id)
-    document = predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
-    return document or {"result": [], "score": None}
 
 
 def hides_others(request: BulkRequest, outcome: Outcome) -> bool:
@@ -99,9 +80,13 @@ def describe_run(
     return {"models": model_version, "labels": labels, "choices": choices, **texts, **options, **settings.changed()}
 
 
-def show_outcomes(outcomes: Iterator[Outcome]) -> Iterable[Outcome]:
-    """Show the progress of a run."""
-    return show_progress(outcomes, "pre-annotating")
+def expect_tasks(
+    client: PredictionClient, project_id: str, version: str, limit: int | None, progress: Progress
+) -> None:
+    """Tell the display how many tasks there are to do, if Label Studio can be asked."""
+    with suppress(LabelStudioError):
+        total = client.count_tasks(project_id) - client.count_tasks(project_id, version)
+        progress.expect(min(total, limit or total))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -120,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     project_settings = read_project_settings(client, project_id, project.label_config, limits)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)
-    predictor = build_predictor(settings, redis)
+    predictor = build_predictor(choose_models(settings, arguments), redis)
     check_can_name(predictor.labeler.can_classify, config)
     check_knows_labels(predictor.labeler, config)
     texts = tuple(dict.fromkeys(arguments.text))
@@ -130,8 +115,9 @@ def run(arguments: argparse.Namespace) -> int:
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
 
-    def predict(task: Json) -> Json:
-        return predict_task(predictor, task, project_id, config, request, project_settings)
+    job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
+    runner, progress = build_runner(arguments, predictor, job)
+    expect_tasks(client, project_id, version, arguments.limit, progress)
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
@@ -146,10 +132,10 @@ def run(arguments: argparse.Namespace) -> int:
             "label_config": project.label_config,
         },
         lambda: find_pending(client.iterate_tasks(project_id), version, arguments.limit),
-        PipelineRunner(Pipeline([Stage("predict", predict)], window=1, lookahead=2)),
+        runner,
         check_project,
         lambda outcome: hides_others(request, outcome),
-        show_outcomes,
+        lambda outcomes: show_run(outcomes, progress, "pre-annotating"),
     )
     return import_project(work, settings, arguments, redis)
 

@@ -49,15 +49,23 @@ class WorkerRunner:
         self._workers.start()
         return WorkerOutcomes(self._run(tasks), self._workers)
 
+    def close(self) -> None:
+        """End the processes; a later run starts new ones."""
+        self._workers.close()
+
 
 class WorkerOutcomes(Iterator[Outcome]):
     """`Outcomes` of worker processes; raises `WorkersUnusable` once no task can be predicted any more."""
 
     def __init__(self, outcomes: PipelineOutcomes, workers: WorkerProcesses) -> None:
-        self._outcomes, self._workers = outcomes, workers
+        self._outcomes, self._workers, self._is_exhausted = outcomes, workers, False
 
     def __next__(self) -> Outcome:
-        outcome = next(self._outcomes)
+        try:
+            outcome = next(self._outcomes)
+        except StopIteration:
+            self._is_exhausted = True
+            raise
         if isinstance(outcome.error, WorkersUnusable):
             self.close()
             raise outcome.error
@@ -67,5 +75,6 @@ class WorkerOutcomes(Iterator[Outcome]):
         self._outcomes.stop()
 
     def close(self) -> None:
-        self._workers.close()
+        if not self._is_exhausted:  # the processes are kept for the next run
+            self._workers.close()
         self._outcomes.close()

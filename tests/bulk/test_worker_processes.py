@@ -24,7 +24,7 @@ def two_workers() -> Iterator[WorkerRunner]:
     """Two workers that serve several tests, as they serve several runs."""
     runner = WorkerRunner(f"{TOYS}:build", [4, 4], in_flight=4)
     yield runner
-    runner([]).close()
+    runner.close()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -83,9 +83,8 @@ def test_a_task_that_cannot_be_sent_fails_alone(two_workers: WorkerRunner) -> No
 def test_the_parent_counts_what_the_workers_stages_did() -> None:
     progress = Progress(["fetch", "predict"])
     runner = WorkerRunner(f"{TOYS}:build", [4], in_flight=4, progress=progress)
-    outcomes = runner([{"id": 1}, {"id": 2, "do": "fail"}, {"id": 3}])
-    list(outcomes)
-    outcomes.close()
+    list(runner([{"id": 1}, {"id": 2, "do": "fail"}, {"id": 3}]))
+    runner.close()
     counted = progress.snapshot()
     assert (counted.taken, counted.finished, counted.failed) == (3, 3, 1)
     assert counted.noted == {"fetched": 3}
@@ -105,7 +104,7 @@ def test_closing_ends_the_processes_at_once_and_a_later_run_starts_new_ones() ->
         os.kill(first.prediction["pid"], 0)
     again = runner([{"id": 9}])
     assert next(again).prediction["result"] == [9]
-    again.close()
+    runner.close()
 
 
 def test_stop_returns_what_the_workers_have_and_drops_the_rest() -> None:
@@ -114,7 +113,7 @@ def test_stop_returns_what_the_workers_have_and_drops_the_rest() -> None:
     next(outcomes)
     outcomes.stop()
     assert len(list(outcomes)) <= 4
-    outcomes.close()
+    runner.close()
 
 
 def test_a_worker_that_cannot_build_its_pipeline_ends_the_run_with_its_reason() -> None:
@@ -134,14 +133,17 @@ def test_workers_ignore_an_interrupt_of_the_terminal_and_end_with_their_parent()
     os.kill(pid, signal.SIGINT)
     os.kill(pid, signal.SIGTERM)
     assert next(outcomes).prediction["pid"] == pid
-    outcomes.close()
+    runner.close()
 
 
 def test_no_thread_or_process_is_left_behind() -> None:
     before = {thread.ident for thread in threading.enumerate()}
     children = {child.pid for child in multiprocessing.active_children()}
-    outcomes = WorkerRunner(f"{TOYS}:build", [2])([{"id": 1}])
+    runner = WorkerRunner(f"{TOYS}:build", [2])
+    outcomes = runner([{"id": 1}])
     list(outcomes)
     outcomes.close()
+    assert len(multiprocessing.active_children()) == len(children) + 1, "kept for the next run"
+    runner.close()
     wait_until(lambda: {thread.ident for thread in threading.enumerate()} <= before)
     assert {child.pid for child in multiprocessing.active_children()} <= children
