@@ -179,6 +179,15 @@ def _measure_preannotation(bench: Bench) -> list[Any]:
     return [bulk.measure_preannotation(bench.subject, bench.small[: bench.few + 1])]
 
 
+def _measure_pipeline(bench: Bench) -> list[Any]:
+    from scripts.measuring import pipeline
+
+    rows = [
+        pipeline.measure_overhead(bench.settings, pictures, repeats=3) for pictures in (bench.small, bench.pictures)
+    ]
+    return [*rows, pipeline.measure_workers(bench.settings, bench.small, repeats=3)]
+
+
 SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "click": _measure_click,
     "model": _measure_model,
@@ -188,6 +197,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "export": _measure_export,
     "classes": _measure_classes,
     "preannotation": _measure_preannotation,
+    "pipeline": _measure_pipeline,
 }
 
 
