@@ -114,7 +114,7 @@ def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
             changes = [f"-{one}" for one in old if one not in new] + [f"+{one}" for one in new if one not in old]
             if old != new:
                 lines.append(f"{key}: {', '.join(changes) or 'another order'}")
-        elif old != new:
+        elif _show(old) != _show(new):
             lines.append(f"{key}: {_show(old)} → {_show(new)}")
     return lines
 

@@ -42,6 +42,7 @@ class FakeLabelStudio:
     predictions: dict[int, Json] = field(default_factory=dict)
     annotations: dict[int, list[int | None]] = field(default_factory=dict)
     labels: tuple[str, ...] = LABELS
+    label_config: str = "<View/>"
     is_deleted: bool = False
     is_down: bool = False
     accepted_tokens: set[str] | None = None
@@ -92,13 +93,15 @@ class FakeLabelStudio:
             return reply({"detail": "No Project matches the given query."}, 404)
         match seen.method, path:
             case "GET", ["projects", _number]:
-                return reply({"id": int(PROJECT), "title": "Birds", "label_config": ",".join(self.labels)})
+                return reply({"id": int(PROJECT), "title": "Birds", "label_config": self.label_config})
             case "GET", ["projects", _number, "model-versions"]:
                 return reply(self._versions())
             case "POST", ["projects", _number, "import", "predictions"]:
                 return self._import(json.loads(seen.body))
             case "GET", ["tasks"]:
                 return reply(self._list(query))
+            case "GET", ["ml"]:
+                return reply([])
             case "GET", ["predictions"]:
                 wanted = int(query["task"][0])
                 return reply([one for one in self._all() if one["task"] == wanted])
@@ -136,7 +139,7 @@ class FakeLabelStudio:
         return number
 
     def _list(self, query: Mapping[str, list[str]]) -> Json:
-        conditions = json.loads(query["query"][0])["filters"]["items"]
+        conditions = json.loads(query.get("query", ['{"filters": {"items": []}}'])[0])["filters"]["items"]
         page, size = int(query["page"][0]), int(query["page_size"][0])
         by_task: dict[int, list[Json]] = {task: [] for task in self.tasks}
         for one in self._all():
@@ -148,9 +151,13 @@ class FakeLabelStudio:
     def _show(self, task: int, predictions: list[Json], query: Mapping[str, list[str]]) -> Json:
         everything: Json = {"id": task, "data": self.tasks[task], "total_predictions": len(predictions)}
         if query["fields"] == ["all"]:
-            annotations = [{"parent_prediction": parent} for parent in self.annotations.get(task, [])]
+            annotations = [
+                {"id": n, "result": [], "parent_prediction": parent}
+                for n, parent in enumerate(self.annotations.get(task, []), 1)
+            ]
             everything |= {"predictions": predictions, "annotations": annotations}
-        return {key: everything[key] for key in query["include"][0].split(",") if key in everything}
+        included = query.get("include", [",".join(everything)])[0].split(",")
+        return {key: everything[key] for key in included if key in everything}
 
 
 def _labels(document: Json) -> list[str]:

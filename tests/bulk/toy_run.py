@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from backend.bulk import (
     identify_run,
 )
 from backend.label_studio.api import PredictionClient
+from scripts.preannotating.stopping import StopSignals
 from tests.bulk.fake_label_studio import PROJECT
 from tests.tokens import LEGACY
 
@@ -145,9 +145,10 @@ class ToyRun:
         return self.predict(task)
 
 
-def run_until_killed(url: str, folder: Path, settle_seconds: float) -> None:
-    """Run in a process of its own; a task takes two milliseconds."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    toy = ToyRun(url, folder, settle_seconds=settle_seconds, at_task=lambda number: time.sleep(0.002))
-    toy.run()
-    os._exit(0)
+def run_in_process(url: str, folder: Path, settle_seconds: float, task_seconds: float) -> None:
+    """Run in a process of its own, as the command does: signals stop it gently."""
+    with StopSignals() as signals:
+        run = ToyRun(url, folder, settle_seconds=settle_seconds, stop=signals.flag)
+        run.at_task = lambda number: time.sleep(task_seconds)
+        run.run()
+    os._exit(signals.exit_status if run.summary.was_stopped else 0)
