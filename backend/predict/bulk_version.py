@@ -11,15 +11,6 @@ from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
 
-CLICK_SETTINGS = (  # without effect on pre-annotation
-    "auto_label",
-    "correct_last",
-    "messages",
-    "min_score",
-    "prefetch",
-    "text_prompt",
-)
-
 OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all parts and holes in every polygon
 
 BulkRequest = FindText | SegmentAll
@@ -40,7 +31,7 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
     if any(control.kind == "polygon" for image in config.images for control in image.answers):
         named["outlines"] = OUTLINES_VERSION
-    changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
+    changed = settings.changed_in_bulk()
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
