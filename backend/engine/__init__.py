@@ -8,7 +8,15 @@ from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
-from backend.engine.segment_image import classify_candidates, clean_candidate, segment_image
+from backend.engine.segment_image import (
+    classify_candidates,
+    classify_crops,
+    classify_many,
+    clean_candidate,
+    keep_probable,
+    segment,
+    segment_image,
+)
 from backend.engine.similar_masks import GENERAL_WORDS, pick_unlabeled
 from backend.engine.text_matching import named_class, parse_text, words_to_encode
 
@@ -18,12 +26,16 @@ __all__ = [
     "ImageEncoder",
     "ImageLabeler",
     "classify_candidates",
+    "classify_crops",
+    "classify_many",
     "clean_candidate",
     "embed_queued",
     "encode_texts_queued",
+    "keep_probable",
     "named_class",
     "parse_text",
     "pick_unlabeled",
+    "segment",
     "segment_image",
     "words_to_encode",
 ]

@@ -11,6 +11,7 @@ from backend.engine.answer_cache import AnswerCache
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhere, revise_by_clicks
 from backend.engine.known_words import KnownWords
+from backend.engine.mask_classes import MaskClasses
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
 from backend.engine.similar_search import SimilarMask, SimilarSearch
@@ -23,6 +24,7 @@ from backend.values import (
     ClassName,
     ClassScore,
     Mask,
+    Pixels,
     Prompt,
     ProposalOptions,
     ProposalParameters,
@@ -56,6 +58,7 @@ class ImageLabeler:
         self._answers = AnswerCache()
         proposals = ProposalCache(self.propose)
         self._known = KnownWords(classifier.lexicon if classifier else None)
+        self._classes = MaskClasses(classifier, self._known, top_k)
         self._search = TextSearch(classifier, proposals, self._known)
         self._similar = SimilarSearch(classifier, proposals)
 
@@ -196,29 +199,32 @@ class ImageLabeler:
         return self._classifier.pending_texts(vocabulary, templates) if self._classifier and vocabulary else None
 
     @timed("clip")
-    def classify(
-        self,
-        image: SourceImage,
-        masks: Sequence[Mask],
-        vocabularies: Sequence[Sequence[ClassName]],
-        templates: Sequence[str] = (),
+    def crop_masks(
+        self, image: SourceImage, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]]
+    ) -> Pixels:
+        """Return what CLIP looks at for each mask, which is small enough to be sent to another process.
+
+        Args:
+            masks: None of them empty.
+            vocabularies: Those that the masks will be classified in.
+
+        Returns:
+            uint8 RGB (N, S, S, 3); S is 0 without CLIP, or if it knows none of the vocabularies.
+        """
+        return self._classes.crop(image, masks, vocabularies)
+
+    @timed("clip")
+    def classify_crops(
+        self, crops: Pixels, vocabularies: Sequence[Sequence[ClassName]], templates: Sequence[str] = ()
     ) -> list[list[tuple[ClassScore, ...]]]:
-        """Classify each mask in each vocabulary, best first.
+        """Classify what `crop_masks` returned, of one image or of several: each crop in each vocabulary, best first.
 
         Without CLIP, and in a vocabulary that CLIP does not know, the classes of every mask are ().
 
         Args:
-            masks: None of them empty.
             templates: CLIP's prompt templates; () for the model's.
         """
-        known = [vocabulary for vocabulary in vocabularies if self.knows(vocabulary)]
-        if self._classifier is None or not masks or not known:
-            return [[() for _ in masks] for _ in vocabularies]
-        scores = self._classifier.classify(image.pixels, masks, known, top_k=self._top_k, templates=templates)
-        if len(known) == len(vocabularies):
-            return scores
-        of_known = iter(scores)
-        return [next(of_known) if self.knows(vocabulary) else [() for _ in masks] for vocabulary in vocabularies]
+        return self._classes.classify(crops, vocabularies, templates)
 
     @timed("clip")
     def classify_image(

@@ -9,14 +9,19 @@ from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
 from backend.predict.prediction import TaskAnswer
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
+from backend.predict.task_stages import CACHED, COMPUTED, TaskStages, TaskWork
 
 __all__ = [
     "ANSWER_SECONDS",
     "ANSWER_TTL_SECONDS",
+    "CACHED",
+    "COMPUTED",
     "BulkRequest",
     "LastAnswers",
     "ModelFacts",
     "TaskAnswer",
     "TaskPredictor",
+    "TaskStages",
+    "TaskWork",
     "build_version",
 ]

@@ -11,10 +11,12 @@ from backend.engine import (
     EncodedImage,
     ImageLabeler,
     classify_candidates,
+    classify_crops,
     clean_candidate,
+    keep_probable,
     named_class,
     parse_text,
-    segment_image,
+    segment,
 )
 from backend.errors import BadPrompt
 from backend.geometry import Point, mask_nms
@@ -30,7 +32,7 @@ from backend.predict.region_labels import choose, label_region, region_vocabular
 from backend.predict.request_needs import search_vocabulary
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
-from backend.values import Candidate, ProposalOptions, Region
+from backend.values import Candidate, Pixels, ProposalOptions, Region
 
 log = logging.getLogger(__name__)
 
@@ -144,17 +146,42 @@ class ImageAnswers:
         Raises:
             BadPrompt: CLIP has to pick among several labels and does not know them, or is not loaded.
         """
-        self._check_can_pick(config)
-        regions = segment_image(
-            self._labeler,
-            encoded,
-            options,
-            region_vocabularies(config, with_labels=True),
-            templates=settings.templates,
-            clean=settings.clean_masks,
-            deciding_scores=partial(scores_of_label, config=config),
-        )
-        return [label_region(region, None, config, settings) for region in regions]
+        self.check_can_pick(config)
+        candidates = self.segment_candidates(encoded, options, settings)
+        crops = self.crop_candidates(encoded.image, candidates, config)
+        return self.label_many([(candidates, crops)], options, config, settings)[0]
+
+    def segment_candidates(
+        self, encoded: EncodedImage, options: ProposalOptions, settings: ProjectSettings
+    ) -> list[Candidate]:
+        """Segment everything in the image: the first stage of `segment_regions`, which needs no CLIP."""
+        return segment(self._labeler, encoded, options, clean=settings.clean_masks)
+
+    def crop_candidates(self, image: SourceImage, candidates: Sequence[Candidate], config: ImageConfig) -> Pixels:
+        """Return what CLIP will look at for the labels and classes of masks, uint8 (N, S, S, 3)."""
+        masks = [candidate.mask for candidate in candidates]
+        return self._labeler.crop_masks(image, masks, region_vocabularies(config, with_labels=True))
+
+    def label_many(
+        self,
+        images: Sequence[tuple[Sequence[Candidate], Pixels]],
+        options: ProposalOptions,
+        config: ImageConfig,
+        settings: ProjectSettings,
+    ) -> list[list[LabeledRegion]]:
+        """Give the masks of several images the labels and classes that CLIP picks, in one batch.
+
+        Args:
+            images: What `segment_candidates` and `crop_candidates` returned for each.
+
+        Raises:
+            BadPrompt: As for `segment_regions`.
+        """
+        vocabularies = region_vocabularies(config, with_labels=True)
+        decide = partial(scores_of_label, config=config)
+        classified = classify_crops(self._labeler, images, vocabularies, templates=settings.templates)
+        kept = [keep_probable(regions, options, decide) for regions in classified]
+        return [[label_region(region, None, config, settings) for region in regions] for regions in kept]
 
     def classify_image(self, image: SourceImage, config: ImageConfig, settings: ProjectSettings) -> Prediction:
         """Classify the whole image for each control that takes its class."""
@@ -205,10 +232,10 @@ class ImageAnswers:
         """Classify masks for the per-region controls, and for the labels if one of `labels` is left to CLIP."""
         vocabularies = region_vocabularies(config, with_labels=None in labels)
         if None in labels:
-            self._check_can_pick(config)
+            self.check_can_pick(config)
         return classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
 
-    def _check_can_pick(self, config: ImageConfig) -> None:
+    def check_can_pick(self, config: ImageConfig) -> None:
         """Raise BadPrompt if CLIP has to pick among labels that it does not know."""
         limits = self._labeler.limits_for([config.answer_classes])
         if limits and len(config.answer_classes) > 1:

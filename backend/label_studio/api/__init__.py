@@ -5,6 +5,7 @@ Ids come in; values and task documents go out, or `LabelStudioError`.
 
 from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.next_tasks import NextTasks
+from backend.label_studio.api.predictions import PredictionClient, StoredPredictions
 from backend.label_studio.api.webhooks import Webhook, WebhookClient
 
-__all__ = ["LabelStudioClient", "NextTasks", "Webhook", "WebhookClient"]
+__all__ = ["LabelStudioClient", "NextTasks", "PredictionClient", "StoredPredictions", "Webhook", "WebhookClient"]
