@@ -34,6 +34,7 @@ from scripts.console import (
     run_command,
     show_progress,
 )
+from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
 
 CHUNK = 10
 
@@ -184,6 +185,7 @@ def build_parser() -> argparse.ArgumentParser:
     masks.add_argument("--min-mask-region-area", type=int, metavar="PIXELS", help="remove smaller specks and holes")
     masks.add_argument("--score-threshold", type=fraction, metavar="X", help="minimum class probability of a mask")
     masks.add_argument("--max-masks", type=positive_int, metavar="N", help="keep the N best masks of an image")
+    add_class_options(parser)
     return parser
 
 
@@ -266,7 +268,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_knows_labels(predictor.labeler, config)
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
-    proposal = override(predictor.default_proposal(), arguments)
+    proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
+    check_class_options(proposal, config, predictor.labeler, texts)
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
