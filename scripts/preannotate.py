@@ -33,6 +33,7 @@ from scripts.console import (
     show_progress,
 )
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
+from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.pending import find_pending
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_mask_options(parser)
     add_import_options(parser)
+    add_class_options(parser)
     return parser
 
 
@@ -125,7 +127,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_knows_labels(predictor.labeler, config)
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
-    proposal = override(predictor.default_proposal(), arguments)
+    proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
+    check_class_options(proposal, config, predictor.labeler, texts)
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
