@@ -87,6 +87,22 @@ class LabelStudioError(BackendError):
     """Failed Label Studio API call: invalid token, unknown project, server unreachable."""
 
 
+class LabelStudioUnavailable(LabelStudioError):
+    """Label Studio that cannot answer now: connection refused, timeout, HTTP 429 or a status from 500 on."""
+
+
+class NoAnswer(LabelStudioUnavailable):
+    """Request whose answer was lost: Label Studio may have carried it out, or may still do so."""
+
+
+class LedgerError(BackendError):
+    """Ledger of a bulk run that is damaged, cannot be written, or belongs to another project or version."""
+
+
+class RunRefused(BackendError):
+    """Bulk run that another one excludes, because both would import the same predictions."""
+
+
 class BadSettings(BackendError):
     """Invalid value of an environment variable or a command line option."""
 

@@ -34,6 +34,7 @@ from scripts.console import (
     run_command,
     show_progress,
 )
+from scripts.preannotating.selection import add_selection_options, select_tasks
 
 CHUNK = 10
 
@@ -153,7 +154,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fill a project with predictions: masks by SAM, classes by CLIP.",
     )
     add_connection_options(parser)
-    parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N pending tasks")
+    add_selection_options(parser)
     parser.add_argument(
         "--text",
         metavar="WORDS",
@@ -271,9 +272,9 @@ def run(arguments: argparse.Namespace) -> int:
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     summary = Summary()
-    tasks = show_progress(client.iterate_tasks(project_id), "looking for tasks")
-    pending = find_pending(tasks, version, summary, arguments.limit)
-    tasks.close()
+    selection = select_tasks(client, project_id, arguments, version)
+    summary.skipped = selection.count_done()
+    pending = list(selection)
     try:
         preannotate(client, predictor, project_id, config, pending, version, summary, request, project_settings)
     finally:

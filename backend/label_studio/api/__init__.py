@@ -5,6 +5,15 @@ Ids come in; values and task documents go out, or `LabelStudioError`.
 
 from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.next_tasks import NextTasks
+from backend.label_studio.api.task_listing import AnswerOf, TaskFilter, TaskListing
 from backend.label_studio.api.webhooks import Webhook, WebhookClient
 
-__all__ = ["LabelStudioClient", "NextTasks", "Webhook", "WebhookClient"]
+__all__ = [
+    "AnswerOf",
+    "LabelStudioClient",
+    "NextTasks",
+    "TaskFilter",
+    "TaskListing",
+    "Webhook",
+    "WebhookClient",
+]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import LabelStudioError
 from backend.fetching import TOKEN_REMEDY, TokenSource
+from backend.label_studio.api.json_requests import JsonRequests
 from backend.label_studio.api.sdk_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -55,9 +56,8 @@ class LabelStudioClient:
 
     def __init__(self, url: str, api_key: str, *, timeout_seconds: float = 60.0) -> None:
         if not url.startswith(("http://", "https://")):
-            message = f'"{url}" is not the URL of Label Studio.'
             remedy = "Set --url or LABEL_STUDIO_URL, for example to http://localhost:8080."
-            raise LabelStudioError(message, remedy=remedy)
+            raise LabelStudioError(f'"{url}" is not the URL of Label Studio.', remedy=remedy)
         if not api_key.strip():
             raise LabelStudioError("There is no API token for Label Studio.", remedy=TOKEN_REMEDY)
         self.url = url.rstrip("/")
@@ -75,6 +75,11 @@ class LabelStudioClient:
             LabelStudioError: The token was refused, or Label Studio cannot be reached.
         """
         return self._tokens.headers()
+
+    @property
+    def requests(self) -> JsonRequests:
+        """Requests with this client's token that the SDK would parse slowly or repeat."""
+        return JsonRequests(self.url, self._tokens, self._timeout_seconds)
 
     def project(self, project_id: int | str) -> ProjectInfo:
         """Fetch a project's title and labeling config.
@@ -236,11 +241,7 @@ class LabelStudioClient:
 
 
 def _parse_project_id(project_id: int | str) -> int:
-    """Return the id as a number.
-
-    Raises:
-        LabelStudioError: Not a number.
-    """
+    """Return the id as a number; raise LabelStudioError if it is not one."""
     try:
         return int(project_id)
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""Parts of `python -m scripts.preannotate`, each with its options."""
