@@ -34,6 +34,7 @@ from scripts.console import (
     run_command,
     show_progress,
 )
+from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.selection import add_selection_options, select_tasks
 
 CHUNK = 10
@@ -155,6 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_connection_options(parser)
     add_selection_options(parser)
+    add_after_run_options(parser)
     parser.add_argument(
         "--text",
         metavar="WORDS",
@@ -271,6 +273,7 @@ def run(arguments: argparse.Namespace) -> int:
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
+    check_replaced(arguments.replace, version)
     summary = Summary()
     selection = select_tasks(client, project_id, arguments, version)
     summary.skipped = selection.count_done()
@@ -279,6 +282,7 @@ def run(arguments: argparse.Namespace) -> int:
         preannotate(client, predictor, project_id, config, pending, version, summary, request, project_settings)
     finally:
         print(summary, flush=True)
+    finish_project(client, project_id, arguments, version)
     return 1 if summary.failed else 0
 
 

@@ -20,7 +20,20 @@ Json = dict[str, Any]
 AnswerOf = Callable[[Callable[[], Any]], Any]
 PAGE_SIZE = 1000
 MAX_IDS = 200  # in one request: they stand in its URL, which servers limit to 4 kB
-FIELDS = "id,data,total_predictions"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is listed of each task, in how large pages."""
+
+    fields: str
+    include: str
+    page_size: int
+
+
+USUAL = Columns("task_only", "id,data,total_predictions", PAGE_SIZE)
+ID = Columns("task_only", "id", PAGE_SIZE)
+WHOLE = Columns("all", "id,predictions,annotations,parent_prediction", 100)  # `include` reaches into annotations
 
 
 @dataclass(frozen=True)
@@ -29,14 +42,18 @@ class TaskFilter:
 
     Attributes:
         without_version: Leaves out tasks that have a prediction of exactly this model version; "" leaves out none.
+        with_versions: Only tasks with predictions of all these versions, or of versions whose names contain them.
         unlabeled: Only tasks without a submitted annotation.
         without_predictions: Only tasks without a prediction of any model.
+        without_drafts: Only tasks that nobody has begun to label.
         task_ids: Only these, in ascending order; None for no such limit.
     """
 
     without_version: str = ""
+    with_versions: Sequence[str] = ()
     unlabeled: bool = False
     without_predictions: bool = False
+    without_drafts: bool = False
     task_ids: Sequence[int] | None = None
 
     def conditions(self) -> list[Json]:
@@ -44,10 +61,13 @@ class TaskFilter:
         items = []
         if self.without_version:  # the value must be a list, and each of its texts matches substrings
             items.append(_condition("predictions_model_versions", "not_contains", "List", [self.without_version]))
+        items += [_condition("predictions_model_versions", "contains", "List", [name]) for name in self.with_versions]
         if self.unlabeled:
             items.append(_condition("total_annotations", "equal", "Number", 0))
         if self.without_predictions:
             items.append(_condition("total_predictions", "equal", "Number", 0))
+        if self.without_drafts:
+            items.append(_condition("draft_exists", "equal", "Boolean", False))
         return items
 
 
@@ -80,11 +100,19 @@ class TaskListing:
                 if not self._has_version(task["id"], tasks.without_version):
                     yield task
 
+    def iterate_whole(self, project_id: int | str, tasks: TaskFilter) -> Iterator[Json]:
+        """Yield tasks with their "predictions" and with "id" and "parent_prediction" of their "annotations".
+
+        Pages are small, as a single prediction can have 100 kB. `without_version` leaves out tasks of versions whose
+        names contain it, too.
+        """
+        return self._in_portions(project_id, tasks, tasks.conditions(), WHOLE)
+
     def count(self, project_id: int | str, tasks: TaskFilter = TaskFilter()) -> int:
         """Count the tasks that `iterate` yields, except for those of versions whose name contains the given one."""
         if tasks.task_ids is not None:
-            return sum(1 for _ in self._in_portions(project_id, tasks, tasks.conditions(), fields="id"))
-        return int(self._page(project_id, tasks.conditions(), page_size=1, fields="id")["total"])
+            return sum(1 for _ in self._in_portions(project_id, tasks, tasks.conditions(), columns=ID))
+        return int(self._page(project_id, tasks.conditions(), page_size=1, columns=ID)["total"])
 
     def sample(self, project_id: int | str, tasks: TaskFilter, size: int) -> list[Json]:
         """Fetch at most `size` of the tasks, evenly spread over their ids."""
@@ -99,7 +127,7 @@ class TaskListing:
     def existing(self, project_id: int | str, task_ids: Sequence[int]) -> set[int]:
         """Fetch which of these tasks the project has."""
         tasks = TaskFilter(task_ids=task_ids)
-        return {task["id"] for task in self._in_portions(project_id, tasks, tasks.conditions(), fields="id")}
+        return {task["id"] for task in self._in_portions(project_id, tasks, tasks.conditions(), columns=ID)}
 
     def tab_task_ids(self, project_id: int | str, tab_id: int) -> list[int]:
         """Fetch the ids of the tasks of a tab of the Data Manager ("view" in the API), ascending.
@@ -136,22 +164,22 @@ class TaskListing:
         return any(prediction.get("model_version") == version for prediction in predictions)
 
     def _in_portions(
-        self, project_id: int | str, tasks: TaskFilter, conditions: list[Json], fields: str = FIELDS
+        self, project_id: int | str, tasks: TaskFilter, conditions: list[Json], columns: Columns = USUAL
     ) -> Iterator[Json]:
         if tasks.task_ids is None:
-            yield from self._after_each_other(project_id, conditions, None, fields)
+            yield from self._after_each_other(project_id, conditions, None, columns)
             return
         ids = iter(sorted(set(tasks.task_ids)))
         while portion := list(islice(ids, MAX_IDS)):  # an empty selection would mean all tasks
-            yield from self._after_each_other(project_id, conditions, portion, fields)
+            yield from self._after_each_other(project_id, conditions, portion, columns)
 
     def _after_each_other(
-        self, project_id: int | str, conditions: list[Json], task_ids: list[int] | None, fields: str
+        self, project_id: int | str, conditions: list[Json], task_ids: list[int] | None, columns: Columns
     ) -> Iterator[Json]:
         last = 0
         while True:
             after = _condition("id", "greater", "Number", last)
-            page = self._page(project_id, [after, *conditions], task_ids=task_ids, fields=fields)
+            page = self._page(project_id, [after, *conditions], task_ids=task_ids, columns=columns)
             for task in page["tasks"]:
                 if task["id"] > last:  # a task with several matching predictions may be listed several times
                     last = task["id"]
@@ -166,19 +194,19 @@ class TaskListing:
         conditions: list[Json],
         *,
         page: int = 1,
-        page_size: int = PAGE_SIZE,
+        page_size: int = 0,
         task_ids: list[int] | None = None,
-        fields: str = FIELDS,
+        columns: Columns = USUAL,
     ) -> Json:
         query: Json = {"filters": {"conjunction": "and", "items": conditions}, "ordering": ["tasks:id"]}
         if task_ids is not None:
             query["selectedItems"] = {"all": False, "included": task_ids}
         parameters = {
             "project": project_id,
-            "fields": "task_only",
-            "include": fields,
+            "fields": columns.fields,
+            "include": columns.include,
             "page": page,
-            "page_size": page_size,
+            "page_size": page_size or columns.page_size,
             "resolve_uri": "false",
             "query": json.dumps(query, separators=(",", ":")),
         }
