@@ -26,19 +26,20 @@ from backend.projects import ProjectSettings
 from backend.values import Priority
 from scripts.console import (
     add_connection_options,
-    positive_int,
     read_settings,
     run_and_leave,
     run_command,
     show_progress,
 )
+from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
-from scripts.preannotating.pending import find_pending
+from scripts.preannotating.selection import add_selection_options, select_tasks
 
 Json = dict[str, Any]
+FINISHED = (0, 1)  # exit statuses of a run that went through all tasks
 
 
 class Predictor(Protocol):
@@ -56,7 +57,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fill a project with predictions: masks by SAM, classes by CLIP.",
     )
     add_connection_options(parser)
-    parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N pending tasks")
+    add_selection_options(parser)
+    add_after_run_options(parser)
     parser.add_argument(
         "--text",
         metavar="WORDS",
@@ -132,6 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
+    check_replaced(arguments.replace, version)
 
     def predict(task: Json) -> Json:
         return predict_task(predictor, task, project_id, config, request, project_settings)
@@ -148,13 +151,16 @@ def run(arguments: argparse.Namespace) -> int:
             "settings": describe_run(predictor.model_version, config, request, project_settings),
             "label_config": project.label_config,
         },
-        lambda: find_pending(client.iterate_tasks(project_id), version, arguments.limit),
+        lambda: select_tasks(client, project_id, arguments, version),
         PipelineRunner(Pipeline([Stage("predict", predict)], window=1, lookahead=2)),
         check_project,
         lambda outcome: hides_others(request, outcome),
         show_outcomes,
     )
-    return import_project(work, settings, arguments, redis)
+    status = import_project(work, settings, arguments, redis)
+    if status in FINISHED:
+        finish_project(client, project_id, arguments, version)
+    return status
 
 
 def check_same_version(version: str, now: str, project_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -48,6 +49,11 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
+
+
+def is_bulk_version(version: str) -> bool:
+    """Return whether a model version has the form of those that `build_version` builds."""
+    return re.fullmatch(r".+-auto-[0-9a-f]{8}", version) is not None
 
 
 def _name_options(options: ProposalOptions | None) -> dict[str, Any] | None:
