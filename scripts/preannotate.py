@@ -14,32 +14,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from backend.bulk import Outcome, Progress
-from backend.errors import BadConfig, LabelStudioError
+from backend.bulk import Outcome
+from backend.errors import BadConfig
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.predict import BulkRequest, build_version
 from backend.projects import ProjectSettings
-from scripts.console import (
-    add_connection_options,
-    positive_int,
-    read_settings,
-    run_and_leave,
-    run_command,
-)
+from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
 from scripts.live_display import show_run
+from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
+from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
-from scripts.preannotating.pending import find_pending
 from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
+from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
 
-if TYPE_CHECKING:
-    from backend.label_studio.api import PredictionClient
+FINISHED = (0, 1)  # exit statuses of a run that went through all tasks
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -49,7 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fill a project with predictions: masks by SAM, classes by CLIP.",
     )
     add_connection_options(parser)
-    parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N pending tasks")
+    add_selection_options(parser)
+    add_after_run_options(parser)
     parser.add_argument(
         "--text",
         metavar="WORDS",
@@ -60,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_mask_options(parser)
     add_runner_options(parser)
     add_import_options(parser)
+    add_class_options(parser)
     return parser
 
 
@@ -78,15 +74,6 @@ def describe_run(
     choices = [label.name for image in config.images for control in image.region_choices for label in control.labels]
     options = asdict(request.options) if request.options else {}
     return {"models": model_version, "labels": labels, "choices": choices, **texts, **options, **settings.changed()}
-
-
-def expect_tasks(
-    client: PredictionClient, project_id: str, version: str, limit: int | None, progress: Progress
-) -> None:
-    """Tell the display how many tasks there are to do, if Label Studio can be asked."""
-    with suppress(LabelStudioError):
-        total = client.count_tasks(project_id) - client.count_tasks(project_id, version)
-        progress.expect(min(total, limit or total))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -110,14 +97,20 @@ def run(arguments: argparse.Namespace) -> int:
     check_knows_labels(predictor.labeler, config)
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
-    proposal = override(predictor.default_proposal(), arguments)
+    proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
+    check_class_options(proposal, config, predictor.labeler, texts)
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
+    check_replaced(arguments.replace, version)
 
     job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
     runner, progress = build_runner(arguments, predictor, job)
-    expect_tasks(client, project_id, version, arguments.limit, progress)
+
+    def list_tasks() -> Selection:
+        selection = select_tasks(client, project_id, arguments, version)
+        progress.expect(progress.snapshot().finished + selection.count())
+        return selection
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
@@ -131,13 +124,16 @@ def run(arguments: argparse.Namespace) -> int:
             "settings": describe_run(predictor.model_version, config, request, project_settings),
             "label_config": project.label_config,
         },
-        lambda: find_pending(client.iterate_tasks(project_id), version, arguments.limit),
+        list_tasks,
         runner,
         check_project,
         lambda outcome: hides_others(request, outcome),
         lambda outcomes: show_run(outcomes, progress, "pre-annotating"),
     )
-    return import_project(work, settings, arguments, redis)
+    status = import_project(work, settings, arguments, redis)
+    if status in FINISHED:
+        finish_project(client, project_id, arguments, version)
+    return status
 
 
 def check_same_version(version: str, now: str, project_id: str) -> None:

@@ -3,6 +3,7 @@
 Models and the cache come in through the protocols of `ports`.
 """
 
+from backend.engine.background import with_background
 from backend.engine.embed_queued import embed_queued
 from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
@@ -13,6 +14,7 @@ from backend.engine.segment_image import (
     classify_crops,
     classify_many,
     clean_candidate,
+    is_probable,
     keep_probable,
     segment,
     segment_image,
@@ -31,11 +33,13 @@ __all__ = [
     "clean_candidate",
     "embed_queued",
     "encode_texts_queued",
+    "is_probable",
     "keep_probable",
     "named_class",
     "parse_text",
     "pick_unlabeled",
     "segment",
     "segment_image",
+    "with_background",
     "words_to_encode",
 ]

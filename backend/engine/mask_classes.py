@@ -21,11 +21,10 @@ class MaskClasses:
     Args:
         classifier: CLIP; with None masks have no classes.
         known: The words that CLIP knows.
-        top_k: How many class scores are kept.
     """
 
-    def __init__(self, classifier: Classifier | None, known: KnownWords, top_k: int) -> None:
-        self._classifier, self._known, self._top_k = classifier, known, top_k
+    def __init__(self, classifier: Classifier | None, known: KnownWords) -> None:
+        self._classifier, self._known = classifier, known
 
     def crop(self, image: SourceImage, masks: Sequence[Mask], vocabularies: Sequence[Vocabulary]) -> Pixels:
         """Return what CLIP looks at for each mask; see `ImageLabeler.crop_masks`."""
@@ -34,12 +33,12 @@ class MaskClasses:
         return self._classifier.crop_masks(image.pixels, masks)
 
     def classify(
-        self, crops: Pixels, vocabularies: Sequence[Vocabulary], templates: Sequence[str]
+        self, crops: Pixels, vocabularies: Sequence[Vocabulary], templates: Sequence[str], top_k: int
     ) -> list[list[Scores]]:
         """Classify crops; see `ImageLabeler.classify_crops`."""
         nothing: list[Scores] = [() for _ in crops]
         known = [vocabulary for vocabulary in vocabularies if self._known.knows(vocabulary)]
         if self._classifier is None or not len(crops) or not known:
             return [nothing for _ in vocabularies]
-        scores = iter(self._classifier.classify_crops(crops, known, top_k=self._top_k, templates=templates))
+        scores = iter(self._classifier.classify_crops(crops, known, top_k=top_k, templates=templates))
         return [next(scores) if self._known.knows(vocabulary) else nothing for vocabulary in vocabularies]

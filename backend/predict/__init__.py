@@ -4,7 +4,7 @@ It fetches and opens the image, asks the engine and names the regions; the same 
 bulk run.
 """
 
-from backend.predict.bulk_version import BulkRequest, build_version
+from backend.predict.bulk_version import BulkRequest, build_version, is_bulk_version
 from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
 from backend.predict.prediction import TaskAnswer
@@ -24,4 +24,5 @@ __all__ = [
     "TaskStages",
     "TaskWork",
     "build_version",
+    "is_bulk_version",
 ]

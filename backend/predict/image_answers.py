@@ -5,20 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from backend.engine import (
     EncodedImage,
     ImageLabeler,
     classify_candidates,
-    classify_crops,
     clean_candidate,
-    keep_probable,
     named_class,
     parse_text,
-    segment,
 )
-from backend.errors import BadPrompt
 from backend.geometry import Point, mask_nms
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, label_for_click
@@ -28,16 +23,17 @@ from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
-from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
+from backend.predict.region_labels import choose, label_region, region_vocabularies
+from backend.predict.region_stages import RegionStages
 from backend.predict.request_needs import search_vocabulary
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
-from backend.values import Candidate, Pixels, ProposalOptions, Region
+from backend.values import Candidate, ProposalOptions, Region
 
 log = logging.getLogger(__name__)
 
 
-class ImageAnswers:
+class ImageAnswers(RegionStages):
     """Labeled regions and classes for a request, on images of any project.
 
     Args:
@@ -55,7 +51,8 @@ class ImageAnswers:
         auto_label: bool = False,
         min_score: float = 0.0,
     ) -> None:
-        self._labeler, self._default_options = labeler, default_options
+        super().__init__(labeler)
+        self._default_options = default_options
         self._auto_label, self._min_score = auto_label, min_score
         self._mask_boxes, self._nothing = MaskBoxCache(), ClicksOnNothing()
 
@@ -151,38 +148,6 @@ class ImageAnswers:
         crops = self.crop_candidates(encoded.image, candidates, config)
         return self.label_many([(candidates, crops)], options, config, settings)[0]
 
-    def segment_candidates(
-        self, encoded: EncodedImage, options: ProposalOptions, settings: ProjectSettings
-    ) -> list[Candidate]:
-        """Segment everything in the image: the first stage of `segment_regions`, which needs no CLIP."""
-        return segment(self._labeler, encoded, options, clean=settings.clean_masks)
-
-    def crop_candidates(self, image: SourceImage, candidates: Sequence[Candidate], config: ImageConfig) -> Pixels:
-        """Return what CLIP will look at for the labels and classes of masks, uint8 (N, S, S, 3)."""
-        masks = [candidate.mask for candidate in candidates]
-        return self._labeler.crop_masks(image, masks, region_vocabularies(config, with_labels=True))
-
-    def label_many(
-        self,
-        images: Sequence[tuple[Sequence[Candidate], Pixels]],
-        options: ProposalOptions,
-        config: ImageConfig,
-        settings: ProjectSettings,
-    ) -> list[list[LabeledRegion]]:
-        """Give the masks of several images the labels and classes that CLIP picks, in one batch.
-
-        Args:
-            images: What `segment_candidates` and `crop_candidates` returned for each.
-
-        Raises:
-            BadPrompt: As for `segment_regions`.
-        """
-        vocabularies = region_vocabularies(config, with_labels=True)
-        decide = partial(scores_of_label, config=config)
-        classified = classify_crops(self._labeler, images, vocabularies, templates=settings.templates)
-        kept = [keep_probable(regions, options, decide) for regions in classified]
-        return [[label_region(region, None, config, settings) for region in regions] for regions in kept]
-
     def classify_image(self, image: SourceImage, config: ImageConfig, settings: ProjectSettings) -> Prediction:
         """Classify the whole image for each control that takes its class."""
         scores = {
@@ -234,12 +199,6 @@ class ImageAnswers:
         if None in labels:
             self.check_can_pick(config)
         return classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
-
-    def check_can_pick(self, config: ImageConfig) -> None:
-        """Raise BadPrompt if CLIP has to pick among labels that it does not know."""
-        limits = self._labeler.limits_for([config.answer_classes])
-        if limits and len(config.answer_classes) > 1:
-            raise BadPrompt(f"{limits} They cannot choose a label.", remedy="Pick a label first, or use other models.")
 
     @staticmethod
     def _clean(
