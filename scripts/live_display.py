@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,7 +17,6 @@ from rich.text import Text
 
 from backend.bulk import Progress, Snapshot
 
-Item = TypeVar("Item")
 LINE_SECONDS = 10.0
 REFRESHES_PER_SECOND = 2.0
 CACHED, COMPUTED = "embeddings from the cache", "embeddings computed"
@@ -25,10 +24,11 @@ BAR_WIDTH = 60
 MEBIBYTE = 1 << 20
 
 
-def show_run(
-    items: Iterable[Item], progress: Progress, what: str, *, stream: TextIO | None = None, seconds: float = LINE_SECONDS
-) -> Iterator[Item]:
-    """Yield the items, and show the counters meanwhile.
+@contextmanager
+def show_progress_of(
+    progress: Progress, what: str, *, stream: TextIO | None = None, seconds: float = LINE_SECONDS
+) -> Iterator[None]:
+    """Show the counters of a run while the context lasts.
 
     Args:
         what: Name of the run, such as "pre-annotating".
@@ -37,7 +37,7 @@ def show_run(
     """
     stream = stream or sys.stderr
     with _live(progress, what, stream) if stream.isatty() else _lines(progress, what, stream, seconds):
-        yield from items
+        yield
 
 
 @contextmanager

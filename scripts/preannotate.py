@@ -24,7 +24,7 @@ from backend.label_studio.requests import FindText, SegmentAll
 from backend.predict import BulkRequest, build_version
 from backend.projects import ProjectSettings
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
-from scripts.live_display import show_run
+from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         runner,
         check_project,
         lambda outcome: hides_others(request, outcome),
-        lambda outcomes: show_run(outcomes, progress, "pre-annotating"),
+        lambda: show_progress_of(progress, "pre-annotating"),
     )
     status = import_project(work, settings, arguments, redis)
     if status in FINISHED:

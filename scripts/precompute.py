@@ -24,7 +24,7 @@ from backend.label_studio.requests import TaskImage, parse_task
 from backend.settings import Settings
 from backend.values import Priority
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command, show_progress
-from scripts.live_display import show_run
+from scripts.live_display import show_progress_of
 
 Json = dict[str, Any]
 REDIS_REMEDY = "Set REDIS_URL to the backend's Redis, for example redis://localhost:6379/0, and start both with it."
@@ -124,8 +124,9 @@ def precompute(
     """
     progress = Progress(("fetch", "decode", "encode"), total=total)
     pipeline = PrecomputeStages(predictor, counts).build_pipeline(progress)
-    with pipeline.run(_find_images(tasks, config, project_id, summary)) as run:
-        for finished in show_run(run, progress, "precomputing"):
+    images = _find_images(tasks, config, project_id, summary)
+    with pipeline.run(images) as run, show_progress_of(progress, "precomputing"):
+        for finished in run:
             if finished.error is not None:
                 summary.fail(finished.item.task_id, finished.error)
             elif finished.value:

@@ -13,13 +13,13 @@ import threading
 import pytest
 
 from backend.bulk import Progress
-from scripts.live_display import build_line, format_seconds, measure_memory, show_run
+from scripts.live_display import build_line, format_seconds, measure_memory, show_progress_of
 from tests.paths import ROOT
 
 RUN = """
 import time
 from backend.bulk import Pipeline, PipelineRunner, Progress, Stage
-from scripts.live_display import CACHED, COMPUTED, show_run
+from scripts.live_display import CACHED, COMPUTED, show_progress_of
 
 def fetch(task):
     if task["id"] == 3:
@@ -34,7 +34,9 @@ def segment(task):
 progress = Progress(["fetch", "segment"], total=40)
 pipeline = Pipeline([Stage("fetch", fetch), Stage("segment", segment)], progress=progress)
 outcomes = PipelineRunner(pipeline)({"id": number} for number in range(40))
-print(sum(1 for _ in show_run(outcomes, progress, "pre-annotating", seconds=0.5)))
+with show_progress_of(progress, "pre-annotating", seconds=0.5):
+    count = sum(1 for _ in outcomes)
+print(count)
 """
 
 
@@ -81,10 +83,8 @@ def test_without_a_total_there_is_no_remaining_time() -> None:
 
 def test_the_display_ends_with_an_interrupted_run() -> None:
     before, stream = threading.active_count(), io.StringIO()
-    shown = show_run(iter(range(5)), Progress(), "labeling", stream=stream)
-    next(shown)
-    with pytest.raises(KeyboardInterrupt):
-        shown.throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt), show_progress_of(Progress(), "labeling", stream=stream):
+        raise KeyboardInterrupt
     assert threading.active_count() == before
     assert stream.getvalue().startswith("labeling: 0 done")
 
