@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any, Protocol
 
-from backend.bulk import Json, Predictions, Summary, import_before_exit, import_chunk
+from backend.bulk import Json, Outcome, Predictions, Summary, import_before_exit, import_chunk
 from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
@@ -35,6 +36,7 @@ from scripts.console import (
     show_progress,
 )
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
+from scripts.preannotating.dry_run import add_dry_run_options, write_contact_sheet
 from scripts.preannotating.selection import add_selection_options, select_tasks
 
 CHUNK = 10
@@ -148,6 +150,25 @@ def _predict(
     return document or {"result": [], "score": None}
 
 
+def _outcomes(
+    predictor: Predictor,
+    project_id: str,
+    config: LabelingConfig,
+    request: BulkRequest,
+    settings: ProjectSettings,
+    tasks: Iterable[Json],
+) -> Iterator[Outcome]:
+    """A `Runner` that predicts one task after the other."""
+    for task in tasks:
+        try:
+            parsed = parse_task(task, config, project_id=project_id)
+            document = predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
+        except Exception as error:
+            yield Outcome(task, error=error)
+        else:
+            yield Outcome(task, document or {"result": [], "score": None})
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the command's option parser; parameters of SAM default to the checkpoint's values."""
     parser = argparse.ArgumentParser(
@@ -156,6 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_connection_options(parser)
     add_selection_options(parser)
+    add_dry_run_options(parser)
     add_after_run_options(parser)
     parser.add_argument(
         "--text",
@@ -276,6 +298,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_replaced(arguments.replace, version)
     summary = Summary()
     selection = select_tasks(client, project_id, arguments, version)
+    if arguments.dry_run:
+        predict = partial(_outcomes, predictor, project_id, config, request, project_settings)
+        return write_contact_sheet(selection, predict, config, predictor.fetch_image, arguments, project.title, version)
     summary.skipped = selection.count_done()
     pending = list(selection)
     try:
