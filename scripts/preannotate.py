@@ -135,7 +135,10 @@ def _predict(
     request: BulkRequest,
     settings: ProjectSettings,
 ) -> Json | None:
-    """Predict a task: a prediction, empty if there is no mask, or None if it failed; the failure is counted."""
+    """Predict a task: a prediction, empty if there is no mask, or None if it failed; the failure is counted.
+
+    Without a mask the score is 0: Label Studio would order a task without a score as its database does.
+    """
     try:
         parsed = parse_task(task, config, project_id=project_id)
         document = predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
@@ -143,7 +146,7 @@ def _predict(
         logging.getLogger(__name__).debug("Task %s failed", task.get("id"), exc_info=True)
         summary.fail(task.get("id"), error)
         return None
-    return document or {"result": [], "score": None}
+    return document or {"result": [], "score": 0.0}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -160,6 +163,11 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help='predict only what the text names, e.g. "the red car"; may be repeated',
+    )
+    parser.add_argument(
+        "--review",
+        action="store_true",
+        help="score each mask by how far it can be trusted, so that the doubtful tasks are reviewed first",
     )
     masks = parser.add_argument_group(
         "automatic masks", "SamAutomaticMaskGenerator's parameters; the defaults depend on the checkpoint"
@@ -267,7 +275,9 @@ def run(arguments: argparse.Namespace) -> int:
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
     proposal = override(predictor.default_proposal(), arguments)
-    request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
+    request: BulkRequest = (
+        FindText(texts, proposal, arguments.review) if texts else SegmentAll(proposal, arguments.review)
+    )
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     summary = Summary()

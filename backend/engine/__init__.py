@@ -8,6 +8,7 @@ from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
+from backend.engine.review import trust_in
 from backend.engine.segment_image import classify_candidates, clean_candidate, segment_image
 from backend.engine.similar_masks import GENERAL_WORDS, pick_unlabeled
 from backend.engine.text_matching import named_class, parse_text, words_to_encode
@@ -25,5 +26,6 @@ __all__ = [
     "parse_text",
     "pick_unlabeled",
     "segment_image",
+    "trust_in",
     "words_to_encode",
 ]

@@ -13,6 +13,7 @@ from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhe
 from backend.engine.known_words import KnownWords
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
+from backend.engine.review import measure_agreement
 from backend.engine.similar_search import SimilarMask, SimilarSearch
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point, mask_iou
@@ -164,6 +165,11 @@ class ImageLabeler:
         """Segment everything in the image, best first, without empty masks."""
         candidates = self._segmenter.propose(encoded.embedding, parameters)
         return [candidate for candidate in candidates if candidate.mask.any()]
+
+    @timed("sam")
+    def measure_agreement(self, encoded: EncodedImage, masks: Sequence[Mask]) -> list[float]:
+        """Measure how well SAM's answers to prompts made from each mask agree with it; see `review`."""
+        return measure_agreement(self._segmenter, encoded.embedding, masks)
 
     @timed("clip")
     def search(

@@ -22,6 +22,8 @@ CLICK_SETTINGS = (  # without effect on pre-annotation
 
 OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all parts and holes in every polygon
 
+REVIEW_VERSION = 1  # of the formula that scores masks for review
+
 BulkRequest = FindText | SegmentAll
 
 
@@ -40,6 +42,8 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
     if any(control.kind == "polygon" for image in config.images for control in image.answers):
         named["outlines"] = OUTLINES_VERSION
+    if request.review:
+        named["review"] = REVIEW_VERSION
     changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()

@@ -26,7 +26,7 @@ from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
-from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
+from backend.predict.region_labels import choose, label_region, region_vocabularies, score_by_trust, scores_of_label
 from backend.predict.request_needs import search_vocabulary
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
@@ -122,6 +122,7 @@ class ImageAnswers:
             named = [named[place] for place in kept]
         candidates, labels = [candidate for candidate, _ in named], [label for _, label in named]
         regions = self._label(encoded.image, candidates, labels, config, settings)
+        regions = score_by_trust(self._labeler, encoded, regions) if request.review else regions
         return Prediction(tuple(regions), message=describe_matches(request.texts, len(regions)))
 
     def segment_all(
@@ -133,8 +134,9 @@ class ImageAnswers:
             BadPrompt: CLIP has to pick among several labels and does not know them, or is not loaded.
         """
         options = request.options or self._default_options
-        labeled = tuple(self.segment_regions(encoded, options, config, settings))
-        return replace(self.classify_image(encoded.image, config, settings), regions=labeled)
+        regions = self.segment_regions(encoded, options, config, settings)
+        regions = score_by_trust(self._labeler, encoded, regions) if request.review else regions
+        return replace(self.classify_image(encoded.image, config, settings), regions=tuple(regions))
 
     def segment_regions(
         self, encoded: EncodedImage, options: ProposalOptions, config: ImageConfig, settings: ProjectSettings

@@ -115,6 +115,12 @@ def test_a_task_on_which_nothing_is_found_is_done_all_the_same() -> None:
     assert fill(site, FakePredictor()).skipped == 2
 
 
+def test_a_task_on_which_nothing_is_found_is_reviewed_first() -> None:
+    site = FakeLabelStudio(make_tasks(2))
+    fill(site, FakePredictor(empty=[1]))
+    assert [task["predictions"][0]["score"] for task in site.tasks] == [0, 0.9]
+
+
 def test_the_limit_counts_tasks_that_are_not_done_yet() -> None:
     site = FakeLabelStudio(make_tasks(6))
     fill(site, FakePredictor(), limit=2)
@@ -247,9 +253,10 @@ def test_the_version_names_weights_parameters_and_vocabulary() -> None:
         VERSION,
         build_version("demo-9999", CONFIG, EVERYTHING, ProjectSettings()),
         version_of(SegmentAll(replace(PROPOSAL, points_per_side=17))),
+        version_of(SegmentAll(PROPOSAL, review=True)),
         build_version("demo-1234", hoops, EVERYTHING, ProjectSettings()),
     }
-    assert len(versions) == 4
+    assert len(versions) == 5
     assert all("-auto-" in version for version in versions)
     commented = parse_labeling_config(CONFIG_XML + "<!-- x -->")
     assert build_version("demo-1234", commented, EVERYTHING, ProjectSettings()) == VERSION
