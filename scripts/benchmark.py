@@ -171,6 +171,12 @@ def _measure_preannotation(bench: Bench) -> list[Any]:
     return [bulk.measure_preannotation(bench.subject, bench.small[: bench.few + 1])]
 
 
+def _measure_review(bench: Bench) -> list[Any]:
+    from scripts.measuring.review import measure_review
+
+    return [measure_review(bench.subject, pictures[: bench.few + 1]) for pictures in (bench.small, bench.pictures)]
+
+
 SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "click": _measure_click,
     "model": _measure_model,
@@ -180,6 +186,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "export": _measure_export,
     "classes": _measure_classes,
     "preannotation": _measure_preannotation,
+    "review": _measure_review,
 }
 
 

@@ -74,10 +74,6 @@ class LabelStudioSite:
         document: Json = self._json("GET", f"/api/projects/{project}/")
         return document
 
-    def change_project(self, project: int, **settings: str) -> None:
-        """Change settings of a project, by their names in the API."""
-        self._request("PATCH", f"/api/projects/{project}/", json=settings)
-
     def next_task(self, project: int) -> int:
         """Return the id of the task that Label Studio gives out next, as for "Label All Tasks"."""
         return int(self._json("GET", f"/api/projects/{project}/next")["id"])

@@ -12,8 +12,9 @@ import torch
 from backend.engine import ImageLabeler
 from scripts.demo_world import scenes, second_renderer
 from scripts.demo_world.evaluate import load_demo_clip
-from scripts.demo_world.evaluate_review import FIRST, VOCABULARY, review_scene, summarize
+from scripts.demo_world.evaluate_review import FIRST, VOCABULARY, review_scene
 from scripts.demo_world.evaluate_text import build_engine
+from scripts.demo_world.review_queues import summarize
 from scripts.demo_world.scenes import HELD_OUT_SEED
 
 pytestmark = pytest.mark.slow

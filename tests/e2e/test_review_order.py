@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from label_studio_sdk import LabelStudio
 
 from backend.label_studio.api import LabelStudioClient
 from scripts.demo_circle import commands
@@ -45,14 +46,15 @@ def project(opened: Opened, stage: Stage) -> ReviewedProject:
     number = opened.site.create_project("Review order", LABEL_CONFIG, "")
     tasks = opened.site.upload_images(number, {**images, EMPTY: png(640, 480)})
     commands.preannotate(number, stage.command_environment(opened.token), "--review", quiet=True)
-    (predictions, *_) = ([opened.site.task(task)["predictions"] for task in tasks.values()],)
-    assert [len(of_task) for of_task in predictions] == [1] * len(tasks)
-    scores = {task: of_task[0]["score"] for task, of_task in zip(tasks.values(), predictions, strict=True)}
-    version = str(predictions[0][0]["model_version"])
+    predictions = {task: opened.site.task(task)["predictions"] for task in tasks.values()}
+    assert [len(of_task) for of_task in predictions.values()] == [1] * len(tasks)
+    scores = {task: prediction["score"] for task, (prediction,) in predictions.items()}
+    version = str(predictions[tasks[EMPTY]][0]["model_version"])
     reviewed = ReviewedProject(number, version, scores, tasks[EMPTY])
     other = {"task": reviewed.least_trusted_first[-1], "result": [], "score": 0.0, "model_version": "other"}
     LabelStudioClient(opened.site.url, opened.token).create_predictions(str(number), [other])
-    opened.site.change_project(number, sampling="Uncertainty sampling", model_version=version)
+    client = LabelStudio(base_url=opened.site.url, api_key=opened.token)  # as docs/reviewing.md has it
+    client.projects.update(number, sampling="Uncertainty sampling", model_version=version)
     return reviewed
 
 
