@@ -40,10 +40,10 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     named: dict[str, Any] = {"proposal": asdict(request.options) if request.options else None, "controls": controls}
     if isinstance(request, FindText):
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
-    if any(control.kind == "polygon" for image in config.images for control in image.answers):
-        named["outlines"] = OUTLINES_VERSION
     if request.review:
         named["review"] = REVIEW_VERSION
+    if any(control.kind == "polygon" for image in config.images for control in image.answers):
+        named["outlines"] = OUTLINES_VERSION
     changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
