@@ -275,9 +275,8 @@ def run(arguments: argparse.Namespace) -> int:
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
     proposal = override(predictor.default_proposal(), arguments)
-    request: BulkRequest = (
-        FindText(texts, proposal, arguments.review) if texts else SegmentAll(proposal, arguments.review)
-    )
+    request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
+    request = replace(request, review=arguments.review)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     summary = Summary()

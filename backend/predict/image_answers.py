@@ -26,8 +26,9 @@ from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
-from backend.predict.region_labels import choose, label_region, region_vocabularies, score_by_trust, scores_of_label
+from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
 from backend.predict.request_needs import search_vocabulary
+from backend.predict.review_scores import score_by_trust
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Candidate, ProposalOptions, Region

@@ -41,15 +41,6 @@ class TaskAnswer:
     message: str = ""
 
 
-def lowest_trust(predictions: Sequence[Prediction]) -> float:
-    """The score of a document for review: the lowest of the regions' scores, 0 without a region.
-
-    It is never None: Label Studio shows the lowest score first, and orders a missing one as the database does.
-    """
-    scores = [region.score for prediction in predictions for region in prediction.regions if region.score is not None]
-    return min(scores, default=0.0)
-
-
 def mean_score(predictions: Sequence[Prediction]) -> float | None:
     """The score of a document: the mean of the regions' scores; without a region, of the image classes' best ones."""
     regions = [region.score for prediction in predictions for region in prediction.regions if region.score is not None]

@@ -11,10 +11,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
-from backend.engine import EncodedImage, ImageLabeler, trust_in
 from backend.errors import BadPrompt
 from backend.label_studio.config import ClassControl, ImageConfig
 from backend.label_studio.results import LabeledRegion, build_note, new_region_id
@@ -55,17 +53,6 @@ def label_region(region: Region, picked: str | None, config: ImageConfig, settin
         class_scores=class_scores,
         notes=(build_note(class_scores),) if settings.class_probabilities and class_scores else (),
     )
-
-
-def score_by_trust(
-    labeler: ImageLabeler, encoded: EncodedImage, regions: Sequence[LabeledRegion]
-) -> list[LabeledRegion]:
-    """Replace the score of each mask, SAM's predicted IoU, with the trust in the mask and its class."""
-    agreement = labeler.measure_agreement(encoded, [region.mask for region in regions])
-    return [
-        replace(region, score=trust_in(share, region.class_scores))
-        for region, share in zip(regions, agreement, strict=True)
-    ]
 
 
 def scores_of_label(region: Region, config: ImageConfig) -> Scores:

@@ -33,9 +33,10 @@ from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_answers import LastAnswers
 from backend.predict.outlines import outline_regions
 from backend.predict.ports import Fetcher
-from backend.predict.prediction import Prediction, TaskAnswer, lowest_trust, mean_score
+from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.predict.recent_masks import AnswerMemory
 from backend.predict.request_needs import check_drawn_size, has_answer, texts_to_encode
+from backend.predict.review_scores import lowest_trust
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
