@@ -188,6 +188,12 @@ def _measure_pipeline(bench: Bench) -> list[Any]:
     return [*rows, pipeline.measure_workers(bench.settings, bench.small, repeats=3)]
 
 
+def _measure_review(bench: Bench) -> list[Any]:
+    from scripts.measuring.review import measure_review
+
+    return [measure_review(bench.subject, pictures[: bench.few + 1]) for pictures in (bench.small, bench.pictures)]
+
+
 SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "click": _measure_click,
     "model": _measure_model,
@@ -198,6 +204,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "classes": _measure_classes,
     "preannotation": _measure_preannotation,
     "pipeline": _measure_pipeline,
+    "review": _measure_review,
 }
 
 
