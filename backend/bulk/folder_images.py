@@ -1,0 +1,133 @@
+"""Image files on this machine's disk: which ones a command line names, and reading one."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.errors import BadImage, BadSettings, ImageUnavailable, shorten
+from backend.images import SourceImage
+
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"})
+_ID_DIGITS = 12  # hex; among 100,000 images the probability of a collision is 2e-5
+
+
+@dataclass(frozen=True)
+class FolderImage:
+    """An image file.
+
+    Attributes:
+        path: Absolute.
+        name: Path below the root, with "/"; unique, and the same wherever the root is moved.
+    """
+
+    path: Path
+    name: str
+
+    @property
+    def image_id(self) -> str:
+        """Hex digits that belong to the name; part of the ids of the image's segments."""
+        return hashlib.sha256(self.name.encode("utf-8", "surrogateescape")).hexdigest()[:_ID_DIGITS]
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """Limits of an image file; see the settings of the same names."""
+
+    max_bytes: int
+    max_pixels: int
+    max_scans: int
+
+
+def find_image_files(arguments: Sequence[str], excluded: Path) -> list[Path]:
+    """Return the files that arguments name, each once, as absolute paths, in order.
+
+    Args:
+        arguments: Files of any name, folders, which are searched with their subfolders for images, and patterns such
+            as "photos/**/*.jpg".
+        excluded: Folder whose files are left out: that of the output.
+
+    Raises:
+        BadSettings: A path does not exist, a folder cannot be read, or there is no image at all.
+    """
+    excluded, files = excluded.absolute(), dict[Path, None]()
+    for argument in arguments:
+        for path in _expand(argument):
+            named = list(_walk(path)) if path.is_dir() else [path]
+            files |= dict.fromkeys(file for file in named if excluded not in file.parents)
+    if not files:
+        names = shorten(", ".join(arguments))
+        message = f"There is no image in {names}: no file ends with {', '.join(sorted(ENDINGS))}."
+        raise BadSettings(message, remedy="Name image files, or a folder that has some.")
+    return list(files)
+
+
+def choose_root(files: Sequence[Path], root: Path | None) -> Path:
+    """Return the folder that names are relative to: the given one, otherwise the innermost that has all files."""
+    return root.absolute() if root is not None else Path(os.path.commonpath([file.parent for file in files]))
+
+
+def name_images(files: Iterable[Path], root: Path) -> list[FolderImage]:
+    """Name files by their paths below the root.
+
+    Raises:
+        BadSettings: A file lies elsewhere.
+    """
+    images = []
+    for file in files:
+        if not file.is_relative_to(root):
+            message = f"{file} lies outside of {root}, where the images of this output folder are."
+            raise BadSettings(message, remedy="Choose another --out for it, or start over with --start-over --root DIR.")
+        images.append(FolderImage(file, file.relative_to(root).as_posix()))
+    return images
+
+
+def read_image(image: FolderImage, limits: ImageLimits) -> SourceImage:
+    """Read an image file.
+
+    Raises:
+        ImageUnavailable: It is missing, cannot be read, or is too large.
+        BadImage: It is not an image, or has too many pixels.
+    """
+    try:
+        size = image.path.stat().st_size
+        if size > limits.max_bytes:
+            message = f"{image.name} has {size} bytes; the limit is {limits.max_bytes}."
+            raise ImageUnavailable(message, remedy="Save it smaller, or raise IMAGE_MAX_BYTES.")
+        data = image.path.read_bytes()
+    except OSError as error:
+        message = f"{image.name} cannot be read: {error.strerror or error}."
+        raise ImageUnavailable(message, remedy=f"Check {image.path}.") from error
+    if not data:
+        raise BadImage(f"{image.name} is an empty file.", remedy="Copy the image again.")
+    return SourceImage(data, image.name, limits.max_pixels, limits.max_scans)
+
+
+def _expand(argument: str) -> list[Path]:
+    """Return the existing paths that an argument names: itself, or what it matches as a pattern."""
+    path = Path(os.path.normpath(Path(argument).expanduser().absolute()))
+    if path.exists():
+        return [path]
+    found = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(argument) else []
+    if not found:
+        message = f"{shorten(argument)} does not exist." if not glob.has_magic(argument) else f"Nothing matches {shorten(argument)}."
+        raise BadSettings(message, remedy="Check the path; a folder is searched with all its subfolders.")
+    return [Path(match) for match in found]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the image files below a folder, sorted, without hidden ones."""
+
+    def refuse(error: OSError) -> None:
+        message = f"{error.filename} cannot be read: {error.strerror}."
+        raise BadSettings(message, remedy="Make the folder readable, or name other ones.") from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if Path(name).suffix.lower() in ENDINGS and not name.startswith("."):
+                yield Path(parent, name)
