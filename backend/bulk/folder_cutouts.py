@@ -52,7 +52,9 @@ def parse_background(text: str, max_pixels: int) -> Background:
     colour = parse_colour(text)
     if colour is None:
         message = f"The background {shorten(repr(text))} is neither a colour nor an image file."
-        raise BadSettings(message, remedy='Give "remove", a colour such as white or "#ffcc00", or the path of an image.')
+        raise BadSettings(
+            message, remedy='Give "remove", a colour such as white or "#ffcc00", or the path of an image.'
+        )
     return Background(colour)
 
 
@@ -98,7 +100,8 @@ def check_inside(request: CutoutRequest, image: SourceImage) -> None:
     if request.box_xyxy is not None:
         left, top, right, bottom = request.box_xyxy
         if not (0 <= left < right <= size.width and 0 <= top < bottom <= size.height):
-            message = f"The box {left:g},{top:g},{right:g},{bottom:g} does not lie inside {image.name}, which has {size} pixels."
+            box = f"{left:g},{top:g},{right:g},{bottom:g}"
+            message = f"The box {box} does not lie inside {image.name}, which has {size} pixels."
             raise BadPrompt(message, remedy="Give left,top,right,bottom in pixels of the image.")
 
 

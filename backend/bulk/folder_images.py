@@ -81,7 +81,9 @@ def name_images(files: Iterable[Path], root: Path) -> list[FolderImage]:
     for file in files:
         if not file.is_relative_to(root):
             message = f"{file} lies outside of {root}, where the images of this output folder are."
-            raise BadSettings(message, remedy="Choose another --out for it, or start over with --start-over --root DIR.")
+            raise BadSettings(
+                message, remedy="Choose another --out for it, or start over with --start-over --root DIR."
+            )
         images.append(FolderImage(file, file.relative_to(root).as_posix()))
     return images
 
@@ -112,9 +114,11 @@ def _expand(argument: str) -> list[Path]:
     path = Path(os.path.normpath(Path(argument).expanduser().absolute()))
     if path.exists():
         return [path]
-    found = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(argument) else []
+    is_pattern = glob.has_magic(argument)
+    found = sorted(glob.glob(str(path), recursive=True)) if is_pattern else []  # noqa: PTH207 - of an absolute path
     if not found:
-        message = f"{shorten(argument)} does not exist." if not glob.has_magic(argument) else f"Nothing matches {shorten(argument)}."
+        shown = shorten(argument)
+        message = f"Nothing matches {shown}." if is_pattern else f"{shown} does not exist."
         raise BadSettings(message, remedy="Check the path; a folder is searched with all its subfolders.")
     return [Path(match) for match in found]
 

@@ -46,18 +46,23 @@ class FolderRecord:
         """
         path = self._own / "run.json"
         try:
-            if not self.folder.exists() or not any(self.folder.iterdir()):
-                return None
-            settings = json.loads(path.read_text(encoding="utf-8"))
+            if path.exists():
+                settings = json.loads(path.read_text(encoding="utf-8"))
+                return settings if isinstance(settings, dict) else {}
+            if self.folder.exists() and any(entry.name != _FOLDER for entry in self.folder.iterdir()):
+                message = f"{self.folder} has files that were not written by this command."
+                raise ExportError(message, remedy="Choose an empty or a new folder with --out.")
         except NotADirectoryError as error:
             raise ExportError(f"{self.folder} is a file.", remedy="Choose a folder with --out.") from error
-        except FileNotFoundError as error:
-            message = f"{self.folder} has files that were not written by this command."
-            raise ExportError(message, remedy="Choose an empty or a new folder with --out.") from error
         except (OSError, ValueError) as error:
             message = f"{path} is damaged: {shorten(error)}."
             raise ExportError(message, remedy="Start over with --start-over, or choose another --out.") from error
-        return settings if isinstance(settings, dict) else {}
+        return None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this command has written here."""
+        return self._own.is_dir()
 
     def begin_run(self, settings: Mapping[str, Any]) -> None:
         """Mark the folder as this run's.

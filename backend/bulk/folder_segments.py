@@ -28,8 +28,10 @@ def find_segments(
     Returns:
         The best first, numbered from 1 before those that are not to be kept are left out.
     """
-    found = _search(labeler, encoded, vocabulary, options) if vocabulary.texts else _everything(
-        labeler, encoded, vocabulary, options
+    found = (
+        _search(labeler, encoded, vocabulary, options)
+        if vocabulary.texts
+        else _everything(labeler, encoded, vocabulary, options)
     )
     segments = [
         Segment(mask, label, f"{image_id}-{number:02}", min(max(confidence, 0.0), 1.0))

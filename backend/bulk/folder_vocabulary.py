@@ -93,7 +93,9 @@ def build_vocabulary(
         raise BadSettings(message, remedy="Type the label again.")
     known = {label.name for label in vocabulary.labels} | set(texts)
     if missing := [label for label in keep if label not in known]:
-        message = f"{shorten(repr(missing[0]))} is to be kept, but is not among the labels: {shorten(', '.join(known))}."
+        message = (
+            f"{shorten(repr(missing[0]))} is to be kept, but is not among the labels: {shorten(', '.join(known))}."
+        )
         raise BadSettings(message, remedy="Write it in --keep as it is written in --labels.")
     return vocabulary, _remarks(vocabulary, repeated)
 
@@ -111,7 +113,9 @@ def check_vocabulary(vocabulary: Vocabulary, reader: WordReader) -> None:
         known = {label.name for label in reader.known_classes(vocabulary.labels)}
         unknown = [label.name for label in vocabulary.labels if label.name not in known]
         message = f"{limits} They do not know {shorten(', '.join(unknown))}."
-        remedy = "Set SAM_MODEL and CLIP_MODEL to models for photographs (see the README), or give labels that they know."
+        remedy = (
+            "Set SAM_MODEL and CLIP_MODEL to models for photographs (see the README), or give labels that they know."
+        )
         raise BadSettings(message, remedy=remedy)
 
 

@@ -55,7 +55,8 @@ def write_json_list(path: Path, documents: Iterable[Mapping[str, Any]], max_byte
     Raises:
         ExportError: As `write_json`.
     """
-    encoded, written = (json.dumps(document).encode() for document in documents), []
+    encoded = (json.dumps(document).encode() for document in documents)
+    written: list[Path] = []
     following = next(encoded, None)
     while not written or following is not None:
         target = path.with_stem(f"{path.stem}-{len(written) + 1}") if written else path

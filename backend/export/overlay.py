@@ -9,20 +9,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from backend.export.cutout import parse_colour
 from backend.export.segment_pngs import Segment
 from backend.geometry import mask_to_box, mask_to_rings
 from backend.values import Pixels
 
 Colour = tuple[int, int, int]
-TINT = 0.3  # share of the label's colour inside a mask
+TINT = 0.2  # share of the label's colour inside a mask
 _FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")  # PIL's own font has Latin letters only
 _GOLDEN_RATIO = 0.618033988749895
 _JPEG_QUALITY = 90
 
 
 def choose_colours(labels: Sequence[str]) -> dict[str, Colour]:
-    """Give each label a colour; labels that follow each other get very different ones."""
-    return {label: _colour(place) for place, label in enumerate(dict.fromkeys(labels))}
+    """Give each label a colour: the one that it names, otherwise one very different from that of its neighbours."""
+    return {label: parse_colour(label) or _colour(place) for place, label in enumerate(dict.fromkeys(labels))}
 
 
 def encode_overlay(pixels: Pixels, segments: Sequence[Segment], colours: Mapping[str, Colour]) -> bytes:

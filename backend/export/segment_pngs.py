@@ -1,8 +1,8 @@
 """Segments as transparent pictures, cropped to the object, in files named `label_id_confidence.png`.
 
-A label becomes part of a file name: letters, digits, `_` and `-` stay, everything else becomes `-`, so no label can lead
-out of its folder, hide a file or look like a file ending. The id never has a `_`, so a name is taken apart from the
-right: `"red-ring_3fa9c01b2e4d-07_0.97".rsplit("_", 2)`.
+A label becomes part of a file name: letters, digits, `_` and `-` stay, everything else becomes `-`. So no label can
+lead out of its folder, hide a file or look like a file ending. The id never has a `_`, so a name is taken apart from
+the right: `"red-ring_3fa9c01b2e4d-07_0.97".rsplit("_", 2)`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""A run over the images of a folder: read, encode, segment and label, write; each stage in threads of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from backend.bulk.folder_cutouts import CutoutRequest, choose_object
+from backend.bulk.folder_images import FolderImage, ImageLimits, read_image
+from backend.bulk.folder_outputs import ImageResults, OutputWriter
+from backend.bulk.folder_segments import find_segments
+from backend.bulk.folder_vocabulary import Vocabulary
+from backend.bulk.pipeline import Pipeline, Run
+from backend.bulk.stage import Stage
+from backend.engine import EncodedImage, ImageLabeler
+from backend.errors import BackendError, ExportError
+from backend.images import SourceImage
+from backend.values import ProposalOptions
+
+WINDOW = 4  # images in memory; decoded ones of 64 megapixels take 192 MB each
+Encode = Callable[[SourceImage], EncodedImage]
+OnDone = Callable[[FolderImage, Exception | None], None]
+
+
+@dataclass(frozen=True)
+class FolderWork:
+    """What is done with each image.
+
+    Attributes:
+        encode: Makes the embedding of an image.
+        vocabulary: Empty if only a cut-out is asked for.
+        cutout: None if none is asked for.
+    """
+
+    encode: Encode
+    labeler: ImageLabeler
+    limits: ImageLimits
+    vocabulary: Vocabulary
+    options: ProposalOptions
+    cutout: CutoutRequest | None = None
+
+    def read(self, image: FolderImage) -> tuple[FolderImage, SourceImage]:
+        """Read and decode an image.
+
+        Raises:
+            ImageUnavailable, BadImage: As `read_image`.
+        """
+        source = read_image(image, self.limits)
+        _ = source.pixels
+        return image, source
+
+    def encode_image(self, opened: tuple[FolderImage, SourceImage]) -> tuple[FolderImage, EncodedImage]:
+        """Encode an image that was read."""
+        return opened[0], self.encode(opened[1])
+
+    def find(self, opened: tuple[FolderImage, EncodedImage]) -> ImageResults:
+        """Find the segments of an encoded image, and the object to cut out."""
+        image, encoded = opened
+        segments, mask = None, None
+        if not self.vocabulary.is_empty:
+            segments = find_segments(self.labeler, encoded, image.image_id, self.vocabulary, self.options)
+        if self.cutout is not None:
+            mask = choose_object(self.labeler, encoded, self.cutout, segments, self.options)
+        return ImageResults(image, encoded.image, segments, mask)
+
+
+def process_images(
+    images: Iterable[FolderImage],
+    work: FolderWork,
+    writer: OutputWriter,
+    on_done: OnDone,
+) -> None:
+    """Process images, in any order; one that fails does not stop the others.
+
+    Args:
+        on_done: Called on this thread with each image that is done or has failed.
+
+    Raises:
+        ExportError: The results cannot be written, so those of the other images could not either.
+        KeyboardInterrupt: After what was in the stages is done; a second one at once.
+    """
+    stages: Sequence[Stage] = (
+        Stage("read", work.read, threads=2),
+        Stage("encode", work.encode_image, pool="model"),
+        Stage("segment", work.find, pool="model"),
+        Stage("write", writer.write),
+    )
+    with Pipeline(stages, window=WINDOW).run(images) as run:
+        try:
+            _report(run, on_done)
+        except KeyboardInterrupt:
+            run.stop()
+            _report(run, on_done)
+            raise
+
+
+def _report(run: Run[FolderImage], on_done: OnDone) -> None:
+    for finished in run:
+        if isinstance(finished.error, ExportError):
+            raise finished.error
+        on_done(finished.item, finished.error)
+
+
+def describe_failure(image: FolderImage, error: Exception) -> str:
+    """Describe why an image failed, for a person."""
+    text = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
+    return text if image.name in text else f"{image.name}: {text}"
