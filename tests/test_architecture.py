@@ -41,7 +41,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "label_studio/api": {"errors", "fetching", "runtime"},
     "projects": {"errors", "label_studio/config", "runtime"},
     "prefetch": {"errors", "images", "label_studio/config", "label_studio/requests", "values"},
-    "bulk": {"errors", "export", "label_studio/config", "label_studio/requests", "label_studio/results", "values"},
+    "bulk": {
+        "engine",
+        "errors",
+        "export",
+        "geometry",
+        "images",
+        "label_studio/config",
+        "label_studio/requests",
+        "label_studio/results",
+        "values",
+    },
     "predict": {
         "engine",
         "errors",

@@ -13,6 +13,7 @@ from backend.errors import BadImage, BadSettings, ImageUnavailable, shorten
 from backend.images import SourceImage
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"})
+MAX_NAME_BYTES = 250  # of a file; results have up to four more, and file systems allow 255
 _ID_DIGITS = 12  # hex; among 100,000 images the probability of a collision is 2e-5
 
 
@@ -32,6 +33,20 @@ class FolderImage:
     def image_id(self) -> str:
         """Hex digits that belong to the name; part of the ids of the image's segments."""
         return hashlib.sha256(self.name.encode("utf-8", "surrogateescape")).hexdigest()[:_ID_DIGITS]
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """An image file that was read.
+
+    Attributes:
+        stamp: See `read_stamp`; taken before it was read.
+        source: Decoded.
+    """
+
+    image: FolderImage
+    stamp: list[int] | None
+    source: SourceImage
 
 
 @dataclass(frozen=True)
@@ -88,13 +103,32 @@ def name_images(files: Iterable[Path], root: Path) -> list[FolderImage]:
     return images
 
 
-def read_image(image: FolderImage, limits: ImageLimits) -> SourceImage:
-    """Read an image file.
+def read_stamp(image: FolderImage) -> list[int] | None:
+    """Return size and time of change of a file, which tell whether it is still the same; None if it is gone."""
+    try:
+        status = image.path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def open_image(image: FolderImage, limits: ImageLimits) -> OpenedImage:
+    """Read and decode an image file.
 
     Raises:
         ImageUnavailable: It is missing, cannot be read, or is too large.
-        BadImage: It is not an image, or has too many pixels.
+        BadImage: It is not an image, is damaged, or has too many pixels.
     """
+    if len(os.fsencode(image.path.name)) > MAX_NAME_BYTES:
+        message = f"The name of {image.name} has more than {MAX_NAME_BYTES} bytes, so that no result could have it."
+        raise ImageUnavailable(message, remedy="Rename the file.")
+    stamp = read_stamp(image)
+    source = _read(image, limits)
+    _ = source.pixels
+    return OpenedImage(image, stamp, source)
+
+
+def _read(image: FolderImage, limits: ImageLimits) -> SourceImage:
     try:
         size = image.path.stat().st_size
         if size > limits.max_bytes:

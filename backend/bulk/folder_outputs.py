@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from backend.bulk.folder_images import FolderImage
+from backend.bulk.folder_images import FolderImage, OpenedImage
 from backend.bulk.folder_record import FolderRecord
 from backend.export import (
     Background,
@@ -27,7 +27,6 @@ from backend.export import (
     encode_segment,
     write_bytes,
 )
-from backend.images import SourceImage
 from backend.label_studio.config import ConfigLimits, parse_labeling_config
 from backend.label_studio.results import LabeledRegion, build_prediction, build_results
 from backend.values import Mask, Size
@@ -60,8 +59,7 @@ class ImageResults:
         cutout: The object to cut out; None if none was found or asked for.
     """
 
-    image: FolderImage
-    source: SourceImage
+    opened: OpenedImage
     segments: Sequence[Segment] | None
     cutout: Mask | None = None
 
@@ -74,7 +72,7 @@ def build_label_config(labels: Sequence[str]) -> str:
 
 
 class OutputWriter:
-    """Writer of the files of one image after the other. Thread-safe for different images.
+    """Writer of the files of one image after the other, on one thread at a time.
 
     Args:
         labels: All labels that a segment can have.
@@ -101,7 +99,7 @@ class OutputWriter:
         Raises:
             ExportError: A file cannot be written. The image then counts as not done.
         """
-        image, pixels, folder = results.image, results.source.pixels, self._record.folder
+        image, pixels, folder = results.opened.image, results.opened.source.pixels, self._record.folder
         segments, files = results.segments or (), {}
         for segment in segments:
             files[segment.segment_id] = f"{self._segment_folder(image, segment)}/{self._names.of_segment(segment)}"
@@ -117,21 +115,21 @@ class OutputWriter:
             picture = encode_cutout(pixels, results.cutout, self._background, self._soft_edges)
             write_bytes(folder / cutout, picture, sync=False)
         document = self._build_record(results, cutout is not None)
-        self._record.finish(image, listed, document)
+        self._record.finish(results.opened, listed, document)
         return document
 
     def _segment_folder(self, image: FolderImage, segment: Segment) -> str:
         return f"{SEGMENTS}/{self._names.of(segment.label) if self._layout.by_label else image.name}"
 
     def _build_record(self, results: ImageResults, has_cutout: bool) -> Json:
-        size, segments = results.source.size, results.segments or ()
+        image, source, segments = results.opened.image, results.opened.source, results.segments or ()
         regions = [encode_region(one.mask, one.label, one.segment_id, score=one.confidence) for one in segments]
         return {
-            "digest": results.source.digest,
-            "size": [size.width, size.height],
+            "digest": source.digest,
+            "size": [source.size.width, source.size.height],
             "has_cutout": has_cutout,
             "segments": [_region_to_json(region) for region in regions],
-            "task": self._build_task(results.image, segments) if results.segments is not None else None,
+            "task": self._build_task(image, segments) if results.segments is not None else None,
         }
 
     def _build_task(self, image: FolderImage, segments: Sequence[Segment]) -> Json:
@@ -145,7 +143,7 @@ class OutputWriter:
 
 def build_uri(image: FolderImage, layout: Layout) -> str:
     """Build the address of an image for Label Studio."""
-    return layout.url_prefix + quote(image.name)
+    return layout.url_prefix + quote(image.name, errors="surrogateescape")
 
 
 def _region_to_json(region: EncodedRegion) -> Json:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from backend.bulk.folder_images import FolderImage
+from backend.bulk.folder_images import FolderImage, OpenedImage, read_stamp
 from backend.errors import BadSettings, ExportError, shorten
 from backend.export import PARTIAL, write_json
 
@@ -107,10 +107,9 @@ class FolderRecord:
                 raise ExportError(message, remedy="Wait until it ends, or choose another --out.") from error
             yield
 
-    def delete_results(self, names: Sequence[str]) -> None:
-        """Delete the results of an earlier run: files and folders of these names, and the records."""
-        for name in names:
-            path = self.folder / name
+    def delete_results(self, patterns: Sequence[str]) -> None:
+        """Delete the results of an earlier run: what matches the patterns in the folder, and the records."""
+        for path in (path for pattern in patterns for path in self.folder.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -121,7 +120,7 @@ class FolderRecord:
     def is_done(self, image: FolderImage) -> bool:
         """Whether the image has its results, and its file has not changed since."""
         record = self._read(self._path(image))
-        return record is not None and record["state"] == DONE and record["file"] == stamp(image)
+        return record is not None and record["state"] == DONE and record["stamp"] == read_stamp(image)
 
     def begin(self, image: FolderImage, files: Sequence[str]) -> None:
         """Delete what an earlier attempt has left, and say which files will be written, relative to the folder."""
@@ -135,10 +134,10 @@ class FolderRecord:
                 path.parent.rmdir()  # unless others are in it
         write_json(self._path(image), {"state": WRITING, "image": image.name, "files": list(files)})
 
-    def finish(self, image: FolderImage, files: Sequence[str], document: Mapping[str, Any]) -> None:
+    def finish(self, opened: OpenedImage, files: Sequence[str], document: Mapping[str, Any]) -> None:
         """Say that the image is done."""
-        head = {"state": DONE, "image": image.name, "files": list(files), "file": stamp(image)}
-        write_json(self._path(image), {**head, **document})
+        head = {"state": DONE, "image": opened.image.name, "files": list(files), "stamp": opened.stamp}
+        write_json(self._path(opened.image), {**head, **document})
 
     def read_done(self, images: Sequence[FolderImage]) -> Iterator[tuple[FolderImage, Json]]:
         """Yield the record of each of the images that is done, in order."""
@@ -158,12 +157,3 @@ class FolderRecord:
         except (OSError, ValueError):
             return None
         return record if isinstance(record, dict) and record.get("state") in (WRITING, DONE) else None
-
-
-def stamp(image: FolderImage) -> list[int] | None:
-    """Return size and time of change of a file, which tell whether it is still the same; None if it is gone."""
-    try:
-        status = image.path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns]

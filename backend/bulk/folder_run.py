@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from backend.bulk.folder_cutouts import CutoutRequest, choose_object
-from backend.bulk.folder_images import FolderImage, ImageLimits, read_image
+from backend.bulk.folder_images import FolderImage, ImageLimits, OpenedImage, open_image
 from backend.bulk.folder_outputs import ImageResults, OutputWriter
 from backend.bulk.folder_segments import find_segments
 from backend.bulk.folder_vocabulary import Vocabulary
@@ -39,29 +39,23 @@ class FolderWork:
     options: ProposalOptions
     cutout: CutoutRequest | None = None
 
-    def read(self, image: FolderImage) -> tuple[FolderImage, SourceImage]:
-        """Read and decode an image.
+    def open(self, image: FolderImage) -> OpenedImage:
+        """Read and decode an image; raises as `open_image`."""
+        return open_image(image, self.limits)
 
-        Raises:
-            ImageUnavailable, BadImage: As `read_image`.
-        """
-        source = read_image(image, self.limits)
-        _ = source.pixels
-        return image, source
-
-    def encode_image(self, opened: tuple[FolderImage, SourceImage]) -> tuple[FolderImage, EncodedImage]:
+    def encode_image(self, opened: OpenedImage) -> tuple[OpenedImage, EncodedImage]:
         """Encode an image that was read."""
-        return opened[0], self.encode(opened[1])
+        return opened, self.encode(opened.source)
 
-    def find(self, opened: tuple[FolderImage, EncodedImage]) -> ImageResults:
+    def find(self, both: tuple[OpenedImage, EncodedImage]) -> ImageResults:
         """Find the segments of an encoded image, and the object to cut out."""
-        image, encoded = opened
+        opened, encoded = both
         segments, mask = None, None
         if not self.vocabulary.is_empty:
-            segments = find_segments(self.labeler, encoded, image.image_id, self.vocabulary, self.options)
+            segments = find_segments(self.labeler, encoded, opened.image.image_id, self.vocabulary, self.options)
         if self.cutout is not None:
             mask = choose_object(self.labeler, encoded, self.cutout, segments, self.options)
-        return ImageResults(image, encoded.image, segments, mask)
+        return ImageResults(opened, segments, mask)
 
 
 def process_images(
@@ -80,7 +74,7 @@ def process_images(
         KeyboardInterrupt: After what was in the stages is done; a second one at once.
     """
     stages: Sequence[Stage] = (
-        Stage("read", work.read, threads=2),
+        Stage("read", work.open, threads=2),
         Stage("encode", work.encode_image, pool="model"),
         Stage("segment", work.find, pool="model"),
         Stage("write", writer.write),

@@ -10,6 +10,7 @@ from backend.bulk.failures import list_reasons
 from backend.bulk.folder_images import FolderImage
 from backend.bulk.folder_outputs import CUTOUTS, OVERLAYS, SEGMENTS, build_label_config, region_from_json
 from backend.bulk.folder_record import FolderRecord
+from backend.errors import shorten
 from backend.export import (
     LabeledImage,
     LabelStatistics,
@@ -24,7 +25,7 @@ from backend.values import Size
 Json = dict[str, Any]
 PREDICTIONS, COCO, STATISTICS, FAILURES = "predictions.json", "instances.json", "statistics.csv", "failures.csv"
 LABEL_CONFIG = "label_config.xml"
-WRITTEN = (SEGMENTS, OVERLAYS, CUTOUTS, PREDICTIONS, COCO, STATISTICS, FAILURES, LABEL_CONFIG)
+WRITTEN = (SEGMENTS, OVERLAYS, CUTOUTS, "predictions*.json", COCO, STATISTICS, FAILURES, LABEL_CONFIG)
 MAX_PREDICTIONS_BYTES = 100_000_000  # of a file; Label Studio takes requests of up to 250 MiB
 MAX_LABELS_SHOWN = 12
 
@@ -62,7 +63,8 @@ class FolderSummary:
             lines.append(f"  found nothing to cut out in {self.without_object} images")
         if self.same:
             first, second = self.same[0]
-            lines.append(f"  {len(self.same)} images have the same content as another, for example {second} as {first}")
+            example = f"{shorten(second)} and {shorten(first)}"
+            lines.append(f"  {len(self.same)} images have the same content as an earlier one, for example {example}")
         return "\n".join([*lines, *list_reasons([reason for _, reason in self.failures], indent="  ")])
 
 
@@ -84,6 +86,8 @@ def write_summary(
         ExportError: A file cannot be written.
     """
     folder, summary = record.folder, FolderSummary(failures=sorted(failures))
+    failed = {name for name, _ in summary.failures}
+    images = [image for image in images if image.name not in failed]  # one may be done, but have changed since
     statistics, first_of = LabelStatistics(labels), dict[str, str]()
     for image, document in record.read_done(images):
         summary.images += 1

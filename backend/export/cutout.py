@@ -38,7 +38,8 @@ def encode_cutout(pixels: Pixels, mask: Mask, background: Background, soft_edges
     Args:
         pixels: uint8 RGB (H, W, 3).
         mask: bool (H, W), the object.
-        soft_edges: Pixels over which the object fades into the background; 0 for a hard edge.
+        soft_edges: Pixels inside the object over which it fades, so that nothing of the old background shines
+            through; 0 for a hard edge.
     """
     alpha = _soften(mask, soft_edges)
     if background.colour is None and background.picture is None:
@@ -53,7 +54,8 @@ def _soften(mask: Mask, soft_edges: float) -> Pixels:
     alpha = np.where(mask, 255, 0).astype(np.uint8)
     if soft_edges <= 0:
         return alpha
-    return np.asarray(Image.fromarray(alpha).filter(ImageFilter.GaussianBlur(soft_edges / 2)))
+    blurred = np.asarray(Image.fromarray(alpha).filter(ImageFilter.GaussianBlur(soft_edges / 2)))
+    return np.where(mask, blurred, 0).astype(np.uint8)
 
 
 def _cover(background: Background, size: tuple[int, int]) -> Pixels:

@@ -62,7 +62,7 @@ def write_json_list(path: Path, documents: Iterable[Mapping[str, Any]], max_byte
         target = path.with_stem(f"{path.stem}-{len(written) + 1}") if written else path
         with _replacing(target) as sink:
             size = sink.write(b"[")
-            while following is not None and (size == 1 or size + len(following) + 3 <= max_bytes):
+            while following is not None and (size == 1 or size + len(following) + 4 <= max_bytes):
                 size += sink.write((b",\n" if size > 1 else b"") + following)
                 following = next(encoded, None)
             sink.write(b"]\n")

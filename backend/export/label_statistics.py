@@ -60,4 +60,4 @@ def encode_rows(header: Sequence[str], rows: Iterable[Sequence[object]]) -> byte
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "surrogateescape")
