@@ -65,8 +65,11 @@ class ImageResults:
 
 
 def build_label_config(labels: Sequence[str]) -> str:
-    """Build the labeling config that the predictions fit."""
-    rows = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in labels)
+    """Build the labeling config that the predictions fit; labels have the colours of the overlays."""
+    rows = "".join(
+        f'    <Label value={quoteattr(label)} background="#{bytes(colour).hex()}"/>\n'
+        for label, colour in choose_colours(labels).items()
+    )
     brush = f'  <BrushLabels name="mask" toName="image">\n{rows}  </BrushLabels>\n' if labels else ""
     return f'<View>\n  <Image name="image" value="$image" zoom="true" zoomControl="true"/>\n{brush}</View>\n'
 

@@ -432,3 +432,10 @@ def test_an_image_without_the_named_object_is_counted(
     assert label(photos, out, "--background", "remove", "--text", "red ring") == 0
     assert "found nothing to cut out in 3 images" in capsys.readouterr().out
     assert not (out / "cutouts").exists()
+
+
+def test_labels_have_the_same_colours_in_label_studio_as_in_the_pictures(photos: Path, out: Path, hall: Hall) -> None:
+    label(photos, out, "--labels", "red,a & b")
+    xml = (out / "label_config.xml").read_text()
+    assert '<Label value="red" background="#ff0000"/>' in xml
+    assert '<Label value="a &amp; b" background="#' in xml
