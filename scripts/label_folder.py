@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from backend.bulk import (
+from backend.errors import BadSettings
+from backend.folders import (
     WRITTEN,
     CutoutRequest,
     FolderImage,
@@ -42,7 +43,6 @@ from backend.bulk import (
     split_labels,
     write_summary,
 )
-from backend.errors import BadSettings
 from backend.settings import Settings
 from backend.values import ProposalOptions
 from scripts.console import run_and_leave, run_command, show_progress

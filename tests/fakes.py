@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -154,18 +154,20 @@ class FakeClassifier:
         axes = [self._axes.setdefault(name, len(self._axes)) for name in names]
         return np.eye(256, dtype=np.float32)[axes]
 
-    def classify(
+    def crop_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
+        return np.zeros((len(masks), 2, 2, 3), np.uint8)
+
+    def classify_crops(
         self,
-        pixels: Pixels,
-        masks: Sequence[Mask],
+        crops: Pixels,
         vocabularies: Sequence[Sequence[ClassName]],
         *,
         top_k: int,
         templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
         self.templates.append(tuple(templates))
-        self.calls.append((len(masks), len(vocabularies)))
-        return [[self._scores(vocabulary)[:top_k] for _ in masks] for vocabulary in vocabularies]
+        self.calls.append((len(crops), len(vocabularies)))
+        return [[self._scores(vocabulary)[:top_k] for _ in crops] for vocabulary in vocabularies]
 
     def classify_image(
         self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int, templates: Sequence[str] = ()
@@ -176,6 +178,18 @@ class FakeClassifier:
 
     def _scores(self, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
         return tuple(ClassScore(name.name, self._score / (i + 1)) for i, name in enumerate(vocabulary))
+
+
+class ScoredClassifier(FakeClassifier):
+    """The score of each class by the first of its synonyms or its name, 0 for any other; best first."""
+
+    def __init__(self, scores: Mapping[str, float], lexicon: Lexicon | None = None) -> None:
+        super().__init__(lexicon=lexicon)
+        self._by_name = scores
+
+    def _scores(self, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
+        read = [ClassScore(name.name, self._by_name.get((*name.synonyms, name.name)[0], 0.0)) for name in vocabulary]
+        return tuple(sorted(read, key=lambda score: -score.score))
 
 
 class FakeFetcher:

@@ -11,7 +11,7 @@ from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks,
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
 from backend.geometry.local_changes import change_at_clicks
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
-from backend.geometry.overlaps import mask_nms
+from backend.geometry.overlaps import MaskOverlaps, mask_nms
 from backend.geometry.places import (
     Point,
     distance_to_box,
@@ -22,13 +22,14 @@ from backend.geometry.places import (
     pixel_to_percent,
     signed_distance,
 )
-from backend.geometry.polygons import mask_to_polygon, mask_to_rings
+from backend.geometry.polygons import mask_to_polygon, mask_to_rings, simplify_ring
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
 from backend.geometry.resizing import enlarge_logits, resize_mask
 
 __all__ = [
     "Click",
     "Ellipse",
+    "MaskOverlaps",
     "Outline",
     "OutlineOptions",
     "Point",
@@ -56,5 +57,6 @@ __all__ = [
     "rectangle_to_mask",
     "resize_mask",
     "signed_distance",
+    "simplify_ring",
     "speck_area",
 ]

@@ -1,11 +1,11 @@
-"""Label Studio and the predictor as the commands see them, keeping what they are given."""
+"""The predictor as the commands see it, keeping what it is given, and tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from backend.errors import ImageUnavailable, LabelStudioError
+from backend.errors import ImageUnavailable
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import Request, Task
 from backend.projects import ProjectSettings
@@ -50,49 +50,6 @@ class FakePredictor:
         if task.task_id in self.empty:
             return None
         return {"result": [MASK_RESULT], "score": 0.9, "model_version": self.model_version}
-
-
-class FakeLabelStudio:
-    """A project with tasks. A request that holds a prediction for a refused task is refused as a whole.
-
-    `made_anyway`: those of a refused request that get their prediction all the same.
-    """
-
-    def __init__(self, tasks: Sequence[Json], refused: Sequence[int] = (), made_anyway: Sequence[int] = ()) -> None:
-        self.tasks = list(tasks)
-        self.refused, self.made_anyway = refused, made_anyway
-        self.requests: list[list[int]] = []
-        self.looked_up: list[list[int]] = []
-        self.is_away = self.is_silent_on_predictions = False
-
-    def iterate_tasks(self, project_id: str) -> Iterator[Json]:
-        assert project_id == "3"
-        return iter(self.tasks)
-
-    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]:
-        asked = list(task_ids)
-        self.looked_up.append(asked)
-        if self.is_away or self.is_silent_on_predictions:
-            raise LabelStudioError("Label Studio is away.", remedy="Start it.")
-        return {
-            task["id"]
-            for task in self.tasks
-            if task["id"] in self.looked_up[-1]
-            and any(p["model_version"] == model_version for p in task["predictions"])
-        }
-
-    def create_predictions(self, project_id: str, predictions: list[Json]) -> int:
-        if self.is_away:
-            raise LabelStudioError("Label Studio is away.", remedy="Start it.")
-        self.requests.append([prediction["task"] for prediction in predictions])
-        bad = sorted(set(self.requests[-1]) & set(self.refused))
-        by_id = {task["id"]: task for task in self.tasks}
-        for prediction in predictions:
-            if not bad or prediction["task"] in self.made_anyway:
-                by_id[prediction["task"]]["predictions"].append(prediction)
-        if bad:
-            raise LabelStudioError(f"Task {bad[0]} does not exist.", remedy="Reload.")
-        return len(predictions)
 
 
 def make_tasks(count: int) -> list[Json]:

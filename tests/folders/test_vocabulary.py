@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.bulk import (
+from backend.engine import ImageLabeler
+from backend.errors import BadPrompt, BadSettings
+from backend.folders import (
     Vocabulary,
     build_vocabulary,
     check_vocabulary,
@@ -14,8 +16,6 @@ from backend.bulk import (
     require_labels,
     split_labels,
 )
-from backend.engine import ImageLabeler
-from backend.errors import BadPrompt, BadSettings
 from backend.models.registry import DEMO_LEXICON
 from tests.fakes import FakeClassifier, FakeSegmenter
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from backend.bulk.folder_cutouts import CutoutRequest, choose_object
-from backend.bulk.folder_images import FolderImage, ImageLimits, OpenedImage, open_image
-from backend.bulk.folder_outputs import ImageResults, OutputWriter
-from backend.bulk.folder_segments import find_segments
-from backend.bulk.folder_vocabulary import Vocabulary
-from backend.bulk.pipeline import Pipeline, Run
-from backend.bulk.stage import Stage
+from backend.bulk import Pipeline, Run, Stage
 from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BackendError, ExportError
+from backend.folders.cutouts import CutoutRequest, choose_object
+from backend.folders.image_files import FolderImage, ImageLimits, OpenedImage, open_image
+from backend.folders.image_outputs import ImageResults, OutputWriter
+from backend.folders.segments import find_segments
+from backend.folders.vocabulary import Vocabulary
 from backend.images import SourceImage
 from backend.values import ProposalOptions
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.bulk.folder_segments import propose_masks
 from backend.engine import EncodedImage, ImageLabeler, clean_candidate
 from backend.errors import BadPrompt, BadSettings, shorten
 from backend.export import Background, Segment, parse_colour
+from backend.folders.segments import propose_masks
 from backend.images import SourceImage
 from backend.values import Box, Mask, Prompt, ProposalOptions, Size
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.bulk import FolderImage, ImageLimits, choose_root, find_image_files, name_images
-from backend.bulk.folder_images import open_image, read_stamp
 from backend.errors import BadImage, BadSettings, ImageUnavailable
+from backend.folders import FolderImage, ImageLimits, choose_root, find_image_files, name_images
+from backend.folders.image_files import open_image, read_stamp
 from tests.fakes import png
 
 LIMITS = ImageLimits(max_bytes=10_000, max_pixels=5_000, max_scans=50)

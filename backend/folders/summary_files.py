@@ -6,10 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.bulk.failures import list_reasons
-from backend.bulk.folder_images import FolderImage
-from backend.bulk.folder_outputs import CUTOUTS, OVERLAYS, SEGMENTS, build_label_config, region_from_json
-from backend.bulk.folder_record import FolderRecord
+from backend.bulk import list_reasons
 from backend.errors import shorten
 from backend.export import (
     LabeledImage,
@@ -20,6 +17,9 @@ from backend.export import (
     write_json,
     write_json_list,
 )
+from backend.folders.image_files import FolderImage
+from backend.folders.image_outputs import CUTOUTS, OVERLAYS, SEGMENTS, build_label_config, region_from_json
+from backend.folders.run_record import FolderRecord
 from backend.values import Size
 
 Json = dict[str, Any]

@@ -13,8 +13,6 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from backend.bulk.folder_images import FolderImage, OpenedImage
-from backend.bulk.folder_record import FolderRecord
 from backend.export import (
     Background,
     EncodedRegion,
@@ -27,6 +25,8 @@ from backend.export import (
     encode_segment,
     write_bytes,
 )
+from backend.folders.image_files import FolderImage, OpenedImage
+from backend.folders.run_record import FolderRecord
 from backend.label_studio.config import ConfigLimits, parse_labeling_config
 from backend.label_studio.results import LabeledRegion, build_prediction, build_results
 from backend.values import Mask, Size

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.bulk import FolderImage, FolderRecord, ImageLimits, Layout, OutputWriter
-from backend.bulk import folder_outputs as outputs
-from backend.bulk import folder_record as records
-from backend.bulk.folder_images import open_image
-from backend.bulk.folder_outputs import ImageResults
 from backend.errors import BadSettings, ExportError
 from backend.export import Segment
+from backend.folders import FolderImage, FolderRecord, ImageLimits, Layout, OutputWriter
+from backend.folders import image_outputs as outputs
+from backend.folders import run_record as records
+from backend.folders.image_files import open_image
+from backend.folders.image_outputs import ImageResults
 from tests.fakes import png
 
 LIMITS = ImageLimits(10**6, 10**6, 50)

@@ -19,9 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from backend.bulk.folder_images import FolderImage, OpenedImage, read_stamp
 from backend.errors import BadSettings, ExportError, shorten
 from backend.export import PARTIAL, write_json
+from backend.folders.image_files import FolderImage, OpenedImage, read_stamp
 
 Json = dict[str, Any]
 WRITING, DONE = "writing", "done"

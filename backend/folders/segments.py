@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backend.bulk.folder_vocabulary import Vocabulary
 from backend.engine import EncodedImage, ImageLabeler, clean_candidate, named_class, parse_text, segment_image
 from backend.export import Segment
+from backend.folders.vocabulary import Vocabulary
 from backend.geometry import mask_nms
 from backend.values import Candidate, Mask, ProposalOptions, Region
 

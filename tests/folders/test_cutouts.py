@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.bulk import CutoutRequest, parse_background
-from backend.bulk.folder_cutouts import choose_largest, choose_object
 from backend.engine import ImageLabeler
 from backend.errors import BadImage, BadPrompt, BadSettings
 from backend.export import Background, Segment
+from backend.folders import CutoutRequest, parse_background
+from backend.folders.cutouts import choose_largest, choose_object
 from backend.values import Mask
 from tests.fakes import OPTIONS, FakeSegmenter, encoded, png
 
