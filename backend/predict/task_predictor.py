@@ -173,6 +173,10 @@ class TaskPredictor:
         """Encode the image with a priority below clicks, unless its embedding is cached."""
         self._embed(image, priority, NO_DEADLINE)
 
+    def encode(self, image: SourceImage, *, priority: Priority = Priority.BULK) -> EncodedImage:
+        """Return an image with its embedding, of the cache or computed; for commands that ask the engine themselves."""
+        return self._embed(image, priority, NO_DEADLINE)
+
     def is_warm(self, image: SourceImage) -> bool:
         """Whether the image's embedding is cached."""
         return self._encoder.has(image)
