@@ -35,7 +35,8 @@ class FakeLabelStudio:
         tasks: Their data by id.
         annotations: By task: the prediction that each was made from, or None.
         commit_seconds: How long an import takes before it is stored.
-        requests: Number of each kind of request, such as "POST import".
+        at_request: Called with each request, such as "GET tasks", before it is answered.
+        requests: All of them.
     """
 
     tasks: dict[int, Json] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class FakeLabelStudio:
     is_down: bool = False
     accepted_tokens: set[str] | None = None
     commit_seconds: Callable[[], float] = lambda: 0.0
+    at_request: Callable[[str], object] = lambda name: None
     requests: list[str] = field(default_factory=list)
     imports: list[list[int]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -83,6 +85,7 @@ class FakeLabelStudio:
         parts = urlsplit(seen.path)
         path, query = parts.path.strip("/").split("/")[1:], parse_qs(parts.query)
         self.requests.append(f"{seen.method} {'/'.join(path)}")
+        self.at_request(self.requests[-1])
         if self.is_down:
             return 503, {"Content-Type": "text/html"}, b"<h1>Service Unavailable</h1>"
         if path == ["token", "refresh"]:
