@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any
 
 import numpy as np
@@ -132,6 +132,14 @@ class ProposalParameters:
     box_nms_thresh: float
 
 
+class Nesting(str, Enum):
+    """What is kept of masks that lie in others: all of them, the outermost, or those that no other lies in."""
+
+    BOTH = "both"
+    WHOLES = "wholes"
+    PARTS = "parts"
+
+
 @dataclass(frozen=True)
 class ProposalOptions(ProposalParameters):
     """Parameters of automatic masks, and which masks are kept.
@@ -141,11 +149,36 @@ class ProposalOptions(ProposalParameters):
             both.
         score_threshold: Masks whose best class is less probable are dropped; 0 keeps all.
         max_masks: Number of best masks to keep; None keeps all.
+        class_thresholds: Other minimum probabilities of single classes, by name.
+        background_words: What may be in the image besides the classes. They compete with the classes for each mask, and
+            a mask that one of them wins is dropped, unless there is a label for it.
+        background_label: The class for the masks that a background word wins; "" drops them.
+        min_area: Smaller masks are dropped, in pixels.
+        min_area_share, max_area_share: Smaller and larger masks are dropped, as shares of the image.
+        nesting: Whether wholes, parts or both are kept.
+        containment_thresh: The share of a mask's pixels that must lie in a larger mask to make it a part of that one.
     """
 
     mask_nms_thresh: float = 0.8
     score_threshold: float = 0.0
     max_masks: int | None = None
+    class_thresholds: tuple[tuple[str, float], ...] = ()
+    background_words: tuple[str, ...] = ()
+    background_label: str = ""
+    min_area: int = 0
+    min_area_share: float = 0.0
+    max_area_share: float = 1.0
+    nesting: Nesting = Nesting.BOTH
+    containment_thresh: float = 0.9
+
+    def min_probability(self, class_name: str) -> float:
+        """Return the probability that a class must have to keep a mask."""
+        return dict(self.class_thresholds).get(class_name, self.score_threshold)
+
+    @property
+    def drops_by_class(self) -> bool:
+        """Whether a mask can be dropped for its class."""
+        return self.score_threshold > 0 or bool(self.class_thresholds) or bool(self.background_words)
 
 
 @dataclass(frozen=True)
@@ -187,8 +220,10 @@ class Region:
         mask: bool (H, W) at original size.
         score: SAM's predicted IoU.
         class_scores: For each vocabulary that was asked, its classes, best first; empty ones where there is no CLIP.
+        is_background: For each of them, whether a background word is more probable than every class.
     """
 
     mask: Mask
     score: float
     class_scores: tuple[tuple[ClassScore, ...], ...] = ()
+    is_background: tuple[bool, ...] = ()

@@ -27,6 +27,7 @@ from scripts.console import positive_int, run_and_leave, run_command
 
 FOUR_THIRDS = Size(640, 480)
 TWELVE_MEGAPIXELS = Size(4000, 3000)
+FASTER_CLASSES = {"demo-clip": 1.8, "ViT-B-32": 1.3}
 FASTER_CLICK = {"demo": 1 / 0.8, "vit_b": 1 / 0.95}
 
 
@@ -157,10 +158,17 @@ def _measure_export(bench: Bench) -> list[Any]:
 
 def _measure_classes(bench: Bench) -> list[Any]:
     from scripts.measuring import bulk
+    from scripts.measuring.subjects import with_random_clip
 
     if not bench.subject.predictor.labeler.can_classify:
         return []
-    return [bulk.measure_clip(bench.subject, bench.pictures[0], repeats=bench.few)]
+    rows = [
+        bulk.measure_clip(bench.subject, pictures, repeats=bench.few, aim=FASTER_CLASSES.get(bench.settings.clip_model))
+        for pictures in (bench.small, bench.pictures)
+    ]
+    random = replace(bench.subject, settings=with_random_clip(bench.settings, "ViT-B-32", bench.folder))
+    aim = FASTER_CLASSES["ViT-B-32"]
+    return [*rows, bulk.measure_clip(random, bench.small, repeats=bench.few, aim=aim)]
 
 
 def _measure_preannotation(bench: Bench) -> list[Any]:
@@ -169,6 +177,15 @@ def _measure_preannotation(bench: Bench) -> list[Any]:
     if not bench.subject.predictor.labeler.can_classify:
         return []
     return [bulk.measure_preannotation(bench.subject, bench.small[: bench.few + 1])]
+
+
+def _measure_pipeline(bench: Bench) -> list[Any]:
+    from scripts.measuring import pipeline
+
+    rows = [
+        pipeline.measure_overhead(bench.settings, pictures, repeats=3) for pictures in (bench.small, bench.pictures)
+    ]
+    return [*rows, pipeline.measure_workers(bench.settings, bench.small, repeats=3)]
 
 
 SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
@@ -180,6 +197,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "export": _measure_export,
     "classes": _measure_classes,
     "preannotation": _measure_preannotation,
+    "pipeline": _measure_pipeline,
 }
 
 

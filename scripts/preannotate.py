@@ -13,39 +13,27 @@ them), 130 or 143 if it was stopped by a signal.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
-from backend.bulk import Outcome, Pipeline, PipelineRunner, Stage
+from backend.bulk import Outcome
 from backend.errors import BadConfig
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import FindText, SegmentAll, Task, parse_task
+from backend.label_studio.requests import FindText, SegmentAll
 from backend.predict import BulkRequest, build_version
 from backend.projects import ProjectSettings
-from backend.values import Priority
-from scripts.console import (
-    add_connection_options,
-    positive_int,
-    read_settings,
-    run_and_leave,
-    run_command,
-    show_progress,
-)
+from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
+from scripts.live_display import show_progress_of
+from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
+from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
-from scripts.preannotating.pending import find_pending
+from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
+from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
 
-Json = dict[str, Any]
-
-
-class Predictor(Protocol):
-    """The part of `backend.predict.TaskPredictor` that is needed here."""
-
-    def predict(
-        self, task: Task, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings, *, priority: Priority
-    ) -> Json | None: ...
+FINISHED = (0, 1)  # exit statuses of a run that went through all tasks
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -55,7 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fill a project with predictions: masks by SAM, classes by CLIP.",
     )
     add_connection_options(parser)
-    parser.add_argument("--limit", type=positive_int, metavar="N", help="predict at most N pending tasks")
+    add_selection_options(parser)
+    add_after_run_options(parser)
     parser.add_argument(
         "--text",
         metavar="WORDS",
@@ -64,22 +53,10 @@ def build_parser() -> argparse.ArgumentParser:
         help='predict only what the text names, e.g. "the red car"; may be repeated',
     )
     add_mask_options(parser)
+    add_runner_options(parser)
     add_import_options(parser)
+    add_class_options(parser)
     return parser
-
-
-def predict_task(
-    predictor: Predictor,
-    task: Json,
-    project_id: str,
-    config: LabelingConfig,
-    request: BulkRequest,
-    settings: ProjectSettings,
-) -> Json:
-    """Predict a task document; without any region if nothing was found."""
-    parsed = parse_task(task, config, project_id=project_id)
-    document = predictor.predict(parsed, config, request, settings, priority=Priority.BULK)
-    return document or {"result": [], "score": None}
 
 
 def hides_others(request: BulkRequest, outcome: Outcome) -> bool:
@@ -99,11 +76,6 @@ def describe_run(
     return {"models": model_version, "labels": labels, "choices": choices, **texts, **options, **settings.changed()}
 
 
-def show_outcomes(outcomes: Iterator[Outcome]) -> Iterable[Outcome]:
-    """Show the progress of a run."""
-    return show_progress(outcomes, "pre-annotating")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, predict, import, and print a summary."""
     from backend.label_studio.api import PredictionClient
@@ -120,18 +92,25 @@ def run(arguments: argparse.Namespace) -> int:
     project_settings = read_project_settings(client, project_id, project.label_config, limits)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)
-    predictor = build_predictor(settings, redis)
+    predictor = build_predictor(choose_models(settings, arguments), redis)
     check_can_name(predictor.labeler.can_classify, config)
     check_knows_labels(predictor.labeler, config)
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
-    proposal = override(predictor.default_proposal(), arguments)
+    proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
+    check_class_options(proposal, config, predictor.labeler, texts)
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
+    check_replaced(arguments.replace, version)
 
-    def predict(task: Json) -> Json:
-        return predict_task(predictor, task, project_id, config, request, project_settings)
+    job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
+    runner, progress = build_runner(arguments, predictor, job)
+
+    def list_tasks() -> Selection:
+        selection = select_tasks(client, project_id, arguments, version)
+        progress.expect(progress.snapshot().finished + selection.count())
+        return selection
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
@@ -145,13 +124,16 @@ def run(arguments: argparse.Namespace) -> int:
             "settings": describe_run(predictor.model_version, config, request, project_settings),
             "label_config": project.label_config,
         },
-        lambda: find_pending(client.iterate_tasks(project_id), version, arguments.limit),
-        PipelineRunner(Pipeline([Stage("predict", predict)], window=1, lookahead=2)),
+        list_tasks,
+        runner,
         check_project,
         lambda outcome: hides_others(request, outcome),
-        show_outcomes,
+        lambda: show_progress_of(progress, "pre-annotating"),
     )
-    return import_project(work, settings, arguments, redis)
+    status = import_project(work, settings, arguments, redis)
+    if status in FINISHED:
+        finish_project(client, project_id, arguments, version)
+    return status
 
 
 def check_same_version(version: str, now: str, project_id: str) -> None:

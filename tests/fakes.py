@@ -154,18 +154,20 @@ class FakeClassifier:
         axes = [self._axes.setdefault(name, len(self._axes)) for name in names]
         return np.eye(256, dtype=np.float32)[axes]
 
-    def classify(
+    def crop_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
+        return np.zeros((len(masks), 2, 2, 3), np.uint8)
+
+    def classify_crops(
         self,
-        pixels: Pixels,
-        masks: Sequence[Mask],
+        crops: Pixels,
         vocabularies: Sequence[Sequence[ClassName]],
         *,
         top_k: int,
         templates: Sequence[str] = (),
     ) -> list[list[tuple[ClassScore, ...]]]:
         self.templates.append(tuple(templates))
-        self.calls.append((len(masks), len(vocabularies)))
-        return [[self._scores(vocabulary)[:top_k] for _ in masks] for vocabulary in vocabularies]
+        self.calls.append((len(crops), len(vocabularies)))
+        return [[self._scores(vocabulary)[:top_k] for _ in crops] for vocabulary in vocabularies]
 
     def classify_image(
         self, pixels: Pixels, vocabulary: Sequence[ClassName], *, top_k: int, templates: Sequence[str] = ()

@@ -20,8 +20,14 @@ from backend.bulk.run_lease import describe_holder, hold_lock, refuse
 from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
+from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
+from backend.bulk.worker_processes import WorkerDied, WorkersUnusable
+from backend.bulk.worker_runner import WorkerRunner
 
 __all__ = [
+    "DECODE_THREADS",
+    "FETCH_THREADS",
+    "STAGE_NAMES",
     "ChunkLimits",
     "Collected",
     "Failed",
@@ -53,6 +59,11 @@ __all__ = [
     "SweepReport",
     "Target",
     "TaskState",
+    "TaskSteps",
+    "WorkerDied",
+    "WorkerRunner",
+    "WorkersUnusable",
+    "build_task_pipeline",
     "category_names",
     "collect",
     "describe_changes",

@@ -23,6 +23,11 @@ class StageCount:
     failed: int = 0
     busy_seconds: float = 0.0
 
+    def __sub__(self, earlier: StageCount) -> StageCount:
+        return StageCount(
+            self.items - earlier.items, self.failed - earlier.failed, self.busy_seconds - earlier.busy_seconds
+        )
+
 
 @dataclass(frozen=True)
 class Snapshot:

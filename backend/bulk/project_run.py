@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -71,7 +71,7 @@ class ProjectRun:
         runner: Predicts.
         stop: Set to end the run: what is under way is finished and imported.
         is_unchanged: Whether an outcome is not imported because it would only hide earlier predictions.
-        show: Passes outcomes on and shows the progress.
+        show: Context in which the progress is shown.
     """
 
     target: Target
@@ -84,7 +84,7 @@ class ProjectRun:
     stop: StopFlag
     settle_seconds: float = 150.0
     is_unchanged: Callable[[Outcome], bool] = lambda outcome: False
-    show: Callable[[Iterator[Outcome]], Iterable[Outcome]] = lambda outcomes: outcomes
+    show: Callable[[], AbstractContextManager[object]] = nullcontext
     _open: dict[TaskKey, float] = field(default_factory=dict)  # of an earlier run: task, and when it settles
     _deferred: list[Json] = field(default_factory=list)
     _again: list[Json] = field(default_factory=list)
@@ -160,8 +160,8 @@ class ProjectRun:
         self._pass(self._until_stopped([task for task in self._deferred if task["id"] not in stored]))
 
     def _pass(self, tasks: Iterator[Json]) -> None:
-        with closing(self.runner(tasks)) as outcomes:
-            for outcome in self.show(outcomes):
+        with closing(self.runner(tasks)) as outcomes, self.show():
+            for outcome in outcomes:
                 if outcome.error is not None:
                     self._take_failure(outcome, outcome.error)
                 else:

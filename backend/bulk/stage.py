@@ -22,6 +22,7 @@ class Stage:
         pool: Stages that name the same pool share its threads, such as the model stages of one device. A thread
             prefers a full batch over a partial one, and the later of two stages. "": threads of its own.
         max_batch: Number of values that are worked on together, of those that wait; None: one by one.
+        is_counted: Whether the counters show it; not if other processes count what it waits for.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Stage:
     threads: int = 1
     pool: str = ""
     max_batch: int | None = None
+    is_counted: bool = True
 
     @property
     def batch_size(self) -> int:

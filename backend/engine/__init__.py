@@ -3,12 +3,22 @@
 Models and the cache come in through the protocols of `ports`.
 """
 
+from backend.engine.background import with_background
 from backend.engine.embed_queued import embed_queued
 from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
-from backend.engine.segment_image import classify_candidates, clean_candidate, segment_image
+from backend.engine.segment_image import (
+    classify_candidates,
+    classify_crops,
+    classify_many,
+    clean_candidate,
+    is_probable,
+    keep_probable,
+    segment,
+    segment_image,
+)
 from backend.engine.similar_masks import GENERAL_WORDS, pick_unlabeled
 from backend.engine.text_matching import named_class, parse_text, words_to_encode
 
@@ -18,12 +28,18 @@ __all__ = [
     "ImageEncoder",
     "ImageLabeler",
     "classify_candidates",
+    "classify_crops",
+    "classify_many",
     "clean_candidate",
     "embed_queued",
     "encode_texts_queued",
+    "is_probable",
+    "keep_probable",
     "named_class",
     "parse_text",
     "pick_unlabeled",
+    "segment",
     "segment_image",
+    "with_background",
     "words_to_encode",
 ]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from backend.engine.answer_cache import AnswerCache
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhere, revise_by_clicks
 from backend.engine.known_words import KnownWords
+from backend.engine.mask_classes import MaskClasses
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
 from backend.engine.similar_search import SimilarMask, SimilarSearch
+from backend.engine.sized_candidates import SizedCandidate, choose_larger
 from backend.engine.text_search import FoundMask, TextSearch
-from backend.geometry import inner_point, mask_iou
+from backend.geometry import inner_point
 from backend.images import SourceImage
 from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import (
@@ -23,6 +23,7 @@ from backend.values import (
     ClassName,
     ClassScore,
     Mask,
+    Pixels,
     Prompt,
     ProposalOptions,
     ProposalParameters,
@@ -30,16 +31,6 @@ from backend.values import (
 )
 
 MAX_CLICKS_AT_ONCE = 32  # in one run of the decoder, whose time grows with their number
-SAME_MASK_IOU = 0.95  # candidates above this look the same to a person
-
-
-@dataclass(frozen=True)
-class SizedCandidate:
-    """One of the distinct candidates for a click: the `place`-th by size, 1 for the smallest, of `count`."""
-
-    candidate: Candidate
-    place: int
-    count: int
 
 
 class ImageLabeler:
@@ -52,10 +43,12 @@ class ImageLabeler:
     """
 
     def __init__(self, segmenter: Segmenter, classifier: Classifier | None, *, top_k: int = 5) -> None:
-        self._segmenter, self._classifier, self._top_k = segmenter, classifier, top_k
+        self.top_k = top_k
+        self._segmenter, self._classifier = segmenter, classifier
         self._answers = AnswerCache()
         proposals = ProposalCache(self.propose)
         self._known = KnownWords(classifier.lexicon if classifier else None)
+        self._classes = MaskClasses(classifier, self._known)
         self._search = TextSearch(classifier, proposals, self._known)
         self._similar = SimilarSearch(classifier, proposals)
 
@@ -112,19 +105,8 @@ class ImageLabeler:
         return [hold_in_pixels(candidate, forced) for candidate in candidates]
 
     def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> SizedCandidate:
-        """The candidate that is `times` steps larger than the best one, cyclically: the smallest follows the largest.
-
-        Candidates that look the same count once.
-        """
-        best, *others = self.segment(encoded, click, max_masks=None)
-        distinct = [best]
-        for other in others:
-            if other.mask.any() and all(mask_iou(other.mask, known.mask) < SAME_MASK_IOU for known in distinct):
-                distinct.append(other)
-        by_size = sorted(distinct, key=lambda candidate: int(np.count_nonzero(candidate.mask)))
-        start = next(place for place, candidate in enumerate(by_size) if candidate is best)
-        place = (start + times) % len(by_size)
-        return SizedCandidate(by_size[place], place + 1, len(by_size))
+        """Return SAM's candidate that is `times` steps larger than the best one; see `choose_larger`."""
+        return choose_larger(self.segment(encoded, click, max_masks=None), times)
 
     def refine(
         self, encoded: EncodedImage, prompt: Prompt, mask: Mask, *, deadline: Deadline = NO_DEADLINE
@@ -196,29 +178,38 @@ class ImageLabeler:
         return self._classifier.pending_texts(vocabulary, templates) if self._classifier and vocabulary else None
 
     @timed("clip")
-    def classify(
+    def crop_masks(
+        self, image: SourceImage, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]]
+    ) -> Pixels:
+        """Return what CLIP looks at for each mask, which is small enough to be sent to another process.
+
+        Args:
+            masks: None of them empty.
+            vocabularies: Those that the masks will be classified in.
+
+        Returns:
+            uint8 RGB (N, S, S, 3); S is 0 without CLIP, or if it knows none of the vocabularies.
+        """
+        return self._classes.crop(image, masks, vocabularies)
+
+    @timed("clip")
+    def classify_crops(
         self,
-        image: SourceImage,
-        masks: Sequence[Mask],
+        crops: Pixels,
         vocabularies: Sequence[Sequence[ClassName]],
         templates: Sequence[str] = (),
+        *,
+        top_k: int | None = None,
     ) -> list[list[tuple[ClassScore, ...]]]:
-        """Classify each mask in each vocabulary, best first.
+        """Classify what `crop_masks` returned, of one image or of several: each crop in each vocabulary, best first.
 
         Without CLIP, and in a vocabulary that CLIP does not know, the classes of every mask are ().
 
         Args:
-            masks: None of them empty.
             templates: CLIP's prompt templates; () for the model's.
+            top_k: How many class scores are returned; None for the labeler's own number.
         """
-        known = [vocabulary for vocabulary in vocabularies if self.knows(vocabulary)]
-        if self._classifier is None or not masks or not known:
-            return [[() for _ in masks] for _ in vocabularies]
-        scores = self._classifier.classify(image.pixels, masks, known, top_k=self._top_k, templates=templates)
-        if len(known) == len(vocabularies):
-            return scores
-        of_known = iter(scores)
-        return [next(of_known) if self.knows(vocabulary) else [() for _ in masks] for vocabulary in vocabularies]
+        return self._classes.classify(crops, vocabularies, templates, top_k or self.top_k)
 
     @timed("clip")
     def classify_image(
@@ -227,7 +218,7 @@ class ImageLabeler:
         """Classify the whole image, best first; () without CLIP, and in a vocabulary that CLIP does not know."""
         if self._classifier is None or not self.knows(vocabulary):
             return ()
-        return self._classifier.classify_image(image.pixels, vocabulary, top_k=self._top_k, templates=templates)
+        return self._classifier.classify_image(image.pixels, vocabulary, top_k=self.top_k, templates=templates)
 
     def _decode(
         self, encoded: EncodedImage, prompt: Prompt, max_masks: int | None, revise: ReviseLogits | None

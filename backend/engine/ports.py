@@ -69,10 +69,10 @@ class TextReader(Protocol):
 class Classifier(TextReader, Protocol):
     """CLIP; see `models.clip.classifier.ClipClassifier`."""
 
-    def classify(
+    def crop_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> Pixels: ...
+    def classify_crops(
         self,
-        pixels: Pixels,
-        masks: Sequence[Mask],
+        crops: Pixels,
         vocabularies: Sequence[Sequence[ClassName]],
         *,
         top_k: int,

@@ -11,7 +11,7 @@ from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks,
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
 from backend.geometry.local_changes import change_at_clicks
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
-from backend.geometry.overlaps import mask_nms
+from backend.geometry.overlaps import MaskOverlaps, mask_nms
 from backend.geometry.places import (
     Point,
     distance_to_box,
@@ -29,6 +29,7 @@ from backend.geometry.resizing import enlarge_logits, resize_mask
 __all__ = [
     "Click",
     "Ellipse",
+    "MaskOverlaps",
     "Outline",
     "OutlineOptions",
     "Point",

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+import re
+from dataclasses import asdict, fields
 from typing import Any
 
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
+from backend.values import ProposalOptions
 
-CLICK_SETTINGS = (  # without effect on pre-annotation
-    "auto_label",
-    "correct_last",
-    "messages",
-    "min_score",
-    "prefetch",
-    "text_prompt",
+# Options that were part of every version from the start; later ones are if their value is not the default.
+ALWAYS_NAMED = (
+    "points_per_side",
+    "pred_iou_thresh",
+    "stability_score_thresh",
+    "min_mask_region_area",
+    "box_nms_thresh",
+    "mask_nms_thresh",
+    "score_threshold",
+    "max_masks",
 )
 
 OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all parts and holes in every polygon
@@ -35,12 +40,24 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
         for image in config.images
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
-    named: dict[str, Any] = {"proposal": asdict(request.options) if request.options else None, "controls": controls}
+    named: dict[str, Any] = {"proposal": _name_options(request.options), "controls": controls}
     if isinstance(request, FindText):
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
     if any(control.kind == "polygon" for image in config.images for control in image.answers):
         named["outlines"] = OUTLINES_VERSION
-    changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
+    changed = settings.changed_in_bulk()
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
+
+
+def is_bulk_version(version: str) -> bool:
+    """Return whether a model version has the form of those that `build_version` builds."""
+    return re.fullmatch(r".+-auto-[0-9a-f]{8}", version) is not None
+
+
+def _name_options(options: ProposalOptions | None) -> dict[str, Any] | None:
+    if options is None:
+        return None
+    defaults = {field.name: field.default for field in fields(options)}
+    return {name: value for name, value in asdict(options).items() if name in ALWAYS_NAMED or value != defaults[name]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from backend.engine import (
     EncodedImage,
@@ -14,9 +13,7 @@ from backend.engine import (
     clean_candidate,
     named_class,
     parse_text,
-    segment_image,
 )
-from backend.errors import BadPrompt
 from backend.geometry import Point, mask_nms
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, label_for_click
@@ -26,7 +23,8 @@ from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt, keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
-from backend.predict.region_labels import choose, label_region, region_vocabularies, scores_of_label
+from backend.predict.region_labels import choose, label_region, region_vocabularies
+from backend.predict.region_stages import RegionStages
 from backend.predict.request_needs import search_vocabulary
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
@@ -35,7 +33,7 @@ from backend.values import Candidate, ProposalOptions, Region
 log = logging.getLogger(__name__)
 
 
-class ImageAnswers:
+class ImageAnswers(RegionStages):
     """Labeled regions and classes for a request, on images of any project.
 
     Args:
@@ -53,7 +51,8 @@ class ImageAnswers:
         auto_label: bool = False,
         min_score: float = 0.0,
     ) -> None:
-        self._labeler, self._default_options = labeler, default_options
+        super().__init__(labeler)
+        self._default_options = default_options
         self._auto_label, self._min_score = auto_label, min_score
         self._mask_boxes, self._nothing = MaskBoxCache(), ClicksOnNothing()
 
@@ -144,17 +143,10 @@ class ImageAnswers:
         Raises:
             BadPrompt: CLIP has to pick among several labels and does not know them, or is not loaded.
         """
-        self._check_can_pick(config)
-        regions = segment_image(
-            self._labeler,
-            encoded,
-            options,
-            region_vocabularies(config, with_labels=True),
-            templates=settings.templates,
-            clean=settings.clean_masks,
-            deciding_scores=partial(scores_of_label, config=config),
-        )
-        return [label_region(region, None, config, settings) for region in regions]
+        self.check_can_pick(config)
+        candidates = self.segment_candidates(encoded, options, settings)
+        crops = self.crop_candidates(encoded.image, candidates, config)
+        return self.label_many([(candidates, crops)], options, config, settings)[0]
 
     def classify_image(self, image: SourceImage, config: ImageConfig, settings: ProjectSettings) -> Prediction:
         """Classify the whole image for each control that takes its class."""
@@ -205,14 +197,8 @@ class ImageAnswers:
         """Classify masks for the per-region controls, and for the labels if one of `labels` is left to CLIP."""
         vocabularies = region_vocabularies(config, with_labels=None in labels)
         if None in labels:
-            self._check_can_pick(config)
+            self.check_can_pick(config)
         return classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
-
-    def _check_can_pick(self, config: ImageConfig) -> None:
-        """Raise BadPrompt if CLIP has to pick among labels that it does not know."""
-        limits = self._labeler.limits_for([config.answer_classes])
-        if limits and len(config.answer_classes) > 1:
-            raise BadPrompt(f"{limits} They cannot choose a label.", remedy="Pick a label first, or use other models.")
 
     @staticmethod
     def _clean(

@@ -30,20 +30,27 @@ def region_vocabularies(config: ImageConfig, *, with_labels: bool) -> list[Seque
     return vocabularies
 
 
-def label_region(region: Region, picked: str | None, config: ImageConfig, settings: ProjectSettings) -> LabeledRegion:
+def label_region(
+    region: Region,
+    picked: str | None,
+    config: ImageConfig,
+    settings: ProjectSettings,
+    thresholds: Mapping[str, float] = MappingProxyType({}),
+) -> LabeledRegion:
     """Give a mask its label and its per-region classes.
 
     Args:
         region: With class scores for `region_vocabularies`.
         picked: The label that a person picked; None lets CLIP pick.
         config: Of the image; its first answer controls are preferred.
+        thresholds: As for `choose`.
 
     Raises:
         BadPrompt: CLIP has to pick among several labels and is not loaded.
     """
     label, by_control, class_scores = _read_scores(region, picked, config)
     controls = [control for control in config.region_choices if control.applies_to(label)]
-    chosen = {control.name: choose(control, by_control[control.name], settings) for control in controls}
+    chosen = {control.name: choose(control, by_control[control.name], settings, thresholds) for control in controls}
     return LabeledRegion(
         mask=region.mask,
         label=label,
@@ -55,20 +62,39 @@ def label_region(region: Region, picked: str | None, config: ImageConfig, settin
     )
 
 
-def scores_of_label(region: Region, config: ImageConfig) -> Scores:
-    """The class scores of a mask whose label CLIP picks: those of its first per-region control, else of the labels.
+def find_deciding(region: Region, config: ImageConfig) -> tuple[int, bool]:
+    """Find the vocabulary that decides about a mask whose label CLIP picks: its first control's, else the labels'.
+
+    Returns:
+        The vocabulary's place in `region_vocabularies`, and whether a mask may have several of its classes.
 
     Raises:
         BadPrompt: As `label_region`.
     """
-    return _read_scores(region, None, config)[2]
+    label = _best_label(scores_of_labels(region, config), config)
+    for place, control in enumerate(config.region_choices):
+        if control.applies_to(label):
+            if place < len(region.class_scores) and region.class_scores[place]:
+                return place, control.multiple
+            break
+    return len(config.region_choices), False
 
 
-def choose(control: ClassControl, scores: Sequence[ClassScore], settings: ProjectSettings) -> tuple[str, ...]:
-    """The classes that a control gets; `scores` best first."""
-    if control.multiple:
-        return tuple(score.name for score in scores if score.score >= settings.choices_threshold)
-    return tuple(score.name for score in scores[:1] if score.score >= settings.clip_threshold)
+def choose(
+    control: ClassControl,
+    scores: Sequence[ClassScore],
+    settings: ProjectSettings,
+    thresholds: Mapping[str, float] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """The classes that a control gets.
+
+    Args:
+        scores: Best first.
+        thresholds: Minimum probabilities of single classes, in place of the settings'.
+    """
+    default = settings.choices_threshold if control.multiple else settings.clip_threshold
+    looked_at = scores if control.multiple else scores[:1]
+    return tuple(score.name for score in looked_at if score.score >= thresholds.get(score.name, default))
 
 
 def scores_by_control(region: Region, config: ImageConfig) -> dict[str, Scores]:

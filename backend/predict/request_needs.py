@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.engine import GENERAL_WORDS, ImageLabeler, words_to_encode
+from backend.engine import GENERAL_WORDS, ImageLabeler, with_background, words_to_encode
 from backend.errors import BadPrompt
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, distinct, label_for_click
@@ -51,8 +51,10 @@ def texts_to_encode(
         case FindText():
             searched = labeler.known_classes(search_vocabulary(config))
             vocabularies = [*region_vocabularies(config, with_labels=True), searched, words_to_encode(searched)]
-        case SegmentAll():
-            vocabularies = [*region_vocabularies(config, with_labels=True), *of_image]
+        case SegmentAll(options=options):
+            words = options.background_words if options else ()
+            of_regions = region_vocabularies(config, with_labels=True)
+            vocabularies = [*(with_background(vocabulary, words) for vocabulary in of_regions), *of_image]
         case FindEverything():
             vocabularies = region_vocabularies(config, with_labels=True)
         case FindLike():  # the general words count against a mask even where CLIP cannot read them

@@ -25,6 +25,7 @@ from scripts.measuring.subjects import Subject
 from scripts.measuring.timing import Row, build_row, compare, time_ms
 
 TEMPLATE = "a photo of a {}."
+MASKS_OF_AN_IMAGE = 32
 
 
 class ClipLoop:
@@ -60,19 +61,24 @@ def _class_vocabulary() -> tuple[ClassName, ...]:
     return parse_labeling_config(CLASSES_AND_MASKS).images[0].region_choices[0].labels
 
 
-def measure_clip(subject: Subject, picture: Picture, *, repeats: int) -> Row:
-    """Measure the classification of all objects of a picture."""
-    classes = _class_vocabulary()
-    masks, pixels = [scene_object.mask for scene_object in picture.scene.objects], picture.scene.pixels
+def measure_clip(subject: Subject, pictures: Sequence[Picture], *, repeats: int, aim: float | None = None) -> Row:
+    """Measure the classification of 32 masks of one picture, their crops and CLIP's preprocessing included.
+
+    Args:
+        pictures: Of one size; their objects' masks are put on the first one.
+    """
+    classes, pixels = _class_vocabulary(), pictures[0].scene.pixels
+    masks = [scene_object.mask for picture in pictures for scene_object in picture.scene.objects][:MASKS_OF_AN_IMAGE]
     classifier, loop = _load_classifier(subject), ClipLoop(subject, [c.name for c in classes])
     return compare(
         "Classes",
-        f"{len(masks)} masks of one image among {len(classes)} classes",
+        f"{len(masks)} masks of {pictures[0].scene.size} among {len(classes)} classes, {subject.settings.clip_model}",
         lambda: classifier.classify(pixels, masks, [classes], top_k=5),
-        "open_clip, a crop after the other",
+        "open_clip, one call per mask",
         lambda: loop.classify(pixels, masks),
         repeats=repeats,
-        remark="here each crop keeps blurred context",
+        aim=aim,
+        remark="preprocessing included; here each crop keeps blurred context",
     )
 
 

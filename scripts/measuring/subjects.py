@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import open_clip
 import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
@@ -57,3 +58,11 @@ def with_random_weights(settings: Settings, model_name: str, folder: Path) -> Se
     torch.manual_seed(0)
     torch.save(build_sam(model_name).state_dict(), path)
     return settings.model_copy(update={"sam_model": model_name, "sam_checkpoint": str(path)})
+
+
+def with_random_clip(settings: Settings, model_name: str, folder: Path) -> Settings:
+    """Return settings for an open_clip model with random weights, which are as fast as the published ones."""
+    path = folder / f"{model_name}_random.pt"
+    torch.manual_seed(0)
+    torch.save(open_clip.create_model(model_name).state_dict(), path)
+    return settings.model_copy(update={"clip_model": model_name, "clip_pretrained": str(path)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ class Work:
         about: What is written into the ledger; "settings" is compared with the project's last run.
         list_tasks: Begins a listing of the tasks without a prediction of this version.
         check_project: Raises if the project was deleted, or if its labeling config no longer gives this version.
-        show: Passes outcomes on and shows the progress.
+        show: Context in which the progress is shown.
     """
 
     client: PredictionClient
@@ -91,7 +91,7 @@ class Work:
     runner: Runner
     check_project: Callable[[], object]
     is_unchanged: Callable[[Outcome], bool]
-    show: Callable[[Iterator[Outcome]], Iterable[Outcome]]
+    show: Callable[[], AbstractContextManager[object]]
 
 
 def import_project(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.geometry import mask_iou, mask_nms
+from backend.geometry import MaskOverlaps, mask_iou, mask_nms
 from backend.values import Mask
 
 
@@ -42,12 +42,36 @@ def test_1_keeps_all_and_nothing_stays_nothing() -> None:
     assert mask_nms([], 0.8) == []
 
 
-def test_large_masks_are_compared_on_a_grid() -> None:
-    shape = (3000, 4000)
-    one, other, apart = block(0, 2000, shape), block(0, 1990, shape), block(2500, 3000, shape)
-    for mask in (one, other, apart):
-        mask[2:2000] = mask[3]
-    assert mask_nms([one, other, apart], 0.8) == [0, 2]
+def test_large_masks_are_compared_pixel_by_pixel() -> None:
+    """A comb has the columns of the whole that a grid of every seventh pixel looks at, and an IoU of a seventh."""
+    whole, comb = np.zeros((3000, 4000), bool), np.zeros((3000, 4000), bool)
+    whole[100:2000] = comb[100:2000, 3::7] = True
+    assert mask_nms([whole, comb], 0.8) == [0, 1]
+    assert mask_nms([whole, comb], 0.14) == [0]
+
+
+def test_a_part_lies_in_each_larger_mask_that_has_nine_tenths_of_it() -> None:
+    masks = [block(0, 20), block(5, 15), block(19, 29), block(20, 30), block(11, 21)]
+    overlaps = MaskOverlaps(masks)
+    assert overlaps.areas.tolist() == [120, 60, 60, 60, 60]
+    assert overlaps.find_nested(range(5), 0.9) == [(1, 0), (4, 0)]  # nine of ten columns, to the pixel
+    assert overlaps.find_nested(range(5), 0.91) == [(1, 0)]
+    assert overlaps.find_nested([0, 2, 3], 0.9) == [(2, 3)]  # of two equally large ones the earlier is the part
+    assert overlaps.find_nested([1, 2], 0.9) == []
+    assert MaskOverlaps([]).find_nested([], 0.9) == []
+
+
+@given(st.lists(st.tuples(st.integers(1, 2**20 - 1), st.integers(0, 40), st.integers(0, 20)), min_size=2, max_size=4))
+def test_shared_pixels_are_counted_wherever_the_masks_lie(drawn: list[tuple[int, int, int]]) -> None:
+    masks = []
+    for bits, column, row in drawn:
+        mask = np.zeros((24, 50), bool)
+        mask[row : row + 4, column : column + 5] = np.array([bits >> place & 1 for place in range(20)]).reshape(4, 5)
+        masks.append(mask)
+    overlaps = MaskOverlaps(masks)
+    for one, mask in enumerate(masks):
+        assert overlaps.areas[one] == mask.sum()
+        assert [overlaps.shared(one, other) for other in range(len(masks))] == [int((mask & m).sum()) for m in masks]
 
 
 @given(st.lists(st.integers(0, 2**16 - 1), max_size=8), st.sampled_from([0.2, 0.5, 0.8]))

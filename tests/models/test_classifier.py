@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import pytest
 import torch
+from PIL import Image
 
 from backend.errors import BadSettings, CheckpointError
 from backend.models.clip.classifier import ClipClassifier, load_clip
@@ -58,8 +60,6 @@ def test_scores_equal_open_clips_zero_shot_classifier(tiny) -> None:
         classnames=[word.name for word in WORDS],
         templates=[lambda name: f"a photo of a {name}.", lambda name: f"a {name}."],
     )
-    from PIL import Image
-
     with torch.inference_mode():
         image = preprocess(Image.fromarray(pixels))[None]
         logits = model.logit_scale.exp() * model.encode_image(image, normalize=True) @ weights
@@ -257,3 +257,30 @@ def test_texts_that_clip_would_not_read_to_the_end_are_cut_before_the_tokenizer(
     monkeypatch.setattr(classifier._texts, "_encode", lambda texts: (read.extend(texts), encode(texts))[1])
     classifier.embed_texts([ClassName("x" * 10_000), ClassName("word " * 10_000), ClassName("a red car")])
     assert read == [f"a {'x' * 100}", f"a {('word ' * 120)}", "a a red car"]
+
+
+def test_crops_of_several_images_in_one_batch_are_classified_as_each_image_alone(tiny, monkeypatch) -> None:
+    classifier, batches = load(tiny), []
+    encode = classifier._encode_images
+    monkeypatch.setattr(classifier, "_encode_images", lambda batch: (batches.append(len(batch)), encode(batch))[1])
+    pixels, mask = pixels_and_mask()
+    other = pixels[::-1].copy()
+    alone = [classifier.classify(image, [mask, ~mask], [WORDS], top_k=3)[0] for image in (pixels, other)]
+    batches.clear()
+    crops = np.concatenate([classifier.crop_masks(image, [mask, ~mask]) for image in (pixels, other)])
+    together = classifier.classify_crops(pickle.loads(pickle.dumps(crops)), [WORDS], top_k=3)[0]
+    assert batches == [4]
+    for one, row in zip([*alone[0], *alone[1]], together, strict=True):
+        assert [score.name for score in one] == [score.name for score in row]
+        assert [score.score for score in one] == pytest.approx([score.score for score in row], abs=1e-6)
+
+
+def test_crops_are_prepared_as_by_open_clips_own_transform(tiny) -> None:
+    classifier = load(tiny)
+    pixels, mask = pixels_and_mask()
+    crops = classifier.crop_masks(pixels, [mask, ~mask])
+    _, _, preprocess = open_clip.create_model_and_transforms("tiny-clip", pretrained=str(tiny[1]))
+    with torch.inference_mode():
+        batch = torch.stack([preprocess(Image.fromarray(crop)) for crop in crops])
+        expected = classifier._clip.model.encode_image(batch, normalize=True)
+        assert torch.equal(classifier._embed_crops(crops), expected)

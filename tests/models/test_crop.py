@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from backend.errors import BadPrompt
 from backend.models.clip import crop as crop_module
-from backend.models.clip.crop import central_part, crop_for_clip
+from backend.models.clip.crop import central_part, crop_for_clip, crop_masks
+from scripts.demo_world.scenes import make_scene
 
 
 def test_the_crop_keeps_the_object_and_blurs_the_rest() -> None:
@@ -73,3 +75,40 @@ def test_a_long_image_is_cut_to_its_middle_and_any_other_is_left() -> None:
     assert central_part(strip)[0, :, 0].tolist() == list(range(42, 58))
     assert central_part(strip.transpose(1, 0, 2))[:, 0, 0].tolist() == list(range(42, 58))
     assert central_part(strip[:, :16]).shape == (1, 16, 3)
+
+
+@pytest.mark.parametrize("side", [16, 64, 224, 336])
+def test_the_blur_of_a_large_crop_is_nearly_opencvs_and_that_of_a_small_one_is_opencvs(side: int) -> None:
+    scene = make_scene(3).pixels[:480, :480]
+    corner, edge = np.zeros((side, side, 3), np.uint8), np.zeros((side, side, 3), np.uint8)
+    corner[: side // 9, : side // 9] = edge[:, side // 2 :] = 255
+    for crop in (cv2.resize(scene, (side, side)), corner, edge):
+        exact = cv2.GaussianBlur(crop, (0, 0), side * crop_module.BLUR).astype(int)
+        differences = np.abs(crop_module._blur(crop, side * crop_module.BLUR) - exact)
+        assert differences.max() <= (0 if side <= 64 else 6)
+        assert differences.mean() <= 0.5
+
+
+def test_the_crops_of_several_masks_are_those_of_each() -> None:
+    pixels = make_scene(4).pixels
+    masks = [item.mask for item in make_scene(4).objects]
+    crops = crop_masks(pixels, masks, 32)
+    assert (crops.shape, crops.dtype) == ((len(masks), 32, 32, 3), np.uint8)
+    for crop, mask in zip(crops, masks, strict=True):
+        assert np.array_equal(crop, crop_for_clip(pixels, mask, 32))
+    assert crop_masks(pixels, [], 32).shape == (0, 32, 32, 3)
+
+
+def test_a_part_inside_a_hole_and_a_part_at_the_corner_of_another_count_as_what_they_are() -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (120, 120, 3)).astype(np.uint8)
+    ring = np.zeros((120, 120), bool)
+    ring[20:60, 20:60] = True
+    ring[25:55, 25:55] = False
+    alone = crop_for_clip(pixels, ring, 24)
+    ring[38:42, 38:42] = True  # 16 pixels in the hole of 700: left out
+    assert np.array_equal(crop_for_clip(pixels, ring, 24), alone)
+    block = np.zeros((120, 120), bool)
+    block[20:60, 20:60] = True
+    square = crop_for_clip(pixels, block, 24)
+    block[60:64, 60:64] = True  # touches at a corner: the same part, which is larger now
+    assert not np.array_equal(crop_for_clip(pixels, block, 24), square)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from scripts.preannotating.pending import find_pending
 
 from backend.bulk import Summary
 from backend.engine import ImageLabeler
@@ -20,7 +21,6 @@ from scripts import preannotate
 from scripts.preannotate import build_parser
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.masks import override
-from scripts.preannotating.pending import find_pending
 from tests.fakes import FakeClassifier, FakeSegmenter
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakePredictor, make_tasks
 
@@ -220,4 +220,5 @@ def test_settings_that_change_predictions_change_the_version_and_others_do_not()
         return version_of(EVERYTHING, ProjectSettings(**said))
 
     assert version() == version(prefetch=3) == version(auto_label=True) == VERSION
+    assert version(text_prompt="find", messages="message", min_score=0.3, correct_last=False) == VERSION
     assert len({VERSION, version(templates=("a {}",)), version(answer="polygon"), version(clean_masks=False)}) == 4

@@ -56,9 +56,8 @@ class LabelStudioClient:
 
     def __init__(self, url: str, api_key: str, *, timeout_seconds: float = 60.0) -> None:
         if not url.startswith(("http://", "https://")):
-            message = f'"{url}" is not the URL of Label Studio.'
             remedy = "Set --url or LABEL_STUDIO_URL, for example to http://localhost:8080."
-            raise LabelStudioError(message, remedy=remedy)
+            raise LabelStudioError(f'"{url}" is not the URL of Label Studio.', remedy=remedy)
         if not api_key.strip():
             raise LabelStudioError("There is no API token for Label Studio.", remedy=TOKEN_REMEDY)
         self.url = url.rstrip("/")
@@ -209,11 +208,7 @@ class LabelStudioClient:
 
 
 def _parse_project_id(project_id: int | str) -> int:
-    """Return the id as a number.
-
-    Raises:
-        LabelStudioError: Not a number.
-    """
+    """Return the id as a number; raise LabelStudioError if it is not one."""
     try:
         return int(project_id)
     except ValueError as error:

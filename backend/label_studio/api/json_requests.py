@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -59,6 +60,16 @@ class JsonRequests:
             if is_open and response.status_code != requests.codes.too_many_requests:
                 raise NoAnswer(error.message, remedy=error.remedy) from error
             raise
+
+    def patch(self, path: str, subject: str, document: Mapping[str, Any]) -> Any:
+        """Change fields of something; return the parsed answer.
+
+        Raises:
+            LabelStudioUnavailable, LabelStudioError: As `get`.
+        """
+        response = self._send("PATCH", path, subject, self._timeout_seconds, body=json.dumps(document).encode())
+        self._check_status(response, subject)
+        return self._parse(response, subject)
 
     def delete(self, path: str, subject: str) -> bool:
         """Delete something; return False if it does not exist (any more).

@@ -9,11 +9,11 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
-from torchvision.transforms import Compose
+from torchvision.transforms import Compose, Normalize
 from torchvision.transforms.functional import to_pil_image
 
 from backend.errors import BadSettings, CheckpointError
-from backend.models.clip.crop import central_part, crop_for_clip
+from backend.models.clip.crop import central_part, crop_masks
 from backend.models.clip.text_features import TextFeatures, VocabularyFeatures
 from backend.models.devices import choose_device
 from backend.models.out_of_memory import DeviceModel
@@ -52,6 +52,8 @@ class ClipClassifier:
         self._preprocess, self._tokenizer, self._templates = preprocess, tokenizer, tuple(templates)
         side = model.visual.image_size
         self._side: int = side[0] if isinstance(side, tuple | list) else side
+        (normalize,) = (step for step in preprocess.transforms if isinstance(step, Normalize))
+        self._mean, self._std = (torch.tensor(values).view(3, 1, 1) for values in (normalize.mean, normalize.std))
         self._texts = TextFeatures(self._encode_text)
 
     def classify(
@@ -75,14 +77,30 @@ class ClipClassifier:
         Returns:
             For each vocabulary, for each mask: the classes, best first; the scores are a softmax over the vocabulary.
         """
-        crops = [crop_for_clip(pixels, mask, self._side) for mask in masks]
-        return self._score(crops, vocabularies, top_k, tuple(templates))
+        return self.classify_crops(self.crop_masks(pixels, masks), vocabularies, top_k=top_k, templates=templates)
+
+    def crop_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> Pixels:
+        """Return what CLIP looks at for each mask, uint8 RGB (N, S, S, 3); the arguments are those of `classify`."""
+        return crop_masks(pixels, masks, self._side)
+
+    def classify_crops(
+        self, crops: Pixels, vocabularies: Sequence[Vocabulary], *, top_k: int, templates: Sequence[str] = ()
+    ) -> list[list[tuple[ClassScore, ...]]]:
+        """Classify what `crop_masks` returned, of one image or of several.
+
+        Args:
+            crops: uint8 RGB (N, S, S, 3), at least one.
+            vocabularies, top_k, templates: As for `classify`.
+        """
+        return self._score(self._embed_crops(crops), vocabularies, top_k, tuple(templates))
 
     def classify_image(
         self, pixels: Pixels, vocabulary: Vocabulary, *, top_k: int, templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:
         """Classify the whole image with open_clip's own transform; best class first."""
-        return self._score([central_part(pixels)], [vocabulary], top_k, tuple(templates))[0][0]
+        with torch.inference_mode():
+            features = self._encode_images(self._preprocess(to_pil_image(central_part(pixels)))[None])
+        return self._score(features, [vocabulary], top_k, tuple(templates))[0][0]
 
     @property
     def logit_scale(self) -> float:
@@ -91,7 +109,7 @@ class ClipClassifier:
 
     def embed_masks(self, pixels: Pixels, masks: Sequence[Mask]) -> NDArray[np.float32]:
         """Return the image features of each mask, (N, D) unit vectors; the arguments are those of `classify`."""
-        return self._embed([crop_for_clip(pixels, mask, self._side) for mask in masks]).numpy()
+        return self._embed_crops(self.crop_masks(pixels, masks)).numpy()
 
     def embed_texts(self, names: Vocabulary, templates: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return the text features of each class name, of at least one: (T, D) unit vectors. Recent ones are cached.
@@ -107,15 +125,23 @@ class ClipClassifier:
         return None if features.is_done else features
 
     @torch.inference_mode()
-    def _embed(self, images: list[Pixels]) -> torch.Tensor:
-        batches = [images[i : i + _BATCH_SIZE] for i in range(0, len(images), _BATCH_SIZE)]
-        return torch.cat([self._encode_images(self._to_batch(batch)) for batch in batches])
+    def _embed_crops(self, crops: Pixels) -> torch.Tensor:
+        """Return the unit vectors (N, D) of crops, batch by batch.
+
+        They have the model's image size, so of its transform they need the last step only, the normalization; it runs
+        on the model's device.
+        """
+        images = torch.from_numpy(crops).permute(0, 3, 1, 2)
+        return torch.cat([self._encode_images(batch.contiguous()) for batch in images.split(_BATCH_SIZE)])
 
     @torch.inference_mode()
     def _score(
-        self, images: list[Pixels], vocabularies: Sequence[Vocabulary], top_k: int, templates: tuple[str, ...]
+        self,
+        image_features: torch.Tensor,
+        vocabularies: Sequence[Vocabulary],
+        top_k: int,
+        templates: tuple[str, ...],
     ) -> list[list[tuple[ClassScore, ...]]]:
-        image_features = self._embed(images)
         scale = self._clip.model.logit_scale.exp().cpu()
         scored = []
         for vocabulary in vocabularies:
@@ -124,14 +150,18 @@ class ClipClassifier:
             scored.append([_top_scores(row, vocabulary, top_k) for row in probabilities])
         return scored
 
-    def _to_batch(self, images: list[Pixels]) -> torch.Tensor:
-        return torch.stack([self._preprocess(to_pil_image(image)) for image in images])
-
     def _encode_images(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return unit vectors (B, D) on the CPU."""
+        """Return unit vectors (B, D) on the CPU.
+
+        Args:
+            batch: (B, 3, S, S): uint8, or float32 that is normalized already.
+        """
 
         def encode(model: open_clip.CLIP, images: torch.Tensor) -> torch.Tensor:
-            return model.encode_image(images.to(model.logit_scale.device), normalize=True).float().cpu()
+            images = images.to(model.logit_scale.device)
+            if images.dtype == torch.uint8:
+                images = images.float().div_(255).sub_(self._mean.to(images.device)).div_(self._std.to(images.device))
+            return model.encode_image(images, normalize=True).float().cpu()
 
         return self._clip.run_batch(batch, encode)
 

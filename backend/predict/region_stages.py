@@ -1,0 +1,84 @@
+"""The stages of segmenting everything in images: masks, what CLIP looks at, labels and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from backend.engine import EncodedImage, ImageLabeler, classify_crops, is_probable, keep_probable, segment
+from backend.errors import BadPrompt
+from backend.images import SourceImage
+from backend.label_studio.config import ImageConfig
+from backend.label_studio.results import LabeledRegion
+from backend.predict.region_labels import find_deciding, label_region, region_vocabularies
+from backend.projects import ProjectSettings
+from backend.values import Candidate, Pixels, ProposalOptions, Region
+
+
+class RegionStages:
+    """The stages of segmenting everything in images, for images of any project.
+
+    Args:
+        labeler: The engine.
+    """
+
+    def __init__(self, labeler: ImageLabeler) -> None:
+        self._labeler = labeler
+
+    def segment_candidates(
+        self, encoded: EncodedImage, options: ProposalOptions, settings: ProjectSettings
+    ) -> list[Candidate]:
+        """Segment everything in the image: the first stage of `segment_regions`, which needs no CLIP."""
+        return segment(self._labeler, encoded, options, clean=settings.clean_masks)
+
+    def crop_candidates(self, image: SourceImage, candidates: Sequence[Candidate], config: ImageConfig) -> Pixels:
+        """Return what CLIP will look at for the labels and classes of masks, uint8 (N, S, S, 3)."""
+        masks = [candidate.mask for candidate in candidates]
+        return self._labeler.crop_masks(image, masks, region_vocabularies(config, with_labels=True))
+
+    def label_many(
+        self,
+        images: Sequence[tuple[Sequence[Candidate], Pixels]],
+        options: ProposalOptions,
+        config: ImageConfig,
+        settings: ProjectSettings,
+    ) -> list[list[LabeledRegion]]:
+        """Give the masks of several images the labels and classes that CLIP picks, in one batch.
+
+        Args:
+            images: What `segment_candidates` and `crop_candidates` returned for each.
+
+        Raises:
+            BadPrompt: As for `segment_regions`.
+        """
+        vocabularies = region_vocabularies(config, with_labels=True)
+        thresholds = dict(options.class_thresholds)
+        classified = classify_crops(
+            self._labeler,
+            images,
+            vocabularies,
+            templates=settings.templates,
+            options=options,
+            min_listed=_min_chosen(config, settings, thresholds),
+        )
+        keeps = partial(_keeps, options=options, config=config)
+        kept = [keep_probable(regions, options, keeps) for regions in classified]
+        return [[label_region(region, None, config, settings, thresholds) for region in regions] for regions in kept]
+
+    def check_can_pick(self, config: ImageConfig) -> None:
+        """Raise BadPrompt if CLIP has to pick among labels that it does not know."""
+        limits = self._labeler.limits_for([config.answer_classes])
+        if limits and len(config.answer_classes) > 1:
+            raise BadPrompt(f"{limits} They cannot choose a label.", remedy="Pick a label first, or use other models.")
+
+
+def _keeps(region: Region, options: ProposalOptions, config: ImageConfig) -> bool:
+    place, multiple = find_deciding(region, config)
+    return is_probable(region, options, place, multiple=multiple)
+
+
+def _min_chosen(config: ImageConfig, settings: ProjectSettings, thresholds: Mapping[str, float]) -> float:
+    """Return the lowest probability that a class of a multiple choice needs; 1 if there is no such control."""
+    if not any(control.multiple for control in config.region_choices):
+        return 1.0
+    return min(settings.choices_threshold, *thresholds.values(), 1.0)
