@@ -28,6 +28,7 @@ from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
+from scripts.preannotating.dry_run import add_dry_run_options, write_contact_sheet
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_connection_options(parser)
     add_selection_options(parser)
+    add_dry_run_options(parser)
     add_after_run_options(parser)
     parser.add_argument(
         "--text",
@@ -111,6 +113,10 @@ def run(arguments: argparse.Namespace) -> int:
         selection = select_tasks(client, project_id, arguments, version)
         progress.expect(progress.snapshot().finished + selection.count())
         return selection
+
+    if arguments.dry_run:
+        chosen = select_tasks(client, project_id, arguments, version)
+        return write_contact_sheet(chosen, runner, config, predictor.fetch_image, arguments, project.title, version)
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
