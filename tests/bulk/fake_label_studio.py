@@ -44,6 +44,7 @@ class FakeLabelStudio:
     annotations: dict[int, list[int | None]] = field(default_factory=dict)
     labels: tuple[str, ...] = LABELS
     label_config: str = "<View/>"
+    shown_version: str = ""
     is_deleted: bool = False
     is_down: bool = False
     accepted_tokens: set[str] | None = None
@@ -95,8 +96,10 @@ class FakeLabelStudio:
         if self.is_deleted and path[0] in ("projects", "tasks"):
             return reply({"detail": "No Project matches the given query."}, 404)
         match seen.method, path:
-            case "GET", ["projects", _number]:
-                return reply({"id": int(PROJECT), "title": "Birds", "label_config": self.label_config})
+            case (("GET" | "PATCH"), ["projects", _number]):
+                self.shown_version = json.loads(seen.body or b"{}").get("model_version", self.shown_version)
+                shown = {"label_config": self.label_config, "model_version": self.shown_version}
+                return reply({"id": int(PROJECT), "title": "Birds", **shown})
             case "GET", ["projects", _number, "model-versions"]:
                 return reply(self._versions())
             case "POST", ["projects", _number, "import", "predictions"]:
@@ -142,7 +145,7 @@ class FakeLabelStudio:
         return number
 
     def _list(self, query: Mapping[str, list[str]]) -> Json:
-        conditions = json.loads(query.get("query", ['{"filters": {"items": []}}'])[0])["filters"]["items"]
+        conditions = json.loads(query["query"][0])["filters"]["items"]
         page, size = int(query["page"][0]), int(query["page_size"][0])
         by_task: dict[int, list[Json]] = {task: [] for task in self.tasks}
         for one in self._all():
@@ -159,8 +162,7 @@ class FakeLabelStudio:
                 for n, parent in enumerate(self.annotations.get(task, []), 1)
             ]
             everything |= {"predictions": predictions, "annotations": annotations}
-        included = query.get("include", [",".join(everything)])[0].split(",")
-        return {key: everything[key] for key in included if key in everything}
+        return {key: everything[key] for key in query["include"][0].split(",") if key in everything}
 
 
 def _labels(document: Json) -> list[str]:
