@@ -19,6 +19,7 @@ from typing import Any
 
 from backend.bulk import Outcome
 from backend.errors import BadConfig
+from backend.label_studio.api import AnswerOf
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.predict import BulkRequest, build_version
@@ -124,14 +125,14 @@ def run(arguments: argparse.Namespace) -> int:
     job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
     runner, progress = build_runner(arguments, predictor, job)
 
-    def list_tasks() -> Selection:
-        selection = select_tasks(client, project_id, arguments, version)
-        progress.expect(progress.snapshot().finished + selection.count())
+    def select(answer_of: AnswerOf = lambda ask: ask()) -> Selection:
+        keep = arguments.shard.holds if arguments.shard else None
+        selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
+        progress.expect(selection.count() // (arguments.shard.count if arguments.shard else 1))
         return selection
 
     if arguments.dry_run:
-        chosen = select_tasks(client, project_id, arguments, version)
-        return write_contact_sheet(chosen, runner, config, predictor.fetch_image, arguments, project.title, version)
+        return write_contact_sheet(select(), runner, config, predictor.fetch_image, arguments, project.title, version)
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
@@ -145,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
             "settings": describe_run(predictor.model_version, config, request, project_settings),
             "label_config": project.label_config,
         },
-        list_tasks,
+        select,
         runner,
         check_project,
         lambda outcome: hides_others(request, outcome),
