@@ -98,14 +98,14 @@ class Bench:
 
 
 def _measure_click(bench: Bench) -> list[Any]:
-    from scripts.measuring import clicks, redis_tier
+    from scripts.measuring import clicks, payloads, redis_tier
 
     subject, pictures = bench.subject, bench.pictures
     rows = clicks.measure_click(subject, pictures, repeats=bench.repeats, aim=FASTER_CLICK.get(subject.name, 1.0))
     rows.append(clicks.measure_next_click(subject, pictures[0], repeats=bench.few))
     rows.append(clicks.measure_return(subject, pictures, repeats=bench.few))
     rows.append(redis_tier.measure_redis_click(subject, pictures[0], bench.folder, repeats=bench.repeats))
-    return rows + clicks.measure_payload(subject, pictures[0], repeats=bench.repeats)
+    return rows + payloads.measure_payload(subject, pictures[0], repeats=bench.repeats)
 
 
 def _measure_model(bench: Bench) -> list[Any]:
