@@ -21,12 +21,13 @@ from torch import Tensor
 from backend.models.sam.device_finishing import FinishingOnDevice
 from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
 from backend.models.sam.mask_axis import MaskAxis
-from backend.models.sam.mask_enlarger import MaskEnlarger, MaskPart
+from backend.models.sam.mask_enlarger import MaskEnlarger
 from backend.models.sam.mask_finishing import FinishingOnCpu, MaskFinishing
+from backend.models.sam.mask_part import MaskPart
 from backend.models.sam.mask_selection import clean_parts, keep_distinct
 from backend.models.sam.steps import features_of
 from backend.runtime import make_way
-from backend.values import Candidate, ImageEmbedding, Mask, ProposalParameters, Size
+from backend.values import Candidate, ImageEmbedding, ProposalParameters, Size
 
 CROP_NMS_THRESH = (
     0.7  # SamAutomaticMaskGenerator's default, which also limits the overlap after small parts are removed
@@ -60,7 +61,7 @@ class AutomaticMasks:
         found = list(zip(finishing.parts(places), [scores[place] for place in places], strict=True))
         found = _clean(found, embedding.original_size, parameters)
         found.sort(key=lambda one: -one[1])
-        return [Candidate(_to_mask(part, embedding.original_size), score) for part, score in found]
+        return [Candidate(part.to_mask(embedding.original_size), score) for part, score in found]
 
     def _decode(
         self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
@@ -108,10 +109,3 @@ def _clean(found: list[ScoredPart], size: Size, parameters: ProposalParameters) 
     max_iou = max(parameters.box_nms_thresh, CROP_NMS_THRESH)
     cleaned = clean_parts([part for part, _ in found], size, parameters.min_mask_region_area, max_iou)
     return [(part, found[place][1]) for place, part in cleaned.items()]
-
-
-def _to_mask(part: MaskPart, size: Size) -> Mask:
-    mask = np.zeros((size.height, size.width), bool)
-    left, top, right, bottom = part.box_xyxy
-    mask[top:bottom, left:right] = part.pixels
-    return mask

@@ -15,7 +15,8 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.amg import batched_mask_to_box, calculate_stability_score
 from torch import Tensor
 
-from backend.models.sam.mask_enlarger import STABILITY_OFFSET, MaskPart, PixelBox, crop_to_mask
+from backend.models.sam.mask_enlarger import STABILITY_OFFSET
+from backend.models.sam.mask_part import MaskPart, PixelBox, crop_to_mask
 from backend.models.sam.steps import enlarge
 from backend.values import ImageEmbedding
 

@@ -52,8 +52,9 @@ class MaskAxis:
         """Number of leading cells that any pixel depends on; the others are padding."""
         return min(self.cells, (self.canvas - 1) // self.factor + 2)
 
-    def part_around(self, first_cell: int, end_cell: int) -> AxisPart:
-        """Plan the pixels that depend on any of the cells [first_cell, end_cell)."""
+    def part_around(self, cells: NDArray[np.intp]) -> AxisPart:
+        """Plan the pixels that depend on any of some cells, given in ascending order; all pixels if there are none."""
+        first_cell, end_cell = (int(cells[0]), int(cells[-1]) + 1) if len(cells) else (0, self.cells)
         # a pixel depends on the two pixels of the canvas next to it, and those each on the two cells next to them
         lowest = self.factor * (first_cell - 0.5) - 1.5
         highest = self.factor * (end_cell + 0.5) + 0.5

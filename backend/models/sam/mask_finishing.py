@@ -11,7 +11,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from backend.models.sam.mask_enlarger import MaskEnlarger, MaskPart, PixelBox
+from backend.models.sam.mask_enlarger import MaskEnlarger, StableMask
+from backend.models.sam.mask_part import MaskPart, PixelBox
 
 
 class MaskFinishing(Protocol):
@@ -31,22 +32,22 @@ class MaskFinishing(Protocol):
 
 
 class FinishingOnCpu:
-    """Masks that OpenCV enlarges one by one, each only where it lies. Source of the order: `MaskFinishing`."""
+    """Masks that OpenCV enlarges one by one, each only where it lies; see `MaskFinishing`."""
 
     def __init__(self, enlarger: MaskEnlarger, min_stability: float) -> None:
         self._enlarger, self._min_stability = enlarger, min_stability
-        self._parts: list[MaskPart] = []
+        self._masks: list[StableMask] = []
         self._scores: list[float] = []
 
     def add(self, low_res_masks: Tensor, scores: Tensor) -> None:
         for logits, score in zip(low_res_masks.numpy(), scores.tolist(), strict=True):
-            part = self._enlarger.enlarge(logits, self._min_stability)
-            if part is not None:
-                self._parts.append(part)
+            found = self._enlarger.find(logits, self._min_stability)
+            if found is not None:
+                self._masks.append(found)
                 self._scores.append(score)
 
     def found(self) -> tuple[list[PixelBox], list[float]]:
-        return [part.box_xyxy for part in self._parts], self._scores
+        return [mask.box_xyxy for mask in self._masks], self._scores
 
     def parts(self, places: Sequence[int]) -> list[MaskPart]:
-        return [self._parts[place] for place in places]
+        return [self._enlarger.enlarge(self._masks[place]) for place in places]
