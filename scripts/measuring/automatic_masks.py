@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
-import torch
-from segment_anything import SamAutomaticMaskGenerator
+from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
 
 from backend.models.sam.steps import features_of
 from backend.values import ImageEmbedding, ProposalParameters
 from scripts.measuring.place import Picture
 from scripts.measuring.subjects import Subject
-from scripts.measuring.timing import Row, build_row, time_ms
+from scripts.measuring.timing import Row, build_row, compare, time_ms
 
 GROUP = "Automatic masks"
 DEFAULT_BATCH = 64  # points per batch of SamAutomaticMaskGenerator
@@ -63,35 +61,55 @@ def measure_with_encoder(
 
 
 def measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: int) -> Row:
-    """Measure a model with random weights on an embedding that exists, with limits that leave about 100 masks."""
+    """Measure a model with random weights after the encoder, with a limit that about 100 masks survive."""
     embedding = subject.segmenter.encode(picture.scene.pixels)
-    parameters = _limits_for_random_weights(subject, embedding)
-    generator = build_generator(subject.sam, parameters, DEFAULT_BATCH)
-    mine_ms, peer_ms, counts = [], [], []
-    with _embedded(generator, embedding):
-        blank = np.empty_like(picture.scene.pixels)
-        for _ in range(repeats + 1):
-            found: list[object] = []
-            mine_ms.append(time_ms(lambda kept=found: kept.extend(subject.segmenter.propose(embedding, parameters))))
-            peer_ms.append(time_ms(partial(generator.generate, blank)))
-            counts.append(len(found))
-    return build_row(
+    parameters = _limit_survivors(subject, embedding)
+    generator = build_generator(subject.sam, parameters, DEFAULT_BATCH, embedding)
+    count = len(subject.segmenter.propose(embedding, parameters))
+    size, side = picture.scene.size, parameters.points_per_side
+    return compare(
         GROUP,
-        f"an image of {picture.scene.size}, {parameters.points_per_side}x{parameters.points_per_side} points, after the "
-        f"encoder, random {subject.name}",
-        mine_ms[1:],
-        peer=f"SamAutomaticMaskGenerator, its default batch of {DEFAULT_BATCH} points",
-        peer_ms=peer_ms[1:],
+        f"an image of {size}, {side}x{side} points, after the encoder, random {subject.name}",
+        lambda: subject.segmenter.propose(embedding, parameters),
+        f"SamAutomaticMaskGenerator, its default batch of {DEFAULT_BATCH} points",
+        lambda: generator.generate(picture.scene.pixels),
+        repeats=repeats,
         aim=aim,
-        remark=f"{np.mean(counts):.0f} masks remain",
+        remark=f"{count} masks remain",
     )
 
 
-def build_generator(sam: Sam, parameters: ProposalParameters, points_per_batch: int) -> SamAutomaticMaskGenerator:
-    """Build the library's generator with our parameters."""
+def _limit_survivors(subject: Subject, embedding: ImageEmbedding) -> ProposalParameters:
+    """Return parameters with the predicted IoU that about `RANDOM_SURVIVORS` masks exceed; none is a duplicate."""
+    everything = ProposalParameters(RANDOM_POINTS_PER_SIDE, -1.0, 0.0, 0, 1.0)
+    scores = [candidate.score for candidate in subject.segmenter.propose(embedding, everything)]
+    return replace(everything, pred_iou_thresh=scores[min(RANDOM_SURVIVORS, len(scores) - 1)])
+
+
+def build_generator(
+    sam: Sam, parameters: ProposalParameters, points_per_batch: int, embedding: ImageEmbedding | None = None
+) -> SamAutomaticMaskGenerator:
+    """Build the library's generator with our parameters; given an embedding, it never runs the encoder."""
     names = ProposalParameters.__dataclass_fields__
     chosen = {name: value for name, value in asdict(parameters).items() if name in names}
-    return SamAutomaticMaskGenerator(sam, points_per_batch=points_per_batch, **chosen)
+    generator = SamAutomaticMaskGenerator(sam, points_per_batch=points_per_batch, **chosen)
+    if embedding is not None:
+        generator.predictor = _EmbeddedPredictor(sam, embedding)
+    return generator
+
+
+class _EmbeddedPredictor(SamPredictor):
+    """SamPredictor that takes every image for the one of an embedding."""
+
+    def __init__(self, sam: Sam, embedding: ImageEmbedding) -> None:
+        super().__init__(sam)
+        self._embedding = embedding
+
+    def set_image(self, image: np.ndarray, image_format: str = "RGB") -> None:
+        size, input_size = self._embedding.original_size, self._embedding.input_size
+        self.original_size, self.input_size = (size.height, size.width), (input_size.height, input_size.width)
+        self.features = features_of(self.model, self._embedding)
+        self.is_image_set = True
 
 
 def _propose(subject: Subject, pixels: np.ndarray, parameters: ProposalParameters) -> list[object]:

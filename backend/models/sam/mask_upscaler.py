@@ -33,8 +33,9 @@ class MaskUpscaler:
         pixels = torch.addmm(bias, images.flatten(0, 1), weight).view(-1, self._norm[0].shape[0])  # (B * S * 4, C / 4)
         pixels = functional.layer_norm(pixels, pixels.shape[1:], *self._norm)
         weight, bias = self._second
-        pixels = torch.addmm(bias, self._gelu(pixels), weight).view(len(images), -1, kernels.shape[2])
-        return torch.bmm(kernels, self._gelu(pixels).mT)  # pixels (B, S * 16, C / 8)
+        pixels = torch.addmm(bias, self._gelu(pixels), weight)
+        pixels = self._gelu(pixels).view(len(images), 16 * images.shape[1], kernels.shape[2])
+        return torch.bmm(kernels, pixels.mT)
 
     def to_grid(self, logits: Tensor) -> Tensor:
         """Rearrange logits (masks, S * 16) to (masks, M, M)."""
