@@ -163,6 +163,15 @@ def _measure_classes(bench: Bench) -> list[Any]:
     return [bulk.measure_clip(bench.subject, bench.pictures[0], repeats=bench.few)]
 
 
+def _measure_automatic_masks(bench: Bench) -> list[Any]:
+    from scripts.measuring import automatic_masks
+
+    rows, few = [], 3  # SamAutomaticMaskGenerator takes half a minute for an image of 1080p
+    for pictures, aims in ((bench.small[:few], (6.0, 4.0)), (bench.pictures[:few], (15.0, 10.0))):
+        rows += automatic_masks.measure_with_encoder(bench.subject, pictures, aims=aims)
+    return [*rows, *automatic_masks.measure_random_models(bench.settings, bench.small[0], bench.folder, repeats=few)]
+
+
 def _measure_preannotation(bench: Bench) -> list[Any]:
     from scripts.measuring import bulk
 
@@ -179,6 +188,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "codec": _measure_codec,
     "export": _measure_export,
     "classes": _measure_classes,
+    "automatic_masks": _measure_automatic_masks,
     "preannotation": _measure_preannotation,
 }
 
