@@ -172,6 +172,15 @@ def _measure_classes(bench: Bench) -> list[Any]:
     return [*rows, bulk.measure_clip(random, bench.small, repeats=bench.few, aim=aim)]
 
 
+def _measure_automatic_masks(bench: Bench) -> list[Any]:
+    from scripts.measuring import automatic_masks
+
+    rows, few = [], 3  # SamAutomaticMaskGenerator takes half a minute for an image of 1080p
+    for pictures, aims in ((bench.small[:few], (6.0, 4.0)), (bench.pictures[:few], (15.0, 10.0))):
+        rows += automatic_masks.measure_with_encoder(bench.subject, pictures, aims=aims)
+    return [*rows, *automatic_masks.measure_random_models(bench.settings, bench.small[0], bench.folder, repeats=few)]
+
+
 def _measure_preannotation(bench: Bench) -> list[Any]:
     from scripts.measuring.user_script import measure_user_script
 
@@ -212,6 +221,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "codec": _measure_codec,
     "export": _measure_export,
     "classes": _measure_classes,
+    "automatic_masks": _measure_automatic_masks,
     "preannotation": _measure_preannotation,
     "import": _measure_import,
     "pipeline": _measure_pipeline,
