@@ -128,12 +128,12 @@ def test_a_task_on_which_nothing_is_found_is_done_all_the_same(run: Run, capsys:
 
 def test_the_limit_counts_tasks_that_are_not_done_yet(run: Run) -> None:
     run("--limit", "2")
-    assert run("--limit", "3").asked == [3, 4, 5]
+    assert sorted(run("--limit", "3").asked) == [3, 4, 5]
 
 
 def test_a_shard_is_a_part_and_all_shards_are_the_project(site: FakeLabelStudio, run: Run) -> None:
     first, second = run("--shard", "1/2"), run("--shard", "2/2")
-    assert (first.asked, second.asked) == ([2, 4, 6, 8], [1, 3, 5, 7])
+    assert (sorted(first.asked), sorted(second.asked)) == ([2, 4, 6, 8], [1, 3, 5, 7])
     assert site.counts(VERSION) == {1}
 
 
