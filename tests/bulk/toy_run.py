@@ -67,6 +67,7 @@ class ToyRun:
     import_timeout_seconds: float = 5.0
     check: Callable[[], object] = lambda: None
     limit: int | None = None
+    lookahead: int = 1
     summary: Summary = field(default_factory=Summary)
     stop: StopFlag = field(default_factory=StopFlag)
     said: list[str] = field(default_factory=list)
@@ -102,7 +103,7 @@ class ToyRun:
             run = ProjectRun(
                 target,
                 self.list_tasks(),
-                PipelineRunner(Pipeline([Stage("toy", self._predict)], window=1, lookahead=1)),
+                PipelineRunner(Pipeline([Stage("toy", self._predict)], window=1, lookahead=self.lookahead)),
                 importer,
                 ledger,
                 self.outages,
