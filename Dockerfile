@@ -13,6 +13,7 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     WEIGHTS_DIR=/weights \
+    RUNS_DIR=/runs \
     LOGNAME=backend
 
 WORKDIR /app
@@ -28,9 +29,9 @@ COPY LICENSE label_config.xml gunicorn.conf.py ./
 COPY scripts scripts
 COPY backend backend
 
-RUN useradd --uid 10001 --create-home backend && mkdir /weights && chown backend /weights
+RUN useradd --uid 10001 --create-home backend && mkdir /weights /runs && chown backend /weights /runs
 USER 10001
-VOLUME /weights
+VOLUME /weights /runs
 EXPOSE 9090
 
 # Liveness, not readiness: /health answers while the models still load. Use /ready where traffic should wait for them.

@@ -5,6 +5,7 @@ LABEL_STUDIO_VENV := .venv-label-studio
 AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
 QUICK := 'not gpu and not slow and not label_studio and not browser'
+BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -26,10 +27,10 @@ check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ##
 	$(BIN)/python -m scripts.demo --check $(ARGS)
 
 quick: $(VENV)/.tools-are-installed redis ## Run the fast tests, 80 seconds on two cores: no Label Studio, browser, gunicorn or training
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m $(QUICK) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BY_FILE) -m $(QUICK) $(ARGS)
 
 test: $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed redis chromium nginx prometheus ## Run every test, with a real Redis, Label Studio, browser, nginx and Prometheus
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BY_FILE) $(ARGS)
 
 lint: $(VENV)/.tools-are-installed ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff check .

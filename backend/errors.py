@@ -7,6 +7,8 @@ answered with stands in `server.http_status`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from backend.safe_text import MAX_SHOWN_CHARACTERS, show
 
 MAX_MESSAGE_CHARACTERS = 4000
@@ -37,6 +39,16 @@ class BackendError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the texts, which `Exception` would pass to the constructor without their names."""
+        return _restore, (type(self), self.args, dict(self.__dict__))
+
+
+def _restore(kind: type[BackendError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> BackendError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class BadRequest(BackendError):
@@ -85,6 +97,22 @@ class ImageForbidden(ImageUnavailable):
 
 class LabelStudioError(BackendError):
     """Failed Label Studio API call: invalid token, unknown project, server unreachable."""
+
+
+class LabelStudioUnavailable(LabelStudioError):
+    """Label Studio that cannot answer now: connection refused, timeout, HTTP 429 or a status from 500 on."""
+
+
+class NoAnswer(LabelStudioUnavailable):
+    """Request whose answer was lost: Label Studio may have carried it out, or may still do so."""
+
+
+class LedgerError(BackendError):
+    """Ledger of a bulk run that is damaged, cannot be written, or belongs to another project or version."""
+
+
+class RunRefused(BackendError):
+    """Bulk run that another one excludes, because both would import the same predictions."""
 
 
 class BadSettings(BackendError):

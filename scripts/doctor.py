@@ -21,7 +21,7 @@ from backend.settings import Settings
 from scripts.deployment_checks.backend import BackendSite
 from scripts.deployment_checks.click import ClickCheck
 from scripts.deployment_checks.findings import Check, Finding, State, run_checks
-from scripts.deployment_checks.label_studio import check_reachable, check_token, find_label_studio
+from scripts.deployment_checks.label_studio import check_import, check_reachable, check_token, find_label_studio
 from scripts.deployment_checks.redis import check_redis
 
 BACKEND_URL = "http://127.0.0.1:9090"
@@ -54,6 +54,7 @@ def build_checks(settings: Settings, chosen: argparse.Namespace) -> list[Check]:
     checks = [
         Check("Label Studio", lambda: check_reachable(site)),
         Check("token", lambda: check_token(site, settings.label_studio_api_key), ("Label Studio",)),
+        Check("import", lambda: check_import(site, settings.label_studio_api_key), ("Label Studio", "token")),
         Check("Redis", lambda: check_redis(settings)),
         Check("backend", backend.check_reachable),
         Check("authentication", backend.check_authentication, ("backend",)),

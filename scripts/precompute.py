@@ -11,13 +11,11 @@ lists the reasons), 130 if it was interrupted.
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from backend.bulk import Failures
+from backend.bulk import DECODE_THREADS, FETCH_THREADS, Failures, Finished, Pipeline, Progress, Stage
 from backend.cache import CacheCounts, GuardedRedis
 from backend.errors import BadSettings, CacheUnavailable
 from backend.images import SourceImage
@@ -26,6 +24,7 @@ from backend.label_studio.requests import TaskImage, parse_task
 from backend.settings import Settings
 from backend.values import Priority
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command, show_progress
+from scripts.live_display import show_progress_of
 
 Json = dict[str, Any]
 REDIS_REMEDY = "Set REDIS_URL to the backend's Redis, for example redis://localhost:6379/0, and start both with it."
@@ -51,52 +50,111 @@ class Summary(Failures):
         return "\n".join([first, *self.reason_lines])
 
 
+@dataclass
+class _ImageWork:
+    """One image on its way through the stages."""
+
+    task_id: object
+    task_image: TaskImage
+    source: SourceImage | None = None
+    is_cached: bool = False
+
+
+class PrecomputeStages:
+    """The stages from a task's image to its embedding in Redis.
+
+    Args:
+        counts: The cache's counts, which tell whether an embedding was stored in Redis.
+    """
+
+    def __init__(self, predictor: Warms, counts: CacheCounts) -> None:
+        self._predictor, self._counts = predictor, counts
+
+    def build_pipeline(self, progress: Progress) -> Pipeline:
+        """Build the pipeline; encoding has one thread, so that the counts belong to its image."""
+        stages = [
+            Stage("fetch", self._fetch, threads=FETCH_THREADS),
+            Stage("decode", self._decode, threads=DECODE_THREADS),
+            Stage("encode", self._encode),
+        ]
+        return Pipeline(stages, progress=progress)
+
+    def _fetch(self, work: _ImageWork) -> _ImageWork:
+        work.source = self._predictor.fetch_image(work.task_image, prefetch=True)
+        return work
+
+    def _decode(self, work: _ImageWork) -> _ImageWork:
+        """Look whether the embedding is cached, else decode the image."""
+        assert work.source is not None
+        work.is_cached = self._predictor.is_warm(work.source)
+        if not work.is_cached:
+            _ = work.source.pixels
+        return work
+
+    def _encode(self, work: _ImageWork) -> bool:
+        """Encode the image unless it is cached; return whether it was."""
+        assert work.source is not None
+        if work.is_cached:
+            return True
+        not_stored = self._counts.not_stored
+        self._predictor.warm(work.source, priority=Priority.BULK)
+        if self._counts.not_stored > not_stored:
+            message = f"The embedding of {work.source.name} was computed, but not stored in Redis."
+            reasons = "Redis is unreachable, full or read-only, or the embedding is not finite"
+            raise CacheUnavailable(message, remedy=f"See the warning above: {reasons}.")
+        return False
+
+
 def precompute(
     predictor: Warms,
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Iterable[Mapping[str, Any]],
     config: LabelingConfig,
     project_id: str,
     counts: CacheCounts,
     summary: Summary,
+    total: int | None = None,
 ) -> None:
     """Encode every image of the tasks that is not cached.
 
     Args:
         tasks: With "id" and "data".
-        counts: The cache's counts, which tell whether an embedding was stored in Redis.
+        counts: As for `PrecomputeStages`.
         summary: Updated after each image, so that it is complete on interruption.
+        total: Number of images, as far as it is known.
     """
-    bar = show_progress(tasks, "precomputing")
-    for document in bar:
-        with _counting_failure(document, summary):
-            for image in parse_task(document, config, project_id=project_id).images:
-                with _counting_failure(document, summary):
-                    _precompute_image(predictor, image, counts, summary)
-        bar.set_postfix(computed=summary.computed, failed=summary.failed, refresh=False)
+    progress = Progress(("fetch", "decode", "encode"), total=total)
+    pipeline = PrecomputeStages(predictor, counts).build_pipeline(progress)
+    images = _find_images(tasks, config, project_id, summary)
+    with pipeline.run(images) as run, show_progress_of(progress, "precomputing"):
+        try:
+            _count(run, summary)
+        except KeyboardInterrupt:
+            run.stop()
+            _count(run, summary)  # what is under way is finished
+            raise
 
 
-@contextmanager
-def _counting_failure(document: Mapping[str, Any], summary: Summary) -> Iterator[None]:
-    """Count an exception as a failure: one broken image or task must not end a run over thousands."""
-    try:
-        yield
-    except Exception as error:
-        logging.getLogger(__name__).debug("Task %s failed", document.get("id"), exc_info=True)
-        summary.fail(document.get("id"), error)
+def _count(run: Iterable[Finished[_ImageWork]], summary: Summary) -> None:
+    for finished in run:
+        if finished.error is not None:
+            summary.fail(finished.item.task_id, finished.error)
+        elif finished.value:
+            summary.skipped += 1
+        else:
+            summary.computed += 1
 
 
-def _precompute_image(predictor: Warms, task_image: TaskImage, counts: CacheCounts, summary: Summary) -> None:
-    image = predictor.fetch_image(task_image, prefetch=True)
-    if predictor.is_warm(image):
-        summary.skipped += 1
-        return
-    not_stored = counts.not_stored
-    predictor.warm(image, priority=Priority.BULK)
-    if counts.not_stored > not_stored:
-        message = f"The embedding of {image.name} was computed, but not stored in Redis."
-        reasons = "Redis is unreachable, full or read-only, or the embedding is not finite"
-        raise CacheUnavailable(message, remedy=f"See the warning above: {reasons}.")
-    summary.computed += 1
+def _find_images(
+    tasks: Iterable[Mapping[str, Any]], config: LabelingConfig, project_id: str, summary: Summary
+) -> Iterator[_ImageWork]:
+    """Yield the images of the tasks; a task that cannot be parsed is counted as a failure."""
+    for document in tasks:
+        try:
+            images = parse_task(document, config, project_id=project_id).images
+        except Exception as error:  # one broken task must not end a run over thousands
+            summary.fail(document.get("id"), error)
+        else:
+            yield from (_ImageWork(document.get("id"), image) for image in images)
 
 
 def connect_redis(settings: Settings) -> GuardedRedis:
@@ -146,7 +204,8 @@ def run(arguments: argparse.Namespace) -> int:
     with show_progress(client.iterate_tasks(project_id, fields="task_only"), "looking for tasks") as listed:
         tasks = strip(listed)
     try:
-        precompute(predictor, tasks, config, project_id, redis.counts, summary)
+        total = len(tasks) * len(config.images)
+        precompute(predictor, tasks, config, project_id, redis.counts, summary, total)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

@@ -98,6 +98,7 @@ def start_local_server(servers: list[ThreadingHTTPServer], address: str = "127.0
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 5
+        disable_nagle_algorithm = True  # the body would wait 40 ms for the receipt of the headers
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

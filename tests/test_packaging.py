@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from backend.settings import Settings
+from scripts.demo_circle.places import IMPORT_FLAG
 from scripts.healthcheck import PID_FILE
 from tests.paths import ROOT
 
@@ -392,6 +393,7 @@ def test_the_example_of_dotenv_names_only_what_compose_reads() -> None:
 def test_label_studio_may_reach_the_backend_and_is_the_version_that_was_tested() -> None:
     service = compose()["label-studio"]
     assert service["environment"]["LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS"] == "false"
+    assert service["environment"][IMPORT_FLAG] == "true"
     tag = interpolate(service["image"], {}).partition(":")[2]
     assert tag == pins("requirements-label-studio.txt")["label-studio"]
 

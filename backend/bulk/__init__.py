@@ -1,22 +1,78 @@
-"""Whole projects: reading annotations for an export, importing predictions in chunks, counting failures.
+"""Whole projects: stages in threads, imports that store each prediction exactly once, annotations for an export, a page
+of predictions to look at before they are imported.
 
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
 
+from backend.bulk.chunks import ChunkLimits
+from backend.bulk.contact_sheet import ContactSheet
+from backend.bulk.delivery import PredictionStore, Target
 from backend.bulk.failures import Failures, list_reasons
-from backend.bulk.import_predictions import Json, Predictions, Summary, import_before_exit, import_chunk
+from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
+from backend.bulk.outages import Outages, StopFlag, Stopped
+from backend.bulk.outcome import Outcome, Outcomes, Runner
+from backend.bulk.pipeline import Pipeline, Run
+from backend.bulk.pipeline_runner import PipelineRunner
+from backend.bulk.prediction_importer import PredictionImporter
+from backend.bulk.progress import Progress, Snapshot, StageCount
+from backend.bulk.project_run import ProjectRun
 from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
+from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
+from backend.bulk.run_lease import describe_holder, hold_lock, refuse
+from backend.bulk.stage import Failed, Finished, Stage
+from backend.bulk.summary import Summary
+from backend.bulk.sweep import Sweep, SweepReport
+from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
+from backend.bulk.worker_processes import WorkerDied, WorkersUnusable
+from backend.bulk.worker_runner import WorkerRunner
 
 __all__ = [
+    "DECODE_THREADS",
+    "FETCH_THREADS",
+    "STAGE_NAMES",
+    "ChunkLimits",
     "Collected",
+    "ContactSheet",
+    "Failed",
+    "FailedTask",
     "Failures",
     "FetchSize",
-    "Json",
-    "Predictions",
+    "Finished",
+    "Ledger",
+    "Outages",
+    "Outcome",
+    "Outcomes",
+    "Pipeline",
+    "PipelineRunner",
+    "PredictionImporter",
+    "PredictionStore",
+    "Progress",
+    "ProjectRun",
+    "Run",
+    "RunFolder",
+    "RunIdentity",
+    "Runner",
+    "Snapshot",
+    "Stage",
+    "StageCount",
+    "StopFlag",
+    "Stopped",
     "Summary",
+    "Sweep",
+    "SweepReport",
+    "Target",
+    "TaskState",
+    "TaskSteps",
+    "WorkerDied",
+    "WorkerRunner",
+    "WorkersUnusable",
+    "build_task_pipeline",
     "category_names",
     "collect",
-    "import_before_exit",
-    "import_chunk",
+    "describe_changes",
+    "describe_holder",
+    "hold_lock",
+    "identify_run",
     "list_reasons",
+    "refuse",
 ]

@@ -20,10 +20,14 @@ class Failures:
     def fail(self, task: object, error: Exception) -> None:
         """Count a failed task and record the reason."""
         self.failed += 1
-        message = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
-        reason = f"task {task}: {message}"
+        reason = f"task {task}: {self.describe(error)}"
         if reason not in self.reasons:
             self.reasons.append(reason)
+
+    @staticmethod
+    def describe(error: Exception) -> str:
+        """Return the reason without the task."""
+        return str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
 
     @property
     def reason_lines(self) -> list[str]:

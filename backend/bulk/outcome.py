@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -22,5 +22,23 @@ class Outcome:
     error: Exception | None = None
 
 
-# Takes tasks lazily, a bounded number ahead of what was consumed, and yields each exactly once, in any order.
-Runner = Callable[[Iterable[dict[str, Any]]], Iterator[Outcome]]
+class Outcomes(Protocol):
+    """The outcomes of a run, in the order in which they get ready.
+
+    Tasks are pulled in `next`, on the caller's thread, a bounded number ahead of what was returned. An exception of the
+    tasks is raised after the outcomes of those before it.
+    """
+
+    def __iter__(self) -> Iterator[Outcome]: ...
+    def __next__(self) -> Outcome: ...
+
+    def stop(self) -> None:
+        """Take no more tasks and drop those that have not begun; `next` still returns what is in flight."""
+        ...
+
+    def close(self) -> None:
+        """Drop what is in flight and end all threads and processes of the run."""
+        ...
+
+
+Runner = Callable[[Iterable[dict[str, Any]]], Outcomes]

@@ -13,6 +13,7 @@ from backend.cache.counts import CacheCounts
 from backend.cache.documents import RedisDocuments
 from backend.cache.embeddings import ComputedElsewhere, EmbeddingCache
 from backend.cache.redis_client import GuardedRedis
+from backend.cache.run_leases import RunLease
 from backend.cache.seal import DamagedEntry, Seal
 from backend.cache.stores import LocalStore, RedisStore
 
@@ -25,6 +26,7 @@ __all__ = [
     "LocalStore",
     "RedisDocuments",
     "RedisStore",
+    "RunLease",
     "Seal",
     "decode_embedding",
     "encode_embedding",

@@ -40,6 +40,14 @@ class ImageEncoder:
         )
         return EncodedImage(image, made) if isinstance(made, ImageEmbedding) else made
 
+    def encode(self, image: SourceImage) -> EncodedImage:
+        """Encode the image, whether the cache has it or not, and leave the cache as it is."""
+        return EncodedImage(image, self._encode(image))
+
+    def store(self, encoded: EncodedImage) -> None:
+        """Put an embedding into the cache unless it has one or another worker is computing it."""
+        self._cache.try_compute(self._key(encoded.image), self._expect(encoded.image), lambda: encoded.embedding)
+
     @timed("encode")
     def _encode(self, image: SourceImage) -> ImageEmbedding:
         return self._segmenter.encode(image.pixels)

@@ -5,8 +5,25 @@ The image URI of a task comes in; encoded bytes go out, or `ImageUnavailable` an
 """
 
 from backend.fetching.api_token import REDIRECT_REMEDY, TOKEN_REMEDY, TokenSource
-from backend.fetching.deadline_session import REDIRECT_STATUSES
+from backend.fetching.deadline_session import (
+    REDIRECT_STATUSES,
+    enforce_deadline,
+    ignore_netrc,
+    never_connected,
+    open_session,
+)
 from backend.fetching.image_fetcher import ImageFetcher
 from backend.fetching.url_policy import show_url
 
-__all__ = ["REDIRECT_REMEDY", "REDIRECT_STATUSES", "TOKEN_REMEDY", "ImageFetcher", "TokenSource", "show_url"]
+__all__ = [
+    "REDIRECT_REMEDY",
+    "REDIRECT_STATUSES",
+    "TOKEN_REMEDY",
+    "ImageFetcher",
+    "TokenSource",
+    "enforce_deadline",
+    "ignore_netrc",
+    "never_connected",
+    "open_session",
+    "show_url",
+]

@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from backend.errors import LabelStudioError
+from backend.errors import LabelStudioError, LabelStudioUnavailable
 from backend.fetching.deadline_session import (
     MIN_TIMEOUT_SECONDS,
     REDIRECT_STATUSES,
@@ -120,14 +120,16 @@ class TokenSource:
         except (requests.RequestException, ValueError, AttributeError) as error:
             timed_out = watch.has_expired or isinstance(error, requests.Timeout)
             raise self._unreachable("timed out" if timed_out else type(error).__name__) from error
+        if response.status_code >= 500 or response.status_code == requests.codes.too_many_requests:
+            raise self._unreachable(f"HTTP {response.status_code}")
         if not access:
             message = f"Label Studio at {self._url} refused the personal access token (HTTP {response.status_code})."
             remedy = REDIRECT_REMEDY if response.status_code in REDIRECT_STATUSES else TOKEN_REMEDY
             raise LabelStudioError(message, remedy=remedy)
         return str(access)
 
-    def _unreachable(self, reason: str) -> LabelStudioError:
-        return LabelStudioError(
+    def _unreachable(self, reason: str) -> LabelStudioUnavailable:
+        return LabelStudioUnavailable(
             f"Label Studio at {self._url} did not provide an access token: {reason}.",
             remedy="Check LABEL_STUDIO_URL and that Label Studio is running.",
         )

@@ -51,10 +51,17 @@ class DecodedImages:
             Overloaded: Not decoded by the deadline. Decoding that has begun goes on, for the next request.
             ClientDisconnected: The client disconnected.
         """
-        if image.is_decoded:
-            return
+        if not image.is_decoded:
+            self._executor.run(priority, lambda: self.decode_here(image), deadline)
+
+    def decode_here(self, image: SourceImage) -> None:
+        """Decode an image that was opened here, on this thread; one that cannot be decoded is evicted.
+
+        Raises:
+            BadImage: The file is truncated or damaged.
+        """
         try:
-            self._executor.run(priority, lambda: image.pixels, deadline)
+            _ = image.pixels
         except BadImage:
             self._images.discard(lambda _, kept: kept is image)
             raise

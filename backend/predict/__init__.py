@@ -4,19 +4,25 @@ It fetches and opens the image, asks the engine and names the regions; the same 
 bulk run.
 """
 
-from backend.predict.bulk_version import BulkRequest, build_version
+from backend.predict.bulk_version import BulkRequest, build_version, is_bulk_version
 from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
 from backend.predict.prediction import TaskAnswer
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
+from backend.predict.task_stages import CACHED, COMPUTED, TaskStages, TaskWork
 
 __all__ = [
     "ANSWER_SECONDS",
     "ANSWER_TTL_SECONDS",
+    "CACHED",
+    "COMPUTED",
     "BulkRequest",
     "LastAnswers",
     "ModelFacts",
     "TaskAnswer",
     "TaskPredictor",
+    "TaskStages",
+    "TaskWork",
     "build_version",
+    "is_bulk_version",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -11,15 +12,6 @@ from backend.label_studio.config import Control, LabelingConfig
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
 from backend.values import ProposalOptions
-
-CLICK_SETTINGS = (  # without effect on pre-annotation
-    "auto_label",
-    "correct_last",
-    "messages",
-    "min_score",
-    "prefetch",
-    "text_prompt",
-)
 
 # Options that were part of every version from the start; later ones are if their value is not the default.
 ALWAYS_NAMED = (
@@ -37,6 +29,8 @@ OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all 
 
 BulkRequest = FindText | SegmentAll
 
+REVIEW_VERSION = 1  # of the formula that scores masks for review
+
 
 def build_version(model_version: str, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings) -> str:
     """Build the predictions' version: the models' version, then 8 hex digits of everything else that affects them.
@@ -51,9 +45,11 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     named: dict[str, Any] = {"proposal": _name_options(request.options), "controls": controls}
     if isinstance(request, FindText):
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
+    if request.review:
+        named["review"] = REVIEW_VERSION
     if any(control.kind == "polygon" for image in config.images for control in image.answers):
         named["outlines"] = OUTLINES_VERSION
-    changed = {name: value for name, value in settings.changed().items() if name not in CLICK_SETTINGS}
+    changed = settings.changed_in_bulk()
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     return f"{model_version}-auto-{digest[:8]}"
@@ -64,6 +60,11 @@ def _name_control(control: Control) -> dict[str, Any]:
     if not named["takes_several"]:  # which versions did not name before labels could be several
         del named["takes_several"]
     return named
+
+
+def is_bulk_version(version: str) -> bool:
+    """Return whether a model version has the form of those that `build_version` builds."""
+    return re.fullmatch(r".+-auto-[0-9a-f]{8}", version) is not None
 
 
 def _name_options(options: ProposalOptions | None) -> dict[str, Any] | None:

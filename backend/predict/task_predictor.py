@@ -6,12 +6,11 @@ Clicks and bulk pre-annotation use the same `predict`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued, encode_texts_queued
-from backend.errors import BadImage
-from backend.fetching import show_url
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
 from backend.label_studio.requests import (
@@ -28,14 +27,18 @@ from backend.label_studio.requests import (
     TaskImage,
 )
 from backend.label_studio.results import build_prediction, build_results
+from backend.predict.bulk_version import BulkRequest
 from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
+from backend.predict.image_opener import ImageOpener
 from backend.predict.last_answers import LastAnswers
 from backend.predict.outlines import outline_regions
 from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.predict.recent_masks import AnswerMemory
 from backend.predict.request_needs import check_drawn_size, has_answer, texts_to_encode
+from backend.predict.review_scores import lowest_trust
+from backend.predict.task_stages import Note, TaskStages, ignore
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
@@ -74,7 +77,7 @@ class TaskPredictor:
         last_answers: LastAnswers | None = None,
     ) -> None:
         self.labeler, self.executor, self.model_version = labeler, executor, model_version
-        self._encoder, self._fetcher, self._images = encoder, fetcher, images
+        self._encoder, self._opener = encoder, ImageOpener(fetcher, images)
         self._default_proposal, self._last_answers = default_proposal, last_answers or LastAnswers()
         self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label, min_score=min_score)
         self._commands = CommandAnswers(labeler, self._answers, default_proposal)
@@ -85,26 +88,8 @@ class TaskPredictor:
     def fetch_image(
         self, image: TaskImage, *, prefetch: bool = False, wait_seconds: float | None = None
     ) -> SourceImage:
-        """Fetch and open an image of a task.
-
-        Args:
-            prefetch: The image is prefetched, so it must not evict what is in use.
-            wait_seconds: Timeout; the download continues in the background after it.
-
-        Raises:
-            ImageUnavailable, ImageForbidden, BadImage: It cannot be fetched, or is not an image.
-        """
-        open_image = partial(self._images.open, name=show_url(image.uri), prefetch=prefetch)
-        with stage("fetch"):
-            data = self._fetcher.fetch(
-                image.uri,
-                image.task_id,
-                image.project_id,
-                prefetch=prefetch,
-                wait_seconds=wait_seconds,
-                check=open_image,  # before the bytes are cached
-            )
-        return open_image(data)
+        """Fetch and open an image of a task; see `ImageOpener.fetch`."""
+        return self._opener.fetch(image, prefetch=prefetch, wait_seconds=wait_seconds)
 
     def predict(
         self,
@@ -136,7 +121,7 @@ class TaskPredictor:
 
         Returns:
             A Label Studio prediction, unless it would be empty, and a message. The prediction's score is the mean of
-            the regions' scores or, without a region, of the best image classes.
+            the regions' scores or, without a region, of the best image classes; for review `lowest_trust`.
 
         Raises:
             BackendError: The image cannot be fetched, a prompt does not fit it, the queue is full, the labeling config
@@ -155,12 +140,42 @@ class TaskPredictor:
             memory.remember_answer(request, built)
             results += built
             predictions.append(prediction)
-        document = build_prediction(results, self.model_version, mean_score(predictions)) if results else None
+        is_reviewed = isinstance(request, FindText | SegmentAll) and request.review
+        score = lowest_trust(predictions) if is_reviewed else mean_score(predictions)
+        document = build_prediction(results, self.model_version, score) if results else None
         return TaskAnswer(document, " ".join(one.message for one in predictions if one.message))
+
+    def stages(
+        self,
+        config: LabelingConfig,
+        request: BulkRequest,
+        settings: ProjectSettings = DEFAULTS,
+        *,
+        project_id: str = "",
+        uses_cache: bool = True,
+        note: Note = ignore,
+    ) -> TaskStages:
+        """Return the steps of `predict` for the tasks of a bulk run; the arguments are those of `TaskStages`."""
+        return TaskStages(
+            self._opener,
+            self._encoder,
+            self._answers,
+            self.model_version,
+            prefer_shape(config, settings.answer),
+            replace(request, options=request.options or self._default_proposal),
+            settings,
+            project_id=project_id,
+            uses_cache=uses_cache,
+            note=note,
+        )
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         """Encode the image with a priority below clicks, unless its embedding is cached."""
         self._embed(image, priority, NO_DEADLINE)
+
+    def encode(self, image: SourceImage, *, priority: Priority = Priority.BULK) -> EncodedImage:
+        """Return an image with its embedding, of the cache or computed; for commands that ask the engine themselves."""
+        return self._embed(image, priority, NO_DEADLINE)
 
     def is_warm(self, image: SourceImage) -> bool:
         """Whether the image's embedding is cached."""
@@ -191,7 +206,7 @@ class TaskPredictor:
         texts = texts_to_encode(self.labeler, request, config, auto_label=self._answers.auto_labels(settings))
         if isinstance(request, ClassifyImage):
             if self.labeler.can_classify:
-                self._decode(image, priority, deadline)
+                self._opener.decode(image, priority, deadline)
             encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
             return self.executor.run(priority, lambda: self._answers.classify_image(image, config, settings), deadline)
         if isinstance(request, Click):
@@ -200,21 +215,13 @@ class TaskPredictor:
             request = memory.add_recent(request, task_image, image, config, corrects=settings.correct_last)
         encoded = self._embed(image, priority, deadline)
         if texts and self.labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
-            self._decode(image, priority, deadline)
+            self._opener.decode(image, priority, deadline)
         encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
         return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline, memory), deadline)
 
     def _embed(self, image: SourceImage, priority: Priority, deadline: Deadline) -> EncodedImage:
-        decode = partial(self._decode, image, priority, deadline)
+        decode = partial(self._opener.decode, image, priority, deadline)
         return embed_queued(self._encoder, self.executor, image, priority, deadline, decode=decode)
-
-    def _decode(self, image: SourceImage, priority: Priority, deadline: Deadline) -> None:
-        """Decode the image; the next request fetches it again if it is damaged."""
-        try:
-            self._images.decode(image, priority, deadline)
-        except BadImage:
-            self._fetcher.forget(image.data)
-            raise
 
     def _answer(
         self,

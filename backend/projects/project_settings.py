@@ -83,8 +83,9 @@ def _name(value: object) -> str:
     raise _InvalidValue("the name of a TextArea in the labeling config")
 
 
-def _setting(default: Any, parse: Callable[[object], Any], about: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "about": about})
+def _setting(default: Any, parse: Callable[[object], Any], about: str, *, only_page: bool = False) -> Any:
+    """Declare a setting; `only_page` marks one without effect on pre-annotation, so it does not make it outdated."""
+    return field(default=default, metadata={"parse": parse, "about": about, "only_page": only_page})
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class ProjectSettings:
         None, _shape, f"Shape that holds masks: {', '.join(SHAPES)}; null: the first of these in the labeling config"
     )
     auto_label: bool | None = _setting(
-        None, _bool, "Let CLIP choose the label of clicks as well; null: the server's AUTO_LABEL"
+        None, _bool, "Let CLIP choose the label of clicks as well; null: the server's AUTO_LABEL", only_page=True
     )
     clip_threshold: float = _setting(
         0.0,
@@ -117,11 +118,16 @@ class ProjectSettings:
     )
     clean_masks: bool = _setting(True, _bool, "Remove specks and pinholes from masks")
     prefetch: int | None = _setting(
-        None, _number(0, 100, int), "Number of next tasks to prefetch, 0 to 100; null: the server's PREFETCH_TASKS"
+        None,
+        _number(0, 100, int),
+        "Number of next tasks to prefetch, 0 to 100; null: the server's PREFETCH_TASKS",
+        only_page=True,
     )
-    text_prompt: str | None = _setting(None, _name, "Name of the TextArea that is the text prompt; null: none")
+    text_prompt: str | None = _setting(
+        None, _name, "Name of the TextArea that is the text prompt; null: none", only_page=True
+    )
     messages: str | None = _setting(
-        None, _name, "Name of the TextArea in which the backend answers in words; null: it stays silent"
+        None, _name, "Name of the TextArea in which the backend answers in words; null: it stays silent", only_page=True
     )
     class_probabilities: bool = _setting(
         False, _bool, "Write the most probable classes of a mask and their probabilities into the region's note"
@@ -137,9 +143,13 @@ class ProjectSettings:
         _number(0, 1),
         "Minimum predicted IoU of a single click, 0 to 1; any other is refused as a click on nothing; 0 refuses none, "
         "null: the model's own",
+        only_page=True,
     )
     correct_last: bool = _setting(
-        True, _bool, "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it"
+        True,
+        _bool,
+        "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it",
+        only_page=True,
     )
 
     @classmethod
@@ -155,6 +165,11 @@ class ProjectSettings:
     def changed(self) -> dict[str, Any]:
         """Return the settings that differ from their default, as JSON values."""
         return self.select(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
+    def changed_in_bulk(self) -> dict[str, Any]:
+        """Return the changed settings that affect pre-annotation."""
+        only_page = {f.name for f in fields(self) if f.metadata["only_page"]}
+        return {name: value for name, value in self.changed().items() if name not in only_page}
 
 
 DEFAULTS = ProjectSettings()

@@ -60,6 +60,9 @@ class Settings(BaseModel):
     )
     clip_pretrained: str = _setting("", "open_clip tag such as `laion2b_s34b_b79k`, or the path of a CLIP checkpoint")
     weights_dir: str = _setting("weights", "Directory of the downloaded weights")
+    runs_dir: str = _setting(
+        ".runs", "Directory of the ledgers of bulk runs, on a local disk; one folder for each project and version"
+    )
     device: str = _setting(
         "auto", "Torch device: `auto` (CUDA if available, otherwise the CPU), `cpu`, `cuda`, `cuda:1`"
     )
@@ -165,6 +168,10 @@ class Settings(BaseModel):
     @property
     def weights_path(self) -> Path:
         return Path(self.weights_dir)
+
+    @property
+    def runs_path(self) -> Path:
+        return Path(self.runs_dir)
 
     @property
     def redacted_redis_url(self) -> str:

@@ -18,6 +18,8 @@ DEFAULT_FOLDER = ROOT / ".data" / "demo"
 LOOPBACK = "127.0.0.1"
 USERNAME = "demo@example.com"
 PASSWORD = "label-studio-demo"
+IMPORT_FLAG = "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short"
+"""Label Studio's switch for imports of predictions whose time does not grow with the project."""
 _MARK = "demo-state.json"
 
 
@@ -177,6 +179,7 @@ def label_studio_environment(folder: DemoFolder, ports: Ports, base: Mapping[str
         "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
         "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        IMPORT_FLAG: "true",
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
         "OMP_NUM_THREADS": "1",

@@ -93,6 +93,7 @@ class Stage:
     def command_environment(self, token: str, redis_url: str = "") -> dict[str, str]:
         """Build the environment of the backend and the commands: Label Studio's connection and the shared cache."""
         connection = {"LABEL_STUDIO_URL": self.ports.label_studio_url, "LABEL_STUDIO_API_KEY": token}
+        connection["RUNS_DIR"] = str(self.folder.path / "runs")
         return {**os.environ, **connection, "REDIS_URL": redis_url or self._redis_url(), "NO_PROXY": LOOPBACK}
 
     def _redis_url(self) -> str:

@@ -1,14 +1,21 @@
-"""Checks of Label Studio: that it answers, and that its token is valid."""
+"""Checks of Label Studio: that it answers, that its token is valid, and that it imports predictions quickly."""
 
 from __future__ import annotations
 
+import json
+
 from backend.errors import LabelStudioError
 from backend.fetching import TOKEN_REMEDY, TokenSource
+from scripts.demo_circle.places import IMPORT_FLAG
 from scripts.deployment_checks.findings import CheckFailed, Finding, State
 from scripts.deployment_checks.http import Site, json_object
 
 URL_REMEDY = "Start Label Studio, or correct LABEL_STUDIO_URL (or --url): it is the URL as seen from the backend."
 TESTED_VERSION = "1.23"
+IMPORT_REMEDY = (
+    f"For projects of more than 1000 tasks start Label Studio with {IMPORT_FLAG}=true in its environment; "
+    "docs/preannotating.md says what that changes."
+)
 
 
 def find_label_studio(url: str) -> Site:
@@ -46,3 +53,17 @@ def check_token(site: Site, api_key: str) -> Finding:
     if response.status_code != 200:
         raise CheckFailed(f"Label Studio refused the {kind} with HTTP {response.status_code}.", TOKEN_REMEDY)
     return Finding(State.OK, f"{kind} of {json_object(response).get('email', 'a user')}")
+
+
+def check_import(site: Site, api_key: str) -> Finding:
+    """Check that the time of an import of predictions does not grow with the project; it is a feature flag."""
+    response = site.ask("GET", "/feature-flags/", headers=TokenSource(site.url, api_key).headers())
+    try:
+        flags = json.loads(response.text.removeprefix("<pre>").removesuffix("</pre>"))
+        is_fast = bool(flags[IMPORT_FLAG])
+    except (ValueError, KeyError, TypeError):
+        text = f"not known: Label Studio does not list its feature flags (HTTP {response.status_code})"
+        return Finding(State.SKIPPED, text, IMPORT_REMEDY)
+    if not is_fast:
+        return Finding(State.WARNING, "each import of predictions loads all tasks of its project", IMPORT_REMEDY)
+    return Finding(State.OK, "the time of an import of predictions does not grow with the project")

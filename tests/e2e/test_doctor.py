@@ -42,10 +42,11 @@ def test_a_sound_deployment_passes_up_to_a_mask_and_leaves_no_project(environmen
     status, steps = check(stage, capsys)
     assert (status, list(steps)) == (
         0,
-        ["Label Studio", "token", "Redis", "backend", "authentication", "models", "embedding cache", "click"],
+        ["Label Studio", "token", "import", "Redis", "backend", "authentication", "models", "embedding cache", "click"],
     )
     assert steps["Label Studio"].startswith("ok version 1.23.")
     assert steps["token"].startswith("ok personal access token of demo@example.com")
+    assert steps["import"] == "ok the time of an import of predictions does not grow with the project"
     assert steps["authentication"] == "ok strangers are refused, the given credentials are accepted"
     assert steps["click"].startswith("ok a click through Label Studio gives a mask with an IoU of 0.")
     assert opened.site._json("GET", "/api/projects/?page_size=1000")["count"] == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.conftest import pytest_collection_modifyitems
@@ -10,8 +12,8 @@ from tests.e2e.conftest import pytest_collection_modifyitems
 class Item:
     """A collected test, as far as marking goes."""
 
-    def __init__(self, *fixtures: str) -> None:
-        self.fixturenames, self.markers = fixtures, []
+    def __init__(self, *fixtures: str, folder: str = "e2e") -> None:
+        self.fixturenames, self.markers, self.path = fixtures, [], Path("tests", folder, "test_pages.py")
 
     def add_marker(self, marker: pytest.MarkDecorator) -> None:
         self.markers.append(marker.name)
@@ -21,3 +23,10 @@ def test_a_test_is_marked_by_the_most_that_its_fixtures_start() -> None:
     browser, label_studio, neither = Item("page", "chromium", "label_studio"), Item("label_studio"), Item("tmp_path")
     pytest_collection_modifyitems([browser, label_studio, neither])
     assert (browser.markers, label_studio.markers, neither.markers) == (["browser"], ["label_studio"], [])
+
+
+def test_the_longest_files_come_first_and_keep_their_order() -> None:
+    cache, first, export, second = Item(folder="cache"), Item(), Item(folder="export"), Item()
+    items = [cache, first, export, second]
+    pytest_collection_modifyitems(items)
+    assert items == [first, second, cache, export]

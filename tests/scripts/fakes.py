@@ -1,13 +1,13 @@
-"""Label Studio and the predictor as the commands see them, keeping what they are given."""
+"""The predictor as the commands see it, keeping what it is given, and tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from backend.errors import ImageUnavailable, LabelStudioError
+from backend.errors import ImageUnavailable
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import Request, Task
+from backend.label_studio.requests import Request, Task, parse_task
 from backend.projects import ProjectSettings
 from backend.values import Priority, ProposalOptions
 
@@ -30,8 +30,8 @@ class FakePredictor:
 
     model_version = "demo-1234"
 
-    def __init__(self, broken: Sequence[int] = (), empty: Sequence[int] = (), interrupt_at: int | None = None) -> None:
-        self.broken, self.empty, self.interrupt_at = broken, empty, interrupt_at
+    def __init__(self, broken: Sequence[int] = (), empty: Sequence[int] = ()) -> None:
+        self.broken, self.empty = broken, empty
         self.asked: list[int | None] = []
         self.requests: list[tuple[Request, ProjectSettings, Priority]] = []
 
@@ -43,56 +43,53 @@ class FakePredictor:
     ) -> Json | None:
         self.asked.append(task.task_id)
         self.requests.append((request, settings, priority))
-        if task.task_id == self.interrupt_at:
-            raise KeyboardInterrupt
         if task.task_id in self.broken:
             raise ImageUnavailable(f"{task.images[0].uri} is gone.", remedy="Upload it again.")
         if task.task_id in self.empty:
             return None
         return {"result": [MASK_RESULT], "score": 0.9, "model_version": self.model_version}
 
+    def stages(
+        self,
+        config: LabelingConfig,
+        request: Request,
+        settings: ProjectSettings,
+        *,
+        project_id: str,
+        uses_cache: bool,
+        note: Callable[[str], None],
+    ) -> FakeStages:
+        return FakeStages(self, config, request, settings, project_id)
 
-class FakeLabelStudio:
-    """A project with tasks. A request that holds a prediction for a refused task is refused as a whole.
 
-    `made_anyway`: those of a refused request that get their prediction all the same.
-    """
+class FakeStages:
+    """Steps of which only the first and the last do something."""
 
-    def __init__(self, tasks: Sequence[Json], refused: Sequence[int] = (), made_anyway: Sequence[int] = ()) -> None:
-        self.tasks = list(tasks)
-        self.refused, self.made_anyway = refused, made_anyway
-        self.requests: list[list[int]] = []
-        self.looked_up: list[list[int]] = []
-        self.is_away = self.is_silent_on_predictions = False
+    def __init__(
+        self,
+        predictor: FakePredictor,
+        config: LabelingConfig,
+        request: Request,
+        settings: ProjectSettings,
+        project_id: str,
+    ) -> None:
+        self._predictor, self._project_id = predictor, project_id
+        self._config, self._request, self._settings = config, request, settings
 
-    def iterate_tasks(self, project_id: str) -> Iterator[Json]:
-        assert project_id == "3"
-        return iter(self.tasks)
+    def fetch(self, document: Json) -> Task:
+        return parse_task(document, self._config, project_id=self._project_id)
 
-    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]:
-        asked = list(task_ids)
-        self.looked_up.append(asked)
-        if self.is_away or self.is_silent_on_predictions:
-            raise LabelStudioError("Label Studio is away.", remedy="Start it.")
-        return {
-            task["id"]
-            for task in self.tasks
-            if task["id"] in self.looked_up[-1]
-            and any(p["model_version"] == model_version for p in task["predictions"])
-        }
+    def decode(self, task: Task) -> Task:
+        return task
 
-    def create_predictions(self, project_id: str, predictions: list[Json]) -> int:
-        if self.is_away:
-            raise LabelStudioError("Label Studio is away.", remedy="Start it.")
-        self.requests.append([prediction["task"] for prediction in predictions])
-        bad = sorted(set(self.requests[-1]) & set(self.refused))
-        by_id = {task["id"]: task for task in self.tasks}
-        for prediction in predictions:
-            if not bad or prediction["task"] in self.made_anyway:
-                by_id[prediction["task"]]["predictions"].append(prediction)
-        if bad:
-            raise LabelStudioError(f"Task {bad[0]} does not exist.", remedy="Reload.")
-        return len(predictions)
+    encode = segment = crop = decode
+
+    def classify(self, tasks: Sequence[Task]) -> list[Task]:
+        return list(tasks)
+
+    def build(self, task: Task) -> Json:
+        predicted = self._predictor.predict(task, self._config, self._request, self._settings, priority=Priority.BULK)
+        return predicted or {"result": [], "score": None}
 
 
 def make_tasks(count: int) -> list[Json]:

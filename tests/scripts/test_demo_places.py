@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.demo_circle.places import DemoFolder, Ports, free_port, free_ports, is_free, label_studio_environment
+from scripts.demo_circle.places import (
+    IMPORT_FLAG,
+    DemoFolder,
+    Ports,
+    free_port,
+    free_ports,
+    is_free,
+    label_studio_environment,
+)
 from scripts.demo_circle.processes import DemoError
 
 
@@ -78,4 +86,5 @@ def test_label_studio_gets_what_it_needs_and_nothing_of_another_installation(tmp
     assert environment["LABEL_STUDIO_BASE_DATA_DIR"] == str(tmp_path / "label-studio")
     assert environment["LABEL_STUDIO_HOST"] == "http://127.0.0.1:8123"
     assert environment["LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS"] == "false"
+    assert environment[IMPORT_FLAG] == "true"
     assert {"POSTGRE_HOST", "DJANGO_DB"}.isdisjoint(environment)

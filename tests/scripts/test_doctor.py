@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from backend.label_studio.results import encode_brush
+from scripts.demo_circle.places import IMPORT_FLAG
 from scripts.demo_circle.targets import click_scene
 from scripts.doctor import main
 from tests.servers import RedisServer, Seen, start_local_server
@@ -32,6 +33,11 @@ def reply(status: int, document: Any) -> tuple[int, dict[str, str], bytes]:
     return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
+def flags(value: bool) -> tuple[int, dict[str, str], bytes]:
+    listed = {"fflag_other": False, IMPORT_FLAG: value, "$flagsState": {IMPORT_FLAG: {"version": 1}}}
+    return 200, {"Content-Type": "text/html"}, f"<pre>{json.dumps(listed, indent=4)}</pre>".encode()
+
+
 def brush(iou_is_good: bool = True) -> dict[str, Any]:
     mask = click_scene(0)[1].objects[0].mask
     return {"type": "brush", "value": {"rle": encode_brush(mask if iou_is_good else mask | True)}}
@@ -49,6 +55,7 @@ class Deployment:
         self.replies: dict[str, Any] = {
             "GET /api/version": reply(200, {"release": "1.23.2"}),
             "GET /api/current-user/whoami": reply(200, {"email": "a@example.com"}),
+            "GET /feature-flags/": flags(True),
             "POST /api/projects/": reply(201, {"id": 7}),
             "POST /api/ml": reply(201, {"id": 3}),
             "POST /api/projects/7/import?return_task_ids=true": reply(201, {"task_ids": [5]}),
@@ -95,7 +102,7 @@ def test_nothing_fails_where_nothing_is_wrong_and_the_project_is_deleted(deploym
     assert status == 0
     assert [line.split()[0] for line in output.splitlines() if line.startswith(" ") and "help:" not in line] == [
         "ok"
-    ] * 8
+    ] * 9
     assert deployment.label_studio.seen[-1].method == "DELETE"
 
 
@@ -144,6 +151,22 @@ def test_what_label_studio_refuses_is_said_with_a_remedy(deployment, check, requ
     created = any(seen.method == "POST" and seen.path == "/api/projects/" for seen in deployment.label_studio.seen)
     deleted = any(seen.method == "DELETE" for seen in deployment.label_studio.seen)
     assert deleted == (created and request_line != "POST /api/projects/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (flags(False), " warning  import: each import of predictions loads all tasks of its project\n"),
+        (reply(403, ""), " skipped  import: not known: Label Studio does not list its feature flags (HTTP 403)\n"),
+        (reply(200, {"fflag_other": True}), " skipped  import: not known: Label Studio does not list"),
+        ((200, {}, b"<html>login</html>"), " skipped  import: not known: Label Studio does not list"),
+    ],
+)
+def test_a_slow_import_of_predictions_is_named_with_the_flag_that_ends_it(deployment, check, answer, says) -> None:
+    deployment.replies["GET /feature-flags/"] = answer
+    status, output = check()
+    assert status == 0
+    assert says in output and f"start Label Studio with {IMPORT_FLAG}=true in its environment" in output
 
 
 @pytest.mark.parametrize(

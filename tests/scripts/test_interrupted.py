@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -12,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.bulk.fake_label_studio import FakeLabelStudio
 from tests.fakes import CONFIG, noise_png
 from tests.paths import ROOT
-from tests.recorded import load_payload
 from tests.servers import Answer, LocalServer, RedisServer, Seen
 
 TASKS = 60  # less than a page of them
@@ -27,29 +26,18 @@ KNOWN = CONFIG.replace('value="cat"', 'value="red"').replace('value="dog"', 'val
 BEGUN = 3  # images fetched: the models are at the second one, at the latest
 
 
-def reply(document: Any, status: int = 200) -> Answer:
-    return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
-
-
 @pytest.fixture
 def site(start_server: Callable[[], LocalServer]) -> LocalServer:
     """A Label Studio with a project of more tasks than are done before a test stops."""
     server = start_server()
-    project = load_payload("api_project")["reply"] | {"id": 3, "label_config": KNOWN}
-    tasks = [
-        {"id": n, "data": {"photo": f"/data/upload/3/0123abcd-{n}.png"}, "predictions": [], "annotations": []}
-        for n in range(1, TASKS + 1)
-    ]
+    tasks = {n: {"photo": f"/data/upload/3/0123abcd-{n}.png"} for n in range(1, TASKS + 1)}
+    label_studio = FakeLabelStudio(tasks, label_config=KNOWN, labels=("red", "blue"))
 
-    def respond(seen: Seen, _: BaseHTTPRequestHandler) -> Answer:
+    def respond(seen: Seen, handler: BaseHTTPRequestHandler) -> Answer | None:
         path = urlsplit(seen.path).path.rstrip("/")
         if image := re.fullmatch(r"/data/upload/3/0123abcd-(\d+)\.png", path):
             return 200, {"Content-Type": "image/png"}, noise_png(320, 240, int(image[1]))
-        if path == "/api/tasks":
-            return reply({"tasks": tasks, "total": TASKS, "total_annotations": 0, "total_predictions": 0})
-        if path == "/api/projects/3/import/predictions":
-            return reply({"created": len(json.loads(seen.body))}, 201)
-        return reply(project if path == "/api/projects/3" else [])
+        return label_studio.respond(seen, handler)
 
     server.respond = respond
     return server
@@ -86,12 +74,13 @@ def wait_for(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer) -> None:
-    process = start("preannotate", site)
+def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer, tmp_path: Path) -> None:
+    process = start("preannotate", site, RUNS_DIR=str(tmp_path))
     process.send_signal(signal.SIGINT)
     said, complaints = process.communicate(timeout=60)
     assert (process.returncode, "terminate called" in complaints) == (130, False), complaints
-    assert "\ninterrupted; completed work is kept" in complaints
+    assert "\nstopping: what is under way is finished and imported" in complaints
+    assert "\ninterrupted; completed work is kept, run the same command to continue" in complaints
     assert re.search(r"^created [1-9]\d* .*failed 0$", said, re.MULTILINE)
     assert imports(site) == 1
 
@@ -106,7 +95,7 @@ def test_an_interrupted_precomputation_ends_with_its_own_status(site: LocalServe
 
 
 @pytest.mark.slow
-def test_a_second_interruption_does_not_wait_for_label_studio(site: LocalServer) -> None:
+def test_a_second_interruption_does_not_wait_for_label_studio(site: LocalServer, tmp_path: Path) -> None:
     ended, answer = threading.Event(), site.respond
 
     def hang(seen: Seen, handler: BaseHTTPRequestHandler) -> Answer | None:
@@ -115,7 +104,7 @@ def test_a_second_interruption_does_not_wait_for_label_studio(site: LocalServer)
         return answer(seen, handler)
 
     site.respond = hang
-    process = start("preannotate", site)
+    process = start("preannotate", site, RUNS_DIR=str(tmp_path))
     process.send_signal(signal.SIGINT)
     wait_for(lambda: imports(site) > 0, process)
     process.send_signal(signal.SIGINT)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 import redis
 
+from backend.bulk import DECODE_THREADS
 from backend.cache import CacheCounts, EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import ImageUnavailable
@@ -77,17 +79,15 @@ def test_a_second_run_computes_nothing_and_reads_no_embedding(redis_server: Redi
 def test_it_goes_on_after_an_interruption(redis_server: RedisServer) -> None:
     tasks, files = project(5)
     first, summary = Replica(redis_server, files), Summary()
-    warm = first.predictor.warm
 
-    def stop_at_the_third(image, **options):
-        if first.counts.computed == 2:
-            raise KeyboardInterrupt
-        warm(image, **options)
-
-    first.predictor.warm = stop_at_the_third
+    def interrupted():
+        yield from tasks[:2]
+        while first.counts.computed < 2:
+            time.sleep(0.001)
+        raise KeyboardInterrupt
 
     def work() -> int:
-        precompute.precompute(first.predictor, tasks, LABELING, "3", first.counts, summary)
+        precompute.precompute(first.predictor, interrupted(), LABELING, "3", first.counts, summary)
         return 0
 
     assert run_command(work) == 130
@@ -102,9 +102,10 @@ def test_broken_tasks_are_counted_with_their_reasons_and_the_others_go_on(redis_
     tasks.append({"id": 9, "data": {"picture": "9.png"}})
     lines = str(Replica(redis_server, files).fill(tasks)).splitlines()
     assert lines[0] == "images: computed 2, already cached 0, failed 3"
-    assert lines[1] == "  task 2: 2.png is gone. Upload it again."
-    assert lines[2].startswith("  task 3: 3.png is not an image")
-    assert lines[3].startswith("  task 9: ")
+    reasons = sorted(lines[1:])
+    assert reasons[0] == "  task 2: 2.png is gone. Upload it again."
+    assert reasons[1].startswith("  task 3: 3.png is not an image")
+    assert reasons[2].startswith("  task 9: ")
 
 
 TWO_IMAGES = parse_labeling_config(
@@ -140,7 +141,7 @@ def test_what_is_computed_while_redis_does_not_answer_is_a_failure_of_each_image
     redis_server.stop()
     summary = replica.fill(tasks)
     assert (summary.computed, summary.skipped, summary.failed) == (0, 0, 4)
-    assert replica.counts.redis_errors == 1
+    assert 1 <= replica.counts.redis_errors <= DECODE_THREADS, "those that asked at the same moment; then nobody asks"
     assert str(summary).count("was computed, but not stored in Redis") == 4
 
 

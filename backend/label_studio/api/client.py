@@ -1,4 +1,4 @@
-"""Client of Label Studio's REST API on top of the SDK: projects, tasks page by page, predictions in one request.
+"""Client of Label Studio's REST API on top of the SDK: projects, tasks page by page.
 
 The SDK is imported with the first request, not with this module: importing it takes a second, and a click does not need
 it.
@@ -7,13 +7,14 @@ it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import LabelStudioError
 from backend.fetching import TOKEN_REMEDY, TokenSource
+from backend.label_studio.api.json_requests import JsonRequests
 from backend.label_studio.api.sdk_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -55,9 +56,8 @@ class LabelStudioClient:
 
     def __init__(self, url: str, api_key: str, *, timeout_seconds: float = 60.0) -> None:
         if not url.startswith(("http://", "https://")):
-            message = f'"{url}" is not the URL of Label Studio.'
             remedy = "Set --url or LABEL_STUDIO_URL, for example to http://localhost:8080."
-            raise LabelStudioError(message, remedy=remedy)
+            raise LabelStudioError(f'"{url}" is not the URL of Label Studio.', remedy=remedy)
         if not api_key.strip():
             raise LabelStudioError("There is no API token for Label Studio.", remedy=TOKEN_REMEDY)
         self.url = url.rstrip("/")
@@ -75,6 +75,11 @@ class LabelStudioClient:
             LabelStudioError: The token was refused, or Label Studio cannot be reached.
         """
         return self._tokens.headers()
+
+    @property
+    def requests(self) -> JsonRequests:
+        """Requests with this client's token that the SDK would parse slowly or repeat."""
+        return JsonRequests(self.url, self._tokens, self._timeout_seconds)
 
     def project(self, project_id: int | str) -> ProjectInfo:
         """Fetch a project's title and labeling config.
@@ -169,39 +174,6 @@ class LabelStudioClient:
         with self._translate_errors(f"the next tasks of project {project_id}"):
             return self._page(1, max_tasks, project=number, query=query, fields="task_only")
 
-    def create_predictions(self, project_id: int | str, predictions: Sequence[dict[str, Any]]) -> int:
-        """Import predictions, each with "task", "result", "score" and "model_version"; return how many were created.
-
-        Raises:
-            LabelStudioError: As `project`; or Label Studio created fewer predictions than it was sent, which it reports
-                only by their number. Those that it created remain.
-        """
-        if not predictions:
-            return 0
-        number, documents = _parse_project_id(project_id), list[Any](predictions)
-        with self._translate_errors(f"predictions for project {project_id}"):
-            reply = self._sdk().projects.import_predictions(number, request=documents, request_options=self._options())
-        created = int(reply.created or 0)
-        if created != len(predictions):
-            message = f"Label Studio created {created} of {len(predictions)} predictions for project {project_id}."
-            remedy = "Check that the labeling config still has the controls and labels that the predictions use."
-            raise LabelStudioError(message, remedy=remedy)
-        return created
-
-    def tasks_with_version(self, task_ids: Iterable[int], model_version: str) -> set[int]:
-        """Return the tasks that have a prediction of this version; sends one request per task.
-
-        Raises:
-            LabelStudioError: As `project`. A task that does not exist has no predictions.
-        """
-        predicted = set()
-        for task_id in task_ids:
-            with self._translate_errors(f"the predictions of task {task_id}"):
-                predictions = self._sdk().predictions.list(task=task_id, request_options=self._options())
-            if any(prediction.model_version == model_version for prediction in predictions):
-                predicted.add(task_id)
-        return predicted
-
     def _page(self, page: int, page_size: int, **filters: Any) -> list[dict[str, Any]]:
         """Fetch one page of task documents; [] past the last page."""
         from label_studio_sdk.core.api_error import ApiError
@@ -236,11 +208,7 @@ class LabelStudioClient:
 
 
 def _parse_project_id(project_id: int | str) -> int:
-    """Return the id as a number.
-
-    Raises:
-        LabelStudioError: Not a number.
-    """
+    """Return the id as a number; raise LabelStudioError if it is not one."""
     try:
         return int(project_id)
     except ValueError as error:

@@ -108,46 +108,6 @@ def test_a_task_that_moved_to_the_next_page_meanwhile_comes_once(
     assert [task["id"] for task in client.iterate_tasks(1)] == [1, 2, 3]
 
 
-def test_predictions_go_out_in_one_request(label_studio: LocalServer) -> None:
-    predictions = [{"task": n, "result": [], "model_version": "v", "score": 0.5} for n in (1, 2)]
-    assert LabelStudioClient(label_studio.url, LEGACY).create_predictions(1, predictions) == 2
-    (seen,) = label_studio.seen
-    assert json.loads(seen.body) == predictions
-
-
-def test_no_predictions_are_no_request(label_studio: LocalServer) -> None:
-    assert LabelStudioClient(label_studio.url, LEGACY).create_predictions(1, []) == 0
-    assert label_studio.seen == []
-
-
-def test_predictions_that_label_studio_drops_silently_are_noticed(label_studio: LocalServer) -> None:
-    label_studio.respond = lambda seen, handler: reply({"created": 1}, 201)
-    with pytest.raises(LabelStudioError, match=r"created 1 of 2 predictions for project 1.*labeling config"):
-        LabelStudioClient(label_studio.url, LEGACY).create_predictions(1, [{"task": 1, "result": []}] * 2)
-
-
-def test_a_prediction_for_a_task_that_is_not_there_is_named_without_its_masks(label_studio: LocalServer) -> None:
-    status, headers, content = recorded("api_import_predictions_unknown_task")
-    long = content.replace(b"'result': []", b"'result': [" + b"0, " * 9999 + b"]")
-    assert len(long) > 30_000
-    label_studio.respond = lambda seen, handler: (status, headers, long)
-    with pytest.raises(LabelStudioError, match=r"predictions for project 1 \(HTTP 400: ….*invalid .task.") as refusal:
-        LabelStudioClient(label_studio.url, LEGACY).create_predictions(1, [{"task": 999, "result": []}])
-    assert len(refusal.value.message) < 400
-
-
-def test_tasks_with_a_version_are_found_by_asking_for_those_tasks_only(label_studio: LocalServer) -> None:
-    def respond(seen: Seen, handler: object) -> Answer:
-        (task,) = parse_qs(urlsplit(seen.path).query)["task"]
-        versions = {"4": ["v1", "v2"], "5": ["v1"]}.get(task, [])
-        return reply([{"id": 1, "task": int(task), "result": [], "model_version": version} for version in versions])
-
-    label_studio.respond = respond
-    client = LabelStudioClient(label_studio.url, LEGACY)
-    assert client.tasks_with_version([4, 5, 6], "v2") == {4}
-    assert label_studio.paths() == [f"/api/predictions/?task={task}" for task in (4, 5, 6)]
-
-
 @pytest.mark.parametrize(("api_key", "header"), [(LEGACY, f"Token {LEGACY}"), (PAT, f"Bearer {access()}")])
 def test_the_header_for_plain_requests(label_studio: LocalServer, api_key: str, header: str) -> None:
     assert LabelStudioClient(label_studio.url, api_key).authorization() == {"Authorization": header}

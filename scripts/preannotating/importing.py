@@ -1,0 +1,227 @@
+"""The run of `scripts.preannotate` from its ledger to its sweep, whatever predicts and whatever lists the tasks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from backend.bulk import (
+    Ledger,
+    Outages,
+    Outcome,
+    PredictionImporter,
+    ProjectRun,
+    RunFolder,
+    Runner,
+    StopFlag,
+    Summary,
+    Sweep,
+    Target,
+    describe_changes,
+    describe_holder,
+    hold_lock,
+    identify_run,
+    refuse,
+)
+from backend.cache import GuardedRedis, RunLease
+from backend.errors import BadSettings
+from backend.label_studio.api import AnswerOf, PredictionClient
+from backend.settings import Settings
+from scripts.preannotating.shards import parse_shard
+from scripts.preannotating.stopping import StopSignals
+
+Json = dict[str, Any]
+CONTINUE = "interrupted; completed work is kept, run the same command to continue"
+
+
+def add_import_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ledger, import and sweep."""
+    options = parser.add_argument_group("import", "each task gets its prediction exactly once, see docs/bulk_runs.md")
+    options.add_argument(
+        "--shard",
+        type=parse_shard,
+        metavar="I/N",
+        help="do only the I-th of N parts, to share a project among machines",
+    )
+    options.add_argument(
+        "--give-up-after",
+        type=float,
+        default=30.0,
+        metavar="MINUTES",
+        help="how long an outage of Label Studio is waited out (default: 30)",
+    )
+    options.add_argument(
+        "--settle-seconds",
+        type=float,
+        default=150.0,
+        metavar="S",
+        help="how long after a lost answer Label Studio may still store its predictions; longer than all time-outs on "
+        "the way (default: 150)",
+    )
+    options.add_argument(
+        "--verify",
+        nargs="?",
+        const="",
+        metavar="VERSION",
+        help="predict nothing; count the predictions of this version (default: of all runs known here) and delete "
+        "duplicates",
+    )
+
+
+class Chosen(Protocol):
+    """The part of `selection.Selection` that is needed here."""
+
+    def __iter__(self) -> Iterator[Json]: ...
+
+    def count_done(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run does.
+
+    Attributes:
+        about: What is written into the ledger; "settings" is compared with the project's last run.
+        select: Chooses the tasks without a prediction of this version; what it is given waits out outages.
+        check_project: Raises if the project was deleted, or if its labeling config no longer gives this version.
+        show: Context in which the progress is shown.
+    """
+
+    client: PredictionClient
+    project_id: str
+    version: str
+    about: Mapping[str, Any]
+    select: Callable[[AnswerOf], Chosen]
+    runner: Runner
+    check_project: Callable[[], object]
+    is_unchanged: Callable[[Outcome], bool]
+    show: Callable[[], AbstractContextManager[object]]
+
+
+def import_project(
+    work: Work, settings: Settings, arguments: argparse.Namespace, redis: GuardedRedis | None = None
+) -> int:
+    """Do the work, print the summary, sweep; return the exit status.
+
+    Raises:
+        RunRefused: Another run does the same work.
+        LedgerError: The ledger cannot be used.
+        LabelStudioError: As `ProjectRun.run`.
+    """
+    identity = identify_run(work.client.url, work.project_id, work.version)
+    folder = RunFolder(settings.runs_path, identity, str(arguments.shard or ""))
+    summary = Summary()
+    with StopSignals() as signals, hold_lock(folder), hold_lease(folder, redis, signals.flag):
+        _show_changes(folder, work.about)
+        with folder.open_ledger(work.about) as ledger:
+            outages = _build_outages(work.client, work.project_id, arguments, signals.flag)
+            try:
+                chosen = work.select(outages.answer_of)
+                summary.skipped = chosen.count_done()
+                _run(work, chosen, ledger, outages, summary, arguments, signals.flag)
+                if not summary.was_stopped:
+                    sweep = Sweep(work.client, work.project_id, work.version, outages)
+                    summary.surplus = sweep.run(ledger.sent_repeatedly()).deleted
+            finally:
+                failures = folder.write_failures(ledger)
+                print(summary, flush=True)
+                if failures is not None:
+                    print(f"Each failed task with its reason: {failures}", flush=True)
+    if summary.was_stopped:
+        print(CONTINUE, file=sys.stderr)
+        return signals.exit_status
+    return 1 if summary.failed or summary.in_doubt else 0
+
+
+def verify(client: PredictionClient, project_id: str, settings: Settings, arguments: argparse.Namespace) -> int:
+    """Count the predictions of a version, or of all runs that this machine knows, and delete duplicates."""
+    folder = RunFolder(settings.runs_path, identify_run(client.url, project_id, arguments.verify))
+    versions = [arguments.verify] if arguments.verify else folder.versions()
+    if not versions:
+        message = f"No run of project {project_id} is known in {settings.runs_path}."
+        raise BadSettings(message, remedy="Give the version that a run has printed: --verify VERSION.")
+    with StopSignals() as signals:
+        outages = _build_outages(client, project_id, arguments, signals.flag)
+        for version in versions:
+            print(Sweep(client, project_id, version, outages).run(), flush=True)
+    return 0
+
+
+@contextmanager
+def hold_lease(folder: RunFolder, redis: GuardedRedis | None, stop: StopFlag) -> Iterator[None]:
+    """Hold the lease of a run on all machines that share a Redis; without one, do nothing.
+
+    Raises:
+        RunRefused: Another run holds it, or took it while Redis was away.
+    """
+    if redis is None:
+        yield
+        return
+    lost: list[str] = []
+
+    def stop_run(holder: str) -> None:
+        lost.append(holder)
+        stop.set()
+
+    identity = folder.identity
+    work = f"{identity.server}:{identity.project}:{identity.version}"
+    lease = RunLease(redis, work, folder.shard, describe_holder(), stop_run)
+    holder = lease.acquire()
+    if holder is not None:
+        raise refuse(folder, holder)
+    try:
+        yield
+    finally:
+        lease.release()
+    if lost:
+        raise refuse(folder, lost[0])
+
+
+def _run(
+    work: Work,
+    chosen: Chosen,
+    ledger: Ledger,
+    outages: Outages,
+    summary: Summary,
+    arguments: argparse.Namespace,
+    stop: StopFlag,
+) -> None:
+    target = Target(work.client, work.project_id, work.version, work.check_project)
+    importer = PredictionImporter(target, ledger, outages, summary, settle_seconds=arguments.settle_seconds)
+    ProjectRun(
+        target,
+        chosen,
+        work.runner,
+        importer,
+        ledger,
+        outages,
+        summary,
+        stop,
+        settle_seconds=arguments.settle_seconds,
+        is_unchanged=work.is_unchanged,
+        show=work.show,
+    ).run()
+
+
+def _build_outages(client: PredictionClient, project_id: str, arguments: argparse.Namespace, stop: StopFlag) -> Outages:
+    return Outages(
+        lambda: client.check(project_id),
+        stop,
+        give_up_after_seconds=60 * arguments.give_up_after,
+        say=lambda sentence: print(sentence, flush=True),
+    )
+
+
+def _show_changes(folder: RunFolder, about: Mapping[str, Any]) -> None:
+    """Print in what this run differs from the project's last one."""
+    previous = folder.previous_run()
+    if previous is None:
+        return
+    print(f"The last run of this project here had version {previous.version}; the difference:")
+    changes = describe_changes(previous.about.get("settings", {}), about.get("settings", {}))
+    for line in changes or ["nothing that is written down"]:
+        print(f"  {line}", flush=True)

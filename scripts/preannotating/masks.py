@@ -1,0 +1,42 @@
+"""Options of the automatic masks."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields, replace
+
+from backend.values import ProposalOptions
+from scripts.console import fraction, positive_int
+
+
+def add_mask_options(parser: argparse.ArgumentParser) -> None:
+    """Add the parameters of SAM; they default to the checkpoint's values."""
+    masks = parser.add_argument_group(
+        "automatic masks", "SamAutomaticMaskGenerator's parameters; the defaults depend on the checkpoint"
+    )
+    masks.add_argument("--points-per-side", type=positive_int, metavar="N", help="prompt with an N x N grid of points")
+    masks.add_argument("--pred-iou-thresh", type=fraction, metavar="X", help="minimum predicted IoU of a mask")
+    masks.add_argument(
+        "--stability-score-thresh",
+        type=fraction,
+        metavar="X",
+        help="minimum stability of a mask under a changed threshold",
+    )
+    masks.add_argument(
+        "--box-nms-thresh",
+        type=fraction,
+        metavar="X",
+        help="of masks whose boxes overlap more (IoU) only the best is kept",
+    )
+    masks.add_argument(
+        "--mask-nms-thresh", type=fraction, metavar="X", help="of masks that overlap more (IoU) only the best is kept"
+    )
+    masks.add_argument("--min-mask-region-area", type=int, metavar="PIXELS", help="remove smaller specks and holes")
+    masks.add_argument("--score-threshold", type=fraction, metavar="X", help="minimum class probability of a mask")
+    masks.add_argument("--max-masks", type=positive_int, metavar="N", help="keep the N best masks of an image")
+
+
+def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:
+    """Return the default proposal with the given options replaced."""
+    given = {f.name: value for f in fields(proposal) if (value := getattr(arguments, f.name, None)) is not None}
+    return replace(proposal, **given)

@@ -1,0 +1,164 @@
+"""How the tasks of a run are predicted: by threads of this process, or by worker processes, one for each device."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, replace
+
+from backend.bulk import STAGE_NAMES, Pipeline, PipelineRunner, Progress, Runner, WorkerRunner, build_task_pipeline
+from backend.label_studio.config import parse_labeling_config
+from backend.predict import BulkRequest, TaskPredictor
+from backend.projects import ProjectSettings
+from backend.settings import Settings
+from scripts.console import positive_int
+
+WINDOW = 8
+MAX_WORKERS = 256
+
+
+@dataclass(frozen=True)
+class PredictionJob:
+    """What a process needs to know to predict a project's tasks; it can be pickled.
+
+    Attributes:
+        uses_cache: Whether embeddings are taken from Redis and put there.
+        window: Maximum number of tasks whose images are in memory at once.
+    """
+
+    settings: Settings
+    project_id: str
+    label_config: str
+    request: BulkRequest
+    project_settings: ProjectSettings
+    uses_cache: bool = True
+    window: int = WINDOW
+
+
+def add_runner_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of threads and processes."""
+    options = parser.add_argument_group("running", "by default the threads of one process share the work")
+    options.add_argument(
+        "--workers",
+        type=parse_workers,
+        default=(),
+        metavar="N|cuda:0,cuda:1",
+        help="processes that predict: their number, or the device of each; an image that kills its process then fails "
+        "alone",
+    )
+    options.add_argument(
+        "--window",
+        type=positive_int,
+        default=WINDOW,
+        metavar="N",
+        help=f"images in memory at once, in each process (default: {WINDOW})",
+    )
+    options.add_argument(
+        "--no-embeddings",
+        action="store_true",
+        help="neither use the embeddings in Redis nor put new ones there, for a project that nobody will click in",
+    )
+
+
+def parse_workers(text: str) -> tuple[str, ...]:
+    """Parse --workers: the device of each process, "" for that of DEVICE."""
+    if text.strip().isdecimal():
+        number = int(text)
+        if not 1 <= number <= MAX_WORKERS:
+            raise argparse.ArgumentTypeError(f"must be a number from 1 to {MAX_WORKERS}, got {text}")
+        return ("",) * number
+    devices = tuple(device.strip() for device in text.split(","))
+    if not all(device.split(":")[0] in ("cpu", "cuda") for device in devices):
+        raise argparse.ArgumentTypeError(f"must be a number, or devices such as cuda:0,cuda:1, got {text!r}")
+    return devices
+
+
+def limit_caches(settings: Settings) -> Settings:
+    """Return the settings without caches in this process, whose memory stays flat; a run sees each image once."""
+    return settings.model_copy(update={"cache_max_bytes": 0, "image_cache_max_bytes": 0, "prefetch_max_bytes": 0})
+
+
+def choose_models(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """Return the settings of this process; with workers it needs the models only to check that they know the labels."""
+    device = {"device": "cpu"} if arguments.workers else {}
+    return limit_caches(settings).model_copy(update=device)
+
+
+def build_job(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    project_id: str,
+    label_config: str,
+    request: BulkRequest,
+    project_settings: ProjectSettings,
+) -> PredictionJob:
+    """Build the job of a run from its options."""
+    return PredictionJob(
+        limit_caches(settings),
+        project_id,
+        label_config,
+        request,
+        project_settings,
+        uses_cache=bool(settings.redis_url) and not arguments.no_embeddings,
+        window=arguments.window,
+    )
+
+
+def build_runner(
+    arguments: argparse.Namespace, predictor: TaskPredictor, job: PredictionJob
+) -> tuple[Runner, Progress]:
+    """Build what predicts the tasks, and the counters of its stages.
+
+    Args:
+        predictor: Predicts in this process, if there are no workers.
+    """
+    progress = Progress(STAGE_NAMES)
+    if not arguments.workers:
+        return PipelineRunner(build_pipeline(predictor, job, progress)), progress
+    jobs = [replace(job, settings=settings) for settings in list_worker_settings(job.settings, arguments.workers)]
+    function = f"{build_worker.__module__}:{build_worker.__name__}"
+    return WorkerRunner(function, jobs, in_flight=job.window, progress=progress), progress
+
+
+def list_worker_settings(settings: Settings, devices: tuple[str, ...], cores: int = 0) -> list[Settings]:
+    """Return the settings of each worker: its device, and its share of the cores unless TORCH_THREADS says otherwise.
+
+    Args:
+        cores: Of this machine; 0 for those that this process may use.
+    """
+    share = max(1, (cores or count_cores()) // len(devices))
+    threads = settings.torch_threads or share
+    return [
+        settings.model_copy(update={"device": device or settings.device, "torch_threads": threads})
+        for device in devices
+    ]
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def build_worker(job: PredictionJob) -> Pipeline:
+    """Load the models and build the pipeline of a worker process."""
+    from backend.wiring import build_predictor
+
+    return build_pipeline(build_predictor(job.settings), job, Progress(STAGE_NAMES))
+
+
+def build_pipeline(predictor: TaskPredictor, job: PredictionJob, progress: Progress) -> Pipeline:
+    """Build the pipeline from a project's tasks to predictions."""
+    from backend.wiring import build_limits
+
+    config = parse_labeling_config(job.label_config, build_limits(job.settings).config)
+    steps = predictor.stages(
+        config,
+        job.request,
+        job.project_settings,
+        project_id=job.project_id,
+        uses_cache=job.uses_cache,
+        note=progress.note,
+    )
+    return build_task_pipeline(steps, window=job.window, progress=progress)

@@ -1,0 +1,149 @@
+"""Which tasks of a project are pre-annotated: the command's options, and the tasks that they choose."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from backend.errors import shorten
+from backend.label_studio.api import AnswerOf, LabelStudioClient, TaskFilter, TaskListing
+from scripts.console import positive_int
+
+Json = dict[str, Any]
+MAX_NAMED = 10  # missing ids in a message
+
+
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
+    """Add --view, --task-ids, --only-unlabeled, --only-without-predictions and --limit."""
+    group = parser.add_argument_group(
+        "tasks", "by default all without a prediction of this model version; several options must all agree"
+    )
+    group.add_argument(
+        "--view", type=positive_int, metavar="ID", help='only the tasks of a Data Manager tab, by its "tab=ID"'
+    )
+    group.add_argument(
+        "--task-ids",
+        type=parse_task_ids,
+        metavar="IDS",
+        help="only these tasks: 4,8,15 or the name of a file with ids",
+    )
+    group.add_argument("--only-unlabeled", action="store_true", help="only tasks without a submitted annotation")
+    group.add_argument(
+        "--only-without-predictions", action="store_true", help="only tasks without a prediction of any model"
+    )
+    group.add_argument("--limit", type=positive_int, metavar="N", help="at most N tasks")
+
+
+def parse_task_ids(text: str) -> list[int]:
+    """Parse task ids that are separated by commas or white space, or the name of a file that holds such ids.
+
+    Raises:
+        argparse.ArgumentTypeError: The file cannot be read, holds something else, or holds nothing.
+    """
+    is_list = re.fullmatch(r"[\d,\s]+", text) is not None
+    content, place = (text, "") if is_list else (_read(Path(text)), f" in {shorten(text)}")
+    words = re.split(r"[,\s]+", content.strip().strip(","))
+    if words == [""]:
+        raise argparse.ArgumentTypeError(f"there is no task id{place}")
+    for word in words:
+        if not re.fullmatch(r"[0-9]{1,18}", word):
+            raise argparse.ArgumentTypeError(f"{shorten(word)!r}{place} is not a task id, which is a number")
+    return sorted({int(word) for word in words})
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = f"{shorten(str(path))!r} is neither a list of task ids nor a file that can be read ({error.strerror})"
+        raise argparse.ArgumentTypeError(reason) from error
+    except UnicodeDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{shorten(str(path))!r} is not a text file with task ids") from error
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen tasks that have no prediction of the model version yet; iterating asks Label Studio page by page.
+
+    Attributes:
+        tasks: What Label Studio filters by.
+        keep: What this machine filters by, before `limit` is counted; None keeps all.
+    """
+
+    listing: TaskListing
+    project_id: str
+    tasks: TaskFilter
+    limit: int | None = None
+    keep: Callable[[int], bool] | None = None
+
+    def __iter__(self) -> Iterator[Json]:
+        """Yield task documents by ascending id: "id", "data", and "has_others", whether it has other predictions."""
+        kept = (
+            {"id": task["id"], "data": task["data"], "has_others": bool(task["total_predictions"])}
+            for task in self.listing.iterate(self.project_id, self.tasks)
+            if self.keep is None or self.keep(task["id"])
+        )
+        return islice(kept, self.limit)
+
+    def count(self) -> int:
+        """Count the tasks, `keep` left aside."""
+        total = self.listing.count(self.project_id, self.tasks)
+        return total if self.limit is None else min(total, self.limit)
+
+    def count_done(self) -> int:
+        """Count the chosen tasks that have a prediction of the version already."""
+        chosen = self.listing.count(self.project_id, replace(self.tasks, without_version=""))
+        return chosen - self.listing.count(self.project_id, self.tasks)
+
+    def sample(self, size: int) -> list[Json]:
+        """Fetch tasks that are spread evenly over all, `keep` left aside."""
+        limited = size if self.limit is None else min(size, self.limit)
+        return self.listing.sample(self.project_id, self.tasks, limited)
+
+
+def select_tasks(
+    client: LabelStudioClient,
+    project_id: str,
+    arguments: argparse.Namespace,
+    version: str,
+    *,
+    answer_of: AnswerOf = lambda request: request(),
+    keep: Callable[[int], bool] | None = None,
+) -> Selection:
+    """Select the tasks that the options of `add_selection_options` choose and that lack this model version.
+
+    Ids that the project does not have are printed and left out.
+
+    Args:
+        answer_of: See `TaskListing`; waits out outages.
+        keep: See `Selection`.
+
+    Raises:
+        LabelStudioError: The tab belongs to another project, or Label Studio refused.
+    """
+    listing = TaskListing(client, answer_of)
+    chosen: list[int] | None = arguments.task_ids
+    if chosen is not None:
+        _print_missing(listing.existing(project_id, chosen), chosen, project_id)
+    if arguments.view is not None:
+        in_tab = set(listing.tab_task_ids(project_id, arguments.view))
+        chosen = sorted(in_tab if chosen is None else in_tab.intersection(chosen))
+    tasks = TaskFilter(
+        without_version=version,
+        unlabeled=arguments.only_unlabeled,
+        without_predictions=arguments.only_without_predictions,
+        task_ids=chosen,
+    )
+    return Selection(listing, project_id, tasks, arguments.limit, keep)
+
+
+def _print_missing(existing: set[int], chosen: list[int], project_id: str) -> None:
+    missing = [task_id for task_id in chosen if task_id not in existing]
+    if missing:
+        named = ", ".join(map(str, missing[:MAX_NAMED])) + (", …" if len(missing) > MAX_NAMED else "")
+        print(f"{len(missing)} of {len(chosen)} task ids are not in project {project_id}: {named}", flush=True)

@@ -1,0 +1,221 @@
+"""`scripts.preannotate` against a Label Studio over HTTP, with a predictor in place of the models."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backend.bulk import Pipeline, PipelineRunner, Progress, RunFolder, Runner, Stage, hold_lock, identify_run
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import FindText, SegmentAll, parse_task
+from backend.predict import build_version
+from backend.projects import ProjectSettings
+from backend.values import Priority
+from scripts import preannotate
+from scripts.preannotating.running import PredictionJob
+from tests.bulk.fake_label_studio import FakeLabelStudio
+from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakePredictor
+from tests.servers import LocalServer
+
+VERSION = build_version("demo-1234", parse_labeling_config(CONFIG_XML), SegmentAll(PROPOSAL), ProjectSettings())
+TASKS = 8
+
+
+@pytest.fixture
+def site() -> FakeLabelStudio:
+    site = FakeLabelStudio.with_tasks(TASKS)
+    site.label_config = CONFIG_XML
+    site.annotations = {3: [None]}
+    return site
+
+
+Run = Callable[..., FakePredictor]
+
+
+@pytest.fixture
+def server(site: FakeLabelStudio, start_server: Callable[[], LocalServer]) -> LocalServer:
+    server = start_server()
+    site.serve(server)
+    return server
+
+
+def build_runner(arguments: Namespace, predictor: FakePredictor, job: PredictionJob) -> tuple[Runner, Progress]:
+    """Builds the runner from the fake predictor."""
+    config = parse_labeling_config(job.label_config)
+
+    def predict(task: dict[str, Any]) -> dict[str, Any]:
+        parsed = parse_task(task, config, project_id=job.project_id)
+        found = predictor.predict(parsed, config, job.request, job.project_settings, priority=Priority.BULK)
+        return found or {"result": [], "score": None}
+
+    progress = Progress(["predict"])
+    return PipelineRunner(Pipeline([Stage("predict", predict)], progress=progress)), progress
+
+
+@pytest.fixture
+def run(server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs the command; returns the predictor with what it was asked."""
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+
+    def run(*options: str, status: int = 0, **broken: list[int]) -> FakePredictor:
+        predictor = FakePredictor(**broken)
+        labeler = SimpleNamespace(can_classify=True, limits_for=lambda vocabularies: "")
+        monkeypatch.setattr(predictor, "labeler", labeler, raising=False)
+        monkeypatch.setattr("backend.wiring.build_predictor", lambda settings, redis: predictor)
+        monkeypatch.setattr(preannotate, "build_runner", build_runner)
+        argv = ["--project", "3", "--url", server.url, "--api-key", "abcdef", *options]
+        assert preannotate.main(argv) == status
+        return predictor
+
+    return run
+
+
+def test_every_task_gets_one_prediction_of_the_version(
+    site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictor = run()
+    assert site.counts(VERSION) == {1}
+    assert predictor.requests[0] == (SegmentAll(PROPOSAL), ProjectSettings(), Priority.BULK)
+    assert f"Model version {VERSION}\n" in (said := capsys.readouterr().out)
+    assert "\ncreated 8, skipped 0, failed 0\n" in said
+
+
+def test_a_second_run_skips_what_is_done(site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run()
+    assert run().asked == []
+    assert "\ncreated 0, skipped 8, failed 0\n" in capsys.readouterr().out
+
+
+def test_annotations_of_people_are_neither_read_nor_changed(site: FakeLabelStudio, run: Run) -> None:
+    run()
+    assert site.annotations == {3: [None]}
+    changes = {name for name in site.requests if not name.startswith("GET ")}
+    assert changes == {"POST projects/3/import/predictions", "PATCH projects/3"}
+
+
+def test_failures_are_listed_with_their_reasons(
+    site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.tasks[5] = {"picture": "a.png"}
+    run(broken=[2], status=1)
+    said = capsys.readouterr().out
+    assert "created 6, skipped 0, failed 2\n" in said
+    (path,) = re.findall("^Each failed task with its reason: (.*)$", said, re.MULTILINE)
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[1] == ["2", "failed", "3", "2.png is gone. Upload it again."]
+    assert rows[2][:3] == ["5", "failed", "1"] and 'Task 5 has no image under "image"' in rows[2][3]
+
+
+def test_a_task_on_which_nothing_is_found_is_done_all_the_same(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run(empty=[1])
+    assert "\ncreated 8 (1 without a mask), skipped 0, failed 0\n" in capsys.readouterr().out
+    assert run().asked == []
+
+
+def test_the_limit_counts_tasks_that_are_not_done_yet(run: Run) -> None:
+    run("--limit", "2")
+    assert sorted(run("--limit", "3").asked) == [3, 4, 5]
+
+
+def test_a_shard_is_a_part_and_all_shards_are_the_project(site: FakeLabelStudio, run: Run) -> None:
+    first, second = run("--shard", "1/2"), run("--shard", "2/2")
+    assert (sorted(first.asked), sorted(second.asked)) == ([2, 4, 6, 8], [1, 3, 5, 7])
+    assert site.counts(VERSION) == {1}
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/0", "1/²"])
+def test_a_shard_that_makes_no_sense_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        preannotate.build_parser().parse_args(["--project", "3", "--shard", text])
+    assert f"got {text}" in capsys.readouterr().err
+
+
+def test_a_run_while_another_one_works_on_the_same_is_refused(
+    server: LocalServer, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with hold_lock(RunFolder(tmp_path, identify_run(server.url, 3, VERSION))):
+        assert run(status=1).asked == []
+    complaint = capsys.readouterr().err
+    assert f"error: Another run works on project 3 with version {VERSION} (process " in complaint
+    assert "--shard" in complaint
+
+
+def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest(
+    site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--limit", "2")
+    predictor = run("--text", "green star", empty=[1, 3])
+    request = FindText(("green star",), PROPOSAL)
+    assert predictor.requests[0] == (request, ProjectSettings(), Priority.BULK)
+    version = build_version("demo-1234", parse_labeling_config(CONFIG_XML), request, ProjectSettings())
+    assert [len(ids) for ids in site.stored(version).values()] == [0, 1, 1, 1, 1, 1, 1, 1]
+    counts = "created 7 (1 without a mask), skipped 0, failed 0, unchanged 1 (no mask; earlier predictions kept)\n"
+    assert counts in capsys.readouterr().out
+
+
+def test_the_difference_to_the_projects_last_run_is_shown(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run()
+    capsys.readouterr()
+    run("--points-per-side", "24")
+    said = capsys.readouterr().out
+    assert f"The last run of this project here had version {VERSION}; the difference:\n" in said
+    assert "\n  points_per_side: 16 → 24\n" in said
+
+
+def test_labels_that_change_in_mid_run_end_it(
+    site: FakeLabelStudio, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("backend.bulk.prediction_importer.CHECK_SECONDS", -1.0)
+
+    def commit_seconds() -> float:
+        raise AssertionError("nothing may be imported")
+
+    site.commit_seconds = commit_seconds
+    real = FakePredictor.predict
+
+    def predict(*arguments: object, **keywords: object) -> object:
+        site.label_config = CONFIG_XML.replace("red ring", "red hoop")
+        return real(*arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakePredictor, "predict", predict)
+    run(status=1)
+    assert "error: The labeling config of project 3 changed during the run" in capsys.readouterr().err
+
+
+def test_verify_counts_and_deletes_duplicates_without_models(
+    site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run()
+    kept = site.stored(VERSION)[4]
+    site.store(4, VERSION)
+    capsys.readouterr()
+    assert run("--verify").asked == []
+    line = f"{VERSION}: 8 of 8 tasks have their prediction, 1 duplicates deleted\n"
+    assert capsys.readouterr().out == line
+    assert site.stored(VERSION)[4] == kept
+    run("--verify", "elsewhere-1")
+    assert capsys.readouterr().out == "elsewhere-1: 0 of 8 tasks have their prediction, 0 duplicates deleted\n"
+
+
+def test_verify_without_a_known_run_says_what_to_give(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--verify", status=1)
+    assert "No run of project 3 is known in" in (said := capsys.readouterr().err)
+    assert "--verify VERSION" in said
+
+
+def test_the_ledger_says_what_made_the_predictions(server: LocalServer, run: Run, tmp_path: Path) -> None:
+    run("--limit", "1")
+    previous = RunFolder(tmp_path, identify_run(server.url, 3, "another")).previous_run()
+    assert previous is not None
+    assert (previous.version, previous.about["label_config"]) == (VERSION, CONFIG_XML)
+    assert previous.about["settings"]["models"] == "demo-1234"
+    assert json.dumps(previous.about["settings"]["labels"]) == '["red", "green"]'
