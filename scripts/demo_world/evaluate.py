@@ -21,12 +21,13 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
-from backend.geometry import clean_mask, mask_iou, mask_nms, speck_area
+from backend.engine import clean_candidate, keep_clean
+from backend.geometry import mask_iou
 from backend.models.checkpoints import load_into
 from backend.models.clip.classifier import ClipClassifier, load_clip
 from backend.models.registry import DEMO_CLIP, DEMO_SAM, find_classifier, find_segmenter
 from backend.models.sam.architectures import build_sam
-from backend.values import ClassName, Mask, ProposalOptions, Size
+from backend.values import Candidate, ClassName, Mask, ProposalOptions, Size
 from scripts.demo_world import scenes, second_renderer
 from scripts.demo_world.evaluate_sam import answer_object
 from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, HELD_OUT_SEED, SHAPES, Scene
@@ -39,6 +40,13 @@ PROMPTS = ("click", "box", "corrected", "corrected_with_mask")
 _CLASSES = [ClassName(name) for name in CLASS_NAMES]
 _BACKGROUNDS = [ClassName(name) for name in BACKGROUNDS]
 _MATCH = 0.75
+_GENERATOR_OPTIONS = (
+    "points_per_side",
+    "pred_iou_thresh",
+    "stability_score_thresh",
+    "min_mask_region_area",
+    "box_nms_thresh",
+)
 DEMO_PROPOSAL = ProposalOptions(**asdict(find_segmenter("demo").automatic_masks))
 UNSEEN = 10_000
 """Scenes from HELD_OUT_SEED + this on were first used after the committed models were chosen."""
@@ -145,7 +153,7 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
 
     Figures are of the generator's masks and, with `kept_`, of those that pre-annotation keeps after cleaning and NMS.
     """
-    generator = SamAutomaticMaskGenerator(sam, **asdict(find_segmenter("demo").automatic_masks))
+    generator = SamAutomaticMaskGenerator(sam, **{name: getattr(DEMO_PROPOSAL, name) for name in _GENERATOR_OPTIONS})
     found = made = true = kept_found = kept_made = 0
     seconds = 0.0
     for i in tqdm(range(count), desc=f"{renderer}, automatic masks", mininterval=5):
@@ -154,7 +162,7 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
         answers = sorted(generator.generate(scene.pixels), key=lambda answer: -answer["predicted_iou"])
         seconds += time.process_time() - began
         proposals, truths = [answer["segmentation"] for answer in answers], [item.mask for item in scene.objects]
-        kept = _keep(proposals)
+        kept = [one.mask for one in _keep([Candidate(one["segmentation"], one["predicted_iou"]) for one in answers])]
         found, kept_found = found + count_matches(proposals, truths), kept_found + count_matches(kept, truths)
         made, kept_made, true = made + len(proposals), kept_made + len(kept), true + len(truths)
     return {
@@ -167,11 +175,10 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
     }
 
 
-def _keep(proposals: list[Mask]) -> list[Mask]:
-    """Clean and deduplicate masks, best first, as pre-annotation does."""
-    height, width = proposals[0].shape if proposals else (1, 1)
-    cleaned = [clean_mask(mask, speck_area(Size(width, height))) for mask in proposals]
-    return [cleaned[place] for place in mask_nms(cleaned, DEMO_PROPOSAL.mask_nms_thresh)]
+def _keep(proposals: list[Candidate]) -> list[Candidate]:
+    """Clean masks, best first, and keep those that pre-annotation keeps."""
+    height, width = proposals[0].mask.shape if proposals else (1, 1)
+    return keep_clean([clean_candidate(one, Size(width, height)) for one in proposals], DEMO_PROPOSAL)
 
 
 def table(figures: dict[str, Any]) -> str:
