@@ -184,6 +184,16 @@ class ImageLabeler:
         """Return the text features of a vocabulary if CLIP has not encoded all of them yet."""
         return self._classifier.pending_texts(vocabulary, templates) if self._classifier and vocabulary else None
 
+    def classify(
+        self,
+        image: SourceImage,
+        masks: Sequence[Mask],
+        vocabularies: Sequence[Sequence[ClassName]],
+        templates: Sequence[str] = (),
+    ) -> list[list[tuple[ClassScore, ...]]]:
+        """Classify masks of one image: `crop_masks`, then `classify_crops`."""
+        return self.classify_crops(self.crop_masks(image, masks, vocabularies), vocabularies, templates)
+
     @timed("clip")
     def crop_masks(
         self, image: SourceImage, masks: Sequence[Mask], vocabularies: Sequence[Sequence[ClassName]]

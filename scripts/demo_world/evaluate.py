@@ -21,13 +21,14 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
-from backend.geometry import clean_mask, mask_iou, mask_nms, speck_area
+from backend.engine import clean_candidate, keep_clean
+from backend.geometry import mask_iou
 from backend.models.checkpoints import load_into
 from backend.models.clip.classifier import ClipClassifier, load_clip
 from backend.models.registry import DEMO_CLIP, DEMO_SAM, find_classifier, find_segmenter
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
-from backend.values import ClassName, Mask, ProposalOptions, Size
+from backend.values import Candidate, ClassName, Mask, ProposalOptions, Size
 from scripts.demo_world import scenes, second_renderer
 from scripts.demo_world.evaluate_sam import answer_object
 from scripts.demo_world.scenes import BACKGROUNDS, CLASS_NAMES, HELD_OUT_SEED, SHAPES, Scene
@@ -155,7 +156,7 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
         candidates = segmenter.propose(segmenter.encode(scene.pixels), DEMO_PROPOSAL)
         seconds += time.process_time() - began
         proposals, truths = [candidate.mask for candidate in candidates], [item.mask for item in scene.objects]
-        kept = keep_as_preannotation(proposals)
+        kept = keep_as_preannotation(candidates)
         found, kept_found = found + count_matches(proposals, truths), kept_found + count_matches(kept, truths)
         made, kept_made, true = made + len(proposals), kept_made + len(kept), true + len(truths)
     return {
@@ -168,11 +169,10 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
     }
 
 
-def keep_as_preannotation(proposals: list[Mask]) -> list[Mask]:
-    """Clean and deduplicate masks, best first, as pre-annotation does."""
-    height, width = proposals[0].shape if proposals else (1, 1)
-    cleaned = [clean_mask(mask, speck_area(Size(width, height))) for mask in proposals]
-    return [cleaned[place] for place in mask_nms(cleaned, DEMO_PROPOSAL.mask_nms_thresh)]
+def keep_as_preannotation(proposals: list[Candidate], options: ProposalOptions = DEMO_PROPOSAL) -> list[Mask]:
+    """Clean masks, best first, and return those that pre-annotation keeps."""
+    height, width = proposals[0].mask.shape if proposals else (1, 1)
+    return [one.mask for one in keep_clean([clean_candidate(one, Size(width, height)) for one in proposals], options)]
 
 
 def table(figures: dict[str, Any]) -> str:

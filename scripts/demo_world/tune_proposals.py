@@ -49,8 +49,8 @@ def _report(renderer: str, points_per_side: int, count: int, box_nms_thresh: flo
             candidates = segmenter.propose(embedding, parameters)
             seconds += time.process_time() - began
             for quality in PREDICTED_IOU:  # a mask is never dropped for a worse one, so this filter may come last
-                masks = [candidate.mask for candidate in candidates if candidate.score > quality]
-                kept = keep_as_preannotation(masks)
+                good = [candidate for candidate in candidates if candidate.score > quality]
+                masks, kept = [candidate.mask for candidate in good], keep_as_preannotation(good)
                 figures = count_matches(masks, truths), len(masks), count_matches(kept, truths), len(kept)
                 counts[quality, stability] = [a + b for a, b in zip(counts[quality, stability], figures, strict=True)]
     print(
