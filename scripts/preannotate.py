@@ -19,6 +19,7 @@ from typing import Any
 
 from backend.bulk import Outcome
 from backend.errors import BadConfig
+from backend.label_studio.api import AnswerOf
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.predict import BulkRequest, build_version
@@ -28,6 +29,7 @@ from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
+from scripts.preannotating.dry_run import add_dry_run_options, write_contact_sheet
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
@@ -44,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_connection_options(parser)
     add_selection_options(parser)
+    add_dry_run_options(parser)
     add_after_run_options(parser)
     parser.add_argument(
         "--text",
@@ -107,10 +110,14 @@ def run(arguments: argparse.Namespace) -> int:
     job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
     runner, progress = build_runner(arguments, predictor, job)
 
-    def list_tasks() -> Selection:
-        selection = select_tasks(client, project_id, arguments, version)
-        progress.expect(progress.snapshot().finished + selection.count())
+    def select(answer_of: AnswerOf = lambda ask: ask()) -> Selection:
+        keep = arguments.shard.holds if arguments.shard else None
+        selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
+        progress.expect(selection.count() // (arguments.shard.count if arguments.shard else 1))
         return selection
+
+    if arguments.dry_run:
+        return write_contact_sheet(select(), runner, config, predictor.fetch_image, arguments, project.title, version)
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
@@ -124,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
             "settings": describe_run(predictor.model_version, config, request, project_settings),
             "label_config": project.label_config,
         },
-        list_tasks,
+        select,
         runner,
         check_project,
         lambda outcome: hides_others(request, outcome),

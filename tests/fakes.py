@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -178,6 +178,18 @@ class FakeClassifier:
 
     def _scores(self, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
         return tuple(ClassScore(name.name, self._score / (i + 1)) for i, name in enumerate(vocabulary))
+
+
+class ScoredClassifier(FakeClassifier):
+    """The score of each class by the first of its synonyms or its name, 0 for any other; best first."""
+
+    def __init__(self, scores: Mapping[str, float], lexicon: Lexicon | None = None) -> None:
+        super().__init__(lexicon=lexicon)
+        self._by_name = scores
+
+    def _scores(self, vocabulary: Sequence[ClassName]) -> tuple[ClassScore, ...]:
+        read = [ClassScore(name.name, self._by_name.get((*name.synonyms, name.name)[0], 0.0)) for name in vocabulary]
+        return tuple(sorted(read, key=lambda score: -score.score))
 
 
 class FakeFetcher:

@@ -44,6 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bulk": {
         "errors",
         "export",
+        "geometry",
+        "images",
         "label_studio/api",
         "label_studio/config",
         "label_studio/requests",

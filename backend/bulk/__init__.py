@@ -1,9 +1,11 @@
-"""Whole projects: stages in threads, imports that store each prediction exactly once, annotations for an export.
+"""Whole projects: stages in threads, imports that store each prediction exactly once, annotations for an export, a page
+of predictions to look at before they are imported.
 
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
 
 from backend.bulk.chunks import ChunkLimits
+from backend.bulk.contact_sheet import ContactSheet
 from backend.bulk.delivery import PredictionStore, Target
 from backend.bulk.failures import Failures, list_reasons
 from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
@@ -30,6 +32,7 @@ __all__ = [
     "STAGE_NAMES",
     "ChunkLimits",
     "Collected",
+    "ContactSheet",
     "Failed",
     "FailedTask",
     "Failures",

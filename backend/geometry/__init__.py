@@ -22,7 +22,7 @@ from backend.geometry.places import (
     pixel_to_percent,
     signed_distance,
 )
-from backend.geometry.polygons import mask_to_polygon, mask_to_rings
+from backend.geometry.polygons import mask_to_polygon, mask_to_rings, simplify_ring
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
 from backend.geometry.resizing import enlarge_logits, resize_mask
 
@@ -57,5 +57,6 @@ __all__ = [
     "rectangle_to_mask",
     "resize_mask",
     "signed_distance",
+    "simplify_ring",
     "speck_area",
 ]

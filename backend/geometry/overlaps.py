@@ -47,14 +47,15 @@ class MaskOverlaps:
         """
         if max_iou >= 1:
             return list(places)
-        kept: list[int] = []
-        for place in places:
-            area, others = self.areas[place], np.array(kept, np.int64)
-            possible = self._max_shared(place, others)
-            near = others[possible > max_iou * (area + self.areas[others] - possible)]
-            if not any(self._exceeds(place, int(other), max_iou) for other in near):
-                kept.append(place)
-        return kept
+        boxes, areas = self._boxes[list(places)], self.areas[list(places)]
+        is_kept = np.zeros(len(places), bool)
+        for number, place in enumerate(places):
+            possible = _max_shared(boxes[number], areas[number], boxes[:number], areas[:number])
+            near = is_kept[:number] & (possible > max_iou * (areas[:number] + areas[number] - possible))
+            is_kept[number] = not any(
+                self._exceeds(place, places[other], max_iou) for other in np.flatnonzero(near).tolist()
+            )
+        return [place for place, keep in zip(places, is_kept.tolist(), strict=True) if keep]
 
     def find_nested(self, places: Sequence[int], min_share: float) -> list[tuple[int, int]]:
         """Return the pairs (part, whole) of masks of which the first, smaller one lies in the second.
@@ -63,13 +64,15 @@ class MaskOverlaps:
             places: Of the masks that are looked at.
             min_share: The share of the part that lies in the whole, more than 0.
         """
-        pairs, by_area = [], np.array(sorted(places, key=lambda place: int(self.areas[place])), np.int64)
-        for number, part in enumerate(by_area.tolist()):
-            larger = by_area[number + 1 :]
-            needed = min_share * self.areas[part]
-            for whole in larger[self._max_shared(part, larger) >= needed].tolist():
-                if self.shared(part, whole) >= needed:
-                    pairs.append((part, whole))
+        by_area = sorted(places, key=lambda place: int(self.areas[place]))
+        boxes, areas = self._boxes[by_area], self.areas[by_area]
+        pairs = []
+        for number, part in enumerate(by_area):
+            needed, start = min_share * areas[number], number + 1
+            possible = _max_shared(boxes[number], areas[number], boxes[start:], areas[start:])
+            for other in np.flatnonzero(possible >= needed).tolist():
+                if self.shared(part, by_area[start + other]) >= needed:
+                    pairs.append((part, by_area[start + other]))
         return pairs
 
     def shared(self, one: int, other: int) -> int:
@@ -85,18 +88,18 @@ class MaskOverlaps:
         start_row, start_byte = self._boxes[place, 1], self._first_bytes[place]
         return self._packed[place][top - start_row : bottom - start_row, first - start_byte : end - start_byte]
 
-    def _max_shared(self, place: int, others: Integers) -> Integers:
-        """Return the number of pixels that a mask can share with others at most, as far as boxes and areas tell."""
-        low = np.maximum(self._boxes[others, :2], self._boxes[place, :2])
-        high = np.minimum(self._boxes[others, 2:], self._boxes[place, 2:])
-        sides = np.maximum(high - low, 0)
-        possible: Integers = np.minimum(sides[:, 0] * sides[:, 1], np.minimum(self.areas[others], self.areas[place]))
-        return possible
-
     def _exceeds(self, one: int, other: int, max_iou: float) -> bool:
         """Whether the IoU of two masks is larger than `max_iou`."""
         shared = self.shared(one, other)
         return bool(shared > max_iou * (self.areas[one] + self.areas[other] - shared))
+
+
+def _max_shared(box: Integers, area: np.int64, boxes: Integers, areas: Integers) -> Integers:
+    """Return the number of pixels that a mask can share with others at most, as far as boxes and areas tell."""
+    width = np.minimum(boxes[:, 2], box[2]) - np.maximum(boxes[:, 0], box[0])
+    height = np.minimum(boxes[:, 3], box[3]) - np.maximum(boxes[:, 1], box[1])
+    possible: Integers = np.minimum(np.maximum(width, 0) * np.maximum(height, 0), np.minimum(areas, area))
+    return possible
 
 
 def mask_nms(masks: Sequence[Mask], max_iou: float) -> list[int]:

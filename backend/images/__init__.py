@@ -5,6 +5,7 @@ a file (see `bare_file`), so nothing in it can make an image fail or cost work.
 """
 
 from backend.images.decoded_images import DecodedImages
+from backend.images.preview import encode_preview
 from backend.images.source_image import SourceImage
 
-__all__ = ["DecodedImages", "SourceImage"]
+__all__ = ["DecodedImages", "SourceImage", "encode_preview"]

@@ -11,9 +11,9 @@ from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.processes import DemoError
 
 
-def preannotate(project: int, environment: Mapping[str, str], *, quiet: bool = False) -> str:
+def preannotate(project: int, environment: Mapping[str, str], *options: str, quiet: bool = False) -> str:
     """Run scripts.preannotate; its output goes to the terminal, or is returned if `quiet`."""
-    return _run(["scripts.preannotate", "--project", str(project)], environment, quiet=quiet)
+    return _run(["scripts.preannotate", "--project", str(project), *options], environment, quiet=quiet)
 
 
 def export(project: int, folder: Path, environment: Mapping[str, str]) -> Path:

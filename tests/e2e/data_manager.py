@@ -81,9 +81,14 @@ class DataManager:
         self._click_text("OK")
         self._page.wait("the end of the action", lambda: not self._with_text("Choose predictions"))
 
-    def use_predictions(self, version: str) -> None:
-        """Choose predictions in Settings > Annotation > Prelabeling, and save."""
+    def open_settings(self, shown: str) -> None:
+        """Open Settings > Annotation, where this is chosen under Prelabeling."""
         self._driver.get(f"{self._address}/settings/annotation")
+        self._page.wait(f"{shown} under Prelabeling", lambda: self._with_text(shown))
+
+    def use_predictions(self, version: str) -> None:
+        """Choose predictions instead of the connected backend in Settings > Annotation > Prelabeling, and save."""
+        self.open_settings("(Connected)")
         self._click_text("(Connected)")
         self._click_text(version)
         self._click_text("Save")

@@ -46,13 +46,6 @@ def version_of(site: Site, project: Project) -> str:
     return str(prediction["model_version"])
 
 
-def use_predictions(manager: DataManager, page: LabelingPage, site: Site, project: Project) -> None:
-    """The section "Once in a project"."""
-    version = version_of(site, project)
-    manager.use_predictions(version)
-    page.wait("the setting", lambda: site.label_studio.project(project.number)["model_version"] == version)
-
-
 def tasks_by_score(site: Site, project: Project) -> list[int]:
     """The project's tasks, the one whose masks have the lowest mean score first."""
 
@@ -65,12 +58,30 @@ def tasks_by_score(site: Site, project: Project) -> list[int]:
     return sorted(project.tasks.values(), key=score)
 
 
-def test_label_all_tasks_shows_the_masks_once_the_predictions_are_chosen(
+def test_label_all_tasks_shows_the_masks_after_the_run(
     page: LabelingPage, manager: DataManager, project: Project, site: Site
 ) -> None:
     manager.label_all()
+    page.wait("the masks", lambda: page.shown.mask_ids())
+    manager.open_settings(version_of(site, project))
+    page.screenshot("reviewing-1-settings")
+
+
+def test_what_the_project_shows_is_left_alone_on_demand_and_can_be_chosen_by_hand(
+    page: LabelingPage, site: Site
+) -> None:
+    from tests.e2e.data_manager import DataManager
+
+    project = site.scene_project("Shown on demand", SCENES[0])
+    said = commands.preannotate(project.number, site.command_environment(), "--keep-shown-version", quiet=True)
+    manager = DataManager(page, project.number)
+    manager.open()
+    manager.label_all()
     assert page.shown.mask_ids() == []
-    use_predictions(manager, page, site, project)
+    version = version_of(site, project)
+    assert version in said and "New annotations start" not in said
+    manager.use_predictions(version)
+    page.wait("the setting", lambda: site.label_studio.project(project.number)["model_version"] == version)
     manager.open()
     manager.label_all()
     page.wait("the masks", lambda: page.shown.mask_ids())
@@ -81,8 +92,6 @@ def test_tasks_are_reviewed_from_the_lowest_score_up(
 ) -> None:
     by_score = tasks_by_score(site, project)
     assert by_score != sorted(by_score), "this order would not show"
-    use_predictions(manager, page, site, project)
-    page.screenshot("reviewing-1-settings")
     manager.open()
     manager.show_column("Prediction score")
     manager.order_by("Prediction score")
@@ -109,7 +118,6 @@ def test_an_alt_click_corrects_a_predicted_mask_at_once(
     from tests.e2e.objects import KEYS, find_target
 
     target = find_target(SCENES[0], "purple ellipse")
-    use_predictions(manager, page, site, project)
     page.start(project.number, project.tasks[SCENES[0]])
     page.take_smart_tool("KeyPointTool")
     page.wait("the masks", lambda: page.shown.mask_ids())
@@ -126,7 +134,6 @@ def test_the_rest_is_accepted_in_bulk_and_what_was_reviewed_stays_as_it_is(
     page: LabelingPage, manager: DataManager, project: Project, site: Site
 ) -> None:
     by_score = tasks_by_score(site, project)
-    use_predictions(manager, page, site, project)
     manager.open()
     manager.order_by("Prediction score")
     page.wait("the order", lambda: manager.tasks() == by_score)

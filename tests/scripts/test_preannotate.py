@@ -6,7 +6,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from scripts.preannotating.pending import find_pending
 
 from backend.bulk import Summary
 from backend.engine import ImageLabeler
@@ -22,7 +21,7 @@ from scripts.preannotate import build_parser
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.masks import override
 from tests.fakes import FakeClassifier, FakeSegmenter
-from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakePredictor, make_tasks
+from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakePredictor
 
 CONFIG = parse_labeling_config(CONFIG_XML)
 EVERYTHING = SegmentAll(PROPOSAL)
@@ -31,19 +30,6 @@ VERSION = build_version("demo-1234", CONFIG, EVERYTHING, ProjectSettings())
 
 def version_of(request: BulkRequest, settings: ProjectSettings = ProjectSettings()) -> str:
     return build_version("demo-1234", CONFIG, request, settings)
-
-
-def test_predictions_of_another_version_do_not_count_as_done() -> None:
-    tasks = make_tasks(2)
-    tasks[0]["predictions"] = [{"model_version": "demo-1234"}, {"model_version": None}]
-    tasks[1]["predictions"] = [17]  # Label Studio lists bare ids where it does not resolve them
-    assert [task["id"] for task in find_pending(tasks, VERSION)] == [1, 2]
-
-
-@pytest.mark.parametrize("predictions", [5, "demo", {"model_version": VERSION}, None])
-def test_predictions_that_are_no_list_do_not_count_as_done(predictions: object) -> None:
-    tasks = [{"id": 1, "predictions": predictions}]
-    assert list(find_pending(tasks, VERSION)) == [{"id": 1, "data": None, "has_others": False}]
 
 
 ONE_BRUSH = parse_labeling_config(
