@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from backend.bulk import Outcome
@@ -55,6 +55,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         help='predict only what the text names, e.g. "the red car"; may be repeated',
     )
+    parser.add_argument(
+        "--review",
+        action="store_true",
+        help="score each mask by how far it can be trusted, so that the doubtful tasks are reviewed first",
+    )
     add_mask_options(parser)
     add_runner_options(parser)
     add_import_options(parser)
@@ -76,7 +81,16 @@ def describe_run(
     labels = [label.name for image in config.images for label in image.answer_classes]
     choices = [label.name for image in config.images for control in image.region_choices for label in control.labels]
     options = asdict(request.options) if request.options else {}
-    return {"models": model_version, "labels": labels, "choices": choices, **texts, **options, **settings.changed()}
+    review = {"review": True} if request.review else {}
+    return {
+        "models": model_version,
+        "labels": labels,
+        "choices": choices,
+        **texts,
+        **review,
+        **options,
+        **settings.changed(),
+    }
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
     check_class_options(proposal, config, predictor.labeler, texts)
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
+    request = replace(request, review=arguments.review)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     check_replaced(arguments.replace, version)

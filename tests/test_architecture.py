@@ -52,6 +52,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "label_studio/results",
         "values",
     },
+    "folders": {
+        "bulk",
+        "engine",
+        "errors",
+        "export",
+        "geometry",
+        "images",
+        "label_studio/config",
+        "label_studio/results",
+        "values",
+    },
     "predict": {
         "engine",
         "errors",

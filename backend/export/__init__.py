@@ -1,9 +1,34 @@
-"""Data set formats, one per file: `LabeledImage` values come in, files on disk go out.
+"""Data set formats, one per file: `LabeledImage` and `Segment` values come in, files on disk go out.
 
 No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
 from backend.export.coco import EncodedRegion, LabeledImage, build_coco, check_region, count_empty, encode_region
-from backend.export.files import write_json
+from backend.export.cutout import Background, encode_cutout, parse_colour
+from backend.export.files import PARTIAL, write_bytes, write_json, write_json_list
+from backend.export.label_statistics import LabelStatistics, encode_rows
+from backend.export.overlay import choose_colours, encode_overlay
+from backend.export.segment_pngs import LabelNames, Segment, encode_segment
 
-__all__ = ["EncodedRegion", "LabeledImage", "build_coco", "check_region", "count_empty", "encode_region", "write_json"]
+__all__ = [
+    "PARTIAL",
+    "Background",
+    "EncodedRegion",
+    "LabelNames",
+    "LabelStatistics",
+    "LabeledImage",
+    "Segment",
+    "build_coco",
+    "check_region",
+    "choose_colours",
+    "count_empty",
+    "encode_cutout",
+    "encode_overlay",
+    "encode_region",
+    "encode_rows",
+    "encode_segment",
+    "parse_colour",
+    "write_bytes",
+    "write_json",
+    "write_json_list",
+]

@@ -99,12 +99,15 @@ def encode_region(
     return EncodedRegion(region_id, label, size, segmentation, area, bbox, score, choices, kind, other_labels)
 
 
-def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Json:
+def build_coco(
+    images: Iterable[LabeledImage], categories: Sequence[str], description: str = "Exported from Label Studio"
+) -> Json:
     """Build the COCO document.
 
     Args:
         images: In the order in which they are numbered.
         categories: Names in the order of the labeling config; all are kept, used or not.
+        description: Of the data set.
 
     Returns:
         A dict for `json.dump`. Regions with an empty mask have no box and are left out; `count_empty` counts them.
@@ -115,7 +118,7 @@ def build_coco(images: Iterable[LabeledImage], categories: Sequence[str]) -> Jso
     category_ids = {name: number for number, name in enumerate(dict.fromkeys(categories), start=1)}
     names = _UniqueNames()
     coco: Json = {
-        "info": {"description": "Exported from Label Studio", "version": "1.0"},
+        "info": {"description": description, "version": "1.0"},
         "licenses": [],
         "categories": [{"id": number, "name": name, "supercategory": ""} for name, number in category_ids.items()],
         "images": [],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from backend.errors import ExportError
 
@@ -25,21 +27,78 @@ _REMEDIES = {
 }
 
 
+PARTIAL = ".part"
+"""How the names of unfinished files end; only a killed process leaves one behind."""
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write `document` to `path`; an existing file is replaced only when the new one is completely on disk.
 
     Raises:
         ExportError: The folder cannot be created or written, or the disk is full; an existing file is unchanged.
     """
+    with _replacing(path) as sink:
+        text = io.TextIOWrapper(sink, encoding="utf-8")
+        json.dump(document, text)
+        text.detach()
+
+
+def write_json_list(path: Path, documents: Iterable[Mapping[str, Any]], max_bytes: int) -> list[Path]:
+    """Write documents as JSON arrays, one document in memory at a time: to `path`, and to NAME-2.json, … beyond a size.
+
+    Args:
+        max_bytes: Size of a file that only a single larger document may exceed.
+
+    Returns:
+        The files, at least one. Further ones of an earlier call are deleted.
+
+    Raises:
+        ExportError: As `write_json`.
+    """
+    encoded = (json.dumps(document).encode() for document in documents)
+    written: list[Path] = []
+    following = next(encoded, None)
+    while not written or following is not None:
+        target = path.with_stem(f"{path.stem}-{len(written) + 1}") if written else path
+        with _replacing(target) as sink:
+            size = sink.write(b"[")
+            while following is not None and (size == 1 or size + len(following) + 4 <= max_bytes):
+                size += sink.write((b",\n" if size > 1 else b"") + following)
+                following = next(encoded, None)
+            sink.write(b"]\n")
+        written.append(target)
+    for stale in path.parent.glob(f"{path.stem}-*{path.suffix}"):
+        if stale not in written and stale.stem.removeprefix(f"{path.stem}-").isdecimal():
+            stale.unlink(missing_ok=True)
+    return written
+
+
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write `data` to `path`; an existing file is replaced only by the complete new one.
+
+    Args:
+        sync: Wait until the data is on disk. Without it the file is whole after a kill, but not after a power failure.
+
+    Raises:
+        ExportError: As `write_json`.
+    """
+    with _replacing(path, sync=sync) as sink:
+        sink.write(data)
+
+
+@contextmanager
+def _replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` when the block ends, unless it raises."""
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PARTIAL)
         temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as sink:
-            json.dump(document, sink)
+        with os.fdopen(handle, "wb") as sink:
+            yield sink
             sink.flush()
-            os.fsync(sink.fileno())
+            if sync:
+                os.fsync(sink.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ExportError
-from backend.export import write_json
+from backend.export import write_bytes, write_json, write_json_list
 
 LONG = {"text": "x" * 200_000}
 
@@ -78,3 +78,31 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "out" / "instances.json") in caught.value.message
     assert "--out" in caught.value.remedy
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_bytes_are_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.png"
+    write_bytes(path, b"old", sync=False)
+    with small_disk(), pytest.raises(ExportError, match="File too large"):
+        write_bytes(path, bytes(200_000))
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(10**6, [5]), (77, [2, 2, 1]), (76, [1] * 5), (1, [1] * 5)])
+def test_a_list_is_split_into_files_of_a_size(tmp_path: Path, limit: int, sizes: list[int]) -> None:
+    documents = [{"n": n, "text": "x" * 16} for n in range(5)]  # 36 bytes each; two with brackets and commas are 77
+    (tmp_path / "tasks-9.json").write_text("of an earlier, longer list")
+    (tmp_path / "tasks-old.json").write_text("of somebody else")
+    written = write_json_list(tmp_path / "tasks.json", iter(documents), limit)
+    assert [path.name for path in written] == ["tasks.json", *(f"tasks-{n}.json" for n in range(2, len(sizes) + 1))]
+    lists = [json.loads(path.read_text()) for path in written]
+    assert [len(one) for one in lists] == sizes
+    assert [document for one in lists for document in one] == documents
+    assert limit == 1 or all(path.stat().st_size <= limit for path in written)
+    assert {path.name for path in tmp_path.iterdir()} == {*(path.name for path in written), "tasks-old.json"}
+
+
+def test_an_empty_list_is_a_file_too(tmp_path: Path) -> None:
+    (path,) = write_json_list(tmp_path / "tasks.json", [], 100)
+    assert json.loads(path.read_text()) == []

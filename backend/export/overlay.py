@@ -1,0 +1,90 @@
+"""A picture of an image with the outlines and labels of its segments."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from backend.export.cutout import parse_colour
+from backend.export.segment_pngs import Segment
+from backend.geometry import mask_to_box, mask_to_rings
+from backend.values import Pixels
+
+Colour = tuple[int, int, int]
+TINT = 0.2  # share of the label's colour inside a mask
+_FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")  # PIL's own font has Latin letters only
+_GOLDEN_RATIO = 0.618033988749895
+_JPEG_QUALITY = 90
+
+
+def choose_colours(labels: Sequence[str]) -> dict[str, Colour]:
+    """Give each label a colour: the one that it names, otherwise one very different from that of its neighbours."""
+    return {label: parse_colour(label) or _colour(place) for place, label in enumerate(dict.fromkeys(labels))}
+
+
+def encode_overlay(pixels: Pixels, segments: Sequence[Segment], colours: Mapping[str, Colour]) -> bytes:
+    """Draw segments onto an image and encode it as a JPEG; small segments lie on top of large ones.
+
+    Args:
+        pixels: uint8 RGB (H, W, 3).
+        colours: Of each label.
+    """
+    in_order = sorted(segments, key=lambda segment: -int(np.count_nonzero(segment.mask)))
+    canvas = _tint(pixels, in_order, colours)
+    draw, side = ImageDraw.Draw(canvas), max(canvas.size)
+    width, font = max(2, round(side / 400)), _load_font(max(12, round(side / 55)))
+    for segment in in_order:
+        for ring in mask_to_rings(segment.mask):
+            points = [tuple(corner) for corner in (*ring, ring[0])]
+            draw.line(points, fill=(0, 0, 0), width=width + 2)
+            draw.line(points, fill=colours[segment.label], width=width)
+    for segment in in_order:
+        _draw_label(draw, segment, colours[segment.label], font, canvas.size)
+    file = io.BytesIO()
+    canvas.save(file, "JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()
+
+
+def _colour(place: int) -> Colour:
+    red, green, blue = colorsys.hsv_to_rgb((0.02 + place * _GOLDEN_RATIO) % 1, 0.85 - 0.25 * (place // 5 % 2), 1.0)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _tint(pixels: Pixels, segments: Sequence[Segment], colours: Mapping[str, Colour]) -> Image.Image:
+    tinted = pixels.copy()
+    for segment in segments:
+        left, top, right, bottom = mask_to_box(segment.mask) or (0, 0, 0, 0)
+        box, inside = tinted[top:bottom, left:right], segment.mask[top:bottom, left:right]
+        box[inside] = (1 - TINT) * box[inside] + TINT * np.array(colours[segment.label])
+    return Image.fromarray(tinted)
+
+
+def _draw_label(
+    draw: ImageDraw.ImageDraw,
+    segment: Segment,
+    colour: Colour,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    size: tuple[int, int],
+) -> None:
+    """Write label and confidence on a bar above the segment, or as near as the image allows."""
+    text = f"{segment.label} {segment.confidence:.2f}"
+    left, top, _, _ = mask_to_box(segment.mask) or (0, 0, 0, 0)
+    bounds = draw.textbbox((0, 0), text, font=font)
+    width, height = bounds[2] - bounds[0] + 6, bounds[3] - bounds[1] + 6
+    x, y = max(min(left, size[0] - width), 0), max(top - height, 0)
+    is_bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 140
+    draw.rectangle((x, y, x + width, y + height), fill=colour)
+    draw.text((x + 3 - bounds[0], y + 3 - bounds[1]), text, fill=(0, 0, 0) if is_bright else (255, 255, 255), font=font)
+
+
+def _load_font(pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    for name in _FONTS:
+        try:
+            return ImageFont.truetype(name, pixels)
+        except OSError:
+            continue
+    return ImageFont.load_default(pixels)

@@ -1,0 +1,1 @@
+"""Parts of the command `label_folder`: its options, and what they mean."""
