@@ -28,6 +28,7 @@ from scripts.console import positive_int, run_and_leave, run_command
 FOUR_THIRDS = Size(640, 480)
 TWELVE_MEGAPIXELS = Size(4000, 3000)
 FASTER_CLASSES = {"demo-clip": 1.8, "ViT-B-32": 1.3}
+FASTER_PROJECT = {"640x480": 5.0, "1080p": 12.0}
 FASTER_CLICK = {"demo": 1 / 0.8, "vit_b": 1 / 0.95}
 
 
@@ -171,12 +172,30 @@ def _measure_classes(bench: Bench) -> list[Any]:
     return [*rows, bulk.measure_clip(random, bench.small, repeats=bench.few, aim=aim)]
 
 
+def _measure_automatic_masks(bench: Bench) -> list[Any]:
+    from scripts.measuring import automatic_masks
+
+    rows, few = [], 3  # SamAutomaticMaskGenerator takes half a minute for an image of 1080p
+    for pictures, aims in ((bench.small[:few], (6.0, 4.0)), (bench.pictures[:few], (15.0, 10.0))):
+        rows += automatic_masks.measure_with_encoder(bench.subject, pictures, aims=aims)
+    return [*rows, *automatic_masks.measure_random_models(bench.settings, bench.small[0], bench.folder, repeats=few)]
+
+
 def _measure_preannotation(bench: Bench) -> list[Any]:
-    from scripts.measuring import bulk
+    from scripts.measuring.user_script import measure_user_script
 
     if not bench.subject.predictor.labeler.can_classify:
         return []
-    return [bulk.measure_preannotation(bench.subject, bench.small[: bench.few + 1])]
+    return [
+        measure_user_script(bench.subject, pictures[: bench.few], repeats=3, aim=FASTER_PROJECT[size])
+        for size, pictures in (("640x480", bench.small), ("1080p", bench.pictures))
+    ]
+
+
+def _measure_import(bench: Bench) -> list[Any]:
+    from scripts.measuring.importing import measure_import
+
+    return [measure_import(bench.settings, bench.folder)]
 
 
 def _measure_pipeline(bench: Bench) -> list[Any]:
@@ -202,7 +221,9 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "codec": _measure_codec,
     "export": _measure_export,
     "classes": _measure_classes,
+    "automatic_masks": _measure_automatic_masks,
     "preannotation": _measure_preannotation,
+    "import": _measure_import,
     "pipeline": _measure_pipeline,
     "review": _measure_review,
 }

@@ -145,7 +145,8 @@ class ImageLabeler:
     @timed("sam")
     def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
         """Segment everything in the image, best first, without empty masks."""
-        candidates = self._segmenter.propose(encoded.embedding, parameters)
+        crops = {"pixels": encoded.image.pixels} if parameters.crop_n_layers else {}
+        candidates = self._segmenter.propose(encoded.embedding, parameters, **crops)
         return [candidate for candidate in candidates if candidate.mask.any()]
 
     @timed("sam")

@@ -75,8 +75,13 @@ class Segmenter(Protocol):
         """
         ...
 
-    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
-        """Generate masks of everything in the image, best first."""
+    def propose(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, pixels: Pixels | None = None
+    ) -> list[Candidate]:
+        """Generate masks of everything in the image, best first.
+
+        The image's `pixels` are given only if `parameters.crop_n_layers` asks for crops, which have to be encoded.
+        """
         ...
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:

@@ -91,6 +91,18 @@ class Stage:
         connections = [site.connect_backend(project, url, "SAM + CLIP", login) for project in (first, second)]
         return Opened(site, token, login, first, connections[0], second, connections[1])
 
+    def open_label_studio(self) -> tuple[LabelStudioSite, str]:
+        """Start Label Studio alone; return the site, logged in, and a personal access token.
+
+        Raises:
+            DemoError: As `open`.
+        """
+        self._require_label_studio()
+        self.ports.require_free()
+        self.folder.prepare()
+        site = self._start_label_studio()
+        return site, self._log_in(site)
+
     def command_environment(self, token: str, redis_url: str = "") -> dict[str, str]:
         """Build the environment of the backend and the commands: Label Studio's connection and the shared cache."""
         connection = {"LABEL_STUDIO_URL": self.ports.label_studio_url, "LABEL_STUDIO_API_KEY": token}

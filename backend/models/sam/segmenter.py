@@ -9,6 +9,7 @@ change the result.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -59,7 +60,7 @@ class SamSegmenter:
         torch_device = choose_device(device)
         self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
         self._sam = DeviceModel(model, torch_device, "SAM")
-        self._decoders = {model.device: _Decoders(self._sam.model)}
+        self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
         self._decoders_lock = threading.Lock()
         self._transform = ResizeToInput(model.image_encoder.img_size)
 
@@ -130,15 +131,20 @@ class SamSegmenter:
             raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
         return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks, revise)))
 
-    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
+    def propose(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, pixels: Pixels | None = None
+    ) -> list[Candidate]:
         """Generate masks of everything in the image: `SamAutomaticMaskGenerator` on an existing embedding.
+
+        Args:
+            pixels: Of the image; needed only with `parameters.crop_n_layers`, whose crops are encoded here.
 
         Returns:
             Best predicted IoU first.
         """
 
         def propose_in_batches(points: int, model: Sam) -> list[Candidate]:
-            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points)
+            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points, pixels)
 
         sizes = batch_sizes(self._sam.model)
         return self._sam.run(*((f"{points} points at once", partial(propose_in_batches, points)) for points in sizes))
@@ -225,15 +231,15 @@ class SamSegmenter:
         """Return the decoders of this model or of its copy on the CPU."""
         with self._decoders_lock:
             if model.device not in self._decoders:
-                self._decoders[model.device] = _Decoders(model)
+                self._decoders[model.device] = _Decoders(model, self.encode)
             return self._decoders[model.device]
 
 
 class _Decoders:
     """What decodes embeddings with one copy of the model."""
 
-    def __init__(self, model: Sam) -> None:
-        self.prompts, self.automatic_masks = PromptDecoder(model), AutomaticMasks(model)
+    def __init__(self, model: Sam, encode: Callable[[Pixels], ImageEmbedding]) -> None:
+        self.prompts, self.automatic_masks = PromptDecoder(model), AutomaticMasks(model, encode)
 
 
 def _cells_per_pixel(model: Sam, embedding: ImageEmbedding) -> tuple[float, float]:
