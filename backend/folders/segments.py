@@ -43,7 +43,8 @@ def find_segments(
 def _everything(
     labeler: ImageLabeler, encoded: EncodedImage, vocabulary: Vocabulary, options: ProposalOptions
 ) -> Iterator[Found]:
-    vocabularies = [vocabulary.labels] if len(vocabulary.labels) > 1 else []
+    competes = len(vocabulary.labels) > 1 or options.background_words
+    vocabularies = [vocabulary.labels] if competes else []
     for region in segment_image(labeler, encoded, options, vocabularies):
         yield (region.mask, *_label_of(region, vocabulary))
 

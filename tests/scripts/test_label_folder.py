@@ -199,13 +199,15 @@ def test_further_images_join_the_earlier_ones(photos: Path, out: Path, hall: Hal
 
 
 def test_an_interruption_keeps_what_is_done_and_the_next_run_does_the_rest(
-    photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(9):
         (photos / f"more-{number}.png").write_bytes(noise_png(40, 30, 10 + number))
     first = use(monkeypatch, Hall(classifier=FakeClassifier(), segmenter=InterruptedSegmenter()))
     assert label(photos, out, *LABELS) == 130
-    assert "completed work is kept, run the same command to continue" in capsys.readouterr().err
+    said = capfd.readouterr().err
+    assert "stopping: the images under way are finished; press Ctrl-C again to end at once" in said
+    assert "completed work is kept, run the same command to continue" in said
     done = len(list((out / "overlays").rglob("*.jpg")))
     assert 2 <= done == len(first.segmenter.encoded) < 12  # what was in flight was finished
     second = use(monkeypatch, Hall(classifier=FakeClassifier()))
