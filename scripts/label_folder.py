@@ -102,7 +102,7 @@ def collect_settings(
         "labels": [label.name for label in vocabulary.labels],
         "texts": vocabulary.texts,
         "keep": vocabulary.keep,
-        "masks": asdict(options),
+        **asdict(options),
         "models": models,
         "by_label": layout.by_label,
         "image_url": layout.url_prefix,

@@ -375,10 +375,10 @@ def test_other_settings_need_another_folder_or_a_new_start(
     label(photos, out, *LABELS)
     before = tree(out)
     assert label(photos, out, *LABELS, "--points-per-side", "7") == 1
-    assert "other settings: masks was" in capsys.readouterr().err
+    assert "other settings: points_per_side was 4 and is 7. Choose another --out" in capsys.readouterr().err
     assert tree(out) == before
     assert label(photos, out, "--labels", "dog,cat", "--points-per-side", "7", "--start-over") == 0
-    assert read(out / ".label_folder" / "run.json")["masks"]["points_per_side"] == 7
+    assert read(out / ".label_folder" / "run.json")["points_per_side"] == 7
     assert all(Path(name).name.startswith("dog_") for name in segment_names(out))
 
 
