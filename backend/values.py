@@ -133,11 +133,15 @@ class ProposalParameters:
 
 
 class Nesting(str, Enum):
-    """What is kept of masks that lie in others: all of them, the outermost, or those that no other lies in."""
+    """What is kept of masks that lie in others.
+
+    All of them; the outermost; those that no other lies in; or of a whole and its part the one with the higher score.
+    """
 
     BOTH = "both"
     WHOLES = "wholes"
     PARTS = "parts"
+    BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ class ProposalOptions(ProposalParameters):
         background_label: The class for the masks that a background word wins; "" drops them.
         min_area: Smaller masks are dropped, in pixels.
         min_area_share, max_area_share: Smaller and larger masks are dropped, as shares of the image.
-        nesting: Whether wholes, parts or both are kept.
+        nesting: Whether wholes, parts or both are kept, or the better ones.
         containment_thresh: The share of a mask's pixels that must lie in a larger mask to make it a part of that one.
     """
 

@@ -98,14 +98,14 @@ class Bench:
 
 
 def _measure_click(bench: Bench) -> list[Any]:
-    from scripts.measuring import clicks, redis_tier
+    from scripts.measuring import clicks, payloads, redis_tier
 
     subject, pictures = bench.subject, bench.pictures
     rows = clicks.measure_click(subject, pictures, repeats=bench.repeats, aim=FASTER_CLICK.get(subject.name, 1.0))
     rows.append(clicks.measure_next_click(subject, pictures[0], repeats=bench.few))
     rows.append(clicks.measure_return(subject, pictures, repeats=bench.few))
     rows.append(redis_tier.measure_redis_click(subject, pictures[0], bench.folder, repeats=bench.repeats))
-    return rows + clicks.measure_payload(subject, pictures[0], repeats=bench.repeats)
+    return rows + payloads.measure_payload(subject, pictures[0], repeats=bench.repeats)
 
 
 def _measure_model(bench: Bench) -> list[Any]:
@@ -188,6 +188,12 @@ def _measure_pipeline(bench: Bench) -> list[Any]:
     return [*rows, pipeline.measure_workers(bench.settings, bench.small, repeats=3)]
 
 
+def _measure_review(bench: Bench) -> list[Any]:
+    from scripts.measuring.review import measure_review
+
+    return [measure_review(bench.subject, pictures[: bench.few + 1]) for pictures in (bench.small, bench.pictures)]
+
+
 SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "click": _measure_click,
     "model": _measure_model,
@@ -198,6 +204,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "classes": _measure_classes,
     "preannotation": _measure_preannotation,
     "pipeline": _measure_pipeline,
+    "review": _measure_review,
 }
 
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from backend.bulk import Outcome
 from backend.errors import BadConfig
+from backend.label_studio.api import AnswerOf
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.predict import BulkRequest, build_version
@@ -54,6 +55,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         help='predict only what the text names, e.g. "the red car"; may be repeated',
     )
+    parser.add_argument(
+        "--review",
+        action="store_true",
+        help="score each mask by how far it can be trusted, so that the doubtful tasks are reviewed first",
+    )
     add_mask_options(parser)
     add_runner_options(parser)
     add_import_options(parser)
@@ -75,7 +81,16 @@ def describe_run(
     labels = [label.name for image in config.images for label in image.answer_classes]
     choices = [label.name for image in config.images for control in image.region_choices for label in control.labels]
     options = asdict(request.options) if request.options else {}
-    return {"models": model_version, "labels": labels, "choices": choices, **texts, **options, **settings.changed()}
+    review = {"review": True} if request.review else {}
+    return {
+        "models": model_version,
+        "labels": labels,
+        "choices": choices,
+        **texts,
+        **review,
+        **options,
+        **settings.changed(),
+    }
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -102,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
     check_class_options(proposal, config, predictor.labeler, texts)
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
+    request = replace(request, review=arguments.review)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     check_replaced(arguments.replace, version)
@@ -109,14 +125,14 @@ def run(arguments: argparse.Namespace) -> int:
     job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
     runner, progress = build_runner(arguments, predictor, job)
 
-    def list_tasks() -> Selection:
-        selection = select_tasks(client, project_id, arguments, version)
-        progress.expect(progress.snapshot().finished + selection.count())
+    def select(answer_of: AnswerOf = lambda ask: ask()) -> Selection:
+        keep = arguments.shard.holds if arguments.shard else None
+        selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
+        progress.expect(selection.count() // (arguments.shard.count if arguments.shard else 1))
         return selection
 
     if arguments.dry_run:
-        chosen = select_tasks(client, project_id, arguments, version)
-        return write_contact_sheet(chosen, runner, config, predictor.fetch_image, arguments, project.title, version)
+        return write_contact_sheet(select(), runner, config, predictor.fetch_image, arguments, project.title, version)
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
@@ -130,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
             "settings": describe_run(predictor.model_version, config, request, project_settings),
             "label_config": project.label_config,
         },
-        list_tasks,
+        select,
         runner,
         check_project,
         lambda outcome: hides_others(request, outcome),

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from backend.bulk import DECODE_THREADS, FETCH_THREADS, Failures, Pipeline, Progress, Stage
+from backend.bulk import DECODE_THREADS, FETCH_THREADS, Failures, Finished, Pipeline, Progress, Stage
 from backend.cache import CacheCounts, GuardedRedis
 from backend.errors import BadSettings, CacheUnavailable
 from backend.images import SourceImage
@@ -126,13 +126,22 @@ def precompute(
     pipeline = PrecomputeStages(predictor, counts).build_pipeline(progress)
     images = _find_images(tasks, config, project_id, summary)
     with pipeline.run(images) as run, show_progress_of(progress, "precomputing"):
-        for finished in run:
-            if finished.error is not None:
-                summary.fail(finished.item.task_id, finished.error)
-            elif finished.value:
-                summary.skipped += 1
-            else:
-                summary.computed += 1
+        try:
+            _count(run, summary)
+        except KeyboardInterrupt:
+            run.stop()
+            _count(run, summary)  # what is under way is finished
+            raise
+
+
+def _count(run: Iterable[Finished[_ImageWork]], summary: Summary) -> None:
+    for finished in run:
+        if finished.error is not None:
+            summary.fail(finished.item.task_id, finished.error)
+        elif finished.value:
+            summary.skipped += 1
+        else:
+            summary.computed += 1
 
 
 def _find_images(

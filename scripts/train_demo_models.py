@@ -17,7 +17,7 @@ from pathlib import Path
 
 def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before importing torch: the schedule assumes one thread
-    from scripts.demo_world import evaluate, train_clip, train_sam
+    from scripts.demo_world import evaluate, sam_trainer, train_clip, train_sam
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1, help="0 to 899; the committed models come from 1")
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     work = chosen.work / "quick" if chosen.quick else chosen.work
     sam, clip = chosen.out / "sam_demo.safetensors", chosen.out / "clip_demo.safetensors"
     if chosen.only != "clip":
-        schedule = train_sam.QUICK if chosen.quick else train_sam.Schedule()
+        schedule = sam_trainer.QUICK if chosen.quick else sam_trainer.Schedule()
         sam = train_sam.train(chosen.seed, chosen.out, work, schedule)
     if chosen.only != "sam":
         clip_schedule = train_clip.QUICK if chosen.quick else train_clip.ClipSchedule()

@@ -20,8 +20,6 @@ from backend.errors import (
     BackendError,
     ImageForbidden,
     ImageUnavailable,
-    LabelStudioError,
-    LabelStudioUnavailable,
     TryAgain,
 )
 
@@ -32,42 +30,12 @@ MAX_WAITING = 10_000  # such tasks that are kept for another attempt
 MIN_PROBE_SECONDS = 2.0
 
 
-class TaskListing:
-    """The project's tasks in batches; goes on after an outage where it was.
-
-    Args:
-        list_tasks: Begins a new listing of the tasks to do; one that repeats tasks does no harm.
-        probe: Raises `LabelStudioUnavailable` while Label Studio cannot answer.
-    """
-
-    def __init__(self, list_tasks: Callable[[], Iterable[Json]], probe: Callable[[], object]) -> None:
-        self._list_tasks, self._probe = list_tasks, probe
-        self._tasks: Iterator[Json] | None = None
-        self._seen: set[TaskKey] = set()
-
-    def next_batch(self) -> list[Json]:
-        """Return the next tasks; [] after the last. After an error it can be called again."""
-        try:
-            if self._tasks is None:
-                self._tasks = iter(self._list_tasks())
-            fresh: list[Json] = []
-            while not fresh and (batch := list(islice(self._tasks, BATCH))):
-                fresh = [task for task in batch if task["id"] not in self._seen]
-        except LabelStudioError as error:
-            self._tasks = None
-            if not isinstance(error, LabelStudioUnavailable):
-                self._probe()  # the SDK cannot tell a proxy's error page from a refusal
-            raise
-        self._seen |= {task["id"] for task in fresh}
-        return fresh
-
-
 @dataclass
 class ProjectRun:
     """One run, from the listing to the last chunk.
 
     Attributes:
-        list_tasks: Begins a listing of the tasks without a prediction of this version.
+        tasks: Those without a prediction of this version; they wait out outages by themselves, see `Outages.answer_of`.
         runner: Predicts.
         stop: Set to end the run: what is under way is finished and imported.
         is_unchanged: Whether an outcome is not imported because it would only hide earlier predictions.
@@ -75,7 +43,7 @@ class ProjectRun:
     """
 
     target: Target
-    list_tasks: Callable[[], Iterable[Json]]
+    tasks: Iterable[Json]
     runner: Runner
     importer: PredictionImporter
     ledger: Ledger
@@ -135,9 +103,9 @@ class ProjectRun:
 
     def _list(self) -> Iterator[Json]:
         """Yield the tasks to predict now, noted in the ledger; keep those whose last request is still open."""
-        listing = TaskListing(self.list_tasks, self.outages.probe)
+        tasks = iter(self.tasks)
         with suppress(Stopped):
-            while batch := self.outages.answer_of(listing.next_batch):
+            while batch := list(islice(tasks, BATCH)):
                 self._deferred += [task for task in batch if task["id"] in self._open]
                 ready = [task for task in batch if task["id"] not in self._open]
                 self.ledger.add(task["id"] for task in ready)

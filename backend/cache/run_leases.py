@@ -16,7 +16,8 @@ from backend.cache.redis_client import GuardedRedis
 WHOLE = "all"
 
 _ACQUIRE = """
-local now = tonumber(redis.call('time')[1])
+local time = redis.call('time')
+local now = time[1] + time[2] / 1000000
 local holders = redis.call('hgetall', KEYS[1])
 for number = 1, #holders, 2 do
     local shard, holder = holders[number], holders[number + 1]
@@ -27,8 +28,9 @@ for number = 1, #holders, 2 do
         return description
     end
 end
-redis.call('hset', KEYS[1], ARGV[1], ARGV[2] .. '\\n' .. (now + tonumber(ARGV[3])) .. '\\n' .. ARGV[4])
-redis.call('expire', KEYS[1], ARGV[3] * 10)
+local ends = string.format('%.3f', now + ARGV[3])
+redis.call('hset', KEYS[1], ARGV[1], ARGV[2] .. '\\n' .. ends .. '\\n' .. ARGV[4])
+redis.call('expire', KEYS[1], math.ceil(ARGV[3] * 10))
 return 1
 """
 _RELEASE = """
@@ -51,7 +53,7 @@ class RunLease:
         on_lost: Called with the other holder's description if one took the lease during an outage.
     """
 
-    lease_seconds = 30
+    lease_seconds = 30.0
 
     def __init__(
         self, client: GuardedRedis, work: str, shard: str, description: str, on_lost: Callable[[str], object]
@@ -71,11 +73,11 @@ class RunLease:
     def release(self) -> None:
         """Give the lease back."""
         self._done.set()
-        arguments: list[str | int] = [self._shard, self._token]
+        arguments: list[str | float] = [self._shard, self._token]
         self._client.execute(lambda redis: redis.register_script(_RELEASE)(keys=[self._key], args=arguments))
 
     def _try(self) -> Any:
-        arguments: list[str | int] = [self._shard, self._token, self.lease_seconds, self._description]
+        arguments: list[str | float] = [self._shard, self._token, self.lease_seconds, self._description]
         return self._client.execute(lambda redis: redis.register_script(_ACQUIRE)(keys=[self._key], args=arguments))
 
     def _renew(self) -> None:

@@ -9,6 +9,7 @@ from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
+from backend.engine.review import trust_in
 from backend.engine.segment_image import (
     classify_candidates,
     classify_crops,
@@ -40,6 +41,7 @@ __all__ = [
     "pick_unlabeled",
     "segment",
     "segment_image",
+    "trust_in",
     "with_background",
     "words_to_encode",
 ]

@@ -25,7 +25,27 @@ def keep_clean(candidates: Sequence[Candidate], options: ProposalOptions) -> lis
     places = [place for place, area in enumerate(overlaps.areas.tolist()) if smallest <= area <= largest]
     places = overlaps.find_distinct(places, options.mask_nms_thresh)
     if options.nesting is not Nesting.BOTH:
-        column = 0 if options.nesting is Nesting.WHOLES else 1
-        dropped = {pair[column] for pair in overlaps.find_nested(places, options.containment_thresh)}
-        places = [place for place in places if place not in dropped]
+        pairs = overlaps.find_nested(places, options.containment_thresh)
+        places = _choose(places, pairs, options.nesting)
     return [candidates[place] for place in places]
+
+
+def _choose(places: Sequence[int], pairs: Sequence[tuple[int, int]], nesting: Nesting) -> list[int]:
+    """Return the places that are kept of parts and wholes.
+
+    Args:
+        places: Best first.
+        pairs: Each a part and its whole.
+    """
+    if nesting is not Nesting.BEST:
+        dropped = {part if nesting is Nesting.WHOLES else whole for part, whole in pairs}
+        return [place for place in places if place not in dropped]
+    rivals: dict[int, set[int]] = {place: set() for place in places}
+    for part, whole in pairs:
+        rivals[part].add(whole)
+        rivals[whole].add(part)
+    kept: dict[int, None] = {}
+    for place in places:
+        if rivals[place].isdisjoint(kept):
+            kept[place] = None
+    return list(kept)

@@ -12,6 +12,7 @@ from backend.engine.known_words import KnownWords
 from backend.engine.mask_classes import MaskClasses
 from backend.engine.ports import Classifier, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
+from backend.engine.review import measure_agreement
 from backend.engine.similar_search import SimilarMask, SimilarSearch
 from backend.engine.sized_candidates import SizedCandidate, choose_larger
 from backend.engine.text_search import FoundMask, TextSearch
@@ -146,6 +147,11 @@ class ImageLabeler:
         """Segment everything in the image, best first, without empty masks."""
         candidates = self._segmenter.propose(encoded.embedding, parameters)
         return [candidate for candidate in candidates if candidate.mask.any()]
+
+    @timed("sam")
+    def measure_agreement(self, encoded: EncodedImage, masks: Sequence[Mask]) -> list[float]:
+        """Measure how well SAM's answers to prompts made from each mask agree with it; see `review`."""
+        return measure_agreement(self._segmenter, encoded.embedding, masks)
 
     @timed("clip")
     def search(

@@ -29,6 +29,8 @@ OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all 
 
 BulkRequest = FindText | SegmentAll
 
+REVIEW_VERSION = 1  # of the formula that scores masks for review
+
 
 def build_version(model_version: str, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings) -> str:
     """Build the predictions' version: the models' version, then 8 hex digits of everything else that affects them.
@@ -43,6 +45,8 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     named: dict[str, Any] = {"proposal": _name_options(request.options), "controls": controls}
     if isinstance(request, FindText):
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
+    if request.review:
+        named["review"] = REVIEW_VERSION
     if any(control.kind == "polygon" for image in config.images for control in image.answers):
         named["outlines"] = OUTLINES_VERSION
     changed = settings.changed_in_bulk()

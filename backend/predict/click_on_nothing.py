@@ -1,9 +1,14 @@
 """Refusal of a click on nothing: SAM answers every click, on the background with a mask of something else.
 
-A single positive click is refused if SAM's best mask does not reach it, or if its predicted IoU is below the minimum.
-A mask reaches a point that lies on it or within one cell of SAM's low-resolution mask of it (5 pixels of an image 640
+A single positive click is answered if SAM's best mask reaches it and has the minimum of predicted IoU. A mask reaches a
+point that lies on it or within little more than one cell of SAM's low-resolution mask of it (6 pixels of an image 640
 pixels wide with the demo model): a click on the edge of an object is often a pixel or two outside of a good mask, which
-SAM knows no more precisely. Any other prompt says more than one click, and is answered.
+SAM knows no more precisely. On the background SAM hardly ever answers with a mask that contains the click, so a tenth
+of the minimum is enough for one that does. Any other prompt says more than one click, and is answered.
+
+At a click on the edge of an object SAM sometimes answers with what is beside it. So before it is refused, SAM is asked
+at four places around it, where the minimum is lower. If one of them is answered, its mask is the answer, and with
+further clicks that place counts as the first point.
 
 The point of a refused click stays on the page and comes with the next click, unless it was taken back. It does not
 count then: it would pull the background into the mask of the object that was meant.
@@ -11,7 +16,9 @@ count then: it would pull the background into the mask of the object that was me
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BadPrompt
@@ -19,23 +26,21 @@ from backend.geometry import Point, distance_to_mask
 from backend.runtime import NO_DEADLINE, Deadline, LeastRecentlyUsed
 from backend.values import Candidate, Prompt
 
+REACH = 1.2  # cells of the low-resolution mask, from the click to SAM's mask
+MIN_SCORE_ON_MASK = 0.1  # of the minimum, if the mask contains the click
+AROUND = 1.2  # cells from the click to the four places around it
+REACH_AROUND = 1.0  # cells, from the click to SAM's mask at one of them
+MIN_SCORE_AROUND = 0.6  # of the minimum, at one of them
 MAX_KEPT = 10_000  # verdicts on single clicks
 IGNORED = "A point on nothing does not count."
 
 
-def check_object(candidate: Candidate, prompt: Prompt, min_score: float) -> None:
-    """Raise `BadPrompt` for a click on nothing.
+@dataclass(frozen=True)
+class ObjectAtClick:
+    """SAM's answer at a click, or at the place beside it where it sees the object."""
 
-    Args:
-        candidate: SAM's best answer.
-        prompt: A single click; any other passes.
-        min_score: Minimum predicted IoU; 0 lets every click pass.
-    """
-    if min_score > 0 and prompt.is_single_click and _is_miss(candidate, prompt.point_coords[0], min_score):
-        raise BadPrompt(
-            "No object here.",
-            remedy="Click the middle of an object, or draw a box around it. Ctrl+Z takes the point back.",
-        )
+    place: Point
+    candidate: Candidate
 
 
 class ClicksOnNothing:
@@ -45,42 +50,110 @@ class ClicksOnNothing:
     """
 
     def __init__(self) -> None:
-        self._verdicts = LeastRecentlyUsed[tuple[str, Point, float], bool](MAX_KEPT)
+        self._places = LeastRecentlyUsed[tuple[str, Point, float], tuple[Point, ...]](MAX_KEPT)  # () for none
 
-    def check(self, encoded: EncodedImage, candidate: Candidate, prompt: Prompt, min_score: float) -> None:
-        """Raise `BadPrompt` as `check_object` does, and keep the verdict."""
-        if prompt.is_single_click:
-            is_miss = _is_miss(candidate, prompt.point_coords[0], min_score)
-            self._verdicts.put((encoded.image.digest, prompt.point_coords[0], min_score), is_miss)
-        check_object(candidate, prompt, min_score)
+    def answer(
+        self,
+        labeler: ImageLabeler,
+        encoded: EncodedImage,
+        click: Prompt,
+        min_score: float,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Candidate:
+        """Answer a single click.
 
-    def drop(
+        Args:
+            min_score: Minimum predicted IoU; 0 answers every click.
+
+        Raises:
+            BadPrompt: A click on nothing.
+        """
+        point = click.point_coords[0]
+        if min_score <= 0:
+            return labeler.segment(encoded, click, deadline=deadline)[0]
+        found = self._find(labeler, encoded, point, min_score, deadline)
+        if found is None:
+            raise BadPrompt(
+                "No object here.",
+                remedy="Click the middle of an object, or draw a box around it. Ctrl+Z takes the point back.",
+            )
+        return found.candidate
+
+    def settle(
         self,
         labeler: ImageLabeler,
         encoded: EncodedImage,
         prompt: Prompt,
         min_score: float,
         deadline: Deadline = NO_DEADLINE,
-    ) -> Prompt:
-        """Return a prompt of several points without the first ones, as long as each was a click on nothing."""
-        while min_score > 0 and len(prompt.point_coords) > 1 and prompt.point_labels[0] == 1 and not prompt.box_xyxy:
-            if not self._missed(labeler, encoded, prompt.point_coords[0], min_score, deadline):
+    ) -> tuple[Prompt, bool]:
+        """Return what to ask SAM for a prompt of several points, and whether points were left out.
+
+        The first points are left out as long as each is a click on nothing. Before a first point beside whose place SAM
+        sees the object, that place is inserted.
+        """
+        is_short, coords, labels = False, prompt.point_coords, prompt.point_labels
+        while min_score > 0 and len(coords) > 1 and labels[0] == 1 and not prompt.box_xyxy:
+            place = self._place_of(labeler, encoded, coords[0], min_score, deadline)
+            if place is not None:
+                if place != coords[0]:
+                    coords, labels = (place, *coords), (1, *labels)
                 break
-            prompt = replace(prompt, point_coords=prompt.point_coords[1:], point_labels=prompt.point_labels[1:])
-        return prompt
+            is_short, coords, labels = True, coords[1:], labels[1:]
+        return replace(prompt, point_coords=coords, point_labels=labels), is_short
 
-    def _missed(
+    def _place_of(
         self, labeler: ImageLabeler, encoded: EncodedImage, point: Point, min_score: float, deadline: Deadline
-    ) -> bool:
-        key = (encoded.image.digest, point, min_score)
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            verdict = _is_miss(labeler.segment(encoded, Prompt((point,), (1,)), deadline=deadline)[0], point, min_score)
-            self._verdicts.put(key, verdict)
-        return verdict
+    ) -> Point | None:
+        places = self._places.get((encoded.image.digest, point, min_score))
+        if places is None:
+            found = self._find(labeler, encoded, point, min_score, deadline)
+            return found.place if found else None
+        return places[0] if places else None
+
+    def _find(
+        self, labeler: ImageLabeler, encoded: EncodedImage, point: Point, min_score: float, deadline: Deadline
+    ) -> ObjectAtClick | None:
+        found = find_object(labeler, encoded, point, min_score, deadline)
+        self._places.put((encoded.image.digest, point, min_score), (found.place,) if found else ())
+        return found
 
 
-def _is_miss(candidate: Candidate, point: Point, min_score: float) -> bool:
+def find_object(
+    labeler: ImageLabeler, encoded: EncodedImage, point: Point, min_score: float, deadline: Deadline = NO_DEADLINE
+) -> ObjectAtClick | None:
+    """Find the object at a click by the rules above; None for a click on nothing.
+
+    Args:
+        min_score: Minimum predicted IoU, more than 0.
+    """
+
+    def ask(place: Point) -> ObjectAtClick:
+        return ObjectAtClick(place, labeler.segment(encoded, Prompt((place,), (1,)), deadline=deadline)[0])
+
+    here = ask(point)
+    mask, cell = here.candidate.mask, _cell_of(here.candidate)
+    distance = distance_to_mask(mask, point, REACH * cell)
+    if here.candidate.score >= min_score * (MIN_SCORE_ON_MASK if distance == 0 else 1.0) and distance < math.inf:
+        return here
+    others = [ask(place) for place in _places_around(point, AROUND * cell, mask.shape)] if cell else []
+    seen = [
+        other
+        for other in others
+        if other.candidate.score >= MIN_SCORE_AROUND * min_score
+        and distance_to_mask(other.candidate.mask, point, REACH_AROUND * cell) < math.inf
+    ]
+    return max(seen, key=lambda other: other.candidate.score, default=None)
+
+
+def _places_around(point: Point, away: float, shape: tuple[int, ...]) -> Iterator[Point]:
+    x, y = point
+    for place in ((x + away, y), (x - away, y), (x, y + away), (x, y - away)):
+        if 0 <= place[0] < shape[1] and 0 <= place[1] < shape[0]:
+            yield place
+
+
+def _cell_of(candidate: Candidate) -> float:
+    """Return the side of a cell of the low-resolution mask in pixels; 0 if there is none."""
     logits = candidate.low_res_logits
-    reach = max(candidate.mask.shape) / logits.shape[-1] if logits is not None else 0.0
-    return candidate.score < min_score or distance_to_mask(candidate.mask, point, reach) > reach
+    return max(candidate.mask.shape) / logits.shape[-1] if logits is not None else 0.0

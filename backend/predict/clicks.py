@@ -109,16 +109,16 @@ def answer_prompt(
         first = Prompt(points.point_coords[:1], points.point_labels[:1])
         larger = labeler.segment_larger(encoded, first, repeats)
         return ClickAnswer(larger.candidate, message=describe_size(larger.place, larger.count))
-    counting = nothing.drop(labeler, encoded, points, min_score, deadline)
-    if counting is not points:
+    if points.is_single_click:
+        return ClickAnswer(nothing.answer(labeler, encoded, points, min_score, deadline))
+    counting, is_short = nothing.settle(labeler, encoded, points, min_score, deadline)
+    if is_short:
         others = replace(prompt, prompt=counting)
         answer = answer_prompt(
             labeler, encoded, others, correctable, config, boxes, nothing, deadline, min_score=min_score
         )
         return replace(answer, message=" ".join(filter(None, [answer.message, IGNORED])))
-    candidate = labeler.segment(encoded, points, deadline=deadline)[0]
-    nothing.check(encoded, candidate, points, min_score)
-    return ClickAnswer(candidate)
+    return ClickAnswer(labeler.segment(encoded, counting, deadline=deadline)[0])
 
 
 def find_other_object(

@@ -26,6 +26,7 @@ from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies
 from backend.predict.region_stages import RegionStages
 from backend.predict.request_needs import search_vocabulary
+from backend.predict.review_scores import score_by_trust
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Candidate, ProposalOptions, Region
@@ -121,6 +122,7 @@ class ImageAnswers(RegionStages):
             named = [named[place] for place in kept]
         candidates, labels = [candidate for candidate, _ in named], [label for _, label in named]
         regions = self._label(encoded.image, candidates, labels, config, settings)
+        regions = self.score_for_review(encoded, regions) if request.review else regions
         return Prediction(tuple(regions), message=describe_matches(request.texts, len(regions)))
 
     def segment_all(
@@ -132,8 +134,13 @@ class ImageAnswers(RegionStages):
             BadPrompt: CLIP has to pick among several labels and does not know them, or is not loaded.
         """
         options = request.options or self._default_options
-        labeled = tuple(self.segment_regions(encoded, options, config, settings))
-        return replace(self.classify_image(encoded.image, config, settings), regions=labeled)
+        regions = self.segment_regions(encoded, options, config, settings)
+        regions = self.score_for_review(encoded, regions) if request.review else regions
+        return replace(self.classify_image(encoded.image, config, settings), regions=tuple(regions))
+
+    def score_for_review(self, encoded: EncodedImage, regions: Sequence[LabeledRegion]) -> list[LabeledRegion]:
+        """Replace the scores of regions by the trust in them."""
+        return score_by_trust(self._labeler, encoded, regions)
 
     def segment_regions(
         self, encoded: EncodedImage, options: ProposalOptions, config: ImageConfig, settings: ProjectSettings

@@ -37,6 +37,7 @@ from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.predict.recent_masks import AnswerMemory
 from backend.predict.request_needs import check_drawn_size, has_answer, texts_to_encode
+from backend.predict.review_scores import lowest_trust
 from backend.predict.task_stages import Note, TaskStages, ignore
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
@@ -120,7 +121,7 @@ class TaskPredictor:
 
         Returns:
             A Label Studio prediction, unless it would be empty, and a message. The prediction's score is the mean of
-            the regions' scores or, without a region, of the best image classes.
+            the regions' scores or, without a region, of the best image classes; for review `lowest_trust`.
 
         Raises:
             BackendError: The image cannot be fetched, a prompt does not fit it, the queue is full, the labeling config
@@ -139,7 +140,9 @@ class TaskPredictor:
             memory.remember_answer(request, built)
             results += built
             predictions.append(prediction)
-        document = build_prediction(results, self.model_version, mean_score(predictions)) if results else None
+        is_reviewed = isinstance(request, FindText | SegmentAll) and request.review
+        score = lowest_trust(predictions) if is_reviewed else mean_score(predictions)
+        document = build_prediction(results, self.model_version, score) if results else None
         return TaskAnswer(document, " ".join(one.message for one in predictions if one.message))
 
     def stages(

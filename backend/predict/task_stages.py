@@ -23,6 +23,7 @@ from backend.predict.image_opener import ImageOpener
 from backend.predict.outlines import outline_regions
 from backend.predict.prediction import Prediction, mean_score
 from backend.predict.request_needs import has_answer
+from backend.predict.review_scores import lowest_trust
 from backend.projects import ProjectSettings
 from backend.values import Candidate, Pixels
 
@@ -175,6 +176,8 @@ class TaskStages:
         if isinstance(self._request, SegmentAll) and self._request.options is not None and masks:
             labeled = self._answers.label_many(masks, self._request.options, config, self._settings)
             for image, regions in zip(images, labeled, strict=True):
+                if self._request.review and image.encoded is not None:
+                    regions = self._answers.score_for_review(image.encoded, regions)
                 image.prediction = Prediction(tuple(regions))
 
     def build(self, work: TaskWork) -> Json:
@@ -187,5 +190,7 @@ class TaskStages:
             tolerance = self._settings.polygon_tolerance
             results += build_results(prediction.regions, image.config, prediction.image_choices, tolerance=tolerance)
         if not results:
-            return {"result": [], "score": None}
-        return build_prediction(results, self._model_version, mean_score([image.prediction for image in work.images]))
+            return {"result": [], "score": 0.0}  # without a score a task has no place in the order of review
+        predictions = [image.prediction for image in work.images]
+        score = lowest_trust(predictions) if self._request.review else mean_score(predictions)
+        return build_prediction(results, self._model_version, score)

@@ -2,13 +2,14 @@
 
 Label Studio waits for the reply to all selected tasks and stores it as their newest predictions; an empty answer
 stores nothing, so it hides none. Each task is answered as `scripts.preannotate` would predict it and under the same
-version, so that neither does again what the other has done.
+version, so that neither does again what the other has done; nor what it has scored for review (`--review`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backend.errors import BackendError, ClientDisconnected
@@ -83,9 +84,12 @@ class _Batch:
     ) -> None:
         self._config, self._predictor, self._settings = parsed.config, predictor, settings
         self._deadline, self._report_problem = deadline, report_problem
-        self._version = build_version(
-            predictor.model_version, parsed.config, SegmentAll(predictor.default_proposal()), settings
+        everything = SegmentAll(predictor.default_proposal())
+        self._version, reviewed = (
+            build_version(predictor.model_version, parsed.config, request, settings)
+            for request in (everything, replace(everything, review=True))
         )
+        self._done = {self._version, reviewed}
         self._max_seconds = 0.0
         self.late: list[Task] = []
 
@@ -97,7 +101,7 @@ class _Batch:
         Raises:
             ClientDisconnected: The client disconnected.
         """
-        if self._version in task.predicted_by:
+        if not self._done.isdisjoint(task.predicted_by):
             return EMPTY_ANSWER
         self._deadline.raise_if_disconnected()
         remaining = self._deadline.remaining

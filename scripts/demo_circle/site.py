@@ -74,6 +74,10 @@ class LabelStudioSite:
         document: Json = self._json("GET", f"/api/projects/{project}/")
         return document
 
+    def next_task(self, project: int) -> int:
+        """Return the id of the task that Label Studio gives out next, as for "Label All Tasks"."""
+        return int(self._json("GET", f"/api/projects/{project}/next")["id"])
+
     def upload_images(self, project: int, images: Mapping[str, bytes]) -> dict[str, int]:
         """Create one task per image; return the task ids by file name."""
         # Label Studio keeps only the last of several files in fields of the same name

@@ -27,14 +27,14 @@ class Course:
         ious: IoU with the truth before the first correction and after each.
         obeyed: For each correction, whether each of its clicks that counts holds in the mask, as brush and bitmask are
             sent; `as_polygon` likewise in the polygon as sent.
-        moved: If SAM alone would not have obeyed the first correction: the share of the wrong part that changed, and
-            the changed pixels as a share of the mask.
+        first_change: By the first correction, the share of the wrong part that changed, and the changed pixels as a
+            share of the mask; () if there was nothing to correct.
     """
 
     ious: list[float]
     obeyed: list[bool] = field(default_factory=list)
     as_polygon: list[bool] = field(default_factory=list)
-    moved: list[tuple[float, float]] = field(default_factory=list)
+    first_change: tuple[float, ...] = ()
 
 
 class EarlierLabeler(ImageLabeler):
@@ -74,18 +74,25 @@ def answer_on_page(labeler: ImageLabeler) -> Answer:
 
 
 def correct(
-    answer: Answer, alone: Answer, image: EncodedImage, truth: Mask, start: Mask, clicks: list[Click], seed: int | None
+    answer: Answer,
+    image: EncodedImage,
+    truth: Mask,
+    start: Mask,
+    clicks: list[Click],
+    seed: int | None,
+    *,
+    with_polygons: bool = True,
 ) -> Course:
     """Correct a mask up to `STEPS` times.
 
     Args:
-        alone: Answers as SAM does, which tells whether a click is moved.
         clicks: The clicks that made the mask; [] for one on the page.
         seed: Of the pixel of the wrong part that is clicked; None for its middle.
+        with_polygons: Whether to record what holds in the polygon.
     """
     mask, course, on_page = start, Course([mask_iou(start, truth)]), not clicks
     rng = None if seed is None else np.random.default_rng(seed)
-    for step in range(STEPS):
+    for _ in range(STEPS):
         wrong = largest_wrong_part(mask, truth)
         if wrong is not None:
             part, label = wrong
@@ -93,10 +100,11 @@ def correct(
             corrected = answer(image, mask, clicks)
             said = clicks[-1:] if on_page else clicks
             course.obeyed.append(obeys(corrected, said))
-            course.as_polygon.append(obeys(_as_polygon(corrected, said), said))
-            if step == 0 and answer is not alone and not obeys(alone(image, mask, clicks), said):
+            if with_polygons:
+                course.as_polygon.append(obeys(_as_polygon(corrected, said), said))
+            if not course.first_change:
                 changed = corrected ^ mask
-                course.moved.append((float(changed[part].mean()), float(changed.sum() / max(mask.sum(), 1))))
+                course.first_change = (float(changed[part].mean()), float(changed.sum() / max(mask.sum(), 1)))
             mask = corrected
         course.ious.append(mask_iou(mask, truth))
     return course

@@ -1,10 +1,11 @@
 """Evaluate corrections: IoU after 0 to 3 clicks on the largest wrong part, and whether the clicks hold.
 
-    python -m scripts.demo_world.evaluate_corrections [--tuning] [--objects 500] [--first 70000] [--out FILE]
+    python -m scripts.demo_world.evaluate_corrections [--tuning] [--objects 500] [--first 70000] [--rows FILE]
 
 Three courses, each with a click in the middle of the wrong part and at a random pixel of it: all clicks in one request
 (chain), corrections of SAM's accepted answer (refine), and of masks that a person painted and that were pre-annotated
-(painted). Each is compared with the engine before clicks were forced, on the same objects.
+(painted). Each is compared with the engine before clicks were forced, on the same objects. With --rows the courses are
+kept in a file, and an evaluation that was ended, or of fewer objects, is gone on with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,24 @@ from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED
 FIRST = 70_000
 """Scenes from HELD_OUT_SEED + this on were first used after the rule was chosen; TUNING_SEED + 40,000 on chose it."""
 COURSES = ("chain", "refine", "painted")
+KINDS = ("middle", "random")  # pixel of the wrong part
 WORSE = 0.005
 MIN_START_IOU = 0.5  # of a pre-annotated mask with the object that it stands for
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of the `number`-th object in a course, by clicks of one kind, with each engine."""
+
+    number: int
+    course: str
+    kind: str
+    ours: Course
+    earlier: Course
+
+
+Courses = dict[tuple[str, str], list[Row]]
+"""By course and kind of click."""
 
 
 class Bench:
@@ -54,15 +72,18 @@ class Bench:
         self.ours, self.earlier = ImageLabeler(self.segmenter, None), EarlierLabeler(self.segmenter, None)
         self._renderer, self._first_seed = renderer, first_seed
 
-    def objects(self) -> Iterator[tuple[EncodedImage, Mask, Sequence[Mask]]]:
-        """Yield encoded image, true mask and the image's automatic masks, without end."""
+    def objects(self, start: int = 0) -> Iterator[tuple[EncodedImage, Mask, Sequence[Mask]]]:
+        """Yield encoded image, true mask and the automatic masks, without end, from the `start`-th object on."""
         for number in count(self._first_seed):
             scene, file = RENDERERS[self._renderer](number), io.BytesIO()
+            left_out, start = start, max(start - len(scene.objects), 0)
+            if left_out >= len(scene.objects):
+                continue
             Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
             source = SourceImage(file.getvalue())
             image = EncodedImage(source, self.segmenter.encode(source.pixels))
             found = [region.mask for region in segment_image(self.ours, image, DEMO_PROPOSAL)] if self.automatic else []
-            for item in scene.objects:
+            for item in scene.objects[left_out:]:
                 yield image, item.mask, found
 
     automatic = True
@@ -78,28 +99,55 @@ def start_of(bench: Bench, course: str, image: EncodedImage, truth: Mask, found:
     return best if best is not None and mask_iou(best, truth) >= MIN_START_IOU else paint(truth, n)
 
 
-def run(bench: Bench, courses: Sequence[str], objects: int) -> dict[tuple[str, str], list[tuple[Course, Course]]]:
-    """Correct each object in each course with both engines; (ours, earlier) by course and kind of click."""
-    rows: dict[tuple[str, str], list[tuple[Course, Course]]] = {}
+def run(bench: Bench, courses: Sequence[str], objects: int, rows: Path | None = None) -> Courses:
+    """Correct each object in each course with both engines.
+
+    Args:
+        rows: File with the courses of the first objects, to which those of the others are appended.
+    """
+    kept = read_rows(rows) if rows and rows.exists() else []
     bench.automatic = "painted" in courses
-    for n, (image, truth, found) in zip(range(objects), bench.objects(), strict=False):
-        for course in courses:
-            start = start_of(bench, course, image, truth, found, n)
-            if start is None or not start.any():
-                continue
-            clicks = [first_click(truth)] if course == "chain" else []
-            build = answer_chain if course == "chain" else answer_on_page
-            ours, earlier = build(bench.ours), build(bench.earlier)
-            for kind, seed in (("middle", None), ("random", n)):
-                pair = [correct(one, earlier, image, truth, start, clicks, seed) for one in (ours, earlier)]
-                rows.setdefault((course, kind), []).append((pair[0], pair[1]))
-    return rows
+    numbers = range(kept[-1].number + 1 if kept else 0, objects)
+    for n, (image, truth, found) in zip(numbers, bench.objects(numbers.start), strict=False):
+        own = list(_correct_object(bench, courses, n, image, truth, found))
+        kept += own
+        if rows:
+            with rows.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(asdict(row)) + "\n" for row in own)
+    return {
+        (course, kind): [row for row in kept if (row.course, row.kind) == (course, kind) and row.number < objects]
+        for course in courses
+        for kind in KINDS
+    }
 
 
-def summarize(pairs: Sequence[tuple[Course, Course]]) -> dict[str, Any]:
+def _correct_object(
+    bench: Bench, courses: Sequence[str], n: int, image: EncodedImage, truth: Mask, found: Sequence[Mask]
+) -> Iterator[Row]:
+    for course in courses:
+        start = start_of(bench, course, image, truth, found, n)
+        if start is None or not start.any():
+            continue
+        clicks = [first_click(truth)] if course == "chain" else []
+        build = answer_chain if course == "chain" else answer_on_page
+        for kind in KINDS:
+            seed = None if kind == "middle" else n
+            ours = correct(build(bench.ours), image, truth, start, clicks, seed)
+            earlier = correct(build(bench.earlier), image, truth, start, clicks, seed, with_polygons=False)
+            yield Row(n, course, kind, ours, earlier)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read the courses of an evaluation that was ended; of an object that was not finished none."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Row(**{**row, "ours": Course(**row["ours"]), "earlier": Course(**row["earlier"])}) for row in rows]
+
+
+def summarize(rows: Sequence[Row]) -> dict[str, Any]:
     """Summarize one course; `worse` counts corrections, as a share of all of them."""
+    pairs = [(row.ours, row.earlier) for row in rows]
     ours, earlier = ([pair[side] for pair in pairs] for side in (0, 1))
-    moved = np.array([move for course in ours for move in course.moved] or [(0.0, 0.0)])
+    moved = np.array([a.first_change for a, b in pairs if b.obeyed and not b.obeyed[0]] or [(0.0, 0.0)])
     return {
         "objects": len(pairs),
         "iou": _means(ours),
@@ -118,6 +166,7 @@ def summarize(pairs: Sequence[tuple[Course, Course]]) -> dict[str, Any]:
         "moved": len(moved),
         "wrong_part_covered_median": float(np.median(moved[:, 0])),
         "change_of_mask_max": float(moved[:, 1].max()),
+        "change_over_half": int(np.count_nonzero(moved[:, 1] > 0.5)),
     }
 
 
@@ -161,14 +210,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--renderer", choices=list(RENDERERS), nargs="+", default=list(RENDERERS))
     parser.add_argument("--course", choices=COURSES, nargs="+", default=list(COURSES))
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
+    parser.add_argument("--rows", type=Path, help="JSON lines file for the courses, one for each renderer beside it")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     figures = {}
     for renderer in chosen.renderer:
         bench = Bench(renderer, (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + chosen.first)
-        for (course, kind), pairs in run(bench, chosen.course, chosen.objects).items():
-            figures[f"{renderer}, {course}, {kind}"] = summary = summarize(pairs)
+        kept = chosen.rows and chosen.rows.with_name(f"{chosen.rows.stem} {renderer}{chosen.rows.suffix}")
+        for (course, kind), rows in run(bench, chosen.course, chosen.objects, kept).items():
+            figures[f"{renderer}, {course}, {kind}"] = summary = summarize(rows)
             print(f"\n{renderer}, {course}, {kind}", flush=True)
             for name, value in summary.items():
                 print(f"  {name}: {json.dumps(value)}", flush=True)

@@ -16,127 +16,23 @@ scenes of both renderers through the backend's predictor, with requests as Label
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 
-from backend.cache import EmbeddingCache, LocalStore
-from backend.engine import ImageEncoder, ImageLabeler
-from backend.errors import BackendError
 from backend.geometry import mask_iou
-from backend.images import DecodedImages
-from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import parse_prompted_task
-from backend.label_studio.results import parse_regions
-from backend.models.sam.segmenter import SamSegmenter
-from backend.predict import LastAnswers, TaskPredictor
-from backend.projects import ProjectSettings
-from backend.runtime import PriorityExecutor
 from backend.values import Mask
-from scripts.demo_world.evaluate import DEMO_PROPOSAL, RENDERERS, load_demo_sam
+from scripts.demo_world.annotators import Annotator, Site, numbers
+from scripts.demo_world.evaluate import RENDERERS
 from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED, Scene, click_point
 
 UNSEEN = 40_000
 """Scenes from HELD_OUT_SEED + this on were first used after the rules were chosen."""
-CONFIG = parse_labeling_config(
-    '<View><Image name="image" value="$image"/><Labels name="label" toName="image"><Label value="thing"/></Labels>'
-    '<KeyPoint name="click" toName="image" smart="true" smartOnly="true"/>'
-    '<Brush name="mask" toName="image" smart="false"/></View>'
-)
 REJECTED_IOU, MISSING_PIXELS, WORSE = 0.75, 30, 0.05
 DRAFT_SECONDS = 5.0
-Json = dict[str, Any]
-_numbers = itertools.count(1)
-
-
-class SceneFetcher:
-    """The image of every task is the current scene."""
-
-    def __init__(self) -> None:
-        self.file = b""
-
-    def show(self, scene: Scene) -> None:
-        file = io.BytesIO()
-        Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
-        self.file = file.getvalue()
-
-    def fetch(self, image_uri: str, task_id: int | None, project_id: str, **_: Any) -> bytes:
-        return self.file
-
-    def forget(self, content: bytes) -> None:
-        """Nothing is kept."""
-
-
-@dataclass
-class Site:
-    """The backend with the demo model, and a clock."""
-
-    fetcher: SceneFetcher = field(default_factory=SceneFetcher)
-    now: float = 0.0
-
-    def __post_init__(self) -> None:
-        segmenter = SamSegmenter(load_demo_sam(), device="cpu")
-        self.predictor = TaskPredictor(
-            ImageEncoder(segmenter, EmbeddingCache(LocalStore(10**8)), fingerprint="demo"),
-            ImageLabeler(segmenter, None),
-            self.fetcher,
-            DecodedImages(10**8, 10**8, 0),
-            PriorityExecutor(1),
-            model_version="demo",
-            default_proposal=DEMO_PROPOSAL,
-            last_answers=LastAnswers(clock=lambda: self.now),
-        )
-
-
-@dataclass
-class Annotator:
-    """A person at the page of one task."""
-
-    site: Site
-    scene: Scene
-    task: int
-    name: str = "one@example.com"
-    remembers: bool = True
-    prompts: list[Json] = field(default_factory=list)
-    drafts: list[Json] = field(default_factory=list)
-    answered: set[str] = field(default_factory=set)
-
-    def click(self, pixel: tuple[float, float], *, positive: bool = True) -> tuple[str, Mask] | None:
-        """Return id and mask of the answer; None if there is none."""
-        size = self.scene.size
-        value = {"x": (pixel[0] + 0.5) / size.width * 100, "y": (pixel[1] + 0.5) / size.height * 100, "width": 0.2}
-        point = {"id": f"p{next(_numbers)}", "type": "keypoint", "from_name": "click", "to_name": "image"}
-        point |= {"value": value, "is_positive": positive, "original_width": size.width, "original_height": size.height}
-        self.prompts.append(point)
-        document = {"id": self.task, "data": {"image": "scene.png"}, "drafts": self.drafts, "annotations": []}
-        task, request = parse_prompted_task(document, CONFIG, self.prompts, project_id="1", project_key="1.1795206950")
-        try:
-            settings = ProjectSettings(correct_last=self.remembers, min_score=0.0)
-            prediction = self.site.predictor.predict(task, CONFIG, request, settings) if request else None
-        except BackendError:
-            return None
-        regions = parse_regions(prediction["result"], CONFIG.images[0]) if prediction else []
-        if not regions:
-            return None
-        self.answered.add(regions[0].region_id)
-        return regions[0].region_id, regions[0].mask
-
-    def clear(self) -> None:
-        """Accept or reject: the page sends nothing, and the prompts go."""
-        self.prompts = []
-
-    def save_draft(self) -> None:
-        """Label Studio saves the page; the masks on it do not matter here."""
-        number = next(_numbers)
-        saved = {"id": 1, "user": self.name, "updated_at": f"{number:09}", "result": list(self.prompts)}
-        self.drafts = [saved]
 
 
 def after_the_tick(site: Site, scene: Scene) -> Iterator[tuple[bool, float, float, float]]:
@@ -148,7 +44,7 @@ def after_the_tick(site: Site, scene: Scene) -> Iterator[tuple[bool, float, floa
         ious: list[float] = []
         is_correction = False
         for remembers in (True, False):
-            person = Annotator(site, scene, next(_numbers), remembers=remembers)
+            person = Annotator(site, scene, next(numbers), remembers=remembers)
             first = person.click(click_point(item.mask))
             part = _largest_part(item.mask & ~first[1]) if first else None
             if first is None or part is None:
@@ -170,20 +66,20 @@ def after_the_cross(site: Site, scene: Scene, rng: np.random.Generator) -> Itera
             if not len(ys):
                 continue
             place = int(rng.integers(len(ys)))
-            person = Annotator(site, scene, next(_numbers))
+            person = Annotator(site, scene, next(numbers))
             first = person.click((xs[place], ys[place]))
             if first is None or mask_iou(first[1], item.mask) >= REJECTED_IOU:
                 continue
             person.clear()
             second = person.click(click_point(item.mask))
-            fresh = Annotator(site, scene, next(_numbers)).click(click_point(item.mask))
+            fresh = Annotator(site, scene, next(numbers)).click(click_point(item.mask))
             if second and fresh:
                 yield second[0] == first[0], mask_iou(second[1], item.mask), mask_iou(fresh[1], item.mask)
 
 
 def two_people(site: Site, scene: Scene, rng: np.random.Generator, *, has_drafts: bool) -> tuple[int, int]:
     """Return the number of answers, and of those that have the id of the other person's mask."""
-    task = next(_numbers)
+    task = next(numbers)
     people = [Annotator(site, scene, task, name) for name in ("one@example.com", "two@example.com")]
     works = [_label_all(person, rng, has_drafts) for person in people]
     site.now += 1000

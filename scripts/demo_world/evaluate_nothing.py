@@ -12,21 +12,24 @@ scenes are those for choosing thresholds.
 from __future__ import annotations
 
 import argparse
+import io
 from collections import Counter
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
-from backend.errors import BadPrompt
+from backend.engine import EncodedImage, ImageLabeler
 from backend.geometry import mask_iou
+from backend.images import SourceImage
 from backend.models.registry import find_segmenter
 from backend.models.sam.segmenter import SamSegmenter
-from backend.predict.click_on_nothing import check_object
-from backend.values import Candidate, Mask, Prompt
+from backend.predict.click_on_nothing import find_object
+from backend.values import Mask, Prompt
 from scripts.demo_world.evaluate import RENDERERS, load_demo_sam
 from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED, Scene, click_point
 
@@ -53,37 +56,34 @@ def clicks_of(scene: Scene, seed: int) -> Iterator[tuple[str, Pixel]]:
         yield from ((KINDS[3], pixel) for pixel in _pick(rng, item.mask, 1))
 
 
-def is_refused(candidate: Candidate, click: Prompt, min_score: float) -> bool:
-    """Whether a click with this answer is refused."""
-    try:
-        check_object(candidate, click, min_score)
-    except BadPrompt:
-        return True
-    return False
-
-
 def measure_nothing(
     renderer: str, sam: Sam, count: int, first: int = HELD_OUT_SEED + UNSEEN, min_score: float = DEMO_MIN_SCORE
 ) -> dict[str, dict[str, float]]:
-    """Count the clicks of each kind on `count` scenes, and the shares that are refused and refused though right."""
+    """Count the clicks of each kind, and the shares that are refused, refused though right, and answered right."""
     segmenter, clicks = SamSegmenter(sam, device="cpu"), Counter[str]()
-    refused, refused_though_right = Counter[str](), Counter[str]()
+    labeler, refused, right, refused_though_right = ImageLabeler(segmenter, None), *(Counter[str]() for _ in range(3))
     for seed in tqdm(range(first, first + count), desc=f"{renderer}, clicks on nothing", mininterval=5):
-        scene = RENDERERS[renderer](seed)
-        embedding = segmenter.encode(scene.pixels)
+        scene, file = RENDERERS[renderer](seed), io.BytesIO()
+        Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
+        image = SourceImage(file.getvalue())
+        encoded = EncodedImage(image, segmenter.encode(image.pixels))
         for kind, (x, y) in clicks_of(scene, seed):
-            click = Prompt(((x + 0.5, y + 0.5),), (1,))
-            answer = segmenter.decode(embedding, click, max_masks=1)[0]
+            point = (x + 0.5, y + 0.5)
+            found = find_object(labeler, encoded, point, min_score)
+            clicked = [item.mask for item in scene.objects if item.mask[y, x]]
             clicks[kind] += 1
-            if is_refused(answer, click, min_score):
+            if found is None:
                 refused[kind] += 1
-                clicked = [item.mask for item in scene.objects if item.mask[y, x]]
-                refused_though_right[kind] += any(mask_iou(answer.mask, mask) >= RIGHT_IOU for mask in clicked)
+                alone = labeler.segment(encoded, Prompt((point,), (1,)))[0].mask
+                refused_though_right[kind] += any(mask_iou(alone, mask) >= RIGHT_IOU for mask in clicked)
+            else:
+                right[kind] += any(mask_iou(found.candidate.mask, mask) >= RIGHT_IOU for mask in clicked)
     return {
         kind: {
             "clicks": clicks[kind],
             "refused": refused[kind] / max(clicks[kind], 1),
             "refused_though_right": refused_though_right[kind] / max(clicks[kind], 1),
+            "right": right[kind] / max(clicks[kind], 1),
         }
         for kind in KINDS
     }
@@ -92,8 +92,10 @@ def measure_nothing(
 def nothing_line(figures: dict[str, dict[str, float]]) -> str:
     """Format the figures in one line."""
     parts = [f"{kind} {found['refused']:.2%} of {found['clicks']:.0f}" for kind, found in figures.items()]
-    right = " and ".join(f"{figures[kind]['refused_though_right']:.2%}" for kind in KINDS[2:])
-    return f"Clicks refused: {', '.join(parts)}; on objects though the mask was right {right}."
+    missed, right = (
+        " and ".join(f"{figures[kind][share]:.2%}" for kind in KINDS[2:]) for share in ("refused_though_right", "right")
+    )
+    return f"Clicks refused: {', '.join(parts)}; on objects though the mask was right {missed}; answered right {right}."
 
 
 def _pick(rng: np.random.Generator, where: Mask, count: int) -> list[Pixel]:

@@ -73,7 +73,8 @@ def add_class_options(parser: argparse.ArgumentParser) -> None:
         type=nesting,
         dest="nesting",
         metavar="|".join(Nesting),
-        help="of masks that lie in others keep both, the outermost wholes, or the innermost parts (default: both)",
+        help="of masks that lie in others keep both, the outermost wholes, the innermost parts, or the best of each "
+        "pair; the default depends on the checkpoint",
     )
     kept.add_argument(
         "--containment-thresh",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from backend.bulk import (
     Ledger,
@@ -29,9 +29,9 @@ from backend.bulk import (
 )
 from backend.cache import GuardedRedis, RunLease
 from backend.errors import BadSettings
-from backend.label_studio.api import PredictionClient
+from backend.label_studio.api import AnswerOf, PredictionClient
 from backend.settings import Settings
-from scripts.preannotating.shards import Shard, parse_shard
+from scripts.preannotating.shards import parse_shard
 from scripts.preannotating.stopping import StopSignals
 
 Json = dict[str, Any]
@@ -72,13 +72,21 @@ def add_import_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class Chosen(Protocol):
+    """The part of `selection.Selection` that is needed here."""
+
+    def __iter__(self) -> Iterator[Json]: ...
+
+    def count_done(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Work:
     """What a run does.
 
     Attributes:
         about: What is written into the ledger; "settings" is compared with the project's last run.
-        list_tasks: Begins a listing of the tasks without a prediction of this version.
+        select: Chooses the tasks without a prediction of this version; what it is given waits out outages.
         check_project: Raises if the project was deleted, or if its labeling config no longer gives this version.
         show: Context in which the progress is shown.
     """
@@ -87,7 +95,7 @@ class Work:
     project_id: str
     version: str
     about: Mapping[str, Any]
-    list_tasks: Callable[[], Iterable[Json]]
+    select: Callable[[AnswerOf], Chosen]
     runner: Runner
     check_project: Callable[[], object]
     is_unchanged: Callable[[Outcome], bool]
@@ -104,17 +112,17 @@ def import_project(
         LedgerError: The ledger cannot be used.
         LabelStudioError: As `ProjectRun.run`.
     """
-    shard: Shard | None = arguments.shard
     identity = identify_run(work.client.url, work.project_id, work.version)
-    folder = RunFolder(settings.runs_path, identity, str(shard or ""))
+    folder = RunFolder(settings.runs_path, identity, str(arguments.shard or ""))
     summary = Summary()
     with StopSignals() as signals, hold_lock(folder), hold_lease(folder, redis, signals.flag):
         _show_changes(folder, work.about)
         with folder.open_ledger(work.about) as ledger:
             outages = _build_outages(work.client, work.project_id, arguments, signals.flag)
             try:
-                summary.skipped = outages.answer_of(lambda: work.client.count_tasks(work.project_id, work.version))
-                _run(work, ledger, outages, summary, arguments, signals.flag)
+                chosen = work.select(outages.answer_of)
+                summary.skipped = chosen.count_done()
+                _run(work, chosen, ledger, outages, summary, arguments, signals.flag)
                 if not summary.was_stopped:
                     sweep = Sweep(work.client, work.project_id, work.version, outages)
                     summary.surplus = sweep.run(ledger.sent_repeatedly()).deleted
@@ -174,14 +182,19 @@ def hold_lease(folder: RunFolder, redis: GuardedRedis | None, stop: StopFlag) ->
 
 
 def _run(
-    work: Work, ledger: Ledger, outages: Outages, summary: Summary, arguments: argparse.Namespace, stop: StopFlag
+    work: Work,
+    chosen: Chosen,
+    ledger: Ledger,
+    outages: Outages,
+    summary: Summary,
+    arguments: argparse.Namespace,
+    stop: StopFlag,
 ) -> None:
-    shard: Shard | None = arguments.shard
     target = Target(work.client, work.project_id, work.version, work.check_project)
     importer = PredictionImporter(target, ledger, outages, summary, settle_seconds=arguments.settle_seconds)
     ProjectRun(
         target,
-        (lambda: shard.select(work.list_tasks())) if shard else work.list_tasks,
+        chosen,
         work.runner,
         importer,
         ledger,

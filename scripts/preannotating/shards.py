@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,6 @@ class Shard:
     def holds(self, task_id: int) -> bool:
         """Return whether a task belongs to this part."""
         return task_id % self.count == self.index - 1
-
-    def select(self, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the tasks of this part."""
-        return (task for task in tasks if self.holds(task["id"]))
 
 
 def parse_shard(text: str) -> Shard:

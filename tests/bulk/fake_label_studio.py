@@ -35,7 +35,8 @@ class FakeLabelStudio:
         tasks: Their data by id.
         annotations: By task: the prediction that each was made from, or None.
         commit_seconds: How long an import takes before it is stored.
-        requests: Number of each kind of request, such as "POST import".
+        at_request: Called with each request, such as "GET tasks", before it is answered.
+        requests: All of them.
     """
 
     tasks: dict[int, Json] = field(default_factory=dict)
@@ -43,10 +44,12 @@ class FakeLabelStudio:
     annotations: dict[int, list[int | None]] = field(default_factory=dict)
     labels: tuple[str, ...] = LABELS
     label_config: str = "<View/>"
+    shown_version: str = ""
     is_deleted: bool = False
     is_down: bool = False
     accepted_tokens: set[str] | None = None
     commit_seconds: Callable[[], float] = lambda: 0.0
+    at_request: Callable[[str], object] = lambda name: None
     requests: list[str] = field(default_factory=list)
     imports: list[list[int]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -83,6 +86,7 @@ class FakeLabelStudio:
         parts = urlsplit(seen.path)
         path, query = parts.path.strip("/").split("/")[1:], parse_qs(parts.query)
         self.requests.append(f"{seen.method} {'/'.join(path)}")
+        self.at_request(self.requests[-1])
         if self.is_down:
             return 503, {"Content-Type": "text/html"}, b"<h1>Service Unavailable</h1>"
         if path == ["token", "refresh"]:
@@ -92,8 +96,10 @@ class FakeLabelStudio:
         if self.is_deleted and path[0] in ("projects", "tasks"):
             return reply({"detail": "No Project matches the given query."}, 404)
         match seen.method, path:
-            case "GET", ["projects", _number]:
-                return reply({"id": int(PROJECT), "title": "Birds", "label_config": self.label_config})
+            case (("GET" | "PATCH"), ["projects", _number]):
+                self.shown_version = json.loads(seen.body or b"{}").get("model_version", self.shown_version)
+                shown = {"label_config": self.label_config, "model_version": self.shown_version}
+                return reply({"id": int(PROJECT), "title": "Birds", **shown})
             case "GET", ["projects", _number, "model-versions"]:
                 return reply(self._versions())
             case "POST", ["projects", _number, "import", "predictions"]:
@@ -139,7 +145,7 @@ class FakeLabelStudio:
         return number
 
     def _list(self, query: Mapping[str, list[str]]) -> Json:
-        conditions = json.loads(query.get("query", ['{"filters": {"items": []}}'])[0])["filters"]["items"]
+        conditions = json.loads(query["query"][0])["filters"]["items"]
         page, size = int(query["page"][0]), int(query["page_size"][0])
         by_task: dict[int, list[Json]] = {task: [] for task in self.tasks}
         for one in self._all():
@@ -156,8 +162,7 @@ class FakeLabelStudio:
                 for n, parent in enumerate(self.annotations.get(task, []), 1)
             ]
             everything |= {"predictions": predictions, "annotations": annotations}
-        included = query.get("include", [",".join(everything)])[0].split(",")
-        return {key: everything[key] for key in included if key in everything}
+        return {key: everything[key] for key in query["include"][0].split(",") if key in everything}
 
 
 def _labels(document: Json) -> list[str]:

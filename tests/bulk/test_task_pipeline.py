@@ -67,7 +67,7 @@ def without_ids(document: dict | None) -> list[tuple]:
     results = (document or {"result": []})["result"]
     ids = list(dict.fromkeys(result.get("id") for result in results))
     named = [{**result, "id": ids.index(result.get("id"))} for result in results]
-    return [named, (document or {"score": None})["score"]]
+    return [named, (document or {"score": 0.0})["score"]]
 
 
 @pytest.mark.slow
@@ -79,8 +79,10 @@ def without_ids(document: dict | None) -> list[tuple]:
         (TWO_IMAGES, EVERYTHING, ProjectSettings()),
         (SECOND_IMAGE_ONLY_CLASSES, EVERYTHING, ProjectSettings()),
         (SECOND_IMAGE_ONLY_CLASSES, FindText(("the red ring", "blue square"), OPTIONS), ProjectSettings()),
+        (TWO_IMAGES, SegmentAll(OPTIONS, review=True), ProjectSettings()),
+        (BRUSH, FindText(("red ring", "blue square"), OPTIONS, review=True), ProjectSettings()),
     ],
-    ids=["brush", "per-region", "two-images", "only-classes", "text"],
+    ids=["brush", "per-region", "two-images", "only-classes", "text", "review", "text-review"],
 )
 def test_the_pipeline_gives_the_documents_of_one_prediction_after_the_other(
     predictor: TaskPredictor,
@@ -101,6 +103,16 @@ def test_the_pipeline_gives_the_documents_of_one_prediction_after_the_other(
         assert without_ids(outcomes[task["id"]].prediction) == without_ids(expected)
     if not isinstance(request_, FindText):
         assert all(outcome.prediction["result"] for outcome in outcomes.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("review", [False, True])
+def test_a_task_on_which_nothing_is_found_has_the_lowest_score(
+    predictor: TaskPredictor, pictures: list[Picture], review: bool
+) -> None:
+    task = {"id": 1, "data": {"a": pictures[0].uri}}
+    nothing = SegmentAll(ProposalOptions(2, 1.0, 1.0, 20, 0.7), review=review)
+    assert run(predictor, [task], parse_labeling_config(BRUSH), nothing)[1].prediction == {"result": [], "score": 0.0}
 
 
 @pytest.mark.slow

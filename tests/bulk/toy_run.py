@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class ToyRun:
             )
             run = ProjectRun(
                 target,
-                self.list_tasks,
+                self.list_tasks(),
                 PipelineRunner(Pipeline([Stage("toy", self._predict)], window=1, lookahead=1)),
                 importer,
                 ledger,
@@ -129,7 +130,8 @@ class ToyRun:
                     "value": [self.version],
                 },
             ]
-            page = self.client._tasks(self.project, filters, "the tasks", include="id,data", page_size=50)["tasks"]
+            ask = partial(self.client._tasks, self.project, filters, "the tasks", include="id,data", page_size=50)
+            page = self.outages.answer_of(ask)["tasks"]
             if not page:
                 return
             for task in page:

@@ -26,11 +26,11 @@ def test_the_largest_wrong_part_is_clicked_and_ious_and_obedience_are_recorded()
     def disobey(image: object, mask: Mask, clicks: list[Click]) -> Mask:
         return mask
 
-    course = correct(mend_the_part, disobey, None, TRUTH, START, [], None)
+    course = correct(mend_the_part, None, TRUTH, START, [], None)
     assert [clicks[-1][2] for _, clicks in asked] == [0, 1]
     assert course.ious == [364 / 440, 364 / 400, 1.0, 1.0]
     assert course.obeyed == [True, True] and course.as_polygon == [True, True]
-    assert course.moved == [(1.0, 40 / 404)]
+    assert course.first_change == (1.0, 40 / 404)
 
-    unmoved = correct(disobey, disobey, None, TRUTH, START, [], 3)
-    assert unmoved.obeyed == [False] * 3 and unmoved.as_polygon == [False] * 3 and unmoved.moved == []
+    unmoved = correct(disobey, None, TRUTH, START, [], 3)
+    assert unmoved.obeyed == [False] * 3 and unmoved.as_polygon == [False] * 3 and unmoved.first_change == (0.0, 0.0)

@@ -14,8 +14,8 @@ from scripts.demo_world.crops import around, rough_mask
 from scripts.demo_world.losses import mask_losses, true_ious
 from scripts.demo_world.pool import Sample, scene_to_sample
 from scripts.demo_world.prompts import augment, correct, cut_window, draw_prompts
+from scripts.demo_world.sam_trainer import Schedule
 from scripts.demo_world.scenes import CLASS_NAMES, TUNING_SEED, make_scene
-from scripts.demo_world.train_sam import Schedule
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,14 @@ def test_of_a_whole_and_its_parts_either_is_kept_or_both(nesting: Nesting, place
     assert kept([car, street, wheel, window, tree], nesting=nesting) == places
 
 
+def test_of_a_whole_and_its_parts_the_better_one_is_kept() -> None:
+    car, wheel, window, tree = columns(10, 30), columns(12, 16), columns(20, 24), columns(70, 80)
+    assert kept([car, wheel, window, tree], nesting=Nesting.BEST) == [0, 3]
+    assert kept([wheel, car, window, tree], nesting=Nesting.BEST) == [0, 2, 3]
+    street = columns(0, 60)  # drops the car, which then does not drop the wheel
+    assert kept([wheel, street, car, window], nesting=Nesting.BEST) == [0, 3]
+
+
 def test_a_mask_that_sticks_out_is_a_part_up_to_a_tenth_of_it() -> None:
     car, wheel, bus = columns(0, 30), columns(21, 31), columns(40, 60)  # 9 of the wheel's 10 columns
     assert kept([wheel, car, bus], nesting=Nesting.WHOLES) == [1, 2]

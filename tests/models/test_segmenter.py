@@ -12,8 +12,9 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
 from backend.errors import BadPrompt, BadSettings, ClientDisconnected
 from backend.models.devices import choose_device
-from backend.models.sam import automatic_masks
 from backend.models.sam.architectures import build_sam
+from backend.models.sam.automatic_masks import AutomaticMasks
+from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
 from backend.models.sam.prompt_decoder import MAX_IMAGES
 from backend.models.sam.segmenter import SamSegmenter
 from backend.models.sam.steps import features_of
@@ -213,9 +214,9 @@ def test_automatic_masks_for_a_client_who_has_left_end_between_two_batches_of_po
 ) -> None:
     segmenter, batches = SamSegmenter(demo_sam, device="cpu"), []
     embedding = segmenter.encode(scene.pixels)
-    predict = automatic_masks.predict_low_res
-    monkeypatch.setattr(automatic_masks, "predict_low_res", lambda *arguments: batches.append(1) or predict(*arguments))
-    many = ProposalParameters(16, 0.5, 0.5, 100, 0.7)  # 256 points, 64 at once
+    decode = GroupedPointDecoder.decode
+    monkeypatch.setattr(GroupedPointDecoder, "decode", lambda *arguments: batches.append(1) or decode(*arguments))
+    many = ProposalParameters(16, 0.5, 0.5, 100, 0.7)  # 256 points, 8 at once
     leaves = Deadline(has_disconnected=lambda: len(batches) >= 2)
     work = PriorityExecutor(2, for_clicks=1).submit(Priority.BULK, lambda: segmenter.propose(embedding, many), leaves)
     with pytest.raises(ClientDisconnected):
@@ -318,11 +319,11 @@ def test_proposals_are_tried_with_fewer_points_when_memory_runs_out(demo_sam, sc
     segmenter = SamSegmenter(demo_sam, device="cpu")
     embedding, parameters = segmenter.encode(scene.pixels), ProposalParameters(4, 0.3, 0.3, 0, 0.7)
     expected = [c.score for c in segmenter.propose(embedding, parameters)]
-    runs_out, propose = RunsOut(segmenter, 1), segmenter._propose
-    monkeypatch.setattr(segmenter, "_propose", lambda *arguments: runs_out(propose, *arguments))
+    runs_out, propose = RunsOut(segmenter, 1), AutomaticMasks.propose
+    monkeypatch.setattr(AutomaticMasks, "propose", lambda *arguments: runs_out(propose, *arguments))
     with caplog.at_level(logging.WARNING):
         assert [c.score for c in segmenter.propose(embedding, parameters)] == pytest.approx(expected)
-    assert "ran out of memory on cpu with 64 points at once" in caplog.text
+    assert "ran out of memory on cpu with 8 points at once" in caplog.text
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(demo_sam, scene, monkeypatch) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from backend.errors import ImageUnavailable
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import Request, Task
+from backend.label_studio.requests import Request, Task, parse_task
 from backend.projects import ProjectSettings
 from backend.values import Priority, ProposalOptions
 
@@ -30,8 +30,8 @@ class FakePredictor:
 
     model_version = "demo-1234"
 
-    def __init__(self, broken: Sequence[int] = (), empty: Sequence[int] = (), interrupt_at: int | None = None) -> None:
-        self.broken, self.empty, self.interrupt_at = broken, empty, interrupt_at
+    def __init__(self, broken: Sequence[int] = (), empty: Sequence[int] = ()) -> None:
+        self.broken, self.empty = broken, empty
         self.asked: list[int | None] = []
         self.requests: list[tuple[Request, ProjectSettings, Priority]] = []
 
@@ -43,13 +43,53 @@ class FakePredictor:
     ) -> Json | None:
         self.asked.append(task.task_id)
         self.requests.append((request, settings, priority))
-        if task.task_id == self.interrupt_at:
-            raise KeyboardInterrupt
         if task.task_id in self.broken:
             raise ImageUnavailable(f"{task.images[0].uri} is gone.", remedy="Upload it again.")
         if task.task_id in self.empty:
             return None
         return {"result": [MASK_RESULT], "score": 0.9, "model_version": self.model_version}
+
+    def stages(
+        self,
+        config: LabelingConfig,
+        request: Request,
+        settings: ProjectSettings,
+        *,
+        project_id: str,
+        uses_cache: bool,
+        note: Callable[[str], None],
+    ) -> FakeStages:
+        return FakeStages(self, config, request, settings, project_id)
+
+
+class FakeStages:
+    """Steps of which only the first and the last do something."""
+
+    def __init__(
+        self,
+        predictor: FakePredictor,
+        config: LabelingConfig,
+        request: Request,
+        settings: ProjectSettings,
+        project_id: str,
+    ) -> None:
+        self._predictor, self._project_id = predictor, project_id
+        self._config, self._request, self._settings = config, request, settings
+
+    def fetch(self, document: Json) -> Task:
+        return parse_task(document, self._config, project_id=self._project_id)
+
+    def decode(self, task: Task) -> Task:
+        return task
+
+    encode = segment = crop = decode
+
+    def classify(self, tasks: Sequence[Task]) -> list[Task]:
+        return list(tasks)
+
+    def build(self, task: Task) -> Json:
+        predicted = self._predictor.predict(task, self._config, self._request, self._settings, priority=Priority.BULK)
+        return predicted or {"result": [], "score": None}
 
 
 def make_tasks(count: int) -> list[Json]:

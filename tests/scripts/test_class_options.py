@@ -60,6 +60,7 @@ def options_of(*given: str) -> ProposalOptions:
         (["--min-area", "0.25%"], {"min_area_share": 0.0025}),
         (["--max-area", "50%"], {"max_area_share": 0.5}),
         (["--keep", "wholes"], {"nesting": Nesting.WHOLES}),
+        (["--keep", "best"], {"nesting": Nesting.BEST}),
         (["--keep", "parts", "--containment-thresh", "0.8"], {"nesting": Nesting.PARTS, "containment_thresh": 0.8}),
     ],
 )
@@ -101,7 +102,7 @@ def test_each_option_makes_another_version(given: list[str]) -> None:
         (["--min-area", "3.5"], "argument --min-area: expected pixels, such as 400, or a share"),
         (["--min-area", "101%"], "argument --min-area: expected a share of the image, such as 50%, got 101%"),
         (["--max-area", "0.5"], "argument --max-area: expected a share of the image, such as 50%, got 0.5"),
-        (["--keep", "all"], "argument --keep: must be one of both, wholes, parts, got all"),
+        (["--keep", "all"], "argument --keep: must be one of both, wholes, parts, best, got all"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(

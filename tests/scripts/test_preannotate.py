@@ -85,9 +85,10 @@ def test_the_version_names_weights_parameters_and_vocabulary() -> None:
         VERSION,
         build_version("demo-9999", CONFIG, EVERYTHING, ProjectSettings()),
         version_of(SegmentAll(replace(PROPOSAL, points_per_side=17))),
+        version_of(SegmentAll(PROPOSAL, review=True)),
         build_version("demo-1234", hoops, EVERYTHING, ProjectSettings()),
     }
-    assert len(versions) == 4
+    assert len(versions) == 5
     assert all("-auto-" in version for version in versions)
     commented = parse_labeling_config(CONFIG_XML + "<!-- x -->")
     assert build_version("demo-1234", commented, EVERYTHING, ProjectSettings()) == VERSION

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from backend.bulk import RunFolder, hold_lock, identify_run
+from backend.bulk import Pipeline, PipelineRunner, Progress, RunFolder, Runner, Stage, hold_lock, identify_run
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import FindText, SegmentAll
+from backend.label_studio.requests import FindText, SegmentAll, parse_task
 from backend.predict import build_version
 from backend.projects import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
+from scripts.preannotating.running import PredictionJob
 from tests.bulk.fake_label_studio import FakeLabelStudio
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakePredictor
 from tests.servers import LocalServer
@@ -43,6 +47,19 @@ def server(site: FakeLabelStudio, start_server: Callable[[], LocalServer]) -> Lo
     return server
 
 
+def build_runner(arguments: Namespace, predictor: FakePredictor, job: PredictionJob) -> tuple[Runner, Progress]:
+    """Builds the runner from the fake predictor."""
+    config = parse_labeling_config(job.label_config)
+
+    def predict(task: dict[str, Any]) -> dict[str, Any]:
+        parsed = parse_task(task, config, project_id=job.project_id)
+        found = predictor.predict(parsed, config, job.request, job.project_settings, priority=Priority.BULK)
+        return found or {"result": [], "score": None}
+
+    progress = Progress(["predict"])
+    return PipelineRunner(Pipeline([Stage("predict", predict)], progress=progress)), progress
+
+
 @pytest.fixture
 def run(server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs the command; returns the predictor with what it was asked."""
@@ -53,6 +70,7 @@ def run(server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         labeler = SimpleNamespace(can_classify=True, limits_for=lambda vocabularies: "")
         monkeypatch.setattr(predictor, "labeler", labeler, raising=False)
         monkeypatch.setattr("backend.wiring.build_predictor", lambda settings, redis: predictor)
+        monkeypatch.setattr(preannotate, "build_runner", build_runner)
         argv = ["--project", "3", "--url", server.url, "--api-key", "abcdef", *options]
         assert preannotate.main(argv) == status
         return predictor
@@ -67,20 +85,20 @@ def test_every_task_gets_one_prediction_of_the_version(
     assert site.counts(VERSION) == {1}
     assert predictor.requests[0] == (SegmentAll(PROPOSAL), ProjectSettings(), Priority.BULK)
     assert f"Model version {VERSION}\n" in (said := capsys.readouterr().out)
-    assert said.endswith("created 8, skipped 0, failed 0\n")
+    assert "\ncreated 8, skipped 0, failed 0\n" in said
 
 
 def test_a_second_run_skips_what_is_done(site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run()
     assert run().asked == []
-    assert capsys.readouterr().out.endswith("created 0, skipped 8, failed 0\n")
+    assert "\ncreated 0, skipped 8, failed 0\n" in capsys.readouterr().out
 
 
 def test_annotations_of_people_are_neither_read_nor_changed(site: FakeLabelStudio, run: Run) -> None:
     run()
     assert site.annotations == {3: [None]}
     changes = {name for name in site.requests if not name.startswith("GET ")}
-    assert changes == {"POST projects/3/import/predictions"}
+    assert changes == {"POST projects/3/import/predictions", "PATCH projects/3"}
 
 
 def test_failures_are_listed_with_their_reasons(
@@ -90,7 +108,7 @@ def test_failures_are_listed_with_their_reasons(
     run(broken=[2], status=1)
     said = capsys.readouterr().out
     assert "created 6, skipped 0, failed 2\n" in said
-    path = said.splitlines()[-1].removeprefix("Each failed task with its reason: ")
+    (path,) = re.findall("^Each failed task with its reason: (.*)$", said, re.MULTILINE)
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[1] == ["2", "failed", "3", "2.png is gone. Upload it again."]
@@ -99,18 +117,18 @@ def test_failures_are_listed_with_their_reasons(
 
 def test_a_task_on_which_nothing_is_found_is_done_all_the_same(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run(empty=[1])
-    assert capsys.readouterr().out.endswith("created 8 (1 without a mask), skipped 0, failed 0\n")
+    assert "\ncreated 8 (1 without a mask), skipped 0, failed 0\n" in capsys.readouterr().out
     assert run().asked == []
 
 
 def test_the_limit_counts_tasks_that_are_not_done_yet(run: Run) -> None:
     run("--limit", "2")
-    assert run("--limit", "3").asked == [3, 4, 5]
+    assert sorted(run("--limit", "3").asked) == [3, 4, 5]
 
 
 def test_a_shard_is_a_part_and_all_shards_are_the_project(site: FakeLabelStudio, run: Run) -> None:
     first, second = run("--shard", "1/2"), run("--shard", "2/2")
-    assert (first.asked, second.asked) == ([2, 4, 6, 8], [1, 3, 5, 7])
+    assert (sorted(first.asked), sorted(second.asked)) == ([2, 4, 6, 8], [1, 3, 5, 7])
     assert site.counts(VERSION) == {1}
 
 
@@ -141,7 +159,7 @@ def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest(
     version = build_version("demo-1234", parse_labeling_config(CONFIG_XML), request, ProjectSettings())
     assert [len(ids) for ids in site.stored(version).values()] == [0, 1, 1, 1, 1, 1, 1, 1]
     counts = "created 7 (1 without a mask), skipped 0, failed 0, unchanged 1 (no mask; earlier predictions kept)\n"
-    assert capsys.readouterr().out.endswith(counts)
+    assert counts in capsys.readouterr().out
 
 
 def test_the_difference_to_the_projects_last_run_is_shown(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from backend.bulk import DECODE_THREADS
 from backend.cache import CacheCounts, EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.engine import ImageEncoder, ImageLabeler
 from backend.errors import ImageUnavailable
@@ -90,7 +91,7 @@ def test_it_goes_on_after_an_interruption(redis_server: RedisServer) -> None:
         return 0
 
     assert run_command(work) == 130
-    assert (summary.computed <= 2, summary.failed) == (True, 0)
+    assert (summary.computed, summary.failed) == (2, 0)
     assert str(Replica(redis_server, files).fill(tasks)) == "images: computed 3, already cached 2, failed 0"
 
 
@@ -140,7 +141,7 @@ def test_what_is_computed_while_redis_does_not_answer_is_a_failure_of_each_image
     redis_server.stop()
     summary = replica.fill(tasks)
     assert (summary.computed, summary.skipped, summary.failed) == (0, 0, 4)
-    assert replica.counts.redis_errors == 1
+    assert 1 <= replica.counts.redis_errors <= DECODE_THREADS, "those that asked at the same moment; then nobody asks"
     assert str(summary).count("was computed, but not stored in Redis") == 4
 
 

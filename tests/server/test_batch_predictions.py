@@ -78,6 +78,14 @@ def test_a_task_with_a_prediction_of_this_version_is_left_alone_and_an_older_one
     assert len(server.hall.segmenter.encoded) == 2
 
 
+def test_a_task_that_was_scored_for_review_is_left_alone() -> None:
+    config = parse_labeling_config(CONFIG_WITH_IMAGE_CHOICES)
+    reviewed = build_version("fake-1", config, SegmentAll(OPTIONS, review=True), ProjectSettings())
+    server = ServerOnFakes(hall())
+    answers = server.predict(batch(1, task0=[{"result": [MASK], "model_version": reviewed}])).json["results"]
+    assert (answers, server.hall.segmenter.encoded) == ([[]], [])
+
+
 def test_an_image_class_hides_no_earlier_masks() -> None:
     server = ServerOnFakes(hall(segmenter=NoMasks()))
     answers = server.predict(batch(2, task0=[{"result": [MASK, WHOLE], "model_version": "old"}])).json["results"]

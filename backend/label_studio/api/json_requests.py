@@ -56,7 +56,7 @@ class JsonRequests:
             self._check_status(response, subject)
             return self._parse(response, subject)
         except LabelStudioError as error:
-            is_open = isinstance(error, LabelStudioUnavailable) or response.ok
+            is_open = isinstance(error, LabelStudioUnavailable) or 200 <= response.status_code < 300
             if is_open and response.status_code != requests.codes.too_many_requests:
                 raise NoAnswer(error.message, remedy=error.remedy) from error
             raise

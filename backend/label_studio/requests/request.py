@@ -37,10 +37,12 @@ class FindText:
     Attributes:
         texts: At least one.
         options: Options of the automatic masks; None for the model's defaults.
+        review: Whether the masks are scored for the order of their review.
     """
 
     texts: tuple[str, ...]
     options: ProposalOptions | None = None
+    review: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,11 @@ class SegmentAll:
 
     Attributes:
         options: Options of the automatic masks and of their filters; None for the model's defaults.
+        review: Whether the masks are scored for the order of their review.
     """
 
     options: ProposalOptions | None = None
+    review: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ class LabeledRegion:
         mask: bool (H, W) at original size.
         label: Value of its label; "" if the labeling config has none for it.
         region_id: Label Studio's id, shared by the mask and its per-region choices.
-        score: SAM's predicted IoU, or the saved score; None for a mask that a person painted.
+        score: SAM's predicted IoU, the trust in the mask where it was asked for, or the saved score; None for a mask
+            that a person painted.
         choices: Values chosen for this region, by the name of the choices control.
         class_scores: CLIP's classes, best first; empty if CLIP did not run.
         control: Name of the control that carries the mask; "" for the first one with the label.

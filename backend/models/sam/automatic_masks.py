@@ -1,107 +1,111 @@
-"""Automatic masks from an existing embedding: the same as `SamAutomaticMaskGenerator`'s, with less work."""
+"""Automatic masks from an embedding: the same as SamAutomaticMaskGenerator's, with a fraction of the work.
+
+Points are decoded in groups that share what does not depend on the point, a mask is upscaled only if its predicted IoU
+is high enough, and on a CPU brought to the original size only where it lies; see `grouped_point_decoder` and
+`mask_finishing`.
+
+Source: segment_anything.SamAutomaticMaskGenerator.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
-from segment_anything.utils.amg import MaskData
+from segment_anything.utils.amg import build_point_grid
+from torch import Tensor
 
-from backend.models.sam.resize import ResizeToInput
-from backend.models.sam.steps import enlarge, features_of, predict_low_res
+from backend.models.sam.device_finishing import FinishingOnDevice
+from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
+from backend.models.sam.mask_axis import MaskAxis
+from backend.models.sam.mask_enlarger import MaskEnlarger
+from backend.models.sam.mask_finishing import FinishingOnCpu, MaskFinishing
+from backend.models.sam.mask_part import MaskPart
+from backend.models.sam.mask_selection import clean_parts, keep_distinct
+from backend.models.sam.steps import features_of
 from backend.runtime import make_way
-from backend.values import ImageEmbedding, ProposalParameters
+from backend.values import Candidate, ImageEmbedding, ProposalParameters, Size
 
-MAX_BATCH_PIXELS = 64_000_000  # float32 masks at full size, 256 MB; proportionally less with fewer points per batch
-
-
-class _EmbeddedPredictor(SamPredictor):
-    """SamPredictor with a precomputed embedding."""
-
-    def __init__(self, model: Sam, embedding: ImageEmbedding) -> None:
-        super().__init__(model)
-        self.transform = ResizeToInput(model.image_encoder.img_size)
-        self._embedding = embedding
-
-    def set_image(self, image: NDArray[Any], image_format: str = "RGB") -> None:
-        size, input_size = self._embedding.original_size, self._embedding.input_size
-        self.original_size, self.input_size = (size.height, size.width), (input_size.height, input_size.width)
-        self.features = features_of(self.model, self._embedding)
-        self.is_image_set = True
+CROP_NMS_THRESH = (
+    0.7  # SamAutomaticMaskGenerator's default, which also limits the overlap after small parts are removed
+)
+MAX_POINTS_ON_DEVICE = (256, 32)  # decoded at once, and a fallback for little memory
+MAX_POINTS_ON_CPU = (8, 2)
+MAX_TOKENS_ON_CPU = 16_384  # image tokens of such a batch; more do not stay in the processor's cache
+ScoredPart = tuple[MaskPart, float]
 
 
-class EmbeddedMaskGenerator(SamAutomaticMaskGenerator):
-    """SamAutomaticMaskGenerator on an embedding; it discards bad masks before they are upscaled, not after."""
+class AutomaticMasks:
+    """Automatic masks of a model with frozen weights. Thread-safe, keeps nothing of an image."""
 
-    def __init__(
-        self, model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
-    ) -> None:
-        super().__init__(
-            model,
-            points_per_side=parameters.points_per_side,
-            points_per_batch=points_per_batch,
-            pred_iou_thresh=parameters.pred_iou_thresh,
-            stability_score_thresh=parameters.stability_score_thresh,
-            min_mask_region_area=parameters.min_mask_region_area,
-            box_nms_thresh=parameters.box_nms_thresh,
-        )
-        self.predictor: Any = _EmbeddedPredictor(model, embedding)
-        self._embedding = embedding
+    def __init__(self, model: Sam) -> None:
+        self._model, self._decoder = model, GroupedPointDecoder(model)
 
-    def _process_batch(self, points: NDArray[Any], im_size: Any, crop_box: Any, orig_size: Any) -> MaskData:
-        """Run the library's own step on only the masks that pass its first filter; the result is the same."""
-        make_way()
-        model = self.predictor.model
-        scaled = self.predictor.transform.apply_coords(points, im_size)
-        coords = torch.as_tensor(scaled, dtype=torch.float, device=model.device)[:, None, :]
-        labels = torch.ones(len(coords), 1, dtype=torch.int, device=model.device)
-        low_res_masks, scores = predict_low_res(model, self.predictor.features, coords, labels)
-        is_good = scores.flatten() > (self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf)
-        kept = torch.nonzero(is_good).flatten().tolist()
-        chosen = low_res_masks.flatten(0, 1)[is_good][:, None], scores.flatten()[is_good][:, None]
-        point_of = points[[index // scores.shape[1] for index in kept]]
-        step = max(1, MAX_BATCH_PIXELS * self.points_per_batch // (64 * orig_size[0] * orig_size[1]))
-        batches = (
-            self._keep_good(
-                chosen[0][i : i + step], chosen[1][i : i + step], point_of[i : i + step], crop_box, orig_size
-            )
-            for i in _batch_starts(len(kept), step)
-        )
-        return _concatenate(batches)
+    @torch.inference_mode()
+    def propose(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
+    ) -> list[Candidate]:
+        """Find masks of everything in the image. Clicks go first between two batches of points.
 
-    def _keep_good(
-        self, low_res_masks: torch.Tensor, scores: torch.Tensor, points: NDArray[Any], crop_box: Any, orig_size: Any
-    ) -> MaskData:
-        predictor = self.predictor
-        masks = enlarge(predictor.model, low_res_masks, self._embedding)
-        self.predictor = _PrecomputedPredictor(predictor, masks, scores)
-        try:
-            return super()._process_batch(points, orig_size, crop_box, orig_size)
-        finally:
-            self.predictor = predictor
+        Returns:
+            Best predicted IoU first.
+        """
+        finishing = self._build_finishing(embedding, parameters.stability_score_thresh)
+        for low_res_masks, predicted_iou in self._decode(embedding, parameters, points_per_batch):
+            finishing.add(low_res_masks, predicted_iou)
+        boxes, scores = finishing.found()
+        places = keep_distinct(boxes, scores, parameters.box_nms_thresh)
+        found = list(zip(finishing.parts(places), [scores[place] for place in places], strict=True))
+        found = _clean(found, embedding.original_size, parameters)
+        found.sort(key=lambda one: -one[1])
+        return [Candidate(part.to_mask(embedding.original_size), score) for part, score in found]
 
+    def _decode(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield low-resolution logits (masks, M, M) and scores of the candidates whose predicted IoU is high enough."""
+        points = torch.as_tensor(_grid(embedding.input_size, parameters), device=self._model.device)
+        image = self._decoder.share(features_of(self._model, embedding))
+        min_score = parameters.pred_iou_thresh if parameters.pred_iou_thresh > 0 else -torch.inf
+        for sparse in self._decoder.encode_points(points).split(points_per_batch):
+            make_way()
+            decoded = self._decoder.decode(image, sparse)
+            chosen = decoded.scores > min_score
+            if chosen.any():
+                yield self._decoder.upscale(decoded, chosen), decoded.scores[chosen]
 
-class _PrecomputedPredictor:
-    """Predictor whose `predict_torch` returns precomputed masks, one per point."""
-
-    def __init__(self, predictor: SamPredictor, masks: torch.Tensor, scores: torch.Tensor) -> None:
-        self.transform, self.model, self.device = predictor.transform, predictor.model, predictor.device
-        self._answer = masks, scores, None
-
-    def predict_torch(self, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor, None]:
-        return self._answer
+    def _build_finishing(self, embedding: ImageEmbedding, min_stability: float) -> MaskFinishing:
+        model = self._model
+        if model.device.type != "cpu":
+            return FinishingOnDevice(model, embedding, min_stability)
+        cells = model.prompt_encoder.mask_input_size[0]
+        factor = model.image_encoder.img_size // cells
+        given, original = embedding.input_size, embedding.original_size
+        rows = MaskAxis(cells, factor, given.height, original.height)
+        columns = MaskAxis(cells, factor, given.width, original.width)
+        return FinishingOnCpu(MaskEnlarger(rows, columns, model.mask_threshold), min_stability)
 
 
-def _batch_starts(length: int, step: int) -> Iterable[int]:
-    return range(0, max(length, 1), step)  # at least one batch, so that an image without good masks takes the same path
+def batch_sizes(model: Sam) -> tuple[int, ...]:
+    """Return the numbers of points to decode at once: the fastest one, then one that needs little memory."""
+    if model.device.type != "cpu":
+        return MAX_POINTS_ON_DEVICE
+    rows, columns = model.prompt_encoder.image_embedding_size
+    return tuple(min(points, MAX_TOKENS_ON_CPU // (rows * columns)) for points in MAX_POINTS_ON_CPU)
 
 
-def _concatenate(batches: Iterator[MaskData]) -> MaskData:
-    data = MaskData()
-    for batch in batches:
-        data.cat(batch)
-    return data
+def _grid(input_size: Size, parameters: ProposalParameters) -> NDArray[np.float64]:
+    """Return the points (N, 2) in pixels of the model's input."""
+    grid: NDArray[np.float64] = build_point_grid(parameters.points_per_side)
+    return grid * (input_size.width, input_size.height)
+
+
+def _clean(found: list[ScoredPart], size: Size, parameters: ProposalParameters) -> list[ScoredPart]:
+    if parameters.min_mask_region_area <= 0:
+        return found
+    max_iou = max(parameters.box_nms_thresh, CROP_NMS_THRESH)
+    cleaned = clean_parts([part for part, _ in found], size, parameters.min_mask_region_area, max_iou)
+    return [(part, found[place][1]) for place, part in cleaned.items()]

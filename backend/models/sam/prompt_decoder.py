@@ -9,8 +9,8 @@ image tokens x:
     softmax(...) (x Wv) =  (softmax(...) x) Wv       values, likewise
 
 Attention from the image to the tokens is rewritten in the same way with the roles exchanged. The image stays (S, C)
-from the first layer to the last, so nothing is copied into heads. A transposed convolution whose kernel is as wide as
-its stride is a single matrix product. The scores depend on the tokens alone, so only the requested masks are upscaled.
+from the first layer to the last, so nothing is copied into heads. The scores depend on the tokens alone, so only the
+requested masks are upscaled.
 
 Every number is a sum of the same products as in the library. It differs by float32 rounding, about one part in a
 million, as the library's own results do with another number of threads. The tests compare both.
@@ -24,8 +24,8 @@ import torch
 from segment_anything.modeling import Sam
 from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
 from torch import Tensor
-from torch.nn import ConvTranspose2d, functional
 
+from backend.models.sam.mask_upscaler import MaskUpscaler
 from backend.models.sam.steps import features_of
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
@@ -42,12 +42,9 @@ class PromptDecoder:
     def __init__(self, model: Sam) -> None:
         decoder = model.mask_decoder
         self._model, self._decoder, self._transformer = model, decoder, decoder.transformer
-        self._side = model.prompt_encoder.image_embedding_size[0]
         self._image_pe = _to_tokens(model.prompt_encoder.get_dense_pe())  # (S, C)
         self._images = LeastRecentlyUsed[int, tuple[ImageEmbedding, Tensor]](MAX_IMAGES)
-        first, norm, self._gelu, second, _ = decoder.output_upscaling
-        self._first, self._second = _to_matrix(first), _to_matrix(second)
-        self._norm = norm.weight, norm.bias, norm.eps
+        self._upscaler = MaskUpscaler(decoder, model.prompt_encoder.image_embedding_size[0])
         self._output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
 
     def decode(
@@ -74,7 +71,7 @@ class PromptDecoder:
         networks = self._decoder.output_hypernetworks_mlps
         chosen = [kinds[index] for index in best.tolist()]
         kernels = torch.stack([networks[kind](tokens[1 + kind]) for kind in chosen])  # (masks, C / 8)
-        return self._upscale(image, kernels), scores[best]
+        return self._upscaler.to_grid(self._upscaler.upscale(image[None], kernels[None])[0]), scores[best]
 
     def _image_tokens(self, embedding: ImageEmbedding) -> Tensor:
         """Return the features as float32 (S, C) on the model's device; those of the last few images are cached."""
@@ -99,18 +96,6 @@ class PromptDecoder:
             with_pe = image + self._image_pe
         attended = _tokens_to_image(self._transformer.final_attn_token_to_image, queries + tokens, with_pe, image)
         return self._transformer.norm_final_attn(queries + attended), image
-
-    def _upscale(self, image: Tensor, kernels: Tensor) -> Tensor:
-        """Upscale the image (S, C) to four times its side and multiply it by each mask's kernel: (masks, M, M)."""
-        weight, bias = self._first
-        pixels = torch.addmm(bias, image, weight).view(-1, self._norm[0].shape[0])  # (S * 4, C / 4)
-        pixels = functional.layer_norm(pixels, pixels.shape[1:], *self._norm)
-        weight, bias = self._second
-        pixels = torch.addmm(bias, self._gelu(pixels), weight).view(-1, kernels.shape[1])  # (S * 16, C / 8)
-        logits = kernels @ self._gelu(pixels).T
-        # a pixel is indexed by (row, column) of its token, of its quarter of the token, and of its quarter of that
-        parts = logits.view(-1, self._side, self._side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
-        return parts.reshape(-1, 4 * self._side, 4 * self._side)
 
 
 def _to_tokens(grid: Tensor) -> Tensor:
@@ -160,10 +145,3 @@ def _by_head(projected: Tensor, heads: int) -> Tensor:
 
 def _scale(attention: Attention) -> float:
     return float(attention.internal_dim // attention.num_heads) ** 0.5
-
-
-def _to_matrix(convolution: ConvTranspose2d) -> tuple[Tensor, Tensor]:
-    """Rewrite a 2 x 2 transposed convolution with stride 2 as a matrix (in, 4 * out) and a bias (4 * out,)."""
-    assert convolution.bias is not None
-    weight = convolution.weight.permute(0, 2, 3, 1).reshape(convolution.in_channels, -1)
-    return weight.contiguous(), convolution.bias.repeat(4)

@@ -20,7 +20,7 @@ from backend.errors import BadPrompt
 from backend.geometry import signed_distance
 from backend.models.devices import choose_device, choose_encoder_dtype
 from backend.models.out_of_memory import DeviceModel
-from backend.models.sam.automatic_masks import EmbeddedMaskGenerator
+from backend.models.sam.automatic_masks import AutomaticMasks, batch_sizes
 from backend.models.sam.prompt_decoder import PromptDecoder
 from backend.models.sam.resize import ResizeToInput
 from backend.models.sam.steps import FAMILY, IMAGE_EMBED, enlarge
@@ -40,7 +40,6 @@ PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of ev
 EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
 LOGITS_PER_PIXEL = 2.0  # of a mask that becomes a prompt: by the distance from its border, in low-resolution pixels
 MAX_MASK_LOGIT = 15.0
-POINTS_PER_BATCH = (64, 8)  # of automatic masks: segment_anything's default, then a fallback for little memory
 TorchPrompt = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor | None, torch.Tensor | None]
 """Points (1, P, 2) with their labels (1, P), boxes (1, 4) and masks (1, 1, M, M), as the prompt encoder takes them."""
 
@@ -60,7 +59,7 @@ class SamSegmenter:
         torch_device = choose_device(device)
         self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
         self._sam = DeviceModel(model, torch_device, "SAM")
-        self._decoders = {model.device: PromptDecoder(self._sam.model)}
+        self._decoders = {model.device: _Decoders(self._sam.model)}
         self._decoders_lock = threading.Lock()
         self._transform = ResizeToInput(model.image_encoder.img_size)
 
@@ -139,10 +138,10 @@ class SamSegmenter:
         """
 
         def propose_in_batches(points: int, model: Sam) -> list[Candidate]:
-            return self._propose(model, embedding, parameters, points)
+            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points)
 
-        variants = [(f"{points} points at once", partial(propose_in_batches, points)) for points in POINTS_PER_BATCH]
-        return self._sam.run(*variants)
+        sizes = batch_sizes(self._sam.model)
+        return self._sam.run(*((f"{points} points at once", partial(propose_in_batches, points)) for points in sizes))
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
         """Convert a mask on the page (an answer, painted, or pre-annotated) to SAM's mask prompt.
@@ -193,7 +192,7 @@ class SamSegmenter:
     ) -> list[Candidate]:
         points, boxes, masks = self._torch_prompt(model, embedding, prompt)
         sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
-        low_res_masks, scores = self._decoder_of(model).decode(
+        low_res_masks, scores = self._decoders_of(model).prompts.decode(
             embedding,
             sparse[0],
             None if masks is None else dense,
@@ -222,23 +221,19 @@ class SamSegmenter:
             masks = torch.as_tensor(prompt.mask_logits, dtype=torch.float, device=model.device)[None]
         return points, boxes, masks
 
-    @staticmethod
-    @torch.inference_mode()
-    def _propose(
-        model: Sam, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
-    ) -> list[Candidate]:
-        generator = EmbeddedMaskGenerator(model, embedding, parameters, points_per_batch)
-        size = embedding.original_size
-        records = generator.generate(np.empty((size.height, size.width, 0), np.uint8))
-        records.sort(key=lambda record: -record["predicted_iou"])
-        return [Candidate(record["segmentation"], float(record["predicted_iou"])) for record in records]
-
-    def _decoder_of(self, model: Sam) -> PromptDecoder:
-        """Return the decoder of this model or of its copy on the CPU."""
+    def _decoders_of(self, model: Sam) -> _Decoders:
+        """Return the decoders of this model or of its copy on the CPU."""
         with self._decoders_lock:
             if model.device not in self._decoders:
-                self._decoders[model.device] = PromptDecoder(model)
+                self._decoders[model.device] = _Decoders(model)
             return self._decoders[model.device]
+
+
+class _Decoders:
+    """What decodes embeddings with one copy of the model."""
+
+    def __init__(self, model: Sam) -> None:
+        self.prompts, self.automatic_masks = PromptDecoder(model), AutomaticMasks(model)
 
 
 def _cells_per_pixel(model: Sam, embedding: ImageEmbedding) -> tuple[float, float]:

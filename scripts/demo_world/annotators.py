@@ -1,0 +1,117 @@
+"""Simulated annotators, who send the backend's predictor the requests that Label Studio's page sends."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from backend.cache import EmbeddingCache, LocalStore
+from backend.engine import ImageEncoder, ImageLabeler
+from backend.errors import BackendError
+from backend.images import DecodedImages
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import parse_prompted_task
+from backend.label_studio.results import parse_regions
+from backend.models.sam.segmenter import SamSegmenter
+from backend.predict import LastAnswers, TaskPredictor
+from backend.projects import ProjectSettings
+from backend.runtime import PriorityExecutor
+from backend.values import Mask
+from scripts.demo_world.evaluate import DEMO_PROPOSAL, load_demo_sam
+from scripts.demo_world.scenes import Scene
+
+CONFIG = parse_labeling_config(
+    '<View><Image name="image" value="$image"/><Labels name="label" toName="image"><Label value="thing"/></Labels>'
+    '<KeyPoint name="click" toName="image" smart="true" smartOnly="true"/>'
+    '<Brush name="mask" toName="image" smart="false"/></View>'
+)
+Json = dict[str, Any]
+numbers = itertools.count(1)
+"""Numbers of tasks, points and drafts, none of them used twice."""
+
+
+class SceneFetcher:
+    """The image of every task is the current scene."""
+
+    def __init__(self) -> None:
+        self.file = b""
+
+    def show(self, scene: Scene) -> None:
+        file = io.BytesIO()
+        Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
+        self.file = file.getvalue()
+
+    def fetch(self, image_uri: str, task_id: int | None, project_id: str, **_: Any) -> bytes:
+        return self.file
+
+    def forget(self, content: bytes) -> None:
+        """Nothing is kept."""
+
+
+@dataclass
+class Site:
+    """The backend with the demo model, and a clock."""
+
+    fetcher: SceneFetcher = field(default_factory=SceneFetcher)
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        segmenter = SamSegmenter(load_demo_sam(), device="cpu")
+        self.predictor = TaskPredictor(
+            ImageEncoder(segmenter, EmbeddingCache(LocalStore(10**8)), fingerprint="demo"),
+            ImageLabeler(segmenter, None),
+            self.fetcher,
+            DecodedImages(10**8, 10**8, 0),
+            PriorityExecutor(1),
+            model_version="demo",
+            default_proposal=DEMO_PROPOSAL,
+            last_answers=LastAnswers(clock=lambda: self.now),
+        )
+
+
+@dataclass
+class Annotator:
+    """A person at the page of one task."""
+
+    site: Site
+    scene: Scene
+    task: int
+    name: str = "one@example.com"
+    remembers: bool = True
+    prompts: list[Json] = field(default_factory=list)
+    drafts: list[Json] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+
+    def click(self, pixel: tuple[float, float], *, positive: bool = True) -> tuple[str, Mask] | None:
+        """Return id and mask of the answer; None if there is none."""
+        size = self.scene.size
+        value = {"x": (pixel[0] + 0.5) / size.width * 100, "y": (pixel[1] + 0.5) / size.height * 100, "width": 0.2}
+        point = {"id": f"p{next(numbers)}", "type": "keypoint", "from_name": "click", "to_name": "image"}
+        point |= {"value": value, "is_positive": positive, "original_width": size.width, "original_height": size.height}
+        self.prompts.append(point)
+        document = {"id": self.task, "data": {"image": "scene.png"}, "drafts": self.drafts, "annotations": []}
+        task, request = parse_prompted_task(document, CONFIG, self.prompts, project_id="1", project_key="1.1795206950")
+        try:
+            settings = ProjectSettings(correct_last=self.remembers, min_score=0.0)
+            prediction = self.site.predictor.predict(task, CONFIG, request, settings) if request else None
+        except BackendError:
+            return None
+        regions = parse_regions(prediction["result"], CONFIG.images[0]) if prediction else []
+        if not regions:
+            return None
+        self.answered.add(regions[0].region_id)
+        return regions[0].region_id, regions[0].mask
+
+    def clear(self) -> None:
+        """Accept or reject: the page sends nothing, and the prompts go."""
+        self.prompts = []
+
+    def save_draft(self) -> None:
+        """Label Studio saves the page; the masks on it do not matter here."""
+        number = next(numbers)
+        saved = {"id": 1, "user": self.name, "updated_at": f"{number:09}", "result": list(self.prompts)}
+        self.drafts = [saved]
