@@ -22,6 +22,7 @@ class WordReader(Protocol):
     def can_classify(self) -> bool: ...
     def limits_for(self, vocabularies: Sequence[Sequence[ClassName]]) -> str: ...
     def known_classes(self, vocabulary: Sequence[ClassName]) -> list[ClassName]: ...
+    def check_text(self, text: str, vocabulary: Sequence[ClassName] = ()) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,14 @@ def build_vocabulary(
 
 
 def check_vocabulary(vocabulary: Vocabulary, background_words: Sequence[str], reader: WordReader) -> None:
-    """Raise BadSettings if CLIP cannot work with the vocabulary: it is not loaded, or does not know the words.
+    """Check that CLIP can work with the vocabulary, so that a run does not fail at every image.
 
     Args:
         background_words: What competes with the labels.
+
+    Raises:
+        BadSettings: CLIP is not loaded or does not know the labels, or the background words fit nothing.
+        BadPrompt: CLIP does not know the words of a text.
     """
     if background_words and (vocabulary.texts or not vocabulary.labels):
         message = "Background words compete with labels only, not with texts."
@@ -122,6 +127,8 @@ def check_vocabulary(vocabulary: Vocabulary, background_words: Sequence[str], re
         )
         message = f"No CLIP model is loaded, which {what} would need."
         raise BadSettings(message, remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README).")
+    for text in vocabulary.texts:
+        reader.check_text(text, vocabulary.labels)
     words = [*vocabulary.labels, *map(ClassName, background_words)]
     limits = "" if vocabulary.texts else reader.limits_for([words])
     if limits:

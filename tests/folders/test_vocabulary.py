@@ -97,6 +97,13 @@ def test_labels_that_the_demos_clip_does_not_know_are_named() -> None:
     )
 
 
+def test_texts_that_the_demos_clip_cannot_read_are_refused_before_the_first_image() -> None:
+    demo = labeler(FakeClassifier(lexicon=DEMO_LEXICON))
+    check_vocabulary(vocabulary(texts=("the red ring",)), (), demo)
+    with pytest.raises(BadPrompt, match=r'coloured shapes only. They cannot read "car". Try "the red ring".'):
+        check_vocabulary(vocabulary(texts=("the red car",)), (), demo)
+
+
 def test_without_clip_only_a_single_label_can_be_given() -> None:
     check_vocabulary(vocabulary("car"), (), labeler(None))
     with pytest.raises(BadSettings, match=r"No CLIP model is loaded, which 2 labels would need. Set CLIP_MODEL"):
