@@ -15,6 +15,7 @@ from backend.engine.proposal_cache import ProposalCache
 from backend.engine.review import measure_agreement
 from backend.engine.similar_search import SimilarMask, SimilarSearch
 from backend.engine.sized_candidates import SizedCandidate, choose_larger
+from backend.engine.text_matching import parse_text
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point
 from backend.images import SourceImage
@@ -165,6 +166,10 @@ class ImageLabeler:
     ) -> list[FoundMask]:
         """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
         return self._search.search(encoded, text, options, vocabulary, templates)
+
+    def check_text(self, text: str, vocabulary: Sequence[ClassName] = ()) -> None:
+        """Raise BadPrompt for a text that names nothing, or has words that CLIP does not know."""
+        self._search.check_words(parse_text(text), vocabulary)
 
     @timed("clip")
     def find_similar(

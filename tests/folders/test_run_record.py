@@ -73,7 +73,7 @@ def dies_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return counted
 
     monkeypatch.setattr(outputs, "write_bytes", wrap(outputs.write_bytes))
-    monkeypatch.setattr(records, "write_json", wrap(records.write_json))
+    monkeypatch.setattr(records, "write_bytes", wrap(records.write_bytes))
     return lambda: count
 
 
