@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -72,6 +73,14 @@ class Segmenter(Protocol):
 
         Raises:
             BadPrompt: The prompt is empty or of a kind that the model does not handle.
+        """
+        ...
+
+    def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Predict the best mask of each prompt, as `decode` with one mask does, in the order of the prompts.
+
+        Args:
+            prompts: Each is a single click or a box alone.
         """
         ...
 
