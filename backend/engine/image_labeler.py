@@ -246,6 +246,5 @@ class ImageLabeler:
         self, encoded: EncodedImage, prompt: Prompt, max_masks: int | None, revise: ReviseLogits | None
     ) -> list[Candidate]:
         """Decode a prompt and let `revise` change the logits, in a family that has any."""
-        if revise is None or not self._segmenter.refines_by_logits:
-            return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
-        return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, revise=revise)
+        revised = {"revise": revise} if revise is not None and self._segmenter.refines_by_logits else {}
+        return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, **revised)

@@ -9,7 +9,6 @@ import numpy as np
 import open_clip
 import torch
 from PIL import Image
-from segment_anything import SamAutomaticMaskGenerator
 
 from backend.geometry import mask_to_box
 from backend.label_studio.config import parse_labeling_config
@@ -75,19 +74,6 @@ def measure_clip(subject: Subject, pictures: Sequence[Picture], *, repeats: int,
         repeats=repeats,
         aim=aim,
         remark="preprocessing included; here each crop keeps blurred context",
-    )
-
-
-def build_generator(subject: Subject) -> SamAutomaticMaskGenerator:
-    """Build the library's generator with our default parameters."""
-    chosen = subject.predictor.default_proposal()
-    return SamAutomaticMaskGenerator(
-        subject.sam,
-        points_per_side=chosen.points_per_side,
-        pred_iou_thresh=chosen.pred_iou_thresh,
-        stability_score_thresh=chosen.stability_score_thresh,
-        min_mask_region_area=chosen.min_mask_region_area,
-        box_nms_thresh=chosen.box_nms_thresh,
     )
 
 

@@ -16,13 +16,13 @@ import requests
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.converter.brush import mask2rle
 from PIL import Image
-from segment_anything import SamAutomaticMaskGenerator
 
 from backend.bulk import PipelineRunner, build_task_pipeline
 from backend.label_studio.api import PredictionClient
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
-from scripts.measuring.bulk import ClipLoop, build_generator, class_vocabulary
+from scripts.measuring.automatic_masks import DEFAULT_BATCH, build_generator
+from scripts.measuring.bulk import ClipLoop, class_vocabulary
 from scripts.measuring.place import CLASSES_AND_MASKS, Picture
 from scripts.measuring.subjects import Subject
 from scripts.measuring.timing import Row, build_row, time_ms
@@ -86,7 +86,7 @@ class UserScript:
     """The peer: an image after the other through the libraries, as their examples show it."""
 
     def __init__(self, subject: Subject, url: str) -> None:
-        self._generator: SamAutomaticMaskGenerator = build_generator(subject)
+        self._generator = build_generator(subject.sam, subject.predictor.default_proposal(), DEFAULT_BATCH)
         self._names = [label.name for label in class_vocabulary()]
         self._loop = ClipLoop(subject, self._names)
         self._sdk = LabelStudio(base_url=url, api_key=TOKEN)
