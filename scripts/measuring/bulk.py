@@ -14,6 +14,7 @@ from backend.geometry import mask_to_box
 from backend.label_studio.config import parse_labeling_config
 from backend.models import checkpoints, registry
 from backend.models.clip.classifier import ClipClassifier, load_clip
+from backend.settings import Settings
 from backend.values import ClassName, Mask, Pixels
 from scripts.measuring.place import CLASSES_AND_MASKS, Picture
 from scripts.measuring.subjects import Subject
@@ -64,7 +65,7 @@ def measure_clip(subject: Subject, pictures: Sequence[Picture], *, repeats: int,
     """
     classes, pixels = class_vocabulary(), pictures[0].scene.pixels
     masks = [scene_object.mask for picture in pictures for scene_object in picture.scene.objects][:MASKS_OF_AN_IMAGE]
-    classifier, loop = _load_classifier(subject), ClipLoop(subject, [c.name for c in classes])
+    classifier, loop = load_classifier(subject.settings), ClipLoop(subject, [c.name for c in classes])
     return compare(
         "Classes",
         f"{len(masks)} masks of {pictures[0].scene.size} among {len(classes)} classes, {subject.settings.clip_model}",
@@ -77,8 +78,8 @@ def measure_clip(subject: Subject, pictures: Sequence[Picture], *, repeats: int,
     )
 
 
-def _load_classifier(subject: Subject) -> ClipClassifier:
-    settings = subject.settings
+def load_classifier(settings: Settings) -> ClipClassifier:
+    """Load the CLIP of the settings with a single template, as the peers use it."""
     entry = replace(registry.find_classifier(settings.clip_model), templates=(TEMPLATE,))
     path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
     return load_clip(entry, path, device=settings.device)

@@ -156,6 +156,12 @@ def _measure_review(bench: Bench) -> list[Any]:
     return [measure_review(bench.subject, pictures[: bench.few + 1]) for pictures in (bench.small, bench.pictures)]
 
 
+def _measure_rates(bench: Bench) -> list[Any]:
+    from scripts.measuring.rates import measure_rates
+
+    return measure_rates(bench.settings, bench.pictures[0], bench.folder, repeats=3)
+
+
 SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "click": _measure_click,
     "model": _measure_model,
@@ -169,6 +175,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "import": _measure_import,
     "pipeline": _measure_pipeline,
     "review": _measure_review,
+    "rates": _measure_rates,
 }
 
 
