@@ -455,3 +455,17 @@ def test_the_options_in_the_docs_exist_and_its_commands_can_be_parsed() -> None:
     assert len(commands) == 4
     for command in commands:
         build_parser().parse_args(shlex.split(command))
+
+
+def test_file_names_that_are_not_unicode_are_labeled_and_can_be_shown(
+    photos: Path, out: Path, hall: Hall, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (os.fsencode(photos) + name for name in (b"/\xff.png", b"/\xfe.png"))
+    for path, data in ((good, noise_png(40, 30, 9)), (bad, b"no image")):
+        with open(path, "wb") as file:  # noqa: PTH123 - bytes
+            file.write(data)
+    assert label(photos, out, *LABELS) == 1
+    assert "4 images done, 12 segments (cat 12), 1 failed" in capfd.readouterr().out
+    assert b"\xfe.png," in (out / "failures.csv").read_bytes()
+    assert [task["data"]["image"][-7:] for task in read(out / "predictions.json")][1] == "%FF.png"
+    assert (out / "overlays" / os.fsdecode(b"\xff.png.jpg")).exists()
