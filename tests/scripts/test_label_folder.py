@@ -232,7 +232,7 @@ from scripts.label_folder import main
 from scripts.labeling_folder.options import build_parser
 from tests.fakes import FakeClassifier, FakeSegmenter, Hall
 
-hall = Hall(classifier=FakeClassifier(), segmenter=FakeSegmenter(encode_seconds=0.05))
+hall = Hall(classifier=FakeClassifier(), segmenter=FakeSegmenter(encode_seconds=0.1))
 wiring.build_predictor = lambda settings: hall.predictor
 sys.exit(main(sys.argv[1:]))
 """
