@@ -130,6 +130,7 @@ class ProposalParameters:
     stability_score_thresh: float
     min_mask_region_area: int
     box_nms_thresh: float
+    crop_n_layers: int = 0
 
 
 class Nesting(str, Enum):
@@ -178,6 +179,10 @@ class ProposalOptions(ProposalParameters):
     def min_probability(self, class_name: str) -> float:
         """Return the probability that a class must have to keep a mask."""
         return dict(self.class_thresholds).get(class_name, self.score_threshold)
+
+    def allows_area(self, area: int, image_area: int) -> bool:
+        """Whether a mask of that many pixels is neither too small nor too large for an image of `image_area`."""
+        return max(self.min_area, self.min_area_share * image_area) <= area <= self.max_area_share * image_area
 
     @property
     def drops_by_class(self) -> bool:

@@ -128,7 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
     def select(answer_of: AnswerOf = lambda ask: ask()) -> Selection:
         keep = arguments.shard.holds if arguments.shard else None
         selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
-        progress.expect(selection.count() // (arguments.shard.count if arguments.shard else 1))
+        left = selection.count() // (arguments.shard.count if arguments.shard else 1)
+        progress.expect(progress.snapshot().finished + left)  # after an outage it is asked again
         return selection
 
     if arguments.dry_run:

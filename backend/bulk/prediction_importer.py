@@ -148,7 +148,6 @@ class PredictionImporter:
     def _doubt(self, chunk: Chunk, error: NoAnswer) -> None:
         self._ledger.mark(_tasks(chunk), TaskState.IN_DOUBT, error.message)
         self._doubts.append(_Doubt(chunk, time.monotonic() + self._settle_seconds, error))
-        self._outages.wait_until_over()  # before the next chunk comes to the same end
 
     def _take_back(self, chunk: Chunk) -> None:
         """Put back a chunk that was not sent, and wait until it can be."""

@@ -4,6 +4,7 @@ Models and the cache come in through the protocols of `ports`.
 """
 
 from backend.engine.background import with_background
+from backend.engine.clean_proposals import keep_clean
 from backend.engine.embed_queued import embed_queued
 from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
@@ -35,6 +36,7 @@ __all__ = [
     "embed_queued",
     "encode_texts_queued",
     "is_probable",
+    "keep_clean",
     "keep_probable",
     "named_class",
     "parse_text",

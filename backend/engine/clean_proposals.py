@@ -21,8 +21,7 @@ def keep_clean(candidates: Sequence[Candidate], options: ProposalOptions) -> lis
         return []
     overlaps = MaskOverlaps([candidate.mask for candidate in candidates])
     pixels = candidates[0].mask.size
-    smallest, largest = max(options.min_area, options.min_area_share * pixels), options.max_area_share * pixels
-    places = [place for place, area in enumerate(overlaps.areas.tolist()) if smallest <= area <= largest]
+    places = [place for place, area in enumerate(overlaps.areas.tolist()) if options.allows_area(area, pixels)]
     places = overlaps.find_distinct(places, options.mask_nms_thresh)
     if options.nesting is not Nesting.BOTH:
         pairs = overlaps.find_nested(places, options.containment_thresh)

@@ -146,7 +146,8 @@ class ImageLabeler:
     @timed("sam")
     def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
         """Segment everything in the image, best first, without empty masks."""
-        candidates = self._segmenter.propose(encoded.embedding, parameters)
+        crops = {"pixels": encoded.image.pixels} if parameters.crop_n_layers else {}
+        candidates = self._segmenter.propose(encoded.embedding, parameters, **crops)
         return [candidate for candidate in candidates if candidate.mask.any()]
 
     @timed("sam")
@@ -187,6 +188,16 @@ class ImageLabeler:
     def pending_texts(self, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()) -> PendingTexts | None:
         """Return the text features of a vocabulary if CLIP has not encoded all of them yet."""
         return self._classifier.pending_texts(vocabulary, templates) if self._classifier and vocabulary else None
+
+    def classify(
+        self,
+        image: SourceImage,
+        masks: Sequence[Mask],
+        vocabularies: Sequence[Sequence[ClassName]],
+        templates: Sequence[str] = (),
+    ) -> list[list[tuple[ClassScore, ...]]]:
+        """Classify masks of one image: `crop_masks`, then `classify_crops`."""
+        return self.classify_crops(self.crop_masks(image, masks, vocabularies), vocabularies, templates)
 
     @timed("clip")
     def crop_masks(
@@ -235,6 +246,5 @@ class ImageLabeler:
         self, encoded: EncodedImage, prompt: Prompt, max_masks: int | None, revise: ReviseLogits | None
     ) -> list[Candidate]:
         """Decode a prompt and let `revise` change the logits, in a family that has any."""
-        if revise is None or not self._segmenter.refines_by_logits:
-            return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
-        return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, revise=revise)
+        revised = {"revise": revise} if revise is not None and self._segmenter.refines_by_logits else {}
+        return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, **revised)

@@ -14,7 +14,7 @@ What CLIP looks at is small, so another process may segment and crop, and hand o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -111,23 +111,19 @@ def classify_crops(
     *,
     templates: Sequence[str] = (),
     options: ProposalOptions | None = None,
-    min_listed: float = 1.0,
 ) -> list[list[Region]]:
     """Classify the masks of several images by their crops, as `classify_many` does.
 
     Args:
         images: The masks of each, and what `ImageLabeler.crop_masks` returned for them.
-        min_listed: Classes that are at least this probable are listed, even beyond the labeler's `top_k`.
+        options: As for `classify_many`. Classes that reach a threshold of their own are listed beyond the `top_k`.
     """
     words, label = (options.background_words, options.background_label) if options else ((), "")
+    thresholds = dict(options.class_thresholds) if options else {}
     asked = [with_background(vocabulary, words) for vocabulary in vocabularies]
+    top_k = max(labeler.top_k, _max_count(min(thresholds.values(), default=1.0))) + len(words)
     crops = [of_image for candidates, of_image in images if candidates]
-    scores: list[list[Scores]] = []
-    if crops:
-        more = _max_count(min_listed)  # of which the first `top_k` and the probable ones are listed
-        scores = labeler.classify_crops(
-            np.concatenate(crops), asked, templates, top_k=max(labeler.top_k, more) + len(words)
-        )
+    scores = labeler.classify_crops(np.concatenate(crops), asked, templates, top_k=top_k) if crops else []
     answers = [
         [take_background(of_mask, vocabulary, label) for of_mask in of_vocabulary]
         for vocabulary, of_vocabulary in zip(vocabularies, scores, strict=False)
@@ -136,7 +132,7 @@ def classify_crops(
     for candidates, _ in images:
         regions.append(
             [
-                _build_region(candidate, [of_vocabulary[place] for of_vocabulary in answers], labeler.top_k, min_listed)
+                _build_region(candidate, [of_vocabulary[place] for of_vocabulary in answers], labeler.top_k, thresholds)
                 for place, candidate in enumerate(candidates, start)
             ]
         )
@@ -150,11 +146,11 @@ def _max_count(min_probability: float) -> int:
 
 
 def _build_region(
-    candidate: Candidate, answers: Sequence[tuple[Scores, bool]], top_k: int, min_listed: float
+    candidate: Candidate, answers: Sequence[tuple[Scores, bool]], top_k: int, thresholds: Mapping[str, float]
 ) -> Region:
     """Build a region of a mask and its classes in each vocabulary."""
     listed = (
-        tuple(score for place, score in enumerate(scores) if place < top_k or score.score >= min_listed)
+        tuple(one for place, one in enumerate(scores) if place < top_k or one.score >= thresholds.get(one.name, 2.0))
         for scores, _ in answers
     )
     return Region(candidate.mask, candidate.score, tuple(listed), tuple(is_background for _, is_background in answers))

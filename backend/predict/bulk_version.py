@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, fields
 from typing import Any
 
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import Control, LabelingConfig
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
 from backend.values import ProposalOptions
@@ -38,7 +38,7 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     Without a text, the text is not part of the digest; neither are settings that have their default or no effect here.
     """
     controls = [
-        asdict(control)
+        _name_control(control)
         for image in config.images
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
@@ -58,6 +58,13 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
 def is_bulk_version(version: str) -> bool:
     """Return whether a model version has the form of those that `build_version` builds."""
     return re.fullmatch(r".+-auto-[0-9a-f]{8}", version) is not None
+
+
+def _name_control(control: Control) -> dict[str, Any]:
+    named = asdict(control)
+    if not named["takes_several"]:  # which versions did not name before labels could be several
+        del named["takes_several"]
+    return named
 
 
 def _name_options(options: ProposalOptions | None) -> dict[str, Any] | None:

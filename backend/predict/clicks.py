@@ -147,7 +147,7 @@ def find_other_object(
 def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfig) -> LabeledRegion:
     """Give a corrected region its old id, which makes Label Studio replace it, and what a person decided about it.
 
-    That is its control, the chosen classes, and the lines of its note that this backend did not write.
+    That is its control, further labels, the chosen classes, and the lines of its note that this backend did not write.
     """
     old = answer.corrected
     if old is None:
@@ -162,7 +162,12 @@ def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfi
     control_name = old.control if fits else region.control
     notes = (*region.notes, *_persons_notes(old, config))
     return replace(
-        region, region_id=old.region_id, choices=MappingProxyType(choices), control=control_name, notes=notes
+        region,
+        region_id=old.region_id,
+        choices=MappingProxyType(choices),
+        control=control_name,
+        other_labels=old.other_labels,
+        notes=notes,
     )
 
 

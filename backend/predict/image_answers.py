@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from backend.engine import (
     EncodedImage,
     ImageLabeler,
@@ -176,7 +178,9 @@ class ImageAnswers(RegionStages):
         """The masks that one text names, with the label of that name; None lets CLIP pick."""
         masks = self._labeler.search(encoded, text, options, search_vocabulary(config), settings.templates)
         label = named_class(parse_text(text), config.answer_classes)
-        return [(self._clean(one.candidate, encoded, settings), label) for one in masks[: options.max_masks]]
+        cleaned = [self._clean(one.candidate, encoded, settings) for one in masks]
+        allowed = [one for one in cleaned if options.allows_area(np.count_nonzero(one.mask), one.mask.size)]
+        return [(one, label) for one in allowed[: options.max_masks]]
 
     def auto_labels(self, settings: ProjectSettings) -> bool:
         """Whether CLIP picks the label for clicks too."""

@@ -3,6 +3,7 @@
 | control                        | value                                                                           |
 |--------------------------------|---------------------------------------------------------------------------------|
 | labels of the shapes           | the picked label, else the most probable one (`label_for_click` says when)      |
+| those with choice="multiple"   | as above, and all others that are at least as probable as `choices_threshold`   |
 | Choices, Taxonomy: single      | the most probable class; none if it is less probable than `clip_threshold`      |
 | Choices with choice="multiple" | every class at least as probable as `choices_threshold`, best first; maybe none |
 | either with whenLabelValue     | the same, for masks with that label only                                        |
@@ -48,7 +49,8 @@ def label_region(
     Raises:
         BadPrompt: CLIP has to pick among several labels and is not loaded.
     """
-    label, by_control, class_scores = _read_scores(region, picked, config)
+    label, others = (picked, []) if picked is not None else _pick_labels(region, config, settings, thresholds)
+    by_control, class_scores = _read_scores(region, label, config)
     controls = [control for control in config.region_choices if control.applies_to(label)]
     chosen = {control.name: choose(control, by_control[control.name], settings, thresholds) for control in controls}
     return LabeledRegion(
@@ -58,6 +60,7 @@ def label_region(
         score=region.score,
         choices=MappingProxyType({name: names for name, names in chosen.items() if names}),
         class_scores=class_scores,
+        other_labels=tuple(others),
         notes=(build_note(class_scores),) if settings.class_probabilities and class_scores else (),
     )
 
@@ -77,7 +80,7 @@ def find_deciding(region: Region, config: ImageConfig) -> tuple[int, bool]:
             if place < len(region.class_scores) and region.class_scores[place]:
                 return place, control.multiple
             break
-    return len(config.region_choices), False
+    return len(config.region_choices), _takes_several(label, config)
 
 
 def choose(
@@ -108,13 +111,29 @@ def scores_of_labels(region: Region, config: ImageConfig) -> Scores:
     return region.class_scores[place] if len(region.class_scores) > place else ()
 
 
-def _read_scores(region: Region, picked: str | None, config: ImageConfig) -> tuple[str, Mapping[str, Scores], Scores]:
-    """The label, the scores by control, and the scores that count for the region."""
-    controls, by_control = config.region_choices, scores_by_control(region, config)
-    label_scores = scores_of_labels(region, config)
-    label = _best_label(label_scores, config) if picked is None else picked
-    own = next((by_control[control.name] for control in controls if control.applies_to(label)), ())
-    return label, by_control, own or label_scores
+def _read_scores(region: Region, label: str, config: ImageConfig) -> tuple[Mapping[str, Scores], Scores]:
+    """The scores by control, and the scores that count for a region with that label."""
+    by_control = scores_by_control(region, config)
+    own = next((by_control[control.name] for control in config.region_choices if control.applies_to(label)), ())
+    return by_control, own or scores_of_labels(region, config)
+
+
+def _pick_labels(
+    region: Region, config: ImageConfig, settings: ProjectSettings, thresholds: Mapping[str, float]
+) -> tuple[str, list[str]]:
+    """CLIP's label, and the further ones where the control takes several."""
+    scores = scores_of_labels(region, config)
+    best = _best_label(scores, config)
+    if not _takes_several(best, config):
+        return best, []
+    control = config.control_for(best)
+    enough = [one.name for one in scores if one.score >= thresholds.get(one.name, settings.choices_threshold)]
+    label, *others = [name for name in enough if control.has_label(name)] or [best]
+    return label, others
+
+
+def _takes_several(label: str, config: ImageConfig) -> bool:
+    return bool(config.answers) and config.control_for(label).takes_several
 
 
 def _best_label(scores: Scores, config: ImageConfig) -> str:

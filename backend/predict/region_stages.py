@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from backend.engine import EncodedImage, ImageLabeler, classify_crops, is_probable, keep_probable, segment
@@ -53,14 +53,7 @@ class RegionStages:
         """
         vocabularies = region_vocabularies(config, with_labels=True)
         thresholds = dict(options.class_thresholds)
-        classified = classify_crops(
-            self._labeler,
-            images,
-            vocabularies,
-            templates=settings.templates,
-            options=options,
-            min_listed=_min_chosen(config, settings, thresholds),
-        )
+        classified = classify_crops(self._labeler, images, vocabularies, templates=settings.templates, options=options)
         keeps = partial(_keeps, options=options, config=config)
         kept = [keep_probable(regions, options, keeps) for regions in classified]
         return [[label_region(region, None, config, settings, thresholds) for region in regions] for regions in kept]
@@ -75,10 +68,3 @@ class RegionStages:
 def _keeps(region: Region, options: ProposalOptions, config: ImageConfig) -> bool:
     place, multiple = find_deciding(region, config)
     return is_probable(region, options, place, multiple=multiple)
-
-
-def _min_chosen(config: ImageConfig, settings: ProjectSettings, thresholds: Mapping[str, float]) -> float:
-    """Return the lowest probability that a class of a multiple choice needs; 1 if there is no such control."""
-    if not any(control.multiple for control in config.region_choices):
-        return 1.0
-    return min(settings.choices_threshold, *thresholds.values(), 1.0)

@@ -53,7 +53,7 @@ def add_class_options(parser: argparse.ArgumentParser) -> None:
     classes.add_argument(
         "--background-label", metavar="NAME", help="give these masks this label or class instead of dropping them"
     )
-    kept = parser.add_argument_group("kept masks")
+    kept = parser.add_argument_group("kept masks", "--keep has no effect on --text, whose masks do not overlap")
     kept.add_argument(
         "--min-area",
         type=area,

@@ -31,6 +31,7 @@ from backend.cache import GuardedRedis, RunLease
 from backend.errors import BadSettings
 from backend.label_studio.api import AnswerOf, PredictionClient
 from backend.settings import Settings
+from scripts.console import duration
 from scripts.preannotating.shards import parse_shard
 from scripts.preannotating.stopping import StopSignals
 
@@ -49,14 +50,14 @@ def add_import_options(parser: argparse.ArgumentParser) -> None:
     )
     options.add_argument(
         "--give-up-after",
-        type=float,
+        type=duration,
         default=30.0,
         metavar="MINUTES",
         help="how long an outage of Label Studio is waited out (default: 30)",
     )
     options.add_argument(
         "--settle-seconds",
-        type=float,
+        type=duration,
         default=150.0,
         metavar="S",
         help="how long after a lost answer Label Studio may still store its predictions; longer than all time-outs on "

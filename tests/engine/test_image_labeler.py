@@ -152,16 +152,14 @@ def test_without_clip_every_mask_has_no_class() -> None:
     labeler, _ = make()
     image = encoded(png(40, 30))
     masks = [c.mask for c in labeler.propose(image, ProposalOptions(4, 0.5, 0.5, 10, 0.7))]
-    crops = labeler.crop_masks(image.image, masks, [(ClassName("cat"),)])
-    assert labeler.classify_crops(crops, [(ClassName("cat"),)]) == [[(), (), ()]]
+    assert labeler.classify(image.image, masks, [(ClassName("cat"),)]) == [[(), (), ()]]
     assert labeler.classify_image(image.image, (ClassName("cat"),)) == ()
 
 
 def test_no_mask_asks_clip_nothing() -> None:
     classifier = FakeClassifier()
     labeler, _ = make(classifier)
-    crops = labeler.crop_masks(encoded(png(40, 30)).image, [], [(ClassName("cat"),)])
-    assert labeler.classify_crops(crops, [(ClassName("cat"),)]) == [[]]
+    assert labeler.classify(encoded(png(40, 30)).image, [], [(ClassName("cat"),)]) == [[]]
     assert classifier.calls == []
 
 

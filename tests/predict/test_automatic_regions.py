@@ -11,11 +11,12 @@ import pytest
 from backend.engine import ImageLabeler
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
-from backend.label_studio.results import parse_regions
+from backend.label_studio.results import LabeledRegion, build_results, parse_regions
+from backend.predict.clicks import ClickAnswer, keep_identity
 from backend.predict.image_answers import ImageAnswers
 from backend.projects import ProjectSettings
-from backend.values import ProposalOptions
-from tests.fakes import CONFIG, OPTIONS, FakeClassifier, FakeSegmenter, Hall, ScoredClassifier, encoded, png
+from backend.values import Candidate, ProposalOptions
+from tests.fakes import CONFIG, OPTIONS, FakeClassifier, FakeSegmenter, Hall, ScoredClassifier, encoded, keypoint, png
 
 LABELS_ONLY = CONFIG.replace('<Choices name="kind"', '<Choices name="whole"').replace(' perRegion="true"', "")
 SEVERAL = CONFIG.replace('perRegion="true"', 'perRegion="true" choice="multiple"')
@@ -67,17 +68,58 @@ def test_a_multiple_choice_gets_every_class_that_reaches_its_threshold() -> None
     assert answer(probable, lower, CONFIG) == [("b", ["cat"]), ("kind", ["black"])]  # a single choice stays single
 
 
-def test_a_multiple_choice_gets_more_classes_than_are_listed_if_they_are_probable() -> None:
+SEVERAL_LABELS = LABELS_ONLY.replace('<BrushLabels name="b"', '<BrushLabels name="b" choice="multiple"')
+LABELS_APART = """<View><Image name="img" value="$photo"/><Brush name="b" toName="img"/>
+<Labels name="what" toName="img" choice="multiple"><Label value="cat"/><Label value="dog"/></Labels></View>"""
+
+
+def test_labels_of_which_a_region_may_have_several_are_all_that_reach_their_threshold() -> None:
+    probable = {"cat": 0.55, "dog": 0.35}
+    assert answer(probable, OPTIONS) == [("b", ["cat"])]
+    assert answer(probable, OPTIONS, SEVERAL_LABELS) == [("b", ["cat", "dog"])]
+    assert answer({"cat": 0.7, "dog": 0.25}, OPTIONS, SEVERAL_LABELS) == [("b", ["cat"])]
+    only_dog = replace(OPTIONS, class_thresholds=(("cat", 0.6), ("dog", 0.3)))
+    assert answer(probable, only_dog, SEVERAL_LABELS) == [("b", ["dog"])]
+    assert answer(probable, replace(OPTIONS, class_thresholds=(("cat", 0.6), ("dog", 0.4))), SEVERAL_LABELS) == []
+    document = Hall(classifier=ScoredClassifier(probable)).document(xml=LABELS_APART, request=SegmentAll(OPTIONS))
+    labels = [result["value"]["labels"] for result in document["result"] if result["type"] == "labels"]
+    assert labels == [["cat", "dog"]] * 3
+
+
+def test_a_picked_label_stays_the_only_one() -> None:
+    hall = Hall(classifier=ScoredClassifier({"cat": 0.5, "dog": 0.5}))
+    (brush,) = hall.document(keypoint(50, 50, "dog"), xml=SEVERAL_LABELS)["result"]
+    assert brush["value"]["brushlabels"] == ["dog"]
+    (brush,) = hall.document(keypoint(50, 50, "AUTO"), xml=SEVERAL_LABELS)["result"]
+    assert brush["value"]["brushlabels"] == ["cat", "dog"]
+
+
+def test_a_corrected_region_keeps_its_further_labels() -> None:
+    config, mask = parse_labeling_config(SEVERAL_LABELS).images[0], np.ones((30, 40), bool)
+    old = LabeledRegion(mask, "cat", "r1", other_labels=("dog", "gone"), kind="brush")
+    again = keep_identity(LabeledRegion(mask, "cat", "r2"), ClickAnswer(Candidate(mask, 0.9), old), config)
+    (brush,) = build_results([again], config)
+    assert (brush["id"], brush["value"]["brushlabels"]) == ("r1", ["cat", "dog"])
+    single = parse_labeling_config(LABELS_ONLY).images[0]
+    assert build_results([again], single)[0]["value"]["brushlabels"] == ["cat"]
+
+
+def test_classes_with_a_threshold_of_their_own_are_chosen_beyond_top_k() -> None:
     names = [f"thing {number}" for number in range(12)]
     choices = "".join(f'<Choice value="{name}"/>' for name in names)
     start, end = SEVERAL.index('<Choice value="black"/>'), SEVERAL.index("</Choices>")
     xml = SEVERAL[:start] + choices + SEVERAL[end:]
     hall = Hall(classifier=ScoredClassifier(dict.fromkeys(names, 1 / 12)))  # whose labeler lists two
     settings = ProjectSettings(choices_threshold=0.08)
-    results = hall.document(xml=xml, request=SegmentAll(OPTIONS), settings=settings)["result"]
-    chosen = [result["value"]["choices"] for result in results if result["from_name"] == "kind"]
-    assert chosen == [names] * 3
-    assert hall.document(xml=xml, request=SegmentAll(OPTIONS))["result"][-1]["from_name"] == "b"
+
+    def chosen(*thresholds: tuple[str, float]) -> list[list[str]]:
+        request = SegmentAll(replace(OPTIONS, class_thresholds=thresholds))
+        results = hall.document(xml=xml, request=request, settings=settings)["result"]
+        return [result["value"]["choices"] for result in results if result["from_name"] == "kind"]
+
+    assert chosen() == [names[:2]] * 3
+    assert chosen(("thing 0", 0.5), ("thing 7", 0.08)) == [["thing 1", "thing 7"]] * 3
+    assert chosen(*((name, 0.08) for name in names)) == [names] * 3
 
 
 def test_the_labels_of_several_images_in_one_batch_are_those_of_each_image_alone() -> None:

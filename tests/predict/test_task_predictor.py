@@ -240,6 +240,9 @@ def test_a_command_may_give_the_text_itself() -> None:
     assert len([r for r in document["result"] if r["type"] == "brushlabels"]) == 2
     one = hall.document(request=FindText(("tree",), replace(OPTIONS, max_masks=1)))
     assert len(one["result"]) == 2  # a mask, and its choice
+    allowed = hall.document(request=FindText(("tree",), replace(OPTIONS, min_area=25)))
+    assert len(allowed["result"]) == 4
+    assert hall.document(request=FindText(("tree",), replace(OPTIONS, min_area=26))) is None  # squares of 5x5
 
 
 @pytest.mark.parametrize("text", ["everything", "like this", "tighter", "help"])

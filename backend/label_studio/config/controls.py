@@ -36,6 +36,7 @@ class Control:
         smart: Whether it has a smart tool: unless smart="false", which smartOnly="true" overrides.
         labels_name: None if the tag contains its labels. For a plain tag, the name of the Labels control they come
             from, or "" if there is none and regions have no label.
+        takes_several: Whether a region may have several of its labels (choice="multiple").
     """
 
     name: str
@@ -44,6 +45,7 @@ class Control:
     kind: str = "brush"
     smart: bool = True
     labels_name: str | None = None
+    takes_several: bool = False
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
@@ -133,7 +135,7 @@ def read_class_control(tag: Element, count: PageCount) -> ClassControl:
         to_name="",
         labels=tuple(leaves.values()) if is_nested else read_labels(tag, count),
         kind=kind,
-        multiple=read_attribute(tag, "choice").lower() == "multiple",
+        multiple=takes_several(tag),
         paths=tuple(leaves),
         when_labels=tuple(dict.fromkeys([when, *when.split(",")])) if when else (),  # a label may contain a comma
     )
@@ -182,6 +184,11 @@ def _number(tag: Element, name: str, default: float) -> float:
 def is_smart(tag: Element) -> bool:
     """Whether a control has a smart tool (see `Control.smart`)."""
     return read_attribute(tag, "smart").lower() != "false" or is_true(tag, "smartonly")
+
+
+def takes_several(tag: Element) -> bool:
+    """Whether several labels or choices of a control may be picked."""
+    return read_attribute(tag, "choice").lower() == "multiple"
 
 
 def _class_name(tag: Element, count: PageCount) -> ClassName:

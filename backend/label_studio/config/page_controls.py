@@ -16,6 +16,7 @@ from backend.label_studio.config.controls import (
     read_class_control,
     read_labels,
     read_score_control,
+    takes_several,
 )
 from backend.label_studio.config.limits import PageCount
 from backend.label_studio.config.xml import ControlTags, is_true, read_attribute
@@ -45,14 +46,21 @@ class PageControls:
         )
         self._count.add_controls(len(with_labels) + len(plain_tags) * max(len(labels_tags), 1))
         labeled = [
-            Control(read_attribute(tag, "name"), image_name, self._labels_of(tag), kind, is_smart(tag))
+            Control(
+                read_attribute(tag, "name"),
+                image_name,
+                self._labels_of(tag),
+                kind,
+                is_smart(tag),
+                takes_several=takes_several(tag),
+            )
             for tag in with_labels
         ]
-        separate = [(read_attribute(tag, "name"), self._labels_of(tag)) for tag in labels_tags]
+        separate = [(read_attribute(tag, "name"), self._labels_of(tag), takes_several(tag)) for tag in labels_tags]
         plain = [
-            Control(read_attribute(tag, "name"), image_name, labels, kind, is_smart(tag), labels_name)
+            Control(read_attribute(tag, "name"), image_name, labels, kind, is_smart(tag), labels_name, several)
             for tag in plain_tags
-            for labels_name, labels in (separate or [("", ())])
+            for labels_name, labels, several in (separate or [("", (), False)])
         ]
         return tuple(control for control in (*labeled, *plain) if control.labels or control.labels_name == "")
 

@@ -84,7 +84,8 @@ def control_of(region: LabeledRegion, config: ImageConfig) -> Control:
 
 
 def _shape_results(region: LabeledRegion, control: Control, tolerance: float) -> list[Result]:
-    labels = [region.label] if control.label_names else []
+    others = region.other_labels if control.takes_several else ()
+    labels = [region.label, *filter(control.has_label, others)] if control.label_names else []
     _check_known(labels, control, control.labels_name or control.name)
     height, width = region.mask.shape
     results = []

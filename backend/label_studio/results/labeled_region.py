@@ -24,7 +24,7 @@ class LabeledRegion:
         class_scores: CLIP's classes, best first; empty if CLIP did not run.
         control: Name of the control that carries the mask; "" for the first one with the label.
         kind: Kind of shape that it was saved as: "brush", "polygon", …; "" before it is saved.
-        other_labels: Further labels that were saved with it, usually by accident.
+        other_labels: Further labels, where its control takes several; else saved with it by accident, and not sent.
         clicks: XY of the clicks that it answers, in their order; () for a mask without clicks.
         outline: How it is sent where its control takes polygons; None: within the tolerance, with all parts and holes.
         notes: Lines of its note (`meta.text`).

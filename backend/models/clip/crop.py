@@ -137,18 +137,15 @@ def _main_parts(mask: Mask) -> tuple[Box, Mask]:
     image = np.ascontiguousarray(inside, np.uint8)
     if len(cv2.findContours(image, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)[0]) == 1:
         return box, inside  # one part without a hole, as most masks are; counting contours is the fastest check
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(image, connectivity=8)
+    count, parts = cv2.connectedComponents(image, connectivity=8)
     if count <= 2:
         return box, inside
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas = np.bincount(parts.ravel(), minlength=count)
     areas[0] = 0
     is_kept: Mask = (areas >= _MIN_PART_AREA * areas.max()) & (areas > 0)
-    kept = stats[is_kept]
-    x, y = kept[:, cv2.CC_STAT_LEFT].min(), kept[:, cv2.CC_STAT_TOP].min()
-    x_end = (kept[:, cv2.CC_STAT_LEFT] + kept[:, cv2.CC_STAT_WIDTH]).max()
-    y_end = (kept[:, cv2.CC_STAT_TOP] + kept[:, cv2.CC_STAT_HEIGHT]).max()
-    smaller = int(left + x), int(top + y), int(left + x_end), int(top + y_end)
-    return smaller, is_kept[parts[y:y_end, x:x_end]]
+    kept = is_kept[parts]
+    x, y, x_end, y_end = mask_to_box(kept) or (0, 0, right - left, bottom - top)
+    return (left + x, top + y, left + x_end, top + y_end), kept[y:y_end, x:x_end]
 
 
 def _square_around(box: Box) -> Box:
