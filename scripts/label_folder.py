@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from backend.bulk import Progress, StopFlag
-from backend.errors import BadSettings
+from backend.errors import BadSettings, shorten
 from backend.folders import (
     STAGE_NAMES,
     WRITTEN,
@@ -150,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = find_image_files(arguments.images, record.folder)
     root = choose_root(files, arguments.root or (Path(earlier["root"]) if earlier and "root" in earlier else None))
     images = name_images(files, root)
-    print(f"{len(images)} images in {root}: loading the models …", flush=True)
+    print(f"{len(images)} images in {shorten(root)}: loading the models …", flush=True)
     predictor = build_predictor(limit_caches(settings))
     options, models = choose_options(predictor.default_proposal(), arguments), predictor.model_version
     check_vocabulary(vocabulary, options.background_words, predictor.labeler)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backend.bulk import Pipeline, Progress, Stage, StopFlag
 from backend.engine import EncodedImage, ImageLabeler
-from backend.errors import BackendError, ExportError
+from backend.errors import BackendError, ExportError, shorten
 from backend.folders.cutouts import CutoutRequest, choose_object
 from backend.folders.image_files import FolderImage, ImageLimits, OpenedImage, open_image
 from backend.folders.image_outputs import ImageResults, OutputWriter
@@ -95,5 +95,6 @@ def process_images(
 
 def describe_failure(image: FolderImage, error: Exception) -> str:
     """Describe why an image failed, for a person."""
-    text = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
-    return text if image.name in text else f"{image.name}: {text}"
+    name = shorten(image.name)  # safe to print, whatever bytes the file system has
+    text = str(error) if isinstance(error, BackendError) else shorten(f"{type(error).__name__}: {error}")
+    return text if name in text else f"{name}: {text}"

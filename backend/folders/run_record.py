@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -126,7 +127,9 @@ class FolderRecord:
     def begin(self, image: FolderImage, files: Sequence[str]) -> None:
         """Delete what an earlier attempt has left, and say which files will be written, relative to the folder."""
         for name in (self._read_head(image) or {}).get("files", []):
-            path = self.folder / name
+            path = Path(os.path.normpath(self.folder / name))
+            if self.folder not in path.parents:  # no record of ours
+                continue
             path.unlink(missing_ok=True)
             for partial in path.parent.glob(f".*{PARTIAL}"):
                 partial.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from backend.engine import parse_text
 from backend.errors import BadSettings, shorten
 from backend.values import ClassName
 
+AUTO = "AUTO"
 _REMEDY = "Give labels with --labels car,bus or --labels-file FILE, or name what to look for with --text WORDS."
 
 
@@ -77,7 +78,8 @@ def build_vocabulary(
     """Build a vocabulary; returns it with remarks for the person who gave it.
 
     Raises:
-        BadSettings: More labels than `max_labels`, a label with an unprintable character, or one to keep that is none.
+        BadSettings: More labels than `max_labels`, a label that is reserved or has an unprintable character, or one to
+            keep that is none.
         BadPrompt: A text that names nothing.
     """
     for text in texts:
@@ -92,6 +94,9 @@ def build_vocabulary(
     if odd := [label for label in labels if not label.isprintable()]:
         message = f"The label {shorten(odd[0])!r} has an unprintable character."
         raise BadSettings(message, remedy="Type the label again.")
+    if AUTO in labels or AUTO in texts:
+        message = f'"{AUTO}" cannot be a label: Label Studio projects use it for "let the model choose".'
+        raise BadSettings(message, remedy="Write it differently, for example in small letters.")
     known = {label.name for label in vocabulary.labels} | set(texts)
     if missing := [label for label in keep if label not in known]:
         message = (

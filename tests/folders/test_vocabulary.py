@@ -16,6 +16,8 @@ from backend.folders import (
     require_labels,
     split_labels,
 )
+from backend.folders.image_outputs import build_label_config
+from backend.label_studio.config import parse_labeling_config
 from backend.models.registry import DEMO_LEXICON
 from tests.fakes import FakeClassifier, FakeSegmenter
 
@@ -76,6 +78,12 @@ def test_labels_with_control_characters_and_texts_that_name_nothing_are_refused(
         build_vocabulary(["ca\x07r"], [], [], MAX)
     with pytest.raises(BadPrompt, match=r'The text "the" names no object'):
         build_vocabulary([], ["the"], [], MAX)
+
+
+def test_the_label_that_stands_for_any_other_is_refused() -> None:
+    with pytest.raises(BadSettings, match=r'"AUTO" cannot be a label: .* Write it differently'):
+        build_vocabulary(["car", "AUTO"], [], [], MAX)
+    assert parse_labeling_config(build_label_config(["AUTO", "car"])).images[0].answer_classes[0].name == "car"
 
 
 def labeler(classifier: FakeClassifier | None) -> ImageLabeler:

@@ -232,7 +232,7 @@ from scripts.label_folder import main
 from scripts.labeling_folder.options import build_parser
 from tests.fakes import FakeClassifier, FakeSegmenter, Hall
 
-hall = Hall(classifier=FakeClassifier(), segmenter=FakeSegmenter(encode_seconds=0.05))
+hall = Hall(classifier=FakeClassifier(), segmenter=FakeSegmenter(encode_seconds=0.1))
 wiring.build_predictor = lambda settings: hall.predictor
 sys.exit(main(sys.argv[1:]))
 """
@@ -305,15 +305,17 @@ def test_images_of_the_same_content_are_named(
 def test_a_full_disk_ends_the_run_and_what_was_written_is_kept(
     photos: Path, out: Path, hall: Hall, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    label(photos, out, *LABELS)
+    before = read(out / "predictions.json")
     (photos / "zz.png").write_bytes(noise_png(400, 300, 5))  # its overlay has more than 64 KiB
     with small_disk():
         assert label(photos, out, *LABELS) == 1
     said = capsys.readouterr().err
     assert "zz.png.jpg could not be written: File too large." in said and "--out" in said
-    assert not (out / "predictions.json").exists()
-    assert len(list((out / "overlays").rglob("*.jpg"))) == 3
+    assert read(out / "predictions.json") == before
     assert label(photos, out, *LABELS) == 0
     assert "4 images done (3 of them before)" in capsys.readouterr().out
+    assert len(read(out / "predictions.json")) == 4
     assert not list(out.rglob("*.part"))
 
 
@@ -455,3 +457,17 @@ def test_the_options_in_the_docs_exist_and_its_commands_can_be_parsed() -> None:
     assert len(commands) == 4
     for command in commands:
         build_parser().parse_args(shlex.split(command))
+
+
+def test_file_names_that_are_not_unicode_are_labeled_and_can_be_shown(
+    photos: Path, out: Path, hall: Hall, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (os.fsencode(photos) + name for name in (b"/\xff.png", b"/\xfe.png"))
+    for path, data in ((good, noise_png(40, 30, 9)), (bad, b"no image")):
+        with open(path, "wb") as file:  # noqa: PTH123 - bytes
+            file.write(data)
+    assert label(photos, out, *LABELS) == 1
+    assert "4 images done, 12 segments (cat 12), 1 failed" in capfd.readouterr().out
+    assert b"\xfe.png," in (out / "failures.csv").read_bytes()
+    assert [task["data"]["image"][-7:] for task in read(out / "predictions.json")][1] == "%FF.png"
+    assert (out / "overlays" / os.fsdecode(b"\xff.png.jpg")).exists()
