@@ -124,7 +124,7 @@ class ImageLabeler:
         asked = self.correction_prompt(prompt, mask)
         deadline.raise_if_over()
         clicks = clicks_of(prompt)
-        revise = revise_by_clicks(clicks, asked.mask_logits, on_page=True)
+        revise = revise_by_clicks(clicks, asked.mask_logits)
         candidate = self._decode(encoded, asked, 1, revise)[0]
         if self._segmenter.refines_by_logits:  # what it was measured with
             candidate = keep_elsewhere(candidate, mask, clicks)
