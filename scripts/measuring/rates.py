@@ -24,7 +24,7 @@ CLIP_ON_CPU, CLIP_ON_GPU = ("ViT-B-32",), ("ViT-B-32", "ViT-L-14")
 
 
 def measure_rates(settings: Settings, picture: Picture, folder: Path, *, repeats: int) -> list[Row]:
-    """Measure the encoder, the automatic masks and CLIP; their weights are random, which does not change their speed."""
+    """Measure the encoder, the automatic masks and CLIP with random weights, which are as fast as others."""
     is_cuda = SamSegmenter(build_sam("demo"), device=settings.device).device.startswith("cuda")
     rows = []
     for name in ON_GPU if is_cuda else ON_CPU:

@@ -111,7 +111,7 @@ class PredictionClient(LabelStudioClient):
                 project_id,
                 [_among(ids)],
                 subject,
-                include="id,predictions,annotations",
+                include="id,predictions,annotations,parent_prediction",  # it reaches into the annotations
                 page_size=len(ids),
                 fields="all",
             )
