@@ -130,7 +130,8 @@ class PredictionImporter:
     def _take_answer(self, chunk: Chunk, future: Future[Delivery]) -> None:
         delivery = future.result()
         self._flight = None
-        known = [prediction for prediction in chunk if prediction.task in delivery.known]
+        known = [prediction for prediction in chunk if prediction.task in delivery.known and prediction.sends == 1]
+        self._note_created([one for one in chunk if one.task in delivery.known and one.sends > 1])  # of a late request
         rest = [prediction for prediction in chunk if prediction.task not in delivery.known]
         if known:
             self._summary.skipped += len(known)

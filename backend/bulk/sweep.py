@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from backend.bulk.outages import Outages
-from backend.label_studio.api import StoredPredictions
+from backend.label_studio.api import StoredPredictions, find_similar
 
 
 class StoredPredictionStore(Protocol):
@@ -94,7 +94,7 @@ class Sweep:
     def _has_surplus(self, report: SweepReport) -> bool:
         """Whether there are more predictions of this version than tasks that have one."""
         counts = self.outages.answer_of(lambda: self.store.versions(self.project_id))
-        if any(self.version in other and other != self.version for other in counts):
+        if find_similar(self.version, counts):
             return True  # the filter for tasks finds those of the other version, too
         tasks = self.outages.answer_of(lambda: self.store.count_tasks(self.project_id, self.version))
         return counts.get(self.version, 0) - report.kept > tasks

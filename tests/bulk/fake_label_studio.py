@@ -1,7 +1,7 @@
 """A Label Studio with one project, in memory, that answers over HTTP what a bulk run asks. It behaves as 1.23.2 does:
 
 an import is stored as a whole or refused as a whole for an unknown task, and leaves out predictions with an unknown
-label without a word (`created` is short); the filter for versions finds substrings.
+label without a word (`created` is short); the filter for versions finds substrings, in capitals or not.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _holds(condition: Json, task: int, predictions: list[Json]) -> bool:
         case "total_predictions", "greater":
             return len(predictions) > value
         case "predictions_model_versions", "contains":
-            return any(part in version for part in value for version in versions)
+            return any(part.casefold() in version.casefold() for part in value for version in versions)
         case "predictions_model_versions", "not_contains":
-            return not any(part in version for part in value for version in versions)
+            return not any(part.casefold() in version.casefold() for part in value for version in versions)
     raise AssertionError(f"The fake knows no {condition}")

@@ -60,7 +60,7 @@ def test_predictions_that_annotations_were_made_from_stay(site: FakeLabelStudio,
     assert (again.deleted, again.kept) == (0, 1)
 
 
-@pytest.mark.parametrize("other", ["other-1", f"{VERSION}-b", f"x-{VERSION}", VERSION[:-1]])
+@pytest.mark.parametrize("other", ["other-1", f"{VERSION}-b", f"x-{VERSION}", VERSION[:-1], VERSION.upper()])
 def test_other_versions_are_left_alone_even_if_their_names_contain_this_one(
     site: FakeLabelStudio, toy: ToyRun, other: str
 ) -> None:

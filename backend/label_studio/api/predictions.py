@@ -7,7 +7,7 @@ twice, and it copies each document before it encodes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +137,7 @@ class PredictionClient(LabelStudioClient):
         """Whether no other version contains this one, so that Label Studio's filter finds this one only."""
         key = project_id, version
         if key not in self._exact:
-            self._exact[key] = not any(version in other and version != other for other in self.versions(project_id))
+            self._exact[key] = not find_similar(version, self.versions(project_id))
         return self._exact[key]
 
     def _exactly(self, task_ids: Collection[int], version: str) -> set[int]:
@@ -176,6 +176,11 @@ class PredictionClient(LabelStudioClient):
         }
         document: Json = self._requests.get("/api/tasks/", subject, params)
         return document
+
+
+def find_similar(version: str, versions: Iterable[str]) -> list[str]:
+    """Return the other versions that Label Studio's filter takes for this one: they contain it, in capitals or not."""
+    return [other for other in versions if version.casefold() in other.casefold() and other != version]
 
 
 def _read_stored(task: Json, version: str) -> StoredPredictions:
