@@ -35,8 +35,6 @@ from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
 from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
 
-FINISHED = (0, 1)  # exit statuses of a run that went through all tasks
-
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the command's option parser."""
@@ -152,11 +150,9 @@ def run(arguments: argparse.Namespace) -> int:
         check_project,
         lambda outcome: hides_others(request, outcome),
         lambda: show_progress_of(progress, "pre-annotating"),
+        lambda answer_of: finish_project(client, project_id, arguments, version, answer_of=answer_of),
     )
-    status = import_project(work, settings, arguments, redis)
-    if status in FINISHED:
-        finish_project(client, project_id, arguments, version)
-    return status
+    return import_project(work, settings, arguments, redis)
 
 
 def check_same_version(version: str, now: str, project_id: str) -> None:

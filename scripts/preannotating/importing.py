@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -90,6 +91,7 @@ class Work:
         select: Chooses the tasks without a prediction of this version; what it is given waits out outages.
         check_project: Raises if the project was deleted, or if its labeling config no longer gives this version.
         show: Context in which the progress is shown.
+        finish: What follows a run that went through all tasks; what it is given waits out outages.
     """
 
     client: PredictionClient
@@ -101,6 +103,7 @@ class Work:
     check_project: Callable[[], object]
     is_unchanged: Callable[[Outcome], bool]
     show: Callable[[], AbstractContextManager[object]]
+    finish: Callable[[AnswerOf], object] = lambda answer_of: None
 
 
 def import_project(
@@ -127,6 +130,7 @@ def import_project(
                 if not summary.was_stopped:
                     sweep = Sweep(work.client, work.project_id, work.version, outages)
                     summary.surplus = sweep.run(ledger.sent_repeatedly()).deleted
+                    work.finish(outages.answer_of)
             finally:
                 failures = folder.write_failures(ledger)
                 print(summary, flush=True)
@@ -223,6 +227,7 @@ def _show_changes(folder: RunFolder, about: Mapping[str, Any]) -> None:
     if previous is None:
         return
     print(f"The last run of this project here had version {previous.version}; the difference:")
-    changes = describe_changes(previous.about.get("settings", {}), about.get("settings", {}))
+    now = json.loads(json.dumps(about.get("settings", {})))  # as the ledger gives back what it keeps
+    changes = describe_changes(previous.about.get("settings", {}), now)
     for line in changes or ["nothing that is written down"]:
         print(f"  {line}", flush=True)

@@ -215,8 +215,8 @@ def test_the_difference_to_the_projects_last_run_is_shown(run: Run, capsys: pyte
     capsys.readouterr()
     run("--points-per-side", "24")
     said = capsys.readouterr().out
-    assert f"The last run of this project here had version {VERSION}; the difference:\n" in said
-    assert "\n  points_per_side: 16 → 24\n" in said
+    difference = said.partition(f"The last run of this project here had version {VERSION}; the difference:\n")[2]
+    assert [line for line in difference.splitlines() if line.startswith("  ")] == ["  points_per_side: 16 → 24"]
 
 
 def test_labels_that_change_in_mid_run_end_it(

@@ -128,6 +128,12 @@ class PredictionClient(LabelStudioClient):
         filters = [_has_version(version), several, _number("id", "greater", after)]
         return sorted(self._ids(project_id, filters, f"the tasks of project {project_id} with several predictions"))
 
+    def tasks_with_drafts(self, project_id: str, task_ids: Collection[int]) -> set[int]:
+        """Return which of these tasks somebody has begun to label and not submitted."""
+        drafts = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
+        subject = f"the drafts of project {project_id}"
+        return {task for ids in _portions(task_ids) for task in self._ids(project_id, [_among(ids), drafts], subject)}
+
     def delete_prediction(self, prediction_id: int) -> bool:
         """Delete a prediction; return False if there is none, because someone else has deleted it."""
         subject = f"the deletion of prediction {prediction_id}"
