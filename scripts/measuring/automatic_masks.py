@@ -14,6 +14,7 @@ from segment_anything.modeling import Sam
 from backend.models.sam.steps import features_of
 from backend.settings import Settings
 from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters
+from scripts.demo_world.evaluate import count_matches
 from scripts.measuring.place import Picture
 from scripts.measuring.subjects import Subject, build_subject, with_random_weights
 from scripts.measuring.timing import Row, build_row, compare, time_ms
@@ -21,7 +22,7 @@ from scripts.measuring.timing import Row, build_row, compare, time_ms
 GROUP = "Automatic masks"
 DEFAULT_BATCH = 64  # points per batch of SamAutomaticMaskGenerator
 BATCHES = (64, 32, 16, 8, 4)  # from which its best one is chosen
-RANDOM_POINTS_PER_SIDE = 10
+POINTS_PER_SIDE = 10  # the ratio is the same for a finer grid, on which the library takes minutes
 RANDOM_SURVIVORS = 100
 RANDOM_AIM = 4.0
 
@@ -32,7 +33,7 @@ def measure_with_encoder(subject: Subject, pictures: Sequence[Picture], *, aims:
     Args:
         aims: Targets against the two.
     """
-    parameters = subject.predictor.default_proposal()
+    parameters = replace(subject.predictor.default_proposal(), points_per_side=POINTS_PER_SIDE)
     best = _choose_batch(subject.sam, parameters, pictures[0])
     default, tuned = (build_generator(subject.sam, parameters, batch) for batch in (DEFAULT_BATCH, best))
     _extend([], subject, pictures[0].scene.pixels, parameters)  # a warm-up; the library had its own
@@ -52,6 +53,37 @@ def measure_with_encoder(subject: Subject, pictures: Sequence[Picture], *, aims:
         build(peer=f"{peer} default batch of {DEFAULT_BATCH} points", peer_ms=default_ms, aim=aims[0]),
         build(peer=f"{peer} best batch, {best} points", peer_ms=best_ms, aim=aims[1]),
     ]
+
+
+def measure_fast_mode(subject: Subject, pictures: Sequence[Picture]) -> Row:
+    """Measure fast mode against exact mode after the encoder, with the default grid, and count what both find."""
+    exact = subject.predictor.default_proposal()
+    found, times, objects = {True: 0, False: 0}, [], 0
+    for picture in pictures:
+        embedding, truths = subject.segmenter.encode(picture.scene.pixels), [o.mask for o in picture.scene.objects]
+        objects += len(truths)
+        pair = []
+        for fast in (True, False):
+            masks: list[Candidate] = []
+            pair.append(time_ms(partial(_propose_into, masks, subject, embedding, replace(exact, fast=fast))))
+            found[fast] += count_matches([candidate.mask for candidate in masks], truths)
+        times.append(pair)
+    fast_ms, exact_ms = zip(*times, strict=True)
+    side, size = exact.points_per_side, pictures[0].scene.size
+    return build_row(
+        GROUP,
+        f"fast mode, an image of {size}, {side}x{side} points, after the encoder, SAM {subject.name}",
+        fast_ms,
+        peer="here, exact mode",
+        peer_ms=exact_ms,
+        remark=f"of {objects} objects, fast mode finds {found[True]} at IoU 0.75 and exact mode {found[False]}",
+    )
+
+
+def _propose_into(
+    masks: list[Candidate], subject: Subject, embedding: ImageEmbedding, parameters: ProposalParameters
+) -> None:
+    masks += subject.segmenter.propose(embedding, parameters)
 
 
 def measure_random_models(settings: Settings, picture: Picture, folder: Path, *, repeats: int) -> list[Row]:
@@ -90,7 +122,7 @@ def _measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: 
 
 def _limit_survivors(subject: Subject, embedding: ImageEmbedding) -> ProposalParameters:
     """Return parameters with the predicted IoU that about `RANDOM_SURVIVORS` masks exceed; none is a duplicate."""
-    everything = ProposalParameters(RANDOM_POINTS_PER_SIDE, -1.0, 0.0, 0, 1.0)
+    everything = ProposalParameters(POINTS_PER_SIDE, -1.0, 0.0, 0, 1.0)
     scores = [candidate.score for candidate in subject.segmenter.propose(embedding, everything)]
     return replace(everything, pred_iou_thresh=scores[min(RANDOM_SURVIVORS, len(scores) - 1)])
 
@@ -100,7 +132,7 @@ def build_generator(
 ) -> SamAutomaticMaskGenerator:
     """Build the library's generator with our parameters; given an embedding, it never runs the encoder."""
     names = ProposalParameters.__dataclass_fields__
-    chosen = {name: value for name, value in asdict(parameters).items() if name in names}
+    chosen = {name: value for name, value in asdict(parameters).items() if name in names and name != "fast"}
     generator = SamAutomaticMaskGenerator(sam, points_per_batch=points_per_batch, **chosen)
     if embedding is not None:
         generator.predictor = _EmbeddedPredictor(sam, embedding)
