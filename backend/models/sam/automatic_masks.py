@@ -34,7 +34,7 @@ from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters
 CROP_NMS_THRESH = (
     0.7  # SamAutomaticMaskGenerator's default, which also limits the overlap after small parts are removed
 )
-MAX_POINTS_ON_DEVICE = (256, 32)  # decoded at once, and a fallback for little memory
+MAX_POINTS_ON_DEVICE = (128, 16)  # decoded at once, 4 GB for SAM's own models, and a fallback for little memory
 MAX_POINTS_ON_CPU = (8, 2)
 MAX_TOKENS_ON_CPU = 16_384  # image tokens of such a batch; more do not stay in the processor's cache
 ScoredPart = tuple[MaskPart, float]
