@@ -123,7 +123,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ProposalParameters:
-    """Parameters of automatic masks, with the names and meanings of `SamAutomaticMaskGenerator`; areas in pixels."""
+    """Parameters of automatic masks, with the names and meanings of `SamAutomaticMaskGenerator`; areas in pixels.
+
+    With `fast`, points that a confident mask covers are skipped, and similar masks are merged early, for some recall.
+    """
 
     points_per_side: int
     pred_iou_thresh: float
@@ -131,6 +134,7 @@ class ProposalParameters:
     min_mask_region_area: int
     box_nms_thresh: float
     crop_n_layers: int = 0
+    fast: bool = False
 
 
 class Nesting(str, Enum):

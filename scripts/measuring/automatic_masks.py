@@ -15,6 +15,7 @@ from backend.models.sam.segmenter import SamSegmenter
 from backend.models.sam.steps import features_of
 from backend.settings import Settings
 from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters
+from scripts.demo_world.evaluate import count_matches
 from scripts.measuring.place import Picture
 from scripts.measuring.subjects import Subject, build_subject, with_random_weights
 from scripts.measuring.timing import Row, build_row, compare, time_ms
@@ -22,7 +23,7 @@ from scripts.measuring.timing import Row, build_row, compare, time_ms
 GROUP = "Automatic masks"
 DEFAULT_BATCH = 64  # points per batch of SamAutomaticMaskGenerator
 BATCHES = (64, 32, 16, 8, 4)  # from which its best one is chosen
-RANDOM_POINTS_PER_SIDE = 10
+POINTS_PER_SIDE = 10  # the ratio is the same for a finer grid, on which the library takes minutes
 RANDOM_SURVIVORS = 100
 RANDOM_AIM = 4.0
 
@@ -33,7 +34,7 @@ def measure_with_encoder(subject: Subject, pictures: Sequence[Picture], *, aims:
     Args:
         aims: Targets against the two.
     """
-    parameters = subject.predictor.default_proposal()
+    parameters = replace(subject.predictor.default_proposal(), points_per_side=POINTS_PER_SIDE)
     best = _choose_batch(subject.sam, parameters, pictures[0])
     default, tuned = (build_generator(subject.sam, parameters, batch) for batch in (DEFAULT_BATCH, best))
     _extend([], subject, pictures[0].scene.pixels, parameters)  # a warm-up; the library had its own
@@ -55,6 +56,37 @@ def measure_with_encoder(subject: Subject, pictures: Sequence[Picture], *, aims:
     ]
 
 
+def measure_fast_mode(subject: Subject, pictures: Sequence[Picture]) -> Row:
+    """Measure fast mode against exact mode after the encoder, with the default grid, and count what both find."""
+    exact = subject.predictor.default_proposal()
+    found, times, objects = {True: 0, False: 0}, [], 0
+    for picture in pictures:
+        embedding, truths = subject.segmenter.encode(picture.scene.pixels), [o.mask for o in picture.scene.objects]
+        objects += len(truths)
+        pair = []
+        for fast in (True, False):
+            masks: list[Candidate] = []
+            pair.append(time_ms(partial(_propose_into, masks, subject, embedding, replace(exact, fast=fast))))
+            found[fast] += count_matches([candidate.mask for candidate in masks], truths)
+        times.append(pair)
+    fast_ms, exact_ms = zip(*times, strict=True)
+    side, size = exact.points_per_side, pictures[0].scene.size
+    return build_row(
+        GROUP,
+        f"fast mode, an image of {size}, {side}x{side} points, after the encoder, SAM {subject.name}",
+        fast_ms,
+        peer="here, exact mode",
+        peer_ms=exact_ms,
+        remark=f"of {objects} objects, fast mode finds {found[True]} at IoU 0.75 and exact mode {found[False]}",
+    )
+
+
+def _propose_into(
+    masks: list[Candidate], subject: Subject, embedding: ImageEmbedding, parameters: ProposalParameters
+) -> None:
+    masks += subject.segmenter.propose(embedding, parameters)
+
+
 def measure_random_models(settings: Settings, picture: Picture, folder: Path, *, repeats: int) -> list[Row]:
     """Measure ViT-B with random weights, and on a GPU ViT-H, too, which takes minutes an image on a CPU."""
     rows = []
@@ -73,7 +105,7 @@ def _extend(found: list[Candidate], subject: Subject, pixels: Pixels, parameters
 def _measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: int) -> Row:
     """Measure a model with random weights after the encoder, with a limit that about 100 masks survive."""
     embedding = subject.segmenter.encode(picture.scene.pixels)
-    parameters = limit_survivors(subject.segmenter, embedding, RANDOM_POINTS_PER_SIDE)
+    parameters = limit_survivors(subject.segmenter, embedding, POINTS_PER_SIDE)
     generator = build_generator(subject.sam, parameters, DEFAULT_BATCH, embedding)
     count = len(subject.segmenter.propose(embedding, parameters))
     size, side = picture.scene.size, parameters.points_per_side
@@ -101,7 +133,7 @@ def build_generator(
 ) -> SamAutomaticMaskGenerator:
     """Build the library's generator with our parameters; given an embedding, it never runs the encoder."""
     names = ProposalParameters.__dataclass_fields__
-    chosen = {name: value for name, value in asdict(parameters).items() if name in names}
+    chosen = {name: value for name, value in asdict(parameters).items() if name in names and name != "fast"}
     generator = SamAutomaticMaskGenerator(sam, points_per_batch=points_per_batch, **chosen)
     if embedding is not None:
         generator.predictor = _EmbeddedPredictor(sam, embedding)

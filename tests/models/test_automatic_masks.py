@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from segment_anything.utils.amg import remove_small_regions
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.automatic_masks import AutomaticMasks
 from backend.models.sam.device_finishing import FinishingOnDevice
+from backend.models.sam.fast_mode import WaitingPoints, distinct_masks
 from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
 from backend.models.sam.image_crops import plan_crops
 from backend.models.sam.mask_axis import MaskAxis
@@ -242,6 +245,46 @@ def test_masks_in_crops_are_the_librarys(demo_sam) -> None:
     assert_same_masks(found, [record["segmentation"] for record in expected])
     crops = [tuple(record["crop_box"]) for record in expected]
     assert len(set(crops)) > 2, "the scene has masks that come from crops"
+
+
+def test_points_on_a_confident_mask_wait_no_longer() -> None:
+    side = 8
+    cells = torch.tensor([[column, row] for row in range(side) for column in range(side)])
+    waiting = WaitingPoints(cells, min_score=0.9)
+    first = waiting.take(4)
+    logits = torch.full((2, side, side), -5.0)
+    logits[0, :, :4], logits[1, :2] = 5, 5  # the left half, and the two upper rows with too low a score
+    waiting.skip_covered(logits, torch.tensor([0.95, 0.5]), 0.0)
+    rest = torch.cat([waiting.take(5), waiting.take(100)])
+    right = {index for index in range(side * side) if index % side >= 4}
+    assert set(rest.tolist()) == right - set(first.tolist())
+    assert len(waiting.take(1)) == 0
+
+
+def test_of_nearly_the_same_masks_at_low_resolution_the_best_remains() -> None:
+    logits = torch.full((4, 128, 128), -5.0)
+    logits[0, 20:60, 20:60] = 5
+    logits[1, 20:62, 20:60] = 5  # 95 % of it is the first
+    logits[2, 20:60, 70:90] = 5
+    assert distinct_masks(logits, torch.tensor([0.8, 0.9, 0.7, 0.6]), 0.0).tolist() == [1, 2, 3]
+
+
+def test_fast_mode_finds_the_objects_with_fewer_points(demo_sam, monkeypatch) -> None:
+    segmenter, decoded = SamSegmenter(demo_sam, device="cpu"), []
+    decode = GroupedPointDecoder.decode
+    monkeypatch.setattr(
+        GroupedPointDecoder, "decode", lambda *arguments: decoded.append(len(arguments[2])) or decode(*arguments)
+    )
+    scene = make_scene(HELD_OUT_SEED + 5, Size(320, 240))
+    embedding, exact = segmenter.encode(scene.pixels), ProposalParameters(12, 0.65, 0.65, 100, 0.6)
+    truths = [item.mask for item in scene.objects]
+    masks = segmenter.propose(embedding, exact)
+    found = [max(iou(c.mask, truth) for c in masks) > 0.75 for truth in truths]
+    assert sum(decoded) == 144 and sum(found) >= 2
+    decoded.clear()
+    masks = segmenter.propose(embedding, replace(exact, fast=True))
+    assert sum(decoded) < 130
+    assert [max(iou(c.mask, truth) for c in masks) > 0.75 for truth in truths] == found
 
 
 def test_masks_in_crops_need_the_pixels(demo_sam) -> None:

@@ -19,7 +19,8 @@ from segment_anything.utils.amg import build_point_grid
 from torch import Tensor
 
 from backend.models.sam.device_finishing import FinishingOnDevice
-from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
+from backend.models.sam.fast_mode import WaitingPoints, distinct_masks
+from backend.models.sam.grouped_point_decoder import GroupedPointDecoder, SharedImage
 from backend.models.sam.image_crops import ImageCrop, plan_crops
 from backend.models.sam.mask_axis import MaskAxis
 from backend.models.sam.mask_enlarger import MaskEnlarger
@@ -33,7 +34,7 @@ from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters
 CROP_NMS_THRESH = (
     0.7  # SamAutomaticMaskGenerator's default, which also limits the overlap after small parts are removed
 )
-MAX_POINTS_ON_DEVICE = (256, 32)  # decoded at once, and a fallback for little memory
+MAX_POINTS_ON_DEVICE = (128, 16)  # decoded at once, 4 GB for SAM's own models, and a fallback for little memory
 MAX_POINTS_ON_CPU = (8, 2)
 MAX_TOKENS_ON_CPU = 16_384  # image tokens of such a batch; more do not stay in the processor's cache
 ScoredPart = tuple[MaskPart, float]
@@ -49,6 +50,7 @@ class AutomaticMasks:
 
     def __init__(self, model: Sam, encode: Encode) -> None:
         self._model, self._encode, self._decoder = model, encode, GroupedPointDecoder(model)
+        self._cells_per_pixel = model.prompt_encoder.mask_input_size[0] / model.image_encoder.img_size
 
     @torch.inference_mode()
     def propose(
@@ -110,13 +112,31 @@ class AutomaticMasks:
         """Yield low-resolution logits (masks, M, M) and scores of the candidates whose predicted IoU is high enough."""
         points = torch.as_tensor(_grid(embedding.input_size, parameters), device=self._model.device)
         image = self._decoder.share(features_of(self._model, embedding))
-        min_score = parameters.pred_iou_thresh if parameters.pred_iou_thresh > 0 else -torch.inf
-        for sparse in self._decoder.encode_points(points).split(points_per_batch):
-            make_way()
-            decoded = self._decoder.decode(image, sparse)
-            chosen = decoded.scores > min_score
-            if chosen.any():
-                yield self._decoder.upscale(decoded, chosen), decoded.scores[chosen]
+        sparse = self._decoder.encode_points(points)
+        if not parameters.fast:
+            for batch in sparse.split(points_per_batch):
+                yield from self._decode_batch(image, batch, parameters)
+            return
+        waiting = WaitingPoints(points * self._cells_per_pixel, (1 + parameters.pred_iou_thresh) / 2)
+        found = []
+        while len(batch := waiting.take(points_per_batch)):
+            for low_res_masks, scores in self._decode_batch(image, sparse[batch], parameters):
+                waiting.skip_covered(low_res_masks, scores, self._model.mask_threshold)
+                found.append((low_res_masks, scores))
+        if found:
+            low_res_masks, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
+            kept = distinct_masks(low_res_masks, scores, self._model.mask_threshold)
+            yield low_res_masks[kept], scores[kept]
+
+    def _decode_batch(
+        self, image: SharedImage, sparse: Tensor, parameters: ProposalParameters
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Decode a batch of points, after all waiting clicks; yield nothing if no candidate is good enough."""
+        make_way()
+        decoded = self._decoder.decode(image, sparse)
+        chosen = decoded.scores > (parameters.pred_iou_thresh if parameters.pred_iou_thresh > 0 else -torch.inf)
+        if chosen.any():
+            yield self._decoder.upscale(decoded, chosen), decoded.scores[chosen]
 
     def _build_finishing(self, embedding: ImageEmbedding, min_stability: float) -> MaskFinishing:
         model = self._model
