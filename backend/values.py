@@ -130,6 +130,7 @@ class ProposalParameters:
     stability_score_thresh: float
     min_mask_region_area: int
     box_nms_thresh: float
+    crop_n_layers: int = 0
 
 
 class Nesting(str, Enum):

@@ -13,14 +13,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from backend.errors import BadSettings
+from backend.bulk import Progress, StopFlag
+from backend.errors import BadSettings, shorten
 from backend.folders import (
+    STAGE_NAMES,
     WRITTEN,
     CutoutRequest,
     FolderImage,
@@ -45,8 +48,12 @@ from backend.folders import (
 )
 from backend.settings import Settings
 from backend.values import ProposalOptions
-from scripts.console import run_and_leave, run_command, show_progress
+from scripts.console import run_and_leave, run_command
 from scripts.labeling_folder.options import build_parser
+from scripts.live_display import show_progress_of
+from scripts.preannotating.masks import override
+from scripts.preannotating.running import limit_caches
+from scripts.preannotating.stopping import StopSignals
 
 
 def read_vocabulary(arguments: argparse.Namespace, max_labels: int) -> Vocabulary:
@@ -83,8 +90,8 @@ def read_cutout(arguments: argparse.Namespace, max_pixels: int) -> CutoutRequest
 
 def choose_options(default: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:
     """Return the checkpoint's parameters of automatic masks with the given ones replaced."""
-    given = {f.name: value for f in fields(default) if (value := getattr(arguments, f.name, None)) is not None}
-    return replace(default, **given)
+    options = override(default, arguments)
+    return replace(options, background_words=tuple(dict.fromkeys(split_labels(arguments.background_words))))
 
 
 def collect_settings(
@@ -95,7 +102,7 @@ def collect_settings(
         "labels": [label.name for label in vocabulary.labels],
         "texts": vocabulary.texts,
         "keep": vocabulary.keep,
-        "masks": asdict(options),
+        **asdict(options),
         "models": models,
         "by_label": layout.by_label,
         "image_url": layout.url_prefix,
@@ -114,20 +121,20 @@ def build_layout(arguments: argparse.Namespace, root: Path, models: str, setting
 
 
 def label_images(
-    images: Sequence[FolderImage], record: FolderRecord, work: FolderWork, writer: OutputWriter
+    images: Sequence[FolderImage], record: FolderRecord, work: FolderWork, writer: OutputWriter, stop: StopFlag
 ) -> tuple[int, list[tuple[str, str]]]:
     """Process the images that are not done; returns how many were, and the failures by name with their reason."""
     pending = [image for image in images if not record.is_done(image)]
     failures: list[tuple[str, str]] = []
-    with show_progress(pending, "labeling", unit="image") as bar:
 
-        def report(image: FolderImage, error: Exception | None) -> None:
-            if error is not None:
-                failures.append((image.name, describe_failure(image, error)))
-                bar.set_postfix(failed=len(failures), refresh=False)
-            bar.update()
+    def report(image: FolderImage, error: Exception | None) -> None:
+        if error is not None:
+            failures.append((image.name, describe_failure(image, error)))
 
-        process_images(pending, work, writer, report)
+    if pending:
+        progress = Progress(STAGE_NAMES, total=len(pending))
+        with show_progress_of(progress, "labeling"):
+            process_images(pending, work, writer, report, stop=stop, progress=progress)
     return len(images) - len(pending), failures
 
 
@@ -143,20 +150,23 @@ def run(arguments: argparse.Namespace) -> int:
     files = find_image_files(arguments.images, record.folder)
     root = choose_root(files, arguments.root or (Path(earlier["root"]) if earlier and "root" in earlier else None))
     images = name_images(files, root)
-    print(f"{len(images)} images in {root}: loading the models …", flush=True)
-    predictor = build_predictor(settings.model_copy(update={"cache_max_bytes": 0}))  # each image is encoded once
-    check_vocabulary(vocabulary, predictor.labeler)
+    print(f"{len(images)} images in {shorten(root)}: loading the models …", flush=True)
+    predictor = build_predictor(limit_caches(settings))
     options, models = choose_options(predictor.default_proposal(), arguments), predictor.model_version
+    check_vocabulary(vocabulary, options.background_words, predictor.labeler)
     layout = build_layout(arguments, root, models, [vocabulary.names, vocabulary.texts, asdict(options)])
     limits = ImageLimits(settings.image_max_bytes, settings.image_max_pixels, settings.image_max_scans)
     work = FolderWork(predictor.encode, predictor.labeler, limits, vocabulary, options, cutout)
-    with record.locked():
+    with record.locked(), StopSignals("the images under way are finished") as signals:
         if arguments.start_over:
             record.delete_results(WRITTEN)
         record.begin_run({"root": str(root), **collect_settings(arguments, vocabulary, options, models, layout)})
         pictures = (cutout.background, cutout.soft_edges) if cutout else ()
         writer = OutputWriter(record, vocabulary.names, layout, *pictures)
-        skipped, failures = label_images(images, record, work, writer)
+        skipped, failures = label_images(images, record, work, writer, signals.flag)
+        if signals.number:
+            print("interrupted; completed work is kept, run the same command to continue", file=sys.stderr)
+            return signals.exit_status
         summary = write_summary(record, images, vocabulary.names, cuts_out=cutout is not None, failures=failures)
     summary.skipped = skipped
     print(f"{arguments.out}: {summary}", flush=True)

@@ -35,8 +35,6 @@ from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
 from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
 
-FINISHED = (0, 1)  # exit statuses of a run that went through all tasks
-
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the command's option parser."""
@@ -128,7 +126,8 @@ def run(arguments: argparse.Namespace) -> int:
     def select(answer_of: AnswerOf = lambda ask: ask()) -> Selection:
         keep = arguments.shard.holds if arguments.shard else None
         selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
-        progress.expect(selection.count() // (arguments.shard.count if arguments.shard else 1))
+        left = selection.count() // (arguments.shard.count if arguments.shard else 1)
+        progress.expect(progress.snapshot().finished + left)  # after an outage it is asked again
         return selection
 
     if arguments.dry_run:
@@ -151,11 +150,9 @@ def run(arguments: argparse.Namespace) -> int:
         check_project,
         lambda outcome: hides_others(request, outcome),
         lambda: show_progress_of(progress, "pre-annotating"),
+        lambda answer_of: finish_project(client, project_id, arguments, version, answer_of=answer_of),
     )
-    status = import_project(work, settings, arguments, redis)
-    if status in FINISHED:
-        finish_project(client, project_id, arguments, version)
-    return status
+    return import_project(work, settings, arguments, redis)
 
 
 def check_same_version(version: str, now: str, project_id: str) -> None:

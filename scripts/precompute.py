@@ -23,10 +23,10 @@ from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import TaskImage, parse_task
 from backend.settings import Settings
 from backend.values import Priority
-from scripts.console import add_connection_options, read_settings, run_and_leave, run_command, show_progress
+from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
 from scripts.live_display import show_progress_of
+from scripts.preannotating.running import limit_caches
 
-Json = dict[str, Any]
 REDIS_REMEDY = "Set REDIS_URL to the backend's Redis, for example redis://localhost:6379/0, and start both with it."
 
 
@@ -175,11 +175,6 @@ def connect_redis(settings: Settings) -> GuardedRedis:
     return redis
 
 
-def strip(documents: Iterable[Json]) -> list[Json]:
-    """Keep only the ids and data of the tasks; annotations and predictions of thousands would fill the memory."""
-    return [{"id": document.get("id"), "data": document.get("data")} for document in documents]
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Build the command's option parser."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -189,7 +184,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, encode, and print a summary."""
-    from backend.label_studio.api import LabelStudioClient
+    from backend.label_studio.api import LabelStudioClient, TaskListing
     from backend.wiring import build_limits, build_predictor
 
     settings = read_settings(arguments.url, arguments.api_key)
@@ -199,13 +194,11 @@ def run(arguments: argparse.Namespace) -> int:
     project = client.project(project_id)
     config = parse_labeling_config(project.label_config, build_limits(settings).config)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
-    only_shared = settings.model_copy(update={"cache_max_bytes": 0})  # here "cached" must mean "in Redis"
-    predictor, summary = build_predictor(only_shared, redis), Summary()
-    with show_progress(client.iterate_tasks(project_id, fields="task_only"), "looking for tasks") as listed:
-        tasks = strip(listed)
+    predictor, summary = build_predictor(limit_caches(settings), redis), Summary()  # "cached" must mean "in Redis"
+    listing = TaskListing(client)
     try:
-        total = len(tasks) * len(config.images)
-        precompute(predictor, tasks, config, project_id, redis.counts, summary, total)
+        total = listing.count(project_id) * len(config.images)
+        precompute(predictor, listing.iterate(project_id), config, project_id, redis.counts, summary, total)
     finally:
         print(summary, flush=True)
     return 1 if summary.failed else 0

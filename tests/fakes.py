@@ -110,6 +110,9 @@ class FakeSegmenter:
         scored = ((0.9, 2), (0.5, 3), (0.3, 1))[:max_masks]
         return [Candidate(_square_or_box(size, prompt, radius), score, logits) for score, radius in scored]
 
+    def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
+        return [self.decode(embedding, prompt, max_masks=1)[0] for prompt in prompts]
+
     def mask_to_logits(self, mask: Mask) -> np.ndarray:
         return np.full((1, 2, 2), mask.sum(), np.float32)
 

@@ -23,7 +23,7 @@ from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
 from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
-from backend.bulk.worker_processes import WorkerDied, WorkersUnusable
+from backend.bulk.worker_errors import WorkerDied, WorkersUnusable
 from backend.bulk.worker_runner import WorkerRunner
 
 __all__ = [

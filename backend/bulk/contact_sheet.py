@@ -36,22 +36,39 @@ svg{display:block;width:100%;height:auto}
 path{fill-opacity:.18;stroke-width:2;vector-effect:non-scaling-stroke}path:hover{fill-opacity:.45}
 text{font-weight:600;paint-order:stroke;stroke:#fff;stroke-width:.25em;stroke-linejoin:round}
 .region{white-space:nowrap;margin-right:.6rem}.region i{display:inline-block;width:.7em;height:.7em;margin-right:.3em}
-.problem{color:#b3261e}small{color:#5b6475}table{border-collapse:collapse;margin-bottom:1rem}
+details{margin-bottom:1rem}summary{cursor:pointer}
+.problem{color:#b3261e}small{color:#5b6475}table{border-collapse:collapse;margin-top:.5rem}
 td,th{padding:.1rem .8rem .1rem 0;text-align:left}td+td,th+th{text-align:right}
 """
 
 
 @dataclass(frozen=True)
 class SheetRegion:
-    """A mask as it is drawn: its outlines are SVG path data in pixels of the image."""
+    """A mask as it is drawn.
+
+    Attributes:
+        classes: Its per-region classes, which are more special than its label.
+        path: SVG path data of its outlines, in pixels of the image.
+        box_xyxy: Around it.
+    """
 
     label: str
+    classes: str
     score: float | None
     path: str
-    corner: tuple[int, int]
+    box_xyxy: tuple[int, int, int, int]
 
-    def __str__(self) -> str:
-        return self.label + ("" if self.score is None else f" {self.score:.2f}")
+    @property
+    def short_name(self) -> str:
+        """What is written into the picture."""
+        return self._with_score(self.classes or self.label)
+
+    @property
+    def full_name(self) -> str:
+        return self._with_score(", ".join(filter(None, [self.label, self.classes])))
+
+    def _with_score(self, name: str) -> str:
+        return name if self.score is None else f"{name} {self.score:.2f}"
 
 
 @dataclass(frozen=True)
@@ -133,9 +150,9 @@ def _draw(region: LabeledRegion, size: Size) -> SheetRegion:
     tolerance = max(size.width, size.height) / PREVIEW_SIDE
     rings = [simplify_ring(ring, tolerance) for ring in mask_to_rings(region.mask)]
     path = "".join("M" + "L".join(f"{x:g} {y:g}" for x, y in ring) + "Z" for ring in rings)
-    left, top, _, _ = mask_to_box(region.mask) or (0, 0, 0, 0)
-    classes = [value for values in region.choices.values() for value in values]
-    return SheetRegion(", ".join(filter(None, [region.label, *classes])), region.score, path, (left, top))
+    box = mask_to_box(region.mask) or (0, 0, 0, 0)
+    classes = ", ".join(value for values in region.choices.values() for value in values)
+    return SheetRegion(region.label, classes, region.score, path, box)
 
 
 def _build_page(pictures: Sequence[SheetPicture], title: str, about: str) -> Iterator[str]:
@@ -150,10 +167,9 @@ def _build_page(pictures: Sequence[SheetPicture], title: str, about: str) -> Ite
         if picture.size is not None:
             yield from _build_svg(picture, picture.size, hues)
         yield f"<figcaption>{escape(picture.title)}<br>"
-        yield from (
-            f'<span class="region"><i style="background:hsl({hues[one.label]} 85% 45%)"></i>{escape(str(one))}</span> '
-            for one in picture.regions
-        )
+        for region in picture.regions:
+            swatch = f'<i style="background:hsl({hues[region.label]} 85% 45%)"></i>'
+            yield f'<span class="region">{swatch}{escape(region.full_name)}</span> '
         if picture.problem:
             yield f'<span class="problem">{escape(picture.problem)}</span>'
         elif not picture.regions:
@@ -163,15 +179,16 @@ def _build_page(pictures: Sequence[SheetPicture], title: str, about: str) -> Ite
 
 
 def _build_table(pictures: Sequence[SheetPicture], labels: Iterable[str]) -> Iterator[str]:
-    """Build the number of masks and their mean score by label."""
+    """Build a folded table of the number of masks and their mean score by label."""
     regions = [region for picture in pictures for region in picture.regions]
-    yield f"<table><tr><th>{len(pictures)} images</th><th>Masks</th><th>Mean score</th></tr>"
+    yield f"<details><summary>{len(pictures)} images, {len(regions)} masks</summary>"
+    yield "<table><tr><th>Label</th><th>Masks</th><th>Mean score</th></tr>"
     for label in labels:
         scores = [region.score for region in regions if region.label == label and region.score is not None]
         count = sum(region.label == label for region in regions)
         average = f"{mean(scores):.2f}" if scores else ""
         yield f"<tr><td>{escape(label)}</td><td>{count}</td><td>{average}</td></tr>"
-    yield f"<tr><td>all</td><td>{len(regions)}</td><td></td></tr></table>"
+    yield "</table></details>"
 
 
 def _build_svg(picture: SheetPicture, size: Size, hues: dict[str, int]) -> Iterator[str]:
@@ -183,11 +200,13 @@ def _build_svg(picture: SheetPicture, size: Size, hues: dict[str, int]) -> Itera
     for region in picture.regions:
         colour = f"hsl({hues[region.label]} 85% 45%)"
         yield f'<path d="{region.path}" fill="{colour}" stroke="{colour}" fill-rule="evenodd">'
-        yield f"<title>{escape(str(region))}</title></path>"
+        yield f"<title>{escape(region.full_name)}</title></path>"
     for region in picture.regions:
-        x, y = region.corner
-        colour = f"hsl({hues[region.label]} 85% 30%)"
-        yield f'<text x="{x}" y="{max(y, font):g}" fill="{colour}">{escape(str(region))}</text>'
+        left, top, right, _ = region.box_xyxy
+        is_right = left + right > width  # then the text ends at the box, instead of outside of the picture
+        place = f'x="{right}" text-anchor="end"' if is_right else f'x="{left}"'
+        colour = f"hsl({hues[region.label]} 85% 25%)"
+        yield f'<text {place} y="{max(top, font):g}" fill="{colour}">{escape(region.short_name)}</text>'
     yield "</svg>"
 
 

@@ -33,7 +33,7 @@ class Outcomes(Protocol):
     def __next__(self) -> Outcome: ...
 
     def stop(self) -> None:
-        """Take no more tasks and drop those that have not begun; `next` still returns what is in flight."""
+        """Take no more tasks and drop those that no model has seen; `next` still returns the others."""
         ...
 
     def close(self) -> None:

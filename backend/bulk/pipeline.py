@@ -67,7 +67,7 @@ class Run(Iterator[Finished[Item]]):
         self._results: deque[Finished[Item]] = deque()
         self._outstanding, self._pulls = 0, True
         self._input_error: Exception | None = None
-        self._threads = StageThreads(pipeline.stages, pipeline.window, pipeline.progress, self._take)
+        self._threads = StageThreads(pipeline.stages, pipeline.window, pipeline.progress, self._take, self._forget)
 
     def __next__(self) -> Finished[Item]:
         self._pull()  # with that of the loop two for each result, so that the lookahead fills up
@@ -86,11 +86,9 @@ class Run(Iterator[Finished[Item]]):
         raise StopIteration
 
     def stop(self) -> None:
-        """Pull no more, drop what has not begun; `next` still returns the results of what is in the stages."""
+        """Pull no more, drop what has not come to a model; `next` still returns the results of the others."""
         self._pulls = False
-        with self._changed:
-            self._outstanding -= self._threads.drop_waiting()
-            self._changed.notify_all()
+        self._threads.drop_waiting()
 
     def close(self) -> None:
         """Drop everything and wait for the threads, each of which finishes the call that it is in."""
@@ -114,6 +112,11 @@ class Run(Iterator[Finished[Item]]):
             if self._outstanding:  # not closed meanwhile
                 self._results.append(finished)
                 self._changed.notify_all()
+
+    def _forget(self, dropped: int) -> None:
+        with self._changed:
+            self._outstanding = max(self._outstanding - dropped, 0)  # 0 if it was closed meanwhile
+            self._changed.notify_all()
 
     def _pull(self) -> bool:
         """Pull an item if there is room; return whether one was pulled."""

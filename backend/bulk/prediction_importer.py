@@ -130,7 +130,8 @@ class PredictionImporter:
     def _take_answer(self, chunk: Chunk, future: Future[Delivery]) -> None:
         delivery = future.result()
         self._flight = None
-        known = [prediction for prediction in chunk if prediction.task in delivery.known]
+        known = [prediction for prediction in chunk if prediction.task in delivery.known and prediction.sends == 1]
+        self._note_created([one for one in chunk if one.task in delivery.known and one.sends > 1])  # of a late request
         rest = [prediction for prediction in chunk if prediction.task not in delivery.known]
         if known:
             self._summary.skipped += len(known)
@@ -148,7 +149,6 @@ class PredictionImporter:
     def _doubt(self, chunk: Chunk, error: NoAnswer) -> None:
         self._ledger.mark(_tasks(chunk), TaskState.IN_DOUBT, error.message)
         self._doubts.append(_Doubt(chunk, time.monotonic() + self._settle_seconds, error))
-        self._outages.wait_until_over()  # before the next chunk comes to the same end
 
     def _take_back(self, chunk: Chunk) -> None:
         """Put back a chunk that was not sent, and wait until it can be."""

@@ -63,10 +63,10 @@ class RunFolder:
         return Ledger(self.path / LEDGER, self.identity, about)
 
     def previous_run(self) -> PreviousRun | None:
-        """Return the project's last run with another version; None if there is none. Unreadable ledgers are ignored."""
-        runs = [read_run(path) for path in sorted(self.project_path.glob(f"*/{LEDGER}"))]
-        others = [run for run in runs if run is not None and run.version != self.identity.version]
-        return max(others, key=lambda run: float(run.about.get("resumed_at") or 0), default=None)
+        """Return the project's last run if it had another version, else None. Unreadable ledgers are ignored."""
+        runs = [run for path in sorted(self.project_path.glob(f"*/{LEDGER}")) if (run := read_run(path)) is not None]
+        last = max(runs, key=lambda run: float(run.about.get("resumed_at") or 0), default=None)
+        return last if last is not None and last.version != self.identity.version else None
 
     def versions(self) -> list[str]:
         """Return the versions of all runs of this project that this machine knows."""

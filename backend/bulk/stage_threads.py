@@ -29,15 +29,23 @@ class StageThreads:
         window: Maximum number of items in the stages; further ones wait in front of the first.
         progress: Counters.
         deliver: Called with what has left the stages, on one of their threads.
+        dropped: Called with the number of items that were dropped, see `drop_waiting`.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], window: int, progress: Progress, deliver: Callable[[Finished[Any]], None]
+        self,
+        stages: Sequence[Stage],
+        window: int,
+        progress: Progress,
+        deliver: Callable[[Finished[Any]], None],
+        dropped: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._stages, self._window, self._progress, self._deliver = stages, window, progress, deliver
+        self._stages, self._window, self._progress = stages, window, progress
+        self._deliver, self._dropped = deliver, dropped
+        self._costly = next((place for place, stage in enumerate(stages) if stage.pool), 0)
         self._has_work = threading.Condition()
         self._queues: list[deque[_Passing]] = [deque() for _ in stages]  # in front of each stage
-        self._in_stages, self._closed = 0, False
+        self._in_stages, self._drops, self._closed = 0, False, False
         self._threads = self._start_threads()
 
     def submit(self, item: Any) -> None:
@@ -47,12 +55,18 @@ class StageThreads:
             self._queues[0].append(_Passing(item, item))
             self._has_work.notify_all()
 
-    def drop_waiting(self) -> int:
-        """Drop the items that wait in front of the first stage; return their number."""
+    def drop_waiting(self) -> None:
+        """Drop the items that have not come to the first stage with a pool, now or when they come to it.
+
+        Without pools it is the first stage. What comes before the models costs little and is soon done again.
+        """
         with self._has_work:
-            dropped = len(self._queues[0])
-            self._queues[0].clear()
-        return dropped
+            self._drops = True
+            dropped = sum(map(len, self._queues[: self._costly + 1]))
+            self._in_stages -= sum(map(len, self._queues[1 : self._costly + 1]))
+            for queue in self._queues[: self._costly + 1]:
+                queue.clear()
+        self._dropped(dropped)
 
     def close(self) -> None:
         """Drop everything and wait for the threads, each of which finishes the call that it is in."""
@@ -117,7 +131,7 @@ class StageThreads:
         seconds = time.perf_counter() - started
         if stage.is_counted:
             self._progress.pass_stage(stage.name, items=len(batch) - failed, failed=failed, seconds=seconds)
-        finished: list[Finished[Any]] = []
+        finished, dropped = list[Finished[Any]](), 0
         with self._has_work:
             if self._closed:
                 return
@@ -126,10 +140,14 @@ class StageThreads:
                     finished.append(Finished(passing.item, error=value.error, stage=stage.name))
                 elif place + 1 == len(self._stages):
                     finished.append(Finished(passing.item, value))
+                elif self._drops and place < self._costly:
+                    dropped += 1
                 else:
                     self._queues[place + 1].append(_Passing(passing.item, value))
-            self._in_stages -= len(finished)
+            self._in_stages -= len(finished) + dropped
             self._has_work.notify_all()
+        if dropped:
+            self._dropped(dropped)
         for one in finished:
             self._progress.finish(failed=one.error is not None)
             self._deliver(one)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from backend.bulk.outages import Outages
-from backend.label_studio.api import StoredPredictions
+from backend.label_studio.api import StoredPredictions, find_similar
 
 
 class StoredPredictionStore(Protocol):
@@ -29,6 +29,8 @@ class StoredPredictionStore(Protocol):
 
     def tasks_with_several(self, project_id: str, version: str, after: int) -> list[int]: ...
 
+    def tasks_with_drafts(self, project_id: str, task_ids: Collection[int]) -> set[int]: ...
+
     def delete_prediction(self, prediction_id: int) -> bool: ...
 
 
@@ -41,6 +43,7 @@ class SweepReport:
         predicted: Tasks with a prediction of this version.
         deleted: Surplus predictions.
         kept: Surplus predictions that an annotation was made from.
+        waiting: Surplus predictions of tasks that somebody is labeling, whose annotation may be made from them.
     """
 
     version: str
@@ -48,12 +51,18 @@ class SweepReport:
     predicted: int = 0
     deleted: int = 0
     kept: int = 0
+    waiting: int = 0
 
     def __str__(self) -> str:
         kept = f", {self.kept} more kept because annotations were made from them" if self.kept else ""
+        waiting = (
+            f", {self.waiting} more left in tasks with a draft: run --verify when it is submitted"
+            if self.waiting
+            else ""
+        )
         return (
             f"{self.version}: {self.predicted} of {self.tasks} tasks have their prediction, "
-            f"{self.deleted} duplicates deleted{kept}"
+            f"{self.deleted} duplicates deleted{kept}{waiting}"
         )
 
 
@@ -84,7 +93,7 @@ class Sweep:
         if self._has_surplus(report):
             self._clear(suspects, report)
         if self._has_surplus(report):
-            report.kept = 0  # counted again
+            report.kept = report.waiting = 0  # counted again
             for tasks in self._tasks_with_several():
                 self._clear(tasks, report)
         report.tasks = self.outages.answer_of(lambda: self.store.count_tasks(self.project_id))
@@ -94,10 +103,10 @@ class Sweep:
     def _has_surplus(self, report: SweepReport) -> bool:
         """Whether there are more predictions of this version than tasks that have one."""
         counts = self.outages.answer_of(lambda: self.store.versions(self.project_id))
-        if any(self.version in other and other != self.version for other in counts):
+        if find_similar(self.version, counts):
             return True  # the filter for tasks finds those of the other version, too
         tasks = self.outages.answer_of(lambda: self.store.count_tasks(self.project_id, self.version))
-        return counts.get(self.version, 0) - report.kept > tasks
+        return counts.get(self.version, 0) - report.kept - report.waiting > tasks
 
     def _tasks_with_several(self) -> Iterator[list[int]]:
         last = 0
@@ -108,7 +117,13 @@ class Sweep:
 
     def _clear(self, tasks: Collection[int], report: SweepReport) -> None:
         stored = self.outages.answer_of(lambda: list(self.store.iterate_stored(self.project_id, self.version, tasks)))
+        surplus = [each.task for each in stored if each.surplus]
+        ask = partial(self.store.tasks_with_drafts, self.project_id, surplus)
+        drafts: set[int] = self.outages.answer_of(ask) if surplus else set()
         for each in stored:
             report.kept += len(each.ids[1:]) - len(each.surplus)
+            if each.task in drafts:  # Label Studio refuses to submit what was made from a deleted prediction
+                report.waiting += len(each.surplus)
+                continue
             for prediction in each.surplus:
                 report.deleted += self.outages.answer_of(partial(self.store.delete_prediction, prediction))

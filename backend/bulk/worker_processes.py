@@ -6,6 +6,7 @@ them is a suspect and is tried once more alone: an innocent one succeeds, one th
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import threading
 from collections.abc import Sequence
@@ -18,19 +19,12 @@ from typing import Any
 
 from backend.bulk.pipeline import DEFAULT_WINDOW
 from backend.bulk.progress import Progress
+from backend.bulk.worker_errors import WorkerDied, WorkersUnusable, describe_exit
 from backend.bulk.worker_main import Done, Numbered, Started, serve
-from backend.errors import BackendError
 
+log = logging.getLogger(__name__)
 MAX_TRIES = 2  # of an item whose worker dies
 MAX_IDLE_DEATHS = 3  # of a worker in succession: while it starts, or without an item
-
-
-class WorkerDied(BackendError):
-    """Worker process that died while it had the item."""
-
-
-class WorkersUnusable(BackendError):
-    """Worker processes that cannot start, so that no item can be worked on."""
 
 
 @dataclass
@@ -187,13 +181,21 @@ class WorkerProcesses:
         while self._is_running and self._problem is None:
             mine, theirs = self._context.Pipe()
             process = self._context.Process(target=serve, args=(theirs, self._function, worker.argument), daemon=True)
-            process.start()
-            theirs.close()  # or its death would not be noticed here
+            try:
+                process.start()
+            except Exception as error:  # the argument cannot be pickled, or the system starts no more processes
+                with self._changed:
+                    self._problem = self._problem or error
+                    self._changed.notify_all()
+                return
+            finally:
+                theirs.close()  # or its death would not be noticed here
             with self._changed:
                 worker.process, worker.connection = process, mine
                 if not self._is_running:
                     process.kill()
             self._read(worker, mine)
+            process.kill()  # if it is still there, it has sent what cannot be read
             process.join()
             with self._changed:
                 self._bury(worker, process.exitcode)
@@ -208,8 +210,8 @@ class WorkerProcesses:
                 self._changed.notify_all()
             while started.error is None:
                 self._take(worker, connection.recv())
-        except (EOFError, OSError):
-            pass
+        except Exception as error:  # EOFError when it has died, or whatever unpickling raises
+            log.debug("A worker's connection ended: %r", error)
 
     def _take(self, worker: _Worker, done: Done) -> None:
         worker.idle_deaths = 0
@@ -239,10 +241,3 @@ class WorkerProcesses:
         for future in lost:
             future.set_exception(died if self._is_running else self._unusable())
         self._changed.notify_all()
-
-
-def describe_exit(status: int | None) -> str:
-    """Describe how a process ended."""
-    if status is None:
-        return "status unknown"
-    return f"signal {-status}" if status < 0 else f"exit status {status}"

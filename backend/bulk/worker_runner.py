@@ -10,7 +10,8 @@ from backend.bulk.pipeline import DEFAULT_LOOKAHEAD, DEFAULT_WINDOW, Pipeline
 from backend.bulk.pipeline_runner import PipelineOutcomes, PipelineRunner
 from backend.bulk.progress import Progress
 from backend.bulk.stage import Stage
-from backend.bulk.worker_processes import WorkerProcesses, WorkersUnusable
+from backend.bulk.worker_errors import WorkersUnusable
+from backend.bulk.worker_processes import WorkerProcesses
 
 Json = dict[str, Any]
 

@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 from backend.geometry import Click, change_at_clicks, clicks_that_count, follow_clicks, hold_clicks, mask_iou
 from backend.values import Candidate, Mask, Prompt, ReviseLogits
 
-INERTIA = 2.5  # logit by which SAM must be sure to change an earlier answer; see `geometry.click_logits`
-INERTIA_OF_ROUGH = 0.8  # likewise a mask on the page that SAM draws quite differently: painted, or a poor prediction
-ROUGH_IOU = 0.92  # with SAM's mask, below which one on the page is rough: on tuning scenes 95 % of painted masks and an
-# eighth of SAM's own accepted answers
-WHOLE_ANSWER_IOU = 0.94  # with the answer, below which a mask on the page is rough too; see docs/demo_models.md
+INERTIA = 0.5  # logit by which SAM must be sure to change an earlier answer; see docs/demo_models.md
+WHOLE_ANSWER_IOU = 0.94  # with the answer, below which a mask on the page is rough: painted, or a poor prediction
 PART_REACH = 1 / 128  # of the image's longer side: how far from a click a part of the change may be
 DISC_SHARE = 1 / 320  # of the image's longer side: radius of the disc around a click that the logits cannot follow
 
@@ -31,24 +28,20 @@ def clicks_of(prompt: Prompt) -> list[Click]:
     return [(x, y, label) for (x, y), label in zip(prompt.point_coords, prompt.point_labels, strict=True)]
 
 
-def revise_by_clicks(
-    clicks: Sequence[Click], before: NDArray[np.float32] | None, *, on_page: bool = False
-) -> ReviseLogits | None:
+def revise_by_clicks(clicks: Sequence[Click], before: NDArray[np.float32] | None) -> ReviseLogits | None:
     """Build what a segmenter does with its logits so that they agree with the clicks.
 
     Args:
         clicks: All of the object, or its newest ones, in their order.
-        before: float32 (1, M, M), the answer that the last click corrects; None gives None, for a first click.
-        on_page: Whether that is a mask on the page, which need not be SAM's.
+        before: float32 (1, M, M), the answer, or the mask on the page, that the last click corrects; None gives None,
+            for a first click.
     """
     if before is None:
         return None
     counting, earlier = clicks_that_count(clicks), before[0]
 
     def revise(logits: NDArray[np.float32], cells_per_pixel: tuple[float, float]) -> NDArray[np.float32]:
-        is_rough = on_page and mask_iou(logits > 0, earlier > 0) < ROUGH_IOU
-        inertia = INERTIA_OF_ROUGH if is_rough else INERTIA
-        return follow_clicks(logits, earlier, counting, cells_per_pixel, inertia)
+        return follow_clicks(logits, earlier, counting, cells_per_pixel, INERTIA)
 
     return revise
 

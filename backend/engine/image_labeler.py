@@ -15,6 +15,7 @@ from backend.engine.proposal_cache import ProposalCache
 from backend.engine.review import measure_agreement
 from backend.engine.similar_search import SimilarMask, SimilarSearch
 from backend.engine.sized_candidates import SizedCandidate, choose_larger
+from backend.engine.text_matching import parse_text
 from backend.engine.text_search import FoundMask, TextSearch
 from backend.geometry import inner_point
 from backend.images import SourceImage
@@ -123,7 +124,7 @@ class ImageLabeler:
         asked = self.correction_prompt(prompt, mask)
         deadline.raise_if_over()
         clicks = clicks_of(prompt)
-        revise = revise_by_clicks(clicks, asked.mask_logits, on_page=True)
+        revise = revise_by_clicks(clicks, asked.mask_logits)
         candidate = self._decode(encoded, asked, 1, revise)[0]
         if self._segmenter.refines_by_logits:  # what it was measured with
             candidate = keep_elsewhere(candidate, mask, clicks)
@@ -145,7 +146,8 @@ class ImageLabeler:
     @timed("sam")
     def propose(self, encoded: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
         """Segment everything in the image, best first, without empty masks."""
-        candidates = self._segmenter.propose(encoded.embedding, parameters)
+        crops = {"pixels": encoded.image.pixels} if parameters.crop_n_layers else {}
+        candidates = self._segmenter.propose(encoded.embedding, parameters, **crops)
         return [candidate for candidate in candidates if candidate.mask.any()]
 
     @timed("sam")
@@ -164,6 +166,10 @@ class ImageLabeler:
     ) -> list[FoundMask]:
         """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
         return self._search.search(encoded, text, options, vocabulary, templates)
+
+    def check_text(self, text: str, vocabulary: Sequence[ClassName] = ()) -> None:
+        """Raise BadPrompt for a text that names nothing, or has words that CLIP does not know."""
+        self._search.check_words(parse_text(text), vocabulary)
 
     @timed("clip")
     def find_similar(
@@ -240,6 +246,5 @@ class ImageLabeler:
         self, encoded: EncodedImage, prompt: Prompt, max_masks: int | None, revise: ReviseLogits | None
     ) -> list[Candidate]:
         """Decode a prompt and let `revise` change the logits, in a family that has any."""
-        if revise is None or not self._segmenter.refines_by_logits:
-            return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
-        return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, revise=revise)
+        revised = {"revise": revise} if revise is not None and self._segmenter.refines_by_logits else {}
+        return self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks, **revised)

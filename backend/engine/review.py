@@ -36,7 +36,7 @@ def measure_agreement(segmenter: Segmenter, embedding: ImageEmbedding, masks: Se
     prompts = [prompt for mask in masks for prompt in _prompts_of(mask, step)]
     height, width = coarse[0].shape if coarse else (0, 0)
     reduced = replace(embedding, original_size=Size(width, height))
-    answers = [segmenter.decode(reduced, prompt, max_masks=1)[0].mask for prompt in prompts]
+    answers = [candidate.mask for candidate in segmenter.decode_many(reduced, prompts)]
     return [
         (mask_iou(mask, of_box) + mask_iou(mask, of_click)) / 2 if mask.any() else 0.0
         for mask, of_box, of_click in zip(coarse, answers[::2], answers[1::2], strict=True)

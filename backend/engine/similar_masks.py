@@ -14,6 +14,14 @@ automatic masks hold about 92 %:
 | the 64           | 0.962 0.913        | 0.932 0.898  | 0.970 0.898 |
 | the eight shapes | 0.654 0.899        | 0.932 0.898  | 0.936 0.889 |
 | none             | 0.417 0.901        | 0.932 0.898  | 0.924 0.889 |
+
+The more masks of an object there are, the more it matters which of them is taken. Recall and precision on 22 of these
+scenes, 222 objects to find, with SAM's masks on a grid of 12 or 24 points a side:
+
+| of the masks of one object  | 12          | 24          |
+|-----------------------------|-------------|-------------|
+| the most similar            | 0.874 0.902 | 0.838 0.845 |
+| the one with the best score | 0.901 0.952 | 0.932 0.954 |
 """
 
 from __future__ import annotations
@@ -29,7 +37,8 @@ from backend.values import ClassName, Mask
 MIN_AGREEMENT = 0.4
 MIN_COSINE = 0.65
 KNOWN_IOU = 0.5  # of a mask with one that is labeled already
-KNOWN_SHARE = 0.8  # of a mask inside an exemplar, and of the smaller of two masks of one object
+KNOWN_SHARE = 0.8  # of a mask inside an exemplar
+SAME_OBJECT_SHARE = 0.5  # of the smaller of two masks inside the other, if they are of one object
 GRID = 256  # masks are compared at about this many pixels a side
 
 GENERAL_WORDS: tuple[ClassName, ...] = tuple(map(ClassName, (*NEUTRAL, *KINDS)))
@@ -58,21 +67,23 @@ def match_exemplars(exemplars: Features, features: Features, texts: Features, sc
     return np.where(is_alike, cosine * agreement, 0.0)
 
 
-def pick_similar(similarity: NDArray[np.float64], masks: Sequence[Mask]) -> list[int]:
+def pick_similar(similarity: NDArray[np.float64], masks: Sequence[Mask], scores: Sequence[float]) -> list[int]:
     """Return the indices of the masks that look like an exemplar, the most similar first, each object once.
+
+    Of several masks of one object the one with the highest score is taken: CLIP sees the same class in a part, in the
+    whole, and in the whole with something of its surroundings, and SAM knows which is drawn well.
 
     Args:
         similarity: (N, E), see `match_exemplars`.
-        masks: The N masks, bool (H, W). Of two nested ones the more similar is taken.
+        masks: The N masks, bool (H, W).
+        scores: Their predicted IoU.
     """
-    if not len(masks):
-        return []
-    best, small = similarity.max(axis=1), _coarse(masks)
+    best, small = similarity.max(axis=1, initial=0.0), _coarse(masks)
     kept: list[int] = []
-    for place in np.argsort(-best, kind="stable"):
-        if best[place] > 0 and not any(_share(small[place], small[other]) >= KNOWN_SHARE for other in kept):
+    for place in np.argsort(-np.asarray(scores), kind="stable"):
+        if best[place] > 0 and not any(_share(small[place], small[other]) >= SAME_OBJECT_SHARE for other in kept):
             kept.append(int(place))
-    return kept
+    return sorted(kept, key=lambda place: -best[place])
 
 
 def pick_unlabeled(masks: Sequence[Mask], labeled: Sequence[Mask], wholes: Sequence[Mask] = ()) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from backend.errors import BadPrompt
 from backend.values import Candidate, ClassName, Mask, ProposalParameters
 
 log = logging.getLogger(__name__)
+
+MIN_POINTS_PER_SIDE = 16  # of the grid on which automatic masks are made for a search: a person waits for all of a kind
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class SimilarSearch:
         Args:
             exemplars: At least one, none of them empty.
             labeled: Masks that have a label already, the exemplars among them; they are not found again.
-            parameters: How automatic masks are made.
+            parameters: How automatic masks are made; on a grid of at least `MIN_POINTS_PER_SIDE`.
             vocabulary: The project's classes, which help to tell masks apart.
             templates: CLIP's prompt templates; () for the model's.
 
@@ -71,7 +73,8 @@ class SimilarSearch:
             remedy = "Click the objects or draw boxes around them; /health says why CLIP is not loaded."
             raise BadPrompt('"like this" needs CLIP, which is not loaded.', remedy=remedy)
         image = encoded.image
-        proposed = self._proposals.propose(encoded, parameters, self._classifier)
+        finer = replace(parameters, points_per_side=max(parameters.points_per_side, MIN_POINTS_PER_SIDE))
+        proposed = self._proposals.propose(encoded, finer, self._classifier)
         masks = proposed.masks()
         places = pick_unlabeled(masks, labeled, wholes=exemplars)
         if not places:
@@ -80,11 +83,9 @@ class SimilarSearch:
         texts = np.concatenate([self._classifier.embed_texts(own, templates) for own in names])
         seen = self._classifier.embed_masks(image.pixels, exemplars)
         similarity = match_exemplars(seen, proposed.image_features[places], texts, self._classifier.logit_scale)
-        kept, nearest = pick_similar(similarity, [masks[place] for place in places]), similarity.argmax(axis=1)
+        unlabeled, scores = [masks[place] for place in places], [proposed.scores[place] for place in places]
+        kept, nearest = pick_similar(similarity, unlabeled, scores), similarity.argmax(axis=1)
         log.info("%d of %d masks on %s look like %d exemplars.", len(kept), len(masks), image.name, len(exemplars))
         return [
-            SimilarMask(
-                Candidate(masks[places[i]], proposed.scores[places[i]]), float(similarity[i].max()), int(nearest[i])
-            )
-            for i in kept
+            SimilarMask(Candidate(unlabeled[i], scores[i]), float(similarity[i].max()), int(nearest[i])) for i in kept
         ]

@@ -68,7 +68,7 @@ class TextSearch:
         if self._classifier is None:
             remedy = "Click the object or draw a box around it; /health says why CLIP is not loaded."
             raise BadPrompt("Text prompts need CLIP, which is not loaded.", remedy=remedy)
-        self._check_words(query, vocabulary)
+        self.check_words(query, vocabulary)
         vocabulary = self._known.known_classes(vocabulary)
         proposed = self._proposals.propose(encoded, parameters, self._classifier)
         if not proposed.scores:
@@ -84,7 +84,7 @@ class TextSearch:
         log.info(message, query.spoken, image.name, len(places), len(masks), scores)
         return [FoundMask(Candidate(masks[i], proposed.scores[i]), float(probabilities[i])) for i in places]
 
-    def _check_words(self, query: TextQuery, vocabulary: Sequence[ClassName]) -> None:
+    def check_words(self, query: TextQuery, vocabulary: Sequence[ClassName]) -> None:
         """Raise BadPrompt for a text with words that CLIP does not know."""
         unknown, lexicon = self._known.unknown_words(query, vocabulary), self._known.lexicon
         if unknown and lexicon is not None:

@@ -6,7 +6,7 @@ Paths, labels and the engine come in; segments, pictures, data sets and predicti
 from backend.folders.cutouts import CutoutRequest, parse_background
 from backend.folders.image_files import FolderImage, ImageLimits, choose_root, find_image_files, name_images
 from backend.folders.image_outputs import Layout, OutputWriter
-from backend.folders.processing import FolderWork, describe_failure, process_images
+from backend.folders.processing import STAGE_NAMES, FolderWork, describe_failure, process_images
 from backend.folders.run_record import FolderRecord
 from backend.folders.summary_files import WRITTEN, FolderSummary, write_summary
 from backend.folders.vocabulary import (
@@ -19,6 +19,7 @@ from backend.folders.vocabulary import (
 )
 
 __all__ = [
+    "STAGE_NAMES",
     "WRITTEN",
     "CutoutRequest",
     "FolderImage",

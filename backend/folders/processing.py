@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from backend.bulk import Pipeline, Run, Stage
+from backend.bulk import Pipeline, Progress, Stage, StopFlag
 from backend.engine import EncodedImage, ImageLabeler
-from backend.errors import BackendError, ExportError
+from backend.errors import BackendError, ExportError, shorten
 from backend.folders.cutouts import CutoutRequest, choose_object
 from backend.folders.image_files import FolderImage, ImageLimits, OpenedImage, open_image
 from backend.folders.image_outputs import ImageResults, OutputWriter
@@ -17,6 +17,7 @@ from backend.images import SourceImage
 from backend.values import ProposalOptions
 
 WINDOW = 4  # images in memory; decoded ones of 64 megapixels take 192 MB each
+STAGE_NAMES = ("read", "encode", "segment", "write")
 Encode = Callable[[SourceImage], EncodedImage]
 OnDone = Callable[[FolderImage, Exception | None], None]
 
@@ -62,39 +63,38 @@ def process_images(
     work: FolderWork,
     writer: OutputWriter,
     on_done: OnDone,
+    *,
+    stop: StopFlag,
+    progress: Progress,
 ) -> None:
     """Process images, in any order; one that fails does not stop the others.
 
     Args:
         on_done: Called on this thread with each image that is done or has failed.
+        stop: Ends the work as soon as what is in the stages is done.
+        progress: Counts it.
 
     Raises:
         ExportError: The results cannot be written, so those of the other images could not either.
-        KeyboardInterrupt: After what was in the stages is done; a second one at once.
     """
+    read, encode, segment, write = STAGE_NAMES
     stages: Sequence[Stage] = (
-        Stage("read", work.open, threads=2),
-        Stage("encode", work.encode_image, pool="model"),
-        Stage("segment", work.find, pool="model"),
-        Stage("write", writer.write),
+        Stage(read, work.open, threads=2),
+        Stage(encode, work.encode_image, pool="model"),
+        Stage(segment, work.find, pool="model"),
+        Stage(write, writer.write),
     )
-    with Pipeline(stages, window=WINDOW).run(images) as run:
-        try:
-            _report(run, on_done)
-        except KeyboardInterrupt:
-            run.stop()
-            _report(run, on_done)
-            raise
-
-
-def _report(run: Run[FolderImage], on_done: OnDone) -> None:
-    for finished in run:
-        if isinstance(finished.error, ExportError):
-            raise finished.error
-        on_done(finished.item, finished.error)
+    with Pipeline(stages, window=WINDOW, lookahead=WINDOW, progress=progress).run(images) as run:
+        for finished in run:
+            if isinstance(finished.error, ExportError):
+                raise finished.error
+            on_done(finished.item, finished.error)
+            if stop.is_set():
+                run.stop()
 
 
 def describe_failure(image: FolderImage, error: Exception) -> str:
     """Describe why an image failed, for a person."""
-    text = str(error) if isinstance(error, BackendError) else f"{type(error).__name__}: {error}"
-    return text if image.name in text else f"{image.name}: {text}"
+    name = shorten(image.name)  # safe to print, whatever bytes the file system has
+    text = str(error) if isinstance(error, BackendError) else shorten(f"{type(error).__name__}: {error}")
+    return text if name in text else f"{name}: {text}"

@@ -2,7 +2,8 @@
 
     OUT/.label_folder/run.json                     the settings; marks the folder as ours
     OUT/.label_folder/lock                         held by the process that writes here
-    OUT/.label_folder/images/3f/3fa9c01b2e4d.json  one image: {"state": "writing" | "done", "files": […], …}
+    OUT/.label_folder/images/3f/3fa9c01b2e4d.json  one image: a line {"state": "writing" | "done", "files": […], …},
+                                                   and when it is done a second one with its results
 
 A record says `writing`, with the files that will be written, before the first of them exists, and `done` after the
 last. So a process that was killed leaves files only under their final names or as partial files, and the next run
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadSettings, ExportError, shorten
-from backend.export import PARTIAL, write_json
+from backend.export import PARTIAL, write_bytes, write_json
 from backend.folders.image_files import FolderImage, OpenedImage, read_stamp
 
 Json = dict[str, Any]
@@ -119,41 +121,45 @@ class FolderRecord:
 
     def is_done(self, image: FolderImage) -> bool:
         """Whether the image has its results, and its file has not changed since."""
-        record = self._read(self._path(image))
-        return record is not None and record["state"] == DONE and record["stamp"] == read_stamp(image)
+        head = self._read_head(image)
+        return head is not None and head["state"] == DONE and head["stamp"] == read_stamp(image)
 
     def begin(self, image: FolderImage, files: Sequence[str]) -> None:
         """Delete what an earlier attempt has left, and say which files will be written, relative to the folder."""
-        earlier = self._read(self._path(image))
-        for name in (earlier or {}).get("files", []):
-            path = self.folder / name
+        for name in (self._read_head(image) or {}).get("files", []):
+            path = Path(os.path.normpath(self.folder / name))
+            if self.folder not in path.parents:  # no record of ours
+                continue
             path.unlink(missing_ok=True)
             for partial in path.parent.glob(f".*{PARTIAL}"):
                 partial.unlink(missing_ok=True)
             with suppress(OSError):
                 path.parent.rmdir()  # unless others are in it
-        write_json(self._path(image), {"state": WRITING, "image": image.name, "files": list(files)})
+        self._write(image, {"state": WRITING, "image": image.name, "files": list(files)})
 
     def finish(self, opened: OpenedImage, files: Sequence[str], document: Mapping[str, Any]) -> None:
         """Say that the image is done."""
         head = {"state": DONE, "image": opened.image.name, "files": list(files), "stamp": opened.stamp}
-        write_json(self._path(opened.image), {**head, **document})
+        self._write(opened.image, head, document)
 
     def read_done(self, images: Sequence[FolderImage]) -> Iterator[tuple[FolderImage, Json]]:
-        """Yield the record of each of the images that is done, in order."""
+        """Yield the results of each of the images that is done, in order."""
         for image in images:
-            record = self._read(self._path(image))
-            if record is not None and record["state"] == DONE:
-                yield image, record
+            head = self._read_head(image)
+            if head is not None and head["state"] == DONE:
+                yield image, json.loads(self._path(image).read_bytes().split(b"\n", 1)[1])
 
     def _path(self, image: FolderImage) -> Path:
         return self._own / "images" / image.image_id[:2] / f"{image.image_id}.json"
 
-    @staticmethod
-    def _read(path: Path) -> Json | None:
-        """Return a record; None if there is none or it is damaged, so that the image is made again."""
+    def _write(self, image: FolderImage, *lines: Mapping[str, Any]) -> None:
+        write_bytes(self._path(image), b"\n".join(json.dumps(line).encode() for line in lines))
+
+    def _read_head(self, image: FolderImage) -> Json | None:
+        """Return the first line of a record; None if it is missing or damaged, so that the image is made again."""
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            with self._path(image).open("rb") as record:
+                head = json.loads(record.readline())
         except (OSError, ValueError):
             return None
-        return record if isinstance(record, dict) and record.get("state") in (WRITING, DONE) else None
+        return head if isinstance(head, dict) and head.get("state") in (WRITING, DONE) else None

@@ -8,7 +8,7 @@ from backend.engine import EncodedImage, ImageLabeler, clean_candidate, named_cl
 from backend.export import Segment
 from backend.folders.vocabulary import Vocabulary
 from backend.geometry import mask_nms
-from backend.values import Candidate, Mask, ProposalOptions, Region
+from backend.values import Mask, ProposalOptions, Region
 
 Found = tuple[Mask, str, float]  # mask, label, confidence
 
@@ -43,7 +43,8 @@ def find_segments(
 def _everything(
     labeler: ImageLabeler, encoded: EncodedImage, vocabulary: Vocabulary, options: ProposalOptions
 ) -> Iterator[Found]:
-    vocabularies = [vocabulary.labels] if len(vocabulary.labels) > 1 else []
+    competes = len(vocabulary.labels) > 1 or options.background_words
+    vocabularies = [vocabulary.labels] if competes else []
     for region in segment_image(labeler, encoded, options, vocabularies):
         yield (region.mask, *_label_of(region, vocabulary))
 
@@ -71,8 +72,3 @@ def _search(
 def propose_masks(labeler: ImageLabeler, encoded: EncodedImage, options: ProposalOptions) -> Sequence[Mask]:
     """Return the masks of everything in an image, without classes."""
     return [region.mask for region in segment_image(labeler, encoded, options)]
-
-
-def clean(candidate: Candidate, encoded: EncodedImage) -> Mask:
-    """Return the mask of a candidate without specks and pinholes."""
-    return clean_candidate(candidate, encoded.image.size).mask

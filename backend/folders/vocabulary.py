@@ -12,6 +12,7 @@ from backend.engine import parse_text
 from backend.errors import BadSettings, shorten
 from backend.values import ClassName
 
+AUTO = "AUTO"
 _REMEDY = "Give labels with --labels car,bus or --labels-file FILE, or name what to look for with --text WORDS."
 
 
@@ -22,6 +23,7 @@ class WordReader(Protocol):
     def can_classify(self) -> bool: ...
     def limits_for(self, vocabularies: Sequence[Sequence[ClassName]]) -> str: ...
     def known_classes(self, vocabulary: Sequence[ClassName]) -> list[ClassName]: ...
+    def check_text(self, text: str, vocabulary: Sequence[ClassName] = ()) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def build_vocabulary(
     """Build a vocabulary; returns it with remarks for the person who gave it.
 
     Raises:
-        BadSettings: More labels than `max_labels`, a label with an unprintable character, or one to keep that is none.
+        BadSettings: More labels than `max_labels`, a label that is reserved or has an unprintable character, or one to
+            keep that is none.
         BadPrompt: A text that names nothing.
     """
     for text in texts:
@@ -91,6 +94,9 @@ def build_vocabulary(
     if odd := [label for label in labels if not label.isprintable()]:
         message = f"The label {shorten(odd[0])!r} has an unprintable character."
         raise BadSettings(message, remedy="Type the label again.")
+    if AUTO in labels or AUTO in texts:
+        message = f'"{AUTO}" cannot be a label: Label Studio projects use it for "let the model choose".'
+        raise BadSettings(message, remedy="Write it differently, for example in small letters.")
     known = {label.name for label in vocabulary.labels} | set(texts)
     if missing := [label for label in keep if label not in known]:
         message = (
@@ -100,18 +106,39 @@ def build_vocabulary(
     return vocabulary, _remarks(vocabulary, repeated)
 
 
-def check_vocabulary(vocabulary: Vocabulary, reader: WordReader) -> None:
-    """Raise BadSettings if CLIP cannot work with the vocabulary: it is not loaded, or does not know the words."""
-    if not vocabulary.texts and len(vocabulary.labels) < 2:
+def check_vocabulary(vocabulary: Vocabulary, background_words: Sequence[str], reader: WordReader) -> None:
+    """Check that CLIP can work with the vocabulary, so that a run does not fail at every image.
+
+    Args:
+        background_words: What competes with the labels.
+
+    Raises:
+        BadSettings: CLIP is not loaded or does not know the labels, or the background words fit nothing.
+        BadPrompt: CLIP does not know the words of a text.
+    """
+    if background_words and (vocabulary.texts or not vocabulary.labels):
+        message = "Background words compete with labels only, not with texts."
+        raise BadSettings(message, remedy="Leave out --background-words, or give labels without --text.")
+    if repeated := [label.name for label in vocabulary.labels if label.name in background_words]:
+        message = f"{shorten(repr(repeated[0]))} is a label and a background word."
+        raise BadSettings(message, remedy="Leave it out of --background-words: a label competes anyway.")
+    if not vocabulary.texts and len(vocabulary.labels) + len(background_words) < 2:
         return
     if not reader.can_classify:
-        what = f"the text {shorten(vocabulary.texts[0])!r}" if vocabulary.texts else f"{len(vocabulary.labels)} labels"
+        what = (
+            f"the text {shorten(vocabulary.texts[0])!r}"
+            if vocabulary.texts
+            else f"{len(vocabulary.labels) + len(background_words)} labels"
+        )
         message = f"No CLIP model is loaded, which {what} would need."
         raise BadSettings(message, remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README).")
-    limits = "" if vocabulary.texts else reader.limits_for([vocabulary.labels])
+    for text in vocabulary.texts:
+        reader.check_text(text, vocabulary.labels)
+    words = [*vocabulary.labels, *map(ClassName, background_words)]
+    limits = "" if vocabulary.texts else reader.limits_for([words])
     if limits:
-        known = {label.name for label in reader.known_classes(vocabulary.labels)}
-        unknown = [label.name for label in vocabulary.labels if label.name not in known]
+        known = {label.name for label in reader.known_classes(words)}
+        unknown = [label.name for label in words if label.name not in known]
         message = f"{limits} They do not know {shorten(', '.join(unknown))}."
         remedy = (
             "Set SAM_MODEL and CLIP_MODEL to models for photographs (see the README), or give labels that they know."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -75,8 +76,21 @@ class Segmenter(Protocol):
         """
         ...
 
-    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
-        """Generate masks of everything in the image, best first."""
+    def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Predict the best mask of each prompt, as `decode` with one mask does, in the order of the prompts.
+
+        Args:
+            prompts: Each is a single click or a box alone.
+        """
+        ...
+
+    def propose(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, pixels: Pixels | None = None
+    ) -> list[Candidate]:
+        """Generate masks of everything in the image, best first.
+
+        The image's `pixels` are given only if `parameters.crop_n_layers` asks for crops, which have to be encoded.
+        """
         ...
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:

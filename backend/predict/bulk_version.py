@@ -55,16 +55,16 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     return f"{model_version}-auto-{digest[:8]}"
 
 
+def is_bulk_version(version: str) -> bool:
+    """Return whether a model version has the form of those that `build_version` builds."""
+    return re.fullmatch(r".+-auto-[0-9a-f]{8}", version) is not None
+
+
 def _name_control(control: Control) -> dict[str, Any]:
     named = asdict(control)
     if not named["takes_several"]:  # which versions did not name before labels could be several
         del named["takes_several"]
     return named
-
-
-def is_bulk_version(version: str) -> bool:
-    """Return whether a model version has the form of those that `build_version` builds."""
-    return re.fullmatch(r".+-auto-[0-9a-f]{8}", version) is not None
 
 
 def _name_options(options: ProposalOptions | None) -> dict[str, Any] | None:

@@ -86,6 +86,12 @@ class Programs:
                 )
             time.sleep(POLL_SECONDS)
 
+    def stop(self, program: Program) -> None:
+        """Kill a program and its descendants."""
+        self._programs.remove(program)
+        _signal_group(program.process.pid, signal.SIGKILL)
+        program.process.wait()
+
     def raise_if_one_exited(self) -> None:
         """Raise DemoError for the first program that has exited."""
         for program in self._programs:

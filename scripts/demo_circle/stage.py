@@ -61,6 +61,7 @@ class Stage:
         self._say, self._label_studio, self._with_redis = say, label_studio, with_redis
         self.backend_login = BackendLogin.random()
         self.programs = Programs()
+        self._label_studio_program: Program | None = None
 
     def __enter__(self) -> Stage:
         return self
@@ -89,6 +90,18 @@ class Stage:
         login = self.backend_login
         connections = [site.connect_backend(project, url, "SAM + CLIP", login) for project in (first, second)]
         return Opened(site, token, login, first, connections[0], second, connections[1])
+
+    def open_label_studio(self) -> tuple[LabelStudioSite, str]:
+        """Start Label Studio alone; return the site, logged in, and a personal access token.
+
+        Raises:
+            DemoError: As `open`.
+        """
+        self._require_label_studio()
+        self.ports.require_free()
+        self.folder.prepare()
+        site = self._start_label_studio()
+        return site, self._log_in(site)
 
     def command_environment(self, token: str, redis_url: str = "") -> dict[str, str]:
         """Build the environment of the backend and the commands: Label Studio's connection and the shared cache."""
@@ -131,7 +144,14 @@ class Stage:
         program = self.programs.start("Label Studio", argv, environment, log, self.folder.label_studio)
         site = LabelStudioSite(self.ports.label_studio_url)
         self.programs.wait_until(program, site.is_up, LABEL_STUDIO_SECONDS)
+        self._label_studio_program = program
         return site
+
+    def restart_label_studio(self) -> None:
+        """Kill Label Studio and start it again with its data; return when it is up."""
+        if self._label_studio_program is not None:
+            self.programs.stop(self._label_studio_program)
+        self._start_label_studio()
 
     def _log_in(self, site: LabelStudioSite) -> str:
         site.log_in(USERNAME, PASSWORD)

@@ -1,4 +1,4 @@
-"""Evaluate the two demo checkpoints on held-out scenes, through SamPredictor and the backend's classifier.
+"""Evaluate the two demo checkpoints on held-out scenes, through SamPredictor and the backend's models.
 
     python -m scripts.demo_world.evaluate [--scenes 120] [--proposal-scenes 30] [--first 10000] [--out FILE]
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from segment_anything import SamAutomaticMaskGenerator, SamPredictor
+from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 from tqdm import tqdm
 
@@ -27,6 +27,7 @@ from backend.models.checkpoints import load_into
 from backend.models.clip.classifier import ClipClassifier, load_clip
 from backend.models.registry import DEMO_CLIP, DEMO_SAM, find_classifier, find_segmenter
 from backend.models.sam.architectures import build_sam
+from backend.models.sam.segmenter import SamSegmenter
 from backend.values import Candidate, ClassName, Mask, ProposalOptions, Size
 from scripts.demo_world import scenes, second_renderer
 from scripts.demo_world.evaluate_sam import answer_object
@@ -40,13 +41,6 @@ PROMPTS = ("click", "box", "corrected", "corrected_with_mask")
 _CLASSES = [ClassName(name) for name in CLASS_NAMES]
 _BACKGROUNDS = [ClassName(name) for name in BACKGROUNDS]
 _MATCH = 0.75
-_GENERATOR_OPTIONS = (
-    "points_per_side",
-    "pred_iou_thresh",
-    "stability_score_thresh",
-    "min_mask_region_area",
-    "box_nms_thresh",
-)
 DEMO_PROPOSAL = ProposalOptions(**asdict(find_segmenter("demo").automatic_masks))
 UNSEEN = 10_000
 """Scenes from HELD_OUT_SEED + this on were first used after the committed models were chosen."""
@@ -151,18 +145,18 @@ def count_matches(proposals: list[Mask], truths: list[Mask], threshold: float = 
 def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> dict[str, float]:
     """Evaluate automatic masks at the checkpoint's defaults: recall and precision at IoU 0.75, seconds per image.
 
-    Figures are of the generator's masks and, with `kept_`, of those that pre-annotation keeps after cleaning and NMS.
+    Figures are of SAM's masks and, with `kept_`, of those that pre-annotation keeps after cleaning and NMS.
     """
-    generator = SamAutomaticMaskGenerator(sam, **{name: getattr(DEMO_PROPOSAL, name) for name in _GENERATOR_OPTIONS})
+    segmenter = SamSegmenter(sam, device="cpu")
     found = made = true = kept_found = kept_made = 0
     seconds = 0.0
     for i in tqdm(range(count), desc=f"{renderer}, automatic masks", mininterval=5):
         scene = RENDERERS[renderer](HELD_OUT_SEED + first + i)
         began = time.process_time()
-        answers = sorted(generator.generate(scene.pixels), key=lambda answer: -answer["predicted_iou"])
+        candidates = segmenter.propose(segmenter.encode(scene.pixels), DEMO_PROPOSAL)
         seconds += time.process_time() - began
-        proposals, truths = [answer["segmentation"] for answer in answers], [item.mask for item in scene.objects]
-        kept = [one.mask for one in _keep([Candidate(one["segmentation"], one["predicted_iou"]) for one in answers])]
+        proposals, truths = [candidate.mask for candidate in candidates], [item.mask for item in scene.objects]
+        kept = keep_as_preannotation(candidates)
         found, kept_found = found + count_matches(proposals, truths), kept_found + count_matches(kept, truths)
         made, kept_made, true = made + len(proposals), kept_made + len(kept), true + len(truths)
     return {
@@ -175,10 +169,10 @@ def measure_proposals(renderer: str, sam: Sam, count: int, first: int = 0) -> di
     }
 
 
-def _keep(proposals: list[Candidate]) -> list[Candidate]:
-    """Clean masks, best first, and keep those that pre-annotation keeps."""
+def keep_as_preannotation(proposals: list[Candidate], options: ProposalOptions = DEMO_PROPOSAL) -> list[Mask]:
+    """Clean masks, best first, and return those that pre-annotation keeps."""
     height, width = proposals[0].mask.shape if proposals else (1, 1)
-    return keep_clean([clean_candidate(one, Size(width, height)) for one in proposals], DEMO_PROPOSAL)
+    return [one.mask for one in keep_clean([clean_candidate(one, Size(width, height)) for one in proposals], options)]
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from backend.values import Box
-from scripts.console import fraction, positive_int
+from backend.values import Box, Nesting
+from scripts.preannotating.class_options import nesting
+from scripts.preannotating.masks import add_mask_options
 
 Point = tuple[float, float]
 
@@ -23,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_labels(parser)
     _add_results(parser)
     _add_cutouts(parser)
-    _add_masks(parser)
+    add_mask_options(parser)
     return parser
 
 
@@ -40,6 +41,18 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         help='keep only what the text names, e.g. "the red car"; may be repeated',
     )
     labels.add_argument("--keep", metavar="A,B", default="", help="keep only segments with these labels")
+    labels.add_argument(
+        "--background-words",
+        metavar="A,B",
+        default="",
+        help='what else may be in the images, e.g. "wall,sky": segments that one of these fits best are dropped',
+    )
+    labels.add_argument(
+        "--nesting",
+        type=nesting,
+        metavar="|".join(Nesting),
+        help="of segments that lie in others keep both, the outermost wholes, or the innermost parts (default: both)",
+    )
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
@@ -77,17 +90,6 @@ def _add_cutouts(parser: argparse.ArgumentParser) -> None:
     cutouts.add_argument(
         "--soft-edges", type=_distance, default=2.0, metavar="PIXELS", help="width of the edge (default: 2; 0: hard)"
     )
-
-
-def _add_masks(parser: argparse.ArgumentParser) -> None:
-    masks = parser.add_argument_group("automatic masks", "SamAutomaticMaskGenerator's parameters, and what is kept")
-    masks.add_argument("--points-per-side", type=positive_int, metavar="N", help="prompt with an N x N grid of points")
-    masks.add_argument("--pred-iou-thresh", type=fraction, metavar="X", help="minimum predicted IoU of a mask")
-    masks.add_argument(
-        "--stability-score-thresh", type=fraction, metavar="X", help="minimum stability under a changed threshold"
-    )
-    masks.add_argument("--score-threshold", type=fraction, metavar="X", help="minimum probability of a segment's label")
-    masks.add_argument("--max-masks", type=positive_int, metavar="N", help="keep the N best segments of an image")
 
 
 def parse_point(text: str) -> Point:

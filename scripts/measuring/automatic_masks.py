@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
 
+from backend.models.sam.segmenter import SamSegmenter
 from backend.models.sam.steps import features_of
-from backend.values import ImageEmbedding, ProposalParameters
+from backend.settings import Settings
+from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters
 from scripts.measuring.place import Picture
-from scripts.measuring.subjects import Subject
+from scripts.measuring.subjects import Subject, build_subject, with_random_weights
 from scripts.measuring.timing import Row, build_row, compare, time_ms
 
 GROUP = "Automatic masks"
 DEFAULT_BATCH = 64  # points per batch of SamAutomaticMaskGenerator
-BATCHES = (1, 4, 16, 64, 256)  # from which its best one is chosen
+BATCHES = (64, 32, 16, 8, 4)  # from which its best one is chosen
 RANDOM_POINTS_PER_SIDE = 10
 RANDOM_SURVIVORS = 100
+RANDOM_AIM = 4.0
 
 
-def measure_with_encoder(
-    subject: Subject, pictures: Sequence[Picture], *, aims: tuple[float, float], rounds: int
-) -> list[Row]:
+def measure_with_encoder(subject: Subject, pictures: Sequence[Picture], *, aims: tuple[float, float]) -> list[Row]:
     """Measure image to masks, against the library with its default batch and with its best one.
 
     Args:
@@ -33,37 +35,45 @@ def measure_with_encoder(
     """
     parameters = subject.predictor.default_proposal()
     best = _choose_batch(subject.sam, parameters, pictures[0])
-    peers = {batch: build_generator(subject.sam, parameters, batch) for batch in (DEFAULT_BATCH, best)}
-    times: dict[int, list[float]] = {0: [], **{batch: [] for batch in peers}}
-    count = 0
-    for picture in [pictures[0], *pictures] * rounds:
-        pixels = picture.scene.pixels
-        masks: list[object] = []
-        times[0].append(time_ms(lambda kept=masks, image=pixels: kept.extend(_propose(subject, image, parameters))))
-        for batch, peer in peers.items():
-            times[batch].append(time_ms(partial(peer.generate, pixels)))
-        count += len(masks)
-    size, side = pictures[0].scene.size, parameters.points_per_side
+    default, tuned = (build_generator(subject.sam, parameters, batch) for batch in (DEFAULT_BATCH, best))
+    _extend([], subject, pictures[0].scene.pixels, parameters)  # a warm-up; the library had its own
+    counts, times = [], []
+    for picture in pictures:
+        found: list[Candidate] = []
+        mine = partial(_extend, found, subject, picture.scene.pixels, parameters)
+        peers = (partial(generator.generate, picture.scene.pixels) for generator in (default, tuned))
+        times.append([time_ms(mine), *map(time_ms, peers)])
+        counts.append(len(found))
+    mine_ms, default_ms, best_ms = zip(*times, strict=True)
+    side, size = parameters.points_per_side, pictures[0].scene.size
     what = f"an image of {size}, {side}x{side} points, encoder included, SAM {subject.name}"
-    remark = f"{count / len(times[0]):.1f} masks an image"
+    build = partial(build_row, GROUP, what, mine_ms, remark=f"{np.mean(counts):.1f} masks an image")
+    peer = "SamAutomaticMaskGenerator, its"
     return [
-        build_row(
-            GROUP,
-            what,
-            times[0][1:],  # the first image is a warm-up
-            peer=f"SamAutomaticMaskGenerator, {name} of {batch} points",
-            peer_ms=times[batch][1:],
-            aim=aim,
-            remark=remark,
-        )
-        for name, batch, aim in (("its default batch", DEFAULT_BATCH, aims[0]), ("its best batch", best, aims[1]))
+        build(peer=f"{peer} default batch of {DEFAULT_BATCH} points", peer_ms=default_ms, aim=aims[0]),
+        build(peer=f"{peer} best batch, {best} points", peer_ms=best_ms, aim=aims[1]),
     ]
 
 
-def measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: int) -> Row:
+def measure_random_models(settings: Settings, picture: Picture, folder: Path, *, repeats: int) -> list[Row]:
+    """Measure ViT-B with random weights, and on a GPU ViT-H, too, which takes minutes an image on a CPU."""
+    rows = []
+    for name in ("vit_b", "vit_h"):
+        subject = build_subject(with_random_weights(settings, name, folder).model_copy(update={"clip_model": "none"}))
+        rows.append(_measure_random(subject, picture, aim=RANDOM_AIM, repeats=repeats))
+        if not subject.segmenter.device.startswith("cuda"):
+            break
+    return rows
+
+
+def _extend(found: list[Candidate], subject: Subject, pixels: Pixels, parameters: ProposalParameters) -> None:
+    found += subject.segmenter.propose(subject.segmenter.encode(pixels), parameters)
+
+
+def _measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: int) -> Row:
     """Measure a model with random weights after the encoder, with a limit that about 100 masks survive."""
     embedding = subject.segmenter.encode(picture.scene.pixels)
-    parameters = _limit_survivors(subject, embedding)
+    parameters = limit_survivors(subject.segmenter, embedding, RANDOM_POINTS_PER_SIDE)
     generator = build_generator(subject.sam, parameters, DEFAULT_BATCH, embedding)
     count = len(subject.segmenter.propose(embedding, parameters))
     size, side = picture.scene.size, parameters.points_per_side
@@ -79,10 +89,10 @@ def measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: i
     )
 
 
-def _limit_survivors(subject: Subject, embedding: ImageEmbedding) -> ProposalParameters:
+def limit_survivors(segmenter: SamSegmenter, embedding: ImageEmbedding, points_per_side: int) -> ProposalParameters:
     """Return parameters with the predicted IoU that about `RANDOM_SURVIVORS` masks exceed; none is a duplicate."""
-    everything = ProposalParameters(RANDOM_POINTS_PER_SIDE, -1.0, 0.0, 0, 1.0)
-    scores = [candidate.score for candidate in subject.segmenter.propose(embedding, everything)]
+    everything = ProposalParameters(points_per_side, -1.0, 0.0, 0, 1.0)
+    scores = [candidate.score for candidate in segmenter.propose(embedding, everything)]
     return replace(everything, pred_iou_thresh=scores[min(RANDOM_SURVIVORS, len(scores) - 1)])
 
 
@@ -112,13 +122,9 @@ class _EmbeddedPredictor(SamPredictor):
         self.is_image_set = True
 
 
-def _propose(subject: Subject, pixels: np.ndarray, parameters: ProposalParameters) -> list[object]:
-    return list(subject.segmenter.propose(subject.segmenter.encode(pixels), parameters))
-
-
 def _choose_batch(sam: Sam, parameters: ProposalParameters, picture: Picture) -> int:
-    """Return the library's fastest number of points per batch on one picture."""
-    generators = {batch: build_generator(sam, parameters, batch) for batch in BATCHES}
-    generators[DEFAULT_BATCH].generate(picture.scene.pixels)
+    """Return the library's fastest number of points per batch, on a picture and 8x8 points."""
+    few = replace(parameters, points_per_side=8)
+    generators = {batch: build_generator(sam, few, batch) for batch in BATCHES}
     times = {batch: time_ms(partial(one.generate, picture.scene.pixels)) for batch, one in generators.items()}
     return min(times, key=lambda batch: times[batch])

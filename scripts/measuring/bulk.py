@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 import open_clip
 import torch
-from label_studio_sdk.converter.brush import mask2rle
 from PIL import Image
-from segment_anything import SamAutomaticMaskGenerator
 
 from backend.geometry import mask_to_box
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import SegmentAll, Task, TaskImage
 from backend.models import checkpoints, registry
 from backend.models.clip.classifier import ClipClassifier, load_clip
-from backend.values import ClassName, Mask, Pixels, Priority
+from backend.settings import Settings
+from backend.values import ClassName, Mask, Pixels
 from scripts.measuring.place import CLASSES_AND_MASKS, Picture
 from scripts.measuring.subjects import Subject
-from scripts.measuring.timing import Row, build_row, compare, time_ms
+from scripts.measuring.timing import Row, compare
 
 TEMPLATE = "a photo of a {}."
 MASKS_OF_AN_IMAGE = 32
@@ -56,7 +52,7 @@ class ClipLoop:
         return int((self._model.encode_image(image, normalize=True) @ self._text.T).argmax())
 
 
-def _class_vocabulary() -> tuple[ClassName, ...]:
+def class_vocabulary() -> tuple[ClassName, ...]:
     """Return the per-region classes of the measured config."""
     return parse_labeling_config(CLASSES_AND_MASKS).images[0].region_choices[0].labels
 
@@ -67,9 +63,9 @@ def measure_clip(subject: Subject, pictures: Sequence[Picture], *, repeats: int,
     Args:
         pictures: Of one size; their objects' masks are put on the first one.
     """
-    classes, pixels = _class_vocabulary(), pictures[0].scene.pixels
+    classes, pixels = class_vocabulary(), pictures[0].scene.pixels
     masks = [scene_object.mask for picture in pictures for scene_object in picture.scene.objects][:MASKS_OF_AN_IMAGE]
-    classifier, loop = _load_classifier(subject), ClipLoop(subject, [c.name for c in classes])
+    classifier, loop = load_classifier(subject.settings), ClipLoop(subject, [c.name for c in classes])
     return compare(
         "Classes",
         f"{len(masks)} masks of {pictures[0].scene.size} among {len(classes)} classes, {subject.settings.clip_model}",
@@ -82,50 +78,8 @@ def measure_clip(subject: Subject, pictures: Sequence[Picture], *, repeats: int,
     )
 
 
-def measure_preannotation(subject: Subject, pictures: Sequence[Picture]) -> Row:
-    """Measure each picture once, uncached: masks, classes, brush RLE."""
-    config = parse_labeling_config(CLASSES_AND_MASKS)
-    loop = ClipLoop(subject, [c.name for c in _class_vocabulary()])
-    peer = _build_generator(subject)
-    predict = partial(subject.predictor.predict, config=config, request=SegmentAll(), priority=Priority.BULK)
-    mine_ms, peer_ms, masks = [], [], 0
-    for number, picture in enumerate(pictures):
-        task = Task(number, "1", (TaskImage(config.images[0].name, picture.uri, number, "1"),))
-        mine_ms.append(time_ms(partial(predict, task)))
-        records: list[Any] = []
-        peer_ms.append(time_ms(lambda picture=picture, kept=records: kept.extend(_run_peer(peer, loop, picture))))
-        masks += len(records)
-    size = pictures[0].scene.size
-    return build_row(
-        "Pre-annotation",
-        f"an image of {size}, masks and classes, SAM {subject.name}",
-        mine_ms[1:],
-        peer="SamAutomaticMaskGenerator, CLIP loop, mask2rle",
-        peer_ms=peer_ms[1:],
-        remark=f"{masks / len(pictures):.1f} masks an image, same parameters; fetching and decoding included here",
-    )
-
-
-def _run_peer(generator: SamAutomaticMaskGenerator, loop: ClipLoop, picture: Picture) -> list[Any]:
-    pixels = picture.scene.pixels
-    masks = [record["segmentation"] for record in generator.generate(pixels)]
-    return list(zip(loop.classify(pixels, masks), [mask2rle(m.astype(np.uint8) * 255) for m in masks], strict=True))
-
-
-def _build_generator(subject: Subject) -> SamAutomaticMaskGenerator:
-    chosen = subject.predictor.default_proposal()
-    return SamAutomaticMaskGenerator(
-        subject.sam,
-        points_per_side=chosen.points_per_side,
-        pred_iou_thresh=chosen.pred_iou_thresh,
-        stability_score_thresh=chosen.stability_score_thresh,
-        min_mask_region_area=chosen.min_mask_region_area,
-        box_nms_thresh=chosen.box_nms_thresh,
-    )
-
-
-def _load_classifier(subject: Subject) -> ClipClassifier:
-    settings = subject.settings
+def load_classifier(settings: Settings) -> ClipClassifier:
+    """Load the CLIP of the settings with a single template, as the peers use it."""
     entry = replace(registry.find_classifier(settings.clip_model), templates=(TEMPLATE,))
     path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
     return load_clip(entry, path, device=settings.device)

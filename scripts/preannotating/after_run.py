@@ -91,5 +91,5 @@ def _show(client: LabelStudioClient, project_id: str, version: str, answer_of: A
         print(f"  help: Choose {version} in the project's {place}.", flush=True)
         return
     if before != version:
-        shown = f"instead of {before!r}" if before else "where none was chosen"
-        print(f"New annotations start from the predictions {version} ({shown}; {place} changes it).", flush=True)
+        shown = f"before: {before!r}" if before else "before: none was chosen"
+        print(f"Annotators start from the predictions {version} now ({shown}; {place} changes it).", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -31,6 +32,7 @@ from backend.cache import GuardedRedis, RunLease
 from backend.errors import BadSettings
 from backend.label_studio.api import AnswerOf, PredictionClient
 from backend.settings import Settings
+from scripts.console import duration
 from scripts.preannotating.shards import parse_shard
 from scripts.preannotating.stopping import StopSignals
 
@@ -49,14 +51,14 @@ def add_import_options(parser: argparse.ArgumentParser) -> None:
     )
     options.add_argument(
         "--give-up-after",
-        type=float,
+        type=duration,
         default=30.0,
         metavar="MINUTES",
         help="how long an outage of Label Studio is waited out (default: 30)",
     )
     options.add_argument(
         "--settle-seconds",
-        type=float,
+        type=duration,
         default=150.0,
         metavar="S",
         help="how long after a lost answer Label Studio may still store its predictions; longer than all time-outs on "
@@ -89,6 +91,7 @@ class Work:
         select: Chooses the tasks without a prediction of this version; what it is given waits out outages.
         check_project: Raises if the project was deleted, or if its labeling config no longer gives this version.
         show: Context in which the progress is shown.
+        finish: What follows a run that went through all tasks; what it is given waits out outages.
     """
 
     client: PredictionClient
@@ -100,6 +103,7 @@ class Work:
     check_project: Callable[[], object]
     is_unchanged: Callable[[Outcome], bool]
     show: Callable[[], AbstractContextManager[object]]
+    finish: Callable[[AnswerOf], object] = lambda answer_of: None
 
 
 def import_project(
@@ -126,6 +130,7 @@ def import_project(
                 if not summary.was_stopped:
                     sweep = Sweep(work.client, work.project_id, work.version, outages)
                     summary.surplus = sweep.run(ledger.sent_repeatedly()).deleted
+                    work.finish(outages.answer_of)
             finally:
                 failures = folder.write_failures(ledger)
                 print(summary, flush=True)
@@ -222,6 +227,7 @@ def _show_changes(folder: RunFolder, about: Mapping[str, Any]) -> None:
     if previous is None:
         return
     print(f"The last run of this project here had version {previous.version}; the difference:")
-    changes = describe_changes(previous.about.get("settings", {}), about.get("settings", {}))
+    now = json.loads(json.dumps(about.get("settings", {})))  # as the ledger gives back what it keeps
+    changes = describe_changes(previous.about.get("settings", {}), now)
     for line in changes or ["nothing that is written down"]:
         print(f"  {line}", flush=True)

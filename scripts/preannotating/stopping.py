@@ -10,17 +10,21 @@ from types import FrameType
 from backend.bulk import StopFlag
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-STOPPING = "\nstopping: what is under way is finished and imported; press Ctrl-C again to end at once\n"
+STOPPING = "what is under way is finished and imported"
 
 
 class StopSignals:
     """Context manager that sets `flag` on the first signal, and raises KeyboardInterrupt on the second.
 
+    Args:
+        consequence: What the first one means, for the person who sent it.
+
     Attributes:
         number: The signal; 0 before there was any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, consequence: str = STOPPING) -> None:
+        self._said = f"\nstopping: {consequence}; press Ctrl-C again to end at once\n".encode()
         self.flag = StopFlag()
         self.number = 0
 
@@ -42,4 +46,4 @@ class StopSignals:
             raise KeyboardInterrupt
         self.number = number
         self.flag.set()
-        os.write(sys.stderr.fileno(), STOPPING.encode())  # print is not safe in a signal handler
+        os.write(sys.stderr.fileno(), self._said)  # print is not safe in a signal handler

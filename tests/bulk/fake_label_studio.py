@@ -1,7 +1,7 @@
 """A Label Studio with one project, in memory, that answers over HTTP what a bulk run asks. It behaves as 1.23.2 does:
 
 an import is stored as a whole or refused as a whole for an unknown task, and leaves out predictions with an unknown
-label without a word (`created` is short); the filter for versions finds substrings.
+label without a word (`created` is short); the filter for versions finds substrings, in capitals or not.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class FakeLabelStudio:
     Attributes:
         tasks: Their data by id.
         annotations: By task: the prediction that each was made from, or None.
+        drafts: Tasks that somebody is labeling.
         commit_seconds: How long an import takes before it is stored.
         at_request: Called with each request, such as "GET tasks", before it is answered.
         requests: All of them.
@@ -42,6 +43,7 @@ class FakeLabelStudio:
     tasks: dict[int, Json] = field(default_factory=dict)
     predictions: dict[int, Json] = field(default_factory=dict)
     annotations: dict[int, list[int | None]] = field(default_factory=dict)
+    drafts: set[int] = field(default_factory=set)
     labels: tuple[str, ...] = LABELS
     label_config: str = "<View/>"
     shown_version: str = ""
@@ -150,19 +152,28 @@ class FakeLabelStudio:
         by_task: dict[int, list[Json]] = {task: [] for task in self.tasks}
         for one in self._all():
             by_task.setdefault(one["task"], []).append(one)
-        found = [task for task in sorted(self.tasks) if all(_holds(each, task, by_task[task]) for each in conditions)]
+        found = [
+            task for task in sorted(self.tasks) if all(self._holds(each, task, by_task[task]) for each in conditions)
+        ]
         shown = found[(page - 1) * size : page * size]
         return {"tasks": [self._show(task, by_task[task], query) for task in shown], "total": len(found)}
 
+    def _holds(self, condition: Json, task: int, predictions: list[Json]) -> bool:
+        if condition["filter"] == "filter:tasks:draft_exists":
+            return (task in self.drafts) == condition["value"]
+        return _holds(condition, task, predictions)
+
     def _show(self, task: int, predictions: list[Json], query: Mapping[str, list[str]]) -> Json:
         everything: Json = {"id": task, "data": self.tasks[task], "total_predictions": len(predictions)}
+        included = query["include"][0].split(",")
         if query["fields"] == ["all"]:
             annotations = [
                 {"id": n, "result": [], "parent_prediction": parent}
                 for n, parent in enumerate(self.annotations.get(task, []), 1)
             ]
-            everything |= {"predictions": predictions, "annotations": annotations}
-        return {key: everything[key] for key in query["include"][0].split(",") if key in everything}
+            shown = [{key: one[key] for key in included if key in one} for one in annotations]  # it reaches into them
+            everything |= {"predictions": predictions, "annotations": shown}
+        return {key: everything[key] for key in included if key in everything}
 
 
 def _labels(document: Json) -> list[str]:
@@ -180,7 +191,7 @@ def _holds(condition: Json, task: int, predictions: list[Json]) -> bool:
         case "total_predictions", "greater":
             return len(predictions) > value
         case "predictions_model_versions", "contains":
-            return any(part in version for part in value for version in versions)
+            return any(part.casefold() in version.casefold() for part in value for version in versions)
         case "predictions_model_versions", "not_contains":
-            return not any(part in version for part in value for version in versions)
+            return not any(part.casefold() in version.casefold() for part in value for version in versions)
     raise AssertionError(f"The fake knows no {condition}")

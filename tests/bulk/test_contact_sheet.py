@@ -93,13 +93,23 @@ def test_labels_classes_scores_and_totals_are_there(tmp_path: Path) -> None:
     odd = LabeledRegion(square(0, 90, 50), "a <b> & c", "r3", score=0.25)
     page = write(tmp_path, outcome(ring, odd), outcome(other, task=8, scene="wood"))
     svg = svg_of(page)
-    assert [text.text for text in svg.iter("text")] == ["red, ring 0.93", "a <b> & c 0.25"]
+    assert [text.text for text in svg.iter("text")] == ["ring 0.93", "a <b> & c 0.25"]
     assert "a &lt;b&gt; &amp; c 0.25" in page and "<b>" not in page
-    assert "<tr><td>red, ring</td><td>2</td><td>0.72</td></tr>" in page
-    assert "<tr><td>all</td><td>3</td><td></td></tr>" in page
+    assert "red, ring 0.93</span>" in page
+    assert "<tr><td>red</td><td>2</td><td>0.72</td></tr>" in page
+    assert "<summary>2 images, 3 masks</summary>" in page
     assert "Birds &amp; bees" in page and "Task 8, a.png" in page and "scene: wood" in page
     colours = [path.attrib["fill"] for path in svg.iter("path")]
     assert len(set(colours)) == 2
+
+
+def test_labels_stay_inside_of_the_picture(tmp_path: Path) -> None:
+    left = LabeledRegion(square(0, 0, 50), "red", "r1", score=0.9)
+    right = LabeledRegion(square(WIDTH - 80, 700, 50), "red", "r2", score=0.9)
+    at_left, at_right = svg_of(write(tmp_path, outcome(left, right))).iter("text")
+    assert (at_left.attrib["x"], at_left.attrib["y"], at_left.attrib.get("text-anchor")) == ("0", "50", None)
+    assert (at_right.attrib["x"], at_right.attrib["y"]) == (str(WIDTH - 30), "700")
+    assert at_right.attrib["text-anchor"] == "end"
 
 
 def test_an_image_without_masks_and_failed_tasks_are_shown_too(tmp_path: Path) -> None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from tests.bulk.fake_label_studio import FakeLabelStudio
-from tests.bulk.toy_run import VERSION, ToyRun, run_in_process
+from tests.bulk.toy_run import VERSION, ToyRun, toy_process
 from tests.servers import LocalServer
 
 TASKS = 1500
 KILLS = 20
 SETTLE_SECONDS = 0.4
-FORKS = multiprocessing.get_context("forkserver")  # a process that has imported everything is there at once
-FORKS.set_forkserver_preload(["tests.bulk.toy_run"])
 
 
 @pytest.fixture
@@ -37,17 +33,6 @@ def server(site: FakeLabelStudio, start_server: Callable[[], LocalServer]) -> Lo
     server = start_server()
     site.serve(server)
     return server
-
-
-@contextmanager
-def running(server: LocalServer, folder: Path, task_seconds: float = 0.001) -> Iterator[BaseProcess]:
-    process = FORKS.Process(target=run_in_process, args=(server.url, folder, SETTLE_SECONDS, task_seconds))
-    process.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
 
 
 def wait_for_import(site: FakeLabelStudio, process: BaseProcess) -> None:
@@ -65,7 +50,7 @@ def test_a_run_that_is_killed_twenty_times_loses_and_doubles_nothing(
     moments = random.Random(seed)
     print(f"seed {seed}")
     for _ in range(KILLS):
-        with running(server, tmp_path) as process:
+        with toy_process(server.url, tmp_path, 0.001, settle_seconds=SETTLE_SECONDS) as process:
             wait_for_import(site, process)
             time.sleep(moments.uniform(0, 0.1))
             assert process.is_alive()  # it was killed at work, not after it
@@ -82,7 +67,7 @@ def test_a_run_that_is_killed_twenty_times_loses_and_doubles_nothing(
 def test_a_signal_lets_a_run_finish_what_is_under_way(
     site: FakeLabelStudio, server: LocalServer, tmp_path: Path, number: int, status: int
 ) -> None:
-    with running(server, tmp_path, task_seconds=0.005) as process:
+    with toy_process(server.url, tmp_path, 0.005) as process:
         wait_for_import(site, process)
         os.kill(process.pid or 0, number)
         process.join(30)

@@ -169,13 +169,17 @@ def test_the_last_run_of_the_project_is_found_and_compared(tmp_path: Path) -> No
         folder.open_ledger({"settings": settings}).__exit__()
         return folder
 
-    assert run("v1", points=16, labels=["car", "bus"], texts=[]).previous_run() is None
-    run("v2", points=24, labels=["car"])
-    (tmp_path / run("v2").project_path / "v9").mkdir()
-    (tmp_path / run("v2").project_path / "v9" / "ledger.sqlite3").write_text("damaged")
-    previous = run("v3", points=24).previous_run()
-    assert previous is not None and previous.version == "v2"
-    assert run("v3").versions() == ["v1", "v2", "v3"]
+    third = RunFolder(tmp_path, identify_run("http://a", 3, "v3"))
+    assert third.previous_run() is None
+    run("v1", points=16)
+    second = run("v2", points=24)
+    (second.project_path / "v9").mkdir()
+    (second.project_path / "v9" / "ledger.sqlite3").write_text("damaged")
+    previous = third.previous_run()
+    assert previous is not None
+    assert (previous.version, previous.about["settings"]) == ("v2", {"points": 24})
+    assert second.previous_run() is None  # it is the last one itself
+    assert third.versions() == ["v1", "v2"]
 
 
 def test_differences_name_the_value_before_and_after() -> None:

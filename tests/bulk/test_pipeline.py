@@ -241,6 +241,34 @@ def test_after_stop_what_is_in_the_stages_is_finished_and_what_waits_is_dropped(
     assert [one.item for one in run] == [1]
 
 
+def test_after_stop_only_what_has_come_to_the_models_is_finished() -> None:
+    encoding, fetching, may_encode, may_fetch = (threading.Event() for _ in range(4))
+    encoded: list[int] = []
+
+    def fetch(value: int) -> int:
+        if value:
+            fetching.set()
+            assert may_fetch.wait(SECONDS)
+        return value
+
+    def encode(value: int) -> int:
+        encoded.append(value)
+        encoding.set()
+        assert may_encode.wait(SECONDS)
+        return value
+
+    pipeline = Pipeline([Stage("fetch", fetch), Stage("encode", encode, pool="model"), Stage("build", lambda n: n)])
+    run, results = pipeline.run(range(100)), []
+    consumer = threading.Thread(target=lambda: results.extend(one.item for one in run))
+    consumer.start()
+    assert encoding.wait(SECONDS) and fetching.wait(SECONDS)  # 0 is in the model, 1 is being fetched
+    run.stop()
+    may_fetch.set()
+    may_encode.set()
+    consumer.join(SECONDS)
+    assert (results, encoded) == ([0], [0])
+
+
 def test_close_drops_what_is_in_flight_and_leaves_no_thread() -> None:
     before = threading.active_count()
     gate = Gate()

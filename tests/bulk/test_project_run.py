@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -187,6 +188,7 @@ def test_images_that_label_studio_cannot_serve_during_an_outage_are_no_failures(
     run = toy(predict=predict)
     assert str(run.run()) == "created 60, skipped 0, failed 0"
     assert site.counts(VERSION) == {1}
+    assert 1 <= len(run.taken) - TASKS <= 3  # it paused at the first one
 
 
 def test_a_task_that_fails_three_times_does_not_stop_the_others(site: FakeLabelStudio, toy: Start) -> None:
@@ -216,6 +218,7 @@ def test_a_task_that_was_deleted_meanwhile_is_gone_and_takes_no_other_one_along(
     run = toy(at_task=lambda number: site.tasks.pop(24, None) if number == 25 else None)
     assert str(run.run()) == "created 59, skipped 0, failed 0, gone 1 (deleted meanwhile)"
     assert site.counts(VERSION) == {1}
+    assert [len(tasks) for tasks in site.imports] == [10, 10, 9, 10, 10, 10]
     assert failures(run)[1] == ["24", "gone", "0", "The task was deleted from the project meanwhile."]
     asked = [name for name in site.requests if name == "GET tasks"]
     assert len(asked) <= 2 * 6 + 2 + 2 + 4  # two pages; one question a chunk, two more for this one, the sweep
@@ -301,6 +304,16 @@ def test_a_stopped_run_imports_what_is_under_way_and_a_second_one_does_the_rest(
     assert (summary.created, summary.was_stopped) == (25, True)
     assert sum(len(ids) for ids in site.stored(VERSION).values()) == 25
     assert (toy().run().created, site.counts(VERSION)) == (35, {1})
+
+
+def test_a_stopped_run_predicts_no_more_of_the_tasks_that_were_pulled_ahead(site: FakeLabelStudio, toy: Start) -> None:
+    def at_task(number: int) -> None:
+        if number == 5:
+            run.stop.set()
+        time.sleep(0.01)
+
+    run = toy(at_task=at_task, lookahead=TASKS)
+    assert run.run().created == len(run.taken) < 20
 
 
 def test_a_stopped_run_does_not_wait_for_doubts_but_the_next_one_does(

@@ -60,7 +60,20 @@ def test_predictions_that_annotations_were_made_from_stay(site: FakeLabelStudio,
     assert (again.deleted, again.kept) == (0, 1)
 
 
-@pytest.mark.parametrize("other", ["other-1", f"{VERSION}-b", f"x-{VERSION}", VERSION[:-1]])
+def test_duplicates_in_a_task_that_somebody_is_labeling_wait_for_the_next_sweep(
+    site: FakeLabelStudio, toy: ToyRun
+) -> None:
+    open_on_a_page, surplus = site.store(2, VERSION), site.store(5, VERSION)
+    site.drafts = {2}
+    report = toy.sweep()
+    assert (report.deleted, report.waiting) == (1, 1)
+    assert open_on_a_page in site.predictions and surplus not in site.predictions
+    assert str(report).endswith("1 more left in tasks with a draft: run --verify when it is submitted")
+    site.drafts = set()
+    assert toy.sweep().deleted == 1
+
+
+@pytest.mark.parametrize("other", ["other-1", f"{VERSION}-b", f"x-{VERSION}", VERSION[:-1], VERSION.upper()])
 def test_other_versions_are_left_alone_even_if_their_names_contain_this_one(
     site: FakeLabelStudio, toy: ToyRun, other: str
 ) -> None:
@@ -77,7 +90,7 @@ def test_suspects_are_looked_at_before_the_whole_project(site: FakeLabelStudio, 
     site.store(2, VERSION)
     assert toy.sweep([2, 3]).deleted == 1
     looked_at = [name for name in site.requests if name == "GET tasks"]
-    assert len(looked_at) == 5  # the suspects, and counts; not the list of tasks with several predictions
+    assert len(looked_at) == 6  # the suspects, their drafts, and counts; not the list of tasks with several predictions
 
 
 def test_two_sweeps_at_once_keep_the_same_prediction(site: FakeLabelStudio, toy: ToyRun, tmp_path: Path) -> None:

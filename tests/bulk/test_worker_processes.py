@@ -121,6 +121,18 @@ def test_a_worker_that_cannot_build_its_pipeline_ends_the_run_with_its_reason() 
         WorkerRunner(f"{TOYS}:refuse", [None])([{"id": 1}])
 
 
+def test_an_argument_that_cannot_be_sent_ends_the_run_instead_of_hanging_it() -> None:
+    with pytest.raises(Exception, match="pickle"):
+        WorkerRunner(f"{TOYS}:build", [lambda: None])([{"id": 1}])
+
+
+def test_a_value_that_cannot_be_read_back_fails_its_task_and_the_worker_is_replaced(two_workers: WorkerRunner) -> None:
+    tasks = [{"id": 1, "do": "return what cannot be read"}, {"id": 2}, {"id": 3}]
+    outcomes = {outcome.task["id"]: outcome for outcome in two_workers(tasks)}
+    assert isinstance(outcomes[1].error, WorkerDied)
+    assert [outcomes[number].error for number in (2, 3)] == [None, None]
+
+
 def test_a_worker_that_dies_at_its_start_ends_the_run() -> None:
     with pytest.raises(WorkersUnusable, match=r"died 3 times without an item \(exit status 3\)"):
         WorkerRunner(f"{TOYS}:die_at_start", [None])([{"id": 1}])

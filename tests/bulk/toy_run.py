@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,8 @@ from tests.bulk.fake_label_studio import PROJECT
 from tests.tokens import LEGACY
 
 Json = dict[str, Any]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.bulk.toy_run"])
 VERSION = "toy-auto-0a1b2c3d"
 
 
@@ -62,6 +67,7 @@ class ToyRun:
     import_timeout_seconds: float = 5.0
     check: Callable[[], object] = lambda: None
     limit: int | None = None
+    lookahead: int = 1
     summary: Summary = field(default_factory=Summary)
     stop: StopFlag = field(default_factory=StopFlag)
     said: list[str] = field(default_factory=list)
@@ -97,7 +103,7 @@ class ToyRun:
             run = ProjectRun(
                 target,
                 self.list_tasks(),
-                PipelineRunner(Pipeline([Stage("toy", self._predict)], window=1, lookahead=1)),
+                PipelineRunner(Pipeline([Stage("toy", self._predict)], window=1, lookahead=self.lookahead)),
                 importer,
                 ledger,
                 self.outages,
@@ -147,10 +153,21 @@ class ToyRun:
         return self.predict(task)
 
 
-def run_in_process(url: str, folder: Path, settle_seconds: float, task_seconds: float) -> None:
-    """Run in a process of its own, as the command does: signals stop it gently."""
+@contextmanager
+def toy_process(url: str, folder: Path, task_seconds: float, **options: Any) -> Iterator[BaseProcess]:
+    """A run in a process of its own that has imported everything already; it is killed in the end."""
+    process = FORKS.Process(target=_run_in_process, args=(url, folder, task_seconds, options))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _run_in_process(url: str, folder: Path, task_seconds: float, options: dict[str, Any]) -> None:
+    """Run as the command does: signals stop it gently."""
     with StopSignals() as signals:
-        run = ToyRun(url, folder, settle_seconds=settle_seconds, stop=signals.flag)
-        run.at_task = lambda number: time.sleep(task_seconds)
+        run = ToyRun(url, folder, stop=signals.flag, at_task=lambda number: time.sleep(task_seconds), **options)
         run.run()
     os._exit(signals.exit_status if run.summary.was_stopped else 0)

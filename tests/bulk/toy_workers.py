@@ -13,6 +13,18 @@ from backend.errors import BadImage, CheckpointError
 JSON = dict
 
 
+def refuse_to_be_read() -> None:
+    """Fail when it is unpickled."""
+    raise ValueError("This cannot be read.")
+
+
+class Unreadable:
+    """A value that can be sent, but not read."""
+
+    def __reduce__(self) -> tuple:
+        return refuse_to_be_read, ()
+
+
 def predict(task: JSON) -> JSON:
     """Do what the task says."""
     match task.get("do"):
@@ -27,6 +39,8 @@ def predict(task: JSON) -> JSON:
             raise BadImage("The image is damaged.", remedy="Upload it again.")
         case "return a function":
             return {"result": lambda: None}
+        case "return what cannot be read":
+            return {"result": Unreadable()}
         case "sleep":
             time.sleep(task["seconds"])
     return {"result": [task["id"]], "score": None, "pid": os.getpid()}

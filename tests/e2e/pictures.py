@@ -30,7 +30,7 @@ PICTURES = {
     "guide-5-text": "annotating-text",
     "guide-6-message": "annotating-message",
     "reviewing-1-settings": "annotating-review-settings",
-    "reviewing-2-ordered": "annotating-review-order",
+    "review-order-1-table": "annotating-review-order",
     "reviewing-3-opened": "annotating-review-task",
     "reviewing-4-accepted": "annotating-review-accepted",
     "status-page": "status-page",

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from backend.label_studio.api import LabelStudioClient, TaskFilter, TaskListing, delete_earlier_version, show_version
+from backend.label_studio.api import (
+    LabelStudioClient,
+    PredictionClient,
+    TaskFilter,
+    TaskListing,
+    delete_earlier_version,
+    show_version,
+)
 from scripts.demo_circle.stage import Opened
 from tests.e2e.site import LABEL_CONFIG
 
@@ -128,3 +135,16 @@ def test_the_shown_version_is_one_that_a_task_has(opened: Opened) -> None:
     show_version(project.client, project.number, OLD)
     assert show_version(project.client, project.number, NEW) == OLD
     assert project.site.project(project.number)["model_version"] == NEW
+
+
+def test_of_duplicates_the_first_one_stays_and_those_that_annotations_were_made_from(opened: Opened) -> None:
+    project = PredictedProject(opened, "Duplicates", 1)
+    project.predict({0: [NEW, NEW, NEW, OLD]})
+    (task,) = project.tasks
+    first, second, third = sorted(
+        one["id"] for one in project.site.task(task)["predictions"] if one["model_version"] == NEW
+    )
+    project.post(f"/api/tasks/{task}/annotations", {"result": [], "parent_prediction": second})
+    client = PredictionClient(opened.site.url, opened.token)
+    (stored,) = client.iterate_stored(str(project.number), NEW, [task])
+    assert (stored.ids, stored.surplus) == ((first, second, third), (third,))

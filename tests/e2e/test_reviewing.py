@@ -79,7 +79,7 @@ def test_what_the_project_shows_is_left_alone_on_demand_and_can_be_chosen_by_han
     manager.label_all()
     assert page.shown.mask_ids() == []
     version = version_of(site, project)
-    assert version in said and "New annotations start" not in said
+    assert version in said and "Annotators start" not in said
     manager.use_predictions(version)
     page.wait("the setting", lambda: site.label_studio.project(project.number)["model_version"] == version)
     manager.open()

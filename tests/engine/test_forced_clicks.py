@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from backend.engine import EncodedImage, ImageLabeler
+from backend.engine.forced_clicks import revise_by_clicks
 from backend.geometry import Click, clicks_that_count, mask_iou, pixel_of
 from backend.images import SourceImage
 from backend.models.checkpoints import load_into
@@ -147,3 +148,11 @@ def test_clicks_hold_in_a_family_without_logits_too() -> None:
     assert holds(labeler.segment(page, prompt_of(clicks))[0].mask, clicks)
     everything = np.ones((30, 40), bool)
     assert holds(labeler.refine(page, prompt_of(clicks), everything).mask, clicks)
+
+
+def test_sam_changes_an_earlier_answer_where_it_is_sure_by_more_than_half_a_logit() -> None:
+    before, new = np.full((1, 8, 8), 4.0, np.float32), np.full((8, 8), 3.0, np.float32)
+    new[:2], new[2:4] = -0.6, -0.4
+    revise = revise_by_clicks([(6.0, 6.0, 1)], before)  # which holds already
+    assert revise is not None
+    assert (revise(new, (1.0, 1.0)) > 0).sum(axis=1).tolist() == [0, 0, 8, 8, 8, 8, 8, 8]

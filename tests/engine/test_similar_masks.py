@@ -54,11 +54,13 @@ def test_each_exemplar_is_compared_with_each_mask() -> None:
     assert (similarity > 0).tolist() == [[False, True], [True, False], [False, False]]
 
 
-def test_the_most_similar_come_first_and_of_nested_masks_the_more_similar() -> None:
-    masks = [square(0, 0), square(10, 10, 8), square(11, 11, 6), square(30, 20)]
-    similarity = np.array([[0.5, 0.1], [0.6, 0.7], [0.2, 0.9], [0.0, 0.0]])
-    assert pick_similar(similarity, masks) == [2, 0]
-    assert pick_similar(np.zeros((0, 1)), []) == []
+def test_the_most_similar_come_first_and_of_masks_of_one_object_the_one_that_sam_is_surest_of() -> None:
+    """The third mask is a part of the second; half of the fourth lies in the first, and of the fifth a quarter."""
+    masks = [square(0, 0), square(10, 10, 8), square(11, 11, 6), square(2, 0), square(3, 0), square(30, 20)]
+    similarity = np.array([[0.5, 0.1], [0.6, 0.7], [0.2, 0.9], [0.8, 0.0], [0.6, 0.0], [0.0, 0.0]])
+    assert pick_similar(similarity, masks, [0.8, 0.9, 0.7, 0.7, 0.6, 1.0]) == [1, 4, 0]
+    assert pick_similar(similarity, masks, [0.8, 0.6, 0.7, 0.9, 0.5, 1.0]) == [2, 3]
+    assert pick_similar(np.zeros((0, 1)), [], []) == []
 
 
 def test_a_mask_that_is_labeled_already_is_left_out_and_one_beside_it_is_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +74,7 @@ def dies_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return counted
 
     monkeypatch.setattr(outputs, "write_bytes", wrap(outputs.write_bytes))
-    monkeypatch.setattr(records, "write_json", wrap(records.write_json))
+    monkeypatch.setattr(records, "write_bytes", wrap(records.write_bytes))
     return lambda: count
 
 
@@ -118,6 +119,16 @@ def test_a_damaged_record_means_that_the_image_is_made_again(tmp_path: Path, ima
     path.write_text(path.read_text()[:40])
     assert not record.is_done(image)
     assert list(record.read_done([image])) == []
+
+
+def test_a_record_from_elsewhere_deletes_nothing_elsewhere(tmp_path: Path, image: FolderImage) -> None:
+    record = FolderRecord(tmp_path / "out")
+    writer(record).write(results(image, "car"))
+    (path,) = (record.folder / ".label_folder" / "images").rglob("*.json")
+    for name in (str(image.path), "../a.png"):
+        path.write_text(json.dumps({"state": "writing", "files": [name]}))
+        record.begin(image, [])
+        assert image.path.exists()
 
 
 def test_a_folder_is_continued_with_the_same_settings_only(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from backend.folders import (
     require_labels,
     split_labels,
 )
+from backend.folders.image_outputs import build_label_config
+from backend.label_studio.config import parse_labeling_config
 from backend.models.registry import DEMO_LEXICON
 from tests.fakes import FakeClassifier, FakeSegmenter
 
@@ -78,6 +80,12 @@ def test_labels_with_control_characters_and_texts_that_name_nothing_are_refused(
         build_vocabulary([], ["the"], [], MAX)
 
 
+def test_the_label_that_stands_for_any_other_is_refused() -> None:
+    with pytest.raises(BadSettings, match=r'"AUTO" cannot be a label: .* Write it differently'):
+        build_vocabulary(["car", "AUTO"], [], [], MAX)
+    assert parse_labeling_config(build_label_config(["AUTO", "car"])).images[0].answer_classes[0].name == "car"
+
+
 def labeler(classifier: FakeClassifier | None) -> ImageLabeler:
     return ImageLabeler(FakeSegmenter(), classifier)
 
@@ -88,18 +96,38 @@ def vocabulary(*labels: str, texts: tuple[str, ...] = ()) -> Vocabulary:
 
 def test_labels_that_the_demos_clip_does_not_know_are_named() -> None:
     demo = labeler(FakeClassifier(lexicon=DEMO_LEXICON))
-    check_vocabulary(vocabulary("red ring", "blue star"), demo)
+    check_vocabulary(vocabulary("red ring", "blue star"), (), demo)
     with pytest.raises(BadSettings) as caught:
-        check_vocabulary(vocabulary("red ring", "car", "bus"), demo)
+        check_vocabulary(vocabulary("red ring", "car", "bus"), (), demo)
     assert str(caught.value) == (
         "The demo models know coloured shapes only. They do not know car, bus. Set SAM_MODEL and CLIP_MODEL to models "
         "for photographs (see the README), or give labels that they know."
     )
 
 
+def test_texts_that_the_demos_clip_cannot_read_are_refused_before_the_first_image() -> None:
+    demo = labeler(FakeClassifier(lexicon=DEMO_LEXICON))
+    check_vocabulary(vocabulary(texts=("the red ring",)), (), demo)
+    with pytest.raises(BadPrompt, match=r'coloured shapes only. They cannot read "car". Try "the red ring".'):
+        check_vocabulary(vocabulary(texts=("the red car",)), (), demo)
+
+
 def test_without_clip_only_a_single_label_can_be_given() -> None:
-    check_vocabulary(vocabulary("car"), labeler(None))
+    check_vocabulary(vocabulary("car"), (), labeler(None))
     with pytest.raises(BadSettings, match=r"No CLIP model is loaded, which 2 labels would need. Set CLIP_MODEL"):
-        check_vocabulary(vocabulary("car", "bus"), labeler(None))
+        check_vocabulary(vocabulary("car", "bus"), (), labeler(None))
     with pytest.raises(BadSettings, match=r"which the text 'the car' would need"):
-        check_vocabulary(vocabulary(texts=("the car",)), labeler(None))
+        check_vocabulary(vocabulary(texts=("the car",)), (), labeler(None))
+
+
+def test_background_words_need_labels_that_they_are_not() -> None:
+    clip = labeler(FakeClassifier())
+    check_vocabulary(vocabulary("car"), ("sky",), clip)
+    with pytest.raises(
+        BadSettings, match=r"'sky' is a label and a background word. Leave it out of --background-words"
+    ):
+        check_vocabulary(vocabulary("car", "sky"), ("sky",), clip)
+    with pytest.raises(BadSettings, match=r"compete with labels only, not with texts. Leave out --background-words"):
+        check_vocabulary(vocabulary(texts=("the car",)), ("sky",), clip)
+    with pytest.raises(BadSettings, match=r"They do not know sky. "):
+        check_vocabulary(vocabulary("red ring"), ("sky",), labeler(FakeClassifier(lexicon=DEMO_LEXICON)))

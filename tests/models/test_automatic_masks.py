@@ -12,6 +12,7 @@ from backend.models.sam.architectures import build_sam
 from backend.models.sam.automatic_masks import AutomaticMasks
 from backend.models.sam.device_finishing import FinishingOnDevice
 from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
+from backend.models.sam.image_crops import plan_crops
 from backend.models.sam.mask_axis import MaskAxis
 from backend.models.sam.mask_enlarger import MaskEnlarger
 from backend.models.sam.mask_finishing import FinishingOnCpu
@@ -225,10 +226,33 @@ def test_automatic_masks_leave_no_image_in_the_cache_of_clicks(demo_sam) -> None
 
 
 def test_the_number_of_points_at_once_does_not_change_the_masks(demo_sam) -> None:
-    embedding = SamSegmenter(demo_sam, device="cpu").encode(make_scene(HELD_OUT_SEED + 1, Size(320, 240)).pixels)
-    parameters, masks = ProposalParameters(6, 0.6, 0.6, 50, 0.7), AutomaticMasks(demo_sam)
+    segmenter = SamSegmenter(demo_sam, device="cpu")
+    embedding = segmenter.encode(make_scene(HELD_OUT_SEED + 1, Size(320, 240)).pixels)
+    parameters, masks = ProposalParameters(6, 0.6, 0.6, 50, 0.7), AutomaticMasks(demo_sam, segmenter.encode)
     one_by_one = masks.propose(embedding, parameters, 1)
     assert_same_masks(masks.propose(embedding, parameters, 7), [candidate.mask for candidate in one_by_one])
+
+
+@pytest.mark.usefixtures("float32_embeddings")
+def test_masks_in_crops_are_the_librarys(demo_sam) -> None:
+    segmenter, parameters = SamSegmenter(demo_sam, device="cpu"), ProposalParameters(4, 0.6, 0.6, 30, 0.7, 1)
+    pixels = make_scene(HELD_OUT_SEED + 3, Size(320, 240)).pixels
+    expected = build_generator(demo_sam, parameters, points_per_batch=64).generate(pixels)
+    found = segmenter.propose(segmenter.encode(pixels), parameters, pixels)
+    assert_same_masks(found, [record["segmentation"] for record in expected])
+    crops = [tuple(record["crop_box"]) for record in expected]
+    assert len(set(crops)) > 2, "the scene has masks that come from crops"
+
+
+def test_masks_in_crops_need_the_pixels(demo_sam) -> None:
+    segmenter = SamSegmenter(demo_sam, device="cpu")
+    embedding = segmenter.encode(np.zeros((30, 40, 3), np.uint8))
+    with pytest.raises(ValueError, match="need the pixels of the image"):
+        segmenter.propose(embedding, ProposalParameters(1, 0.6, 0.6, 0, 0.7, 1))
+
+
+def test_an_image_of_one_pixel_has_no_empty_crop() -> None:
+    assert [crop.box_xyxy for crop in plan_crops(Size(1, 1), 1)] == [(0, 0, 1, 1), (0, 0, 1, 1)]
 
 
 @pytest.mark.slow
@@ -251,19 +275,18 @@ def test_automatic_masks_of_a_random_vit_b_are_the_librarys() -> None:
     features = torch.nn.functional.interpolate(rough, (64, 64), mode="bicubic")[0].numpy()
     embedding = ImageEmbedding({"image_embed": features}, size, Size(1024, 768), "sam1")
     parameters = ProposalParameters(2, -1.0, 0.0, 0, 1.0)  # random masks are neither good nor stable
-    found = AutomaticMasks(model).propose(embedding, parameters, 4)
+    found = SamSegmenter(model, device="cpu").propose(embedding, parameters)
     assert_same_masks(found, library_masks(model, embedding, parameters))
 
 
 @pytest.mark.gpu
 def test_automatic_masks_on_a_gpu_are_those_of_the_cpu(demo_sam) -> None:
-    on_cpu = SamSegmenter(build_sam("demo"), device="cpu")
-    on_cpu._sam.model.load_state_dict(demo_sam.state_dict())
+    on_cpu, copy = SamSegmenter(demo_sam, device="cpu"), build_sam("demo")
+    copy.load_state_dict(demo_sam.state_dict())  # before the segmenter, which prepares what depends on the weights
     embedding = on_cpu.encode(make_scene(HELD_OUT_SEED + 2).pixels)
     parameters = ProposalParameters(12, 0.7, 0.7, 100, 0.7)
     expected = on_cpu.propose(embedding, parameters)
-    copy = build_sam("demo")
-    copy.load_state_dict(demo_sam.state_dict())
+    assert len(expected) > 3
     found = SamSegmenter(copy, device="cuda").propose(embedding, parameters)
     assert [c.score for c in found] == pytest.approx([c.score for c in expected], abs=1e-4)
     assert all(iou(one.mask, other.mask) > 0.999 for one, other in zip(found, expected, strict=True))

@@ -6,6 +6,7 @@ largest difference between two values of one colour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,9 @@ class ToySegmenter:
         ((x, y), *_), size = prompt.point_coords, embedding.original_size
         area = self._grow(embedding.arrays["colours"], int(y * SIDE / size.height), int(x * SIDE / size.width))
         return [Candidate(_enlarge(area, size), 1.0)]
+
+    def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
+        return [self.decode(embedding, prompt)[0] for prompt in prompts]
 
     def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
         areas, left = [], np.ones((SIDE, SIDE), bool)

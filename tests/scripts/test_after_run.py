@@ -114,7 +114,7 @@ def test_the_project_shows_the_new_predictions(finish: Finish, capsys: pytest.Ca
     finish(project)
     assert project.log == [f"show {NEW}"]
     said = capsys.readouterr().out
-    assert said.startswith(f"New annotations start from the predictions {NEW} (instead of 'SAM + CLIP'; Settings >")
+    assert said.startswith(f"Annotators start from the predictions {NEW} now (before: 'SAM + CLIP'; Settings >")
     finish(project)
     assert project.log == [f"show {NEW}"] and capsys.readouterr().out == ""
 

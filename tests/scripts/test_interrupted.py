@@ -47,10 +47,11 @@ def imports(site: LocalServer) -> int:
     return sum(path.endswith("/import/predictions") for path in site.paths())
 
 
-def start(command: str, site: LocalServer, **environment: str) -> subprocess.Popen[str]:
+def start(command: str, site: LocalServer, *options: str, **environment: str) -> subprocess.Popen[str]:
     """The command at work on the site's project."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("LABEL_STUDIO", "REDIS", "SAM_", "CLIP_"))}
     argv = [sys.executable, "-m", f"scripts.{command}", "--project", "3", "--url", site.url, "--api-key", "abcdef"]
+    argv += options
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         argv, cwd=ROOT, env={**clean, **environment}, stdout=pipe, stderr=pipe, text=True, preexec_fn=_at_a_terminal
@@ -65,7 +66,7 @@ def _at_a_terminal() -> None:
 
 
 def wait_for(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not is_so():
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
@@ -83,6 +84,31 @@ def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer
     assert "\ninterrupted; completed work is kept, run the same command to continue" in complaints
     assert re.search(r"^created [1-9]\d* .*failed 0$", said, re.MULTILINE)
     assert imports(site) == 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_reaches_workers_too_and_what_they_had_is_imported(site: LocalServer, tmp_path: Path) -> None:
+    process = start("preannotate", site, "--workers", "2", "--window", "2", RUNS_DIR=str(tmp_path))
+    children = " ".join(path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/children")).split()
+    assert len(children) >= 2
+    for number in (process.pid, *map(int, children)):  # as a terminal sends it to all of them
+        os.kill(number, signal.SIGINT)
+    said, complaints = process.communicate(timeout=120)
+    assert process.returncode == 130, complaints
+    assert re.search(r"^created [1-9]\d* .*failed 0$", said, re.MULTILINE)
+    assert "Traceback" not in complaints
+    wait_for_end = time.monotonic() + 30
+    while any(is_running(int(number)) for number in children):
+        assert time.monotonic() < wait_for_end
+        time.sleep(0.02)
+
+
+def is_running(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"  # one that nobody has reaped
 
 
 @pytest.mark.slow

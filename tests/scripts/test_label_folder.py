@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,9 +28,10 @@ from backend.models.registry import DEMO_LEXICON
 from backend.predict import TaskPredictor
 from backend.values import ImageEmbedding, Pixels
 from scripts.label_folder import main
+from scripts.labeling_folder.options import build_parser
 from tests.export.test_files import small_disk
 from tests.fakes import FakeClassifier, FakeSegmenter, Hall, noise_png, png
-from tests.paths import ROOT
+from tests.paths import DOCS, ROOT
 
 LABELS = ("--labels", "cat,dog")
 SQUARES = [(3, 3), (13, 3), (13, 13)]  # left and top of the fake models' squares of 5 pixels
@@ -199,13 +202,15 @@ def test_further_images_join_the_earlier_ones(photos: Path, out: Path, hall: Hal
 
 
 def test_an_interruption_keeps_what_is_done_and_the_next_run_does_the_rest(
-    photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(9):
         (photos / f"more-{number}.png").write_bytes(noise_png(40, 30, 10 + number))
     first = use(monkeypatch, Hall(classifier=FakeClassifier(), segmenter=InterruptedSegmenter()))
     assert label(photos, out, *LABELS) == 130
-    assert "completed work is kept, run the same command to continue" in capsys.readouterr().err
+    said = capfd.readouterr().err
+    assert "stopping: the images under way are finished; press Ctrl-C again to end at once" in said
+    assert "completed work is kept, run the same command to continue" in said
     done = len(list((out / "overlays").rglob("*.jpg")))
     assert 2 <= done == len(first.segmenter.encoded) < 12  # what was in flight was finished
     second = use(monkeypatch, Hall(classifier=FakeClassifier()))
@@ -224,9 +229,10 @@ SLOW_RUN = """
 import sys
 from backend import wiring
 from scripts.label_folder import main
+from scripts.labeling_folder.options import build_parser
 from tests.fakes import FakeClassifier, FakeSegmenter, Hall
 
-hall = Hall(classifier=FakeClassifier(), segmenter=FakeSegmenter(encode_seconds=0.05))
+hall = Hall(classifier=FakeClassifier(), segmenter=FakeSegmenter(encode_seconds=0.1))
 wiring.build_predictor = lambda settings: hall.predictor
 sys.exit(main(sys.argv[1:]))
 """
@@ -299,15 +305,17 @@ def test_images_of_the_same_content_are_named(
 def test_a_full_disk_ends_the_run_and_what_was_written_is_kept(
     photos: Path, out: Path, hall: Hall, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    label(photos, out, *LABELS)
+    before = read(out / "predictions.json")
     (photos / "zz.png").write_bytes(noise_png(400, 300, 5))  # its overlay has more than 64 KiB
     with small_disk():
         assert label(photos, out, *LABELS) == 1
     said = capsys.readouterr().err
     assert "zz.png.jpg could not be written: File too large." in said and "--out" in said
-    assert not (out / "predictions.json").exists()
-    assert len(list((out / "overlays").rglob("*.jpg"))) == 3
+    assert read(out / "predictions.json") == before
     assert label(photos, out, *LABELS) == 0
     assert "4 images done (3 of them before)" in capsys.readouterr().out
+    assert len(read(out / "predictions.json")) == 4
     assert not list(out.rglob("*.part"))
 
 
@@ -373,10 +381,10 @@ def test_other_settings_need_another_folder_or_a_new_start(
     label(photos, out, *LABELS)
     before = tree(out)
     assert label(photos, out, *LABELS, "--points-per-side", "7") == 1
-    assert "other settings: masks was" in capsys.readouterr().err
+    assert "other settings: points_per_side was 4 and is 7.\n  help: Choose another --out" in capsys.readouterr().err
     assert tree(out) == before
     assert label(photos, out, "--labels", "dog,cat", "--points-per-side", "7", "--start-over") == 0
-    assert read(out / ".label_folder" / "run.json")["masks"]["points_per_side"] == 7
+    assert read(out / ".label_folder" / "run.json")["points_per_side"] == 7
     assert all(Path(name).name.startswith("dog_") for name in segment_names(out))
 
 
@@ -439,3 +447,27 @@ def test_labels_have_the_same_colours_in_label_studio_as_in_the_pictures(photos:
     xml = (out / "label_config.xml").read_text()
     assert '<Label value="red" background="#ff0000"/>' in xml
     assert '<Label value="a &amp; b" background="#' in xml
+
+
+def test_the_options_in_the_docs_exist_and_its_commands_can_be_parsed() -> None:
+    text = (DOCS / "label_folder.md").read_text(encoding="utf-8")
+    known = {option for action in build_parser()._actions for option in action.option_strings}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
+    commands = re.findall(r"^\.venv/bin/python -m scripts\.label_folder (.+)$", text, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        build_parser().parse_args(shlex.split(command))
+
+
+def test_file_names_that_are_not_unicode_are_labeled_and_can_be_shown(
+    photos: Path, out: Path, hall: Hall, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (os.fsencode(photos) + name for name in (b"/\xff.png", b"/\xfe.png"))
+    for path, data in ((good, noise_png(40, 30, 9)), (bad, b"no image")):
+        with open(path, "wb") as file:  # noqa: PTH123 - bytes
+            file.write(data)
+    assert label(photos, out, *LABELS) == 1
+    assert "4 images done, 12 segments (cat 12), 1 failed" in capfd.readouterr().out
+    assert b"\xfe.png," in (out / "failures.csv").read_bytes()
+    assert [task["data"]["image"][-7:] for task in read(out / "predictions.json")][1] == "%FF.png"
+    assert (out / "overlays" / os.fsdecode(b"\xff.png.jpg")).exists()

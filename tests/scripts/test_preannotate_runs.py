@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +13,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis
 
-from backend.bulk import Pipeline, PipelineRunner, Progress, RunFolder, Runner, Stage, hold_lock, identify_run
+from backend.bulk import Pipeline, PipelineRunner, Progress, RunFolder, Runner, Stage, StopFlag, hold_lock, identify_run
+from backend.cache import GuardedRedis, RunLease
+from backend.errors import RunRefused
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll, parse_task
 from backend.predict import build_version
 from backend.projects import ProjectSettings
 from backend.values import Priority
 from scripts import preannotate
+from scripts.preannotating.importing import hold_lease
 from scripts.preannotating.running import PredictionJob
 from tests.bulk.fake_label_studio import FakeLabelStudio
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakePredictor
-from tests.servers import LocalServer
+from tests.servers import LocalServer, RedisServer
 
 VERSION = build_version("demo-1234", parse_labeling_config(CONFIG_XML), SegmentAll(PROPOSAL), ProjectSettings())
 TASKS = 8
@@ -149,6 +154,49 @@ def test_a_run_while_another_one_works_on_the_same_is_refused(
     assert "--shard" in complaint
 
 
+def test_a_run_on_another_machine_is_refused_by_the_lease_in_redis(
+    server: LocalServer,
+    run: Run,
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    identity = identify_run(server.url, 3, VERSION)
+    work = f"{identity.server}:{identity.project}:{identity.version}"
+    lease = RunLease(GuardedRedis(redis_server.url, 0.5), work, "", "process 7 on another machine", print)
+    assert lease.acquire() is None
+    assert run(status=1).asked == []
+    assert f"with version {VERSION} (process 7 on another machine)." in capsys.readouterr().err
+    lease.release()
+    assert len(run().asked) == TASKS
+    assert lease.acquire() is None  # the run gave it back
+    lease.release()
+
+
+def test_a_lease_that_is_lost_ends_the_run(
+    server: LocalServer, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunLease, "lease_seconds", 0.2)
+    folder, flag = RunFolder(tmp_path, identify_run(server.url, 3, VERSION)), StopFlag()
+    client = redis.Redis.from_url(redis_server.url)
+    with (
+        pytest.raises(RunRefused, match="another machine"),
+        hold_lease(folder, GuardedRedis(redis_server.url, 1), flag),
+    ):
+        (key,) = client.keys("run:*")
+        client.hset(key, "all", f"token\n{int(time.time()) + 60}\nprocess 7 on another machine")
+        assert flag.wait(10.0)
+
+
+@pytest.mark.parametrize("option", ["--settle-seconds", "--give-up-after"])
+@pytest.mark.parametrize("text", ["-1", "nan", "inf"])
+def test_a_time_that_makes_no_sense_is_refused(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        preannotate.build_parser().parse_args(["--project", "3", option, text])
+    assert f"argument {option}: must be at least 0, got {text}" in capsys.readouterr().err
+
+
 def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest(
     site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,8 +215,8 @@ def test_the_difference_to_the_projects_last_run_is_shown(run: Run, capsys: pyte
     capsys.readouterr()
     run("--points-per-side", "24")
     said = capsys.readouterr().out
-    assert f"The last run of this project here had version {VERSION}; the difference:\n" in said
-    assert "\n  points_per_side: 16 → 24\n" in said
+    difference = said.partition(f"The last run of this project here had version {VERSION}; the difference:\n")[2]
+    assert [line for line in difference.splitlines() if line.startswith("  ")] == ["  points_per_side: 16 → 24"]
 
 
 def test_labels_that_change_in_mid_run_end_it(

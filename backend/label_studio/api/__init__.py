@@ -6,7 +6,7 @@ Ids come in; values and task documents go out, or `LabelStudioError`.
 from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.earlier_version import Removal, delete_earlier_version
 from backend.label_studio.api.next_tasks import NextTasks
-from backend.label_studio.api.predictions import PredictionClient, StoredPredictions
+from backend.label_studio.api.predictions import PredictionClient, StoredPredictions, find_similar
 from backend.label_studio.api.shown_version import show_version
 from backend.label_studio.api.task_listing import AnswerOf, TaskFilter, TaskListing
 from backend.label_studio.api.webhooks import Webhook, WebhookClient
@@ -23,5 +23,6 @@ __all__ = [
     "Webhook",
     "WebhookClient",
     "delete_earlier_version",
+    "find_similar",
     "show_version",
 ]

@@ -7,7 +7,7 @@ twice, and it copies each document before it encodes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +111,7 @@ class PredictionClient(LabelStudioClient):
                 project_id,
                 [_among(ids)],
                 subject,
-                include="id,predictions,annotations",
+                include="id,predictions,annotations,parent_prediction",  # it reaches into the annotations
                 page_size=len(ids),
                 fields="all",
             )
@@ -128,6 +128,12 @@ class PredictionClient(LabelStudioClient):
         filters = [_has_version(version), several, _number("id", "greater", after)]
         return sorted(self._ids(project_id, filters, f"the tasks of project {project_id} with several predictions"))
 
+    def tasks_with_drafts(self, project_id: str, task_ids: Collection[int]) -> set[int]:
+        """Return which of these tasks somebody has begun to label and not submitted."""
+        drafts = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
+        subject = f"the drafts of project {project_id}"
+        return {task for ids in _portions(task_ids) for task in self._ids(project_id, [_among(ids), drafts], subject)}
+
     def delete_prediction(self, prediction_id: int) -> bool:
         """Delete a prediction; return False if there is none, because someone else has deleted it."""
         subject = f"the deletion of prediction {prediction_id}"
@@ -137,7 +143,7 @@ class PredictionClient(LabelStudioClient):
         """Whether no other version contains this one, so that Label Studio's filter finds this one only."""
         key = project_id, version
         if key not in self._exact:
-            self._exact[key] = not any(version in other and version != other for other in self.versions(project_id))
+            self._exact[key] = not find_similar(version, self.versions(project_id))
         return self._exact[key]
 
     def _exactly(self, task_ids: Collection[int], version: str) -> set[int]:
@@ -176,6 +182,11 @@ class PredictionClient(LabelStudioClient):
         }
         document: Json = self._requests.get("/api/tasks/", subject, params)
         return document
+
+
+def find_similar(version: str, versions: Iterable[str]) -> list[str]:
+    """Return the other versions that Label Studio's filter takes for this one: they contain it, in capitals or not."""
+    return [other for other in versions if version.casefold() in other.casefold() and other != version]
 
 
 def _read_stored(task: Json, version: str) -> StoredPredictions:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 from backend.errors import LabelStudioError, shorten
@@ -19,6 +19,7 @@ from backend.label_studio.api.client import LabelStudioClient
 Json = dict[str, Any]
 AnswerOf = Callable[[Callable[[], Any]], Any]
 PAGE_SIZE = 1000
+MAX_COUNTED = 5000
 MAX_IDS = 200  # in one request: they stand in its URL, which servers limit to 4 kB
 
 
@@ -109,10 +110,15 @@ class TaskListing:
         return self._in_portions(project_id, tasks, tasks.conditions(), WHOLE)
 
     def count(self, project_id: int | str, tasks: TaskFilter = TaskFilter()) -> int:
-        """Count the tasks that `iterate` yields, except for those of versions whose name contains the given one."""
-        if tasks.task_ids is not None:
-            return sum(1 for _ in self._in_portions(project_id, tasks, tasks.conditions(), columns=ID))
-        return int(self._page(project_id, tasks.conditions(), page_size=1, columns=ID)["total"])
+        """Count the tasks that `iterate` yields, except for those of versions whose name contains the given one.
+
+        Of more than `MAX_COUNTED` task ids it returns only how many there can be, with one request.
+        """
+        if tasks.task_ids is None:
+            return self._total(project_id, tasks.conditions())
+        if len(tasks.task_ids) > MAX_COUNTED:
+            return min(len(tasks.task_ids), self._total(project_id, tasks.conditions()))
+        return sum(1 for _ in self._in_portions(project_id, tasks, tasks.conditions(), ID))
 
     def sample(self, project_id: int | str, tasks: TaskFilter, size: int) -> list[Json]:
         """Fetch at most `size` of the tasks, evenly spread over their ids."""
@@ -169,9 +175,17 @@ class TaskListing:
         if tasks.task_ids is None:
             yield from self._after_each_other(project_id, conditions, None, columns)
             return
-        ids = iter(sorted(set(tasks.task_ids)))
-        while portion := list(islice(ids, MAX_IDS)):  # an empty selection would mean all tasks
-            yield from self._after_each_other(project_id, conditions, portion, columns)
+        ids = sorted(set(tasks.task_ids))
+        if len(ids) > MAX_IDS and len(ids) / MAX_IDS > self._total(project_id, conditions) / columns.page_size:
+            wanted = set(ids)  # fewer requests if all are listed
+            everything = self._after_each_other(project_id, conditions, None, columns)
+            yield from (task for task in everything if task["id"] in wanted)
+            return
+        for start in range(0, len(ids), MAX_IDS):  # an empty selection would mean all tasks
+            yield from self._after_each_other(project_id, conditions, ids[start : start + MAX_IDS], columns)
+
+    def _total(self, project_id: int | str, conditions: list[Json]) -> int:
+        return int(self._page(project_id, conditions, page_size=1, columns=ID)["total"])
 
     def _after_each_other(
         self, project_id: int | str, conditions: list[Json], task_ids: list[int] | None, columns: Columns

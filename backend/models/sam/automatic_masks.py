@@ -9,7 +9,7 @@ Source: segment_anything.SamAutomaticMaskGenerator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from backend.models.sam.device_finishing import FinishingOnDevice
 from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
+from backend.models.sam.image_crops import ImageCrop, plan_crops
 from backend.models.sam.mask_axis import MaskAxis
 from backend.models.sam.mask_enlarger import MaskEnlarger
 from backend.models.sam.mask_finishing import FinishingOnCpu, MaskFinishing
@@ -27,7 +28,7 @@ from backend.models.sam.mask_part import MaskPart
 from backend.models.sam.mask_selection import clean_parts, keep_distinct
 from backend.models.sam.steps import features_of
 from backend.runtime import make_way
-from backend.values import Candidate, ImageEmbedding, ProposalParameters, Size
+from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters, Size
 
 CROP_NMS_THRESH = (
     0.7  # SamAutomaticMaskGenerator's default, which also limits the overlap after small parts are removed
@@ -36,32 +37,72 @@ MAX_POINTS_ON_DEVICE = (256, 32)  # decoded at once, and a fallback for little m
 MAX_POINTS_ON_CPU = (8, 2)
 MAX_TOKENS_ON_CPU = 16_384  # image tokens of such a batch; more do not stay in the processor's cache
 ScoredPart = tuple[MaskPart, float]
+Encode = Callable[[Pixels], ImageEmbedding]
 
 
 class AutomaticMasks:
-    """Automatic masks of a model with frozen weights. Thread-safe, keeps nothing of an image."""
+    """Automatic masks of a model with frozen weights. Thread-safe, keeps nothing of an image.
 
-    def __init__(self, model: Sam) -> None:
-        self._model, self._decoder = model, GroupedPointDecoder(model)
+    Args:
+        encode: Image encoder for crops.
+    """
+
+    def __init__(self, model: Sam, encode: Encode) -> None:
+        self._model, self._encode, self._decoder = model, encode, GroupedPointDecoder(model)
 
     @torch.inference_mode()
     def propose(
-        self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
+        self,
+        embedding: ImageEmbedding,
+        parameters: ProposalParameters,
+        points_per_batch: int,
+        pixels: Pixels | None = None,
     ) -> list[Candidate]:
         """Find masks of everything in the image. Clicks go first between two batches of points.
 
+        Args:
+            pixels: Of the image; needed only with `parameters.crop_n_layers`.
+
         Returns:
             Best predicted IoU first.
+
+        Raises:
+            ValueError: Crops without pixels.
         """
+        size = embedding.original_size
+        crops = plan_crops(size, parameters.crop_n_layers)
+        found, areas = [], []
+        for crop in crops:
+            of_image = embedding if crop.is_whole else self._encode_crop(pixels, crop)
+            of_crop = self._find(of_image, parameters, points_per_batch, crop)
+            found += of_crop
+            areas += [crop.area] * len(of_crop)
+        if len(crops) > 1:
+            boxes, of_small_crops_first = [part.box_xyxy for part, _ in found], [1 / area for area in areas]
+            found = [found[place] for place in keep_distinct(boxes, of_small_crops_first, CROP_NMS_THRESH)]
+        found = _clean(found, size, parameters)
+        found.sort(key=lambda one: -one[1])
+        return [Candidate(part.to_mask(size), score) for part, score in found]
+
+    def _encode_crop(self, pixels: Pixels | None, crop: ImageCrop) -> ImageEmbedding:
+        if pixels is None:
+            raise ValueError("Automatic masks of crops need the pixels of the image.")
+        left, top, right, bottom = crop.box_xyxy
+        return self._encode(pixels[top:bottom, left:right])
+
+    def _find(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int, crop: ImageCrop
+    ) -> list[ScoredPart]:
+        """Find the distinct masks of a crop, at their place in the image."""
         finishing = self._build_finishing(embedding, parameters.stability_score_thresh)
         for low_res_masks, predicted_iou in self._decode(embedding, parameters, points_per_batch):
             finishing.add(low_res_masks, predicted_iou)
         boxes, scores = finishing.found()
-        places = keep_distinct(boxes, scores, parameters.box_nms_thresh)
-        found = list(zip(finishing.parts(places), [scores[place] for place in places], strict=True))
-        found = _clean(found, embedding.original_size, parameters)
-        found.sort(key=lambda one: -one[1])
-        return [Candidate(part.to_mask(embedding.original_size), score) for part, score in found]
+        places = crop.uncut(boxes)
+        kept = keep_distinct([boxes[i] for i in places], [scores[i] for i in places], parameters.box_nms_thresh)
+        places = [places[i] for i in kept]
+        parts = (part.move(*crop.box_xyxy[:2]) for part in finishing.parts(places))
+        return list(zip(parts, [scores[i] for i in places], strict=True))
 
     def _decode(
         self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int

@@ -22,6 +22,11 @@ class MaskPart:
     pixels: Mask
     box_xyxy: PixelBox
 
+    def move(self, x: int, y: int) -> MaskPart:
+        """Return the part at another place: of a crop's mask, given the crop's first pixel, its place in the image."""
+        left, top, right, bottom = self.box_xyxy
+        return self if self is EMPTY_PART else MaskPart(self.pixels, (left + x, top + y, right + x, bottom + y))
+
     def to_mask(self, size: Size) -> Mask:
         """Return the whole mask, bool (H, W)."""
         mask = np.zeros((size.height, size.width), bool)

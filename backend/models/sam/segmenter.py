@@ -9,6 +9,7 @@ change the result.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -22,8 +23,10 @@ from backend.models.devices import choose_device, choose_encoder_dtype
 from backend.models.out_of_memory import DeviceModel
 from backend.models.sam.automatic_masks import AutomaticMasks, batch_sizes
 from backend.models.sam.prompt_decoder import PromptDecoder
+from backend.models.sam.prompt_groups import PromptGroups
 from backend.models.sam.resize import ResizeToInput
 from backend.models.sam.steps import FAMILY, IMAGE_EMBED, enlarge
+from backend.models.sam.torch_prompt import prompt_to_torch
 from backend.values import (
     Candidate,
     EmbeddingSpec,
@@ -40,8 +43,6 @@ PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of ev
 EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
 LOGITS_PER_PIXEL = 2.0  # of a mask that becomes a prompt: by the distance from its border, in low-resolution pixels
 MAX_MASK_LOGIT = 15.0
-TorchPrompt = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor | None, torch.Tensor | None]
-"""Points (1, P, 2) with their labels (1, P), boxes (1, 4) and masks (1, 1, M, M), as the prompt encoder takes them."""
 
 
 class SamSegmenter:
@@ -59,7 +60,7 @@ class SamSegmenter:
         torch_device = choose_device(device)
         self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
         self._sam = DeviceModel(model, torch_device, "SAM")
-        self._decoders = {model.device: _Decoders(self._sam.model)}
+        self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
         self._decoders_lock = threading.Lock()
         self._transform = ResizeToInput(model.image_encoder.img_size)
 
@@ -130,15 +131,30 @@ class SamSegmenter:
             raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
         return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks, revise)))
 
-    def propose(self, embedding: ImageEmbedding, parameters: ProposalParameters) -> list[Candidate]:
+    def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Predict the best mask of each prompt, which is a single click or a box alone; the masks have no logits."""
+
+        def decode_in_groups(count: int, model: Sam) -> list[Candidate]:
+            return self._decoders_of(model).groups.decode(embedding, prompts, count)
+
+        sizes = batch_sizes(self._sam.model) if prompts else ()
+        variants = [(f"{count} prompts at once", partial(decode_in_groups, count)) for count in sizes]
+        return self._sam.run(*variants) if variants else []
+
+    def propose(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, pixels: Pixels | None = None
+    ) -> list[Candidate]:
         """Generate masks of everything in the image: `SamAutomaticMaskGenerator` on an existing embedding.
+
+        Args:
+            pixels: Of the image; needed only with `parameters.crop_n_layers`, whose crops are encoded here.
 
         Returns:
             Best predicted IoU first.
         """
 
         def propose_in_batches(points: int, model: Sam) -> list[Candidate]:
-            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points)
+            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points, pixels)
 
         sizes = batch_sizes(self._sam.model)
         return self._sam.run(*((f"{points} points at once", partial(propose_in_batches, points)) for points in sizes))
@@ -190,7 +206,7 @@ class SamSegmenter:
         max_masks: int | None,
         revise: ReviseLogits | None,
     ) -> list[Candidate]:
-        points, boxes, masks = self._torch_prompt(model, embedding, prompt)
+        points, boxes, masks = prompt_to_torch(model, embedding, prompt)
         sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
         low_res_masks, scores = self._decoders_of(model).prompts.decode(
             embedding,
@@ -207,33 +223,20 @@ class SamSegmenter:
         arrays = (t.cpu().numpy() for t in (enlarged, scores, low_res_masks))
         return [Candidate(m, float(s), logits[None]) for m, s, logits in zip(*arrays, strict=True)]
 
-    def _torch_prompt(self, model: Sam, embedding: ImageEmbedding, prompt: Prompt) -> TorchPrompt:
-        original = (embedding.original_size.height, embedding.original_size.width)
-        points = boxes = masks = None
-        if prompt.point_coords:
-            coords = self._transform.apply_coords(np.array(prompt.point_coords), original)
-            labels = torch.as_tensor(prompt.point_labels, dtype=torch.int, device=model.device)
-            points = torch.as_tensor(coords, dtype=torch.float, device=model.device)[None], labels[None]
-        if prompt.box_xyxy is not None:
-            box = self._transform.apply_boxes(np.array(prompt.box_xyxy), original)
-            boxes = torch.as_tensor(box, dtype=torch.float, device=model.device)
-        if prompt.mask_logits is not None:
-            masks = torch.as_tensor(prompt.mask_logits, dtype=torch.float, device=model.device)[None]
-        return points, boxes, masks
-
     def _decoders_of(self, model: Sam) -> _Decoders:
         """Return the decoders of this model or of its copy on the CPU."""
         with self._decoders_lock:
             if model.device not in self._decoders:
-                self._decoders[model.device] = _Decoders(model)
+                self._decoders[model.device] = _Decoders(model, self.encode)
             return self._decoders[model.device]
 
 
 class _Decoders:
     """What decodes embeddings with one copy of the model."""
 
-    def __init__(self, model: Sam) -> None:
-        self.prompts, self.automatic_masks = PromptDecoder(model), AutomaticMasks(model)
+    def __init__(self, model: Sam, encode: Callable[[Pixels], ImageEmbedding]) -> None:
+        self.prompts, self.groups = PromptDecoder(model), PromptGroups(model)
+        self.automatic_masks = AutomaticMasks(model, encode)
 
 
 def _cells_per_pixel(model: Sam, embedding: ImageEmbedding) -> tuple[float, float]:

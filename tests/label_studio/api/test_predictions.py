@@ -171,7 +171,8 @@ def test_one_request_tells_which_of_five_hundred_tasks_have_the_version(
 def test_a_version_that_is_a_part_of_another_one_is_told_apart(site: FakeLabelStudio, server: LocalServer) -> None:
     site.store(1, "v1")
     site.store(2, "v1-large")
-    assert client(server).tasks_with_version("3", [1, 2, 3], "v1") == {1}
+    site.store(3, "V1")
+    assert client(server).tasks_with_version("3", [1, 2, 3, 4], "v1") == {1}
 
 
 def test_the_predictions_of_a_version_come_with_those_people_worked_on(

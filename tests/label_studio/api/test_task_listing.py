@@ -96,9 +96,20 @@ def test_chosen_tasks_are_asked_for_in_portions_that_fit_a_url(list_tasks: Liste
     project = GeneratedProject(100_000, gone={99_002})
     chosen = [*range(99_001, 99_450), 3, 3, 777_777]
     assert ids(list_tasks(project), TaskFilter(task_ids=chosen)) == [3, 99_001, *range(99_003, 99_450)]
-    portions = [query["selectedItems"] for query in project.queries]
+    portions = [query["selectedItems"] for query in project.queries if "selectedItems" in query]
     assert [len(portion["included"]) for portion in portions] == [200, 200, 51]
     assert not any(portion["all"] for portion in portions)
+
+
+def test_most_tasks_of_a_project_are_chosen_from_all_of_them(list_tasks: Listed) -> None:
+    project = GeneratedProject(9000, {7: [VERSION]})
+    listing, wanted = list_tasks(project), TaskFilter(without_version=VERSION, task_ids=range(2, 8000))
+    assert ids(listing, wanted) == [*range(2, 7), *range(8, 8000)]
+    assert len(project.queries) == 10  # 40 with the ids in the URL
+    project.queries.clear()
+    assert listing.count(1, wanted) == 7998  # at most
+    assert len(project.queries) == 1
+    assert listing.count(1, TaskFilter(without_version=VERSION, task_ids=range(2, 50))) == 47
 
 
 def test_no_chosen_task_means_none_rather_than_all(list_tasks: Listed) -> None:
