@@ -56,11 +56,10 @@ class BusyBackend:
             Hall(
                 classifier=FakeClassifier(),
                 cache=EmbeddingCache(LocalStore(10**7), RedisStore(GuardedRedis(redis_url, 1.0), 60)),
+                fetcher=self.fetcher,
             )
             for _ in range(2)
         ]
-        for replica in replicas:
-            replica.predictor._fetcher = self.fetcher
         self._backend, self._replica = ServerOnFakes(replicas[0]), ServerOnFakes(replicas[1])
         self._images = itertools.count()
         self.scraped_as: set[tuple[str, str]] = set()
