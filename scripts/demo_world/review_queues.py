@@ -50,9 +50,9 @@ def queue_masks(tasks: Sequence[ReviewedTask], rng: np.random.Generator) -> list
     return [damaged if flag else own for (own, damaged), flag in zip(pairs, is_damaged, strict=True)]
 
 
-def queue_tasks(tasks: Sequence[ReviewedTask], rng: np.random.Generator) -> Queue:
-    """Draw the tasks of a project: in a fifth of them one mask is damaged. A task without a mask has the trust 0."""
-    is_damaged = rng.permutation(len(tasks)) < round(DAMAGED * len(tasks))
+def queue_tasks(tasks: Sequence[ReviewedTask], rng: np.random.Generator, share: float = DAMAGED) -> Queue:
+    """Draw the tasks of a project: in a share of them one mask is damaged. A task without a mask has the trust 0."""
+    is_damaged = rng.permutation(len(tasks)) < round(share * len(tasks))
     trust, is_error = [], []
     for task, flag in zip(tasks, is_damaged, strict=True):
         masks = list(task.own)
@@ -82,6 +82,7 @@ def summarize(tasks: Sequence[ReviewedTask], draws: int = DRAWS) -> dict[str, An
         "by_kind": {kind or "the pipeline's own": _found_of_kind(drawn, queues, kind) for kind in ("", *KINDS)},
         "formulas": {name: _figures_of(formula, drawn, tasks) for name, formula in FORMULAS.items()},
         "by_task": _mean_figures(task_queues),
+        "by_undamaged_task": _mean_figures([queue_tasks(tasks, np.random.default_rng(0), share=0)]),
         "missing": sum(task.missing for task in tasks),
         "tasks_with_missing": of_missing.errors,
         "tasks_with_missing_in_first_part": of_missing.found_in_first(FIRST_PART),
@@ -136,6 +137,7 @@ def format_figures(renderer: str, figures: dict[str, Any]) -> str:
         _format_plain("\nMasks", review),
         _format_plain("Masks without any damage", figures["undamaged"]),
         _format_plain("Tasks", figures["by_task"]),
+        _format_plain("Tasks without any damage", figures["by_undamaged_task"]),
         "\n| formula | first quarter | AUROC | average precision | undamaged: first quarter | AUROC |",
         "|---|--:|--:|--:|--:|--:|",
     ]

@@ -18,7 +18,7 @@ from scripts.demo_world.review_queues import summarize
 from scripts.demo_world.scenes import HELD_OUT_SEED
 
 pytestmark = pytest.mark.slow
-SCENES = 15
+SCENES = 10
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_the_first_quarter_of_the_masks_holds_most_of_the_errors(make_scene) -> 
     figures = summarize(
         [review_scene(engine, labeler, make_scene(first + n), np.random.default_rng(n)) for n in range(SCENES)]
     )
-    assert figures["masks"] >= 50, figures
+    assert figures["masks"] >= 35, figures
     assert figures["review"]["found"] >= 0.75 * figures["review"]["best"], figures
     assert figures["review"]["auroc"] >= 0.9, figures
     assert figures["review"]["found"] > figures["formulas"]["SAM's own score"]["found"] + 0.2, figures
