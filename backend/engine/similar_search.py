@@ -17,7 +17,7 @@ from backend.values import Candidate, ClassName, Mask, ProposalParameters
 
 log = logging.getLogger(__name__)
 
-MIN_POINTS_PER_SIDE = 16  # of the grid on which automatic masks are made for a search: a person waits for all of a kind
+MIN_POINTS_PER_SIDE = 24  # of the grid on which automatic masks are made for a search: a person waits for all of a kind
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Evaluate the search by example with the two demo checkpoints, on scenes with several objects of a class.
 
-    python -m scripts.demo_world.evaluate_similar [--rounds 1] [--first 750000] [--tuning] [--out FILE]
+    python -m scripts.demo_world.evaluate_similar [--rounds 1] [--first 850000] [--tuning] [--out FILE]
 
 Each of the 64 classes has a scene of its own in each round (see `repeated_scenes`). Each object of the class is the
 exemplar once, as the mask of a click on it; the others of the class are to be found. A mask counts as correct if its
@@ -42,7 +42,7 @@ from scripts.demo_world.scenes import (
 )
 from scripts.demo_world.search_figures import SearchFigures
 
-FIRST = 750_000
+FIRST = 850_000
 """Scenes from HELD_OUT_SEED + this on were first used after the rule was chosen; TUNING_SEED + 600,000 on chose it."""
 ROUND_STEP = 100_000  # between the seeds of two rounds
 ACCEPTED_IOU = 0.75  # a person accepts such an answer; of a worse one the exemplar is the true mask, as if corrected

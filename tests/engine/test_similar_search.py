@@ -21,7 +21,7 @@ def square(x: int, side: int) -> np.ndarray:
     return mask
 
 
-def test_the_masks_of_a_search_are_made_on_a_grid_of_sixteen_points_or_the_finer_one_of_the_model() -> None:
+def test_the_masks_of_a_search_are_made_on_a_grid_of_24_points_or_the_finer_one_of_the_model() -> None:
     asked = []
 
     def propose(_: EncodedImage, parameters: ProposalParameters) -> list[Candidate]:
@@ -32,7 +32,7 @@ def test_the_masks_of_a_search_are_made_on_a_grid_of_sixteen_points_or_the_finer
     for points in (10, 32):
         own = replace(PARAMETERS, points_per_side=points)
         assert search.search(encoded(png(40, 30)), [square(2, 6)], [square(2, 6)], own) == []
-    assert asked == [replace(PARAMETERS, points_per_side=16), replace(PARAMETERS, points_per_side=32)]
+    assert asked == [replace(PARAMETERS, points_per_side=24), replace(PARAMETERS, points_per_side=32)]
 
 
 def test_of_an_object_and_its_part_that_both_look_like_the_exemplar_the_one_with_the_higher_score_is_found() -> None:
