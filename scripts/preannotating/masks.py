@@ -32,6 +32,18 @@ def add_mask_options(parser: argparse.ArgumentParser) -> None:
         "--mask-nms-thresh", type=fraction, metavar="X", help="of masks that overlap more (IoU) only the best is kept"
     )
     masks.add_argument("--min-mask-region-area", type=int, metavar="PIXELS", help="remove smaller specks and holes")
+    masks.add_argument(
+        "--crop-n-layers",
+        type=positive_int,
+        metavar="N",
+        help="also look at crops of the image, in N layers of 4, 16, … crops, for small objects; each crop is encoded",
+    )
+    masks.add_argument(
+        "--fast",
+        action="store_const",
+        const=True,
+        help="skip points that a confident mask covers and merge similar masks early; finds a little less",
+    )
     masks.add_argument("--score-threshold", type=fraction, metavar="X", help="minimum class probability of a mask")
     masks.add_argument("--max-masks", type=positive_int, metavar="N", help="keep the N best masks of an image")
 
