@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from backend.errors import LabelStudioUnavailable
+from backend.errors import LabelStudioError, LabelStudioUnavailable
 
 Result = TypeVar("Result")
 FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 60.0
 MAX_SLEEP_SECONDS = 0.05
+RECENT_SECONDS = 120.0
+MAX_DOUBTED_REFUSALS = 4  # shortly after an outage; a proxy may answer 404 until Label Studio is back
 
 
 class Stopped(Exception):
@@ -66,19 +69,22 @@ class Outages:
         self.probe, self._stop, self._say = probe, stop, say
         self._give_up_after_seconds, self._first_pause_seconds = give_up_after_seconds, first_pause_seconds
         self._has_given_up = False
+        self._away_at = -math.inf
 
     def answer_of(self, request: Callable[[], Result]) -> Result:
         """Return the answer of a request that may be repeated, however often that is necessary.
 
         Raises:
             LabelStudioUnavailable: The outage lasted longer than the run waits.
+            LabelStudioError: Label Studio refused; shortly after an outage only if it does so repeatedly.
             Stopped: The run was asked to stop in a pause.
         """
-        began, pause = time.monotonic(), self._first_pause_seconds
+        began, pause, refusals = time.monotonic(), self._first_pause_seconds, 0
         while True:
             try:
                 answer = request()
             except LabelStudioUnavailable as error:
+                self.note()
                 lasted = time.monotonic() - began
                 if self._has_given_up or lasted >= self._give_up_after_seconds:
                     self._has_given_up = True
@@ -88,10 +94,23 @@ class Outages:
                 left = self._give_up_after_seconds - lasted
                 self.rest(min(pause * random.uniform(0.75, 1.25), max(left, 0.01)))
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            except LabelStudioError:
+                refusals += 1
+                if refusals > MAX_DOUBTED_REFUSALS or not self._was_away_lately:
+                    raise
+                self.rest(self._first_pause_seconds * 2**refusals)
             else:
                 if pause != self._first_pause_seconds:
                     self._say(f"Label Studio answers again after {time.monotonic() - began:.0f} s.")
                 return answer
+
+    def note(self) -> None:
+        """Remember that Label Studio is away now."""
+        self._away_at = time.monotonic()
+
+    @property
+    def _was_away_lately(self) -> bool:
+        return time.monotonic() - self._away_at < RECENT_SECONDS
 
     def wait_until_over(self) -> None:
         """Return as soon as Label Studio answers. Raises as `answer_of`."""

@@ -147,6 +147,7 @@ class PredictionImporter:
             self._note_created(rest)
 
     def _doubt(self, chunk: Chunk, error: NoAnswer) -> None:
+        self._outages.note()
         self._ledger.mark(_tasks(chunk), TaskState.IN_DOUBT, error.message)
         self._doubts.append(_Doubt(chunk, time.monotonic() + self._settle_seconds, error))
 
@@ -156,6 +157,7 @@ class PredictionImporter:
         for prediction in chunk:
             prediction.sends -= 1
         self._queue.appendleft(chunk)
+        self._outages.note()
         self._outages.rest(0.1)  # the probe may succeed where the request does not
         self._outages.wait_until_over()
 

@@ -76,6 +76,28 @@ def test_a_refusal_is_not_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.pauses == []
 
 
+@pytest.mark.parametrize(("refusals", "is_believed"), [(4, False), (5, True)])
+def test_a_refusal_shortly_after_an_outage_is_believed_only_if_it_is_repeated(
+    monkeypatch: pytest.MonkeyPatch, refusals: int, is_believed: bool
+) -> None:
+    """A proxy may answer 404 until Label Studio is back."""
+    clock = Clock(monkeypatch)
+    answers = iter([AWAY, *[LabelStudioError("Not found.", remedy="Check the id.")] * refusals, "answer"])
+
+    def request() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    if is_believed:
+        with pytest.raises(LabelStudioError, match="Not found"):
+            clock.outages(1800).answer_of(request)
+    else:
+        assert clock.outages(1800).answer_of(request) == "answer"
+    assert clock.pauses[1:] == [2, 4, 8, 16]
+
+
 def test_a_stop_ends_a_pause_at_once() -> None:
     stop = StopFlag()
     outages = Outages(lambda: None, stop, first_pause_seconds=60.0)
