@@ -169,7 +169,6 @@ def _measure_automatic_masks(bench: Bench) -> list[Any]:
     rows, few = [], 3  # SamAutomaticMaskGenerator takes half a minute for an image of 1080p
     for pictures, aims in ((bench.small[:few], (6.0, 4.0)), (bench.pictures[:few], (15.0, 10.0))):
         rows += automatic_masks.measure_with_encoder(bench.subject, pictures, aims=aims)
-    rows += [automatic_masks.measure_fast_mode(bench.subject, of_size) for of_size in (bench.small, bench.pictures)]
     return [*rows, *automatic_masks.measure_random_models(bench.settings, bench.small[0], bench.folder, repeats=few)]
 
 

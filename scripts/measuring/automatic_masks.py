@@ -11,6 +11,7 @@ import numpy as np
 from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import Sam
 
+from backend.models.sam.segmenter import SamSegmenter
 from backend.models.sam.steps import features_of
 from backend.settings import Settings
 from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters
@@ -23,6 +24,7 @@ GROUP = "Automatic masks"
 DEFAULT_BATCH = 64  # points per batch of SamAutomaticMaskGenerator
 BATCHES = (64, 32, 16, 8, 4)  # from which its best one is chosen
 POINTS_PER_SIDE = 10  # the ratio is the same for a finer grid, on which the library takes minutes
+RANDOM_POINTS_PER_SIDE = 10
 RANDOM_SURVIVORS = 100
 RANDOM_AIM = 4.0
 
@@ -104,7 +106,7 @@ def _extend(found: list[Candidate], subject: Subject, pixels: Pixels, parameters
 def _measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: int) -> Row:
     """Measure a model with random weights after the encoder, with a limit that about 100 masks survive."""
     embedding = subject.segmenter.encode(picture.scene.pixels)
-    parameters = _limit_survivors(subject, embedding)
+    parameters = limit_survivors(subject.segmenter, embedding, RANDOM_POINTS_PER_SIDE)
     generator = build_generator(subject.sam, parameters, DEFAULT_BATCH, embedding)
     count = len(subject.segmenter.propose(embedding, parameters))
     size, side = picture.scene.size, parameters.points_per_side
@@ -120,10 +122,10 @@ def _measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: 
     )
 
 
-def _limit_survivors(subject: Subject, embedding: ImageEmbedding) -> ProposalParameters:
+def limit_survivors(segmenter: SamSegmenter, embedding: ImageEmbedding, points_per_side: int) -> ProposalParameters:
     """Return parameters with the predicted IoU that about `RANDOM_SURVIVORS` masks exceed; none is a duplicate."""
-    everything = ProposalParameters(POINTS_PER_SIDE, -1.0, 0.0, 0, 1.0)
-    scores = [candidate.score for candidate in subject.segmenter.propose(embedding, everything)]
+    everything = ProposalParameters(points_per_side, -1.0, 0.0, 0, 1.0)
+    scores = [candidate.score for candidate in segmenter.propose(embedding, everything)]
     return replace(everything, pred_iou_thresh=scores[min(RANDOM_SURVIVORS, len(scores) - 1)])
 
 
