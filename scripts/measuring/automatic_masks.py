@@ -24,6 +24,7 @@ GROUP = "Automatic masks"
 DEFAULT_BATCH = 64  # points per batch of SamAutomaticMaskGenerator
 BATCHES = (64, 32, 16, 8, 4)  # from which its best one is chosen
 POINTS_PER_SIDE = 10  # the ratio is the same for a finer grid, on which the library takes minutes
+RANDOM_POINTS_PER_SIDE = 10
 RANDOM_SURVIVORS = 100
 RANDOM_AIM = 4.0
 
@@ -105,7 +106,7 @@ def _extend(found: list[Candidate], subject: Subject, pixels: Pixels, parameters
 def _measure_random(subject: Subject, picture: Picture, *, aim: float, repeats: int) -> Row:
     """Measure a model with random weights after the encoder, with a limit that about 100 masks survive."""
     embedding = subject.segmenter.encode(picture.scene.pixels)
-    parameters = limit_survivors(subject.segmenter, embedding, POINTS_PER_SIDE)
+    parameters = limit_survivors(subject.segmenter, embedding, RANDOM_POINTS_PER_SIDE)
     generator = build_generator(subject.sam, parameters, DEFAULT_BATCH, embedding)
     count = len(subject.segmenter.propose(embedding, parameters))
     size, side = picture.scene.size, parameters.points_per_side
