@@ -156,6 +156,16 @@ def test_without_clip_every_mask_has_no_class() -> None:
     assert labeler.classify_image(image.image, (ClassName("cat"),)) == ()
 
 
+def test_pixels_go_to_sam_for_crops_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    labeler, segmenter = make()
+    given: list[object] = []
+    monkeypatch.setattr(segmenter, "propose", lambda embedding, parameters, pixels=None: given.append(pixels) or [])
+    image, whole = encoded(png(40, 30)), ProposalOptions(4, 0.5, 0.5, 10, 0.7)
+    labeler.propose(image, whole)
+    labeler.propose(image, replace(whole, crop_n_layers=1))
+    assert given[0] is None and given[1] is image.image.pixels
+
+
 def test_no_mask_asks_clip_nothing() -> None:
     classifier = FakeClassifier()
     labeler, _ = make(classifier)
