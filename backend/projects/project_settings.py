@@ -135,8 +135,8 @@ class ProjectSettings:
     min_score: float | None = _setting(
         None,
         _number(0, 1),
-        "Minimum predicted IoU of a single click, 0 to 1 (a tenth of it where the mask contains the click); any other is "
-        "refused as a click on nothing; 0 refuses none, null: the model's own",
+        "Minimum predicted IoU of a single click, 0 to 1 (a tenth of it where the mask contains the click); any other "
+        "is refused as a click on nothing; 0 refuses none, null: the model's own",
     )
     correct_last: bool = _setting(
         True, _bool, "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it"
