@@ -18,6 +18,7 @@ from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
 from backend.models.sam.prompt_decoder import MAX_IMAGES
 from backend.models.sam.segmenter import SamSegmenter
 from backend.models.sam.steps import features_of
+from backend.models.sam.torch_prompt import prompt_to_torch
 from backend.runtime import Deadline, PriorityExecutor
 from backend.values import Candidate, ImageEmbedding, Priority, Prompt, ProposalParameters, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point, make_scene
@@ -94,9 +95,9 @@ def test_decode_equals_sampredictor_on_a_random_vit_b(scene) -> None:
         assert_equal_to_peer(segmenter.decode(embedding, prompt), *peer_predict(predictor, prompt))
 
 
-def library_logits(model, embedding: ImageEmbedding, prompt: Prompt, segmenter: SamSegmenter):
+def library_logits(model, embedding: ImageEmbedding, prompt: Prompt):
     """Low-resolution logits and scores of segment_anything's own decoder, best first."""
-    points, boxes, masks = segmenter._torch_prompt(model, embedding, prompt)
+    points, boxes, masks = prompt_to_torch(model, embedding, prompt)
     sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
     logits, scores = model.mask_decoder(
         image_embeddings=torch.from_numpy(embedding.arrays["image_embed"].astype(np.float32))[None],
@@ -136,7 +137,7 @@ def test_the_decoder_rounds_as_finely_as_the_library_with_any_number_of_points(m
     labels = tuple(int(label) for label in generator.integers(0, 2, 21))
     prompts = [*PROMPTS.values(), Prompt(points, labels), Prompt(points[:3], labels[:3], mask_logits=earlier)]
     for prompt in prompts:
-        logits, scores = library_logits(model, embedding, prompt, segmenter)
+        logits, scores = library_logits(model, embedding, prompt)
         found = segmenter.decode(embedding, prompt)
         assert [c.score for c in found] == pytest.approx(scores.tolist(), abs=1e-5)
         assert np.abs(np.stack([c.low_res_logits[0] for c in found]) - logits).max() < 2e-5 * np.abs(logits).max()
@@ -376,7 +377,7 @@ def test_an_image_that_is_a_strip_gets_finite_masks_of_its_size(demo_sam, size: 
 
 def test_a_click_in_a_strip_lies_where_it_was_made(demo_sam) -> None:
     segmenter = SamSegmenter(demo_sam, device="cpu")
-    coords, _ = segmenter._torch_prompt(
+    coords, _ = prompt_to_torch(
         demo_sam, segmenter.encode(np.zeros((4000, 1, 3), np.uint8)), Prompt(((0.5, 1000.0),), (1,))
     )[0]
     assert coords.tolist() == [[[0.5, 64.0]]]  # of 1x256: a quarter of the height, the middle of the one column

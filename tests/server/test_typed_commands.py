@@ -147,7 +147,7 @@ def test_each_answer_has_the_class_of_the_region_that_it_looks_like() -> None:
     }
 
 
-def test_like_this_looks_at_the_automatic_masks_once_and_shares_them_with_texts() -> None:
+def test_like_this_looks_once_at_automatic_masks_of_its_own_finer_grid() -> None:
     server = serve("black", "white", "black")
     page = Page(server, *brush(square(5, 5), "mine", "dog", "black"))
     page.type("a black thing")
@@ -155,7 +155,7 @@ def test_like_this_looks_at_the_automatic_masks_once_and_shares_them_with_texts(
     assert [masks for masks, vocabularies in server.hall.classifier.calls if not vocabularies] == [3]
     for _ in range(2):
         assert len(page.type("like this")) == 1
-    assert [masks for masks, vocabularies in server.hall.classifier.calls if not vocabularies] == [3, 1, 1]
+    assert [masks for masks, vocabularies in server.hall.classifier.calls if not vocabularies] == [3, 3, 1, 1]
 
 
 def test_like_this_without_a_mask_on_the_page_says_what_to_do() -> None:
