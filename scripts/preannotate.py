@@ -13,7 +13,7 @@ them), 130 or 143 if it was stopped by a signal.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -123,8 +123,10 @@ def run(arguments: argparse.Namespace) -> int:
     job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
     runner, progress = build_runner(arguments, predictor, job)
 
-    def select(answer_of: AnswerOf = lambda ask: ask()) -> Selection:
-        keep = arguments.shard.holds if arguments.shard else None
+    def select(answer_of: AnswerOf = lambda ask: ask(), without: Container[int] = ()) -> Selection:
+        def keep(task: int) -> bool:
+            return task not in without and (arguments.shard is None or arguments.shard.holds(task))
+
         selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
         left = selection.count() // (arguments.shard.count if arguments.shard else 1)
         progress.expect(progress.snapshot().finished + left)  # after an outage it is asked again

@@ -15,7 +15,7 @@ from backend.bulk.pipeline import Pipeline, Run
 from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.prediction_importer import PredictionImporter
 from backend.bulk.progress import Progress, Snapshot, StageCount
-from backend.bulk.project_run import ProjectRun
+from backend.bulk.project_run import UNCHANGED, ProjectRun
 from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
 from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
 from backend.bulk.run_lease import describe_holder, hold_lock, refuse
@@ -30,6 +30,7 @@ __all__ = [
     "DECODE_THREADS",
     "FETCH_THREADS",
     "STAGE_NAMES",
+    "UNCHANGED",
     "ChunkLimits",
     "Collected",
     "ContactSheet",

@@ -143,6 +143,10 @@ class Ledger:
         """Return the tasks that were part of several requests, so that they may have several predictions."""
         return [task for (task,) in self._fetch("SELECT task FROM tasks WHERE sends > 1 ORDER BY task")]
 
+    def done_because(self, reason: str) -> set[TaskKey]:
+        """Return the tasks that are done for this reason."""
+        return {task for (task,) in self._fetch("SELECT task FROM tasks WHERE state = 'done' AND reason = ?", reason)}
+
     def state_of(self, task: TaskKey) -> TaskState | None:
         """Return a task's state; None if the ledger does not know the task."""
         rows = self._fetch("SELECT state FROM tasks WHERE task = ?", task)

@@ -24,6 +24,7 @@ from backend.errors import (
 )
 
 Json = dict[str, Any]
+UNCHANGED = "Nothing was found; earlier predictions were kept."
 BATCH = 100  # tasks that are noted in the ledger at once
 MAX_ATTEMPTS = 3  # of a task whose image could not be fetched
 MAX_WAITING = 10_000  # such tasks that are kept for another attempt
@@ -142,7 +143,7 @@ class ProjectRun:
         task = outcome.task["id"]
         if self.is_unchanged(outcome):
             self.summary.unchanged += 1
-            self.ledger.mark([task], TaskState.DONE, "Nothing was found; earlier predictions were kept.")
+            self.ledger.mark([task], TaskState.DONE, UNCHANGED)
             return
         try:
             encoded = encode_prediction(task, outcome.prediction or {}, self.target.version)

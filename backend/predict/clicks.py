@@ -6,7 +6,7 @@
 | they have none                                               |                                                   |
 | positive, near such a mask, and SAM is sure of another object | that other object, as a new region               |
 | several positive at (nearly) the same place, nothing else    | SAM's next larger candidate, cyclically           |
-| only negative, no box, no mask with their label there        | refused: there is no mask to subtract from        |
+| only negative, no box, no mask with their label there        | refused; it does not count with the next ones     |
 | one positive, on nothing (see `click_on_nothing`)            | refused; it does not count with the next ones     |
 | any others, a box, or both                                   | SAM's best candidate, as a new region             |
 
@@ -25,7 +25,6 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -34,7 +33,7 @@ from backend.errors import BadPrompt, BadRegion
 from backend.geometry import distance_to_box, distance_to_mask
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
-from backend.label_studio.results import LabeledRegion, is_own_note
+from backend.label_studio.results import LabeledRegion
 from backend.predict.click_on_nothing import IGNORED, ClicksOnNothing
 from backend.predict.messages import describe_size
 from backend.runtime import NO_DEADLINE, Deadline, timed
@@ -91,6 +90,14 @@ def answer_prompt(
         BadPrompt: Only negative points, and no mask to subtract from; or a click on nothing.
         Overloaded, ClientDisconnected: The answer would come too late.
     """
+
+    def answer_rest(counting: Prompt) -> ClickAnswer:
+        others = replace(prompt, prompt=counting)
+        answer = answer_prompt(
+            labeler, encoded, others, correctable, config, boxes, nothing, deadline, min_score=min_score
+        )
+        return answer if IGNORED in answer.message else replace(answer, message=f"{answer.message} {IGNORED}".strip())
+
     corrected = find_corrected(prompt, correctable, config, boxes, deadline)
     if corrected is not None:
         found = next(region for region in correctable if region.region_id == corrected.region_id)
@@ -102,6 +109,9 @@ def answer_prompt(
         return ClickAnswer(candidate, corrected, CORRECTS_LAST if found.is_recent else "")
     points = prompt.prompt
     if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
+        if len(points.point_labels) > 1:  # the first one was refused, stayed on the page and does not count
+            counting = replace(points, point_coords=points.point_coords[1:], point_labels=points.point_labels[1:])
+            return answer_rest(counting)
         what, wanted = (f'"{prompt.label}" ', ", or pick the label of the mask") if prompt.label else ("", "")
         raise BadPrompt(f"No {what}mask here to take a part from.", remedy=f"Click the object first{wanted}.")
     repeats = count_repeats(points, encoded.image.size)
@@ -113,11 +123,7 @@ def answer_prompt(
         return ClickAnswer(nothing.answer(labeler, encoded, points, min_score, deadline))
     counting, is_short = nothing.settle(labeler, encoded, points, min_score, deadline)
     if is_short:
-        others = replace(prompt, prompt=counting)
-        answer = answer_prompt(
-            labeler, encoded, others, correctable, config, boxes, nothing, deadline, min_score=min_score
-        )
-        return replace(answer, message=" ".join(filter(None, [answer.message, IGNORED])))
+        return answer_rest(counting)
     return ClickAnswer(labeler.segment(encoded, counting, deadline=deadline)[0])
 
 
@@ -142,40 +148,6 @@ def find_other_object(
     is_apart = inside < OTHER_OVERLAP * int(np.count_nonzero(alone.mask))
     is_apart = is_apart or inside < min_cover * int(np.count_nonzero(mask))
     return alone if is_apart and alone.score >= OTHER_SCORE else None
-
-
-def keep_identity(region: LabeledRegion, answer: ClickAnswer, config: ImageConfig) -> LabeledRegion:
-    """Give a corrected region its old id, which makes Label Studio replace it, and what a person decided about it.
-
-    That is its control, further labels, the chosen classes, and the lines of its note that this backend did not write.
-    """
-    old = answer.corrected
-    if old is None:
-        return region
-    choices = dict(region.choices)
-    for control in config.region_choices:
-        chosen = old.choices.get(control.name, ())
-        if chosen and all(map(control.has_label, chosen)):
-            choices[control.name] = chosen
-    controls = config.answers_of(old.control)
-    fits = any(not control.labels or control.has_label(region.label) for control in controls)
-    control_name = old.control if fits else region.control
-    notes = (*region.notes, *_persons_notes(old, config))
-    return replace(
-        region,
-        region_id=old.region_id,
-        choices=MappingProxyType(choices),
-        control=control_name,
-        other_labels=old.other_labels,
-        notes=notes,
-    )
-
-
-def _persons_notes(region: LabeledRegion, config: ImageConfig) -> list[str]:
-    """The lines of a region's note without those that list classes with their probabilities."""
-    names = {name for control in config.region_choices for name in control.label_names}
-    names.update(label.name for label in config.answer_classes)
-    return [line for line in region.notes if not is_own_note(line, names)]
 
 
 def find_corrected(

@@ -22,7 +22,8 @@ from backend.label_studio.config import ImageConfig, label_for_click
 from backend.label_studio.requests import Click, FindText, MaskBoxCache, SegmentAll
 from backend.label_studio.results import LabeledRegion
 from backend.predict.click_on_nothing import ClicksOnNothing
-from backend.predict.clicks import answer_prompt, keep_identity
+from backend.predict.clicks import answer_prompt
+from backend.predict.corrected_region import keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies
@@ -101,7 +102,7 @@ class ImageAnswers(RegionStages):
         regions = self._classify(encoded.image, candidates, labels, config, settings)
         labeled, described = [], []
         for region, label, answer, points in zip(regions, labels, answers, clicks, strict=True):
-            named = keep_identity(label_region(region, label, config, settings), answer, config)
+            named = keep_identity(label_region(region, label, config, settings), answer.corrected, config)
             labeled.append(replace(named, clicks=points))
             kept = answer.corrected.choices if answer.corrected else ()
             described.append(describe_classes(region, named, config, with_label=label is None, kept=kept))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ def _import_here(client: PredictionClient, project: int, settings: Settings) -> 
     """Return the milliseconds of a whole run without models."""
     arguments = build_parser().parse_args(["--project", str(project), "--url", client.url, "--api-key", "-"])
 
-    def select(answer_of: AnswerOf) -> Selection:
+    def select(answer_of: AnswerOf, _: Container[int]) -> Selection:
         return select_tasks(client, str(project), arguments, VERSION, answer_of=answer_of)
 
     ready = _predict(0)

@@ -6,9 +6,18 @@ import argparse
 from collections.abc import Sequence
 
 from backend.errors import BadSettings, LabelStudioError, shorten
-from backend.label_studio.api import AnswerOf, LabelStudioClient, TaskListing, delete_earlier_version, show_version
+from backend.label_studio.api import (
+    AnswerOf,
+    LabelStudioClient,
+    TaskListing,
+    delete_earlier_version,
+    show_version,
+    shown_version,
+)
 from backend.predict import is_bulk_version
 from scripts.console import show_progress
+
+PLACE = "Settings > Annotation > Prelabeling"
 
 
 def add_after_run_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +34,8 @@ def add_after_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep-shown-version",
         action="store_true",
-        help="leave alone which predictions the project shows to annotators (default: the new ones)",
+        help="leave alone which predictions the project shows to annotators (default: the new ones, unless there are "
+        "fewer of them)",
     )
 
 
@@ -66,7 +76,15 @@ def finish_project(
     if version not in versions:  # nothing to show, and nothing that takes the place of others
         return
     if not arguments.keep_shown_version:
-        _show(client, project_id, version, answer_of)
+        shown = answer_of(lambda: shown_version(client, project_id))
+        if versions.get(shown, 0) > versions[version]:  # as after --limit, or a text that few images show
+            print(
+                f"Annotators still start from the predictions {shown}, of which there are {versions[shown]}; "
+                f"of {version} there are {versions[version]}. {PLACE} changes it.",
+                flush=True,
+            )
+        else:
+            _show(client, project_id, version, answer_of)
     for old in arguments.replace:
         if old in versions:
             removal = delete_earlier_version(
@@ -83,13 +101,12 @@ def finish_project(
 
 
 def _show(client: LabelStudioClient, project_id: str, version: str, answer_of: AnswerOf) -> None:
-    place = "Settings > Annotation > Prelabeling"
     try:
         before = answer_of(lambda: show_version(client, project_id, version))
     except LabelStudioError as error:
         print(f"Warning: annotators are not shown the new predictions. {error}", flush=True)
-        print(f"  help: Choose {version} in the project's {place}.", flush=True)
+        print(f"  help: Choose {version} in the project's {PLACE}.", flush=True)
         return
     if before != version:
         shown = f"before: {before!r}" if before else "before: none was chosen"
-        print(f"Annotators start from the predictions {version} now ({shown}; {place} changes it).", flush=True)
+        print(f"Annotators start from the predictions {version} now ({shown}; {PLACE} changes it).", flush=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backend.bulk import (
+    UNCHANGED,
     Ledger,
     Outages,
     Outcome,
@@ -88,7 +89,8 @@ class Work:
 
     Attributes:
         about: What is written into the ledger; "settings" is compared with the project's last run.
-        select: Chooses the tasks without a prediction of this version; what it is given waits out outages.
+        select: Chooses the tasks without a prediction of this version. What it is given waits out outages, and the
+            tasks to leave out.
         check_project: Raises if the project was deleted, or if its labeling config no longer gives this version.
         show: Context in which the progress is shown.
         finish: What follows a run that went through all tasks; what it is given waits out outages.
@@ -98,7 +100,7 @@ class Work:
     project_id: str
     version: str
     about: Mapping[str, Any]
-    select: Callable[[AnswerOf], Chosen]
+    select: Callable[[AnswerOf, Container[int]], Chosen]
     runner: Runner
     check_project: Callable[[], object]
     is_unchanged: Callable[[Outcome], bool]
@@ -124,7 +126,10 @@ def import_project(
         with folder.open_ledger(work.about) as ledger:
             outages = _build_outages(work.client, work.project_id, arguments, signals.flag)
             try:
-                chosen = work.select(outages.answer_of)
+                without = ledger.done_because(UNCHANGED)
+                if without:
+                    print(f"{len(without)} tasks are left out: nothing was found there before.", flush=True)
+                chosen = work.select(outages.answer_of, without)
                 summary.skipped = chosen.count_done()
                 _run(work, chosen, ledger, outages, summary, arguments, signals.flag)
                 if not summary.was_stopped:

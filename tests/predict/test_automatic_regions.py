@@ -12,10 +12,10 @@ from backend.engine import ImageLabeler
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
 from backend.label_studio.results import LabeledRegion, build_results, parse_regions
-from backend.predict.clicks import ClickAnswer, keep_identity
+from backend.predict.corrected_region import keep_identity
 from backend.predict.image_answers import ImageAnswers
 from backend.projects import ProjectSettings
-from backend.values import Candidate, ProposalOptions
+from backend.values import ProposalOptions
 from tests.fakes import CONFIG, OPTIONS, FakeClassifier, FakeSegmenter, Hall, ScoredClassifier, encoded, keypoint, png
 
 LABELS_ONLY = CONFIG.replace('<Choices name="kind"', '<Choices name="whole"').replace(' perRegion="true"', "")
@@ -97,7 +97,7 @@ def test_a_picked_label_stays_the_only_one() -> None:
 def test_a_corrected_region_keeps_its_further_labels() -> None:
     config, mask = parse_labeling_config(SEVERAL_LABELS).images[0], np.ones((30, 40), bool)
     old = LabeledRegion(mask, "cat", "r1", other_labels=("dog", "gone"), kind="brush")
-    again = keep_identity(LabeledRegion(mask, "cat", "r2"), ClickAnswer(Candidate(mask, 0.9), old), config)
+    again = keep_identity(LabeledRegion(mask, "cat", "r2"), old, config)
     (brush,) = build_results([again], config)
     assert (brush["id"], brush["value"]["brushlabels"]) == ("r1", ["cat", "dog"])
     single = parse_labeling_config(LABELS_ONLY).images[0]

@@ -145,6 +145,16 @@ def test_a_negative_point_with_nothing_to_take_it_from_is_refused() -> None:
         click(Hall(), keypoint(50, 50, positive=False))
 
 
+def test_a_refused_negative_point_does_not_count_with_the_next_one_on_a_mask() -> None:
+    hall = Hall()
+    stray, meant = keypoint(90, 90, positive=False), keypoint(37.5, 50, positive=False)
+    (result,) = click(hall, stray, meant, regions=(saved(BODY),))
+    assert result["id"] == "saved"
+    assert hall.segmenter.decoded[0].point_coords[1:] == ((15, 15),)
+    with pytest.raises(BadPrompt, match="mask here to take a part from"):
+        click(Hall(), meant, stray, regions=(saved(BODY),))  # the point that was clicked now decides
+
+
 def test_a_damaged_mask_on_the_page_does_not_refuse_a_click(caplog: pytest.LogCaptureFixture) -> None:
     broken = saved(BODY) | {"value": {"format": "rle", "rle": [1, 2], "brushlabels": ["cat"]}}
     with caplog.at_level(logging.WARNING):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,7 @@ class Predicted:
     def respond(self, seen: Seen, handler: object) -> Answer:
         url = urlsplit(seen.path)
         if url.path == "/api/projects/1/model-versions/":
-            return answer(dict.fromkeys(self.predictions.values(), 1))
+            return answer(dict(Counter(self.predictions.values())))
         if url.path == "/api/projects/1/":
             if seen.method == "PATCH":
                 if self.is_locked:
@@ -127,6 +128,14 @@ def test_the_shown_version_is_left_alone_on_demand_and_where_there_is_nothing_to
     finish(empty, "--replace", OLD)
     assert chosen.log == empty.log == []
     assert capsys.readouterr().out == ""
+
+
+def test_more_predictions_are_not_hidden_behind_fewer(finish: Finish, capsys: pytest.CaptureFixture[str]) -> None:
+    project = Predicted({10: NEW, 20: OLD, 30: OLD}, shown=OLD)
+    finish(project)
+    assert project.log == []
+    said = capsys.readouterr().out
+    assert f"still start from the predictions {OLD}, of which there are 2; of {NEW} there are 1." in said
 
 
 def test_a_project_that_may_not_be_changed_is_a_warning_with_what_to_do(

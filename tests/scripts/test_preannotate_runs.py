@@ -208,6 +208,8 @@ def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest(
     assert [len(ids) for ids in site.stored(version).values()] == [0, 1, 1, 1, 1, 1, 1, 1]
     counts = "created 7 (1 without a mask), skipped 0, failed 0, unchanged 1 (no mask; earlier predictions kept)\n"
     assert counts in capsys.readouterr().out
+    assert run("--text", "green star", "--limit", "1").asked == []  # what has nothing to find is not tried for ever
+    assert "1 tasks are left out: nothing was found there before.\n" in capsys.readouterr().out
 
 
 def test_the_difference_to_the_projects_last_run_is_shown(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

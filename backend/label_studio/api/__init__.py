@@ -7,7 +7,7 @@ from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.earlier_version import Removal, delete_earlier_version
 from backend.label_studio.api.next_tasks import NextTasks
 from backend.label_studio.api.predictions import PredictionClient, StoredPredictions, find_similar
-from backend.label_studio.api.shown_version import show_version
+from backend.label_studio.api.shown_version import show_version, shown_version
 from backend.label_studio.api.task_listing import AnswerOf, TaskFilter, TaskListing
 from backend.label_studio.api.webhooks import Webhook, WebhookClient
 
@@ -25,4 +25,5 @@ __all__ = [
     "delete_earlier_version",
     "find_similar",
     "show_version",
+    "shown_version",
 ]

@@ -15,8 +15,20 @@ def show_version(client: LabelStudioClient, project_id: int | str, version: str)
         LabelStudioError: It refused: no task has a prediction of this version, or the token's user may not change the
             project.
     """
-    path, subject = f"/api/projects/{project_id}/", f"the shown predictions of project {project_id}"
-    before = str(client.requests.get(path, subject).get("model_version") or "")
+    before = shown_version(client, project_id)
     if before != version:
-        client.requests.patch(path, subject, {"model_version": version})
+        client.requests.patch(_path(project_id), _subject(project_id), {"model_version": version})
     return before
+
+
+def shown_version(client: LabelStudioClient, project_id: int | str) -> str:
+    """Return what a project shows: a model version, the title of a connected backend, or ""."""
+    return str(client.requests.get(_path(project_id), _subject(project_id)).get("model_version") or "")
+
+
+def _path(project_id: int | str) -> str:
+    return f"/api/projects/{project_id}/"
+
+
+def _subject(project_id: int | str) -> str:
+    return f"the shown predictions of project {project_id}"
