@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
 from scripts.measuring.automatic_masks import DEFAULT_BATCH, build_generator
 from scripts.measuring.bulk import ClipLoop, class_vocabulary
-from scripts.measuring.place import CLASSES_AND_MASKS, Picture
+from scripts.measuring.place import CLASSES_AND_MASKS, Picture, run_server
 from scripts.measuring.subjects import Subject
 from scripts.measuring.timing import Row, build_row, time_ms
 
@@ -135,10 +134,5 @@ def accept_predictions() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with run_server(Handler) as url:
+        yield url
