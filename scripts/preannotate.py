@@ -29,7 +29,7 @@ from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
 from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
-from scripts.preannotating.dry_run import add_dry_run_options, write_contact_sheet
+from scripts.preannotating.dry_run import add_dry_run_options, check_dry_run, write_contact_sheet
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
 from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
@@ -96,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     from backend.label_studio.api import PredictionClient
     from backend.wiring import build_limits, build_predictor, build_redis
 
+    check_dry_run(arguments)
     settings = read_settings(arguments.url, arguments.api_key)
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)

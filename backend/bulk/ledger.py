@@ -229,7 +229,7 @@ def describe_error(path: Path, error: Exception) -> LedgerError:
         remedy = "Wait for it, or stop it; one run at a time may use a ledger."
     elif isinstance(error, OSError | sqlite3.OperationalError):
         message = f"The ledger {path} cannot be written: {text}."
-        remedy = "Set RUNS_DIR to a folder on a local disk that this user may write to."
+        remedy = "Set RUNS_DIR to a folder on a local disk that has space left and that this user may write to."
     else:
         message = f"The ledger {path} is damaged: {text}."
         remedy = f"Delete the folder {path.parent} and run the same command again: Label Studio knows what is done."

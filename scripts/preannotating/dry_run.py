@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.bulk import ContactSheet, Outcome
+from backend.errors import BadSettings, shorten
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import TaskImage
@@ -23,10 +24,16 @@ def add_dry_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dry-run", action="store_true", help="import nothing; write a contact sheet of predictions for some tasks"
     )
-    group.add_argument(
-        "--sample", type=positive_int, metavar="N", default=SAMPLE, help=f"tasks on the sheet (default: {SAMPLE})"
-    )
+    group.add_argument("--sample", type=positive_int, metavar="N", help=f"tasks on the sheet (default: {SAMPLE})")
     group.add_argument("--sheet", type=Path, metavar="FILE", help="the HTML file (default: contact-sheet-PROJECT.html)")
+
+
+def check_dry_run(arguments: argparse.Namespace) -> None:
+    """Raise BadSettings for an option of the contact sheet without --dry-run, which would start an import."""
+    for option, value in (("--sample", arguments.sample), ("--sheet", arguments.sheet)):
+        if value is not None and not arguments.dry_run:
+            remedy = "Add --dry-run, or leave it out."
+            raise BadSettings(f"{option} {shorten(str(value))} is for a dry run, and this is none.", remedy=remedy)
 
 
 def write_contact_sheet(
@@ -48,7 +55,7 @@ def write_contact_sheet(
         LabelStudioError: The tasks could not be listed.
         ExportError: The sheet could not be written.
     """
-    total, tasks = selection.count(), selection.sample(arguments.sample)
+    total, tasks = selection.count(), selection.sample(arguments.sample or SAMPLE)
     sheet, failed = ContactSheet(config, fetch_image), 0
     for outcome in show_progress(predict(tasks), "predicting a sample"):
         failed += outcome.error is not None

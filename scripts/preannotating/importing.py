@@ -30,7 +30,7 @@ from backend.bulk import (
     refuse,
 )
 from backend.cache import GuardedRedis, RunLease
-from backend.errors import BadSettings
+from backend.errors import BadSettings, shorten
 from backend.label_studio.api import AnswerOf, PredictionClient
 from backend.settings import Settings
 from scripts.console import duration
@@ -140,7 +140,7 @@ def import_project(
                 failures = folder.write_failures(ledger)
                 print(summary, flush=True)
                 if failures is not None:
-                    print(f"Each failed task with its reason: {failures}", flush=True)
+                    print(f"Each task that failed or is gone, with its reason: {failures}", flush=True)
     if summary.was_stopped:
         print(CONTINUE, file=sys.stderr)
         return signals.exit_status
@@ -156,6 +156,10 @@ def verify(client: PredictionClient, project_id: str, settings: Settings, argume
         raise BadSettings(message, remedy="Give the version that a run has printed: --verify VERSION.")
     with StopSignals() as signals:
         outages = _build_outages(client, project_id, arguments, signals.flag)
+        known = outages.answer_of(lambda: client.versions(project_id))
+        if arguments.verify and arguments.verify not in known:
+            message = f"No task of project {project_id} has a prediction of version {shorten(arguments.verify)}."
+            raise BadSettings(message, remedy=f"It has: {shorten(', '.join(known)) or 'no predictions'}.")
         for version in versions:
             print(Sweep(client, project_id, version, outages).run(), flush=True)
     return 0

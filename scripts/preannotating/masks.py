@@ -8,13 +8,15 @@ from dataclasses import fields, replace
 from backend.values import ProposalOptions
 from scripts.console import fraction, positive_int
 
+MAX_POINTS_PER_SIDE = 256  # 65,536 points an image
+
 
 def add_mask_options(parser: argparse.ArgumentParser) -> None:
     """Add the parameters of SAM; they default to the checkpoint's values."""
     masks = parser.add_argument_group(
         "automatic masks", "SamAutomaticMaskGenerator's parameters; the defaults depend on the checkpoint"
     )
-    masks.add_argument("--points-per-side", type=positive_int, metavar="N", help="prompt with an N x N grid of points")
+    masks.add_argument("--points-per-side", type=grid_side, metavar="N", help="prompt with an N x N grid of points")
     masks.add_argument("--pred-iou-thresh", type=fraction, metavar="X", help="minimum predicted IoU of a mask")
     masks.add_argument(
         "--stability-score-thresh",
@@ -46,6 +48,14 @@ def add_mask_options(parser: argparse.ArgumentParser) -> None:
     )
     masks.add_argument("--score-threshold", type=fraction, metavar="X", help="minimum class probability of a mask")
     masks.add_argument("--max-masks", type=positive_int, metavar="N", help="keep the N best masks of an image")
+
+
+def grid_side(text: str) -> int:
+    """Parse the number of points per side of the grid."""
+    number = positive_int(text)
+    if number > MAX_POINTS_PER_SIDE:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_POINTS_PER_SIDE}, got {text}")
+    return number
 
 
 def override(proposal: ProposalOptions, arguments: argparse.Namespace) -> ProposalOptions:

@@ -113,7 +113,7 @@ def test_failures_are_listed_with_their_reasons(
     run(broken=[2], status=1)
     said = capsys.readouterr().out
     assert "created 6, skipped 0, failed 2\n" in said
-    (path,) = re.findall("^Each failed task with its reason: (.*)$", said, re.MULTILINE)
+    (path,) = re.findall("^Each task that failed or is gone, with its reason: (.*)$", said, re.MULTILINE)
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[1] == ["2", "failed", "3", "2.png is gone. Upload it again."]
@@ -252,8 +252,27 @@ def test_verify_counts_and_deletes_duplicates_without_models(
     line = f"{VERSION}: 8 of 8 tasks have their prediction, 1 duplicates deleted\n"
     assert capsys.readouterr().out == line
     assert site.stored(VERSION)[4] == kept
+    site.store(1, "elsewhere-1")  # by a run of another machine
     run("--verify", "elsewhere-1")
-    assert capsys.readouterr().out == "elsewhere-1: 0 of 8 tasks have their prediction, 0 duplicates deleted\n"
+    assert capsys.readouterr().out == "elsewhere-1: 1 of 8 tasks have their prediction, 0 duplicates deleted\n"
+
+
+def test_verify_of_a_version_that_no_task_has_says_which_there_are(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--limit", "1")
+    run("--verify", "nonsense", status=1)
+    said = capsys.readouterr().err
+    assert "No task of project 3 has a prediction of version nonsense" in said and VERSION in said
+
+
+@pytest.mark.parametrize("option", [("--sample", "3"), ("--sheet", "a.html")])
+def test_an_option_of_the_contact_sheet_without_a_dry_run_starts_no_import(
+    run: Run, site: FakeLabelStudio, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*option, status=1)
+    assert f"{' '.join(option)} is for a dry run, and this is none." in capsys.readouterr().err
+    assert site.requests == []
 
 
 def test_verify_without_a_known_run_says_what_to_give(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
