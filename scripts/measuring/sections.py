@@ -131,7 +131,7 @@ def _measure_preannotation(bench: Bench) -> list[Any]:
     if not bench.subject.predictor.labeler.can_classify:
         return []
     return [
-        measure_user_script(bench.subject, pictures[: bench.few], repeats=3, aim=FASTER_PROJECT[size])
+        measure_user_script(bench.subject, pictures[:2], repeats=3, aim=FASTER_PROJECT[size])
         for size, pictures in (("640x480", bench.small), ("1080p", bench.pictures))
     ]
 
