@@ -18,6 +18,7 @@ from backend.values import Candidate, ClassName, Mask, ProposalParameters
 log = logging.getLogger(__name__)
 
 MIN_POINTS_PER_SIDE = 24  # of the grid on which automatic masks are made for a search: a person waits for all of a kind
+MIN_BOX_NMS_THRESH = 0.7  # the best of several masks of one object is chosen here, so fewer are dropped before
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class SimilarSearch:
         Args:
             exemplars: At least one, none of them empty.
             labeled: Masks that have a label already, the exemplars among them; they are not found again.
-            parameters: How automatic masks are made; on a grid of at least `MIN_POINTS_PER_SIDE`.
+            parameters: How automatic masks are made; on a grid of at least `MIN_POINTS_PER_SIDE`, and with
+                at least `MIN_BOX_NMS_THRESH`.
             vocabulary: The project's classes, which help to tell masks apart.
             templates: CLIP's prompt templates; () for the model's.
 
@@ -73,7 +75,11 @@ class SimilarSearch:
             remedy = "Click the objects or draw boxes around them; /health says why CLIP is not loaded."
             raise BadPrompt('"like this" needs CLIP, which is not loaded.', remedy=remedy)
         image = encoded.image
-        finer = replace(parameters, points_per_side=max(parameters.points_per_side, MIN_POINTS_PER_SIDE))
+        finer = replace(
+            parameters,
+            points_per_side=max(parameters.points_per_side, MIN_POINTS_PER_SIDE),
+            box_nms_thresh=max(parameters.box_nms_thresh, MIN_BOX_NMS_THRESH),
+        )
         proposed = self._proposals.propose(encoded, finer, self._classifier)
         masks = proposed.masks()
         places = pick_unlabeled(masks, labeled, wholes=exemplars)

@@ -3,6 +3,7 @@ Studio's ways: uncertainty sampling, and the table of tasks in the order of the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from label_studio_sdk import LabelStudio
 
-from backend.label_studio.api import LabelStudioClient
+from backend.label_studio.api import PredictionClient
 from scripts.demo_circle import commands
 from scripts.demo_circle.stage import Opened, Stage
 from scripts.demo_circle.targets import click_scenes, encode_png
@@ -52,7 +53,8 @@ def project(opened: Opened, stage: Stage) -> ReviewedProject:
     version = str(predictions[tasks[EMPTY]][0]["model_version"])
     reviewed = ReviewedProject(number, version, scores, tasks[EMPTY])
     other = {"task": reviewed.least_trusted_first[-1], "result": [], "score": 0.0, "model_version": "other"}
-    LabelStudioClient(opened.site.url, opened.token).create_predictions(str(number), [other])
+    stored = PredictionClient(opened.site.url, opened.token).import_documents(str(number), [json.dumps(other).encode()])
+    assert stored == 1
     client = LabelStudio(base_url=opened.site.url, api_key=opened.token)  # as docs/reviewing.md has it
     client.projects.update(number, sampling="Uncertainty sampling", model_version=version)
     return reviewed
