@@ -93,7 +93,7 @@ def test_more_like_an_accepted_mask_and_then_everything_else(page: LabelingPage,
     rest = ask(page, "Everything")
     page.screenshot("commands-2-everything")
     assert len(rest) >= 2
-    # The rings have their masks already. One of the others is a ring with its surroundings, which SAM takes for an object.
+    # The rings have their masks already. One of the others is a ring with what is around it.
     assert max(best_iou(mask, rings(scene)) for mask in rest) < 0.7
     assert sum(best_iou(mask, rings(scene)) > 0.5 for mask in rest) <= 1
     page.accept()
