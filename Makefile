@@ -26,7 +26,7 @@ demo: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## 
 check: $(VENV)/.runtime-is-installed $(LABEL_STUDIO_VENV)/.is-installed redis ## Run the demo end to end, unattended: click, accept, export, compare
 	$(BIN)/python -m scripts.demo --check $(ARGS)
 
-quick: $(VENV)/.tools-are-installed redis ## Run the fast tests, 80 seconds on two cores: no Label Studio, browser, gunicorn or training
+quick: $(VENV)/.tools-are-installed redis ## Run the fast tests, two minutes on two cores: no Label Studio, browser, gunicorn or training
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BY_FILE) -m $(QUICK) $(ARGS)
 
 test: $(VENV)/.tools-are-installed $(LABEL_STUDIO_VENV)/.is-installed redis chromium nginx prometheus ## Run every test, with a real Redis, Label Studio, browser, nginx and Prometheus
