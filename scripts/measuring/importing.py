@@ -23,13 +23,13 @@ from scripts.preannotating.selection import Selection, select_tasks
 
 GROUP = "Import"
 TASKS = 10_000
-RUNS, INTEGERS = 3, 2600  # of brush RLE in a prediction of about 23 kB, as real ones have
+RUNS, INTEGERS = 3, 2600  # of brush RLE, which make a prediction of 37 kB; the real ones of demo scenes have 23
 PEER_CHUNK, PEER_CHUNKS = 10, 5
 VERSION = "bench-auto-00000000"
 
 
 def measure_import(settings: Settings, folder: Path) -> Row | SkippedRow:
-    """Import a prediction of about 23 kB into each task of a project; once, as it takes a minute."""
+    """Import a prediction of 37 kB into each task of a project; once, as it takes a minute."""
     what = f"{TASKS:,} predictions into a project of {TASKS:,} tasks"
     if not stage.LABEL_STUDIO.exists():
         return SkippedRow(GROUP, what, "Label Studio is not installed; `make demo` installs it")
