@@ -22,7 +22,7 @@ from backend.errors import BadConfig
 from backend.label_studio.api import AnswerOf
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
-from backend.predict import BulkRequest, build_version
+from backend.predict import BulkRequest, TaskPredictor, build_version
 from backend.projects import ProjectSettings
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
 from scripts.live_display import show_progress_of
@@ -91,6 +91,18 @@ def describe_run(
     }
 
 
+def build_request(arguments: argparse.Namespace, predictor: TaskPredictor, config: LabelingConfig) -> BulkRequest:
+    """Build what is asked of every task; raises BadSettings or BadPrompt if the models cannot answer it."""
+    check_can_name(predictor.labeler.can_classify, config)
+    check_knows_labels(predictor.labeler, config)
+    texts = tuple(dict.fromkeys(arguments.text))
+    check_can_read(predictor.labeler.can_classify, texts)
+    proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
+    check_class_options(proposal, config, predictor.labeler, texts)
+    request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
+    return replace(request, review=arguments.review)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Connect, load the models, predict, import, and print a summary."""
     from backend.label_studio.api import PredictionClient
@@ -109,14 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)
     predictor = build_predictor(choose_models(settings, arguments), redis)
-    check_can_name(predictor.labeler.can_classify, config)
-    check_knows_labels(predictor.labeler, config)
-    texts = tuple(dict.fromkeys(arguments.text))
-    check_can_read(predictor.labeler.can_classify, texts)
-    proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
-    check_class_options(proposal, config, predictor.labeler, texts)
-    request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
-    request = replace(request, review=arguments.review)
+    request = build_request(arguments, predictor, config)
     version = build_version(predictor.model_version, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     check_replaced(arguments.replace, version)

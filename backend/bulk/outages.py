@@ -105,7 +105,7 @@ class Outages:
                 return answer
 
     def note(self) -> None:
-        """Remember that Label Studio is away now."""
+        """Note that Label Studio is unavailable now."""
         self._away_at = time.monotonic()
 
     @property

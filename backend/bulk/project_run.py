@@ -164,7 +164,7 @@ class ProjectRun:
         self._fail(task, error)
 
     def _wait_for_label_studio(self) -> None:
-        """Pause while Label Studio, which most images come from, is away."""
+        """Pause while Label Studio, which most images come from, is unavailable."""
         if time.monotonic() - self._probed_at > MIN_PROBE_SECONDS:
             self.outages.wait_until_over()
             self._probed_at = time.monotonic()

@@ -43,7 +43,7 @@ class SweepReport:
         predicted: Tasks with a prediction of this version.
         deleted: Surplus predictions.
         kept: Surplus predictions that an annotation was made from.
-        waiting: Surplus predictions of tasks that somebody is labeling, whose annotation may be made from them.
+        waiting: Surplus predictions of tasks with a draft, which may have been made from them.
     """
 
     version: str

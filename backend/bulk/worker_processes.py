@@ -126,7 +126,7 @@ class WorkerProcesses:
         )
 
     def close(self) -> None:
-        """Kill the processes; whoever waits in `work` gets `WorkersUnusable`. They can be started again."""
+        """Kill the processes; calls that wait in `work` raise `WorkersUnusable`. They can be started again."""
         with self._changed:
             self._is_running = False
             for worker in self._workers:

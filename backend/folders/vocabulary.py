@@ -78,8 +78,8 @@ def build_vocabulary(
     """Build a vocabulary; returns it with remarks for the person who gave it.
 
     Raises:
-        BadSettings: More labels than `max_labels`, a label that is reserved or has an unprintable character, or one to
-            keep that is none.
+        BadSettings: More labels than `max_labels`, a label that is reserved or has an unprintable character, or an
+            unknown label in `keep`.
         BadPrompt: A text that names nothing.
     """
     for text in texts:

@@ -45,7 +45,7 @@ def no_answer(url: str, subject: str, error: Exception) -> str:
 
 
 def build_refusal(url: str, subject: str, status: int, body: object) -> LabelStudioError:
-    """Build the error of a response that is none of the expected: `LabelStudioUnavailable` if it may pass.
+    """Build the error of an unexpected response: `LabelStudioUnavailable` if it may pass.
 
     Args:
         body: The parsed document, or anything else.
