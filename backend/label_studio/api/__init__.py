@@ -5,8 +5,9 @@ Ids come in; values and task documents go out, or `LabelStudioError`.
 
 from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.earlier_version import Removal, delete_earlier_version
+from backend.label_studio.api.model_versions import find_similar
 from backend.label_studio.api.next_tasks import NextTasks
-from backend.label_studio.api.predictions import PredictionClient, StoredPredictions, find_similar
+from backend.label_studio.api.predictions import PredictionClient, StoredPredictions
 from backend.label_studio.api.shown_version import show_version, shown_version
 from backend.label_studio.api.task_listing import AnswerOf, TaskFilter, TaskListing
 from backend.label_studio.api.webhooks import Webhook, WebhookClient

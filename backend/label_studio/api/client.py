@@ -6,7 +6,6 @@ it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from backend.errors import LabelStudioError
 from backend.fetching import TOKEN_REMEDY, TokenSource
 from backend.label_studio.api.json_requests import JsonRequests
 from backend.label_studio.api.sdk_errors import translate_errors
+from backend.label_studio.api.task_query import condition, encode_query
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -165,12 +165,10 @@ class LabelStudioClient:
             LabelStudioError: As `project`.
         """
         number = _parse_project_id(project_id)
-        items: list[dict[str, Any]] = [
-            {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": task_id}
-        ]
+        conditions = [condition("id", "greater", "Number", task_id)]
         if unlabeled:
-            items += [{"filter": "filter:tasks:completed_at", "operator": "empty", "type": "Datetime", "value": True}]
-        query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
+            conditions.append(condition("completed_at", "empty", "Datetime", True))
+        query = encode_query(conditions)
         with self._translate_errors(f"the next tasks of project {project_id}"):
             return self._page(1, max_tasks, project=number, query=query, fields="task_only")
 

@@ -6,14 +6,18 @@ twice, and it copies each document before it encodes it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backend.label_studio.api.client import LabelStudioClient
+from backend.label_studio.api.model_versions import (
+    contains_version,
+    fetch_model_versions,
+    find_similar,
+    has_exact_version,
+)
+from backend.label_studio.api.task_query import Json, condition, encode_query
 
-Json = dict[str, Any]
 IMPORT_TIMEOUT_SECONDS = 100.0
 MAX_IDS = 500  # in one request: they are part of its URL, which servers limit to 8 kB
 STORED_PAGE_SIZE = 100  # tasks with all their predictions
@@ -83,7 +87,7 @@ class PredictionClient(LabelStudioClient):
         stored = set()
         for ids in _portions(task_ids):
             subject = f"the predictions of {len(ids)} tasks"
-            stored |= self._ids(project_id, [_among(ids), _has_version(version)], subject)
+            stored |= self._ids(project_id, [_among(ids), contains_version([version])], subject)
         return stored if not stored or self._is_exact(project_id, version) else self._exactly(stored, version)
 
     def existing_tasks(self, project_id: str, task_ids: Collection[int]) -> set[int]:
@@ -93,15 +97,13 @@ class PredictionClient(LabelStudioClient):
 
     def count_tasks(self, project_id: str, version: str = "") -> int:
         """Count the project's tasks; with a version, those that have a prediction whose version contains it."""
-        filters = [_has_version(version)] if version else []
+        filters = [contains_version([version])] if version else []
         subject = f"the number of tasks of project {project_id}"
         return int(self._tasks(project_id, filters, subject, include="id", page_size=1).get("total") or 0)
 
     def versions(self, project_id: str) -> dict[str, int]:
         """Return the number of predictions by their version."""
-        subject = f"the model versions of project {project_id}"
-        counts = self._requests.get(f"/api/projects/{project_id}/model-versions/", subject)
-        return {str(version): int(count) for version, count in counts.items()}
+        return fetch_model_versions(self._requests, project_id)
 
     def iterate_stored(self, project_id: str, version: str, task_ids: Collection[int]) -> Iterator[StoredPredictions]:
         """Yield the predictions of exactly this version that these tasks have; whole predictions are transferred."""
@@ -124,13 +126,13 @@ class PredictionClient(LabelStudioClient):
         Args:
             after: Only tasks with a higher id.
         """
-        several = _number("total_predictions", "greater", 1)
-        filters = [_has_version(version), several, _number("id", "greater", after)]
+        several = condition("total_predictions", "greater", "Number", 1)
+        filters = [contains_version([version]), several, condition("id", "greater", "Number", after)]
         return sorted(self._ids(project_id, filters, f"the tasks of project {project_id} with several predictions"))
 
     def tasks_with_drafts(self, project_id: str, task_ids: Collection[int]) -> set[int]:
         """Return which of these tasks somebody has begun to label and not submitted."""
-        drafts = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
+        drafts = condition("draft_exists", "equal", "Boolean", True)
         subject = f"the drafts of project {project_id}"
         return {task for ids in _portions(task_ids) for task in self._ids(project_id, [_among(ids), drafts], subject)}
 
@@ -148,13 +150,7 @@ class PredictionClient(LabelStudioClient):
 
     def _exactly(self, task_ids: Collection[int], version: str) -> set[int]:
         """Return the tasks that have exactly this version; one request a task."""
-        stored = set()
-        for task_id in task_ids:
-            subject = f"the predictions of task {task_id}"
-            predictions = self._requests.get("/api/predictions/", subject, {"task": task_id})
-            if any(prediction.get("model_version") == version for prediction in predictions):
-                stored.add(task_id)
-        return stored
+        return {task_id for task_id in task_ids if has_exact_version(self._requests, task_id, version)}
 
     def _ids(self, project_id: str, filters: Sequence[Json], subject: str, page_size: int = MAX_IDS) -> set[int]:
         page = self._tasks(project_id, filters, subject, include="id", page_size=page_size)
@@ -171,10 +167,9 @@ class PredictionClient(LabelStudioClient):
         fields: str = "task_only",
     ) -> Json:
         """Fetch the first page of the project's tasks that pass all filters, by ascending id."""
-        query = {"filters": {"conjunction": "and", "items": list(filters)}, "ordering": ["tasks:id"]}
         params = {
             "project": project_id,
-            "query": json.dumps(query, separators=(",", ":")),
+            "query": encode_query(filters),
             "include": include,
             "fields": fields,
             "page": 1,
@@ -182,11 +177,6 @@ class PredictionClient(LabelStudioClient):
         }
         document: Json = self._requests.get("/api/tasks/", subject, params)
         return document
-
-
-def find_similar(version: str, versions: Iterable[str]) -> list[str]:
-    """Return the other versions that Label Studio's filter takes for this one: they contain it, in capitals or not."""
-    return [other for other in versions if version.casefold() in other.casefold() and other != version]
 
 
 def _read_stored(task: Json, version: str) -> StoredPredictions:
@@ -201,14 +191,4 @@ def _portions(task_ids: Collection[int], size: int = MAX_IDS) -> Iterator[list[i
 
 
 def _among(task_ids: list[int]) -> Json:
-    return {"filter": "filter:tasks:id", "operator": "in_list", "type": "Number", "value": task_ids}
-
-
-def _number(column: str, operator: str, value: int) -> Json:
-    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": "Number", "value": value}
-
-
-def _has_version(version: str) -> Json:
-    """Build the filter for tasks with a prediction whose version contains this one."""
-    column = "filter:tasks:predictions_model_versions"
-    return {"filter": column, "operator": "contains", "type": "List", "value": [version]}
+    return condition("id", "in_list", "Number", task_ids)

@@ -7,16 +7,22 @@ also spends 2 s on parsing them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any
 
 from backend.errors import LabelStudioError, shorten
 from backend.label_studio.api.client import LabelStudioClient
+from backend.label_studio.api.model_versions import (
+    contains_version,
+    fetch_model_versions,
+    find_similar,
+    has_exact_version,
+)
+from backend.label_studio.api.task_query import Json, condition, encode_query
 
-Json = dict[str, Any]
 AnswerOf = Callable[[Callable[[], Any]], Any]
 PAGE_SIZE = 1000
 MAX_COUNTED = 5000
@@ -61,14 +67,14 @@ class TaskFilter:
         """Build the filters of a query, except for `task_ids`."""
         items = []
         if self.without_version:  # the value must be a list, and each of its texts matches substrings
-            items.append(_condition("predictions_model_versions", "not_contains", "List", [self.without_version]))
-        items += [_condition("predictions_model_versions", "contains", "List", [name]) for name in self.with_versions]
+            items.append(contains_version([self.without_version], negated=True))
+        items += [contains_version([name]) for name in self.with_versions]
         if self.unlabeled:
-            items.append(_condition("total_annotations", "equal", "Number", 0))
+            items.append(condition("total_annotations", "equal", "Number", 0))
         if self.without_predictions:
-            items.append(_condition("total_predictions", "equal", "Number", 0))
+            items.append(condition("total_predictions", "equal", "Number", 0))
         if self.without_drafts:
-            items.append(_condition("draft_exists", "equal", "Boolean", False))
+            items.append(condition("draft_exists", "equal", "Boolean", False))
         return items
 
 
@@ -93,12 +99,12 @@ class TaskListing:
             LabelStudioError: No such project, or an invalid token.
         """
         yield from self._in_portions(project_id, tasks, tasks.conditions())
-        similar = self._similar_versions(project_id, tasks.without_version)
+        similar = find_similar(tasks.without_version, self.model_versions(project_id)) if tasks.without_version else []
         if similar:  # their tasks were left out above, although they may lack this very version
             others = replace(tasks, without_version="")
-            contains = _condition("predictions_model_versions", "contains", "List", similar)
-            for task in self._in_portions(project_id, others, [*others.conditions(), contains]):
-                if not self._has_version(task["id"], tasks.without_version):
+            for task in self._in_portions(project_id, others, [*others.conditions(), contains_version(similar)]):
+                ask = partial(has_exact_version, self._requests, task["id"], tasks.without_version)
+                if not self._answer_of(ask):
                     yield task
 
     def iterate_whole(self, project_id: int | str, tasks: TaskFilter) -> Iterator[Json]:
@@ -157,17 +163,7 @@ class TaskListing:
 
     def model_versions(self, project_id: int | str) -> dict[str, int]:
         """Fetch the model versions of the project's predictions, each with the number of its predictions."""
-        subject = f"the model versions of project {project_id}"
-        return dict(self._get(f"/api/projects/{project_id}/model-versions/", subject, {}))
-
-    def _similar_versions(self, project_id: int | str, version: str) -> list[str]:
-        """Return the other versions that the filter takes for this one: they contain it, in capitals or not."""
-        names = self.model_versions(project_id) if version else {}
-        return [name for name in names if version.casefold() in name.casefold() and name != version]
-
-    def _has_version(self, task_id: int, version: str) -> bool:
-        predictions = self._get("/api/predictions/", f"the predictions of task {task_id}", {"task": task_id})
-        return any(prediction.get("model_version") == version for prediction in predictions)
+        return self._answer_of(lambda: fetch_model_versions(self._requests, project_id))
 
     def _in_portions(
         self, project_id: int | str, tasks: TaskFilter, conditions: list[Json], columns: Columns = USUAL
@@ -192,7 +188,7 @@ class TaskListing:
     ) -> Iterator[Json]:
         last = 0
         while True:
-            after = _condition("id", "greater", "Number", last)
+            after = condition("id", "greater", "Number", last)
             page = self._page(project_id, [after, *conditions], task_ids=task_ids, columns=columns)
             for task in page["tasks"]:
                 if task["id"] > last:  # a task with several matching predictions may be listed several times
@@ -212,9 +208,6 @@ class TaskListing:
         task_ids: list[int] | None = None,
         columns: Columns = USUAL,
     ) -> Json:
-        query: Json = {"filters": {"conjunction": "and", "items": conditions}, "ordering": ["tasks:id"]}
-        if task_ids is not None:
-            query["selectedItems"] = {"all": False, "included": task_ids}
         parameters = {
             "project": project_id,
             "fields": columns.fields,
@@ -222,7 +215,7 @@ class TaskListing:
             "page": page,
             "page_size": page_size or columns.page_size,
             "resolve_uri": "false",
-            "query": json.dumps(query, separators=(",", ":")),
+            "query": encode_query(conditions, task_ids),
         }
         document = self._get("/api/tasks/", f"the tasks of project {project_id}", parameters)
         if not isinstance(document, dict) or not {"tasks", "total"} <= document.keys():
@@ -232,7 +225,3 @@ class TaskListing:
 
     def _get(self, path: str, subject: str, parameters: Json) -> Any:
         return self._answer_of(lambda: self._requests.get(path, subject, parameters))
-
-
-def _condition(column: str, operator: str, kind: str, value: object) -> Json:
-    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
