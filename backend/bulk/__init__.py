@@ -16,7 +16,15 @@ from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.prediction_importer import PredictionImporter
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.project_run import UNCHANGED, ProjectRun
-from backend.bulk.read_annotations import Collected, FetchSize, category_names, collect
+from backend.bulk.read_annotations import (
+    AnnotationReader,
+    Collected,
+    FetchSize,
+    ReadCounts,
+    category_names,
+    collect,
+    read_images,
+)
 from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
 from backend.bulk.run_lease import describe_holder, hold_lock, refuse
 from backend.bulk.stage import Failed, Finished, Stage
@@ -31,6 +39,7 @@ __all__ = [
     "FETCH_THREADS",
     "STAGE_NAMES",
     "UNCHANGED",
+    "AnnotationReader",
     "ChunkLimits",
     "Collected",
     "ContactSheet",
@@ -49,6 +58,7 @@ __all__ = [
     "PredictionStore",
     "Progress",
     "ProjectRun",
+    "ReadCounts",
     "Run",
     "RunFolder",
     "RunIdentity",
@@ -75,5 +85,6 @@ __all__ = [
     "hold_lock",
     "identify_run",
     "list_reasons",
+    "read_images",
     "refuse",
 ]

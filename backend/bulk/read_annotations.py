@@ -32,8 +32,8 @@ DAMAGED_REMEDY = "Open the task in Label Studio, delete the annotation and creat
 
 
 @dataclass
-class Collected:
-    """Images of a project to export, and what is missing from them.
+class ReadCounts:
+    """What `read_images` met on its way, complete when it has ended.
 
     Attributes:
         unannotated: Number of tasks without an annotation.
@@ -43,12 +43,18 @@ class Collected:
         failures: Tasks that cannot be exported, each with its name and the reason.
     """
 
-    images: list[LabeledImage] = field(default_factory=list)
     unannotated: int = 0
     several: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     skipped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Collected(ReadCounts):
+    """Images of a project that fits into memory, with the counts."""
+
+    images: list[LabeledImage] = field(default_factory=list)
 
 
 def list_annotations(task: Json) -> list[Json]:
@@ -164,37 +170,43 @@ def category_names(config: LabelingConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label.name for image in config.images for label in image.answer_classes))
 
 
-def collect(
+def read_images(
     tasks: Iterable[Json],
-    config: LabelingConfig,
-    fetch_size: FetchSize,
+    reader: AnnotationReader,
+    counts: ReadCounts,
     *,
     include_unannotated: bool = False,
     skip_bad_regions: bool = False,
-) -> Collected:
-    """Read all tasks; a task that cannot be read is listed among the failures and does not stop the others.
+) -> Iterator[LabeledImage]:
+    """Read the tasks one by one; a task that cannot be read is listed among the failures and does not stop the others.
 
     A region that cannot be exported fails its task, because an image that lacks an object teaches a model that the
     object is background. With `skip_bad_regions` only the region is left out, and listed.
     """
-    collected, reader = Collected(), AnnotationReader(config, fetch_size)
     for document in tasks:
         name = _describe_task(document)
         try:
             annotations = list_annotations(document)
             if not annotations and not include_unannotated:
-                collected.unannotated += 1
+                counts.unannotated += 1
                 continue
             annotation = pick_annotation(annotations) or {}
             name = _describe_task(document, annotation)
             skipped: list[BackendError] = []
             images = list(reader.read(document, annotation, skipped.append if skip_bad_regions else _raise))
-            collected.left_out += _count_left_out(annotation, config)
-            collected.skipped += [f"{name}: {error}" for error in skipped]
-            collected.several += len(annotations) > 1
-            collected.images += images
+            counts.left_out += _count_left_out(annotation, reader.config)
+            counts.skipped += [f"{name}: {error}" for error in skipped]
+            counts.several += len(annotations) > 1
         except Exception as error:  # a malformed task must not stop the export of the others
-            collected.failures.append(f"{name}: {_reason(error)}")
+            counts.failures.append(f"{name}: {_reason(error)}")
+            continue
+        yield from images
+
+
+def collect(tasks: Iterable[Json], config: LabelingConfig, fetch_size: FetchSize, **options: bool) -> Collected:
+    """Read all tasks into memory. See `read_images`."""
+    collected = Collected()
+    collected.images += read_images(tasks, AnnotationReader(config, fetch_size), collected, **options)
     return collected
 
 

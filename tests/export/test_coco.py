@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 from backend.errors import ExportError
 from backend.export import EncodedRegion, LabeledImage, build_coco, check_region, count_empty, encode_region
-from backend.export.coco import encode_coco_rle
+from backend.export.records import encode_coco_rle
 from backend.values import Mask, Size
 
 CATEGORIES = ("red", "green", "blue")

@@ -1,0 +1,39 @@
+"""Registry of the data set formats by the name that `--format` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from backend.export.writer import Writer
+
+
+@dataclass(frozen=True)
+class FormatOptions:
+    """What a person may choose about formats.
+
+    Attributes:
+        polygon_tolerance: Pixels that an outline may leave the mask in formats of outlines; COCO writes outlines
+            instead of exact masks only if it is set.
+    """
+
+    polygon_tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """An entry of the registry.
+
+    Attributes:
+        build: Builds a writer.
+        description: Half a line for `--help`.
+        needs_pictures: Whether it cannot be written without `--with-images`.
+    """
+
+    build: Callable[[FormatOptions], Writer]
+    description: str
+    needs_pictures: bool = False
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType({})
