@@ -4,6 +4,7 @@ VENV := .venv
 LABEL_STUDIO_VENV := .venv-label-studio
 AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
+EXTRAS := requirements-formats.txt requirements-report.txt requirements-ray.txt
 QUICK := 'not gpu and not slow and not label_studio and not browser'
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 export PYTHON
@@ -76,8 +77,8 @@ $(VENV)/.runtime-is-installed: requirements.txt constraints.txt
 	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -c constraints.txt
 	@touch $@
 
-$(VENV)/.tools-are-installed: requirements-dev.txt requirements-label-studio-ml.txt $(VENV)/.runtime-is-installed
-	$(BIN)/python -m pip --disable-pip-version-check install -r requirements-dev.txt -c constraints.txt
+$(VENV)/.tools-are-installed: requirements-dev.txt $(EXTRAS) requirements-label-studio-ml.txt $(VENV)/.runtime-is-installed
+	$(BIN)/python -m pip --disable-pip-version-check install -r requirements-dev.txt $(EXTRAS:%=-r %) -c constraints.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --no-deps -r requirements-label-studio-ml.txt
 	@touch $@
 
