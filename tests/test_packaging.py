@@ -24,7 +24,8 @@ from scripts.healthcheck import PID_FILE
 from tests.paths import ROOT
 
 VARIABLES = [name for name, _, _ in Settings.documentation()]
-REQUIREMENTS = ["requirements.txt", "requirements-dev.txt"]
+EXTRAS = ["requirements-formats.txt", "requirements-ray.txt", "requirements-report.txt"]
+REQUIREMENTS = ["requirements.txt", "requirements-dev.txt", *EXTRAS]
 PINNED = [
     *REQUIREMENTS,
     "requirements-label-studio-ml.txt",
@@ -169,9 +170,17 @@ def imported_distributions(*folders: str) -> dict[str, str]:
     return found
 
 
-def test_the_product_imports_exactly_what_requirements_txt_names() -> None:
+def test_the_product_imports_exactly_what_its_requirements_name() -> None:
     imported = imported_distributions("backend", "scripts").keys() - {"label-studio-ml"}  # model.py, its own file
-    assert imported == pins("requirements.txt").keys()
+    assert imported == pins("requirements.txt", *EXTRAS).keys()
+
+
+def test_what_only_some_commands_need_is_imported_only_when_it_is_needed() -> None:
+    modules = [f"scripts.{path.stem}" for path in sorted((ROOT / "scripts").glob("*.py"))]
+    names = [name.replace("-", "_") for name in pins(*EXTRAS)]
+    code = f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
+    code += f"assert not set({names}) & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_the_tests_import_only_what_is_named() -> None:
