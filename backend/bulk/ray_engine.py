@@ -50,6 +50,9 @@ class RayActors:
             start a Ray for this run.
         gpus: Number of GPUs of each actor, or the part of one; () for none.
         calls_at_once: Maximum number of items that an actor has at once.
+
+    Attributes:
+        folder: Of the Ray that was started, with its logs; removed when that ends.
     """
 
     noun = "Ray actor"
@@ -70,6 +73,7 @@ class RayActors:
         self._address, self._gpus = address or LOCAL, tuple(gpus) or (0.0,) * len(self._arguments)
         self._calls_at_once, self._place_seconds = calls_at_once, place_seconds
         self._connect_seconds = LOCAL_START_SECONDS if self._address == LOCAL else connect_seconds
+        self.folder: str | None = None
         self._ray: Any = None
         self._closing, self._thread = threading.Event(), threading.Thread()
 
@@ -84,7 +88,7 @@ class RayActors:
             RayUnavailable: Ray is not installed, does not answer, has another version, or has too few CPUs or GPUs.
         """
         self._ray = load_ray()
-        if self._address != LOCAL:
+        if self._address not in (LOCAL, "auto"):
             probe_address(self._address)
         opened: Future[None] = Future()
         self._closing = threading.Event()
@@ -126,7 +130,7 @@ class RayActors:
         of signals alone, which belong to the run.
         """
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
-        folder = tempfile.mkdtemp(prefix="ray-") if self._address == LOCAL else None
+        self.folder = folder = tempfile.mkdtemp(prefix="ray-") if self._address == LOCAL else None
         if folder is not None:
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": folder}
         try:
@@ -214,8 +218,6 @@ def load_ray() -> Any:
 
 def probe_address(address: str) -> None:
     """Raise RayUnavailable unless something listens at HOST:PORT; Ray itself would try for two minutes."""
-    if address == "auto":
-        return
     match = re.fullmatch(r"([^:/\s]+|\[[0-9a-fA-F:]+\]):(\d{1,5})", address)
     if match is None:
         message = f"The address of Ray must be HOST:PORT, auto or local, got {shorten(address)!r}."
