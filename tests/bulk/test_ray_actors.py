@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from backend.bulk import RayActors, WorkerDied, WorkerProcesses, WorkerRunner
 from backend.errors import BadImage
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
-ray = pytest.importorskip("ray")
 TOYS = "tests.bulk.toy_workers"
 SECONDS = 60.0
 

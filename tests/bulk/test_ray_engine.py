@@ -284,8 +284,8 @@ def test_an_actor_that_dies_without_an_item_is_noticed() -> None:
 def test_the_end_of_an_actor_is_told_without_rays_advice() -> None:
     text = (
         "The actor died unexpectedly before finishing this task.\n\tpid: 5\nThe actor is dead because its worker "
-        "process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection "
-        "error code 2. End of file. Some common causes include: (1) the process was killed"
+        "process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a "
+        "connection error code 2. End of file. Some common causes include: (1) the process was killed"
     )
     assert describe_end(RuntimeError(text)) == "Worker unexpectedly exits with a connection error code 2. End of file."
     assert len(describe_end(RuntimeError("x" * 5000))) <= 301

@@ -153,8 +153,8 @@ def test_the_option_for_rays_address_wins_over_the_environment(
             given.update(options, jobs=len(jobs))
 
     monkeypatch.setattr("scripts.preannotating.running.RayActors", Actors)
-    options = ("--engine", "ray", "--workers", "cuda:0,cuda:1", "--window", "3", "--ray-address", option)
-    build_runner(parse(*options), Hall().predictor, job_of(Settings()))
+    options = ("--engine", "ray", "--workers", "cuda:0,cuda:1", "--ray-address", option)
+    build_runner(parse(*options), Hall().predictor, job_of(Settings(), "--window", "3"))
     assert given == {"jobs": 2, "address": address, "gpus": [1.0, 1.0], "calls_at_once": 3}
 
 
