@@ -34,6 +34,7 @@ PROBE_SECONDS = 5.0
 CONNECT_SECONDS = 20.0
 LOCAL_START_SECONDS = 90.0
 PLACE_SECONDS = 60.0
+CLOSE_SECONDS = 30.0
 MAX_ENDING_CHARACTERS = 300
 OWN_CALLS = 3  # of an actor beside those for items: `ready`, `start`, `stay`
 JOIN = (
@@ -96,12 +97,11 @@ class RayActors:
         self._thread.start()
         try:
             opened.result(self._connect_seconds)
+            self._check_resources()
         except FutureTimeout as error:
             self._closing.set()
             message = f"Ray at {shorten(self._address)} did not answer within {self._connect_seconds:g} s."
             raise RayUnavailable(message, remedy=JOIN) from error
-        try:
-            self._check_resources()
         except RayUnavailable:
             self.close()
             raise
@@ -121,7 +121,7 @@ class RayActors:
         """Leave the cluster, or end the Ray that was started."""
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(CLOSE_SECONDS)  # it may still try to connect
 
     def _hold(self, opened: Future[None], closing: threading.Event) -> None:
         """Connect, wait until the run ends, disconnect; all on one thread.

@@ -163,7 +163,10 @@ def test_a_ray_that_cannot_be_used_says_why(install: Callable[..., FakeRay], lis
     install(init=raising(SystemExit(15)))
     assert f"Ray at {listening} cannot be used: 15" in refusal(RayActors(BUILD, [1], address=listening)).message
     install(init=raising(OSError("AF_UNIX path length cannot exceed 107 bytes")))
-    refused = refusal(RayActors(BUILD, [1]))
+    host = RayActors(BUILD, [1])
+    refused = refusal(host)
+    assert host.folder is not None
+    assert not Path(host.folder).exists()
     assert "Ray could not be started here: AF_UNIX path" in refused.message
     assert "TMPDIR" in refused.remedy
 
