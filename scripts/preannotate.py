@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Container, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -32,7 +33,13 @@ from scripts.preannotating.class_options import add_class_options, check_class_o
 from scripts.preannotating.dry_run import add_dry_run_options, check_dry_run, write_contact_sheet
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
-from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
+from scripts.preannotating.running import (
+    add_runner_options,
+    build_job,
+    build_runner,
+    check_runner_options,
+    choose_models,
+)
 from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
 
 
@@ -109,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     from backend.wiring import build_limits, build_predictor, build_redis
 
     check_dry_run(arguments)
+    check_runner_options(arguments)
     settings = read_settings(arguments.url, arguments.api_key)
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
@@ -126,7 +134,15 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Model version {version}", flush=True)
     check_replaced(arguments.replace, version)
 
-    job = build_job(arguments, settings, project_id, project.label_config, request, project_settings)
+    job = build_job(
+        arguments,
+        settings,
+        project_id,
+        project.label_config,
+        request,
+        project_settings,
+        model_version=predictor.model_version,
+    )
     runner, progress = build_runner(arguments, predictor, job)
 
     def select(answer_of: AnswerOf = lambda ask: ask(), without: Container[int] = ()) -> Selection:
@@ -139,7 +155,10 @@ def run(arguments: argparse.Namespace) -> int:
         return selection
 
     if arguments.dry_run:
-        return write_contact_sheet(select(), runner, config, predictor.fetch_image, arguments, project.title, version)
+        with closing(runner):
+            return write_contact_sheet(
+                select(), runner, config, predictor.fetch_image, arguments, project.title, version
+            )
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
@@ -160,7 +179,8 @@ def run(arguments: argparse.Namespace) -> int:
         lambda: show_progress_of(progress, "pre-annotating"),
         lambda answer_of: finish_project(client, project_id, arguments, version, answer_of=answer_of),
     )
-    return import_project(work, settings, arguments, redis)
+    with closing(runner):
+        return import_project(work, settings, arguments, redis)
 
 
 def check_same_version(version: str, now: str, project_id: str) -> None:

@@ -221,6 +221,15 @@ def test_a_library_is_used_only_by_its_tenants(path: Path) -> None:
     assert {library for library in used if room not in TENANTS.get(library, {room})} == set()
 
 
+def test_ray_is_imported_in_one_module_and_only_when_it_is_used() -> None:
+    importing = {
+        path.name for path in modules() if any(module.split(".")[0] == "ray" for module, _ in imports_of(path))
+    }
+    assert importing == {"ray_engine.py"}
+    code = "import sys, backend.bulk; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_the_package_itself_imports_nothing() -> None:
     assert imports_of(BACKEND / "__init__.py") == frozenset()
 

@@ -10,12 +10,13 @@ from backend.bulk.delivery import PredictionStore, Target
 from backend.bulk.failures import Failures, list_reasons
 from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
 from backend.bulk.outages import Outages, StopFlag, Stopped
-from backend.bulk.outcome import Outcome, Outcomes, Runner
+from backend.bulk.outcome import ClosableRunner, Outcome, Outcomes, Runner
 from backend.bulk.pipeline import Pipeline, Run
 from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.prediction_importer import PredictionImporter
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.project_run import UNCHANGED, ProjectRun
+from backend.bulk.ray_engine import RayActors
 from backend.bulk.read_annotations import (
     AnnotationReader,
     Collected,
@@ -31,7 +32,8 @@ from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
 from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
-from backend.bulk.worker_errors import WorkerDied, WorkersUnusable
+from backend.bulk.worker_errors import RayUnavailable, WorkerDied, WorkersUnusable
+from backend.bulk.worker_processes import WorkerProcesses
 from backend.bulk.worker_runner import WorkerRunner
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "UNCHANGED",
     "AnnotationReader",
     "ChunkLimits",
+    "ClosableRunner",
     "Collected",
     "ContactSheet",
     "Failed",
@@ -58,6 +61,8 @@ __all__ = [
     "PredictionStore",
     "Progress",
     "ProjectRun",
+    "RayActors",
+    "RayUnavailable",
     "ReadCounts",
     "Run",
     "RunFolder",
@@ -75,6 +80,7 @@ __all__ = [
     "TaskState",
     "TaskSteps",
     "WorkerDied",
+    "WorkerProcesses",
     "WorkerRunner",
     "WorkersUnusable",
     "build_task_pipeline",

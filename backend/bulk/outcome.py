@@ -42,3 +42,13 @@ class Outcomes(Protocol):
 
 
 Runner = Callable[[Iterable[dict[str, Any]]], Outcomes]
+
+
+class ClosableRunner(Protocol):
+    """A `Runner` that may keep workers from one run to the next."""
+
+    def __call__(self, tasks: Iterable[dict[str, Any]]) -> Outcomes: ...
+
+    def close(self) -> None:
+        """End what is kept for a further run."""
+        ...

@@ -24,6 +24,9 @@ class PipelineRunner:
     def __call__(self, tasks: Iterable[Json]) -> PipelineOutcomes:
         return PipelineOutcomes(self.pipeline.run(tasks))
 
+    def close(self) -> None:
+        """Do nothing: the threads end with their run. Other runners end their workers."""
+
 
 class PipelineOutcomes(Iterator[Outcome]):
     """`Outcomes` of a pipeline's run."""

@@ -1,4 +1,4 @@
-"""Errors of worker processes."""
+"""Errors of workers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from backend.errors import BackendError
 
 
 class WorkerDied(BackendError):
-    """Worker process that died while it had the item."""
+    """Worker that died while it had the item."""
 
 
 class WorkersUnusable(BackendError):
-    """Worker processes that cannot start, so that no item can be worked on."""
+    """Workers that cannot start, so that no item can be worked on."""
+
+
+class RayUnavailable(BackendError):
+    """Ray that is not installed, cannot be reached, or has too little for a run."""
 
 
 def describe_exit(status: int | None) -> str:

@@ -1,4 +1,4 @@
-"""What a spawned worker runs: a pipeline whose items come from the parent and whose results go back to it."""
+"""What a worker runs: a pipeline whose items come from the parent and whose results go back to it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
 from backend.bulk.pipeline import Pipeline
-from backend.bulk.progress import Progress, Snapshot, StageCount
+from backend.bulk.progress import Snapshot, StageCount
 from backend.bulk.stage import Finished, Stage
 from backend.bulk.stage_threads import StageThreads
 
@@ -50,27 +51,76 @@ class Done:
     noted: dict[str, int] = field(default_factory=dict)
 
 
+class ServedPipeline:
+    """A worker's pipeline: takes numbered items and hands out what has left the stages, with the counters.
+
+    Args:
+        deliver: Called with an item's number and its pickled `Done`, on a thread of the pipeline, one at a time.
+    """
+
+    def __init__(self, pipeline: Pipeline, deliver: Callable[[int, bytes], None]) -> None:
+        self._progress, self._deliver, self._lock = pipeline.progress, deliver, threading.Lock()
+        self._sent = Snapshot()
+        self._threads = StageThreads(_unwrap_first(pipeline), pipeline.window, pipeline.progress, self._finish)
+
+    def submit(self, numbered: Numbered) -> None:
+        """Let an item wait in front of the first stage."""
+        self._threads.submit(numbered)
+
+    def _finish(self, finished: Finished[Numbered]) -> None:
+        error = None if finished.error is None else picklable(finished.error)
+        with self._lock:
+            now = self._progress.snapshot()
+            done = Done(
+                finished.item.number,
+                finished.value,
+                error,
+                finished.stage,
+                {name: count - self._sent.stages.get(name, StageCount()) for name, count in now.stages.items()},
+                {name: count - self._sent.noted.get(name, 0) for name, count in now.noted.items()},
+            )
+            self._sent = now
+            self._deliver(done.number, encode_done(done))
+
+
 def serve(connection: Connection, function: str, argument: Any) -> None:
     """Build the pipeline and run what the parent sends until the parent closes the connection or dies.
 
     Args:
         function: "package.module:name" of what builds the pipeline out of `argument`.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides how a run ends
-        signal.signal(number, signal.SIG_IGN)
+
+    def deliver(number: int, done: bytes) -> None:
+        with suppress(OSError):  # the parent is gone, which is noticed below
+            connection.send_bytes(done)
+
+    ignore_signals()
     try:
         pipeline = find_function(function)(argument)
     except Exception as error:
         connection.send(Started(picklable(error)))
         return
     connection.send(Started())
-    replies = _Replies(connection, pipeline.progress)
-    threads = StageThreads(_unwrap_first(pipeline), pipeline.window, pipeline.progress, replies.send)
+    served = ServedPipeline(pipeline, deliver)
     try:
         while True:
-            threads.submit(connection.recv())
+            served.submit(connection.recv())
     except (EOFError, OSError):
         os._exit(0)  # a stage may still be inside a model
+
+
+def ignore_signals() -> None:
+    """Ignore what a terminal sends to all processes: the parent decides how a run ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def encode_done(done: Done) -> bytes:
+    """Pickle a message; one whose value cannot be pickled becomes the error that says so."""
+    try:
+        return pickle.dumps(done)
+    except Exception as unpicklable:
+        return pickle.dumps(replace(done, value=None, error=picklable(unpicklable)))
 
 
 def find_function(name: str) -> Callable[[Any], Pipeline]:
@@ -95,31 +145,3 @@ def _unwrap_first(pipeline: Pipeline) -> list[Stage]:
     if first.max_batch is None:
         return [replace(first, work=lambda numbered: first.work(numbered.item)), *others]
     return [replace(first, work=lambda values: first.work([numbered.item for numbered in values])), *others]
-
-
-class _Replies:
-    """Sends what has left the stages, with the counters."""
-
-    def __init__(self, connection: Connection, progress: Progress) -> None:
-        self._connection, self._progress, self._lock = connection, progress, threading.Lock()
-        self._sent = Snapshot()
-
-    def send(self, finished: Finished[Numbered]) -> None:
-        error = None if finished.error is None else picklable(finished.error)
-        with self._lock:
-            now = self._progress.snapshot()
-            done = Done(
-                finished.item.number,
-                finished.value,
-                error,
-                finished.stage,
-                {name: count - self._sent.stages.get(name, StageCount()) for name, count in now.stages.items()},
-                {name: count - self._sent.noted.get(name, 0) for name, count in now.noted.items()},
-            )
-            self._sent = now
-            try:
-                self._connection.send(done)
-            except OSError:  # the parent is gone, which `serve` notices
-                return
-            except Exception as unpicklable:
-                self._connection.send(replace(done, value=None, error=picklable(unpicklable)))

@@ -1,8 +1,8 @@
-"""Worker processes as a `Runner`: the parent hands out tasks and takes their predictions."""
+"""Workers as a `Runner`: the parent hands out tasks and takes their predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from backend.bulk.outcome import Outcome
@@ -11,30 +11,24 @@ from backend.bulk.pipeline_runner import PipelineOutcomes, PipelineRunner
 from backend.bulk.progress import Progress
 from backend.bulk.stage import Stage
 from backend.bulk.worker_errors import WorkersUnusable
-from backend.bulk.worker_processes import WorkerProcesses
+from backend.bulk.worker_link import WorkerHost
+from backend.bulk.worker_pool import WorkerPool
 
 Json = dict[str, Any]
 
 
 class WorkerRunner:
-    """A `Runner` of worker processes. They start with its first run and serve the following ones.
+    """A `Runner` of workers. They start with its first run and serve the following ones.
 
     Args:
-        function, arguments: As for `WorkerProcesses`; the pipelines go from a task to its prediction.
+        host: Starts the workers, whose pipelines go from a task to its prediction.
         in_flight: Maximum number of tasks that a worker has at once.
         progress: Counters.
     """
 
-    def __init__(
-        self,
-        function: str,
-        arguments: Sequence[Any],
-        *,
-        in_flight: int = DEFAULT_WINDOW,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, host: WorkerHost, *, in_flight: int = DEFAULT_WINDOW, progress: Progress | None = None) -> None:
         progress = progress or Progress()
-        self._workers = WorkerProcesses(function, arguments, in_flight=in_flight, progress=progress)
+        self._workers = WorkerPool(host, in_flight=in_flight, progress=progress)
         capacity = self._workers.capacity
         stage = Stage("worker", self._workers.work, threads=capacity, is_counted=False)
         lookahead = max(DEFAULT_LOOKAHEAD, 4 * capacity)
@@ -44,21 +38,21 @@ class WorkerRunner:
         """Run the tasks.
 
         Raises:
-            Whatever building the pipeline raises in a worker.
+            Whatever opening the host or building the pipeline in a worker raises.
             WorkersUnusable: A worker died again and again before it was ready.
         """
         self._workers.start()
         return WorkerOutcomes(self._run(tasks), self._workers)
 
     def close(self) -> None:
-        """End the processes; a later run starts new ones."""
+        """End the workers; a later run starts new ones."""
         self._workers.close()
 
 
 class WorkerOutcomes(Iterator[Outcome]):
-    """`Outcomes` of worker processes; raises `WorkersUnusable` once no task can be predicted any more."""
+    """`Outcomes` of workers; raises `WorkersUnusable` once no task can be predicted any more."""
 
-    def __init__(self, outcomes: PipelineOutcomes, workers: WorkerProcesses) -> None:
+    def __init__(self, outcomes: PipelineOutcomes, workers: WorkerPool) -> None:
         self._outcomes, self._workers, self._is_exhausted = outcomes, workers, False
 
     def __next__(self) -> Outcome:
@@ -76,6 +70,6 @@ class WorkerOutcomes(Iterator[Outcome]):
         self._outcomes.stop()
 
     def close(self) -> None:
-        if not self._is_exhausted:  # the processes are kept for the next run
+        if not self._is_exhausted:  # the workers are kept for the next run
             self._workers.close()
         self._outcomes.close()

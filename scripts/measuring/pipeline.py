@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from backend.bulk import PipelineRunner, Progress, Runner, WorkerRunner, build_task_pipeline
+from backend.bulk import PipelineRunner, Progress, Runner, WorkerProcesses, WorkerRunner, build_task_pipeline
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
 from backend.predict import TaskStages
@@ -63,7 +63,7 @@ def measure_workers(settings: Settings, pictures: Sequence[Picture], *, repeats:
     times: list[list[float]] = []
     for count in (2, 1):
         jobs = [job for _ in list_worker_settings(job.settings, ("",) * count)]
-        runner = WorkerRunner(function, jobs, progress=Progress())
+        runner = WorkerRunner(WorkerProcesses(function, jobs), progress=Progress())
         _run(runner, tasks[: 2 * count])  # the models are loaded
         times.append([time_ms(partial(_run, runner, tasks), "wall") / len(tasks) for _ in range(repeats)])
         runner.close()

@@ -1,12 +1,25 @@
-"""How the tasks of a run are predicted: by threads of this process, or by worker processes, one for each device."""
+"""How the tasks of a run are predicted: by threads of this process, or by workers, one for each device."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import socket
 from dataclasses import dataclass, replace
 
-from backend.bulk import STAGE_NAMES, Pipeline, PipelineRunner, Progress, Runner, WorkerRunner, build_task_pipeline
+from backend.bulk import (
+    STAGE_NAMES,
+    ClosableRunner,
+    Pipeline,
+    PipelineRunner,
+    Progress,
+    RayActors,
+    WorkerProcesses,
+    WorkerRunner,
+    WorkersUnusable,
+    build_task_pipeline,
+)
+from backend.errors import BadSettings, shorten
 from backend.label_studio.config import parse_labeling_config
 from backend.predict import BulkRequest, TaskPredictor
 from backend.projects import ProjectSettings
@@ -14,6 +27,7 @@ from backend.settings import Settings
 from scripts.console import positive_int
 
 WINDOW = 8
+ENGINES = ("processes", "ray")
 MAX_WORKERS = 256
 
 
@@ -24,6 +38,7 @@ class PredictionJob:
     Attributes:
         uses_cache: Whether embeddings are taken from Redis and put there.
         window: Maximum number of tasks whose images are in memory at once.
+        model_version: Names the weights that a worker must load; "" for any.
     """
 
     settings: Settings
@@ -33,10 +48,11 @@ class PredictionJob:
     project_settings: ProjectSettings
     uses_cache: bool = True
     window: int = WINDOW
+    model_version: str = ""
 
 
 def add_runner_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of threads and processes."""
+    """Add the options of threads and workers."""
     options = parser.add_argument_group("running", "by default the threads of one process share the work")
     options.add_argument(
         "--workers",
@@ -45,6 +61,19 @@ def add_runner_options(parser: argparse.ArgumentParser) -> None:
         metavar="N|cuda:0,cuda:1",
         help="processes that predict: their number, or the device of each; an image that kills its process then fails "
         "alone",
+    )
+    options.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="where the workers live: as processes of this machine, or as actors of Ray, on several machines; see "
+        f"docs/bulk_runs.md (default: {ENGINES[0]})",
+    )
+    options.add_argument(
+        "--ray-address",
+        default="",
+        metavar="HOST:PORT",
+        help="head of a Ray cluster that this machine belongs to (default: RAY_ADDRESS; without one a Ray is started)",
     )
     options.add_argument(
         "--window",
@@ -73,6 +102,18 @@ def parse_workers(text: str) -> tuple[str, ...]:
     return devices
 
 
+def check_runner_options(arguments: argparse.Namespace) -> None:
+    """Raise BadSettings if the options of workers contradict each other."""
+    if arguments.engine == "ray" and not arguments.workers:
+        raise BadSettings(
+            "--engine ray does not say how many actors there are to be.",
+            remedy="Give --workers N, or --workers cuda,cuda for two actors with a GPU each.",
+        )
+    if arguments.ray_address and arguments.engine != "ray":
+        message = f"--ray-address {shorten(arguments.ray_address)} has no meaning without --engine ray."
+        raise BadSettings(message, remedy="Give --engine ray, or leave it out.")
+
+
 def limit_caches(settings: Settings) -> Settings:
     """Return the settings without caches in this process, whose memory stays flat; a run sees each image once."""
     return settings.model_copy(update={"cache_max_bytes": 0, "image_cache_max_bytes": 0, "prefetch_max_bytes": 0})
@@ -91,6 +132,8 @@ def build_job(
     label_config: str,
     request: BulkRequest,
     project_settings: ProjectSettings,
+    *,
+    model_version: str = "",
 ) -> PredictionJob:
     """Build the job of a run from its options."""
     return PredictionJob(
@@ -101,12 +144,13 @@ def build_job(
         project_settings,
         uses_cache=bool(settings.redis_url) and not arguments.no_embeddings,
         window=arguments.window,
+        model_version=model_version,
     )
 
 
 def build_runner(
     arguments: argparse.Namespace, predictor: TaskPredictor, job: PredictionJob
-) -> tuple[Runner, Progress]:
+) -> tuple[ClosableRunner, Progress]:
     """Build what predicts the tasks, and the counters of its stages.
 
     Args:
@@ -115,9 +159,18 @@ def build_runner(
     progress = Progress(STAGE_NAMES)
     if not arguments.workers:
         return PipelineRunner(build_pipeline(predictor, job, progress)), progress
-    jobs = [replace(job, settings=settings) for settings in list_worker_settings(job.settings, arguments.workers)]
     function = f"{build_worker.__module__}:{build_worker.__name__}"
-    return WorkerRunner(function, jobs, in_flight=job.window, progress=progress), progress
+    host: WorkerProcesses | RayActors
+    if arguments.engine == "ray":
+        devices = tuple(device or job.settings.device for device in arguments.workers)
+        jobs = [replace(job, settings=settings) for settings in list_actor_settings(job.settings, devices)]
+        address = arguments.ray_address or os.environ.get("RAY_ADDRESS", "")
+        gpus = list_gpus(devices)
+        host = RayActors(function, jobs, address=address, gpus=gpus, calls_at_once=job.window)
+    else:
+        jobs = [replace(job, settings=settings) for settings in list_worker_settings(job.settings, arguments.workers)]
+        host = WorkerProcesses(function, jobs)
+    return WorkerRunner(host, in_flight=job.window, progress=progress), progress
 
 
 def list_worker_settings(settings: Settings, devices: tuple[str, ...], cores: int = 0) -> list[Settings]:
@@ -134,6 +187,24 @@ def list_worker_settings(settings: Settings, devices: tuple[str, ...], cores: in
     ]
 
 
+def list_actor_settings(settings: Settings, devices: tuple[str, ...]) -> list[Settings]:
+    """Return the settings of each actor of Ray, which sees only the GPU that Ray reserved for it, as `cuda`."""
+    threads = settings.torch_threads or 1  # an actor reserves one CPU
+    return [
+        settings.model_copy(update={"device": "cuda" if is_cuda(device) else "cpu", "torch_threads": threads})
+        for device in devices
+    ]
+
+
+def list_gpus(devices: tuple[str, ...]) -> list[float]:
+    """Return the GPUs that each actor reserves: one, or its part of one that several name by its number."""
+    return [0.0 if not is_cuda(device) else 1 / devices.count(device) if ":" in device else 1.0 for device in devices]
+
+
+def is_cuda(device: str) -> bool:
+    return device.split(":")[0] == "cuda"
+
+
 def count_cores() -> int:
     """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -142,10 +213,21 @@ def count_cores() -> int:
 
 
 def build_worker(job: PredictionJob) -> Pipeline:
-    """Load the models and build the pipeline of a worker process."""
+    """Load the models and build the pipeline of a worker.
+
+    Raises:
+        WorkersUnusable: The weights are others than those of the parent, as they may be on another machine.
+    """
     from backend.wiring import build_predictor
 
-    return build_pipeline(build_predictor(job.settings), job, Progress(STAGE_NAMES))
+    predictor = build_predictor(job.settings)
+    if job.model_version not in ("", predictor.model_version):
+        raise WorkersUnusable(
+            f"A worker on {socket.gethostname()} has loaded the models {predictor.model_version}, not "
+            f"{job.model_version}.",
+            remedy="Put the same weights into WEIGHTS_DIR on every machine.",
+        )
+    return build_pipeline(predictor, job, Progress(STAGE_NAMES))
 
 
 def build_pipeline(predictor: TaskPredictor, job: PredictionJob, progress: Progress) -> Pipeline:

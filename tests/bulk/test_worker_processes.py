@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.bulk import Progress, WorkerDied, WorkerRunner, WorkersUnusable
+from backend.bulk import Progress, WorkerDied, WorkerProcesses, WorkerRunner, WorkersUnusable
 from backend.errors import BadImage, CheckpointError
 
 TOYS = "tests.bulk.toy_workers"
@@ -22,7 +22,7 @@ SECONDS = 30.0
 @pytest.fixture(scope="module")
 def two_workers() -> Iterator[WorkerRunner]:
     """Two workers that serve several tests, as they serve several runs."""
-    runner = WorkerRunner(f"{TOYS}:build", [4, 4], in_flight=4)
+    runner = WorkerRunner(WorkerProcesses(f"{TOYS}:build", [4, 4]), in_flight=4)
     yield runner
     runner.close()
 
@@ -82,7 +82,7 @@ def test_a_task_that_cannot_be_sent_fails_alone(two_workers: WorkerRunner) -> No
 
 def test_the_parent_counts_what_the_workers_stages_did() -> None:
     progress = Progress(["fetch", "predict"])
-    runner = WorkerRunner(f"{TOYS}:build", [4], in_flight=4, progress=progress)
+    runner = WorkerRunner(WorkerProcesses(f"{TOYS}:build", [4]), in_flight=4, progress=progress)
     list(runner([{"id": 1}, {"id": 2, "do": "fail"}, {"id": 3}]))
     runner.close()
     counted = progress.snapshot()
@@ -94,7 +94,7 @@ def test_the_parent_counts_what_the_workers_stages_did() -> None:
 
 
 def test_closing_ends_the_processes_at_once_and_a_later_run_starts_new_ones() -> None:
-    runner = WorkerRunner(f"{TOYS}:build", [2], in_flight=2)
+    runner = WorkerRunner(WorkerProcesses(f"{TOYS}:build", [2]), in_flight=2)
     outcomes = runner([{"id": 1}, *({"id": number, "do": "sleep", "seconds": 60} for number in range(2, 5))])
     first = next(outcomes)
     started = time.monotonic()
@@ -108,7 +108,7 @@ def test_closing_ends_the_processes_at_once_and_a_later_run_starts_new_ones() ->
 
 
 def test_stop_returns_what_the_workers_have_and_drops_the_rest() -> None:
-    runner = WorkerRunner(f"{TOYS}:build", [2], in_flight=2)
+    runner = WorkerRunner(WorkerProcesses(f"{TOYS}:build", [2]), in_flight=2)
     outcomes = runner({"id": number, "do": "sleep", "seconds": 0.05} for number in range(1000))
     next(outcomes)
     outcomes.stop()
@@ -118,12 +118,12 @@ def test_stop_returns_what_the_workers_have_and_drops_the_rest() -> None:
 
 def test_a_worker_that_cannot_build_its_pipeline_ends_the_run_with_its_reason() -> None:
     with pytest.raises(CheckpointError, match="There are no weights"):
-        WorkerRunner(f"{TOYS}:refuse", [None])([{"id": 1}])
+        WorkerRunner(WorkerProcesses(f"{TOYS}:refuse", [None]))([{"id": 1}])
 
 
 def test_an_argument_that_cannot_be_sent_ends_the_run_instead_of_hanging_it() -> None:
     with pytest.raises(Exception, match="pickle"):
-        WorkerRunner(f"{TOYS}:build", [lambda: None])([{"id": 1}])
+        WorkerRunner(WorkerProcesses(f"{TOYS}:build", [lambda: None]))([{"id": 1}])
 
 
 def test_a_value_that_cannot_be_read_back_fails_its_task_and_the_worker_is_replaced(two_workers: WorkerRunner) -> None:
@@ -135,11 +135,11 @@ def test_a_value_that_cannot_be_read_back_fails_its_task_and_the_worker_is_repla
 
 def test_a_worker_that_dies_at_its_start_ends_the_run() -> None:
     with pytest.raises(WorkersUnusable, match=r"died 3 times without an item \(exit status 3\)"):
-        WorkerRunner(f"{TOYS}:die_at_start", [None])([{"id": 1}])
+        WorkerRunner(WorkerProcesses(f"{TOYS}:die_at_start", [None]))([{"id": 1}])
 
 
 def test_workers_ignore_an_interrupt_of_the_terminal_and_end_with_their_parent() -> None:
-    runner = WorkerRunner(f"{TOYS}:build", [2], in_flight=2)
+    runner = WorkerRunner(WorkerProcesses(f"{TOYS}:build", [2]), in_flight=2)
     outcomes = runner([{"id": 1}, {"id": 2}])
     pid = next(outcomes).prediction["pid"]
     os.kill(pid, signal.SIGINT)
@@ -151,7 +151,7 @@ def test_workers_ignore_an_interrupt_of_the_terminal_and_end_with_their_parent()
 def test_no_thread_or_process_is_left_behind() -> None:
     before = {thread.ident for thread in threading.enumerate()}
     children = {child.pid for child in multiprocessing.active_children()}
-    runner = WorkerRunner(f"{TOYS}:build", [2])
+    runner = WorkerRunner(WorkerProcesses(f"{TOYS}:build", [2]))
     outcomes = runner([{"id": 1}])
     list(outcomes)
     outcomes.close()

@@ -87,8 +87,12 @@ def test_an_interrupted_preannotation_ends_with_its_own_status(site: LocalServer
 
 
 @pytest.mark.slow
-def test_ctrl_c_reaches_workers_too_and_what_they_had_is_imported(site: LocalServer, tmp_path: Path) -> None:
-    process = start("preannotate", site, "--workers", "2", "--window", "2", RUNS_DIR=str(tmp_path))
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_ctrl_c_reaches_workers_too_and_what_they_had_is_imported(
+    site: LocalServer, tmp_path: Path, engine: str
+) -> None:
+    options = ("--workers", "2", "--window", "2", "--engine", engine)
+    process = start("preannotate", site, *options, RUNS_DIR=str(tmp_path), RAY_ADDRESS="")
     children = " ".join(path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/children")).split()
     assert len(children) >= 2
     for number in (process.pid, *map(int, children)):  # as a terminal sends it to all of them

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
+from dataclasses import replace
 
 import pytest
 
-from backend.bulk import PipelineRunner, WorkerRunner
+from backend.bulk import PipelineRunner, WorkerRunner, WorkersUnusable
+from backend.errors import BadSettings
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
 from backend.projects import ProjectSettings
@@ -18,7 +21,11 @@ from scripts.preannotating.running import (
     add_runner_options,
     build_job,
     build_runner,
+    build_worker,
+    check_runner_options,
     choose_models,
+    list_actor_settings,
+    list_gpus,
     list_worker_settings,
 )
 from tests.fakes import CONFIG, FakeClassifier, Hall
@@ -101,6 +108,63 @@ def test_without_workers_the_threads_of_this_process_predict() -> None:
     assert {name: count.items for name, count in progress.snapshot().stages.items()} == dict.fromkeys(
         ("fetch", "decode", "encode", "segment", "crop", "classify", "build"), 1
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--engine", "ray"), "--engine ray does not say how many actors there are to be."),
+        (("--workers", "2", "--ray-address", "a:1"), "--ray-address a:1 has no meaning without --engine ray."),
+    ],
+)
+def test_options_of_ray_that_contradict_each_other_are_refused(options: tuple[str, ...], message: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        check_runner_options(parse(*options))
+    assert refused.value.message == message
+    check_runner_options(parse("--engine", "ray", "--workers", "2", "--ray-address", "a:1"))
+
+
+def test_an_actor_sees_one_gpu_or_none_and_has_one_cpu() -> None:
+    devices = ("cuda:0", "cuda:1", "auto", "cpu")
+    assert [one.device for one in list_actor_settings(Settings(), devices)] == ["cuda", "cuda", "cpu", "cpu"]
+    assert [one.torch_threads for one in list_actor_settings(Settings(), ("cpu",))] == [1]
+    assert [one.torch_threads for one in list_actor_settings(Settings(torch_threads=4), ("cpu",))] == [4]
+
+
+def test_actors_reserve_a_gpu_each_or_share_one_that_several_name() -> None:
+    assert list_gpus(("cuda:0", "cuda:1")) == [1.0, 1.0]
+    assert list_gpus(("cuda", "cuda")) == [1.0, 1.0]
+    assert list_gpus(("cuda:0", "cuda:0", "cuda:1", "auto")) == [0.5, 0.5, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("option", "environment", "address"), [("", "", ""), ("", "b:2", "b:2"), ("a:1", "b:2", "a:1")]
+)
+def test_the_option_for_rays_address_wins_over_the_environment(
+    option: str, environment: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", environment)
+    given: dict[str, object] = {}
+
+    class Actors:
+        places = 2
+
+        def __init__(self, function: str, jobs: list, **options: object) -> None:
+            given.update(options, jobs=len(jobs))
+
+    monkeypatch.setattr("scripts.preannotating.running.RayActors", Actors)
+    options = ("--engine", "ray", "--workers", "cuda:0,cuda:1", "--ray-address", option)
+    build_runner(parse(*options), Hall().predictor, job_of(Settings(), "--window", "3"))
+    assert given == {"jobs": 2, "address": address, "gpus": [1.0, 1.0], "calls_at_once": 3}
+
+
+def test_a_worker_with_other_weights_refuses_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Hall().predictor
+    monkeypatch.setattr("backend.wiring.build_predictor", lambda settings: predictor)
+    job = replace(job_of(Settings()), model_version="sam-0a1b2c3d")
+    with pytest.raises(WorkersUnusable, match=f"has loaded the models {re.escape(predictor.model_version)}, not sam-0"):
+        build_worker(job)
+    build_worker(replace(job, model_version=predictor.model_version))
 
 
 @pytest.mark.slow
