@@ -2,7 +2,7 @@
 
 SAM's first answer is never changed. Later ones are revised as low-resolution logits (`geometry.follow_clicks`), before
 they become masks, so that it costs next to nothing; what clicks closer than a cell still need is drawn in pixels.
-A good mask on the page changes at the clicks only.
+A mask on the page changes at the clicks only, unless it is a rough one.
 Everything depends on the image and the clicks alone, so every replica gives the same answer.
 """
 
@@ -18,7 +18,8 @@ from backend.geometry import Click, change_at_clicks, clicks_that_count, follow_
 from backend.values import Candidate, Mask, Prompt, ReviseLogits
 
 INERTIA = 0.5  # logit by which SAM must be sure to change an earlier answer; see docs/demo_models.md
-WHOLE_ANSWER_IOU = 0.94  # with the answer, below which a mask on the page is rough: painted, or a poor prediction
+ROUGH_IOU = 0.92  # with the answer, below which a mask on the page is rough: painted, or a poor prediction
+OTHER_IOU = 0.8  # with the answer, below which the answer is another object, or the object with its surroundings
 PART_REACH = 1 / 128  # of the image's longer side: how far from a click a part of the change may be
 DISC_SHARE = 1 / 320  # of the image's longer side: radius of the disc around a click that the logits cannot follow
 
@@ -50,9 +51,9 @@ def keep_elsewhere(candidate: Candidate, page: Mask, clicks: Sequence[Click]) ->
     """Return the candidate with the mask on the page, changed at the clicks only.
 
     Elsewhere SAM would make a good mask a little worse, and the way over low-resolution logits blurs its border. A mask
-    that the answer changes a lot is rough, and gets all of the answer.
+    that the answer changes a lot is rough, and gets all of the answer, unless the answer has little of the mask left.
     """
-    if mask_iou(candidate.mask, page) < WHOLE_ANSWER_IOU:
+    if OTHER_IOU <= mask_iou(candidate.mask, page) < ROUGH_IOU:
         return candidate
     reach = round(PART_REACH * max(page.shape))
     return replace(candidate, mask=change_at_clicks(page, candidate.mask, clicks, reach))
