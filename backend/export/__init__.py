@@ -5,7 +5,7 @@ No network I/O and no Label Studio here; `bulk` reads the annotations.
 
 from backend.export.coco import build_coco
 from backend.export.cutout import Background, encode_cutout, parse_colour
-from backend.export.files import PARTIAL, write_bytes, write_json, write_json_list
+from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
@@ -44,6 +44,7 @@ __all__ = [
     "encode_region",
     "encode_rows",
     "encode_segment",
+    "link_or_copy",
     "parse_colour",
     "write_bytes",
     "write_json",
