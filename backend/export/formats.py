@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from backend.export.writer import Writer
+from backend.export.yolo_seg import YoloSegWriter
 
 
 @dataclass(frozen=True)
@@ -36,4 +37,11 @@ class Format:
     needs_pictures: bool = False
 
 
-FORMATS: Mapping[str, Format] = MappingProxyType({})
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "yolo-seg": Format(
+            lambda options: YoloSegWriter(options.polygon_tolerance or 0.0),
+            "Ultralytics segmentation: one outline per object, holes and parts joined",
+        ),
+    }
+)

@@ -5,6 +5,11 @@ from (c, r) to (c + 1, r + 1) with its centre at (c + 0.5, r + 0.5). The image e
 as Label Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape covers the pixels whose centre lies in it.
 """
 
+from backend.geometry.bridged_outlines import (
+    bridged_outline_iou,
+    bridged_outline_to_mask,
+    mask_to_bridged_outline,
+)
 from backend.geometry.cleaning import clean_mask, speck_area
 from backend.geometry.click_logits import follow_clicks
 from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks, pixel_of
@@ -33,6 +38,8 @@ __all__ = [
     "Outline",
     "OutlineOptions",
     "Point",
+    "bridged_outline_iou",
+    "bridged_outline_to_mask",
     "change_at_clicks",
     "clean_mask",
     "clicks_that_count",
@@ -47,6 +54,7 @@ __all__ = [
     "mask_iou",
     "mask_nms",
     "mask_to_box",
+    "mask_to_bridged_outline",
     "mask_to_outline",
     "mask_to_polygon",
     "mask_to_rings",
