@@ -3,7 +3,7 @@
 No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
-from backend.export.coco import build_coco
+from backend.export.coco import write_coco
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
@@ -35,7 +35,6 @@ __all__ = [
     "LabeledImage",
     "Segment",
     "Writer",
-    "build_coco",
     "check_region",
     "choose_colours",
     "count_empty",
@@ -47,6 +46,7 @@ __all__ = [
     "link_or_copy",
     "parse_colour",
     "write_bytes",
+    "write_coco",
     "write_json",
     "write_json_list",
 ]

@@ -127,14 +127,23 @@ def _replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise ExportError(
-            f"{path} could not be written: {error.strerror or error}.",
-            remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."),
-        ) from error
+        raise describe_os_error(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def describe_os_error(path: Path, error: OSError) -> ExportError:
+    """Build the error for a person: which path could not be written, why, and what to do."""
+    message = f"{path} could not be written: {error.strerror or error}."
+    return ExportError(message, remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."))
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a closed file is on disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:

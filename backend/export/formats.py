@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from backend.export.coco import CocoWriter
 from backend.export.writer import Writer
 from backend.export.yolo_seg import YoloSegWriter
 
@@ -39,6 +40,10 @@ class Format:
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
+        "coco": Format(
+            lambda options: CocoWriter(options.polygon_tolerance),
+            "COCO instances with exact masks; polygons with --polygons; key points in a file of their own",
+        ),
         "yolo-seg": Format(
             lambda options: YoloSegWriter(options.polygon_tolerance or 0.0),
             "Ultralytics segmentation: one outline per object, holes and parts joined",

@@ -17,6 +17,7 @@ from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
 from backend.geometry.local_changes import change_at_clicks
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
 from backend.geometry.overlaps import MaskOverlaps, mask_nms
+from backend.geometry.parts import mask_to_polygons
 from backend.geometry.places import (
     Point,
     distance_to_box,
@@ -57,6 +58,7 @@ __all__ = [
     "mask_to_bridged_outline",
     "mask_to_outline",
     "mask_to_polygon",
+    "mask_to_polygons",
     "mask_to_rings",
     "percent_to_pixel",
     "pixel_of",
