@@ -4,6 +4,7 @@ No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
 from backend.export.coco import build_coco
+from backend.export.commit import ExportFolder
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.files import PARTIAL, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
@@ -27,6 +28,7 @@ __all__ = [
     "Background",
     "DataSet",
     "EncodedRegion",
+    "ExportFolder",
     "Format",
     "FormatOptions",
     "KeyPoint",

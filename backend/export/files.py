@@ -23,6 +23,8 @@ _REMEDIES = {
     errno.EPERM: "Make the folder writable, or choose another one with --out.",
     errno.EROFS: "That disk is read-only; choose another folder with --out.",
     errno.ENOTDIR: "Part of the path is a file; choose another folder with --out.",
+    errno.EBUSY: "It is a mount point, or in use; choose a folder inside of it with --out.",
+    errno.ENAMETOOLONG: "Choose a shorter name with --out.",
     errno.EEXIST: "The path is a file; choose another folder with --out.",
 }
 
@@ -102,14 +104,17 @@ def _replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise ExportError(
-            f"{path} could not be written: {error.strerror or error}.",
-            remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."),
-        ) from error
+        raise describe_os_error(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def describe_os_error(path: Path, error: OSError) -> ExportError:
+    """Build the error for a person: which path could not be written, why, and what to do."""
+    message = f"{path} could not be written: {error.strerror or error}."
+    return ExportError(message, remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."))
 
 
 def _umask() -> int:
