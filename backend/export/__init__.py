@@ -4,9 +4,11 @@ No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
 from backend.export.coco import write_coco
+from backend.export.commit import ExportFolder
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
+from backend.export.image_counts import ImageCounts
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
 from backend.export.records import (
@@ -18,23 +20,31 @@ from backend.export.records import (
     count_empty,
     encode_region,
 )
+from backend.export.region_classes import ChoiceClasses, CrowdMarks
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
 from backend.export.writer import Writer
+from backend.export.writer_set import WriterSet, Written
 
 __all__ = [
     "FORMATS",
     "PARTIAL",
     "Background",
+    "ChoiceClasses",
+    "CrowdMarks",
     "DataSet",
     "EncodedRegion",
+    "ExportFolder",
     "Format",
     "FormatOptions",
+    "ImageCounts",
     "KeyPoint",
     "LabelNames",
     "LabelStatistics",
     "LabeledImage",
     "Segment",
     "Writer",
+    "WriterSet",
+    "Written",
     "check_region",
     "choose_colours",
     "count_empty",

@@ -25,6 +25,8 @@ _REMEDIES = {
     errno.EPERM: "Make the folder writable, or choose another one with --out.",
     errno.EROFS: "That disk is read-only; choose another folder with --out.",
     errno.ENOTDIR: "Part of the path is a file; choose another folder with --out.",
+    errno.EBUSY: "It is a mount point, or in use; choose a folder inside of it with --out.",
+    errno.ENAMETOOLONG: "Choose a shorter name with --out.",
     errno.EEXIST: "The path is a file; choose another folder with --out.",
 }
 
