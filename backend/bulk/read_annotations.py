@@ -138,6 +138,7 @@ class AnnotationReader:
                     regions=tuple(self._encode(find_regions(own, config), size, on_bad_region)),
                     choices=parse_image_choices(own, config),
                     image_uri=document["data"][config.data_key],
+                    image_id=task_id,
                 )
 
     def _encode(

@@ -1,10 +1,10 @@
 """Regions to COCO instances, losslessly: RLE masks with holes and parts, one annotation per region.
 
-`instances.json`, or `instances_train.json` and so on for a data set with splits, is what `pycocotools.coco.COCO` reads:
-`images`, `categories` with ids from 1, and `annotations`. Masks are COCO's compressed RLE (column by column, `counts` as
-an ASCII string, `size` = [height, width]); `area` is the number of the mask's pixels and `bbox` their [x, y, width,
-height]. The ids of images and annotations are the same in every export (`identities`). An image's `file_name` is the
-name of its picture in `images/`; its location is `coco_url`, the URI as the task has it.
+`instances.json`, or `instances_train.json` and so on for a data set with splits, is what `pycocotools.coco.COCO` reads.
+It has `images`, `categories` with ids from 1, and `annotations`. Masks are COCO's compressed RLE (column by column,
+`counts` as an ASCII string, `size` = [height, width]); `area` is the number of the mask's pixels and `bbox` their
+[x, y, width, height]. The ids of images and annotations are the same in every export (`identities`). An image's
+`file_name` is the name of its picture in `images/`; its location is `coco_url`, the URI as the task has it.
 
 Beyond the standard, an image has `task_id`, `annotation_id` and `attributes` (image-level choices), and an annotation
 has `region_id`, `attributes` (per-region choices) and, if they are known, `kind` (the shape that a person drew, such as

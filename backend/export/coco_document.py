@@ -1,11 +1,11 @@
 """One file of COCO, written in flat memory: images and annotations go to a part file each, which are joined at the end.
 
-    {"info": {…}, "licenses": [], "categories": […], "images": [
-    {"id": 7, …},
-    {"id": 9, …}
-    ], "annotations": [
-    {"id": 1234, …}
-    ]}
+{"info": {…}, "licenses": [], "categories": […], "images": [
+{"id": 7, …},
+{"id": 9, …}
+], "annotations": [
+{"id": 1234, …}
+]}
 """
 
 from __future__ import annotations

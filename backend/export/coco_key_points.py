@@ -52,9 +52,8 @@ class KeyPointsWriter:
         self._category_ids = {name: number for number, name in enumerate(categories, start=1)}
         common = {"supercategory": "", "keypoints": list(self._names), "skeleton": []}
         entries = [{"id": number, "name": name, **common} for name, number in self._category_ids.items()]
-        self._paths = {
-            split: folder / document_name("keypoints", split) for split in (data_set.splits or ("",) if self._names else ())
-        }
+        splits = (data_set.splits or ("",)) if self._names else ()
+        self._paths = {split: folder / document_name("keypoints", split) for split in splits}
         self._documents = {split: CocoDocument(path, data_set.name, entries) for split, path in self._paths.items()}
         self._ids, self._points, self._alone = AnnotationIds(), 0, 0
 

@@ -28,7 +28,7 @@ class PolygonEncoder:
         self._masks, self._iou_sum, self._lowest, self._with_holes = 0, 0.0, (2.0, ""), 0
 
     def encode(self, image: LabeledImage, region: EncodedRegion) -> list[list[int]]:
-        """Encode a mask that is not empty: x and y in turn, whole numbers, because no vertex leaves a pixel's corner."""
+        """Encode a mask that is not empty: x and y in turn. They are whole, as every vertex is a pixel's corner."""
         rings, holes = mask_to_polygons(region.decode_mask(), self._tolerance)
         polygons: list[list[int]] = [np.rint(ring).astype(int).ravel().tolist() for ring in rings]
         self._with_holes += holes > 0
@@ -44,7 +44,7 @@ class PolygonEncoder:
             f"IoU of polygons and mask: mean {mean:.4f} of {self._masks}, lowest {lowest:.4f} ({where})",
         ]
         if self._with_holes:
-            lines.append(f"{self._with_holes} masks have holes, which are joined to the outline by bridges without area")
+            lines.append(f"{self._with_holes} masks have holes, joined to the outline by bridges without area")
         return lines
 
     def _count(self, image: LabeledImage, region: EncodedRegion, polygons: list[list[int]]) -> None:

@@ -1,8 +1,8 @@
 """All writers of an export, fed by one pass over the images.
 
-    instances.json                  one format: its files lie in the folder itself
-    coco/…, yolo-seg/…              several: each has a folder of its own
-    anna-example-com/coco/…         one data set per annotator: the same inside a folder for each of them
+instances.json                  one format: its files lie in the folder itself
+coco/…, yolo-seg/…              several: each has a folder of its own
+anna-example-com/coco/…         one data set per annotator: the same inside a folder for each of them
 """
 
 from __future__ import annotations

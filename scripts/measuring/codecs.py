@@ -11,8 +11,8 @@ import numpy as np
 from label_studio_sdk.converter import Converter
 from label_studio_sdk.converter.brush import decode_rle, mask2rle
 
-from backend.bulk import collect
-from backend.export import build_coco, write_json
+from backend.bulk import AnnotationReader, ReadCounts, read_images
+from backend.export import DataSet, write_coco
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import decode_brush, encode_brush
 from backend.values import Mask, Size
@@ -70,8 +70,8 @@ def measure_export(masks: Sequence[Mask], folder: Path, *, tasks: int, repeats: 
     count = tasks * len(masks)
 
     def export_here() -> None:
-        collected = collect(documents, config, lambda _: Size(1, 1))
-        write_json(folder / "here.json", build_coco(collected.images, ["red", "blue"]))
+        images = read_images(documents, AnnotationReader(config, lambda _: Size(1, 1)), ReadCounts())
+        write_coco(folder / "here.json", images, DataSet("bench", ("red", "blue")))
 
     def export_there() -> None:
         converter = Converter(MASKS_ONLY, str(folder), download_resources=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def one_pixel(x: int, y: int, size: Size = SIZE) -> Mask:
 
 
 def region(mask: Mask, label: str = "red", region_id: str = "r", **fields: Any) -> EncodedRegion:
-    return encode_region(mask, label, region_id, **fields)
+    later = {name: fields.pop(name) for name in ("annotation_id", "is_crowd", "outline") if name in fields}
+    return replace(encode_region(mask, label, region_id, **fields), **later)
 
 
 def image(*regions: EncodedRegion, task_id: int = 7, size: Size = SIZE, **fields: Any) -> LabeledImage:
