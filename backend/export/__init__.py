@@ -7,6 +7,7 @@ from backend.export.coco import build_coco
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.files import PARTIAL, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
+from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
 from backend.export.records import (
@@ -24,6 +25,7 @@ from backend.export.writer import Writer
 __all__ = [
     "FORMATS",
     "PARTIAL",
+    "AnnotationIds",
     "Background",
     "DataSet",
     "EncodedRegion",
@@ -36,6 +38,9 @@ __all__ = [
     "Segment",
     "Writer",
     "build_coco",
+    "build_file_name",
+    "build_image_id",
+    "build_image_parts",
     "check_region",
     "choose_colours",
     "count_empty",
