@@ -8,6 +8,7 @@ several images. The part from `-task` on makes it unique; the rest may be any te
 |--------------------------------------------------------------------|----------------------------------------------|
 | characters that are invisible or that a file system refuses        | `_`                                          |
 | composed and decomposed letters (Unicode), which macOS mixes up    | composed (NFC)                               |
+| dots where no suffix follows that may be one                       | `_`                                          |
 | dots, spaces and hyphens at either end: hidden files, options      | left out                                     |
 | a device of Windows, such as `con` or `nul.tar`                    | `_con`, `_nul.tar`                           |
 | more than `MAX_STEM_BYTES` in UTF-8                                | cut, which leaves 127 bytes to writers       |
@@ -111,7 +112,7 @@ def _split_name(name: str) -> tuple[str, str]:
     safe = "".join(map(_safe_character, unicodedata.normalize("NFC", name))).strip(" .-")
     dot = safe.rfind(".")
     has_suffix = dot > 0 and _SUFFIX.fullmatch(safe[dot:]) is not None
-    stem, suffix = (safe[:dot], safe[dot:]) if has_suffix else (safe, "")
+    stem, suffix = (safe[:dot], safe[dot:]) if has_suffix else (safe.replace(".", "_"), "")
     if _DEVICES.fullmatch(stem):
         stem = f"_{stem}"
     return _cut(stem, MAX_STEM_BYTES).rstrip(" .-"), suffix

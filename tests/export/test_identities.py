@@ -73,7 +73,7 @@ def test_an_image_id_is_the_tasks_id_unless_the_page_has_several_images() -> Non
         ("s3://bucket/CON.png", "_CON-task7.png"),
         ("s3://bucket/nul.tar.png", "_nul.tar-task7.png"),
         ("s3://bucket/right%E2%80%AEgnp.png", "right_gnp-task7.png"),
-        ("s3://bucket/version 1.2 final", "version 1.2 final-task7"),
+        ("s3://bucket/version 1.2 final", "version 1_2 final-task7"),
         ("s3://bucket/" + "ü" * 200 + ".png", "ü" * 40 + "-task7.png"),
     ],
 )
