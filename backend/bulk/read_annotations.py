@@ -5,13 +5,20 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from backend.bulk.annotation_choice import DAMAGED_REMEDY, Json, list_annotations, pick_annotation, read_annotator
 from backend.errors import BackendError, BadRegion, ExportError, shorten
-from backend.export import EncodedRegion, LabeledImage, check_region, encode_region
+from backend.export import (
+    EncodedRegion,
+    LabeledImage,
+    build_file_name,
+    build_image_id,
+    build_image_parts,
+    check_region,
+    encode_region,
+)
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import TaskImage, parse_task
 from backend.label_studio.results import (
@@ -25,10 +32,8 @@ from backend.label_studio.results import (
 )
 from backend.values import Size
 
-Json = Mapping[str, Any]
 FetchSize = Callable[[TaskImage], Size]
 OnBadRegion = Callable[[BackendError], None]
-DAMAGED_REMEDY = "Open the task in Label Studio, delete the annotation and create it again."
 
 
 @dataclass
@@ -57,42 +62,6 @@ class Collected(ReadCounts):
     images: list[LabeledImage] = field(default_factory=list)
 
 
-def list_annotations(task: Json) -> list[Json]:
-    """Return the annotations of a task that were not skipped ("cancelled").
-
-    Raises:
-        ExportError: The task's annotations are not a list of objects.
-    """
-    annotations = task.get("annotations") or []
-    if not isinstance(annotations, list) or not all(isinstance(annotation, Mapping) for annotation in annotations):
-        message = f'"annotations" of a task must be a list of objects, but is {shorten(annotations)}.'
-        raise ExportError(message, remedy=DAMAGED_REMEDY)
-    return [annotation for annotation in annotations if not annotation.get("was_cancelled")]
-
-
-def pick_annotation(annotations: Iterable[Json]) -> Json | None:
-    """Return the annotation to export: the ground truth, else the one changed last; None if there is no annotation."""
-    return max(
-        annotations,
-        key=lambda annotation: (
-            bool(annotation.get("ground_truth")),
-            str(annotation.get("updated_at") or ""),
-            annotation.get("id") or 0,
-        ),
-        default=None,
-    )
-
-
-def uri_to_file_name(uri: str, task_id: int) -> str:
-    """Return the last part of an image URI: of its path, or of the path in `?d=` of local files."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:  # "http://[::1/a.png"
-        return f"task{task_id}"
-    path = (parse_qs(parts.query).get("d") or [unquote(parts.path)])[0]
-    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or f"task{task_id}"
-
-
 def read_size(results: Sequence[Json]) -> Size | None:
     """Return the image's size from the first result with a valid one, whether a person accepted it or not."""
     return next(filter(None, map(drawn_size_of, results)), None)
@@ -113,6 +82,10 @@ class AnnotationReader:
     def categories(self) -> tuple[str, ...]:
         return category_names(self.config)
 
+    @cached_property
+    def _image_parts(self) -> Mapping[str, str]:
+        return build_image_parts([image.name for image in self.config.images if image.answers])
+
     def read(self, document: Json, annotation: Json, on_bad_region: OnBadRegion) -> Iterator[LabeledImage]:
         """Read a task with one of its annotations and yield each of its images that masks can be drawn on.
 
@@ -129,16 +102,21 @@ class AnnotationReader:
             if config.answers:
                 own = pick_image(results, config)
                 size = read_size(own) or self.fetch_size(image)
-                task_id = int(document["id"])
+                task_id, part = int(document["id"]), self._image_parts[image.name]
                 yield LabeledImage(
-                    file_name=uri_to_file_name(image.uri, task_id),
+                    file_name=build_file_name(image.uri, task_id, part),
                     size=size,
                     task_id=task_id,
                     annotation_id=annotation.get("id"),
-                    regions=tuple(self._encode(find_regions(own, config), size, on_bad_region)),
+                    regions=tuple(
+                        replace(region, annotation_id=annotation.get("id"))
+                        for region in self._encode(find_regions(own, config), size, on_bad_region)
+                    ),
                     choices=parse_image_choices(own, config),
                     image_uri=document["data"][config.data_key],
-                    image_id=task_id,
+                    image_id=build_image_id(task_id, image.name if part else ""),
+                    annotator=read_annotator(annotation),
+                    fields=document["data"],
                 )
 
     def _encode(

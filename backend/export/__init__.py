@@ -8,6 +8,7 @@ from backend.export.commit import ExportFolder
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
+from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts
 from backend.export.image_counts import ImageCounts
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
@@ -28,6 +29,7 @@ from backend.export.writer_set import WriterSet, Written
 __all__ = [
     "FORMATS",
     "PARTIAL",
+    "AnnotationIds",
     "Background",
     "ChoiceClasses",
     "CrowdMarks",
@@ -45,6 +47,10 @@ __all__ = [
     "Writer",
     "WriterSet",
     "Written",
+    "build_coco",
+    "build_file_name",
+    "build_image_id",
+    "build_image_parts",
     "check_region",
     "choose_colours",
     "count_empty",

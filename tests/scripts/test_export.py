@@ -14,7 +14,7 @@ from label_studio_sdk.converter import brush
 from pycocotools import mask as coco_mask
 
 from backend.bulk import category_names, collect
-from backend.bulk.read_annotations import list_annotations, pick_annotation, uri_to_file_name
+from backend.bulk.annotation_choice import list_annotations, pick_annotation
 from backend.errors import ImageUnavailable
 from backend.export import build_coco
 from backend.label_studio.config import parse_labeling_config
@@ -89,7 +89,7 @@ def test_a_region_keeps_its_mask_label_id_score_and_choices() -> None:
     assert (entry["region_id"], entry["score"], entry["attributes"]) == ("r1", 0.8, {"class": "green ring"})
     assert [c["name"] for c in coco["categories"]] == ["red", "green"]
     assert entry["category_id"] == 2
-    expected = {"id": 1, "file_name": "0123abcd-scene-5.png", "width": 32, "height": 24, "task_id": 5}
+    expected = {"id": 1, "file_name": "0123abcd-scene-5-task5.png", "width": 32, "height": 24, "task_id": 5}
     expected["coco_url"] = "/data/upload/1/0123abcd-scene-5.png"
     assert coco["images"] == [{**expected, "annotation_id": 9, "attributes": {"scene": "wood"}}]
 
@@ -357,20 +357,6 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
     assert lines[2].startswith("  skipped because they are not masks: 1 keypointlabels") and len(lines) == 3
 
 
-@pytest.mark.parametrize(
-    ("uri", "name"),
-    [
-        ("/data/upload/2/bb7de776-a640.png", "bb7de776-a640.png"),
-        ("http://host:8080/data/local-files/?d=imgs/d%20640.png", "d 640.png"),
-        ("s3://bucket/some/key.jpg", "key.jpg"),
-        ("https://a.org/x/%C3%BC.png?size=2#top", "ü.png"),
-        ("https://a.org/", "task7"),
-    ],
-)
-def test_file_names_are_the_last_part_of_the_image_uri(uri: str, name: str) -> None:
-    assert uri_to_file_name(uri, 7) == name
-
-
 def odd_result(**changes: Any) -> Json:
     return annotation(brush_result(ring()) | changes)
 
@@ -409,11 +395,7 @@ def test_the_address_of_a_picture_is_exported_as_the_task_has_it() -> None:
     address = " s3://bucket/b%C3%BCro/pic.webp?versionId=1 "
     document = task(5, annotation(brush_result(ring()))) | {"data": {"image": address, "other": "x"}}
     (image,) = collect([document], CONFIG, no_size).images
-    assert (image.image_uri, image.file_name) == (address, "pic.webp")
-
-
-def test_an_address_that_is_none_still_gives_a_file_name() -> None:
-    assert uri_to_file_name("http://[::1/a.png", 7) == "task7"
+    assert (image.image_uri, image.file_name) == (address, "pic-task5.webp")
 
 
 def test_no_mask_is_kept_while_a_project_is_read() -> None:
@@ -454,6 +436,6 @@ def test_a_task_of_two_images_is_two_images_of_the_export() -> None:
     found = collect([document], config, no_size)
     assert [image.image_uri for image in found.images] == ["/data/l.png", "/data/r.png"]
     read = [(image.file_name, image.size, [region.label for region in image.regions]) for image in found.images]
-    assert read == [("l.png", Size(32, 24), ["green"]), ("r.png", Size(6, 4), ["blue"])]
+    assert read == [("l-task1-left.png", Size(32, 24), ["green"]), ("r-task1-right.png", Size(6, 4), ["blue"])]
     assert category_names(config) == ("green", "blue")
     assert found.failures == []
