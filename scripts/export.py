@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Connect, read and write in one pass, and print a summary."""
-    from backend.label_studio.api import LabelStudioClient
+    from backend.label_studio.api import AnnotatedTasks, LabelStudioClient
     from backend.wiring import build_limits
 
     formats = choose_formats(arguments)
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     counts, exported = ReadCounts(), ImageCounts()
     read = read_images(
-        show_progress(client.iterate_tasks(str(arguments.project)), "reading"),
+        show_progress(AnnotatedTasks(client).iterate(arguments.project), "reading"),
         AnnotationReader(config, build_fetch_size(settings)),
         counts,
         include_unannotated=arguments.include_unannotated,

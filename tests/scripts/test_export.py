@@ -13,19 +13,28 @@ import pytest
 from label_studio_sdk.converter import brush
 from pycocotools import mask as coco_mask
 
-from backend.bulk import category_names, collect
+from backend.bulk import Collected, category_names, collect
 from backend.bulk.annotation_choice import list_annotations, pick_annotation
 from backend.errors import ImageUnavailable
-from backend.export import build_coco
+from backend.export import ImageCounts
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import Task
 from backend.label_studio.results import build_value
 from backend.values import Mask, Size
-from scripts.export import main, summarize
+from scripts.export import main
+from scripts.exporting import summary
+from tests.export.coco_files import coco_of
 from tests.scripts.fakes import CONFIG_XML
 
 CONFIG = parse_labeling_config(CONFIG_XML)
 Json = dict[str, Any]
+
+
+def summarize(collected: Collected, path: Path) -> str:
+    images = ImageCounts()
+    for image in collected.images:
+        images.add(image)
+    return summary.summarize(collected, images, path, [])
 
 
 def no_size(task: Task) -> Size:
@@ -84,12 +93,12 @@ def test_a_region_keeps_its_mask_label_id_score_and_choices() -> None:
     found = collect([task(5, annotation(*results, number=9))], CONFIG, no_size)
     (image,) = found.images
     np.testing.assert_array_equal(coco_mask.decode(image.regions[0].segmentation).astype(bool), ring())
-    coco = build_coco(found.images, category_names(CONFIG))
+    coco = coco_of(found.images, category_names(CONFIG))
     entry = coco["annotations"][0]
     assert (entry["region_id"], entry["score"], entry["attributes"]) == ("r1", 0.8, {"class": "green ring"})
     assert [c["name"] for c in coco["categories"]] == ["red", "green"]
     assert entry["category_id"] == 2
-    expected = {"id": 1, "file_name": "0123abcd-scene-5-task5.png", "width": 32, "height": 24, "task_id": 5}
+    expected = {"id": 5, "file_name": "0123abcd-scene-5-task5.png", "width": 32, "height": 24, "task_id": 5}
     expected["coco_url"] = "/data/upload/1/0123abcd-scene-5.png"
     assert coco["images"] == [{**expected, "annotation_id": 9, "attributes": {"scene": "wood"}}]
 
@@ -141,7 +150,7 @@ def test_regions_of_every_kind_are_exported_as_their_pixels() -> None:
     assert np.argwhere(masks["rectangle"]).min(axis=0).tolist() == [3, 13]  # to the left of its corner (16, 3)
     assert np.argwhere(masks["rectangle"]).max(axis=0).tolist() == [10, 15]
     assert masks["ellipse"].sum() == pytest.approx(np.pi * 64, rel=0.05)
-    entries = build_coco([image], category_names(config))["annotations"]
+    entries = coco_of([image], category_names(config))["annotations"]
     assert [entry["bbox"] for entry in entries][:3] == [[0, 0, 16, 12], [13, 3, 3, 8], [8, 4, 16, 16]]
 
 
@@ -227,7 +236,7 @@ def test_the_summary_says_that_the_others_are_exported_and_what_the_exit_status_
     found = collect([*tasks, task(99, annotation(brush_result(ring())))], parse_labeling_config(ALL_SHAPES), no_size)
     lines = summarize(found, Path("a.json")).splitlines()
     assert lines[0].endswith("1 images (0 negatives), 1 masks; 0 tasks not annotated, 22 failed")
-    assert lines[1] == "  22 tasks could not be exported; the file has all others; exit status 1"
+    assert lines[1] == "  22 tasks could not be exported; all others are; exit status 1"
     assert lines[2].startswith('    task 1, annotation 1: Region "f" (polygon) has no label.')
     assert lines[-1] == "    … and 2 more" and len(lines) == 23
 
@@ -241,8 +250,8 @@ def test_regions_with_several_labels_are_exported_with_the_first_and_counted_wit
     erased["value"]["brushlabels"] = ["red", "green"]
     tasks = [task(26, annotation(erased, labeled("red"))), task(27, annotation(labeled("green", "red", region_id="f")))]
     found = collect([*tasks, task(28, annotation(labeled("red", "green")))], CONFIG, no_size)
-    names = [category["name"] for category in build_coco(found.images, category_names(CONFIG))["categories"]]
-    entries = build_coco(found.images, category_names(CONFIG))["annotations"]
+    names = [category["name"] for category in coco_of(found.images, category_names(CONFIG))["categories"]]
+    entries = coco_of(found.images, category_names(CONFIG))["annotations"]
     assert [names[entry["category_id"] - 1] for entry in entries] == ["red", "green", "red"]
     example = "region \"f\" of task 27 with 'green', 'red'"
     expected = f"  2 regions have several labels and were exported with the first; for example {example}"
@@ -294,7 +303,7 @@ def test_tasks_with_several_annotations_are_counted_in_the_summary() -> None:
 class FakeProject:
     """A project in Label Studio whose second task has a region without a label."""
 
-    label_config = ALL_SHAPES
+    label_config, title = ALL_SHAPES, "shapes"
 
     def __init__(self, *_: object) -> None:
         pass
@@ -303,7 +312,8 @@ class FakeProject:
         assert project_id == "3"
         return self
 
-    def iterate_tasks(self, project_id: str) -> Iterator[Json]:
+    def iterate(self, project_id: int) -> Iterator[Json]:
+        assert project_id == 3
         yield task(1, annotation(brush_result(ring())))
         yield task(2, annotation(brush_result(ring()), unlabeled_result("f")))
 
@@ -318,6 +328,7 @@ def test_the_exit_status_is_one_where_a_task_is_missing_in_the_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", FakeProject)
+    monkeypatch.setattr("backend.label_studio.api.AnnotatedTasks", FakeProject)
     connection = ["--project", "3", "--url", "http://localhost:8080", "--api-key", "token"]
     assert main([*connection, "--out", str(tmp_path), *options]) == status
     written = json.loads((tmp_path / "instances.json").read_text())
