@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from backend.export.roboflow import CocoDocumentWriter, RoboflowWriter
+from backend.export.voc import VocWriter
 from backend.export.writer import Writer
 from backend.export.yolo_seg import YoloSegWriter
 
@@ -43,5 +45,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             lambda options: YoloSegWriter(options.polygon_tolerance or 0.0),
             "Ultralytics segmentation: one outline per object, holes and parts joined",
         ),
+        "roboflow": Format(
+            lambda options: RoboflowWriter(CocoDocumentWriter), "COCO in Roboflow's layout, as RF-DETR reads it"
+        ),
+        "voc": Format(lambda options: VocWriter(), "Pascal VOC: boxes in XML, masks in indexed PNGs"),
     }
 )
