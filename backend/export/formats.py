@@ -9,6 +9,9 @@ from types import MappingProxyType
 from backend.export.roboflow import CocoDocumentWriter, RoboflowWriter
 from backend.export.voc import VocWriter
 from backend.export.writer import Writer
+from backend.export.yolo_det import YoloDetWriter
+from backend.export.yolo_obb import YoloObbWriter
+from backend.export.yolo_pose import YoloPoseWriter
 from backend.export.yolo_seg import YoloSegWriter
 
 
@@ -45,6 +48,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             lambda options: YoloSegWriter(options.polygon_tolerance or 0.0),
             "Ultralytics segmentation: one outline per object, holes and parts joined",
         ),
+        "yolo-det": Format(lambda options: YoloDetWriter(), "Ultralytics detection: boxes"),
+        "yolo-obb": Format(lambda options: YoloObbWriter(), "Ultralytics oriented boxes"),
+        "yolo-pose": Format(lambda options: YoloPoseWriter(), "Ultralytics poses: rectangles with their key points"),
         "roboflow": Format(
             lambda options: RoboflowWriter(CocoDocumentWriter), "COCO in Roboflow's layout, as RF-DETR reads it"
         ),
