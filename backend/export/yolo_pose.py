@@ -74,19 +74,18 @@ class YoloPoseWriter:
             return point.index
         if point.index is None and point.label in self._labels:
             return self._labels.index(point.label)
-        where = (
-            f'Task {task_id}: the key point "{shorten(point.region_id)}" with the label {shorten(repr(point.label))}'
-        )
+        label = shorten(repr(point.label))
+        where = f'Task {task_id}: the key point "{shorten(point.region_id)}" with the label {label}'
         if point.index is None:
             known = shorten(", ".join(self._labels))
             raise ExportError(
                 f"{where} has none of the labels for key points in the labeling config: {known}.",
                 remedy="Assign one of these to it, or restore its label in the labeling config.",
             )
+        count = len(self._labels)
         raise ExportError(
-            f"{where} has the model_index {point.index}, and the labeling config has {len(self._labels)} labels for key "
-            "points.",
-            remedy=f"Number them from 0 to {len(self._labels) - 1} in the labeling config, or leave out model_index.",
+            f"{where} has the model_index {point.index}, and the labeling config has {count} labels for key points.",
+            remedy=f"Number them from 0 to {count - 1} in the labeling config, or leave out model_index.",
         )
 
     def _line(self, region: EncodedRegion, points: Mapping[int, KeyPoint], size: Size) -> str:
