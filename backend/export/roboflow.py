@@ -4,7 +4,7 @@
     valid/_annotations.coco.json
     test/_annotations.coco.json
 
-The documents are those of the COCO format, so masks are exact (RLE). Category ids begin with 1; the category 0 of
+The documents are those of the COCO format, so masks are exact (RLE), but there are no key points. Category ids begin with 1; the category 0 of
 Roboflow's own files is the project's name and no object has it.
 
 Source: https://rfdetr.roboflow.com/learn/train/dataset-formats/.
@@ -43,12 +43,15 @@ class RoboflowWriter:
             name = FOLDERS.get(split, split)
             (folder / name).mkdir(parents=True, exist_ok=True)
             self._writers[name] = self._build()
-            self._writers[name].begin(folder / name, replace(data_set, splits=(), with_pictures=False))
+            own = replace(data_set, splits=(), with_pictures=False, key_points=())
+            self._writers[name].begin(folder / name, own)
+        self._key_points = 0
 
     def add(self, image: LabeledImage) -> None:
         split = image.split or DEFAULT_SPLIT
         name = FOLDERS.get(split, split)
-        self._writers[name].add(replace(image, split="", picture=None))
+        self._writers[name].add(replace(image, split="", picture=None, key_points=()))
+        self._key_points += len(image.key_points)
         if image.picture is not None:
             link_or_copy(image.picture, self._folder / name / image.file_name)
 
@@ -59,6 +62,8 @@ class RoboflowWriter:
             (self._folder / name / COCO_NAME).rename(self._folder / name / ROBOFLOW_NAME)
         if not self._data_set.with_pictures:
             notes.append("the pictures are missing: copy them beside the documents, or export them with --with-images")
+        if self._key_points:
+            notes.append(f"{self._key_points} key points were left out")
         if missing := {"train", "valid"} - set(self._writers):
             notes.append(f"RF-DETR needs the split {' and '.join(sorted(missing))} as well: export with splits")
         return notes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pycocotools.coco import COCO
 
-from backend.export import FORMATS, FormatOptions
+from backend.export import FORMATS, FormatOptions, KeyPoint
 from tests.export.sets import CATEGORIES, disc, image, list_files, region, ring, two_parts, with_pictures, write
 
 
@@ -55,6 +56,13 @@ def test_every_split_has_all_categories_and_none_is_called_none(tmp_path: Path) 
     for split in ("train", "valid"):
         categories = load(tmp_path / "out" / split / "_annotations.coco.json").dataset["categories"]
         assert [entry["name"] for entry in categories if entry["supercategory"] != "none"] == list(CATEGORIES)
+
+
+def test_key_points_are_left_out_and_counted(tmp_path: Path) -> None:
+    labeled = replace(image(region(ring())), key_points=(KeyPoint("k", "nose", 3.0, 4.0),) * 2)
+    notes = write(build(), tmp_path / "out", [labeled], key_points=("nose",))
+    assert "2 key points were left out" in notes
+    assert set(list_files(tmp_path / "out")) == {"train/_annotations.coco.json"}
 
 
 def test_what_is_missing_for_training_is_told(tmp_path: Path) -> None:
