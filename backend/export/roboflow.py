@@ -4,8 +4,8 @@
     valid/_annotations.coco.json
     test/_annotations.coco.json
 
-The documents are those of the COCO format, so masks are exact (RLE), but there are no key points. Category ids begin with 1; the category 0 of
-Roboflow's own files is the project's name and no object has it.
+The documents are those of the COCO format, so masks are exact (RLE), but there are no key points. Category ids begin
+with 1; the category 0 of Roboflow's own files is the project's name and no object has it.
 
 Source: https://rfdetr.roboflow.com/learn/train/dataset-formats/.
 """
