@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from backend.export.roboflow import CocoDocumentWriter, RoboflowWriter
+from backend.export.coco_in_memory import CocoDocumentWriter
+from backend.export.roboflow import RoboflowWriter
 from backend.export.voc import VocWriter
 from backend.export.writer import Writer
 from backend.export.yolo_det import YoloDetWriter

@@ -16,8 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backend.export.coco import build_coco
-from backend.export.files import link_or_copy, write_json
+from backend.export.files import link_or_copy
 from backend.export.records import DataSet, LabeledImage
 from backend.export.writer import Writer
 
@@ -67,19 +66,3 @@ class RoboflowWriter:
         if missing := {"train", "valid"} - set(self._writers):
             notes.append(f"RF-DETR needs the split {' and '.join(sorted(missing))} as well: export with splits")
         return notes
-
-
-class CocoDocumentWriter:
-    """Writer of `instances.json` that keeps all images in memory until the end."""
-
-    def begin(self, folder: Path, data_set: DataSet) -> None:
-        self._folder, self._data_set = folder, data_set
-        self._images: list[LabeledImage] = []
-
-    def add(self, image: LabeledImage) -> None:
-        self._images.append(image)
-
-    def close(self) -> Sequence[str]:
-        document = build_coco(self._images, self._data_set.categories, self._data_set.name)
-        write_json(self._folder / COCO_NAME, document)
-        return []
