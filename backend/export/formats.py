@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from backend.export.coco import CocoWriter
+from backend.export.roboflow import RoboflowWriter
+from backend.export.voc import VocWriter
 from backend.export.writer import Writer
+from backend.export.yolo_det import YoloDetWriter
+from backend.export.yolo_obb import YoloObbWriter
+from backend.export.yolo_pose import YoloPoseWriter
 from backend.export.yolo_seg import YoloSegWriter
 
 
@@ -48,5 +53,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             lambda options: YoloSegWriter(options.polygon_tolerance or 0.0),
             "Ultralytics segmentation: one outline per object, holes and parts joined",
         ),
+        "yolo-det": Format(lambda options: YoloDetWriter(), "Ultralytics detection: boxes"),
+        "yolo-obb": Format(lambda options: YoloObbWriter(), "Ultralytics oriented boxes"),
+        "yolo-pose": Format(lambda options: YoloPoseWriter(), "Ultralytics poses: rectangles with their key points"),
+        "roboflow": Format(
+            lambda options: RoboflowWriter(lambda: CocoWriter(options.polygon_tolerance)),
+            "COCO in Roboflow's layout, as RF-DETR reads it",
+        ),
+        "voc": Format(lambda options: VocWriter(), "Pascal VOC: boxes in XML, masks in indexed PNGs"),
     }
 )

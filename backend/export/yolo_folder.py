@@ -72,14 +72,24 @@ class YoloFolder:
         return notes
 
 
+def describe_crowds(count: int) -> list[str]:
+    """Return a note about groups (`is_crowd`), which YOLO does not know; Ultralytics leaves out those of COCO."""
+    return [f"{count} regions of groups (iscrowd) were left out"] if count else []
+
+
 def format_row(class_id: int, points: ArrayLike, size: Size) -> str:
-    """Format an object's line: its class, then its points as shares of the picture's width and height.
+    """Format an object's line: its class, then its points. See `format_shares`."""
+    return f"{class_id} {format_shares(points, size)}"
+
+
+def format_shares(points: ArrayLike, size: Size) -> str:
+    """Format points as shares of the picture's width and height.
 
     Args:
-        points: (N, 2) XY in pixels, cut off at the borders of the picture.
+        points: (N, 2) XY in pixels; those outside the picture are moved to its border.
     """
     shares = np.clip(np.asarray(points, float) / (size.width, size.height), 0, 1)
-    return " ".join([str(class_id), *(f"{share:.6f}" for share in shares.ravel().tolist())])
+    return " ".join(f"{share:.6f}" for share in shares.ravel().tolist())
 
 
 def format_box(class_id: int, bbox: tuple[int, int, int, int], size: Size) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backend.errors import shorten
 from backend.export.records import DataSet, EncodedRegion, LabeledImage
-from backend.export.yolo_folder import YoloFolder, format_row
+from backend.export.yolo_folder import YoloFolder, describe_crowds, format_row
 from backend.geometry import bridged_outline_iou, mask_to_bridged_outline
 
 MAX_POINTS = 999
@@ -57,9 +57,7 @@ class YoloSegWriter:
             notes.append(
                 f"IoU of outline and mask: mean {mean:.4f} of {self._masks}, lowest {lowest:.4f} ({where})",
             )
-        if self._crowds:
-            notes.append(f"{self._crowds} regions of groups (iscrowd) were left out")
-        return notes
+        return [*notes, *describe_crowds(self._crowds)]
 
     def _line(self, image: LabeledImage, region: EncodedRegion) -> str:
         mask = region.decode_mask()

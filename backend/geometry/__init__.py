@@ -31,6 +31,7 @@ from backend.geometry.places import (
 from backend.geometry.polygons import mask_to_polygon, mask_to_rings, simplify_ring
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
 from backend.geometry.resizing import enlarge_logits, resize_mask
+from backend.geometry.rotated_boxes import mask_to_rotated_box
 
 __all__ = [
     "Click",
@@ -60,6 +61,7 @@ __all__ = [
     "mask_to_polygon",
     "mask_to_polygons",
     "mask_to_rings",
+    "mask_to_rotated_box",
     "percent_to_pixel",
     "pixel_of",
     "pixel_to_percent",
