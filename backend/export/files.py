@@ -1,4 +1,4 @@
-"""Atomic writing of files: a temporary file in the same folder, then a rename."""
+"""Atomic writing of files: a temporary file in the same folder, then a rename. And hard links to pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import errno
 import io
 import json
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,6 +86,29 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
     """
     with _replacing(path, sync=sync) as sink:
         sink.write(data)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name by a hard link; where the file systems allow none, copy it.
+
+    An existing target is replaced, in one step. A hard link costs no space, but both names are the same file: whoever
+    changes one of them in place changes the other.
+
+    Raises:
+        OSError: The source cannot be read.
+        ExportError: The target's folder cannot be created or written, or the disk is full.
+    """
+    temporary = target.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source.resolve(), temporary)
+        temporary.replace(target)
+    except OSError:  # another disk, no hard links there, too many links: whatever it is, a copy tells
+        with source.open("rb") as content, _replacing(target) as sink:
+            shutil.copyfileobj(content, sink, 1 << 20)
+    finally:
+        with contextlib.suppress(OSError):  # renaming to another name of the same file leaves both
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
