@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from backend.export.instances import InstanceWriter
+from backend.export.labeler_folders import BoxWriter, ColourMaskWriter, IdMaskWriter, OverlayWriter
+from backend.export.panoptic import PanopticWriter
+from backend.export.semantic import SemanticWriter
 from backend.export.writer import Writer
 
 
@@ -36,4 +40,16 @@ class Format:
     needs_pictures: bool = False
 
 
-FORMATS: Mapping[str, Format] = MappingProxyType({})
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "panoptic": Format(lambda options: PanopticWriter(), "COCO panoptic, one PNG a picture, later regions on top"),
+        "semantic": Format(lambda options: SemanticWriter(), "an indexed PNG of classes a picture"),
+        "instances": Format(lambda options: InstanceWriter(), "a 16-bit PNG of object ids a picture"),
+        "id_masks": Format(lambda options: IdMaskWriter(), "a black and white PNG an object"),
+        "masks": Format(lambda options: ColourMaskWriter(), "a PNG a picture in the colours of the classes"),
+        "overlays": Format(
+            lambda options: OverlayWriter(), "pictures with outlines, labels and boxes", needs_pictures=True
+        ),
+        "bboxes": Format(lambda options: BoxWriter(), "a CSV of boxes a picture"),
+    }
+)
