@@ -72,7 +72,8 @@ def read_instances(folder: Path) -> list[tuple[str, Mask]]:
 
 
 def read_panoptic(folder: Path) -> list[tuple[str, Mask]]:
-    """Read with datumaro, in the order of the segments' ids."""
+    """Read with datumaro, in the order of the segments' ids. It wants a folder of pictures, even an empty one."""
+    (folder / "images").mkdir(exist_ok=True)
     dataset = Dataset.import_from(str(folder), "coco_panoptic")
     names = [label.name for label in dataset.categories()[next(iter(dataset.categories()))]]
     annotations = [annotation for item in dataset for annotation in item.annotations]
