@@ -9,6 +9,10 @@ from types import MappingProxyType
 from backend.export.coco import CocoWriter
 from backend.export.roboflow import RoboflowWriter
 from backend.export.voc import VocWriter
+from backend.export.instances import InstanceWriter
+from backend.export.labeler_folders import BoxWriter, ColourMaskWriter, IdMaskWriter, OverlayWriter
+from backend.export.panoptic import PanopticWriter
+from backend.export.semantic import SemanticWriter
 from backend.export.writer import Writer
 from backend.export.yolo_det import YoloDetWriter
 from backend.export.yolo_obb import YoloObbWriter
@@ -61,5 +65,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "COCO in Roboflow's layout, as RF-DETR reads it",
         ),
         "voc": Format(lambda options: VocWriter(), "Pascal VOC: boxes in XML, masks in indexed PNGs"),
+        "panoptic": Format(lambda options: PanopticWriter(), "COCO panoptic, one PNG a picture, later regions on top"),
+        "semantic": Format(lambda options: SemanticWriter(), "an indexed PNG of classes a picture"),
+        "instances": Format(lambda options: InstanceWriter(), "a 16-bit PNG of object ids a picture"),
+        "id_masks": Format(lambda options: IdMaskWriter(), "a black and white PNG an object"),
+        "masks": Format(lambda options: ColourMaskWriter(), "a PNG a picture in the colours of the classes"),
+        "overlays": Format(
+            lambda options: OverlayWriter(), "pictures with outlines, labels and boxes", needs_pictures=True
+        ),
+        "bboxes": Format(lambda options: BoxWriter(), "a CSV of boxes a picture"),
     }
 )

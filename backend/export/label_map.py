@@ -1,0 +1,70 @@
+"""All regions of an image in one picture of numbers, the later region on top; and what that costs.
+
+Used by the formats that give a pixel to one region only: panoptic, semantic, instances and the colour masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import shorten
+from backend.export.records import EncodedRegion, LabeledImage
+
+Numbers = NDArray[np.uint32]
+MAX_NAMED = 5
+
+
+def list_objects(image: LabeledImage) -> list[EncodedRegion]:
+    """Return the regions that have pixels. Their places, from 1, are their ids in all formats of pictures."""
+    return [region for region in image.regions if region.area]
+
+
+def paint_numbers(image: LabeledImage) -> Numbers:
+    """Paint the regions' ids, from 1, one over the other: uint32 (H, W) with 0 where no region is."""
+    canvas = np.zeros((image.size.height, image.size.width), np.uint32)
+    for number, region in enumerate(list_objects(image), start=1):
+        left, top, width, height = region.bbox
+        place = slice(top, top + height), slice(left, left + width)
+        canvas[place][region.decode_mask()[place]] = number
+    return canvas
+
+
+class OverlapCounter:
+    """Count of the regions that lie under others, for the report of a format that cannot hold overlaps."""
+
+    def __init__(self) -> None:
+        self._hidden = 0
+        self._reduced = 0
+        self._names: list[str] = []
+
+    def add(self, image: LabeledImage, visible_areas: Sequence[int]) -> None:
+        """Add an image.
+
+        Args:
+            visible_areas: Pixels of each object (`list_objects`) that are left.
+        """
+        for region, area in zip(list_objects(image), visible_areas, strict=True):
+            self._reduced += 0 < area < region.area
+            if not area:
+                self._hidden += 1
+                if len(self._names) < MAX_NAMED:
+                    self._names.append(f'"{shorten(region.region_id)}" of task {image.task_id}')
+
+    def describe(self) -> list[str]:
+        """Describe what was lost, a line each; nothing if no regions overlap."""
+        lines = []
+        if self._hidden:
+            more = ", …" if self._hidden > len(self._names) else ""
+            names = ", ".join(self._names) + more
+            lines.append(f"{self._hidden} regions lie completely under later ones and cannot be seen: {names}")
+        if self._reduced:
+            lines.append(f"{self._reduced} regions lost the pixels where a later region lies on top")
+        return lines
+
+
+def count_pixels(numbers: Numbers, count: int) -> list[int]:
+    """Count the pixels of each of the ids 1 to `count`."""
+    return [int(area) for area in np.bincount(numbers.ravel(), minlength=count + 1)[1:]]
