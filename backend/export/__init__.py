@@ -20,11 +20,14 @@ from backend.export.records import (
     encode_region,
 )
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
+from backend.export.split_images import split_images
+from backend.export.splits import SPLITS
 from backend.export.writer import Writer
 
 __all__ = [
     "FORMATS",
     "PARTIAL",
+    "SPLITS",
     "Background",
     "DataSet",
     "EncodedRegion",
@@ -47,6 +50,7 @@ __all__ = [
     "encode_rows",
     "encode_segment",
     "parse_colour",
+    "split_images",
     "write_bytes",
     "write_json",
     "write_json_list",
