@@ -23,12 +23,15 @@ from backend.export.records import (
 )
 from backend.export.region_classes import ChoiceClasses, CrowdMarks
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
+from backend.export.split_images import split_images
+from backend.export.splits import SPLITS
 from backend.export.writer import Writer
 from backend.export.writer_set import WriterSet, Written
 
 __all__ = [
     "FORMATS",
     "PARTIAL",
+    "SPLITS",
     "AnnotationIds",
     "Background",
     "ChoiceClasses",
@@ -61,6 +64,7 @@ __all__ = [
     "encode_segment",
     "link_or_copy",
     "parse_colour",
+    "split_images",
     "write_bytes",
     "write_coco",
     "write_json",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from backend.export.coco import CocoWriter
-from backend.export.roboflow import RoboflowWriter
-from backend.export.voc import VocWriter
 from backend.export.instances import InstanceWriter
 from backend.export.labeler_folders import BoxWriter, ColourMaskWriter, IdMaskWriter, OverlayWriter
 from backend.export.panoptic import PanopticWriter
+from backend.export.roboflow import RoboflowWriter
 from backend.export.semantic import SemanticWriter
+from backend.export.voc import VocWriter
 from backend.export.writer import Writer
 from backend.export.yolo_det import YoloDetWriter
 from backend.export.yolo_obb import YoloObbWriter

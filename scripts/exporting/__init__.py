@@ -1,1 +1,4 @@
-"""Parts of `scripts.export`: its options, the data set that they describe, and the summary."""
+"""The parts of `scripts.export`: its options, and what they build.
+
+Options and settings come in; readers, writers and a printed summary go out.
+"""
