@@ -7,6 +7,7 @@ Label Studio's client and task documents come in; labeled images, stored predict
 from backend.bulk.chunks import ChunkLimits
 from backend.bulk.contact_sheet import ContactSheet
 from backend.bulk.delivery import PredictionStore, Target
+from backend.bulk.encode_saved import encode_saved_region
 from backend.bulk.failures import Failures, list_reasons
 from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
 from backend.bulk.outages import Outages, StopFlag, Stopped
@@ -82,6 +83,7 @@ __all__ = [
     "collect",
     "describe_changes",
     "describe_holder",
+    "encode_saved_region",
     "hold_lock",
     "identify_run",
     "list_reasons",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from backend.bulk.annotation_choice import DAMAGED_REMEDY, Json, list_annotations, pick_annotation, read_annotator
+from backend.bulk.encode_saved import encode_saved_region
 from backend.errors import BackendError, BadRegion, ExportError, shorten
 from backend.export import (
     EncodedRegion,
@@ -17,12 +18,10 @@ from backend.export import (
     build_image_id,
     build_image_parts,
     check_region,
-    encode_region,
 )
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import TaskImage, parse_task
 from backend.label_studio.results import (
-    LabeledRegion,
     SavedRegion,
     count_left_out,
     drawn_size_of,
@@ -124,24 +123,12 @@ class AnnotationReader:
     ) -> Iterator[EncodedRegion]:
         for saved in regions:
             try:
-                encoded = _encode_region(saved.decode())
+                encoded = encode_saved_region(saved)
                 check_region(encoded, size, self.categories)
             except (BadRegion, ExportError) as error:
                 on_bad_region(error)
             else:
                 yield encoded
-
-
-def _encode_region(region: LabeledRegion) -> EncodedRegion:
-    return encode_region(
-        region.mask,
-        region.label,
-        region.region_id,
-        score=region.score,
-        choices=region.choices,
-        kind=region.kind,
-        other_labels=region.other_labels,
-    )
 
 
 def category_names(config: LabelingConfig) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""Pure geometry of masks: points, distances, polygons, fitted shapes, rasterisation, cleaning. numpy and OpenCV only.
+"""Pure geometry of masks: points, distances, polygons, fitted shapes, rasterisation, run lengths, cleaning.
+
+numpy, OpenCV and pycocotools only.
 
 All functions share one convention: coordinates are continuous, XY, and the pixel in column c and row r is the square
 from (c, r) to (c + 1, r + 1) with its centre at (c + 0.5, r + 0.5). The image extends from 0 to its width and height,
@@ -32,6 +34,7 @@ from backend.geometry.polygons import mask_to_polygon, mask_to_rings, simplify_r
 from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle_to_mask
 from backend.geometry.resizing import enlarge_logits, resize_mask
 from backend.geometry.rotated_boxes import mask_to_rotated_box
+from backend.geometry.run_lengths import PixelRuns, encode_coco_runs
 
 __all__ = [
     "Click",
@@ -39,6 +42,7 @@ __all__ = [
     "MaskOverlaps",
     "Outline",
     "OutlineOptions",
+    "PixelRuns",
     "Point",
     "bridged_outline_iou",
     "bridged_outline_to_mask",
@@ -48,6 +52,7 @@ __all__ = [
     "distance_to_box",
     "distance_to_mask",
     "ellipse_to_mask",
+    "encode_coco_runs",
     "enlarge_logits",
     "fit_ellipse",
     "follow_clicks",

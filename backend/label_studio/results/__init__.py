@@ -3,7 +3,8 @@
 On one side there are masks in pixels, on the other percentages, brush RLE and PNG data URLs.
 """
 
-from backend.label_studio.results.brush_rle import brush_box, decode_brush, encode_brush
+from backend.label_studio.results.brush_rle import decode_brush, encode_brush
+from backend.label_studio.results.brush_runs import brush_box, decode_brush_runs
 from backend.label_studio.results.build import EMPTY_ANSWER, build_prediction, build_results, control_of
 from backend.label_studio.results.fields import (
     KEYPOINT,
@@ -60,6 +61,7 @@ __all__ = [
     "control_of",
     "count_left_out",
     "decode_brush",
+    "decode_brush_runs",
     "drawn_size_of",
     "encode_brush",
     "find_regions",

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from backend.errors import BadRegion, BadRle, shorten
+from backend.geometry import PixelRuns
 from backend.label_studio.config import PATH_SEPARATOR, SHAPES, ImageConfig
 from backend.label_studio.results.fields import (
     RECTANGLE,
@@ -24,7 +25,7 @@ from backend.label_studio.results.fields import (
 from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
 from backend.label_studio.results.region_notes import parse_notes
-from backend.label_studio.results.region_values import mask_from_value
+from backend.label_studio.results.region_values import mask_from_value, runs_from_brush
 from backend.values import Mask, Size
 
 RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and create it again."
@@ -54,32 +55,46 @@ class SavedRegion:
             BadRle: A brush whose mask is missing or cannot be decoded.
             BadRegion: Any other shape that is missing or cannot be drawn. Both messages name the region and its kind.
         """
-        choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
-        label, *others = self._labels() or [""]
+        shape = self.decode_shape()
+        label, *others = self.labels or ("",)
         return LabeledRegion(
-            mask=self._decode_mask(),
+            mask=shape.to_mask() if isinstance(shape, PixelRuns) else shape,
             label=label,
             region_id=self.region_id,
-            score=_saved_score(self.shape),
-            choices=MappingProxyType(choices),
+            score=self.score,
+            choices=self.choices,
             control=str(self.shape.get("from_name") or ""),
             kind=self.kind,
             other_labels=tuple(others),
             notes=parse_notes(self.shape),
         )
 
-    def _labels(self) -> list[str]:
-        """Return the labels of the shape, then those that Labels controls give the region, each once."""
-        separate = (result for result in self.group if result.get("type") == "labels")
-        labels = (label for result in (self.shape, *separate) for label in labels_of(result))
-        return list(dict.fromkeys(label for label in labels if label))
-
-    def _decode_mask(self) -> Mask:
+    def decode_shape(self) -> Mask | PixelRuns:
+        """Return the mask, or of a brush its pixels as runs, which are not painted; raises as `decode` does."""
         try:
-            return mask_from_value(value_of(self.shape), self.kind, _size(self.shape))
+            value, size = value_of(self.shape), _size(self.shape)
+            return runs_from_brush(value, size) if self.kind == "brush" else mask_from_value(value, self.kind, size)
         except BadRegion as error:
             message = f'Region "{shorten(self.region_id)}" ({self.kind}): {error.message}'
             raise type(error)(message, remedy=error.remedy) from error
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the shape, then those that Labels controls give the region, each once."""
+        separate = (result for result in self.group if result.get("type") == "labels")
+        labels = (label for result in (self.shape, *separate) for label in labels_of(result))
+        return tuple(dict.fromkeys(label for label in labels if label))
+
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]:
+        """The values chosen for the region, by the name of the choices control."""
+        choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
+        return MappingProxyType(choices)
+
+    @property
+    def score(self) -> float | None:
+        """The score that it was saved with; None if there is none, or one that is not a finite number."""
+        return _saved_score(self.shape)
 
 
 def parse_regions(results: Sequence[Result], config: ImageConfig) -> list[LabeledRegion]:
