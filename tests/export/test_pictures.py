@@ -23,7 +23,9 @@ from backend.export.formats import FORMATS, FormatOptions
 from backend.values import Mask, Size
 
 LABELS = ("red", "green", "blue")
-DATA_SET = DataSet("birds", LABELS, colours={"red": "#ff0000", "green": "#00ff00", "blue": "#ff0000"})
+DATA_SET = DataSet(
+    "birds", LABELS, key_points=("beak",), colours={"red": "#ff0000", "green": "#00ff00", "blue": "#ff0000"}
+)
 
 
 def square(left: int, top: int, side: int, shape: tuple[int, int] = (24, 32)) -> Mask:
