@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from backend.export.coco import CocoWriter
+from backend.export.datumaro import DatumaroWriter
+from backend.export.huggingface import HuggingFaceWriter
 from backend.export.instances import InstanceWriter
 from backend.export.labeler_folders import BoxWriter, ColourMaskWriter, IdMaskWriter, OverlayWriter
 from backend.export.panoptic import PanopticWriter
+from backend.export.parquet import ParquetWriter
 from backend.export.roboflow import RoboflowWriter
 from backend.export.semantic import SemanticWriter
 from backend.export.voc import VocWriter
+from backend.export.webdataset import WebDatasetWriter
 from backend.export.writer import Writer
 from backend.export.yolo_det import YoloDetWriter
 from backend.export.yolo_obb import YoloObbWriter
@@ -74,5 +78,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             lambda options: OverlayWriter(), "pictures with outlines, labels and boxes", needs_pictures=True
         ),
         "bboxes": Format(lambda options: BoxWriter(), "a CSV of boxes a picture"),
+        "huggingface": Format(
+            lambda options: HuggingFaceWriter(), "an imagefolder with metadata.jsonl", needs_pictures=True
+        ),
+        "webdataset": Format(lambda options: WebDatasetWriter(), "tar files of pictures and JSON", needs_pictures=True),
+        "parquet": Format(lambda options: ParquetWriter(), "a row a picture; needs pyarrow"),
+        "datumaro": Format(lambda options: DatumaroWriter(), "Datumaro's own JSON"),
     }
 )
