@@ -10,6 +10,7 @@ from backend.export.files import PARTIAL, write_bytes, write_json, write_json_li
 from backend.export.formats import FORMATS, Format, FormatOptions
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
+from backend.export.picture_cache import PictureCache
 from backend.export.records import (
     DataSet,
     EncodedRegion,
@@ -38,6 +39,7 @@ __all__ = [
     "LabelNames",
     "LabelStatistics",
     "LabeledImage",
+    "PictureCache",
     "Segment",
     "Writer",
     "build_coco",
