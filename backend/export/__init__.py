@@ -6,6 +6,8 @@ No network I/O and no Label Studio here; `bulk` reads the annotations.
 from backend.export.coco import build_coco
 from backend.export.commit import ExportFolder
 from backend.export.cutout import Background, encode_cutout, parse_colour
+from backend.export.data_set_readme import write_readme
+from backend.export.data_set_statistics import DataSetStatistics
 from backend.export.files import PARTIAL, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
 from backend.export.label_statistics import LabelStatistics, encode_rows
@@ -31,6 +33,7 @@ __all__ = [
     "SPLITS",
     "Background",
     "DataSet",
+    "DataSetStatistics",
     "EncodedRegion",
     "ExportFolder",
     "Format",
@@ -56,4 +59,5 @@ __all__ = [
     "write_bytes",
     "write_json",
     "write_json_list",
+    "write_readme",
 ]
