@@ -4,6 +4,7 @@ of predictions to look at before they are imported.
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
 
+from backend.bulk.attach_pictures import PictureCounts, PictureSource, attach_pictures
 from backend.bulk.chunks import ChunkLimits
 from backend.bulk.contact_sheet import ContactSheet
 from backend.bulk.delivery import PredictionStore, Target
@@ -53,6 +54,8 @@ __all__ = [
     "Outages",
     "Outcome",
     "Outcomes",
+    "PictureCounts",
+    "PictureSource",
     "Pipeline",
     "PipelineRunner",
     "PredictionImporter",
@@ -78,6 +81,7 @@ __all__ = [
     "WorkerDied",
     "WorkerRunner",
     "WorkersUnusable",
+    "attach_pictures",
     "build_task_pipeline",
     "category_names",
     "collect",

@@ -6,12 +6,15 @@ No network I/O and no Label Studio here; `bulk` reads the annotations.
 from backend.export.coco import write_coco
 from backend.export.commit import ExportFolder
 from backend.export.cutout import Background, encode_cutout, parse_colour
+from backend.export.data_set_readme import write_readme
+from backend.export.data_set_statistics import DataSetStatistics
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
 from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts
 from backend.export.image_counts import ImageCounts
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
+from backend.export.picture_cache import PictureCache
 from backend.export.records import (
     DataSet,
     EncodedRegion,
@@ -37,6 +40,7 @@ __all__ = [
     "ChoiceClasses",
     "CrowdMarks",
     "DataSet",
+    "DataSetStatistics",
     "EncodedRegion",
     "ExportFolder",
     "Format",
@@ -46,11 +50,11 @@ __all__ = [
     "LabelNames",
     "LabelStatistics",
     "LabeledImage",
+    "PictureCache",
     "Segment",
     "Writer",
     "WriterSet",
     "Written",
-    "build_coco",
     "build_file_name",
     "build_image_id",
     "build_image_parts",
@@ -69,4 +73,5 @@ __all__ = [
     "write_coco",
     "write_json",
     "write_json_list",
+    "write_readme",
 ]

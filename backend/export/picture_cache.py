@@ -13,7 +13,7 @@ from pathlib import Path
 from backend.export.files import PARTIAL, write_bytes
 
 MAX_AGE_SECONDS = 24 * 3600.0  # a failed export is continued soon; later the picture may be another one
-SUFFIXES = (".jpg", ".png", ".webp", ".gif", ".bmp", ".tif", ".avif")
+SUFFIXES = (".jpg", ".png", "-upright.png", ".webp", ".gif", ".bmp", ".tif", ".avif")
 _NAME = re.compile(rf"[0-9a-f]{{64}}({'|'.join(map(re.escape, SUFFIXES))})")
 
 
@@ -35,7 +35,7 @@ class PictureCache:
             path = self.folder / f"{self._digest(uri)}{suffix}"
             try:
                 age = time.time() - path.stat().st_mtime
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             if age < MAX_AGE_SECONDS:
                 return path
@@ -43,16 +43,19 @@ class PictureCache:
         return None
 
     def put(self, uri: str, content: bytes, suffix: str) -> Path:
-        """Write a picture and return its file.
+        """Write a picture in place of an earlier one and return its file.
 
         Args:
-            suffix: Of its type, one of `SUFFIXES`.
+            suffix: One of `SUFFIXES`.
 
         Raises:
             ExportError: The disk is full, or the folder cannot be written.
         """
         path = self.folder / f"{self._digest(uri)}{suffix}"
-        write_bytes(path, content, sync=False)
+        write_bytes(path, content)
+        for other in SUFFIXES:
+            if other != suffix:
+                (self.folder / f"{self._digest(uri)}{other}").unlink(missing_ok=True)
         return path
 
     def _digest(self, uri: str) -> str:
