@@ -18,6 +18,7 @@ from backend.export.records import (
     count_empty,
     encode_region,
 )
+from backend.export.region_overlaps import measure_ious
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
 from backend.export.writer import Writer
 
@@ -44,6 +45,7 @@ __all__ = [
     "encode_region",
     "encode_rows",
     "encode_segment",
+    "measure_ious",
     "parse_colour",
     "write_bytes",
     "write_json",
