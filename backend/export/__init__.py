@@ -25,6 +25,7 @@ from backend.export.records import (
     encode_region,
 )
 from backend.export.region_classes import ChoiceClasses, CrowdMarks
+from backend.export.region_overlaps import measure_ious
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
 from backend.export.split_images import split_images
 from backend.export.splits import SPLITS
@@ -67,6 +68,7 @@ __all__ = [
     "encode_rows",
     "encode_segment",
     "link_or_copy",
+    "measure_ious",
     "parse_colour",
     "split_images",
     "write_bytes",
