@@ -3,7 +3,10 @@
     python -m scripts.export --project 1 --out exports/birds --url http://localhost:8080 --api-key TOKEN
 
 writes exports/birds/instances.json: COCO instances, every region with its exact mask. docs/exporting.md describes the
-formats and all options. Exit status: 0, or 1 if a task could not be exported (the others are).
+formats and all options.
+
+Exit status: 0; 1 if a task could not be exported (the others are), or if nothing could be; 2 for options that are not
+valid; 130 if it was interrupted, which leaves an earlier export as it was.
 """
 
 from __future__ import annotations
@@ -11,35 +14,33 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from backend.bulk import AnnotationReader, FetchSize, ReadCounts, read_images
-from backend.export import DataSet, ExportFolder, ImageCounts, WriterSet
-from backend.fetching import ImageFetcher
-from backend.images import SourceImage
+from backend.bulk import AnnotationReader, read_images
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import TaskImage
-from backend.settings import Settings
-from backend.values import Size
 from scripts.console import add_connection_options, read_settings, run_command, show_progress
 from scripts.exporting.classes import add_class_options, choose_classes
+from scripts.exporting.data_set import build_data_set
+from scripts.exporting.folder import add_folder_options
 from scripts.exporting.formats import add_format_options, choose_formats, format_options
-from scripts.exporting.summary import summarize, summarize_dry_run
+from scripts.exporting.pictures import add_picture_options, build_fetch_size
+from scripts.exporting.running import Export, describe_export, write_export
+from scripts.exporting.splits import add_split_options
+from scripts.exporting.summary import ExportCounts
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the command's option parser."""
     parser = argparse.ArgumentParser(
         prog="python -m scripts.export",
-        description="Export annotated masks as a data set. Of a task with several annotations one is exported: the "
+        description="Export annotations as a data set. Of a task with several annotations one is exported: the "
         "ground truth if one is marked, otherwise the newest (changed last).",
     )
     add_connection_options(parser)
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the data set; replaced as a whole"
-    )
+    add_folder_options(parser)
     add_format_options(parser)
     add_class_options(parser)
+    add_picture_options(parser)
+    add_split_options(parser)
     parser.add_argument(
         "--include-unannotated", action="store_true", help="export tasks without an annotation as negatives"
     )
@@ -53,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     """Connect, read and write in one pass, and print a summary."""
     from backend.label_studio.api import AnnotatedTasks, LabelStudioClient
     from backend.wiring import build_limits
@@ -63,57 +64,29 @@ def run(arguments: argparse.Namespace) -> int:
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     project = client.project(str(arguments.project))
     config = parse_labeling_config(project.label_config, build_limits(settings).config)
-    classes = choose_classes(arguments, config)
-    data_set = DataSet(project.title, classes.categories)
-
-    counts, exported = ReadCounts(), ImageCounts()
-    read = read_images(
+    classes, counts = choose_classes(arguments, config), ExportCounts()
+    images = read_images(
         show_progress(AnnotatedTasks(client).iterate(arguments.project), "reading"),
         AnnotationReader(config, build_fetch_size(settings)),
-        counts,
+        counts.read,
         include_unannotated=arguments.include_unannotated,
         skip_bad_regions=arguments.skip_bad_regions,
     )
-    on_skipped = counts.skipped.append if arguments.skip_bad_regions else None
-    images = exported.count(classes.apply(read, counts.failures.append, on_skipped))
+    data_set = build_data_set(project.title, config, classes, arguments)
+    options, project_id = format_options(arguments), str(arguments.project)
+    export = Export(images, data_set, classes, formats, options, project_id, counts)
     if arguments.dry_run:
-        for _ in images:
-            pass
-        print(summarize_dry_run(counts, exported, arguments.out, formats, classes.categories))
-        return 1 if counts.failures else 0
-    folder = ExportFolder(arguments.out)
-    with folder as staging:
-        writers = WriterSet(staging, formats, format_options(arguments), data_set)
-        for image in images:
-            writers.add(image)
-        written = writers.close()
-    print(summarize(counts, exported, arguments.out, written))
-    return 1 if counts.failures else 0
-
-
-def build_fetch_size(settings: Settings) -> FetchSize:
-    """Build a function that fetches a task's image and returns its upright size, with the limits of the settings."""
-    fetcher = ImageFetcher(
-        settings.label_studio_url,
-        settings.label_studio_api_key,
-        settings.image_allowed_hosts,
-        settings.image_max_bytes,
-        settings.image_timeout_seconds,
-        cache_bytes=0,
-        allowed_networks=settings.image_allowed_networks,
-    )
-
-    def fetch_size(image: TaskImage) -> Size:
-        content = fetcher.fetch(image.uri, image.task_id, image.project_id)
-        return SourceImage(content, image.uri, settings.image_max_pixels, settings.image_max_scans).size
-
-    return fetch_size
+        print(describe_export(export, arguments))
+    else:
+        print(write_export(export, parser, arguments, settings))
+    return counts.exit_status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the options and run; return the exit status."""
-    arguments = build_parser().parse_args(argv)
-    return run_command(lambda: run(arguments))
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    return run_command(lambda: run(parser, arguments))
 
 
 if __name__ == "__main__":

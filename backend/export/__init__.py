@@ -8,10 +8,10 @@ from backend.export.commit import ExportFolder
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.data_set_readme import write_readme
 from backend.export.data_set_statistics import DataSetStatistics
+from backend.export.export_record import check_folder
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
 from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts
-from backend.export.image_counts import ImageCounts
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
 from backend.export.picture_cache import PictureCache
@@ -25,12 +25,13 @@ from backend.export.records import (
     encode_region,
 )
 from backend.export.region_classes import ChoiceClasses, CrowdMarks
+from backend.export.region_counts import RegionCounts
 from backend.export.region_overlaps import measure_ious
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
 from backend.export.split_images import split_images
 from backend.export.splits import SPLITS
 from backend.export.writer import Writer
-from backend.export.writer_set import WriterSet, Written
+from backend.export.writer_set import WriterSet, Written, list_places
 
 __all__ = [
     "FORMATS",
@@ -46,12 +47,12 @@ __all__ = [
     "ExportFolder",
     "Format",
     "FormatOptions",
-    "ImageCounts",
     "KeyPoint",
     "LabelNames",
     "LabelStatistics",
     "LabeledImage",
     "PictureCache",
+    "RegionCounts",
     "Segment",
     "Writer",
     "WriterSet",
@@ -59,6 +60,7 @@ __all__ = [
     "build_file_name",
     "build_image_id",
     "build_image_parts",
+    "check_folder",
     "check_region",
     "choose_colours",
     "count_empty",
@@ -68,6 +70,7 @@ __all__ = [
     "encode_rows",
     "encode_segment",
     "link_or_copy",
+    "list_places",
     "measure_ious",
     "parse_colour",
     "split_images",

@@ -7,7 +7,7 @@ anna-example-com/coco/…         one data set per annotator: the same inside a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -52,35 +52,58 @@ class WriterSet:
         by_annotator: bool = False,
     ) -> None:
         self._folder, self._formats, self._options, self._data_set = folder, tuple(formats), options, data_set
-        self._by_annotator = by_annotator
-        self._writers: dict[str, dict[str, Writer]] = {}  # by annotator, then by place
-        self._taken: set[str] = set()
+        self._folders = _AnnotatorFolders() if by_annotator else None
+        self._writers: dict[str, list[tuple[str, str, Writer]]] = {}  # by annotator: format, place, writer
         if not by_annotator:
-            self._begin("", PurePosixPath())
+            self._begin("")
 
     def add(self, image: LabeledImage) -> None:
         """Give an image to its writers."""
-        annotator = image.annotator if self._by_annotator else ""
+        annotator = image.annotator if self._folders else ""
         if annotator not in self._writers:
-            name = label_to_name(annotator) if annotator else NOBODY
-            self._begin(annotator, PurePosixPath(distinct_name(name, self._taken)))
-        for writer in self._writers[annotator].values():
+            self._begin(annotator)
+        for _, _, writer in self._writers[annotator]:
             writer.add(image)
 
     def close(self) -> list[Written]:
         """Finish all files."""
-        return [
-            Written(name, place, tuple(writer.close()))
-            for writers in self._writers.values()
-            for name, (place, writer) in zip(self._formats, writers.items(), strict=True)
-        ]
+        every = [one for writers in self._writers.values() for one in writers]
+        return [Written(name, place, tuple(writer.close())) for name, place, writer in every]
 
-    def _begin(self, annotator: str, parent: PurePosixPath) -> None:
-        writers = self._writers.setdefault(annotator, {})
-        for name in self._formats:
-            place = parent / name if len(self._formats) > 1 else parent
+    def _begin(self, annotator: str) -> None:
+        parent = self._folders.take(annotator) if self._folders else ""
+        writers = self._writers.setdefault(annotator, [])
+        for name, place in _places_in(parent, self._formats):
             folder = self._folder / place
             folder.mkdir(parents=True, exist_ok=True)
             writer = FORMATS[name].build(self._options)
             writer.begin(folder, self._data_set)
-            writers["" if place == PurePosixPath() else str(place)] = writer
+            writers.append((name, place, writer))
+
+
+def list_places(formats: Sequence[str], annotators: Iterable[str] | None = None) -> list[tuple[str, str]]:
+    """Return name and place of each data set that a `WriterSet` would write.
+
+    Args:
+        annotators: In the order of their first image; None if they do not get a data set each.
+    """
+    if annotators is None:
+        return _places_in("", formats)
+    folders = _AnnotatorFolders()
+    return [place for annotator in annotators for place in _places_in(folders.take(annotator), formats)]
+
+
+class _AnnotatorFolders:
+    """Names of folders of annotators, distinct even where the file system ignores case."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, annotator: str) -> str:
+        return distinct_name(label_to_name(annotator) if annotator else NOBODY, self._taken)
+
+
+def _places_in(parent: str, formats: Sequence[str]) -> list[tuple[str, str]]:
+    if len(formats) == 1:
+        return [(formats[0], parent)]
+    return [(name, str(PurePosixPath(parent, name))) for name in formats]

@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from backend.bulk import PictureCounts, PictureSource, attach_pictures
+from backend.bulk import FetchSize, PictureCounts, PictureSource, attach_pictures
 from backend.export import LabeledImage, PictureCache
 from backend.fetching import ImageFetcher
 from backend.images import SourceImage
+from backend.label_studio.requests import TaskImage
 from backend.settings import Settings
+from backend.values import Size
 
 PictureStream = Callable[[Iterator[LabeledImage], Path], Iterator[LabeledImage]]
 """Labeled images, and the folder that keeps the pictures (`ExportFolder.pictures`) → the same with their pictures."""
@@ -37,6 +39,17 @@ def build_fetcher(settings: Settings) -> ImageFetcher:
         cache_bytes=0,
         allowed_networks=settings.image_allowed_networks,
     )
+
+
+def build_fetch_size(settings: Settings) -> FetchSize:
+    """Build a function that fetches a task's image and returns its upright size, with the limits of the settings."""
+    fetcher = build_fetcher(settings)
+
+    def fetch_size(image: TaskImage) -> Size:
+        content = fetcher.fetch(image.uri, image.task_id, image.project_id)
+        return SourceImage(content, image.uri, settings.image_max_pixels, settings.image_max_scans).size
+
+    return fetch_size
 
 
 def build_picture_stream(

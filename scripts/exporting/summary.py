@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from backend.bulk import ReadCounts, list_reasons
+from backend.bulk import PictureCounts, ReadCounts, list_reasons
 from backend.errors import shorten
-from backend.export import ImageCounts, Written
+from backend.export import DataSetStatistics, RegionCounts, Written
+from scripts.exporting.pictures import describe_pictures
 
-MAX_CLASSES_SHOWN = 12
+
+@dataclass
+class ExportCounts:
+    """All that is counted during an export."""
+
+    read: ReadCounts = field(default_factory=ReadCounts)
+    regions: RegionCounts = field(default_factory=RegionCounts)
+    pictures: PictureCounts = field(default_factory=PictureCounts)
+    data_set: DataSetStatistics = field(default_factory=DataSetStatistics)
+
+    @property
+    def failures(self) -> list[str]:
+        """Tasks that are not in the data set, with the reasons."""
+        return [*self.read.failures, *self.pictures.failures]
+
+    @property
+    def exit_status(self) -> int:
+        return 1 if self.failures else 0
 
 
-def summarize(counts: ReadCounts, images: ImageCounts, folder: Path, written: Sequence[Written]) -> str:
+def summarize(counts: ExportCounts, folder: str, written: Sequence[Written]) -> str:
     """Summarize what was written and what was left out."""
-    return "\n".join([_first_line(counts, images, str(folder)), *_list_written(written), *_list_counts(counts, images)])
+    return "\n".join([_first_line(counts, folder), *_list_written(written), *_list_counts(counts)])
 
 
 def summarize_dry_run(
-    counts: ReadCounts, images: ImageCounts, folder: Path, formats: Sequence[str], categories: Sequence[str]
+    counts: ExportCounts, folder: str, places: Sequence[tuple[str, str]], categories: Sequence[str]
 ) -> str:
-    """Say what an export would write."""
-    name = ", ".join(formats)
-    lines = [f"Nothing was written. Without --dry-run, as {name}:", _first_line(counts, images, str(folder))]
-    per_class = [f"{shorten(category)} {images.classes[category]}" for category in categories]
-    lines.append(f"  masks by class: {', '.join(per_class) or 'there are no classes'}")
-    return "\n".join([*lines, *_list_counts(counts, images)])
+    """Say what an export would write.
+
+    Args:
+        places: Name and place of each format, as `list_places` returns them.
+    """
+    written = [f"  {name}{f' in {place}/' if place else ''}" for name, place in places]
+    classes = counts.data_set.classes
+    numbers = [f"{shorten(name)} {classes[name].objects if name in classes else 0}" for name in categories]
+    return "\n".join(
+        [
+            "Nothing was written. An export would write:",
+            _first_line(counts, folder),
+            *written,
+            f"  masks by class: {', '.join(numbers) or 'there are no classes'}",
+            *_list_counts(counts),
+        ]
+    )
 
 
-def _first_line(counts: ReadCounts, images: ImageCounts, folder: str) -> str:
-    points = f", {images.key_points} key points" if images.key_points else ""
+def _first_line(counts: ExportCounts, folder: str) -> str:
+    data_set = counts.data_set
+    points = f", {data_set.key_points} key points" if data_set.key_points else ""
     return (
-        f"{folder}: {images.images} images ({images.negatives} negatives), {images.masks} masks{points}; "
-        f"{counts.unannotated} tasks not annotated, {len(counts.failures)} failed"
+        f"{folder}: {data_set.images} images ({data_set.negatives} negatives), {data_set.objects} masks{points}; "
+        f"{counts.read.unannotated} tasks not annotated, {len(counts.failures)} failed"
     )
 
 
@@ -46,33 +75,30 @@ def _list_written(written: Sequence[Written]) -> list[str]:
     return lines
 
 
-def _list_counts(counts: ReadCounts, images: ImageCounts) -> list[str]:
-    lines = []
-    if images.splits.keys() - {""}:
-        lines.append(f"  splits: {_list_counter(images.splits)}")
-    if images.crowds:
-        lines.append(f"  {images.crowds} masks stand for groups (iscrowd)")
-    if images.several_labels:
+def _list_counts(counts: ExportCounts) -> list[str]:
+    read, regions, lines = counts.read, counts.regions, describe_pictures(counts.pictures)
+    if counts.data_set.by_split:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.data_set.by_split.items())
+        lines.append(f"  images by split: {listed}")
+    if regions.crowds:
+        lines.append(f"  {regions.crowds} masks stand for groups (--crowd)")
+    if regions.several_labels:
         lines.append(
-            f"  {images.several_labels} regions have several labels and were exported with the first; "
-            f"for example {images.example}"
+            f"  {regions.several_labels} regions have several labels and were exported with the first; "
+            f"for example {regions.example}"
         )
-    if counts.several:
+    if read.several:
         rule = "exported the ground truth if marked, otherwise the newest"
-        lines.append(f"  {counts.several} tasks had several annotations; {rule}")
-    if images.empty:
-        lines.append(f"  skipped {images.empty} empty regions")
-    if counts.left_out:
-        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.left_out.items()))
+        lines.append(f"  {read.several} tasks had several annotations; {rule}")
+    if regions.empty:
+        lines.append(f"  skipped {regions.empty} empty regions")
+    if read.left_out:
+        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(read.left_out.items()))
         lines.append(f"  skipped because they are not masks: {listed} (prompts that were not accepted)")
-    if counts.skipped:
-        lines.append(f"  skipped because they cannot be exported: {len(counts.skipped)} regions")
-        lines += list_reasons(counts.skipped, indent="    ")
+    if read.skipped:
+        lines.append(f"  skipped because they cannot be exported: {len(read.skipped)} regions")
+        lines += list_reasons(read.skipped, indent="    ")
     if counts.failures:
         lines.append(f"  {len(counts.failures)} tasks could not be exported; all others are; exit status 1")
         lines += list_reasons(counts.failures, indent="    ")
     return lines
-
-
-def _list_counter(counter: Counter[str]) -> str:
-    return ", ".join(f"{shorten(name)} {count}" for name, count in counter.items())

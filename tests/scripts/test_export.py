@@ -16,7 +16,6 @@ from pycocotools import mask as coco_mask
 from backend.bulk import Collected, category_names, collect
 from backend.bulk.annotation_choice import list_annotations, pick_annotation
 from backend.errors import ImageUnavailable
-from backend.export import ImageCounts
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import Task
 from backend.label_studio.results import build_value
@@ -31,10 +30,10 @@ Json = dict[str, Any]
 
 
 def summarize(collected: Collected, path: Path) -> str:
-    images = ImageCounts()
-    for image in collected.images:
-        images.add(image)
-    return summary.summarize(collected, images, path, [])
+    counts = summary.ExportCounts(collected)
+    for _ in counts.data_set.watch(counts.regions.watch(collected.images)):
+        pass
+    return summary.summarize(counts, str(path), [])
 
 
 def no_size(task: Task) -> Size:
