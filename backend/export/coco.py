@@ -23,9 +23,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from backend.export.coco_document import CocoDocument
 from backend.export.coco_key_points import KeyPointsWriter
-from backend.export.coco_names import build_image, choices_to_attributes, document_name
+from backend.export.coco_names import build_image, choices_to_attributes, document_name, open_document
 from backend.export.coco_polygons import PolygonEncoder
 from backend.export.files import PARTIAL, describe_os_error, link_or_copy, sync_file
 from backend.export.identities import AnnotationIds
@@ -49,22 +48,25 @@ class CocoWriter:
         self._category_ids = {name: number for number, name in enumerate(data_set.categories, start=1)}
         categories = [{"id": number, "name": name, "supercategory": ""} for name, number in self._category_ids.items()]
         self._documents = {
-            split: CocoDocument(folder / document_name("instances", split), data_set.name, categories)
+            split: open_document(folder, document_name("instances", split), data_set.name, categories)
             for split in data_set.splits or ("",)
         }
         self._ids = AnnotationIds()
         self._key_points = KeyPointsWriter(folder, data_set)
 
     def add(self, image: LabeledImage) -> None:
-        entry = build_image(image)
-        self._documents[image.split].add(entry, [self._annotation(image, one) for one in image.regions if one.area])
-        self._key_points.add(image, entry)
+        document = self._documents[image.split]
+        document.append("images", build_image(image))
+        for region in image.regions:
+            if region.area:
+                document.append("annotations", self._annotation(image, region))
+        self._key_points.add(image)
         if self._with_pictures and image.picture is not None:
             link_or_copy(image.picture, self._folder / PICTURES / image.file_name)
 
     def close(self) -> Sequence[str]:
         for document in self._documents.values():
-            document.close()
+            document.join()
         polygons = self._polygons.describe() if self._polygons else []
         return [*polygons, *self._key_points.close()]
 

@@ -23,8 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backend.export.coco_document import CocoDocument
-from backend.export.coco_names import choices_to_attributes, document_name
+from backend.export.coco_names import build_image, choices_to_attributes, document_name, open_document
 from backend.export.identities import AnnotationIds
 from backend.export.records import Choices, DataSet, EncodedRegion, Json, KeyPoint, LabeledImage
 
@@ -53,26 +52,25 @@ class KeyPointsWriter:
         common = {"supercategory": "", "keypoints": list(self._names), "skeleton": []}
         entries = [{"id": number, "name": name, **common} for name, number in self._category_ids.items()]
         splits = (data_set.splits or ("",)) if self._names else ()
-        self._paths = {split: folder / document_name("keypoints", split) for split in splits}
-        self._documents = {split: CocoDocument(path, data_set.name, entries) for split, path in self._paths.items()}
+        names = {split: document_name("keypoints", split) for split in splits}
+        self._documents = {split: open_document(folder, name, data_set.name, entries) for split, name in names.items()}
+        self._paths = [folder / name for name in names.values()]
         self._ids, self._points, self._alone = AnnotationIds(), 0, 0
 
-    def add(self, image: LabeledImage, entry: Json) -> None:
-        """Add an image with its key points.
-
-        Args:
-            entry: The image's entry, which is the same as among the instances.
-        """
+    def add(self, image: LabeledImage) -> None:
+        """Add an image with its key points."""
         if self._documents:
-            annotations = [self._annotation(image, pose) for pose in self._poses(image)]
-            self._documents[image.split].add(entry, annotations)
+            document = self._documents[image.split]
+            document.append("images", build_image(image))
+            for pose in self._poses(image):
+                document.append("annotations", self._annotation(image, pose))
 
     def close(self) -> list[str]:
         """Finish the files; return what a person should know."""
         for document in self._documents.values():
-            document.close()
+            document.join()
         if not self._points:
-            for path in self._paths.values():
+            for path in self._paths:
                 path.unlink()
             return []
         alone = f", {self._alone} of them without a region that they belong to" if self._alone else ""

@@ -1,8 +1,23 @@
-"""Entries and file names that COCO instances and COCO key points have in common."""
+"""Entries and files that COCO instances and COCO key points have in common."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.export.json_parts import JsonParts
 from backend.export.records import Choices, Json, LabeledImage
+
+
+def open_document(folder: Path, name: str, description: str, categories: Sequence[Json]) -> JsonParts:
+    """Begin a COCO document, whose lists "images" and "annotations" are to be filled.
+
+    Args:
+        name: Of the file.
+        description: Of the data set.
+    """
+    head = {"info": {"description": description, "version": "1.0"}, "licenses": [], "categories": list(categories)}
+    return JsonParts(folder / name, head, ("images", "annotations"))
 
 
 def document_name(what: str, split: str) -> str:

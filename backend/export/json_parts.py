@@ -23,21 +23,21 @@ class JsonParts:
     def __init__(self, path: Path, head: Mapping[str, Any], lists: Sequence[str]) -> None:
         self._path = path
         self._head = head
-        self._parts = {key: path.with_name(f".{path.name}.{key}") for key in lists}
         path.parent.mkdir(parents=True, exist_ok=True)
-        for part in self._parts.values():
-            part.write_bytes(b"")
+        self._parts = {key: path.with_name(f".{path.name}.{key}") for key in lists}
+        self._files = {key: part.open("wb") for key, part in self._parts.items()}
 
     def append(self, key: str, document: Mapping[str, Any]) -> None:
-        """Append an item to a list; it is on its way to the disk when this returns."""
-        with self._parts[key].open("ab") as part:
-            part.write((b",\n" if part.tell() else b"") + json.dumps(document).encode())
+        """Append an item to a list."""
+        file = self._files[key]
+        file.write((b",\n" if file.tell() else b"") + json.dumps(document).encode())
 
     def join(self) -> None:
         """Write the file and delete the parts."""
         with self._path.open("wb") as sink:
             sink.write(json.dumps(self._head).encode()[:-1])
             for key, part in self._parts.items():
+                self._files[key].close()
                 sink.write(b"%s%s:[\n" % (b",\n" if self._head or sink.tell() > 1 else b"", json.dumps(key).encode()))
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, sink, _CHUNK_BYTES)
