@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.errors import ExportError
-from backend.export.label_map import OverlapCounter, count_pixels, list_objects, paint_numbers
+from backend.export.label_map import OverlapCounter, count_visible, list_objects, paint_numbers
 from backend.export.names import UniqueStems
 from backend.export.picture_files import append_rows, link_picture, write_png
 from backend.export.records import DataSet, LabeledImage
@@ -38,7 +38,7 @@ class InstanceWriter:
                 remedy="Export as panoptic, id_masks or coco.",
             )
         stem, numbers = self._stems.take(image.file_name), paint_numbers(image)
-        self._overlaps.add(image, count_pixels(numbers, len(objects)))
+        self._overlaps.add(image, count_visible(image, numbers))
         path = self._folder / "masks" / image.split / f"{stem}.png"
         write_png(path, numbers.astype(np.uint16))
         name = path.relative_to(self._folder).as_posix()

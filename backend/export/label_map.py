@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from backend.errors import shorten
 from backend.export.records import EncodedRegion, LabeledImage
+from backend.values import Mask
 
 Numbers = NDArray[np.uint32]
 MAX_NAMED = 5
@@ -65,6 +66,18 @@ class OverlapCounter:
         return lines
 
 
-def count_pixels(numbers: Numbers, count: int) -> list[int]:
-    """Count the pixels of each of the ids 1 to `count`."""
-    return [int(area) for area in np.bincount(numbers.ravel(), minlength=count + 1)[1:]]
+def count_visible(image: LabeledImage, numbers: Numbers) -> list[int]:
+    """Count the pixels of each object in a painted picture."""
+    areas = [region.area for region in list_objects(image)]
+    if int(np.count_nonzero(numbers)) == sum(areas):  # nothing overlaps; much faster than counting each
+        return areas
+    return [int(area) for area in np.bincount(numbers.ravel(), minlength=len(areas) + 1)[1:]]
+
+
+def decode_in_rows(region: EncodedRegion) -> Mask:
+    """Decode a mask, bool (H, W), row by row in memory, as image files are; RLE is column by column."""
+    mask = np.zeros((region.size.height, region.size.width), bool)
+    left, top, width, height = region.bbox
+    place = slice(top, top + height), slice(left, left + width)
+    mask[place] = region.decode_mask()[place]
+    return mask

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from backend.errors import ExportError, shorten
-from backend.export.label_map import OverlapCounter, count_pixels, list_objects, paint_numbers
+from backend.export.label_map import OverlapCounter, count_visible, decode_in_rows, list_objects, paint_numbers
 from backend.export.label_statistics import encode_rows
 from backend.export.names import UniqueStems
 from backend.export.overlay import Colour, encode_overlay
@@ -34,6 +34,7 @@ from backend.export.picture_files import (
     append_rows,
     choose_class_colours,
     link_picture,
+    numbers_to_rgb,
     write_classes,
     write_png,
 )
@@ -65,7 +66,7 @@ class IdMaskWriter(_FolderWriter):
         rows = []
         for number, region in enumerate(list_objects(image), start=1):
             path = self._folder / image.split / f"{stem}_{number}.png"
-            write_png(path, region.decode_mask())
+            write_png(path, decode_in_rows(region))
             rows.append((path.relative_to(self._folder).as_posix(), number, region.label, region.region_id))
         append_rows(self._folder / "objects.csv", OBJECT_COLUMNS, rows)
         link_picture(image, self._folder, stem)
@@ -82,9 +83,10 @@ class ColourMaskWriter(_FolderWriter):
     def add(self, image: LabeledImage) -> None:
         stem = self._stems.take(image.file_name)
         objects, numbers = list_objects(image), paint_numbers(image)
-        self._overlaps.add(image, count_pixels(numbers, len(objects)))
-        palette = np.array([BACKGROUND, *(self._colours[region.label] for region in objects)], np.uint8)
-        write_png(self._folder / image.split / f"{stem}.png", palette[numbers])
+        self._overlaps.add(image, count_visible(image, numbers))
+        colours = [BACKGROUND, *(self._colours[region.label] for region in objects)]
+        palette = np.array([red + 256 * green + 65536 * blue for red, green, blue in colours], np.uint32)
+        write_png(self._folder / image.split / f"{stem}.png", numbers_to_rgb(palette[numbers]))
         link_picture(image, self._folder, stem)
 
     def close(self) -> Sequence[str]:
@@ -98,7 +100,7 @@ class OverlayWriter(_FolderWriter):
         path = self._folder / image.split / f"{self._stems.take(image.file_name)}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         segments = [
-            Segment(region.decode_mask(), region.label, region.region_id, 1.0) for region in list_objects(image)
+            Segment(decode_in_rows(region), region.label, region.region_id, 1.0) for region in list_objects(image)
         ]
         path.write_bytes(
             encode_overlay(read_picture(image), segments, self._colours, with_confidence=False, with_boxes=True)

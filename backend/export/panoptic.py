@@ -17,12 +17,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from backend.export.json_parts import JsonParts
-from backend.export.label_map import Numbers, OverlapCounter, count_pixels, list_objects, paint_numbers
+from backend.export.label_map import Numbers, OverlapCounter, count_visible, list_objects, paint_numbers
 from backend.export.names import UniqueStems
-from backend.export.picture_files import choose_class_colours, link_picture, write_png
+from backend.export.picture_files import choose_class_colours, link_picture, numbers_to_rgb, write_png
 from backend.export.records import DataSet, Json, LabeledImage
 from backend.geometry import mask_to_box
 
@@ -53,10 +51,10 @@ class PanopticWriter:
         split = image.split or DEFAULT_SPLIT
         stem = self._stems.take(image.file_name)
         numbers = paint_numbers(image)
-        areas = count_pixels(numbers, len(list_objects(image)))
+        areas = count_visible(image, numbers)
         self._overlaps.add(image, areas)
         name = f"{stem}.png"
-        write_png(self._folder / "annotations" / f"panoptic_{split}" / name, _to_rgb(numbers))
+        write_png(self._folder / "annotations" / f"panoptic_{split}" / name, numbers_to_rgb(numbers))
         picture = stem + Path(image.file_name).suffix
         width, height = image.size.width, image.size.height
         entry = {"id": image.image_id, "file_name": picture, "width": width, "height": height}
@@ -90,8 +88,3 @@ class PanopticWriter:
                     }
                 )
         return segments
-
-
-def _to_rgb(numbers: Numbers) -> np.ndarray:
-    """Split ids, uint32 (H, W), into bytes, uint8 (H, W, 3)."""
-    return np.ascontiguousarray(numbers.astype("<u4").view(np.uint8).reshape(*numbers.shape, 4)[..., :3])

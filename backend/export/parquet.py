@@ -88,9 +88,17 @@ class ParquetWriter:
         if split not in self._writers:
             self._folder.mkdir(exist_ok=True)
             path = self._folder / f"{split}-00000-of-00001.parquet"
-            self._writers[split] = self._parquet.ParquetWriter(path, self._schema, compression="zstd")
+            self._writers[split] = self._parquet.ParquetWriter(
+                path, self._schema, compression=self._compression(), use_dictionary=False
+            )
         self._writers[split].write_table(self._arrow.Table.from_pylist(self._rows[split], schema=self._schema))
         self._rows[split], self._sizes[split] = [], 0
+
+    def _compression(self) -> dict[str, str]:
+        """Return the compression of each column; pictures are compressed already."""
+        objects = [f"objects.{name}.list.element" for name in _OBJECT_COLUMNS]
+        columns = [*_PICTURE_COLUMNS, *objects, "objects.bbox.list.element.list.element"]
+        return dict.fromkeys(columns, "ZSTD") | {"image.bytes": "NONE", "image.path": "ZSTD"}
 
     def _build_schema(self, data_set: DataSet) -> Any:
         arrow = self._arrow

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.errors import ExportError
-from backend.export.label_map import OverlapCounter, count_pixels, list_objects, paint_numbers
+from backend.export.label_map import OverlapCounter, count_visible, list_objects, paint_numbers
 from backend.export.names import UniqueStems
 from backend.export.picture_files import (
     BACKGROUND,
@@ -48,7 +48,7 @@ class SemanticWriter:
     def add(self, image: LabeledImage) -> None:
         stem = self._stems.take(image.file_name)
         objects, numbers = list_objects(image), paint_numbers(image)
-        self._overlaps.add(image, count_pixels(numbers, len(objects)))
+        self._overlaps.add(image, count_visible(image, numbers))
         indices = np.array([0, *(self._indices[region.label] for region in objects)], np.uint8)
         write_indexed_png(self._folder / "masks" / image.split / f"{stem}.png", indices[numbers], self._palette)
         link_picture(image, self._folder, stem)
