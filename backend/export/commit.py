@@ -22,11 +22,11 @@ from typing import Any
 
 from backend.errors import ExportError
 from backend.export.export_record import RECORD, check_folder, is_unfinished, read_record, write_record
-from backend.export.files import describe_os_error
+from backend.export.files import describe_os_error, is_disk_error
 from backend.export.folder_lock import FolderLock
 from backend.export.picture_cache import remove_pictures
 
-EXCHANGING = "exchanging"
+EXCHANGING = "label-studio-sam-clip: exchanging"
 """What the lock file says from before the first rename on."""
 
 
@@ -55,31 +55,18 @@ class ExportFolder:
         self.pictures = _beside(self.path, ".pictures")
         self.record: dict[str, Any] = {}
         self._old = _beside(self.path, ".old")
-        self._is_exchanging = False
+        self._is_exchanging = self._owns_staging = False
         self._lock = FolderLock(_beside(self.path, ".lock"), self.path)
 
     def __enter__(self) -> Path:
         """Recover what a killed process left, and create the folder to write to."""
         try:
-            self._check_place()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            left = self._lock.acquire()
+            self._prepare()
         except OSError as error:
-            raise self._describe(error) from error
-        try:
-            self._is_exchanging = left == EXCHANGING
-            if self._is_exchanging:
-                self._finish_exchange()
-            self._check_names()
-            check_folder(self.path)
-            remove_export(self.staging)
-            self.staging.mkdir()
-            write_record(self.staging, {}, is_finished=False)
-        except OSError as error:
-            self._release()
+            self._abandon()
             raise self._describe(error) from error
         except BaseException:
-            self._release()
+            self._abandon()
             raise
         return self.staging
 
@@ -89,16 +76,45 @@ class ExportFolder:
         try:
             if error is None:
                 self._commit()
-            elif isinstance(error, OSError) and error.errno is not None:
+            elif isinstance(error, OSError) and self._is_own(error):
                 raise self._describe(error) from error
         except OSError as failure:
             raise self._describe(failure) from failure
         finally:
-            with contextlib.suppress(OSError):  # the next start removes what cannot be removed now
+            self._abandon()
+
+    def _prepare(self) -> None:
+        self._check_place()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        left = self._lock.acquire()
+        if left not in ("", EXCHANGING):
+            self._lock.release(remove=False)
+            raise self._in_the_way(self._lock.path)
+        self._is_exchanging = left == EXCHANGING
+        if self._is_exchanging:
+            self._finish_exchange()
+        self._check_names()
+        check_folder(self.path)
+        remove_export(self.staging)
+        self.staging.mkdir()
+        self._owns_staging = True
+        write_record(self.staging, {}, is_finished=False)
+
+    def _abandon(self) -> None:
+        """Remove what is left of the new export, if anything, and release the lock."""
+        with contextlib.suppress(OSError):  # the next start removes what cannot be removed now
+            if self._owns_staging:
                 remove_export(self.staging)
-            with contextlib.suppress(OSError):
-                self.pictures.rmdir()  # unless there are pictures to go on with
-            self._release()
+        with contextlib.suppress(OSError):
+            self.pictures.rmdir()  # unless there are pictures to go on with
+        # the file of the lock stays while the next start has something to finish
+        self._lock.release(remove=not (self._is_exchanging and self._old.exists()))
+
+    def _is_own(self, error: OSError) -> bool:
+        """Whether the disk refused to write the export; another `OSError` may come from what is exported."""
+        places = (self.staging, self.pictures)
+        is_here = error.filename is None or any(Path(str(error.filename)).is_relative_to(place) for place in places)
+        return is_here and is_disk_error(error)
 
     def _check_place(self) -> None:
         if not self.path.name or os.path.ismount(self.path):
@@ -111,10 +127,13 @@ class ExportFolder:
         """Check that the names beside DIR are free, or taken by an export that was broken off."""
         for folder in (self._old, self.staging):
             if os.path.lexists(folder) and not is_unfinished(folder):
-                raise ExportError(
-                    f"{folder} is in the way: an export to {self.path} needs this name for a while.",
-                    remedy="Rename it, or choose another folder with --out.",
-                )
+                raise self._in_the_way(folder)
+
+    def _in_the_way(self, path: Path) -> ExportError:
+        return ExportError(
+            f"{path} is in the way: an export to {self.path} needs this name for a while.",
+            remedy="Rename it, or choose another folder with --out.",
+        )
 
     def _finish_exchange(self) -> None:
         """Finish the exchange of a process that was killed during it; what it had written completely, it had synced."""
@@ -133,6 +152,8 @@ class ExportFolder:
         self._lock.write(EXCHANGING)
         self._is_exchanging = True
         write_record(self.staging, self.record, is_finished=True)
+        if self.path.exists():
+            shutil.copymode(self.path, self.staging)
         _sync_tree(self.staging)
         try:
             if self.path.exists():
@@ -145,10 +166,6 @@ class ExportFolder:
         _sync(self.path.parent)
         remove_pictures(self.pictures)
         self._remove_old()
-
-    def _release(self) -> None:
-        """Release the lock; its file stays while the next start has something to finish."""
-        self._lock.release(remove=not (self._is_exchanging and self._old.exists()))
 
     def _remove_old(self) -> None:
         try:

@@ -27,6 +27,7 @@ _REMEDIES = {
     errno.ENOTDIR: "Part of the path is a file; choose another folder with --out.",
     errno.EBUSY: "It is a mount point, or in use; choose a folder inside of it with --out.",
     errno.ENAMETOOLONG: "Choose a shorter name with --out.",
+    errno.EIO: "The disk may be failing: see the system's log, and choose a folder on another one with --out.",
     errno.EEXIST: "The path is a file; choose another folder with --out.",
 }
 
@@ -134,6 +135,11 @@ def _replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def is_disk_error(error: OSError) -> bool:
+    """Whether a disk refused to be written to, and not for instance a connection."""
+    return error.errno in _REMEDIES
 
 
 def describe_os_error(path: Path, error: OSError) -> ExportError:

@@ -20,7 +20,7 @@ class FolderLock:
     """
 
     def __init__(self, path: Path, folder: Path) -> None:
-        self._path, self._folder = path, folder
+        self.path, self._folder = path, folder
         self._handle: int | None = None
 
     def acquire(self) -> str:
@@ -34,7 +34,7 @@ class FolderLock:
             OSError: The file cannot be created.
         """
         while True:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is_current(handle):
@@ -62,13 +62,13 @@ class FolderLock:
         """Release the lock and remove its file, or leave it with what was written to it."""
         if self._handle is not None:
             if remove:
-                self._path.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = None
 
     def _is_current(self, handle: int) -> bool:
         """Whether the locked file is still the one at the path, so that the next process meets the same one."""
         try:
-            return os.path.samestat(os.fstat(handle), self._path.stat())
+            return os.path.samestat(os.fstat(handle), self.path.stat())
         except FileNotFoundError:
             return False

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,29 @@ def failing(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, number: int,
         patch.setattr(owner, name, fail)
         yield
     assert calls >= number
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter, unlike pytest's own, so that another user can be tried."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(os.path.realpath(name))
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Take away the permission to write to a folder, from root by being nobody."""
+    folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
 
 
 def test_an_export_replaces_the_earlier_one_as_a_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -124,18 +148,78 @@ def test_a_disk_that_is_full_only_when_it_is_synced_is_noticed_before_anything_i
     assert names(tmp_path) == ["birds"]
 
 
-def test_a_parent_that_may_not_be_written_is_said_with_the_parent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "birds"
+def test_a_parent_that_may_not_be_written_is_said_with_the_parent(open_folder: Path) -> None:
+    path = open_folder / "birds"
     export(path, "one")
-    with pytest.raises(ExportError) as caught, failing(monkeypatch, os, "open", 1, errno.EACCES):
+    with unwritable(open_folder), pytest.raises(ExportError) as caught:
         export(path, "two")
     assert caught.value.message == (
         f"{path}.lock could not be written: Permission denied. The earlier content of {path} is unchanged."
     )
-    assert f"so {tmp_path} must be writable. " in caught.value.remedy
+    assert f"so {open_folder} must be writable. " in caught.value.remedy
     assert content(path) == "one"
+    assert names(open_folder) == ["birds"]
+
+
+def test_a_place_that_does_not_exist_and_may_not_be_created_is_said(open_folder: Path) -> None:
+    with unwritable(open_folder), pytest.raises(ExportError) as caught:
+        export(open_folder / "deep" / "birds", "one")
+    assert caught.value.message == f"{open_folder / 'deep'} could not be written: Permission denied."
+    assert names(open_folder) == []
+
+
+def test_what_is_not_the_disks_fault_stays_what_it_is(tmp_path: Path) -> None:
+    errors = [
+        ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+        PermissionError(errno.EACCES, "Permission denied", "/annotations.json"),
+    ]
+    for error in errors:
+        with pytest.raises(type(error)) as caught, ExportFolder(tmp_path / "birds"):
+            raise error
+        assert caught.value is error
+    assert names(tmp_path) == []
+
+
+def test_a_disk_that_is_full_at_the_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ExportError, match="No space left"), failing(monkeypatch, os, "fsync", 1, errno.ENOSPC):
+        export(tmp_path / "birds", "one")
+    assert names(tmp_path) == []
+
+
+def test_everything_is_on_the_disk_before_anything_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power failure after the renames must not leave a folder of empty files in place of the earlier export."""
+    path, synced, renamed = tmp_path / "birds", set[int](), False
+    export(path, "one")
+    with ExportFolder(path) as staging:
+        (staging / "deep").mkdir()
+        (staging / "deep" / "a.txt").write_text("two")
+        sync, rename = os.fsync, Path.rename
+
+        def note_sync(handle: int) -> None:
+            synced.add(os.fstat(handle).st_ino)
+            sync(handle)
+
+        def check_rename(self: Path, target: Path) -> Path:
+            nonlocal renamed
+            if not renamed:
+                renamed = True
+                written = [staging, *staging.rglob("*")]
+                assert {entry.name for entry in written} == {"birds.new", "deep", "a.txt", "export.json"}
+                assert {entry.stat().st_ino for entry in written} <= synced
+            return rename(self, target)
+
+        monkeypatch.setattr(os, "fsync", note_sync)
+        monkeypatch.setattr(Path, "rename", check_rename)
+    assert renamed
+    assert path.stat().st_ino in synced and tmp_path.stat().st_ino in synced
+
+
+def test_the_new_folder_has_the_permissions_of_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "birds"
+    export(path, "one")
+    path.chmod(0o2770)
+    export(path, "two")
+    assert path.stat().st_mode & 0o7777 == 0o2770
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["the old one away", "the new one to its place"])
@@ -253,6 +337,15 @@ def test_a_folder_of_a_person_beside_it_is_never_removed(tmp_path: Path, suffix:
             export(path, "one")
     assert content(other) == "kept"
     assert names(tmp_path) == [f"birds{suffix}"]
+
+
+def test_a_file_of_a_person_with_the_name_of_the_lock_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "birds.lock").write_text("# This file is automatically @generated by Poetry")
+    for _ in range(2):
+        with pytest.raises(ExportError, match=r"birds\.lock is in the way"):
+            export(tmp_path / "birds", "one")
+    assert (tmp_path / "birds.lock").read_text().startswith("# This file")
+    assert names(tmp_path) == ["birds.lock"]
 
 
 def test_a_mount_point_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
