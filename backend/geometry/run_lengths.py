@@ -9,8 +9,8 @@ Worked example: the mask `.##.` over `.#..` (4x2) is the runs [1, 3) and [5, 6).
 
 How columns follow from rows: a run of a column begins or ends where a row differs from the row above it. The pixels in
 which two rows differ are the runs between the sorted ends of the runs of both. So the work grows with the runs of the
-rows and of the columns, and not with the pixels. Where painting is cheaper, the mask is painted: few runs along the rows
-that are very many down the columns, such as horizontal stripes of a few pixels.
+rows and of the columns, and not with the pixels. Where painting is cheaper, the mask is painted: few runs along the
+rows that are very many down the columns, such as horizontal stripes of a few pixels.
 
 Source: pycocotools/mask.py; `pycocotools.mask.decode` is the inverse of `encode_coco_runs`.
 """
