@@ -9,8 +9,8 @@ Worked example: the mask `.##.` over `.#..` (4x2) is the runs [1, 3) and [5, 6).
 
 How columns follow from rows: a run of a column begins or ends where a row differs from the row above it. The pixels in
 which two rows differ are the runs between the sorted ends of the runs of both. So the work grows with the runs of the
-rows and of the columns, and not with the pixels; where a mask is so fine-grained that painting is cheaper, it is
-painted.
+rows and of the columns, and not with the pixels. Where painting is cheaper, the mask is painted: few runs along the
+rows that are very many down the columns, such as horizontal stripes of a few pixels.
 
 Source: pycocotools/mask.py; `pycocotools.mask.decode` is the inverse of `encode_coco_runs`.
 """
@@ -27,7 +27,9 @@ from pycocotools import mask as coco_mask
 from backend.values import Mask, Size
 
 Integers = NDArray[np.int64]
-MIN_PIXELS_PER_FLIP = 12  # with fewer, painting is cheaper; measured at 640x480 and 1080p
+# What painting costs, in flips of a column: measured from 640x480 to 12 megapixels, on stripes and on noise.
+PIXELS_PER_FLIP = 12
+FLIPS_PER_RUN = 5
 _ONES = bytes([1]) * (1 << 16)
 
 
@@ -76,7 +78,8 @@ def encode_coco_runs(runs: PixelRuns) -> dict[str, Any]:
     """Encode runs as COCO's compressed RLE, JSON-ready: what pycocotools makes of the painted mask."""
     height, width = runs.size.height, runs.size.width
     row, left, right = _row_differences(runs)
-    if int((right - left).sum()) * MIN_PIXELS_PER_FLIP > height * width:
+    flips = int((right - left).sum())
+    if flips > height * width / PIXELS_PER_FLIP + len(runs.starts) * FLIPS_PER_RUN:
         rle = coco_mask.encode(np.asfortranarray(runs.to_mask(), dtype=np.uint8))
     else:
         counts = _column_counts(runs, row, left, right)

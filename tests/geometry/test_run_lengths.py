@@ -13,7 +13,7 @@ from backend.geometry import PixelRuns, encode_coco_runs, mask_to_box, run_lengt
 from backend.values import Mask, Size
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20))
-PAINTING, NEVER_PAINTING = 10**9, 0
+PAINTING, NEVER_PAINTING = {"PIXELS_PER_FLIP": 1e9, "FLIPS_PER_RUN": 0}, {"PIXELS_PER_FLIP": 1e-9}
 
 
 def runs_of(mask: Mask, *, cut_at: frozenset[int] = frozenset()) -> PixelRuns:
@@ -31,9 +31,10 @@ def runs_of(mask: Mask, *, cut_at: frozenset[int] = frozenset()) -> PixelRuns:
 def assert_same_as_painted(mask: Mask, runs: PixelRuns) -> None:
     painted = coco_mask.encode(np.asfortranarray(mask, np.uint8))
     expected = {"size": list(mask.shape), "counts": painted["counts"].decode("ascii")}
-    for pixels_per_flip in (NEVER_PAINTING, PAINTING):
+    for constants in (NEVER_PAINTING, PAINTING):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(run_lengths, "MIN_PIXELS_PER_FLIP", pixels_per_flip)
+            for name, value in constants.items():
+                patch.setattr(run_lengths, name, value)
             assert encode_coco_runs(runs) == expected
     assert runs.area == coco_mask.area(painted)
     assert runs.box == mask_to_box(mask)
@@ -78,13 +79,14 @@ def test_a_single_pixel_in_a_corner_or_elsewhere(pixel: int) -> None:
     assert_same_as_painted(mask, runs_of(mask))
 
 
-def test_only_a_mask_that_is_fine_grained_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_mask_of_many_runs_down_and_few_along_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
     painted: list[Size] = []
     paint = PixelRuns.to_mask
     monkeypatch.setattr(PixelRuns, "to_mask", lambda runs: painted.append(runs.size) or paint(runs))
     block, stripes = np.zeros((100, 100), bool), np.zeros((99, 101), bool)
     block[20:60, 30:80] = stripes[::2] = True
-    encode_coco_runs(runs_of(block))
+    for cheap in (block, np.ascontiguousarray(stripes.T)):
+        encode_coco_runs(runs_of(cheap))
     assert painted == []
     encode_coco_runs(runs_of(stripes))
     assert painted == [Size(101, 99)]
