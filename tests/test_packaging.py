@@ -25,7 +25,6 @@ from tests.paths import ROOT
 
 VARIABLES = [name for name, _, _ in Settings.documentation()]
 REQUIREMENTS = ["requirements.txt", "requirements-dev.txt"]
-OPTIONAL = ["requirements-formats.txt", "requirements-report.txt", "requirements-ray.txt"]
 PINNED = [
     *REQUIREMENTS,
     "requirements-label-studio-ml.txt",
@@ -172,7 +171,7 @@ def imported_distributions(*folders: str) -> dict[str, str]:
 
 def test_the_product_imports_exactly_what_requirements_txt_names() -> None:
     imported = imported_distributions("backend", "scripts").keys() - {"label-studio-ml"}  # model.py, its own file
-    assert imported - pins(*OPTIONAL).keys() == pins("requirements.txt").keys()
+    assert imported == pins("requirements.txt").keys()
 
 
 def test_the_tests_import_only_what_is_named() -> None:

@@ -19,6 +19,7 @@ MAX_CALIBRATION_ERROR = 0.1
 USEFUL_GAIN = 0.3
 MAX_CLASS_SHARE = 0.9  # of the work; a class that has nearly all of it is worth more than a sentence about it
 DISAGREEMENT = 0.8
+NO_BREAK = "\u00a0"  # a space at which no line ends
 
 
 class Kind(str, Enum):
@@ -43,8 +44,8 @@ def percent(share: float | None) -> str:
         return "–"
     rounded = round(100 * share)
     if rounded == 100 and share < 1:
-        return "over 99 %"
-    return "under 1 %" if rounded == 0 and share > 0 else f"{rounded} %"
+        return f"over 99{NO_BREAK}%"
+    return f"under 1{NO_BREAK}%" if rounded == 0 and share > 0 else f"{rounded}{NO_BREAK}%"
 
 
 def count_of(number: int, singular: str, plural: str = "") -> str:
@@ -147,8 +148,8 @@ def _about_versions(versions: Sequence[Group]) -> Iterator[Sentence]:
     yield Sentence(
         Kind.NOTE,
         f"{len(versions)} model versions were reviewed: {best.name or '(none)'} had {percent(best.acceptance)} "
-        f"accepted untouched, {last.name or '(none)'} {percent(last.acceptance)}. They were reviewed on different tasks unless "
-        "you saw to it, so compare with care.",
+        f"accepted untouched, {last.name or '(none)'} {percent(last.acceptance)}. They were reviewed "
+        "on different tasks unless you saw to it, so compare with care.",
     )
 
 

@@ -80,10 +80,21 @@ class WorstRegions:
             heapq.heappushpop(heap, entry)
 
     def pick(self, max_count: int = MAX_PICTURES) -> list[Candidate]:
-        """Return the worst of each kind in turn: edited, reclassified, deleted, added, edited, …"""
+        """Return the worst of each kind in turn: edited, reclassified, deleted, added, edited, …
+
+        What several people did to one proposal, or added in the same place, is one picture.
+        """
         kinds = [sorted(self.heaps.get(kind, []), reverse=True) for kind in Outcome if kind is not Outcome.UNTOUCHED]
         in_turn = chain.from_iterable(zip_longest(*kinds))
-        return [entry[2] for entry in in_turn if entry is not None][:max_count]
+        different = {_place_of(entry[2]): entry[2] for entry in in_turn if entry is not None}
+        return list(different.values())[:max_count]
+
+
+def _place_of(candidate: Candidate) -> tuple[object, ...]:
+    row, region = candidate.row, candidate.region
+    if candidate.proposal is not None:
+        return row.task, row.prediction, row.image, row.proposal_id
+    return row.task, row.image, region and region.bbox
 
 
 def measure_badness(row: RegionRow) -> float | None:
