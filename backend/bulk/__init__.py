@@ -4,12 +4,16 @@ of predictions to look at before they are imported.
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
 
+from backend.bulk.annotation_choice import RULES, AnnotationChoice, parse_choice, parse_time
+from backend.bulk.annotation_reader import AnnotationReader, FetchSize
 from backend.bulk.attach_pictures import PictureCounts, PictureSource, attach_pictures
 from backend.bulk.chunks import ChunkLimits
 from backend.bulk.contact_sheet import ContactSheet
 from backend.bulk.delivery import PredictionStore, Target
 from backend.bulk.encode_saved import encode_saved_region
 from backend.bulk.failures import Failures, list_reasons
+from backend.bulk.image_regions import ControlChoice
+from backend.bulk.label_names import category_names, key_point_names
 from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
 from backend.bulk.outages import Outages, StopFlag, Stopped
 from backend.bulk.outcome import Outcome, Outcomes, Runner
@@ -18,15 +22,8 @@ from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.prediction_importer import PredictionImporter
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.project_run import UNCHANGED, ProjectRun
-from backend.bulk.read_annotations import (
-    AnnotationReader,
-    Collected,
-    FetchSize,
-    ReadCounts,
-    category_names,
-    collect,
-    read_images,
-)
+from backend.bulk.read_annotations import ReadOptions, collect, read_images
+from backend.bulk.read_counts import Collected, ReadCounts, Undecided
 from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
 from backend.bulk.run_lease import describe_holder, hold_lock, refuse
 from backend.bulk.stage import Failed, Finished, Stage
@@ -39,12 +36,15 @@ from backend.bulk.worker_runner import WorkerRunner
 __all__ = [
     "DECODE_THREADS",
     "FETCH_THREADS",
+    "RULES",
     "STAGE_NAMES",
     "UNCHANGED",
+    "AnnotationChoice",
     "AnnotationReader",
     "ChunkLimits",
     "Collected",
     "ContactSheet",
+    "ControlChoice",
     "Failed",
     "FailedTask",
     "Failures",
@@ -63,6 +63,7 @@ __all__ = [
     "Progress",
     "ProjectRun",
     "ReadCounts",
+    "ReadOptions",
     "Run",
     "RunFolder",
     "RunIdentity",
@@ -78,6 +79,7 @@ __all__ = [
     "Target",
     "TaskState",
     "TaskSteps",
+    "Undecided",
     "WorkerDied",
     "WorkerRunner",
     "WorkersUnusable",
@@ -90,7 +92,10 @@ __all__ = [
     "encode_saved_region",
     "hold_lock",
     "identify_run",
+    "key_point_names",
     "list_reasons",
+    "parse_choice",
+    "parse_time",
     "read_images",
     "refuse",
 ]

@@ -74,7 +74,8 @@ def choice_result(control: str, chosen: str, region_id: str) -> Json:
 def keypoint_result() -> Json:
     value = {"x": 50, "y": 50, "width": 0.2, "keypointlabels": ["green"]}
     size = {"original_width": 32, "original_height": 24}
-    return {**size, "id": "k1", "type": "keypointlabels", "from_name": "click", "to_name": "image", "value": value}
+    named = {"id": "k1", "type": "keypointlabels", "from_name": "click", "to_name": "image"}
+    return {**size, **named, "is_positive": True, "value": value}
 
 
 def task(number: int, *annotations: Json) -> Json:
@@ -153,15 +154,14 @@ def test_regions_of_every_kind_are_exported_as_their_pixels() -> None:
     assert [entry["bbox"] for entry in entries][:3] == [[0, 0, 16, 12], [13, 3, 3, 8], [8, 4, 16, 16]]
 
 
-def test_prompts_and_shapes_without_area_are_counted_in_the_summary() -> None:
+def test_prompts_are_counted_in_the_summary() -> None:
     box = shape_result("rectangle", DRAWN["rectangle"], "b1") | {"from_name": "drag"}
-    vector = shape_result("vector", {"vertices": []}, "v1")
-    results = [keypoint_result(), box, vector, brush_result(ring())]
+    results = [keypoint_result(), box, brush_result(ring())]
     found = collect(
         [task(5, annotation(*results)), task(6, annotation(box))], parse_labeling_config(ALL_SHAPES), no_size
     )
     assert [len(image.regions) for image in found.images] == [1, 0]
-    expected = "skipped because they are not masks: 1 keypointlabels, 2 rectanglelabels, 1 vectorlabels (prompts that"
+    expected = "skipped because they are not masks: 1 keypointlabels, 2 rectanglelabels (prompts that"
     assert expected in summarize(found, Path("a.json"))
     accepted = collect([task(5, annotation(brush_result(ring())))], CONFIG, no_size)
     assert "skipped" not in summarize(accepted, Path("a.json"))

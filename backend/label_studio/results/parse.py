@@ -132,12 +132,16 @@ def shape_kind(result: Result, config: ImageConfig) -> str | None:
 
     Saved classes, texts and separate labels carry a copy of their region's value, but are not shapes.
     """
+    kind = stored_kind(result)
+    return None if kind == RECTANGLE and _is_prompt(result, config) else kind
+
+
+def stored_kind(result: Result) -> str | None:
+    """Return what `shape_kind` does, but the kind of a rectangle that is a prompt, too."""
     own = kind_of_region(result)
     if own not in SHAPES and (not own or not str(result.get("type")).endswith("labels")):
         return None
     stored = next((kind for key, kind in SHAPES_BY_KEY.items() if key in value_of(result)), None)
-    if stored is None and own == RECTANGLE and _is_prompt(result, config):
-        return None
     return stored or (own if own in SHAPES else None)
 
 
@@ -222,6 +226,13 @@ def _size(result: Result) -> Size:
         message = f"It was saved with an image size of {width} x {height} pixels (original_width, original_height)."
         raise BadRle(message, remedy="Delete the region in Label Studio and draw it again.")
     return size
+
+
+def choices_of(group: Sequence[Result]) -> Mapping[str, tuple[str, ...]]:
+    """Return the values chosen for a region, by the name of the choices control, from all results with its id."""
+    return MappingProxyType(
+        {str(result.get("from_name")): _choice_names(result) for result in group if _is_class(result)}
+    )
 
 
 def _choice_names(result: Result) -> tuple[str, ...]:
