@@ -75,6 +75,7 @@ def _add_file(shard: tarfile.TarFile, name: str, size: int, content: BinaryIO) -
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = size, 0, 0o644
     shard.addfile(info, content)
+    shard.members.clear()  # type: ignore[attr-defined]  # TarFile lists all for reading
 
 
 def _in_tar(size: int) -> int:

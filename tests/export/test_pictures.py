@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
 import json
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -274,3 +276,30 @@ def test_two_exports_are_byte_identical_and_leave_no_parts(tmp_path: Path, forma
         write(format_name, tmp_path / name, images)
     assert digests(tmp_path / "first") == digests(tmp_path / "second") != {}
     assert [name for name in digests(tmp_path / "first") if Path(name).name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("format_name", [name for name in FORMATS if name != "overlays"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pytest keeps each warning of pycocotools
+def test_a_writer_keeps_only_a_few_bytes_of_each_image(tmp_path: Path, format_name: str) -> None:
+    """An image's RLE alone has 389 bytes. Parquet holds 100 images at a time, so it is measured at multiples."""
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (32, 24)).save(picture)
+    noise = np.random.default_rng(0).random((24, 32)) < 0.5
+
+    def held_after(count: int) -> int:
+        writer = FORMATS[format_name].build(FormatOptions())
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        tracemalloc.start()
+        writer.begin(folder, DATA_SET)
+        for number in range(count):
+            noisy = region(np.roll(noise, number % 24, axis=0), region_id=str(number))
+            writer.add(image(noisy, task_id=number, picture=picture))
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        writer.close()
+        return held
+
+    held_after(1)  # what is imported and cached once
+    assert held_after(200) - held_after(100) < 100 * 300
