@@ -86,7 +86,10 @@ class WorstRegions:
         """
         kinds = [sorted(self.heaps.get(kind, []), reverse=True) for kind in Outcome if kind is not Outcome.UNTOUCHED]
         in_turn = chain.from_iterable(zip_longest(*kinds))
-        different = {_place_of(entry[2]): entry[2] for entry in in_turn if entry is not None}
+        different: dict[tuple[object, ...], Candidate] = {}
+        for entry in in_turn:
+            if entry is not None:
+                different.setdefault(_place_of(entry[2]), entry[2])
         return list(different.values())[:max_count]
 
 
