@@ -31,7 +31,6 @@ from backend.bulk.run_lease import describe_holder, hold_lock, refuse
 from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
-from backend.bulk.task_file import read_task_file
 from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
 from backend.bulk.worker_errors import WorkerDied, WorkersUnusable
 from backend.bulk.worker_runner import WorkerRunner
@@ -89,6 +88,5 @@ __all__ = [
     "identify_run",
     "list_reasons",
     "read_images",
-    "read_task_file",
     "refuse",
 ]

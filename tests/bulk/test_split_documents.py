@@ -1,18 +1,16 @@
-"""An export file is split into its tasks as `json` reads them, wherever its blocks end."""
+"""A list is split into its objects as `json` reads them, wherever its blocks end."""
 
 from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.bulk import read_task_file
-from backend.bulk.task_file import split_documents
+from backend.bulk.split_documents import split_documents
 from backend.errors import ExportError
 
 texts = st.text(st.sampled_from('a{}[]",:\\ é\n'), max_size=12)
@@ -58,28 +56,17 @@ def test_a_file_that_is_cut_anywhere_is_refused_after_its_whole_tasks(
         ('[{"id": 1} {"id": 2}]', "After task 1 there is .* instead of a task"),
         ('[{"id": 1}, 2, {"id": 2}]', "After task 1 there is .*, 2,.* instead of a task"),
         ('[{"id": 1}] x', "After task 1 there is .*x.* instead of a task"),
-        ('[{"id": 1}, {"id": 01}]', "Task 2 of .* is not valid JSON"),
         ('[{"id": 1}, {"id": 2', "ends after 1 tasks, in the middle"),
     ],
 )
-def test_what_is_not_a_list_of_objects_is_refused_by_name(text: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "export.json"
-    path.write_text(text)
+def test_what_is_not_a_list_of_objects_is_refused_by_its_number(text: str, message: str) -> None:
     with pytest.raises(ExportError, match=message) as caught:
-        list(read_task_file(path))
-    assert str(path) in caught.value.message
+        list(split_documents(io.BytesIO(text.encode())))
     assert "as JSON" in caught.value.remedy
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"missing\.json cannot be read: No such file"):
-        list(read_task_file(tmp_path / "missing.json"))
-
-
-def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
-    path = tmp_path / "export.json"
-    path.write_text('\ufeff [{"id": 1}]\n', encoding="utf-8")
-    assert list(read_task_file(path)) == [{"id": 1}]
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert list(split_documents(io.BytesIO('\ufeff [{"id": 1}]\n'.encode()))) == [b'{"id": 1}']
 
 
 def test_a_task_is_read_before_the_next_one_is_looked_at() -> None:
