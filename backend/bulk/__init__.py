@@ -22,13 +22,14 @@ from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.prediction_importer import PredictionImporter
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.project_run import UNCHANGED, ProjectRun
-from backend.bulk.read_annotations import ReadOptions, collect, read_images
+from backend.bulk.read_annotations import Merge, ReadOptions, collect, read_images
 from backend.bulk.read_counts import Collected, ReadCounts, Undecided
 from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
 from backend.bulk.run_lease import describe_holder, hold_lock, refuse
 from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
+from backend.bulk.task_file import read_task_file
 from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
 from backend.bulk.worker_errors import WorkerDied, WorkersUnusable
 from backend.bulk.worker_runner import WorkerRunner
@@ -51,6 +52,7 @@ __all__ = [
     "FetchSize",
     "Finished",
     "Ledger",
+    "Merge",
     "Outages",
     "Outcome",
     "Outcomes",
@@ -97,5 +99,6 @@ __all__ = [
     "parse_choice",
     "parse_time",
     "read_images",
+    "read_task_file",
     "refuse",
 ]
