@@ -5,8 +5,8 @@
 writes exports/birds/instances.json: COCO instances, every region with its exact mask. docs/exporting.md describes the
 formats and all options.
 
-Exit status: 0; 1 if a task could not be exported (the others are), or if nothing could be; 2 for options that are not
-valid; 130 if it was interrupted, which leaves an earlier export as it was.
+Exit status: 0; 1 if a task could not be exported (the others are), or if nothing could be written; 2 for options that
+are missing or not valid; 130 if it was interrupted, which leaves an earlier export as it was.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ import sys
 from collections.abc import Sequence
 
 from backend.bulk import AnnotationReader, read_images
-from backend.label_studio.config import parse_labeling_config
-from scripts.console import add_connection_options, read_settings, run_command, show_progress
+from scripts.console import run_command, show_progress
 from scripts.exporting.classes import add_class_options, choose_classes
 from scripts.exporting.data_set import build_data_set
 from scripts.exporting.folder import add_folder_options
 from scripts.exporting.formats import add_format_options, choose_formats, format_options
 from scripts.exporting.pictures import add_picture_options, build_fetch_size
 from scripts.exporting.running import Export, describe_export, write_export
+from scripts.exporting.selection import (
+    add_selection_options,
+    open_source,
+    read_controls,
+    read_options,
+    read_source_settings,
+)
 from scripts.exporting.splits import add_split_options
 from scripts.exporting.summary import ExportCounts
 
@@ -32,49 +38,37 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the command's option parser."""
     parser = argparse.ArgumentParser(
         prog="python -m scripts.export",
-        description="Export annotations as a data set. Of a task with several annotations one is exported: the "
-        "ground truth if one is marked, otherwise the newest (changed last).",
+        description="Export annotations as a data set: COCO with exact masks, YOLO and other formats.",
     )
-    add_connection_options(parser)
-    add_folder_options(parser)
-    add_format_options(parser)
+    add_selection_options(parser)
     add_class_options(parser)
+    add_format_options(parser)
     add_picture_options(parser)
     add_split_options(parser)
+    add_folder_options(parser)
     parser.add_argument(
-        "--include-unannotated", action="store_true", help="export tasks without an annotation as negatives"
+        "--dry-run", action="store_true", help="read all annotations, write nothing, say what would be written"
     )
-    parser.add_argument(
-        "--skip-bad-regions",
-        action="store_true",
-        help="skip and name regions without a label or a readable shape, instead of failing their task; "
-        "a model then learns that these objects are background",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="read everything, write nothing, say what would be")
     return parser
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    """Connect, read and write in one pass, and print a summary."""
-    from backend.label_studio.api import AnnotatedTasks, LabelStudioClient
-    from backend.wiring import build_limits
-
-    formats = choose_formats(arguments)
-    settings = read_settings(arguments.url, arguments.api_key)
-    client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
-    project = client.project(str(arguments.project))
-    config = parse_labeling_config(project.label_config, build_limits(settings).config)
-    classes, counts = choose_classes(arguments, config), ExportCounts()
-    images = read_images(
-        show_progress(AnnotatedTasks(client).iterate(arguments.project), "reading"),
-        AnnotationReader(config, build_fetch_size(settings)),
-        counts.read,
-        include_unannotated=arguments.include_unannotated,
-        skip_bad_regions=arguments.skip_bad_regions,
+    """Read and write in one pass, and print a summary."""
+    formats, controls, options = choose_formats(arguments), read_controls(arguments), read_options(arguments)
+    settings = read_source_settings(arguments)
+    source = open_source(arguments, settings)
+    classes, counts = choose_classes(arguments, source.config, controls), ExportCounts(rule=options["choice"].rule)
+    reader = AnnotationReader(source.config, build_fetch_size(settings), controls)
+    export = Export(
+        read_images(show_progress(source.tasks, "reading"), reader, counts.read, **options),
+        build_data_set(source, classes, reader.labels, arguments),
+        classes,
+        formats,
+        format_options(arguments),
+        str(arguments.project or ""),
+        counts,
+        by_annotator=options["choice"].rule == "all",
     )
-    data_set = build_data_set(project.title, config, classes, arguments)
-    options, project_id = format_options(arguments), str(arguments.project)
-    export = Export(images, data_set, classes, formats, options, project_id, counts)
     if arguments.dry_run:
         print(describe_export(export, arguments))
     else:

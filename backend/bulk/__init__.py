@@ -13,7 +13,7 @@ from backend.bulk.delivery import PredictionStore, Target
 from backend.bulk.encode_saved import encode_saved_region
 from backend.bulk.failures import Failures, list_reasons
 from backend.bulk.image_regions import ControlChoice
-from backend.bulk.label_names import category_names, key_point_names
+from backend.bulk.label_names import LabelNames, category_names, key_point_names
 from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
 from backend.bulk.outages import Outages, StopFlag, Stopped
 from backend.bulk.outcome import Outcome, Outcomes, Runner
@@ -51,6 +51,7 @@ __all__ = [
     "Failures",
     "FetchSize",
     "Finished",
+    "LabelNames",
     "Ledger",
     "Merge",
     "Outages",

@@ -11,16 +11,14 @@ from backend.export.records import EncodedRegion, LabeledImage
 
 @dataclass
 class RegionCounts:
-    """Counts of regions.
+    """Counts of regions that are not empty.
 
     Attributes:
-        empty: Regions whose mask has no pixel, for instance because everything was erased again; no format has them.
         crowds: Masks that stand for groups.
         several_labels: Masks with more than one label, usually a mistake.
         example: The first of them.
     """
 
-    empty: int = 0
     crowds: int = 0
     several_labels: int = 0
     example: str = ""
@@ -34,7 +32,6 @@ class RegionCounts:
 
     def _add(self, image: LabeledImage, region: EncodedRegion) -> None:
         if not region.area:
-            self.empty += 1
             return
         self.crowds += region.is_crowd
         if region.other_labels:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from backend.bulk import category_names
+from backend.bulk import ControlChoice, category_names
 from backend.errors import BadSettings, shorten
 from backend.export import ChoiceClasses, CrowdMarks, LabeledImage
 from backend.label_studio.config import LabelingConfig
@@ -48,13 +48,13 @@ class Classes:
         return self.choice_classes.apply(marked, on_failure, on_skipped) if self.choice_classes else iter(marked)
 
 
-def choose_classes(arguments: argparse.Namespace, config: LabelingConfig) -> Classes:
+def choose_classes(arguments: argparse.Namespace, config: LabelingConfig, controls: ControlChoice) -> Classes:
     """Return the categories that the options choose.
 
     Raises:
         BadSettings: The labeling config has no such control, label or choice.
     """
-    labels = category_names(config)
+    labels = category_names(config, controls.keep)
     choices = region_choices(config)
     crowds = _parse_crowds(arguments.crowd, labels, choices)
     if arguments.class_from is None:

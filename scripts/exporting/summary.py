@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backend.bulk import PictureCounts, ReadCounts, list_reasons
@@ -13,9 +13,14 @@ from scripts.exporting.pictures import describe_pictures
 
 @dataclass
 class ExportCounts:
-    """All that is counted during an export."""
+    """All that is counted during an export.
+
+    Attributes:
+        rule: Which annotation of a task is exported.
+    """
 
     read: ReadCounts = field(default_factory=ReadCounts)
+    rule: str = "best"
     regions: RegionCounts = field(default_factory=RegionCounts)
     pictures: PictureCounts = field(default_factory=PictureCounts)
     data_set: DataSetStatistics = field(default_factory=DataSetStatistics)
@@ -69,6 +74,8 @@ def _first_line(counts: ExportCounts, folder: str) -> str:
 def _list_written(written: Sequence[Written]) -> list[str]:
     lines = []
     for one in written:
+        if not one.place and not one.notes:
+            continue
         place = f" in {one.place}/" if one.place else ""
         lines.append(f"  {one.format}{place}{': ' + one.notes[0] if len(one.notes) == 1 else ':' if one.notes else ''}")
         lines += [f"    {note}" for note in one.notes] if len(one.notes) > 1 else []
@@ -76,29 +83,55 @@ def _list_written(written: Sequence[Written]) -> list[str]:
 
 
 def _list_counts(counts: ExportCounts) -> list[str]:
-    read, regions, lines = counts.read, counts.regions, describe_pictures(counts.pictures)
-    if counts.data_set.by_split:
-        listed = ", ".join(f"{name} {count}" for name, count in counts.data_set.by_split.items())
-        lines.append(f"  images by split: {listed}")
+    return [
+        *describe_pictures(counts.pictures),
+        *_list_classes(counts),
+        *_list_tasks(counts),
+        *_list_left_out(counts.read),
+        *_list_failures(counts),
+    ]
+
+
+def _list_classes(counts: ExportCounts) -> Iterator[str]:
+    regions, by_split = counts.regions, counts.data_set.by_split
+    if by_split:
+        yield f"  images by split: {', '.join(f'{name} {count}' for name, count in by_split.items())}"
     if regions.crowds:
-        lines.append(f"  {regions.crowds} masks stand for groups (--crowd)")
+        yield f"  {regions.crowds} masks stand for groups (--crowd)"
     if regions.several_labels:
-        lines.append(
-            f"  {regions.several_labels} regions have several labels and were exported with the first; "
-            f"for example {regions.example}"
-        )
+        several = f"{regions.several_labels} regions have several labels and were exported with the first"
+        yield f"  {several}; for example {regions.example}"
+
+
+def _list_tasks(counts: ExportCounts) -> Iterator[str]:
+    read = counts.read
     if read.several:
-        rule = "exported the ground truth if marked, otherwise the newest"
-        lines.append(f"  {read.several} tasks had several annotations; {rule}")
-    if regions.empty:
-        lines.append(f"  skipped {regions.empty} empty regions")
+        rules = {"best": "exported the ground truth if marked, otherwise the newest"}
+        yield f"  {read.several} tasks had several annotations; {rules.get(counts.rule, f'exported the {counts.rule}')}"
+    if read.not_chosen:
+        yield f"  {read.not_chosen} tasks have annotations, but none that the options choose"
+
+
+def _list_left_out(read: ReadCounts) -> Iterator[str]:
+    if read.empty:
+        yield f"  skipped {len(read.empty)} empty regions"
     if read.left_out:
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(read.left_out.items()))
-        lines.append(f"  skipped because they are not masks: {listed} (prompts that were not accepted)")
+        yield f"  skipped because they are prompts, or named by --drop: {listed}"
+    if read.messages:
+        yield f"  skipped {read.messages} messages of the backend"
+    if read.disagreements:
+        yield f"  skipped because too few annotators have them: {len(read.disagreements)} regions"
+        yield from list_reasons(read.disagreements, indent="    ")
     if read.skipped:
-        lines.append(f"  skipped because they cannot be exported: {len(read.skipped)} regions")
-        lines += list_reasons(read.skipped, indent="    ")
+        yield f"  skipped because they cannot be exported: {len(read.skipped)} regions"
+        yield from list_reasons(read.skipped, indent="    ")
+
+
+def _list_failures(counts: ExportCounts) -> Iterator[str]:
     if counts.failures:
-        lines.append(f"  {len(counts.failures)} tasks could not be exported; all others are; exit status 1")
-        lines += list_reasons(counts.failures, indent="    ")
-    return lines
+        yield f"  {len(counts.failures)} tasks could not be exported; all others are; exit status 1"
+        yield from list_reasons(counts.failures, indent="    ")
+    if counts.read.undecided:
+        yield "  decide once for all tasks:"
+        yield from (f"    {one}" for one in counts.read.undecided.values())

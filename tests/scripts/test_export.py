@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import Task
 from backend.label_studio.results import build_value
 from backend.values import Mask, Size
-from scripts.export import main
 from scripts.exporting import summary
 from tests.export.coco_files import coco_of
 from tests.scripts.fakes import CONFIG_XML
@@ -161,7 +159,7 @@ def test_prompts_are_counted_in_the_summary() -> None:
         [task(5, annotation(*results)), task(6, annotation(box))], parse_labeling_config(ALL_SHAPES), no_size
     )
     assert [len(image.regions) for image in found.images] == [1, 0]
-    expected = "skipped because they are not masks: 1 keypointlabels, 2 rectanglelabels (prompts that"
+    expected = "skipped because they are prompts, or named by --drop: 1 keypointlabels, 2 rectanglelabels"
     assert expected in summarize(found, Path("a.json"))
     accepted = collect([task(5, annotation(brush_result(ring())))], CONFIG, no_size)
     assert "skipped" not in summarize(accepted, Path("a.json"))
@@ -299,43 +297,6 @@ def test_tasks_with_several_annotations_are_counted_in_the_summary() -> None:
     assert "several" not in summarize(collect(tasks[1:2], CONFIG, no_size), Path("a.json"))
 
 
-class FakeProject:
-    """A project in Label Studio whose second task has a region without a label."""
-
-    label_config, title = ALL_SHAPES, "shapes"
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def project(self, project_id: str) -> FakeProject:
-        assert project_id == "3"
-        return self
-
-    def iterate(self, project_id: int) -> Iterator[Json]:
-        assert project_id == 3
-        yield task(1, annotation(brush_result(ring())))
-        yield task(2, annotation(brush_result(ring()), unlabeled_result("f")))
-
-
-@pytest.mark.parametrize(("options", "status", "images"), [([], 1, [1]), (["--skip-bad-regions"], 0, [1, 2])])
-def test_the_exit_status_is_one_where_a_task_is_missing_in_the_file(
-    options: list[str],
-    status: int,
-    images: list[int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", FakeProject)
-    monkeypatch.setattr("backend.label_studio.api.AnnotatedTasks", FakeProject)
-    connection = ["--project", "3", "--url", "http://localhost:8080", "--api-key", "token"]
-    assert main([*connection, "--out", str(tmp_path), *options]) == status
-    written = json.loads((tmp_path / "instances.json").read_text())
-    assert [entry["task_id"] for entry in written["images"]] == images
-    assert len(written["annotations"]) == len(images)
-    assert 'annotation 1: Region "f" (polygon) has no label.' in capsys.readouterr().out
-
-
 def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> None:
     def away(asked_for: Task) -> Size:
         raise ImageUnavailable(f"{asked_for.uri} is gone.", remedy="Upload it again.")
@@ -364,7 +325,10 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
     lines = summarize(collect(tasks, CONFIG, no_size), tmp_path).splitlines()
     assert lines[0] == f"{tmp_path}: 2 images (1 negatives), 1 masks; 1 tasks not annotated, 0 failed"
     assert lines[1] == "  skipped 1 empty regions"
-    assert lines[2].startswith("  skipped because they are not masks: 1 keypointlabels") and len(lines) == 3
+    assert (
+        lines[2].startswith("  skipped because they are prompts, or named by --drop: 1 keypointlabels")
+        and len(lines) == 3
+    )
 
 
 def odd_result(**changes: Any) -> Json:
