@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from backend.errors import ExportError
 from backend.export import (
     DataSet,
     ExportFolder,
@@ -61,6 +62,8 @@ def write_export(
         writers = WriterSet(staging, export.formats, export.options, export.data_set, by_annotator=export.by_annotator)
         for image in export.counts.data_set.watch(export.counts.regions.watch(images)):
             writers.add(image)
+        if not export.counts.data_set.images and export.counts.failures:
+            raise _refuse_empty(export.counts, arguments.out)
         written = writers.close()
         notes = _name_notes(written)
         describe_folder(folder, export.data_set, export.counts.data_set, export.formats, parser, arguments, notes)
@@ -83,6 +86,12 @@ def _classify(export: Export, arguments: argparse.Namespace) -> Iterator[Labeled
     read = export.counts.read
     on_skipped = read.skipped.append if arguments.skip_bad_regions else None
     return export.classes.apply(export.images, read.failures.append, on_skipped)
+
+
+def _refuse_empty(counts: ExportCounts, out: Path) -> ExportError:
+    """Print the summary, which has the reasons, and build the error of an export that would replace DIR by nothing."""
+    print(summarize(counts, "Nothing was written", []))
+    return ExportError(f"No task could be exported, so {out} is left as it was.", remedy="See the reasons above.")
 
 
 def _name_notes(written: list[Written]) -> list[str]:

@@ -10,6 +10,17 @@ from backend.errors import shorten
 from backend.export import DataSetStatistics, RegionCounts, Written
 from scripts.exporting.pictures import describe_pictures
 
+EXPORTED = {
+    "best": "the ground truth if marked, otherwise the newest",
+    "latest": "the newest",
+    "first": "the oldest",
+    "user": "the newest of that person",
+    "ground-truth": "the newest ground truth",
+    "all": "the newest of each annotator",
+    "consensus": "the newest of the only annotator",
+}
+"""By rule, what is exported of a task with several annotations."""
+
 
 @dataclass
 class ExportCounts:
@@ -106,8 +117,7 @@ def _list_classes(counts: ExportCounts) -> Iterator[str]:
 def _list_tasks(counts: ExportCounts) -> Iterator[str]:
     read = counts.read
     if read.several:
-        rules = {"best": "exported the ground truth if marked, otherwise the newest"}
-        yield f"  {read.several} tasks had several annotations; {rules.get(counts.rule, f'exported the {counts.rule}')}"
+        yield f"  {read.several} tasks had several annotations; exported {EXPORTED[counts.rule]}"
     if read.not_chosen:
         yield f"  {read.not_chosen} tasks have annotations, but none that the options choose"
 

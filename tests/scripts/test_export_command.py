@@ -206,3 +206,14 @@ def test_polygons_say_what_is_lost(command: Command) -> None:
     assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))], "--polygons", "1") == 0
     assert command.instances()["annotations"][0]["segmentation"] == [[1, 1, 6, 1, 6, 6, 1, 6]]
     assert "IoU of polygons and mask: mean 1.0000 of 1" in command.printed
+
+
+def test_an_export_of_which_every_task_fails_does_not_replace_an_earlier_one(command: Command) -> None:
+    assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))]) == 0
+    before = list_files(command.out)
+    assert command.run([task(1, annotation(brush(block(1, 1, 5, 5), None)))]) == 1
+    assert f"No task could be exported, so {command.out} is left as it was." in command.errors
+    assert 'task 1, annotation 1: Region "m1" (brush) has no label.' in command.printed
+    assert list_files(command.out) == before
+    assert command.run([]) == 0  # a project without tasks is an empty data set
+    assert command.instances()["images"] == []
