@@ -5,16 +5,18 @@ The file is a list of tasks: `[{"id": 7, "data": {"image": "…"}, "annotations"
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import ijson
+import orjson
 
+from backend.bulk.split_documents import split_documents
 from backend.errors import ExportError, shorten
 
 Json = dict[str, Any]
-READ_BYTES = 1 << 20
+START_BYTES = 4096
 BOM = b"\xef\xbb\xbf"
 EXPORT_REMEDY = "Export the project in Label Studio as JSON (not JSON_MIN, CSV or COCO), and name that file."
 AGAIN_REMEDY = "Export the project in Label Studio again; the file is damaged, or its download was interrupted."
@@ -38,21 +40,43 @@ def read_task_file(path: Path) -> Iterator[Json]:
 def _split(path: Path, source: BinaryIO) -> Iterator[Json]:
     count, last = 0, "its start"
     try:
-        for task in ijson.items(source, "item", use_float=True, buf_size=READ_BYTES):
+        for text in _texts(source):
+            task = _parse(text)
             count += 1
             _check_task(path, count, task)
             yield task
             last = f"task {shorten(task.get('id'))}"
-    except ijson.JSONError as error:
-        reason = shorten(" ".join(str(error).split()))
-        message = f"{path} cannot be read any further after {last} ({count} tasks): {reason}."
+    except _Damaged as error:
+        message = f"{path} cannot be read any further after {last} ({count} tasks): {error}"
         raise ExportError(message, remedy=AGAIN_REMEDY) from error
 
 
+class _Damaged(Exception):
+    """A text that is no JSON, or a list that does not end."""
+
+
+def _texts(source: BinaryIO) -> Iterator[bytes]:
+    try:
+        yield from split_documents(source)
+    except ExportError as error:
+        raise _Damaged(error.message) from error
+
+
+def _parse(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(text)  # takes half a surrogate pair, NaN and deeper lists than orjson
+    except (ValueError, RecursionError) as error:
+        raise _Damaged(f"a task is no JSON ({shorten(error)}).") from error
+
+
 def _check_start(path: Path, source: BinaryIO) -> None:
-    """Raise unless the file begins with a list; skip a byte order mark."""
-    start = source.read(READ_BYTES)
-    source.seek(len(BOM) if start.startswith(BOM) else 0)
+    """Raise unless the file begins with a list."""
+    start = source.read(START_BYTES)
+    source.seek(0)
     text = start.removeprefix(BOM).lstrip()
     if not text.startswith(b"["):
         if not text:
@@ -64,9 +88,7 @@ def _check_start(path: Path, source: BinaryIO) -> None:
         raise ExportError(f"{path} {what}.", remedy=EXPORT_REMEDY)
 
 
-def _check_task(path: Path, number: int, task: object) -> None:
-    if not isinstance(task, dict):
-        raise ExportError(f"Item {number} of {path} is {shorten(task)} and not a task.", remedy=EXPORT_REMEDY)
+def _check_task(path: Path, number: int, task: Json) -> None:
     if isinstance(task.get("data"), dict) or "annotations" in task:
         return
     if "annotation_id" in task or "annotator" in task:
