@@ -33,7 +33,7 @@ from backend.export.voc_labels import BACKGROUND, MAX_INDEX, VOID, build_labelma
 from backend.values import Pixels
 
 DEFAULT_SPLIT = "train"
-FOLDERS = ("Annotations", "SegmentationClass", "SegmentationObject", "ImageSets/Main", "ImageSets/Segmentation")
+FOLDERS = ("Annotations", "JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Main", "ImageSets/Segmentation")
 _PALETTE = bytes(value for colour in build_palette() for value in colour)
 
 
