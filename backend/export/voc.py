@@ -33,7 +33,8 @@ from backend.export.voc_labels import BACKGROUND, MAX_INDEX, VOID, build_labelma
 from backend.values import Pixels
 
 DEFAULT_SPLIT = "train"
-FOLDERS = ("Annotations", "SegmentationClass", "SegmentationObject", "ImageSets/Main", "ImageSets/Segmentation")
+IMAGE_SETS = ("ImageSets/Main", "ImageSets/Segmentation")
+FOLDERS = ("Annotations", "JPEGImages", "SegmentationClass", "SegmentationObject", *IMAGE_SETS)
 _PALETTE = bytes(value for colour in build_palette() for value in colour)
 
 
@@ -71,9 +72,9 @@ class VocWriter:
 
     def close(self) -> Sequence[str]:
         for split, stems in self._sets.items():
-            for kind in ("Main", "Segmentation"):
+            for name in IMAGE_SETS:
                 text = "".join(f"{stem}\n" for stem in stems)
-                (self._folder / "ImageSets" / kind / f"{split}.txt").write_text(text, encoding="utf-8")
+                (self._folder / name / f"{split}.txt").write_text(text, encoding="utf-8")
         labelmap = build_labelmap(list(self._names.values()), with_void=self._void > 0)
         (self._folder / "labelmap.txt").write_text(labelmap, encoding="utf-8")
         return list(self._notes())

@@ -89,13 +89,11 @@ def bridged_outline_iou(outline: Points, mask: Mask) -> float:
 
 def _find_contours(mask: Mask, max_rings: int) -> list[Contour]:
     """Return the outer contours and those of the holes, only the largest if there are too many."""
-    contours, hierarchy = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     if len(contours) <= max_rings:
         return list(contours)
-    areas = np.array([cv2.contourArea(contour) for contour in contours])
-    kept = set(np.argsort(-areas, kind="stable")[:max_rings].tolist())
-    parents = hierarchy[0, :, 3].tolist()  # of a hole: the contour around it; of a part: -1
-    return [contours[ring] for ring in sorted(kept) if parents[ring] < 0 or parents[ring] in kept]
+    areas = np.array([cv2.contourArea(contour) for contour in contours])  # a hole's is at most that of its part
+    return [contours[ring] for ring in sorted(np.argsort(-areas, kind="stable")[:max_rings].tolist())]
 
 
 def _simplify(contours: list[Contour], max_points: int, tolerance: float) -> list[Contour]:

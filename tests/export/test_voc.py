@@ -199,6 +199,7 @@ def test_an_empty_data_set_has_all_folders_and_lists(tmp_path: Path) -> None:
         "ImageSets/Segmentation/train.txt",
         "labelmap.txt",
     }
+    assert (tmp_path / "out/JPEGImages").is_dir()
     assert read(tmp_path / "out") == {}
 
 
