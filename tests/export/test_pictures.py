@@ -23,6 +23,7 @@ from PIL import Image
 from backend.errors import ExportError
 from backend.export import DataSet, EncodedRegion, KeyPoint, LabeledImage, Writer, encode_region
 from backend.export.formats import FORMATS, FormatOptions
+from backend.export.picture_files import choose_class_colours
 from backend.values import Mask, Size
 
 LABELS = ("red", "green", "blue")
@@ -317,3 +318,8 @@ def test_a_writer_keeps_only_a_few_bytes_of_each_image(tmp_path: Path, format_na
     held_after(1)  # what is imported and cached once
     few, many = (100, 200) if format_name == "parquet" else (20, 60)
     assert held_after(many) - held_after(few) < (many - few) * 300
+
+
+def test_each_of_many_classes_has_a_colour_of_its_own() -> None:
+    colours = choose_class_colours(DataSet("many", tuple(map(str, range(3000)))))
+    assert len(set(colours.values()) - {(0, 0, 0)}) == 3000
