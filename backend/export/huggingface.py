@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.export.files import link_or_copy
+from backend.export.label_map import KeyPointCounter
 from backend.export.names import UniqueStems
 from backend.export.object_lists import build_objects, build_picture_columns, picture_ending, require_picture
 from backend.export.records import DataSet, LabeledImage
@@ -31,7 +32,7 @@ class HuggingFaceWriter:
     """Writer of an imagefolder. Masks come back exactly, overlaps included."""
 
     def begin(self, folder: Path, data_set: DataSet) -> None:
-        self._folder, self._stems = folder, UniqueStems()
+        self._folder, self._stems, self._key_points = folder, UniqueStems(), KeyPointCounter()
         self._with_objects: dict[str, bool] = {}
 
     def add(self, image: LabeledImage) -> None:
@@ -41,6 +42,7 @@ class HuggingFaceWriter:
         folder = self._folder / split
         name = self._stems.take(image.file_name) + picture_ending(image)
         link_or_copy(image.picture, folder / name)
+        self._key_points.add(image)
         objects = build_objects(image)
         row = {"file_name": name, **build_picture_columns(image), "objects": objects}
         with (folder / (_METADATA if objects["id"] else _NEGATIVES)).open("a", encoding="utf-8") as file:
@@ -50,13 +52,12 @@ class HuggingFaceWriter:
     def close(self) -> Sequence[str]:
         for split in self._with_objects:
             self._append_negatives(self._folder / split)
+        lines = self._key_points.describe()
         without = [split for split, some in self._with_objects.items() if not some]
         if without and len(self._with_objects) > 1:
             names = ", ".join(without)
-            return [
-                f"no picture of {names} has objects; load_dataset infers other columns there and refuses the folder"
-            ]
-        return []
+            lines.append(f"no picture of {names} has objects; load_dataset infers other columns there and refuses it")
+        return lines
 
     def _append_negatives(self, folder: Path) -> None:
         negatives = folder / _NEGATIVES

@@ -33,10 +33,25 @@ def paint_numbers(image: LabeledImage) -> Numbers:
     return canvas
 
 
-class OverlapCounter:
-    """Count of the regions that lie under others, for the report of a format that cannot hold overlaps."""
+class KeyPointCounter:
+    """Count of the key points, for the report of a format that cannot hold them."""
 
     def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, image: LabeledImage) -> None:
+        self._count += len(image.key_points)
+
+    def describe(self) -> list[str]:
+        """Describe what was left out, a line each."""
+        return [f"left out, because this format has no key points: {self._count}"] if self._count else []
+
+
+class OverlapCounter:
+    """Count of what a format cannot hold that gives each pixel to one region: overlaps and key points."""
+
+    def __init__(self) -> None:
+        self._key_points = KeyPointCounter()
         self._hidden = 0
         self._reduced = 0
         self._names: list[str] = []
@@ -47,6 +62,7 @@ class OverlapCounter:
         Args:
             visible_areas: Pixels of each object (`list_objects`) that are left.
         """
+        self._key_points.add(image)
         for region, area in zip(list_objects(image), visible_areas, strict=True):
             self._reduced += 0 < area < region.area
             if not area:
@@ -55,15 +71,15 @@ class OverlapCounter:
                     self._names.append(f'"{shorten(region.region_id)}" of task {image.task_id}')
 
     def describe(self) -> list[str]:
-        """Describe what was lost, a line each; nothing if no regions overlap."""
+        """Describe what was lost, a line each."""
         lines = []
         if self._hidden:
             more = ", …" if self._hidden > len(self._names) else ""
             names = ", ".join(self._names) + more
-            lines.append(f"{self._hidden} regions lie completely under later ones and cannot be seen: {names}")
+            lines.append(f"regions hidden completely under later ones: {self._hidden} ({names})")
         if self._reduced:
-            lines.append(f"{self._reduced} regions lost the pixels where a later region lies on top")
-        return lines
+            lines.append(f"regions that lost the pixels where a later one lies on top: {self._reduced}")
+        return lines + self._key_points.describe()
 
 
 def count_visible(image: LabeledImage, numbers: Numbers) -> list[int]:

@@ -25,7 +25,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from backend.errors import ExportError, shorten
-from backend.export.label_map import OverlapCounter, count_visible, decode_in_rows, list_objects, paint_numbers
+from backend.export.label_map import (
+    KeyPointCounter,
+    OverlapCounter,
+    count_visible,
+    decode_in_rows,
+    list_objects,
+    paint_numbers,
+)
 from backend.export.label_statistics import encode_rows
 from backend.export.names import UniqueStems
 from backend.export.overlay import Colour, encode_overlay
@@ -51,11 +58,11 @@ class _FolderWriter:
 
     def begin(self, folder: Path, data_set: DataSet) -> None:
         self._folder = folder
-        self._stems = UniqueStems()
+        self._stems, self._key_points = UniqueStems(), KeyPointCounter()
         self._colours: Mapping[str, Colour] = choose_class_colours(data_set)
 
     def close(self) -> Sequence[str]:
-        return []
+        return self._key_points.describe()
 
 
 class IdMaskWriter(_FolderWriter):
@@ -69,6 +76,7 @@ class IdMaskWriter(_FolderWriter):
             write_png(path, decode_in_rows(region))
             rows.append((path.relative_to(self._folder).as_posix(), number, region.label, region.region_id))
         append_rows(self._folder / "objects.csv", OBJECT_COLUMNS, rows)
+        self._key_points.add(image)
         link_picture(image, self._folder, stem)
 
 
@@ -97,6 +105,7 @@ class OverlayWriter(_FolderWriter):
     """Writer of a JPEG per picture with the outlines, labels and boxes of its objects; for people, not for training."""
 
     def add(self, image: LabeledImage) -> None:
+        self._key_points.add(image)
         path = self._folder / image.split / f"{self._stems.take(image.file_name)}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         segments = [
@@ -119,6 +128,7 @@ class BoxWriter(_FolderWriter):
         path = self._folder / image.split / f"{stem}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_rows(BOX_COLUMNS, rows))
+        self._key_points.add(image)
         link_picture(image, self._folder, stem)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ExportError
-from backend.export.label_map import list_objects
+from backend.export.label_map import KeyPointCounter, list_objects
 from backend.export.object_lists import build_objects, build_picture_columns
 from backend.export.records import DataSet, Json, LabeledImage
 
@@ -55,12 +55,14 @@ class ParquetWriter:
         self._folder, self._with_pictures = folder / "data", data_set.with_pictures
         self._indices = {name: index for index, name in enumerate(data_set.categories)}
         self._schema = self._build_schema(data_set)
+        self._key_points = KeyPointCounter()
         self._writers: dict[str, Any] = {}
         self._rows: dict[str, list[Json]] = {}
         self._sizes: dict[str, int] = {}
 
     def add(self, image: LabeledImage) -> None:
         split, objects = image.split or DEFAULT_SPLIT, build_objects(image)
+        self._key_points.add(image)
         objects["category"] = [self._indices[label] for label in objects["category"]]
         objects["score"] = [region.score for region in list_objects(image)]
         row = {"file_name": image.file_name, **build_picture_columns(image), "objects": objects}
@@ -79,7 +81,7 @@ class ParquetWriter:
             self._flush(split)
         for writer in self._writers.values():
             writer.close()
-        return []
+        return self._key_points.describe()
 
     def _flush(self, split: str) -> None:
         """Write a split's rows as a row group."""

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from backend.export.label_map import KeyPointCounter
 from backend.export.names import UniqueStems
 from backend.export.object_lists import build_objects, build_picture_columns, picture_ending, require_picture
 from backend.export.records import DataSet, LabeledImage
@@ -37,13 +38,14 @@ class WebDatasetWriter:
         self._max_bytes = max_shard_bytes
 
     def begin(self, folder: Path, data_set: DataSet) -> None:
-        self._folder, self._stems = folder, UniqueStems()
+        self._folder, self._stems, self._key_points = folder, UniqueStems(), KeyPointCounter()
         self._shards: dict[str, tarfile.TarFile] = {}
         self._numbers: dict[str, int] = {}
 
     def add(self, image: LabeledImage) -> None:
         require_picture(image, "webdataset")
         assert image.picture is not None
+        self._key_points.add(image)
         name = PurePosixPath(image.file_name)
         stem = self._stems.take(name.stem.replace(".", "_") + name.suffix)
         columns = json.dumps(build_picture_columns(image) | {"objects": build_objects(image)}).encode()
@@ -56,7 +58,7 @@ class WebDatasetWriter:
     def close(self) -> Sequence[str]:
         for shard in self._shards.values():
             shard.close()
-        return []
+        return self._key_points.describe()
 
     def _shard(self, split: str, more_bytes: int) -> tarfile.TarFile:
         """Return the split's shard that takes so many bytes more."""
