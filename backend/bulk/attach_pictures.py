@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from threading import BoundedSemaphore
 
 from backend.errors import BackendError, BadImage, ExportError, ImageForbidden, ImageUnavailable
 from backend.export import LabeledImage, PictureCache
-from backend.images import SourceImage, build_picture_file, rename_to_type
+from backend.images import PictureFile, SourceImage, build_picture_file, rename_to_type
 
 FETCH_THREADS = 8
-DECODE_THREADS = 2  # at a time: pixels take 36 MB for 12 megapixels
+DECODE_THREADS = 2  # of their own: 12 megapixels take 120 MB, much of which the C library keeps for each thread
 MAX_UNREACHABLE = 20  # pictures in a row without any reply, after which the network is taken to be down
 UPRIGHT = "-upright"
 
@@ -60,10 +59,12 @@ class PictureSource:
 
     def __init__(self, fetch: FetchPicture, open_picture: OpenPicture, cache: PictureCache) -> None:
         self._fetch, self._open, self._cache = fetch, open_picture, cache
-        self._decoding = BoundedSemaphore(DECODE_THREADS)
 
-    def attach(self, image: LabeledImage) -> _Attached:
+    def attach(self, image: LabeledImage, decoding: Executor) -> _Attached:
         """Return the image with its picture.
+
+        Args:
+            decoding: Threads to decode on.
 
         Raises:
             ImageUnavailable, BadImage: It cannot be fetched, is damaged, or has another size than its regions.
@@ -72,16 +73,17 @@ class PictureSource:
         path = self._cache.find(image.image_uri)
         was_resumed = path is not None and self._is_whole(path.read_bytes(), image)
         if path is None or not was_resumed:
-            content = self._fetch(image)
-            picture = self._open(content, image.image_uri)
-            check_size(picture, image)
-            with self._decoding:
-                file = build_picture_file(picture)
+            file = decoding.submit(self._build_file, self._fetch(image), image).result()
             suffix = f"{UPRIGHT if file.was_turned else ''}{file.suffix}"
             path = self._cache.put(image.image_uri, file.data, suffix)
         name = rename_to_type(image.file_name, path.suffix)
         attached = replace(image, picture=path, file_name=name)
         return _Attached(attached, was_resumed, path.stem.endswith(UPRIGHT), name != image.file_name)
+
+    def _build_file(self, content: bytes, image: LabeledImage) -> PictureFile:
+        picture = self._open(content, image.image_uri)
+        check_size(picture, image)
+        return build_picture_file(picture)
 
     def _is_whole(self, content: bytes, image: LabeledImage) -> bool:
         """Whether a kept picture fits; it was decoded before it was kept."""
@@ -141,20 +143,22 @@ def _work_ahead(
     images: Iterable[LabeledImage], source: PictureSource, threads: int
 ) -> Iterator[tuple[int, Future[list[_Attached]]]]:
     pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures")
+    decoding = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="picture decoding")
     waiting: deque[tuple[int, Future[list[_Attached]]]] = deque()
     try:
         for task_id, group in groupby(images, lambda image: image.task_id):
-            waiting.append((task_id, pool.submit(_attach_all, source, list(group))))
+            waiting.append((task_id, pool.submit(_attach_all, source, list(group), decoding)))
             if len(waiting) >= 4 * threads:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
     finally:
         pool.shutdown(cancel_futures=True)
+        decoding.shutdown()
 
 
-def _attach_all(source: PictureSource, images: list[LabeledImage]) -> list[_Attached]:
-    return [source.attach(image) for image in images]
+def _attach_all(source: PictureSource, images: list[LabeledImage], decoding: Executor) -> list[_Attached]:
+    return [source.attach(image, decoding) for image in images]
 
 
 def _got_no_reply(error: BackendError) -> bool:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.export.files import PARTIAL, write_bytes
@@ -24,17 +24,19 @@ class PictureCache:
     Attributes:
         folder: Created when the first picture is put into it.
         source: What image URIs are relative to, such as Label Studio's address and the project.
+        started: When this export began, as `time.time` tells it; what it has fetched itself does not grow old.
     """
 
     folder: Path
     source: str
+    started: float = field(default_factory=time.time)
 
     def find(self, uri: str) -> Path | None:
-        """Return the file with the picture, unless there is none or it is older than a day."""
+        """Return the file with the picture, unless there is none or it was older than a day when this export began."""
         for suffix in SUFFIXES:
             path = self.folder / f"{self._digest(uri)}{suffix}"
             try:
-                age = time.time() - path.stat().st_mtime
+                age = self.started - path.stat().st_mtime
             except (FileNotFoundError, NotADirectoryError):
                 continue
             if age < MAX_AGE_SECONDS:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from backend.bulk import PictureCounts, PictureSource, attach_pictures
+from backend.bulk.attach_pictures import DECODE_THREADS
 from backend.errors import ExportError, ImageForbidden, ImageUnavailable
 from backend.export import ExportFolder, LabeledImage, PictureCache
 from backend.images import SourceImage
@@ -82,6 +83,18 @@ def test_only_a_few_tasks_are_read_ahead(tmp_path: Path) -> None:
     for number, _ in zip(range(20), stream, strict=False):
         assert read <= number + 9
     stream.close()
+
+
+def test_pictures_are_decoded_on_two_threads_so_that_their_pixels_stay_few(tmp_path: Path) -> None:
+    decoding, site = set[str](), Site()
+
+    def open_picture(content: bytes, name: str) -> SourceImage:
+        decoding.add(threading.current_thread().name)
+        return SourceImage(content, name)
+
+    source = PictureSource(site.fetch, open_picture, PictureCache(tmp_path, "here"))
+    assert len(list(attach_pictures([image(number) for number in range(60)], source, PictureCounts()))) == 60
+    assert 1 <= len(decoding) <= DECODE_THREADS == 2
 
 
 def test_a_picture_that_cannot_be_had_leaves_out_its_whole_task_and_no_other(tmp_path: Path) -> None:
