@@ -56,11 +56,14 @@ class PixelRuns:
         """Left, top, right, bottom of the pixels as `mask_to_box` has them; None for an empty mask."""
         if not len(self.starts):
             return None
-        top, left = np.divmod(self.starts, self.size.width)
-        bottom, right = np.divmod(self.ends - 1, self.size.width)
-        if (bottom > top).any():  # a run that continues in the next row touches both sides of the image
-            return 0, int(top[0]), self.size.width, int(bottom[-1]) + 1
-        return int(left.min()), int(top[0]), int(right.max()) + 1, int(bottom[-1]) + 1
+        width, last = self.size.width, self.ends - 1
+        row = self.starts // width
+        first_of_row = row * width
+        top, bottom = int(row[0]), int(last[-1]) // width
+        right = int((last - first_of_row).max())
+        if right >= width:  # a run that continues in the next row touches both sides of the image
+            return 0, top, width, bottom + 1
+        return int((self.starts - first_of_row).min()), top, right + 1, bottom + 1
 
     def to_mask(self) -> Mask:
         """Paint the mask, bool (H, W)."""
@@ -77,59 +80,64 @@ class PixelRuns:
 def encode_coco_runs(runs: PixelRuns) -> dict[str, Any]:
     """Encode runs as COCO's compressed RLE, JSON-ready: what pycocotools makes of the painted mask."""
     height, width = runs.size.height, runs.size.width
-    row, left, right = _row_differences(runs)
-    flips = int((right - left).sum())
-    if flips > height * width / PIXELS_PER_FLIP + len(runs.starts) * FLIPS_PER_RUN:
+    row, column, lengths = _row_differences(runs)
+    if int(lengths.sum()) > height * width / PIXELS_PER_FLIP + len(runs.starts) * FLIPS_PER_RUN:
         rle = coco_mask.encode(np.asfortranarray(runs.to_mask(), dtype=np.uint8))
     else:
-        counts = _column_counts(runs, row, left, right)
+        counts = _column_counts(runs, row, column, lengths)
         (rle,) = coco_mask.frPyObjects([{"counts": counts, "size": [height, width]}], height, width)
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 
 
 def _row_differences(runs: PixelRuns) -> tuple[Integers, Integers, Integers]:
-    """Return where each row differs from the row above it: row, first column and the column after the last.
+    """Return where each row differs from the row above it: row, first column and number of columns, perhaps 0.
 
-    Above the first and below the last row, at `row` = H, everything is outside the mask. Parts may be empty.
+    Above the first and below the last row, at `row` = H, everything is outside the mask.
     """
     row, starts, ends = _split_at_rows(runs)
     stride = runs.size.width + 1  # the end of a run at the right side has a place of its own
-    edges = np.stack((starts + row, ends + row), axis=1).ravel()  # row * stride + column
-    # each edge counts in its row and in the row below; of equal ones, the part between them is empty
-    edges = np.concatenate((edges, edges + stride))
-    edges.sort(kind="stable")  # merges the two sorted halves
-    first = edges[0::2]
-    row, left = np.divmod(first, stride)
-    return row, left, left + (edges[1::2] - first)
+    count = len(row)
+    edges = np.empty((2, count, 2), np.int64)  # row * stride + column; each counts in its row and in the row below
+    np.add(starts, row, out=edges[0, :, 0])
+    np.add(ends, row, out=edges[0, :, 1])
+    np.add(edges[0], stride, out=edges[1])
+    merged = edges.reshape(-1)
+    merged.sort(kind="stable")  # two sorted halves; of equal edges, the part between them is empty
+    first = merged[0::2]
+    row = first // stride
+    return row, first - row * stride, merged[1::2] - first
 
 
 def _split_at_rows(runs: PixelRuns) -> tuple[Integers, Integers, Integers]:
     """Return the row, the start and the end of each run, cut where a row ends."""
     width, starts, ends = runs.size.width, runs.starts, runs.ends
     first = starts // width
-    pieces = (ends - 1) // width - first + 1
-    if not len(pieces) or pieces.max() == 1:
+    more = (ends - 1) // width - first
+    if not more.any():
         return first, starts, ends
+    pieces = more + 1
     run = np.repeat(np.arange(len(starts)), pieces)
     row = np.arange(len(run)) - np.repeat(np.cumsum(pieces) - pieces - first, pieces)
     return row, np.maximum(starts[run], row * width), np.minimum(ends[run], (row + 1) * width)
 
 
-def _column_counts(runs: PixelRuns, row: Integers, left: Integers, right: Integers) -> Integers:
+def _column_counts(runs: PixelRuns, row: Integers, column: Integers, lengths: Integers) -> Integers:
     """Return the lengths of the runs column by column, the first one outside the mask.
 
     Args:
-        row, left, right: What `_row_differences` returns.
+        row, column, lengths: What `_row_differences` returns.
     """
     height, width = runs.size.height, runs.size.width
-    lengths = right - left
-    columns = np.arange(int(lengths.sum()))
-    columns += np.repeat(left - (np.cumsum(lengths) - lengths), lengths)
-    flips = columns * height + np.repeat(row, lengths)  # column by column, position in which the mask begins or ends
+    before = np.cumsum(lengths) - lengths
+    flips = np.repeat((column - before) * height + row, lengths)
+    flips += np.arange(0, len(flips) * height, height)  # places, column by column, where the mask begins or ends
     flips.sort()
     if len(runs.starts) and runs.starts[0] < width and runs.ends[-1] > (height - 1) * width:
         flips = _drop_pairs(flips)
-    counts: Integers = np.diff(flips, prepend=0, append=height * width)
+    counts = np.empty(len(flips) + 1, np.int64)
+    counts[-1] = height * width
+    counts[:-1] = flips
+    counts[1:] -= flips
     return counts if len(counts) == 1 or counts[-1] else counts[:-1]
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from backend.errors import BadRle
 from backend.geometry import PixelRuns
-from backend.label_studio.results.brush_records import REMEDY, decode_records, parse_header
+from backend.label_studio.results.brush_records import REMEDY, Bools, Integers, decode_records, parse_header
 from backend.values import Size
 
 CHANNELS = 4
@@ -48,10 +48,21 @@ def decode_brush_runs(rle: Sequence[int] | str, size: Size) -> PixelRuns:
     if ends[last] != word_count:
         message = f"The brush mask of {size} pixels needs {word_count} values, but its runs end at {ends[last]}."
         raise BadRle(message, remedy=REMEDY)
-    # the alpha of pixel p is word 4 p + 3, so a run of words that ends at w ends before pixel w // 4
-    edges = np.append(0, ends[: last + 1] // CHANNELS)
-    is_inside = words[: last + 1] >= MIN_ALPHA
-    edges = edges[np.flatnonzero(np.diff(is_inside, prepend=False, append=False))]
+    return _join(ends[: last + 1] // CHANNELS, words[: last + 1] >= MIN_ALPHA, size)
+
+
+def _join(ends: Integers, is_inside: Bools, size: Size) -> PixelRuns:
+    """Join the runs of words that follow each other, within and outside the mask.
+
+    Args:
+        ends: In pixels. The alpha of pixel p is word 4 p + 3, so a run of words up to w is one of pixels up to w // 4.
+    """
+    changes = np.flatnonzero(is_inside[1:] != is_inside[:-1])
+    edges = ends[changes]
+    if is_inside[0]:
+        edges = np.concatenate(([0], edges))
+    if is_inside[-1]:
+        edges = np.concatenate((edges, ends[-1:]))
     starts, stops = edges[0::2], edges[1::2]
     is_filled = stops > starts
     return PixelRuns(starts, stops, size) if is_filled.all() else PixelRuns(starts[is_filled], stops[is_filled], size)
