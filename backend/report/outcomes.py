@@ -28,7 +28,7 @@ class Link(str, Enum):
     NONE = "no prediction"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RegionRow:
     """A proposal, the final region that it became, or both.
 
@@ -88,7 +88,7 @@ class RegionRow:
         return self.proposed_class if self.outcome is Outcome.DELETED else self.final_class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AnnotationRow:
     """An annotation that a person submitted.
 

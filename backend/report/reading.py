@@ -2,8 +2,9 @@
 
 What Label Studio 1.23 keeps of a prediction that a person submits: `parent_prediction` of the annotation, the ids of
 the regions, their scores, and the bytes of a mask that nobody painted on. "Create Annotations From Predictions" sets
-`parent_prediction`, too. A region's `origin` ("prediction", "prediction-changed", "manual") is not trusted, because a
-mask that this backend corrected at a click counts as new: the masks themselves are compared.
+`parent_prediction`, too. A region's `origin` ("prediction", "prediction-changed", "manual") is not read: the page
+changes it when a shape is edited, not when a label is, and a mask that this backend corrected at a click counts as new.
+The masks, labels and choices themselves are compared.
 """
 
 from __future__ import annotations

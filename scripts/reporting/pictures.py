@@ -8,7 +8,7 @@ from backend.errors import ImageUnavailable
 from backend.fetching import ImageFetcher
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import parse_task_on
+from backend.label_studio.requests import parse_task
 from backend.report import Candidate, Picture, draw_picture
 from backend.settings import Settings
 from scripts.console import show_progress
@@ -31,7 +31,8 @@ def draw_pictures(
             message = "The image was not fetched, because the report was made from a file."
             raise ImageUnavailable(message, remedy="Use --project.")
         document = {"id": candidate.row.task, "data": candidate.data}
-        image = parse_task_on(document, config.image(candidate.row.image), project_id=project_id).images[0]
+        images = parse_task(document, config, project_id=project_id).images
+        image = next(image for image in images if image.name == candidate.row.image)
         content = fetcher.fetch(image.uri, image.task_id, project_id)
         return SourceImage(content, image.uri, settings.image_max_pixels, settings.image_max_scans)
 
