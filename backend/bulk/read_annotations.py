@@ -79,19 +79,19 @@ class _Reading:
 
     def read_task(self, document: Json) -> list[LabeledImage]:
         """Return the images of a task; [] for one that is left out or fails."""
-        name, images = _describe_task(document), list[LabeledImage]()
+        name = _describe_task(document)
         try:
             annotations = self._list(document)
             chosen = self._choose(annotations)
-            for annotation in chosen:
-                name = _describe_task(document, annotation)
-                images += self._read(document, annotation, name)
-            merged = self._merge(images, name) if self.options.merge else images
         except Exception as error:  # a malformed task must not stop the export of the others
-            self.counts.failures.append(f"{name}: {_reason(error)}")
+            self._fail(name, error)
             return []
-        self.counts.several += len(chosen) == 1 < len(annotations)
-        return merged
+        images = [image for annotation in chosen for image in self._read(document, annotation)]
+        self.counts.several += bool(images) and len(chosen) == 1 < len(annotations)
+        return self._merge(images, len(chosen), name) if self.options.merge else images
+
+    def _fail(self, name: str, error: Exception) -> None:
+        self.counts.failures.append(f"{name}: {_reason(error)}")
 
     def _list(self, document: Json) -> list[Json]:
         _refuse_twice("task", [*self.seen & {document.get("id")}, document.get("id")])
@@ -113,28 +113,34 @@ class _Reading:
         self.counts.not_chosen += not chosen
         return chosen
 
-    def _read(self, document: Json, annotation: Json, name: str) -> list[LabeledImage]:
-        skipped: list[BackendError] = []
+    def _read(self, document: Json, annotation: Json) -> list[LabeledImage]:
+        """Return the images of a task with one of its annotations; [] if it cannot be read."""
+        name, skipped = _describe_task(document, annotation), list[BackendError]()
         notes = TaskNotes(skipped.append if self.options.skip_bad_regions else _raise)
-        images = list(self.reader.read(document, annotation, notes))
-        if notes.undecided:
-            self._count_undecided(notes.undecided, name)
-            raise refuse_undecided(notes.undecided)
+        try:
+            images = list(self.reader.read(document, annotation, notes))
+            if notes.undecided:
+                self._count_undecided(notes.undecided, name)
+                raise refuse_undecided(notes.undecided)
+        except Exception as error:
+            self._fail(name, error)
+            return []
         self.counts.left_out += notes.left_out
         self.counts.messages += notes.messages
         self.counts.empty += [f"{name}: {region}" for region in notes.empty]
         self.counts.skipped += [f"{name}: {error}" for error in skipped]
         return images
 
-    def _merge(self, images: Sequence[LabeledImage], name: str) -> list[LabeledImage]:
-        """Merge what the annotators of a task did, image by image."""
+    def _merge(self, images: Sequence[LabeledImage], annotators: int, name: str) -> list[LabeledImage]:
+        """Merge what the annotators of a task did, image by image; [] if not all of them could be read."""
         assert self.options.merge is not None
         by_id: dict[int, list[LabeledImage]] = {}
         for image in images:
             by_id.setdefault(image.image_id, []).append(image)
+        if any(len(copies) < annotators for copies in by_id.values()):
+            return []
         merged = list(map(self.options.merge, by_id.values()))
-        task = name.partition(",")[0]
-        self.counts.disagreements += [f"{task}: {reason}" for _, reasons in merged for reason in reasons]
+        self.counts.disagreements += [f"{name}: {reason}" for _, reasons in merged for reason in reasons]
         return [image for image, _ in merged]
 
     def _count_undecided(self, undecided: Sequence[DrawnRegion], name: str) -> None:

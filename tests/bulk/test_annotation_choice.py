@@ -152,3 +152,10 @@ def test_of_annotators_who_should_agree_none_is_left_out_because_a_region_is_dam
     found = read(task(5, FIRST, damaged), choice=AnnotationChoice("consensus"), merge=lambda images: (images[0], []))
     assert found.images == []
     assert found.failures[0].startswith('task 5, annotation 9: Region "m1" (brush) has the label')
+
+
+def test_a_damaged_annotation_fails_alone_where_each_annotator_has_a_data_set() -> None:
+    damaged = annotation(brush(block(1, 1, 2, 2), "mauve"), number=9, completed_by=9)
+    found = read(task(5, FIRST, damaged), choice=AnnotationChoice("all"))
+    assert [image.annotator for image in found.images] == ["anna@example.com"]
+    assert found.failures[0].startswith("task 5, annotation 9: Region")
