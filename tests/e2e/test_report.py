@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from backend.label_studio.api import LabelStudioClient, TaskListing
+from backend.label_studio.config import ConfigLimits
+from backend.report import ReviewReader
 from scripts.demo_circle.places import ROOT, USERNAME
 from scripts.demo_circle.stage import Opened, Stage
 from scripts.demo_circle.targets import preannotated_scenes
 from scripts.report_demo import VERSION, ReviewedProject, make_reviewed_project
+from scripts.reporting.sources import open_file
+from tests.e2e.site import LABEL_CONFIG
 
 WORDS = {
     "untouched": "accepted untouched",
@@ -27,9 +33,9 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def project(opened: Opened) -> ReviewedProject:
-    """Eight tasks with predictions, two without; all annotated."""
-    scenes = list(preannotated_scenes(10).items())
-    return make_reviewed_project(opened.site, dict(scenes[:8]), dict(scenes[8:]), "Report")
+    """Six tasks with predictions, two without; all annotated."""
+    scenes = list(preannotated_scenes(8).items())
+    return make_reviewed_project(opened.site, dict(scenes[:6]), dict(scenes[6:]), "Report")
 
 
 def accept_in_bulk(opened: Opened, project: ReviewedProject) -> int:
@@ -74,7 +80,7 @@ def test_the_report_finds_every_correction_that_was_made(
 
     annotations = list(csv.DictReader((tmp_path / "annotations.csv").open(encoding="utf-8")))
     compared = [row["compared_by"] for row in annotations]
-    assert (compared.count("made from the prediction"), compared.count("no prediction"), len(compared)) == (8, 2, 10)
+    assert (compared.count("made from the prediction"), compared.count("no prediction"), len(compared)) == (6, 2, 8)
     assert all(float(row["lead_seconds"]) > 0 for row in annotations)
 
     counts, (total,) = project.counts, csv.DictReader((tmp_path / "total.csv").open(encoding="utf-8"))
@@ -84,7 +90,8 @@ def test_the_report_finds_every_correction_that_was_made(
 
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"Of {proposals} masks that the model proposed" in page
-    assert f'{opened.site.url}/projects/{project.number}/data?task={next(iter(project.corrections))}"' in page
+    linked = set(map(int, re.findall(rf'"{opened.site.url}/projects/{project.number}/data\?task=(\d+)"', page)))
+    assert linked and linked <= project.corrections.keys()
     shown = min(24, sum(counts.values()) - counts["untouched"])
     assert shown // 2 < page.count("data:image/jpeg;base64,") <= shown
     assert opened.token not in page
@@ -95,7 +102,7 @@ def test_label_studio_keeps_what_the_report_relies_on(opened: Opened, project: R
     task = accept_in_bulk(opened, project)
     listing = TaskListing(LabelStudioClient(opened.site.url, opened.token))
     tasks = {one["id"]: one for one in listing.iterate_reviewed(project.number)}
-    assert len(tasks) == 10
+    assert len(tasks) == 8
     submitted, accepted = sorted(tasks[task]["annotations"], key=lambda one: one["id"])
     by_version = {one["model_version"]: one for one in tasks[task]["predictions"]}
     assert submitted["parent_prediction"] == by_version[VERSION]["id"]
@@ -105,3 +112,21 @@ def test_label_studio_keeps_what_the_report_relies_on(opened: Opened, project: R
     assert accepted["result"] == by_version["bulk"]["result"]
     assert accepted["lead_time"] is None
     assert accepted["created_username"].split(",")[0].strip() == USERNAME
+
+
+@pytest.mark.timeout(600)
+def test_a_snapshot_with_whole_predictions_can_be_read_from_a_file(
+    opened: Opened, project: ReviewedProject, tmp_path: Path
+) -> None:
+    requests = LabelStudioClient(opened.site.url, opened.token).requests
+    path = f"/api/projects/{project.number}/exports/"
+    options = {"title": "whole", "serialization_options": {"predictions": {"only_id": False}}}
+    snapshot = requests.post_once(path, path, json.dumps(options).encode(), 60.0)
+    exported = requests.get(f"{path}{snapshot['id']}/download", path, {"exportType": "JSON"})
+    (tmp_path / "snapshot.json").write_text(json.dumps(exported), encoding="utf-8")
+    (tmp_path / "config.xml").write_text(LABEL_CONFIG, encoding="utf-8")
+    source = open_file(tmp_path / "snapshot.json", tmp_path / "config.xml", ConfigLimits())
+    reviews = ReviewReader(source.config).read(source.tasks)
+    assert reviews.problems == []
+    listed = Counter(row.outcome.value for row in reviews.regions if row.model_version == VERSION)
+    assert listed == {WORDS[kind]: count for kind, count in project.counts.items()}
