@@ -155,14 +155,15 @@ def encode_region(
 
 def check_region(region: EncodedRegion, size: Size, categories: Collection[str]) -> None:
     """Raise `ExportError` unless the region has a label among the categories and the size of its image."""
+    if region.label in categories and region.size == size:
+        return
     where = f'Region "{shorten(region.region_id)}"' + (f" ({region.kind})" if region.kind else "")
     if region.label not in categories:
         raise _label_error(where, region.label, categories)
-    if region.size != size:
-        raise ExportError(
-            f"{where} has a mask of {region.size} on an image of {size}.",
-            remedy="The region was drawn on another version of the image. Delete it and draw it again.",
-        )
+    raise ExportError(
+        f"{where} has a mask of {region.size} on an image of {size}.",
+        remedy="The region was drawn on another version of the image. Delete it and draw it again.",
+    )
 
 
 def _label_error(where: str, label: str, categories: Collection[str]) -> ExportError:

@@ -131,14 +131,15 @@ def find_drawn(results: Sequence[Result], config: ImageConfig) -> Iterator[Drawn
 
 def check_drawn(drawn: DrawnRegion, config: ImageConfig) -> None:
     """Raise `BadRegion` if two different shapes have its id, or if it is not clear which image of a page it lies on."""
-    where = f'Region "{shorten(drawn.region_id)}" ({drawn.kind})'
     page, to_name = config.page_images, drawn.result.get("to_name")
     if len(page) > 1 and to_name not in page:  # `pick_image` takes it for every image of the page
-        message = f"{where} lies on the image {shorten(to_name)}, which the labeling config does not have."
+        message = f"{_place(drawn)} lies on the image {shorten(to_name)}, which the labeling config does not have."
         raise BadRegion(message, remedy="Give the Image tag its old name again, or delete the region in Label Studio.")
-    shapes = [result for result in drawn.group if drawn.region is not None and _is_own_shape(result)]
+    if len(drawn.group) == 1 or drawn.region is None:
+        return
+    shapes = [result for result in drawn.group if stored_kind(result) == kind_of_region(result)]
     if any(_shape_of(other) != _shape_of(shapes[0]) for other in shapes[1:]):
-        message = f"{where} comes {len(shapes)} times in the annotation, with different shapes."
+        message = f"{_place(drawn)} comes {len(shapes)} times in the annotation, with different shapes."
         remedy = "Several regions have one id: delete all but one in Label Studio, and draw the others again."
         raise BadRegion(message, remedy=remedy)
 
@@ -188,11 +189,10 @@ def _corners(value: Mapping[str, Any], across: float, down: float) -> Points:
 
 
 def _find_shape(region_id: str, group: Sequence[Result], config: ImageConfig) -> DrawnRegion | None:
-    shapes = [result for result in group if stored_kind(result)]
+    shapes = [(kind, result) for result in group if (kind := stored_kind(result))]
     if not shapes:
         return None
-    first = next(filter(_is_own_shape, shapes), shapes[0])
-    kind = str(stored_kind(first))
+    kind, first = next((one for one in shapes if kind_of_region(one[1]) == one[0]), shapes[0])
     verdict = _judge(first, config) if kind == RECTANGLE else Verdict.WORK
     control, saved = str(first.get("from_name") or ""), SavedRegion(region_id, kind, first, group)
     return DrawnRegion(region_id, control, str(first.get("type")), verdict, first, group, saved)
@@ -227,9 +227,8 @@ def _shape_of(result: Result) -> dict[str, Any]:
     return {key: part for key, part in value_of(result).items() if not key.endswith("labels")}
 
 
-def _is_own_shape(result: Result) -> bool:
-    """Whether a shape is stored under a control of its own kind, and is no copy of an accepted one."""
-    return stored_kind(result) is not None and kind_of_region(result) == stored_kind(result)
+def _place(drawn: DrawnRegion) -> str:
+    return f'Region "{shorten(drawn.region_id)}" ({drawn.kind})'
 
 
 def _is_on(result: Result, config: ImageConfig) -> bool:

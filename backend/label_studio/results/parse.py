@@ -165,13 +165,11 @@ def count_left_out(results: Sequence[Result], config: ImageConfig) -> Counter[st
 def parse_image_choices(results: Sequence[Result], config: ImageConfig) -> dict[str, tuple[str, ...]]:
     """Return the choices for the whole image by the name of their control. Raises `BadRle` as `parse_regions` does."""
     own = pick_image(results, config)
-    region_ids = {result.get("id") for result in own if shape_kind(result, config)}
     per_region = {control.name for control in config.region_choices}
+    classes = [result for result in own if _is_class(result) and result.get("from_name") not in per_region]
+    region_ids = {result.get("id") for result in own if shape_kind(result, config)} if classes else set()
     return {
-        str(result.get("from_name")): _choice_names(result)
-        for result in own
-        if result.get("type") in CLASS_KINDS and result.get("from_name") not in per_region
-        if result.get("id") not in region_ids
+        str(result.get("from_name")): _choice_names(result) for result in classes if result.get("id") not in region_ids
     }
 
 
