@@ -161,7 +161,7 @@ def test_shards_stay_below_their_size_and_hold_every_sample_once(tmp_path: Path,
     writer = WebDatasetWriter(max_shard_bytes=20480)
     writer.begin(tmp_path, WITH_PICTURES)
     for number in range(11):
-        name = f"{'long name ' * 11 if number == 5 else ''}{number}.png"
+        name = f"{'long name ' * 11 if number == 5 else ''}{number}.of.11.png"
         writer.add(image(task_id=number, file_name=name, picture=picture))
     big = tmp_path / "big"
     big.write_bytes(bytes(50000))
@@ -175,6 +175,7 @@ def test_shards_stay_below_their_size_and_hold_every_sample_once(tmp_path: Path,
             names += [member.name for member in tar]
             assert {(member.mtime, member.uid, member.uname) for member in tar} == {(0, 0, "")}
     assert len(names) == len(set(names)) == 24
+    assert {name.count(".") for name in names} == {1}  # the library ends a sample's name at the first
 
 
 def test_datumaro_reads_masks_points_attributes_and_splits(tmp_path: Path, picture: Path) -> None:
