@@ -81,10 +81,17 @@ def sample_images(picture: Path) -> list[LabeledImage]:
 SPLIT = replace(WITH_PICTURES, splits=("train", "val"))
 
 
+def add_what_an_export_adds(folder: Path) -> None:
+    """Files that lie in an export's folder beside those of its format."""
+    (folder / "README.md").write_text("# Birds\n\n- 3 pictures\n", encoding="utf-8")
+    (folder / "export.json").write_text('{"format": "any"}', encoding="utf-8")
+
+
 def test_datasets_reads_the_imagefolder_with_its_splits_and_exact_masks(
     tmp_path: Path, picture: Path, load_dataset: Any
 ) -> None:
     assert write("huggingface", tmp_path / "out", sample_images(picture), SPLIT) == []
+    add_what_an_export_adds(tmp_path / "out")
     loaded = load_dataset("imagefolder", data_dir=str(tmp_path / "out"))
     assert {name: len(rows) for name, rows in loaded.items()} == {"train": 2, "validation": 1}
     first, negative = loaded["train"]
@@ -111,6 +118,7 @@ def test_datasets_reads_the_parquet_files_with_pictures_classes_and_exact_masks(
     tmp_path: Path, picture: Path, load_dataset: Any
 ) -> None:
     write("parquet", tmp_path / "out", sample_images(picture), SPLIT)
+    add_what_an_export_adds(tmp_path / "out")
     loaded = load_dataset(str(tmp_path / "out"))
     assert {name: len(rows) for name, rows in loaded.items()} == {"train": 2, "val": 1}
     negative, second = loaded["train"]
@@ -161,7 +169,7 @@ def test_shards_stay_below_their_size_and_hold_every_sample_once(tmp_path: Path,
     writer = WebDatasetWriter(max_shard_bytes=20480)
     writer.begin(tmp_path, WITH_PICTURES)
     for number in range(11):
-        name = f"{'long name ' * 11 if number == 5 else ''}{number}.png"
+        name = f"{'long name ' * 11 if number == 5 else ''}{number}.of.11.png"
         writer.add(image(task_id=number, file_name=name, picture=picture))
     big = tmp_path / "big"
     big.write_bytes(bytes(50000))
@@ -175,6 +183,7 @@ def test_shards_stay_below_their_size_and_hold_every_sample_once(tmp_path: Path,
             names += [member.name for member in tar]
             assert {(member.mtime, member.uid, member.uname) for member in tar} == {(0, 0, "")}
     assert len(names) == len(set(names)) == 24
+    assert {name.count(".") for name in names} == {1}  # the library ends a sample's name at the first
 
 
 def test_datumaro_reads_masks_points_attributes_and_splits(tmp_path: Path, picture: Path) -> None:
@@ -182,6 +191,7 @@ def test_datumaro_reads_masks_points_attributes_and_splits(tmp_path: Path, pictu
     point = KeyPoint("nose", "beak", 5.5, 6.25, parent_id="second")
     images[1] = replace(images[1], key_points=(point,))
     write("datumaro", tmp_path / "out", images, replace(SPLIT, key_points=("beak",)))
+    add_what_an_export_adds(tmp_path / "out")
     dataset = Dataset.import_from(str(tmp_path / "out"), "datumaro")
     items = {(item.subset, item.id): item for item in dataset}
     assert set(items) == {("train", "n"), ("train", "b.1"), ("val", "c")}
