@@ -27,7 +27,10 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
 
 
 def list_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that were given and may be written down, JSON-ready, in alphabetical order."""
+    """Return the options that were given and may be written down, JSON-ready, in alphabetical order.
+
+    Of a file it is the name: in which folder it lies on this machine is nobody's business.
+    """
     return {
         name: [_to_text(one) for one in value] if isinstance(value, (list, tuple, set, frozenset)) else _to_text(value)
         for name, value in sorted(vars(arguments).items())
@@ -67,4 +70,6 @@ def describe_folder(
 
 
 def _to_text(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.name
     return value if isinstance(value, (bool, int, float)) else str(value)

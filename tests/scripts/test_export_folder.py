@@ -24,21 +24,24 @@ def parser() -> argparse.ArgumentParser:
     add_split_options(parser)
     parser.add_argument("--format", action="append")
     parser.add_argument("--label", default="all")
+    parser.add_argument("--file", type=Path)
     return parser
 
 
 OPTIONS = ["--project", "1", "--with-images", "--split", "val=0.5,train=0.5", "--seed", "0", "--group-by", "a film"]
 SECRETS = ["--api", "secret-token", "--url", "http://inside:8080", "--out", "/home/me/birds"]
 COMMAND = (
-    "python -m scripts.export --format coco --format voc --group-by 'a film' --project 1 --seed 0 "
+    "python -m scripts.export --file birds.json --format coco --format voc --group-by 'a film' --project 1 --seed 0 "
     "--split train=0.5,val=0.5 --with-images"
 )
 
 
 def test_the_command_is_written_down_without_secrets_addresses_and_defaults(parser: argparse.ArgumentParser) -> None:
-    arguments = parser.parse_args([*OPTIONS, *SECRETS, "--format", "coco", "--format", "voc"])
+    given = [*OPTIONS, *SECRETS, "--format", "coco", "--format", "voc", "--file", "/home/me/birds.json"]
+    arguments = parser.parse_args(given)
     options = list_options(parser, arguments)
     assert options == {
+        "file": "birds.json",
         "format": ["coco", "voc"],
         "group_by": "a film",
         "project": 1,
