@@ -9,15 +9,16 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import orjson
 from label_studio_sdk.converter import Converter
 
-from backend.bulk import AnnotationReader, ReadCounts, read_images, read_task_file
-from backend.export import FORMATS, DataSet, FormatOptions, LabeledImage, encode_region
+from backend.bulk import AnnotationReader, ReadCounts, image_regions, read_images, read_task_file
+from backend.export import FORMATS, DataSet, EncodedRegion, FormatOptions, LabeledImage, encode_region
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.results import SavedRegion, encode_brush, find_regions
+from backend.label_studio.results import SavedRegion, encode_brush
 from backend.label_studio.results.brush_records import find_record_starts, parse_header
 from backend.values import Mask, Size
 from scripts.measuring.codecs import SDK, per_mask
@@ -50,7 +51,8 @@ def export_here(source: Path, folder: Path) -> None:
 
 def export_painted(source: Path, folder: Path) -> None:
     """Export as this project did before: every mask is painted, and pycocotools reads its pixels."""
-    write_coco(map(_read_painted, orjson.loads(source.read_bytes())), folder)
+    with patch.object(image_regions, "encode_saved_region", _paint):
+        export_here(source, folder)
 
 
 def export_there(source: Path, folder: Path) -> None:
@@ -142,16 +144,17 @@ def _measure_set(name: str, folder: Path, repeats: int) -> list[Row]:
     return [per_mask(row, TASKS * len(masks)) for row in rows]
 
 
-def _read_painted(document: Json) -> LabeledImage:
-    (annotation,) = document["annotations"]
-    regions = [_paint(saved) for saved in find_regions(annotation["result"], CONFIG.image("image"))]
-    size, number = regions[0].size, document["id"]
-    return LabeledImage(f"{number}.png", size, number, annotation["id"], tuple(regions), image_id=number)
-
-
-def _paint(saved: SavedRegion) -> Any:
+def _paint(saved: SavedRegion) -> EncodedRegion:
     region = saved.decode()
-    return encode_region(region.mask, region.label, region.region_id, kind=region.kind)
+    return encode_region(
+        region.mask,
+        region.label,
+        region.region_id,
+        score=region.score,
+        choices=region.choices,
+        kind=region.kind,
+        other_labels=region.other_labels,
+    )
 
 
 def _segmentations(folder: Path) -> list[Any]:

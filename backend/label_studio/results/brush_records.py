@@ -123,8 +123,8 @@ def _build_header(word_count: int) -> bytes:
 
 def find_record_starts(data: bytes, rle_sizes: tuple[int, ...]) -> Integers:
     """Find where the records start, in bits. It is the one sequential step: a table look-up per repeated run."""
-    octets = np.frombuffer(data + b"\0", np.uint8).astype(np.int64)
-    table = _length_table(rle_sizes)[octets[:-1] << 2 | octets[1:] >> 6].tobytes() + bytes(MAX_RECORD_BITS)
+    windows = np.ndarray(len(data), ">u2", data + b"\0", strides=(1,)) >> 6  # ten bits from each byte on
+    table = _length_table(rle_sizes).take(windows).tobytes() + bytes(MAX_RECORD_BITS)
     end, last = len(data) * 8, len(data) * 8 - 2
     lengths: list[int] = []
     append = lengths.append
