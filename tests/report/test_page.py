@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.errors import ExportError, ImageUnavailable
 from backend.images import SourceImage
@@ -204,8 +205,6 @@ def test_a_picture_shows_both_outlines_at_the_place_of_the_region() -> None:
 
 
 def _encode(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
