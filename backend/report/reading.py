@@ -40,7 +40,6 @@ class Reviews:
     """What was read of a project.
 
     Attributes:
-        tasks: Number of tasks with an annotation.
         skipped: Number of annotations that were cancelled ("Skip").
         problems: Regions and tasks that could not be compared, each with its name and the reason.
         unknown_labels: Number of regions by label that the labeling config no longer has.
@@ -50,7 +49,6 @@ class Reviews:
     regions: list[RegionRow] = field(default_factory=list)
     annotations: list[AnnotationRow] = field(default_factory=list)
     agreements: list[AgreementRow] = field(default_factory=list)
-    tasks: int = 0
     skipped: int = 0
     problems: list[str] = field(default_factory=list)
     unknown_labels: Counter[str] = field(default_factory=Counter)
@@ -105,7 +103,6 @@ class ReviewReader:
         if annotations and predictions and not have_results(predictions):
             message = '"predictions" of the task are numbers, not predictions.'
             raise ExportError(message, remedy="Read the project with --project instead of an export file.")
-        reviews.tasks += bool(annotations)
         read: list[tuple[str, list[RegionSet]]] = []
         for annotation in annotations:
             annotator = name_annotator(annotation)

@@ -17,7 +17,7 @@ FEW_PROPOSALS = 50
 GOOD_ACCEPTANCE = 0.8
 MAX_CALIBRATION_ERROR = 0.1
 USEFUL_GAIN = 0.3
-MAX_CLASS_SHARE = 0.9  # of the work; a class that has nearly all of it is worth more than a sentence about it
+MAX_CLASS_SHARE = 0.9  # of the work; a larger share says nothing that the counts do not
 DISAGREEMENT = 0.8
 NO_BREAK = "\u00a0"  # a space at which no line ends
 
@@ -91,15 +91,18 @@ def _about_classes(figures: Figures) -> Iterator[Sentence]:
     good = [group for group in candidates if (group.acceptance or 0) >= GOOD_ACCEPTANCE and (group.recall or 0) >= 0.8]
     if good:
         best = sorted(good, key=lambda group: (-(group.acceptance or 0), -group.proposals, group.name))[:3]
-        listed = ", ".join(f"{show_class(one.name)} ({percent(one.acceptance)} of {one.proposals:,})" for one in best)
-        yield Sentence(Kind.GOOD, f"Works well: {listed} accepted untouched.")
+        listed = ", ".join(
+            f"{show_class(one.name)} ({percent(one.acceptance)} of {one.proposals:,} accepted untouched)"
+            for one in best
+        )
+        yield Sentence(Kind.GOOD, f"Works well: {listed}.")
     if not figures.total.work:
         yield Sentence(Kind.GOOD, "Nobody had to change anything.")
         return
     worst = figures.classes[0]
     text = f"Start with class {show_class(worst.name)}: {_describe_work(worst, figures.confusion)}."
     if len(figures.classes) > 1 and worst.work / figures.total.work <= MAX_CLASS_SHARE:
-        text += f" It makes {percent(worst.work / figures.total.work)} of all work."
+        text += f" It accounts for {percent(worst.work / figures.total.work)} of all work."
     yield Sentence(Kind.FIX, text)
 
 
@@ -122,7 +125,7 @@ def _main_cause(group: Group, confusion: Confusion) -> str:
     if main is Outcome.EDITED:
         return f"mostly their outlines ({count:,} edited, mean IoU of its kept masks {group.mean_iou or 0:.2f})"
     if main is Outcome.DELETED:
-        return f"mostly because there was nothing ({count:,} deleted)"
+        return f"mostly because there was no object ({count:,} deleted)"
     others = {
         after: number
         for (before, after), number in confusion.counts.items()

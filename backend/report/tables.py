@@ -65,39 +65,48 @@ def build_tables(figures: Figures, reviews: Reviews) -> dict[str, bytes]:
     steps = zip(curve.looked_at, curve.by_score, curve.looked_at, curve.best, strict=True) if curve else ()
     counts = sorted(figures.confusion.counts.items())
     return {
-        "regions.csv": encode_rows(REGIONS, _region_rows(reviews)),
-        "annotations.csv": encode_rows(ANNOTATIONS, _annotation_rows(reviews)),
-        "total.csv": encode_rows(GROUPS, _group_rows([figures.total])),
-        "classes.csv": encode_rows(GROUPS, _group_rows(figures.classes)),
-        "model_versions.csv": encode_rows(GROUPS, _group_rows(figures.versions)),
-        "annotators.csv": encode_rows(GROUPS, _group_rows(figures.annotators)),
-        "confusion.csv": encode_rows(
+        "regions.csv": _encode(REGIONS, _region_rows(reviews)),
+        "annotations.csv": _encode(ANNOTATIONS, _annotation_rows(reviews)),
+        "total.csv": _encode(GROUPS, _group_rows([figures.total])),
+        "classes.csv": _encode(GROUPS, _group_rows(figures.classes)),
+        "model_versions.csv": _encode(GROUPS, _group_rows(figures.versions)),
+        "annotators.csv": _encode(GROUPS, _group_rows(figures.annotators)),
+        "confusion.csv": _encode(
             ("proposed_class", "final_class", "count"),
             ([_shown(before), _shown(after), count] for (before, after), count in counts),
         ),
-        "calibration.csv": encode_rows(
+        "calibration.csv": _encode(
             ("lower", "upper", "count", "mean_score", "right"),
             (
                 [_number(one.lower), _number(one.upper), one.count, _number(one.mean_score), _number(one.right)]
                 for one in bins
             ),
         ),
-        "review_order.csv": encode_rows(
+        "review_order.csv": _encode(
             ("looked_at", "by_score", "random", "best"), ([_number(float(value)) for value in step] for step in steps)
         ),
-        "times.csv": encode_rows(
+        "times.csv": _encode(
             ("annotator", "annotations", "median_seconds", "median_seconds_a_region"),
             ([one.name, one.count, _number(one.seconds), _number(one.seconds_a_region)] for one in figures.times),
         ),
-        "agreement.csv": encode_rows(
+        "agreement.csv": _encode(
             ("task", "annotator", "other", "regions", "other_regions", "matched", "same_class", "agreement"),
             (
                 [one.task, *one.annotators, *one.regions, one.matched, one.same_class, _number(one.agreement)]
                 for one in reviews.agreements
             ),
         ),
-        "problems.csv": encode_rows(("problem",), ([problem] for problem in reviews.problems)),
+        "problems.csv": _encode(("problem",), ([problem] for problem in reviews.problems)),
     }
+
+
+def _encode(header: Sequence[str], rows: Iterable[Row]) -> bytes:
+    """Encode a table; half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes "?"."""
+    return encode_rows(header, ([_to_utf8(cell) if isinstance(cell, str) else cell for cell in row] for row in rows))
+
+
+def _to_utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _region_rows(reviews: Reviews) -> Iterable[Row]:

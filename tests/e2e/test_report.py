@@ -100,6 +100,7 @@ def test_the_report_finds_every_correction_that_was_made(
 @pytest.mark.timeout(600)
 def test_label_studio_keeps_what_the_report_relies_on(opened: Opened, project: ReviewedProject) -> None:
     task = accept_in_bulk(opened, project)
+    opened.site.import_tasks(project.number, [{"image": "https://images.invalid/not-annotated.png"}])
     listing = TaskListing(LabelStudioClient(opened.site.url, opened.token))
     tasks = {one["id"]: one for one in listing.iterate_reviewed(project.number)}
     assert len(tasks) == 8

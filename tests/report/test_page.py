@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.errors import ExportError, ImageUnavailable
 from backend.images import SourceImage
@@ -117,7 +118,7 @@ def test_the_first_screen_says_what_became_of_the_proposals_and_where_to_start()
     ) in text
     assert (
         "Start with class “cat”: 10 of its 15 masks needed work, mostly their outlines (5 edited, mean IoU of its kept "
-        "masks 0.83). It makes 50 % of all work."
+        "masks 0.83). It accounts for 50 % of all work."
     ) in text
     assert "Only 20 reviewed masks: the shares can still change a lot." in text
 
@@ -125,7 +126,7 @@ def test_the_first_screen_says_what_became_of_the_proposals_and_where_to_start()
 def test_a_class_that_works_is_named_and_perfect_proposals_leave_nothing_to_do() -> None:
     square = brush("a", SQUARE, "cat", 0.95)
     text = said(*(task(number, [prediction(number, square)], [annotation(number, square)]) for number in range(1, 13)))
-    assert "Works well: “cat” (100\u00a0% of 12) accepted untouched." in text
+    assert "Works well: “cat” (100\u00a0% of 12 accepted untouched)." in text
     assert "Nobody had to change anything." in text
     assert "Start with" not in text
 
@@ -204,8 +205,6 @@ def test_a_picture_shows_both_outlines_at_the_place_of_the_region() -> None:
 
 
 def _encode(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
@@ -272,3 +271,12 @@ def test_without_matplotlib_the_error_names_the_command(monkeypatch: pytest.Monk
     with pytest.raises(ExportError) as raised:
         check_matplotlib()
     assert raised.value.remedy == "Install it with `pip install -r requirements-report.txt -c constraints.txt`."
+
+
+def test_text_that_utf8_cannot_hold_does_not_break_the_tables() -> None:
+    half = "cat \ud83d"
+    square = brush("a", SQUARE, half)
+    reviews = read(task(1, [prediction(1, square, version=half)], [annotation(1, square, by=half)]))
+    tables = build_tables(compute_figures(reviews), reviews)
+    assert "cat ?" in tables["regions.csv"].decode() and "cat ?" in tables["annotators.csv"].decode()
+    assert page_of(reviews).encode("utf-8", "replace")

@@ -104,7 +104,7 @@ def test_skipped_annotations_and_drafts_are_not_reviews() -> None:
     document["annotations"][0]["was_cancelled"] = True
     document["drafts"] = [{"id": 1, "result": [brush("r1", SQUARE)]}]
     reviews = read(document)
-    assert (reviews.skipped, reviews.annotations, reviews.tasks) == (1, [], 0)
+    assert (reviews.skipped, reviews.annotations) == (1, [])
 
 
 def test_messages_prompts_and_classes_of_the_image_are_no_regions() -> None:

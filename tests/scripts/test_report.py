@@ -7,11 +7,13 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backend.errors import LabelStudioUnavailable
 from backend.label_studio.api.client import ProjectInfo
 from scripts.report import main
 from tests.report.project import CONFIG_XML, annotation, box, brush, five_outcomes, prediction, task
@@ -116,6 +118,24 @@ def test_a_file_that_is_no_export_is_refused_by_name(
     path.unlink() if content is None else path.write_bytes(content)
     assert main(arguments(folder)) == 1
     assert message in capsys.readouterr().err
+
+
+def test_label_studio_that_goes_away_while_tasks_are_read_leaves_no_half_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def iterate_reviewed(self: object, project_id: int) -> Iterator[dict[str, Any]]:
+        yield five_outcomes(3)
+        raise LabelStudioUnavailable("Label Studio did not answer.", remedy="Start it.")
+
+    monkeypatch.setattr(
+        "backend.label_studio.api.LabelStudioClient.project",
+        lambda self, number: ProjectInfo(number, "Zoo", CONFIG_XML),
+    )
+    monkeypatch.setattr("backend.label_studio.api.TaskListing.iterate_reviewed", iterate_reviewed)
+    options = ["--project", "7", "--url", "http://127.0.0.1:1", "--api-key", "secret-token-123", "--out", str(tmp_path)]
+    assert main(options) == 1
+    assert "error: Label Studio did not answer." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
