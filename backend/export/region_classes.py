@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from backend.errors import ExportError, shorten
 from backend.export.records import EncodedRegion, LabeledImage
@@ -54,28 +55,32 @@ class ChoiceClasses:
     ) -> Iterator[LabeledImage]:
         """Yield the images with other categories.
 
-        A region without a choice, or with one that the labeling config does not have, fails its image: an image that
+        A region without a choice, or with one that the labeling config does not have, fails its task: an image that
         lacks an object teaches a model that the object is background.
 
         Args:
-            on_failure: Called with task, region and reason of an image that is left out.
+            on_failure: Called with task, region and reason of a task that is left out.
             on_skipped: If given, only such a region is left out, and this is called with the reason.
         """
-        for image in images:
-            where = f"task {image.task_id}, annotation {image.annotation_id}"
-            regions: list[EncodedRegion] = []
+        for (task_id, annotation_id), group in groupby(images, lambda image: (image.task_id, image.annotation_id)):
+            where = f"task {task_id}, annotation {annotation_id}"
             try:
-                for region in image.regions:
-                    try:
-                        regions.append(self._reclassify(region))
-                    except ExportError as error:
-                        if on_skipped is None:
-                            raise
-                        on_skipped(f"{where}: {error}")
+                reclassified = [self._reclassify_image(image, where, on_skipped) for image in group]
             except ExportError as error:
                 on_failure(f"{where}: {error}")
             else:
-                yield replace(image, regions=tuple(regions))
+                yield from reclassified
+
+    def _reclassify_image(self, image: LabeledImage, where: str, on_skipped: OnBadRegion | None) -> LabeledImage:
+        regions: list[EncodedRegion] = []
+        for region in image.regions:
+            try:
+                regions.append(self._reclassify(region))
+            except ExportError as error:
+                if on_skipped is None:
+                    raise
+                on_skipped(f"{where}: {error}")
+        return replace(image, regions=tuple(regions))
 
     def _reclassify(self, region: EncodedRegion) -> EncodedRegion:
         if not region.area:

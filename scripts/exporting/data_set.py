@@ -25,14 +25,16 @@ def build_data_set(source: Source, classes: Classes, labels: LabelNames, argumen
 
 
 def order_key_points(labels: LabelNames) -> tuple[str, ...]:
-    """Return the labels of key points in the order of a pose, if the labeling config gives each of them its own place.
+    """Return the labels of key points in the order of a pose: those with a place (`model_index`) there, others between.
 
-    Otherwise they stay in the order of the labeling config.
+    If the labeling config gives a place twice or beyond their number, they stay in the order of the labeling config.
     """
-    places = [labels.pose_indexes.get(name) for name in labels.key_points]
-    if sorted(place for place in places if place is not None) != list(range(len(places))):
-        return labels.key_points
-    return tuple(sorted(labels.key_points, key=labels.pose_indexes.__getitem__))
+    names = labels.key_points
+    places = {name: labels.pose_indexes[name] for name in names if name in labels.pose_indexes}
+    if len(set(places.values())) < len(places) or any(place >= len(names) for place in places.values()):
+        return names
+    by_place, others = {place: name for name, place in places.items()}, iter([n for n in names if n not in places])
+    return tuple(by_place.get(place) or next(others) for place in range(len(names)))
 
 
 def read_colours(config: LabelingConfig) -> dict[str, str]:

@@ -43,7 +43,8 @@ def region(mask: Mask, label: str = "red", region_id: str = "r", **fields: Any) 
 
 def image(*regions: EncodedRegion, task_id: int = 7, size: Size = SIZE, **fields: Any) -> LabeledImage:
     name = fields.pop("file_name", f"photo-task{task_id}.png")
-    return LabeledImage(name, size, task_id, 70 + task_id, regions, image_id=task_id, **fields)
+    image_id = fields.pop("image_id", task_id)
+    return LabeledImage(name, size, task_id, 70 + task_id, regions, image_id=image_id, **fields)
 
 
 def with_pictures(images: Sequence[LabeledImage], folder: Path) -> list[LabeledImage]:

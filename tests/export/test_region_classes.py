@@ -52,6 +52,14 @@ def test_a_region_without_a_known_choice_fails_its_image_or_is_skipped_alone(
     assert skipped == failures
 
 
+def test_all_images_of_a_task_fail_together() -> None:
+    good, bad = region(ring(), choices={"species": ("wren",)}), region(ring())
+    images = [image(good, image_id=1), image(bad, image_id=2), image(good, task_id=8)]
+    failures: list[str] = []
+    assert [found.task_id for found in CLASSES.apply(images, failures.append)] == [8]
+    assert len(failures) == 1
+
+
 def test_a_region_that_was_erased_needs_no_choice() -> None:
     erased = region(np.zeros_like(ring()))
     assert list(CLASSES.apply([image(erased)], pytest.fail)) == [image(erased)]
