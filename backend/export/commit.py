@@ -55,7 +55,7 @@ class ExportFolder:
         self.pictures = _beside(self.path, ".pictures")
         self.record: dict[str, Any] = {}
         self._old = _beside(self.path, ".old")
-        self._is_exchanging = self._owns_staging = False
+        self._is_exchanging = self._owns_staging = self._is_committed = False
         self._lock = FolderLock(_beside(self.path, ".lock"), self.path)
 
     def __enter__(self) -> Path:
@@ -84,6 +84,7 @@ class ExportFolder:
             self._abandon()
 
     def _prepare(self) -> None:
+        self._is_exchanging = self._owns_staging = self._is_committed = False
         self._check_place()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         left = self._lock.acquire()
@@ -95,6 +96,8 @@ class ExportFolder:
             self._finish_exchange()
         self._check_names()
         check_folder(self.path)
+        if self.path.exists() and not os.access(self.path, os.W_OK | os.X_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))  # it could not be removed
         remove_export(self.staging)
         self.staging.mkdir()
         self._owns_staging = True
@@ -106,7 +109,8 @@ class ExportFolder:
             if self._owns_staging:
                 remove_export(self.staging)
         with contextlib.suppress(OSError):
-            self.pictures.rmdir()  # unless there are pictures to go on with
+            if self._owns_staging:
+                self.pictures.rmdir()  # unless there are pictures to go on with
         # the file of the lock stays while the next start has something to finish
         self._lock.release(remove=not (self._is_exchanging and self._old.exists()))
 
@@ -163,23 +167,22 @@ class ExportFolder:
             if self._old.exists() and not self.path.exists():
                 self._old.rename(self.path)
             raise
+        self._is_committed = True
         _sync(self.path.parent)
         remove_pictures(self.pictures)
-        self._remove_old()
-
-    def _remove_old(self) -> None:
-        try:
-            remove_export(self._old)
-        except OSError as error:
-            reason = error.strerror or error
-            raise ExportError(
-                f"{self.path} is complete, but the earlier export could not be removed from {self._old}: {reason}.",
-                remedy=f"Remove {self._old}.",
-            ) from error
+        remove_export(self._old)
 
     def _describe(self, error: OSError) -> ExportError:
-        described = describe_os_error(Path(str(error.filename or self.staging)), error)
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not self.staging.exists():
+        path = Path(str(error.filename or self.staging))
+        if self._is_committed:
+            reason = f"could not be cleaned up ({path}: {error.strerror or error})"
+            return ExportError(
+                f"{self.path} is complete, but what it replaced {reason}.",
+                remedy=f"Remove {self._old}, or let the next export to this folder do it.",
+            )
+        described = describe_os_error(path, error)
+        is_beside = path != self.path and not self.staging.exists()
+        if is_beside and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             remedy = f"An export is prepared beside its folder, so {self.path.parent} must be writable. "
             described = ExportError(described.message, remedy=remedy + described.remedy)
         if self.path.exists():

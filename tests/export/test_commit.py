@@ -161,6 +161,19 @@ def test_a_parent_that_may_not_be_written_is_said_with_the_parent(open_folder: P
     assert names(open_folder) == ["birds"]
 
 
+def test_an_export_that_may_not_be_removed_is_refused_at_the_start(open_folder: Path) -> None:
+    path = open_folder / "birds"
+    export(path, "one")
+    open_folder.chmod(0o777)
+    with unwritable(path), pytest.raises(ExportError) as caught, ExportFolder(path):
+        raise AssertionError("this must not be reached")
+    assert caught.value.message == (
+        f"{path} could not be written: Permission denied. The earlier content of {path} is unchanged."
+    )
+    assert caught.value.remedy == "Make the folder writable, or choose another one with --out."
+    assert names(open_folder) == ["birds"]
+
+
 def test_a_place_that_does_not_exist_and_may_not_be_created_is_said(open_folder: Path) -> None:
     with unwritable(open_folder), pytest.raises(ExportError) as caught:
         export(open_folder / "deep" / "birds", "one")
@@ -253,7 +266,9 @@ def test_an_earlier_export_that_cannot_be_removed_is_said_and_removed_by_the_nex
     export(path, "one")
     with pytest.raises(ExportError) as caught, failing(monkeypatch, shutil, "rmtree", 1, errno.EACCES):
         export(path, "two")
-    assert caught.value.message.startswith(f"{path} is complete, but the earlier export could not be removed")
+    assert caught.value.message == (
+        f"{path} is complete, but what it replaced could not be cleaned up ({path}.old/coco: Permission denied)."
+    )
     assert content(path) == "two"
     assert names(tmp_path) == ["birds", "birds.lock", "birds.old"]
     export(path, "three")
@@ -369,10 +384,16 @@ def test_the_folder_behind_a_symbolic_link_is_replaced_and_the_link_stays(tmp_pa
 
 def test_a_second_export_to_the_same_folder_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
     path = tmp_path / "birds"
+    folder = ExportFolder(path)
+    with pytest.raises(ValueError), folder:
+        raise ValueError
     with ExportFolder(path) as staging:
         (staging / "a.txt").write_text("first")
-        with pytest.raises(ExportError, match=f"Another export to {path} is running"):
-            export(path, "second")
+        ExportFolder(path).pictures.mkdir()  # where the first one is about to put a picture
+        for second in (ExportFolder(path), folder):
+            with pytest.raises(ExportError, match=f"Another export to {path} is running"):
+                second.__enter__()
+        assert names(tmp_path) == ["birds.lock", "birds.new", "birds.pictures"]
     assert (path / "a.txt").read_text() == "first"
 
 
@@ -396,7 +417,7 @@ elif place == "before the first rename":
 elif place == "between the renames":
     Path.rename = lambda self, to, _rename=Path.rename: die() if self.name.endswith(".new") else _rename(self, to)
 elif place == "before the old one is removed":
-    commit.ExportFolder._remove_old = die
+    commit.remove_pictures = die
 elif place == "while the old one is removed":
     Path.rmdir = die
 export(path, "two")
