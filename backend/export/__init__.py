@@ -4,6 +4,7 @@ No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
 from backend.export.coco import build_coco
+from backend.export.consensus import merge_annotators
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.files import PARTIAL, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
@@ -44,6 +45,7 @@ __all__ = [
     "encode_region",
     "encode_rows",
     "encode_segment",
+    "merge_annotators",
     "parse_colour",
     "write_bytes",
     "write_json",
