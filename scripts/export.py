@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from backend.bulk import AnnotationReader, read_images
+from backend.export import merge_annotators
 from scripts.console import run_command, show_progress
 from scripts.exporting.classes import add_class_options, choose_classes
 from scripts.exporting.data_set import build_data_set
@@ -54,7 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     """Read and write in one pass, and print a summary."""
-    formats, controls, options = choose_formats(arguments), read_controls(arguments), read_options(arguments)
+    formats, controls = choose_formats(arguments), read_controls(arguments)
+    options = read_options(arguments, merge_annotators)
     settings = read_source_settings(arguments)
     source = open_source(arguments, settings)
     classes, counts = choose_classes(arguments, source.config, controls), ExportCounts(rule=options["choice"].rule)

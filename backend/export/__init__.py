@@ -5,6 +5,7 @@ No network I/O and no Label Studio here; `bulk` reads the annotations.
 
 from backend.export.coco import write_coco
 from backend.export.commit import ExportFolder
+from backend.export.consensus import merge_annotators
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.data_set_readme import write_readme
 from backend.export.data_set_statistics import DataSetStatistics
@@ -72,6 +73,7 @@ __all__ = [
     "link_or_copy",
     "list_places",
     "measure_ious",
+    "merge_annotators",
     "parse_colour",
     "split_images",
     "write_bytes",

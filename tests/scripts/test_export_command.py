@@ -129,6 +129,21 @@ def test_each_annotator_gets_a_data_set(command: Command) -> None:
     assert "  coco in anna-b-org/" in command.printed.splitlines()
 
 
+def test_the_consensus_has_what_most_annotators_drew_and_the_rest_is_listed(command: Command) -> None:
+    drawn = [
+        (brush(block(1, 1, 6, 6), region_id="a"), brush(block(20, 2, 4, 4), "dog", "alone")),
+        (brush(block(1, 1, 6, 6), region_id="b"),),
+        (brush(block(2, 1, 6, 6), region_id="c"),),
+    ]
+    people = [{"id": n, "email": f"{n}@b.org"} for n in (1, 2, 3)]
+    annotations = [annotation(*drawn[n], number=n + 1, completed_by=people[n]) for n in range(3)]
+    assert command.run([task(1, *annotations)], "--annotation", "consensus") == 0
+    (entry,) = command.instances()["annotations"]
+    assert (entry["bbox"], entry["area"], entry["region_id"]) == ([1, 1, 6, 6], 36, "a")
+    assert "  skipped because too few annotators have them: 1 regions" in command.printed.splitlines()
+    assert 'region "alone" of annotation 1 (dog): 1 of 3 annotators have it' in command.printed
+
+
 def test_classes_can_come_from_a_choice(command: Command) -> None:
     good = task(1, annotation(brush(block(1, 1, 5, 5)), breed("husky")))
     bad = task(2, annotation(brush(block(1, 1, 5, 5), region_id="m2")))
