@@ -13,6 +13,7 @@ from scripts.export import main
 from tests.bulk.annotated import MIXED, annotation, block, box, brush, point, task
 from tests.export.coco_files import load_file
 from tests.export.sets import list_files
+from tests.export.test_files import small_disk
 
 Json = dict[str, Any]
 WITH_CHOICES = MIXED.replace(
@@ -36,6 +37,10 @@ class Command:
     def run(self, tasks: list[Json], *options: str, config: str = MIXED) -> int:
         (self.folder / "birds.json").write_text(json.dumps(tasks))
         (self.folder / "config.xml").write_text(config)
+        return self.run_again(*options)
+
+    def run_again(self, *options: str) -> int:
+        """Run on the same file."""
         source = ["--file", str(self.folder / "birds.json"), "--config", str(self.folder / "config.xml")]
         status = main([*source, "--out", str(self.out), *options])
         captured = self._capsys.readouterr()
@@ -232,3 +237,15 @@ def test_an_export_of_which_every_task_fails_does_not_replace_an_earlier_one(com
     assert list_files(command.out) == before
     assert command.run([]) == 0  # a project without tasks is an empty data set
     assert command.instances()["images"] == []
+
+
+def test_a_full_disk_is_named_and_leaves_the_earlier_export(command: Command) -> None:
+    assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))]) == 0
+    before = list_files(command.out)
+    results = [brush(block(1, 1, 5, 5), region_id=f"r{number}" * 10) for number in range(1000)]
+    command.run([task(1, annotation(*results))], "--dry-run")
+    with small_disk():
+        assert command.run_again() == 1
+    assert "could not be written: File too large." in command.errors
+    assert list_files(command.out) == before
+    assert {path.name for path in command.folder.iterdir()} <= {"out", "out.lock", "birds.json", "config.xml"}
