@@ -33,7 +33,7 @@ class GeneratedProject:
         task = annotated_task(_NUMBER, load_masks("5k")[:REGIONS_PER_TASK])
         for result in task["annotations"][0]["result"]:
             result["id"] += f"-{_NUMBER}"
-        return tuple(json.dumps(task).split(str(_NUMBER)))
+        return tuple(json.dumps(task, separators=(",", ":")).split(str(_NUMBER)))
 
     def text(self, number: int) -> str:
         """Return the JSON of a task."""

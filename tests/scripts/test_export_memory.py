@@ -17,7 +17,7 @@ from scripts.measuring.mask_sets import FOLDER, MASK_SETS, load_masks
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["file", "api"])
 def test_twenty_thousand_regions_are_exported_in_flat_memory(source: str, tmp_path: Path) -> None:
-    """340 MB of JSON; four times as many masks as before must not take 40 MB more."""
+    """330 MB of JSON; four times as many regions must not take 40 MB more."""
     small = measure_growth(source, 5000, tmp_path)
     large = measure_growth(source, 20_000, tmp_path)
     assert (small.regions, large.regions) == (5000, 20_000)
