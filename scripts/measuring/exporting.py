@@ -42,7 +42,7 @@ def measure_export(folder: Path, *, repeats: int) -> list[Row]:
 
 def export_here(source: Path, folder: Path) -> None:
     """Export as the command does: task by task from the file into the streaming writer."""
-    reader = AnnotationReader(CONFIG, _no_size)
+    reader = AnnotationReader(CONFIG, no_size)
     counts = ReadCounts()
     write_coco(read_images(read_task_file(source), reader, counts), folder)
     if counts.failures:
@@ -69,14 +69,17 @@ def read_floor(source: Path) -> None:
             find_record_starts(data, parse_header(data)[1])
 
 
-def write_coco(images: Iterator[LabeledImage], folder: Path) -> None:
-    """Write a COCO data set into a folder."""
+def write_coco(images: Iterator[LabeledImage], folder: Path) -> int:
+    """Write a COCO data set into a folder; return the number of regions."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = FORMATS["coco"].build(FormatOptions())
     writer.begin(folder, DataSet("bench", LABELS))
+    regions = 0
     for image in images:
         writer.add(image)
+        regions += len(image.regions)
     writer.close()
+    return regions
 
 
 def write_source(masks: Sequence[Mask], path: Path, *, tasks: int) -> None:
@@ -162,5 +165,6 @@ def _segmentations(folder: Path) -> list[Any]:
     return [(one["image_id"], one["region_id"], one["segmentation"], one["area"], one["bbox"]) for one in annotations]
 
 
-def _no_size(image: object) -> Size:
+def no_size(image: object) -> Size:
+    """Refuse to measure an image: every task states its size."""
     raise AssertionError(f"{image} has a size in its results")
