@@ -73,8 +73,8 @@ class KeyPointsWriter:
             for path in self._paths:
                 path.unlink()
             return []
-        alone = f", {self._alone} of them without a region that they belong to" if self._alone else ""
-        return [f"keypoints.json: {self._points} key points{alone}"]
+        alone = f", {self._alone} of them without a pose" if self._alone else ""
+        return [f"{self._points} key points are in {', '.join(path.name for path in self._paths)}{alone}"]
 
     def _poses(self, image: LabeledImage) -> Iterator[_Pose]:
         parents = {region.region_id: region for region in image.regions if region.area}

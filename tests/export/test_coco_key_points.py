@@ -63,7 +63,7 @@ def test_a_point_whose_region_is_not_exported_stands_alone_and_is_counted(tmp_pa
     erased = region(np.zeros_like(ring()), region_id="gone")
     points = (point("tail", 9, 8, "k1", parent_id="gone"), point("head", 1, 2, "k2", parent_id="r"))
     notes = write(CocoWriter(), tmp_path / "out", [image(erased, region(ring()), key_points=points)], key_points=NAMES)
-    assert notes == ["keypoints.json: 2 key points, 1 of them without a region that they belong to"]
+    assert notes == ["2 key points are in keypoints.json, 1 of them without a pose"]
 
 
 def test_there_is_no_file_where_there_are_no_key_points(tmp_path: Path) -> None:
