@@ -47,8 +47,8 @@ def choose_formats(arguments: argparse.Namespace) -> tuple[str, ...]:
     """
     formats = tuple(dict.fromkeys(arguments.format or [DEFAULT_FORMAT]))
     for name in formats:
-        if FORMATS[name].needs_pictures and not getattr(arguments, "with_images", False):
-            message = f"The format {name} is drawn on the pictures, and --with-images is missing."
+        if FORMATS[name].needs_pictures and not arguments.with_images:
+            message = f"The format {name} needs the pictures, and --with-images is missing."
             raise BadSettings(message, remedy="Add --with-images, or leave that format out.")
     return formats
 

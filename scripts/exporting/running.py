@@ -75,6 +75,7 @@ def describe_export(export: Export, arguments: argparse.Namespace) -> str:
     check_folder(arguments.out)
     annotators: dict[str, None] = {}
     with TemporaryDirectory() as folder:
+        WriterSet(Path(folder, "empty"), export.formats, export.options, export.data_set).close()  # one may refuse it
         images = build_split_stream(arguments)(_classify(export, arguments), Path(folder))
         for image in export.counts.data_set.watch(export.counts.regions.watch(images)):
             annotators[image.annotator] = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from backend.export import DataSet, FormatOptions, LabeledImage, WriterSet, Written
+from backend.export import FORMATS, DataSet, FormatOptions, LabeledImage, WriterSet, Written
 from tests.export.sets import CATEGORIES, image, list_files, region, ring
 
-DATA_SET = DataSet("shapes", CATEGORIES)
+DATA_SET = DataSet("shapes", CATEGORIES, key_points=("head",))
 
 
 def write(folder: Path, formats: tuple[str, ...], *images: LabeledImage, by_annotator: bool = False) -> list[Written]:
@@ -48,9 +48,10 @@ def test_each_annotator_has_a_folder_for_each_format(tmp_path: Path) -> None:
     assert [(one.format, one.place) for one in written] == [("coco", "anna/coco"), ("yolo-det", "anna/yolo-det")]
 
 
-def test_an_export_without_images_is_an_empty_data_set(tmp_path: Path) -> None:
-    write(tmp_path / "out", ("coco",))
-    assert json.loads((tmp_path / "out" / "instances.json").read_text())["images"] == []
+def test_an_export_without_images_is_an_empty_data_set_in_every_format(tmp_path: Path) -> None:
+    written = write(tmp_path / "out", tuple(FORMATS))
+    assert [one.format for one in written] == list(FORMATS)
+    assert json.loads((tmp_path / "out" / "coco" / "instances.json").read_text())["images"] == []
 
 
 def test_the_notes_of_a_writer_come_with_its_format(tmp_path: Path) -> None:

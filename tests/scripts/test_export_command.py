@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ WITH_CHOICES = MIXED.replace(
     '<Choices name="breed" toName="image" perRegion="true"><Choice value="pug"/><Choice value="husky"/></Choices>'
     "</View>",
 )
+
+WITHOUT_POSE = re.sub(r'<KeyPointLabels name="pose".*?</KeyPointLabels>', "", WITH_CHOICES, flags=re.DOTALL)
 
 
 def breed(name: str, region_id: str = "m1") -> Json:
@@ -178,16 +181,18 @@ def test_groups_are_marked_by_a_label_or_a_choice(command: Command) -> None:
             "Name one of these with --class-from: breed",
         ),
         (["--crowd", "breed=cat"], "'breed=cat'", "Name one of these with --crowd: cat, dog, breed=pug, breed=husky"),
-        (["--format", "overlays"], "overlays is drawn on the pictures", "Add --with-images"),
+        (["--format", "overlays"], "overlays needs the pictures", "Add --with-images"),
+        (["--format", "yolo-pose"], "no labels for key points", "choose another format"),
         (["--seed", "1"], "--seed has no effect without --split", "Add --split"),
     ],
 )
 def test_options_that_do_not_fit_the_project_are_refused_and_nothing_is_written(
     options: list[str], message: str, remedy: str, command: Command
 ) -> None:
-    assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))], *options, config=WITH_CHOICES) == 1
-    assert message in command.errors and remedy in command.errors
-    assert not command.out.exists()
+    for dry in ([], ["--dry-run"]):
+        assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))], *options, *dry, config=WITHOUT_POSE) == 1
+        assert message in command.errors and remedy in command.errors
+        assert not command.out.exists()
 
 
 @pytest.mark.parametrize("options", [["--format", "coco2"], ["--polygons", "-1"], ["--polygons", "nan"]])
