@@ -16,7 +16,7 @@ from backend.label_studio.results import drawn_size_of, parse_image_choices, pic
 from backend.values import Size
 
 FetchSize = Callable[[TaskImage], Size]
-UNDECIDED = ControlChoice()
+NOTHING_DECIDED = ControlChoice()
 
 
 def read_size(results: Sequence[Json]) -> Size | None:
@@ -35,7 +35,7 @@ class AnnotationReader:
 
     config: LabelingConfig
     fetch_size: FetchSize
-    controls: ControlChoice = UNDECIDED
+    controls: ControlChoice = NOTHING_DECIDED
 
     @cached_property
     def labels(self) -> LabelNames:

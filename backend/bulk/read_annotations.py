@@ -17,7 +17,7 @@ from backend.bulk.annotation_choice import (
     is_reviewed,
     list_annotations,
 )
-from backend.bulk.annotation_reader import UNDECIDED, AnnotationReader, FetchSize
+from backend.bulk.annotation_reader import NOTHING_DECIDED, AnnotationReader, FetchSize
 from backend.bulk.image_regions import ControlChoice, TaskNotes, refuse_undecided
 from backend.bulk.read_counts import Collected, ReadCounts
 from backend.errors import BackendError, ExportError, shorten
@@ -154,7 +154,7 @@ def collect(
     tasks: Iterable[Json],
     config: LabelingConfig,
     fetch_size: FetchSize,
-    controls: ControlChoice = UNDECIDED,
+    controls: ControlChoice = NOTHING_DECIDED,
     **options: Any,
 ) -> Collected:
     """Read all tasks into memory. See `read_images`."""

@@ -56,6 +56,11 @@ def test_any_json_comes_as_the_standard_library_reads_it(tmp_path_factory: pytes
     assert repr(read_back) == repr(expected)  # 1 and 1.0 are equal, and numbers are no Decimals
 
 
+def test_half_a_surrogate_pair_which_orjson_refuses_is_read_all_the_same(tmp_path: Path) -> None:
+    (read_back,) = read_task_file(write(tmp_path, '[{"data": {"text": "\\ud800"}}]'))
+    assert read_back == {"data": {"text": "\ud800"}}
+
+
 @pytest.mark.parametrize(
     ("cut", "place"),
     [(10, "its start (0 tasks)"), (len(json.dumps(TASKS[:2])) + 20, "task 2 (2 tasks)"), (-1, "task 3 (3 tasks)")],

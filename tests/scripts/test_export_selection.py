@@ -128,6 +128,7 @@ def test_label_studio_gone_in_mid_export_ends_the_run_after_the_patience_that_wa
     with pytest.raises(BackendError) as caught:
         list(open_source(arguments, read_source_settings(arguments)).tasks)
     assert caught.value.message.startswith("Label Studio was gone in mid-export, after 1 tasks, the last of them 1.")
+    assert "Label Studio was unavailable for 0 s, so the run ended." in caught.value.message
 
 
 def test_the_options_choose_what_is_read() -> None:
