@@ -13,7 +13,6 @@ Source: https://parquet.apache.org/docs/file-format/ and datasets.Features.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +50,7 @@ class ParquetWriter:
     """Writer of one Parquet file per split. Masks come back exactly, overlaps included."""
 
     def begin(self, folder: Path, data_set: DataSet) -> None:
-        self._arrow, self._parquet = _load("pyarrow"), _load("pyarrow.parquet")
+        self._arrow = _load()
         self._folder, self._with_pictures = folder / "data", data_set.with_pictures
         self._indices = {name: index for index, name in enumerate(data_set.categories)}
         self._schema = self._build_schema(data_set)
@@ -90,7 +89,7 @@ class ParquetWriter:
         if split not in self._writers:
             self._folder.mkdir(exist_ok=True)
             path = self._folder / f"{split}-00000-of-00001.parquet"
-            self._writers[split] = self._parquet.ParquetWriter(
+            self._writers[split] = self._arrow.parquet.ParquetWriter(
                 path, self._schema, compression=self._compression(), use_dictionary=False
             )
         self._writers[split].write_table(self._arrow.Table.from_pylist(self._rows[split], schema=self._schema))
@@ -131,12 +130,14 @@ def _sequence(feature: Json) -> Json:
     return {"feature": feature, "_type": "Sequence"}
 
 
-def _load(module: str) -> Any:
-    """Import a module of pyarrow, which only this format needs."""
+def _load() -> Any:
+    """Import pyarrow, which only this format needs."""
     try:
-        return importlib.import_module(module)
+        import pyarrow
+        import pyarrow.parquet
     except ImportError as error:
         raise ExportError(
             "The format parquet needs pyarrow, which is not installed.",
             remedy="Run: pip install -r requirements-formats.txt -c constraints.txt",
         ) from error
+    return pyarrow
