@@ -500,6 +500,7 @@ def test_the_container_has_every_file_of_the_backend_but_compiled_ones() -> None
     excluded = {line for line in lines(".dockerignore") if not line.startswith("!")} - {"*"}
     assert excluded == {"**/__pycache__", "**/*.pyc"}
     assert (ROOT / "backend/server/templates/status_page.html").is_file()
+    assert (ROOT / "backend/report/templates/report.html").is_file()
 
 
 def test_the_container_sets_only_variables_that_the_backend_or_its_tools_read() -> None:

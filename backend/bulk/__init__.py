@@ -4,10 +4,16 @@ of predictions to look at before they are imported.
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
 
+from backend.bulk.annotation_choice import RULES, AnnotationChoice, parse_choice, parse_time
+from backend.bulk.annotation_reader import AnnotationReader, FetchSize
+from backend.bulk.attach_pictures import PictureCounts, PictureSource, attach_pictures
 from backend.bulk.chunks import ChunkLimits
 from backend.bulk.contact_sheet import ContactSheet
 from backend.bulk.delivery import PredictionStore, Target
+from backend.bulk.encode_saved import encode_saved_region
 from backend.bulk.failures import Failures, list_reasons
+from backend.bulk.image_regions import ControlChoice
+from backend.bulk.label_names import LabelNames, category_names, key_point_names
 from backend.bulk.ledger import FailedTask, Ledger, RunIdentity, TaskState
 from backend.bulk.outages import Outages, StopFlag, Stopped
 from backend.bulk.outcome import ClosableRunner, Outcome, Outcomes, Runner
@@ -17,20 +23,14 @@ from backend.bulk.prediction_importer import PredictionImporter
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.project_run import UNCHANGED, ProjectRun
 from backend.bulk.ray_engine import RayActors
-from backend.bulk.read_annotations import (
-    AnnotationReader,
-    Collected,
-    FetchSize,
-    ReadCounts,
-    category_names,
-    collect,
-    read_images,
-)
+from backend.bulk.read_annotations import Merge, ReadOptions, collect, read_images
+from backend.bulk.read_counts import Collected, ReadCounts, Undecided
 from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
 from backend.bulk.run_lease import describe_holder, hold_lock, refuse
 from backend.bulk.stage import Failed, Finished, Stage
 from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
+from backend.bulk.task_file import read_task_file
 from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
 from backend.bulk.worker_errors import RayUnavailable, WorkerDied, WorkersUnusable
 from backend.bulk.worker_processes import WorkerProcesses
@@ -39,22 +39,29 @@ from backend.bulk.worker_runner import WorkerRunner
 __all__ = [
     "DECODE_THREADS",
     "FETCH_THREADS",
+    "RULES",
     "STAGE_NAMES",
     "UNCHANGED",
+    "AnnotationChoice",
     "AnnotationReader",
     "ChunkLimits",
     "ClosableRunner",
     "Collected",
     "ContactSheet",
+    "ControlChoice",
     "Failed",
     "FailedTask",
     "Failures",
     "FetchSize",
     "Finished",
+    "LabelNames",
     "Ledger",
+    "Merge",
     "Outages",
     "Outcome",
     "Outcomes",
+    "PictureCounts",
+    "PictureSource",
     "Pipeline",
     "PipelineRunner",
     "PredictionImporter",
@@ -64,6 +71,7 @@ __all__ = [
     "RayActors",
     "RayUnavailable",
     "ReadCounts",
+    "ReadOptions",
     "Run",
     "RunFolder",
     "RunIdentity",
@@ -79,18 +87,25 @@ __all__ = [
     "Target",
     "TaskState",
     "TaskSteps",
+    "Undecided",
     "WorkerDied",
     "WorkerProcesses",
     "WorkerRunner",
     "WorkersUnusable",
+    "attach_pictures",
     "build_task_pipeline",
     "category_names",
     "collect",
     "describe_changes",
     "describe_holder",
+    "encode_saved_region",
     "hold_lock",
     "identify_run",
+    "key_point_names",
     "list_reasons",
+    "parse_choice",
+    "parse_time",
     "read_images",
+    "read_task_file",
     "refuse",
 ]

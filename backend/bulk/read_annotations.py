@@ -1,4 +1,4 @@
-"""Reading a project's annotations for an export: one annotation per task, as images with encoded regions."""
+"""Reading a project's annotations for an export: tasks come in, images with encoded regions go out, one at a time."""
 
 from __future__ import annotations
 
@@ -6,208 +6,168 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from backend.errors import BackendError, BadRegion, ExportError, shorten
-from backend.export import EncodedRegion, LabeledImage, check_region, encode_region
-from backend.label_studio.config import LabelingConfig
-from backend.label_studio.requests import TaskImage, parse_task
-from backend.label_studio.results import (
-    LabeledRegion,
-    SavedRegion,
-    count_left_out,
-    drawn_size_of,
-    find_regions,
-    parse_image_choices,
-    pick_image,
+from backend.bulk.annotation_choice import (
+    DAMAGED_REMEDY,
+    AnnotationChoice,
+    Json,
+    changed_since,
+    is_reviewed,
+    list_annotations,
 )
-from backend.values import Size
+from backend.bulk.annotation_reader import NOTHING_DECIDED, AnnotationReader, FetchSize
+from backend.bulk.image_regions import ControlChoice, TaskNotes, refuse_undecided
+from backend.bulk.read_counts import Collected, ReadCounts
+from backend.errors import BackendError, ExportError, shorten
+from backend.export import LabeledImage
+from backend.label_studio.config import LabelingConfig
+from backend.label_studio.results import DrawnRegion
 
-Json = Mapping[str, Any]
-FetchSize = Callable[[TaskImage], Size]
-OnBadRegion = Callable[[BackendError], None]
-DAMAGED_REMEDY = "Open the task in Label Studio, delete the annotation and create it again."
+Merge = Callable[[Sequence[LabeledImage]], tuple[LabeledImage, Sequence[str]]]
 
-
-@dataclass
-class ReadCounts:
-    """What `read_images` met on its way, complete when it has ended.
-
-    Attributes:
-        unannotated: Number of tasks without an annotation.
-        several: Number of tasks with more than one annotation, of which one was read.
-        left_out: Number of drawn regions without a mask, such as prompts that were not accepted, by type.
-        skipped: Regions that were left out because they cannot be exported, each with its name and the reason.
-        failures: Tasks that cannot be exported, each with its name and the reason.
-    """
-
-    unannotated: int = 0
-    several: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    skipped: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Collected(ReadCounts):
-    """Images of a project that fits into memory, with the counts."""
-
-    images: list[LabeledImage] = field(default_factory=list)
-
-
-def list_annotations(task: Json) -> list[Json]:
-    """Return the annotations of a task that were not skipped ("cancelled").
-
-    Raises:
-        ExportError: The task's annotations are not a list of objects.
-    """
-    annotations = task.get("annotations") or []
-    if not isinstance(annotations, list) or not all(isinstance(annotation, Mapping) for annotation in annotations):
-        message = f'"annotations" of a task must be a list of objects, but is {shorten(annotations)}.'
-        raise ExportError(message, remedy=DAMAGED_REMEDY)
-    return [annotation for annotation in annotations if not annotation.get("was_cancelled")]
-
-
-def pick_annotation(annotations: Iterable[Json]) -> Json | None:
-    """Return the annotation to export: the ground truth, else the one changed last; None if there is no annotation."""
-    return max(
-        annotations,
-        key=lambda annotation: (
-            bool(annotation.get("ground_truth")),
-            str(annotation.get("updated_at") or ""),
-            annotation.get("id") or 0,
-        ),
-        default=None,
-    )
-
-
-def uri_to_file_name(uri: str, task_id: int) -> str:
-    """Return the last part of an image URI: of its path, or of the path in `?d=` of local files."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:  # "http://[::1/a.png"
-        return f"task{task_id}"
-    path = (parse_qs(parts.query).get("d") or [unquote(parts.path)])[0]
-    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or f"task{task_id}"
-
-
-def read_size(results: Sequence[Json]) -> Size | None:
-    """Return the image's size from the first result with a valid one, whether a person accepted it or not."""
-    return next(filter(None, map(drawn_size_of, results)), None)
+BEST = AnnotationChoice()
 
 
 @dataclass(frozen=True)
-class AnnotationReader:
-    """Reader of one project's annotations.
+class ReadOptions:
+    """Which annotations are read.
 
     Attributes:
-        fetch_size: Measures the image itself; called only if no result states the size, as for most negatives.
+        choice: Of a task's annotations.
+        reviewed_only: Leaves out untouched copies of predictions.
+        updated_since: Leaves out tasks none of whose chosen annotations was changed at that time or later.
+        include_unannotated: Makes tasks without an annotation negatives.
+        skip_bad_regions: A region that cannot be exported is left out and listed, and does not fail its task.
+        merge: Merges the images of several annotators into one, for "consensus"; returns what they disagree on, too.
     """
 
-    config: LabelingConfig
-    fetch_size: FetchSize
-
-    @cached_property
-    def categories(self) -> tuple[str, ...]:
-        return category_names(self.config)
-
-    def read(self, document: Json, annotation: Json, on_bad_region: OnBadRegion) -> Iterator[LabeledImage]:
-        """Read a task with one of its annotations and yield each of its images that masks can be drawn on.
-
-        Args:
-            on_bad_region: Called with the reason why a region cannot be exported: its mask cannot be decoded, or its
-                label is missing or not in the config. Unless it raises, the region is left out.
-
-        Raises:
-            BackendError: The results are not a list, an image cannot be measured, or `on_bad_region` raises.
-        """
-        results = [] if annotation.get("result") is None else annotation["result"]
-        for image in parse_task(document, self.config).images:
-            config = self.config.image(image.name)
-            if config.answers:
-                own = pick_image(results, config)
-                size = read_size(own) or self.fetch_size(image)
-                task_id = int(document["id"])
-                yield LabeledImage(
-                    file_name=uri_to_file_name(image.uri, task_id),
-                    size=size,
-                    task_id=task_id,
-                    annotation_id=annotation.get("id"),
-                    regions=tuple(self._encode(find_regions(own, config), size, on_bad_region)),
-                    choices=parse_image_choices(own, config),
-                    image_uri=document["data"][config.data_key],
-                )
-
-    def _encode(
-        self, regions: Iterable[SavedRegion], size: Size, on_bad_region: OnBadRegion
-    ) -> Iterator[EncodedRegion]:
-        for saved in regions:
-            try:
-                encoded = _encode_region(saved.decode())
-                check_region(encoded, size, self.categories)
-            except (BadRegion, ExportError) as error:
-                on_bad_region(error)
-            else:
-                yield encoded
-
-
-def _encode_region(region: LabeledRegion) -> EncodedRegion:
-    return encode_region(
-        region.mask,
-        region.label,
-        region.region_id,
-        score=region.score,
-        choices=region.choices,
-        kind=region.kind,
-        other_labels=region.other_labels,
-    )
-
-
-def category_names(config: LabelingConfig) -> tuple[str, ...]:
-    """Return COCO's categories: the labels for masks in the order of the labeling config, each once."""
-    return tuple(dict.fromkeys(label.name for image in config.images for label in image.answer_classes))
+    choice: AnnotationChoice = BEST
+    reviewed_only: bool = False
+    updated_since: datetime | None = None
+    include_unannotated: bool = False
+    skip_bad_regions: bool = False
+    merge: Merge | None = None
 
 
 def read_images(
-    tasks: Iterable[Json],
-    reader: AnnotationReader,
-    counts: ReadCounts,
-    *,
-    include_unannotated: bool = False,
-    skip_bad_regions: bool = False,
+    tasks: Iterable[Json], reader: AnnotationReader, counts: ReadCounts, **options: Any
 ) -> Iterator[LabeledImage]:
     """Read the tasks one by one; a task that cannot be read is listed among the failures and does not stop the others.
 
     A region that cannot be exported fails its task, because an image that lacks an object teaches a model that the
-    object is background. With `skip_bad_regions` only the region is left out, and listed.
+    object is background, and so does one that nobody has decided on. With `skip_bad_regions` only the region is left
+    out, and listed.
+
+    Args:
+        options: Of `ReadOptions`.
     """
+    reading = _Reading(reader, counts, ReadOptions(**options))
     for document in tasks:
+        yield from reading.read_task(document)
+
+
+@dataclass
+class _Reading:
+    """Reading of one stream of tasks; `seen` are the ids of the tasks so far."""
+
+    reader: AnnotationReader
+    counts: ReadCounts
+    options: ReadOptions
+    seen: set[object] = field(default_factory=set)
+
+    def read_task(self, document: Json) -> list[LabeledImage]:
+        """Return the images of a task; [] for one that is left out or fails."""
         name = _describe_task(document)
         try:
-            annotations = list_annotations(document)
-            if not annotations and not include_unannotated:
-                counts.unannotated += 1
-                continue
-            annotation = pick_annotation(annotations) or {}
-            name = _describe_task(document, annotation)
-            skipped: list[BackendError] = []
-            images = list(reader.read(document, annotation, skipped.append if skip_bad_regions else _raise))
-            counts.left_out += _count_left_out(annotation, reader.config)
-            counts.skipped += [f"{name}: {error}" for error in skipped]
-            counts.several += len(annotations) > 1
+            annotations = self._list(document)
+            chosen = self._choose(annotations)
         except Exception as error:  # a malformed task must not stop the export of the others
-            counts.failures.append(f"{name}: {_reason(error)}")
-            continue
-        yield from images
+            self._fail(name, error)
+            return []
+        images = [image for annotation in chosen for image in self._read(document, annotation)]
+        self.counts.several += bool(images) and len(chosen) == 1 < len(annotations)
+        return self._merge(images, len(chosen), name) if self.options.merge else images
+
+    def _fail(self, name: str, error: Exception) -> None:
+        self.counts.failures.append(f"{name}: {_reason(error)}")
+
+    def _list(self, document: Json) -> list[Json]:
+        _refuse_twice("task", [*self.seen & {document.get("id")}, document.get("id")])
+        self.seen.add(document.get("id"))
+        annotations = list_annotations(document)
+        _refuse_twice("annotation", [annotation.get("id") for annotation in annotations])
+        return annotations
+
+    def _choose(self, annotations: Sequence[Json]) -> list[Json]:
+        """Return the annotations to read; an empty one for a task that nobody annotated, if that is wanted."""
+        options = self.options
+        if not annotations:
+            self.counts.unannotated += not options.include_unannotated
+            return [{}] if options.include_unannotated else []
+        reviewed = [one for one in annotations if not options.reviewed_only or is_reviewed(one)]
+        chosen, since = options.choice.pick(reviewed), options.updated_since
+        if since is not None and not any(changed_since(annotation, since) for annotation in chosen):
+            chosen = []
+        self.counts.not_chosen += not chosen
+        return chosen
+
+    def _read(self, document: Json, annotation: Json) -> list[LabeledImage]:
+        """Return the images of a task with one of its annotations; [] if it cannot be read."""
+        name, skipped = _describe_task(document, annotation), list[BackendError]()
+        notes = TaskNotes(skipped.append if self.options.skip_bad_regions else _raise)
+        try:
+            images = list(self.reader.read(document, annotation, notes))
+            if notes.undecided:
+                self._count_undecided(notes.undecided, name)
+                raise refuse_undecided(notes.undecided)
+        except Exception as error:
+            self._fail(name, error)
+            return []
+        self.counts.left_out += notes.left_out
+        self.counts.messages += notes.messages
+        self.counts.empty += [f"{name}: {region}" for region in notes.empty]
+        self.counts.skipped += [f"{name}: {error}" for error in skipped]
+        return images
+
+    def _merge(self, images: Sequence[LabeledImage], annotators: int, name: str) -> list[LabeledImage]:
+        """Merge what the annotators of a task did, image by image; [] if not all of them could be read."""
+        assert self.options.merge is not None
+        by_id: dict[int, list[LabeledImage]] = {}
+        for image in images:
+            by_id.setdefault(image.image_id, []).append(image)
+        if any(len(copies) < annotators for copies in by_id.values()):
+            return []
+        merged = list(map(self.options.merge, by_id.values()))
+        self.counts.disagreements += [f"{name}: {reason}" for _, reasons in merged for reason in reasons]
+        return [image for image, _ in merged]
+
+    def _count_undecided(self, undecided: Sequence[DrawnRegion], name: str) -> None:
+        for drawn in undecided:
+            example = f'{name}, region "{shorten(drawn.region_id)}"'
+            can_be_kept = drawn.region is not None or drawn.is_key_point
+            self.counts.add_undecided(drawn.control, example, can_be_kept=can_be_kept)
 
 
-def collect(tasks: Iterable[Json], config: LabelingConfig, fetch_size: FetchSize, **options: bool) -> Collected:
+def collect(
+    tasks: Iterable[Json],
+    config: LabelingConfig,
+    fetch_size: FetchSize,
+    controls: ControlChoice = NOTHING_DECIDED,
+    **options: Any,
+) -> Collected:
     """Read all tasks into memory. See `read_images`."""
     collected = Collected()
-    collected.images += read_images(tasks, AnnotationReader(config, fetch_size), collected, **options)
+    collected.images += read_images(tasks, AnnotationReader(config, fetch_size, controls), collected, **options)
     return collected
+
+
+def _refuse_twice(what: str, ids: Sequence[object]) -> None:
+    twice = [number for number, count in Counter(ids).items() if count > 1 and number is not None]
+    if twice:
+        message = f"The {what} id {shorten(twice[0])} comes twice."
+        raise ExportError(message, remedy="Export each task once; exports of several Label Studios cannot be joined.")
 
 
 def _reason(error: Exception) -> str:
@@ -219,11 +179,6 @@ def _reason(error: Exception) -> str:
 
 def _raise(error: BackendError) -> None:
     raise error
-
-
-def _count_left_out(annotation: Json, config: LabelingConfig) -> Counter[str]:
-    results = annotation.get("result") or []
-    return sum((count_left_out(results, image) for image in config.images), Counter())
 
 
 def _describe_task(document: object, annotation: Json | None = None) -> str:

@@ -3,12 +3,19 @@
 No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
-from backend.export.coco import build_coco
+from backend.export.coco import write_coco
+from backend.export.commit import ExportFolder
+from backend.export.consensus import merge_annotators
 from backend.export.cutout import Background, encode_cutout, parse_colour
-from backend.export.files import PARTIAL, write_bytes, write_json, write_json_list
+from backend.export.data_set_readme import write_readme
+from backend.export.data_set_statistics import DataSetStatistics
+from backend.export.export_record import check_folder
+from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
+from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
+from backend.export.picture_cache import PictureCache
 from backend.export.records import (
     DataSet,
     EncodedRegion,
@@ -18,24 +25,43 @@ from backend.export.records import (
     count_empty,
     encode_region,
 )
+from backend.export.region_classes import ChoiceClasses, CrowdMarks
+from backend.export.region_counts import RegionCounts
+from backend.export.region_overlaps import measure_ious
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
+from backend.export.split_images import split_images
+from backend.export.splits import SPLITS
 from backend.export.writer import Writer
+from backend.export.writer_set import WriterSet, Written, list_places
 
 __all__ = [
     "FORMATS",
     "PARTIAL",
+    "SPLITS",
+    "AnnotationIds",
     "Background",
+    "ChoiceClasses",
+    "CrowdMarks",
     "DataSet",
+    "DataSetStatistics",
     "EncodedRegion",
+    "ExportFolder",
     "Format",
     "FormatOptions",
     "KeyPoint",
     "LabelNames",
     "LabelStatistics",
     "LabeledImage",
+    "PictureCache",
+    "RegionCounts",
     "Segment",
     "Writer",
-    "build_coco",
+    "WriterSet",
+    "Written",
+    "build_file_name",
+    "build_image_id",
+    "build_image_parts",
+    "check_folder",
     "check_region",
     "choose_colours",
     "count_empty",
@@ -44,8 +70,15 @@ __all__ = [
     "encode_region",
     "encode_rows",
     "encode_segment",
+    "link_or_copy",
+    "list_places",
+    "measure_ious",
+    "merge_annotators",
     "parse_colour",
+    "split_images",
     "write_bytes",
+    "write_coco",
     "write_json",
     "write_json_list",
+    "write_readme",
 ]

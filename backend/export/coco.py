@@ -1,11 +1,14 @@
 """Regions to COCO instances, losslessly: RLE masks with holes and parts, one annotation per region.
 
-The document is what `pycocotools.coco.COCO` reads: `images`, `categories` and `annotations` with ids from 1. Masks are
-COCO's compressed RLE (column by column, `counts` as an ASCII string, `size` = [height, width]); `area` is the number of
-the mask's pixels and `bbox` their [x, y, width, height]. An image's `file_name` is a name to save it under, unique in
-the document; its location is `coco_url`, the URI as the task has it. Beyond the standard, an image has `task_id`,
-`annotation_id` and `attributes` (image-level choices), and an annotation has `region_id`, `attributes` (per-region
-choices) and, if it is known, `score`.
+`instances.json`, or `instances_train.json` and so on for a data set with splits, is what `pycocotools.coco.COCO` reads.
+It has `images`, `categories` with ids from 1, and `annotations`. Masks are COCO's compressed RLE (column by column,
+`counts` as an ASCII string, `size` = [height, width]); `area` is the number of the mask's pixels and `bbox` their
+[x, y, width, height]. The ids of images and annotations are the same in every export (`identities`). An image's
+`file_name` is the name of its picture in `images/`; its location is `coco_url`, the URI as the task has it.
+
+Beyond the standard, an image has `task_id`, `annotation_id` and `attributes` (image-level choices), and an annotation
+has `region_id`, `attributes` (per-region choices) and, if they are known, `kind` (the shape that a person drew, such as
+"rectangle") and `score`. Key points are a document of their own (`coco_key_points`).
 
 Example: a mask of pixels (1, 0) and (2, 0) in a 4x2 image is [0, 0, 1, 0, 1, 0, 0, 0] column by column: the runs 2 1 1
 1 3, written "21102" (from the fourth run on, the difference from the run two before it); its area is 2 and its bbox
@@ -16,101 +19,97 @@ Source: pycocotools/mask.py and https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import PurePosixPath
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from backend.errors import ExportError
-from backend.export.records import Choices, EncodedRegion, Json, LabeledImage, check_region
+from backend.export.coco_key_points import KeyPointsWriter
+from backend.export.coco_names import build_image, choices_to_attributes, document_name, open_document
+from backend.export.coco_polygons import PolygonEncoder
+from backend.export.files import PARTIAL, describe_os_error, link_or_copy, sync_file
+from backend.export.identities import AnnotationIds
+from backend.export.records import DataSet, EncodedRegion, Json, LabeledImage
+
+PICTURES = "images"
 
 
-def build_coco(
-    images: Iterable[LabeledImage], categories: Sequence[str], description: str = "Exported from Label Studio"
-) -> Json:
-    """Build the COCO document.
+class CocoWriter:
+    """Writer of COCO instances, and of COCO key points if there are any.
 
     Args:
-        images: In the order in which they are numbered.
-        categories: Names in the order of the labeling config; all are kept, used or not.
-        description: Of the data set.
-
-    Returns:
-        A dict for `json.dump`. Regions with an empty mask have no box and are left out; `count_empty` counts them.
-
-    Raises:
-        ExportError: A label is not among the categories, or a mask has another size than its image.
+        polygon_tolerance: Pixels that outlines may leave the masks; None writes exact masks.
     """
-    category_ids = {name: number for number, name in enumerate(dict.fromkeys(categories), start=1)}
-    names = _UniqueNames()
-    coco: Json = {
-        "info": {"description": description, "version": "1.0"},
-        "licenses": [],
-        "categories": [{"id": number, "name": name, "supercategory": ""} for name, number in category_ids.items()],
-        "images": [],
-        "annotations": [],
-    }
-    for image_id, image in enumerate(images, start=1):
-        _check_image(image, category_ids)
-        coco["images"].append(_image_entry(image_id, names.unique(image.file_name, image.task_id), image))
+
+    def __init__(self, polygon_tolerance: float | None = None) -> None:
+        self._polygons = None if polygon_tolerance is None else PolygonEncoder(polygon_tolerance)
+
+    def begin(self, folder: Path, data_set: DataSet) -> None:
+        self._folder, self._with_pictures = folder, data_set.with_pictures
+        self._category_ids = {name: number for number, name in enumerate(data_set.categories, start=1)}
+        categories = [{"id": number, "name": name, "supercategory": ""} for name, number in self._category_ids.items()]
+        self._documents = {
+            split: open_document(folder, document_name("instances", split), data_set.name, categories)
+            for split in data_set.splits or ("",)
+        }
+        self._ids = AnnotationIds()
+        self._key_points = KeyPointsWriter(folder, data_set)
+
+    def add(self, image: LabeledImage) -> None:
+        document = self._documents[image.split]
+        document.append("images", build_image(image))
         for region in image.regions:
             if region.area:
-                number = len(coco["annotations"]) + 1
-                coco["annotations"].append(_annotation_entry(number, image_id, category_ids[region.label], region))
-    return coco
+                document.append("annotations", self._annotation(image, region))
+        self._key_points.add(image)
+        if self._with_pictures and image.picture is not None:
+            link_or_copy(image.picture, self._folder / PICTURES / image.file_name)
+
+    def close(self) -> Sequence[str]:
+        for document in self._documents.values():
+            document.join()
+        polygons = self._polygons.describe() if self._polygons else []
+        return [*polygons, *self._key_points.close()]
+
+    def _annotation(self, image: LabeledImage, region: EncodedRegion) -> Json:
+        annotation_id = image.annotation_id if region.annotation_id is None else region.annotation_id
+        entry: Json = {
+            "id": self._ids.take(annotation_id, region.region_id),
+            "image_id": image.image_id,
+            "category_id": self._category_ids[region.label],
+            "segmentation": self._segmentation(image, region),
+            "area": region.area,
+            "bbox": list(region.bbox),
+            "iscrowd": int(region.is_crowd),
+            "region_id": region.region_id,
+            "attributes": choices_to_attributes(region.choices),
+        }
+        if region.kind:
+            entry["kind"] = region.kind
+        return entry if region.score is None else entry | {"score": float(region.score)}
+
+    def _segmentation(self, image: LabeledImage, region: EncodedRegion) -> Json | list[list[int]]:
+        """Return the mask as polygons if they are wanted. Groups keep their RLE, as in COCO itself."""
+        if self._polygons is None or region.is_crowd:
+            return region.segmentation
+        return self._polygons.encode(image, region)
 
 
-def choices_to_attributes(choices: Choices) -> dict[str, str | list[str]]:
-    """Convert choices: one value becomes a string, several a list; controls without a value are left out."""
-    return {name: values[0] if len(values) == 1 else list(values) for name, values in choices.items() if values}
+def write_coco(path: Path, images: Iterable[LabeledImage], data_set: DataSet) -> None:
+    """Write `instances.json` to a path, which is replaced only by the complete new file.
 
-
-def _check_image(image: LabeledImage, categories: Collection[str]) -> None:
-    for region in image.regions:
-        try:
-            check_region(region, image.size, categories)
-        except ExportError as error:
-            where = f"Task {image.task_id}, annotation {image.annotation_id}"
-            raise ExportError(f"{where}: {error.message}", remedy=error.remedy) from error
-
-
-def _image_entry(image_id: int, file_name: str, image: LabeledImage) -> Json:
-    return {
-        "id": image_id,
-        "file_name": file_name,
-        "coco_url": image.image_uri,
-        "width": image.size.width,
-        "height": image.size.height,
-        "task_id": image.task_id,
-        "annotation_id": image.annotation_id,
-        "attributes": choices_to_attributes(image.choices),
-    }
-
-
-def _annotation_entry(number: int, image_id: int, category_id: int, region: EncodedRegion) -> Json:
-    entry: Json = {
-        "id": number,
-        "image_id": image_id,
-        "category_id": category_id,
-        "segmentation": region.segmentation,
-        "area": region.area,
-        "bbox": list(region.bbox),
-        "iscrowd": 0,
-        "region_id": region.region_id,
-        "attributes": choices_to_attributes(region.choices),
-    }
-    return entry if region.score is None else entry | {"score": float(region.score)}
-
-
-class _UniqueNames:
-    """Generator of unique file names: `photo.png`, then `photo-task12.png`, then `photo-task12-2.png`."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def unique(self, file_name: str, task_id: int) -> str:
-        path = PurePosixPath(file_name)
-        name, attempt = file_name, 1
-        while name in self._taken:
-            name = f"{path.stem}-task{task_id}{f'-{attempt}' if attempt > 1 else ''}{path.suffix}"
-            attempt += 1
-        self._taken.add(name)
-        return name
+    Raises:
+        ExportError: The folder cannot be created or written, or the disk is full; an existing file is unchanged.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".", suffix=PARTIAL) as folder:
+            writer = CocoWriter()
+            writer.begin(Path(folder), data_set)
+            for image in images:
+                writer.add(image)
+            writer.close()
+            written = Path(folder, document_name("instances", ""))
+            sync_file(written)
+            written.replace(path)
+    except OSError as error:
+        raise describe_os_error(path, error) from error

@@ -1,4 +1,4 @@
-"""Atomic writing of files: a temporary file in the same folder, then a rename."""
+"""Atomic writing of files: a temporary file in the same folder, then a rename. And hard links to pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import errno
 import io
 import json
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ _REMEDIES = {
     errno.EPERM: "Make the folder writable, or choose another one with --out.",
     errno.EROFS: "That disk is read-only; choose another folder with --out.",
     errno.ENOTDIR: "Part of the path is a file; choose another folder with --out.",
+    errno.EBUSY: "It is a mount point, or in use; choose a folder inside of it with --out.",
+    errno.ENAMETOOLONG: "Choose a shorter name with --out.",
+    errno.EIO: "The disk may be failing: see the system's log, and choose a folder on another one with --out.",
     errno.EEXIST: "The path is a file; choose another folder with --out.",
 }
 
@@ -86,6 +91,29 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
         sink.write(data)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name by a hard link; where the file systems allow none, copy it.
+
+    An existing target is replaced, in one step. A hard link costs no space, but both names are the same file: whoever
+    changes one of them in place changes the other.
+
+    Raises:
+        OSError: The source cannot be read.
+        ExportError: The target's folder cannot be created or written, or the disk is full.
+    """
+    temporary = target.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source.resolve(), temporary)
+        temporary.replace(target)
+    except OSError:  # another disk, no hard links there, too many links: whatever it is, a copy tells
+        with source.open("rb") as content, _replacing(target) as sink:
+            shutil.copyfileobj(content, sink, 1 << 20)
+    finally:
+        with contextlib.suppress(OSError):  # renaming to another name of the same file leaves both
+            temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def _replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends, unless it raises."""
@@ -102,14 +130,28 @@ def _replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise ExportError(
-            f"{path} could not be written: {error.strerror or error}.",
-            remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."),
-        ) from error
+        raise describe_os_error(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def is_disk_error(error: OSError) -> bool:
+    """Whether a disk refused to be written to, and not for instance a connection."""
+    return error.errno in _REMEDIES
+
+
+def describe_os_error(path: Path, error: OSError) -> ExportError:
+    """Build the error for a person: which path could not be written, why, and what to do."""
+    message = f"{path} could not be written: {error.strerror or error}."
+    return ExportError(message, remedy=_REMEDIES.get(error.errno or 0, "Choose another folder with --out."))
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a closed file is on disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:

@@ -6,7 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from backend.export.coco import CocoWriter
+from backend.export.datumaro import DatumaroWriter
+from backend.export.huggingface import HuggingFaceWriter
+from backend.export.instances import InstanceWriter
+from backend.export.labeler_folders import BoxWriter, ColourMaskWriter, IdMaskWriter, OverlayWriter
+from backend.export.panoptic import PanopticWriter
+from backend.export.parquet import ParquetWriter
+from backend.export.roboflow import RoboflowWriter
+from backend.export.semantic import SemanticWriter
+from backend.export.voc import VocWriter
+from backend.export.webdataset import WebDatasetWriter
 from backend.export.writer import Writer
+from backend.export.yolo_det import YoloDetWriter
+from backend.export.yolo_obb import YoloObbWriter
+from backend.export.yolo_pose import YoloPoseWriter
+from backend.export.yolo_seg import YoloSegWriter
 
 
 @dataclass(frozen=True)
@@ -36,4 +51,38 @@ class Format:
     needs_pictures: bool = False
 
 
-FORMATS: Mapping[str, Format] = MappingProxyType({})
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "coco": Format(
+            lambda options: CocoWriter(options.polygon_tolerance),
+            "COCO instances with exact masks; polygons with --polygons; key points in a file of their own",
+        ),
+        "yolo-seg": Format(
+            lambda options: YoloSegWriter(options.polygon_tolerance or 0.0),
+            "Ultralytics segmentation: one outline per object, holes and parts joined",
+        ),
+        "yolo-det": Format(lambda options: YoloDetWriter(), "Ultralytics detection: boxes"),
+        "yolo-obb": Format(lambda options: YoloObbWriter(), "Ultralytics oriented boxes"),
+        "yolo-pose": Format(lambda options: YoloPoseWriter(), "Ultralytics poses: rectangles with their key points"),
+        "roboflow": Format(
+            lambda options: RoboflowWriter(lambda: CocoWriter(options.polygon_tolerance)),
+            "COCO in Roboflow's layout, as RF-DETR reads it",
+        ),
+        "voc": Format(lambda options: VocWriter(), "Pascal VOC: boxes in XML, masks in indexed PNGs"),
+        "panoptic": Format(lambda options: PanopticWriter(), "COCO panoptic, one PNG a picture, later regions on top"),
+        "semantic": Format(lambda options: SemanticWriter(), "an indexed PNG of classes a picture"),
+        "instances": Format(lambda options: InstanceWriter(), "a 16-bit PNG of object ids a picture"),
+        "id_masks": Format(lambda options: IdMaskWriter(), "a black and white PNG an object"),
+        "masks": Format(lambda options: ColourMaskWriter(), "a PNG a picture in the colours of the classes"),
+        "overlays": Format(
+            lambda options: OverlayWriter(), "pictures with outlines, labels and boxes", needs_pictures=True
+        ),
+        "bboxes": Format(lambda options: BoxWriter(), "a CSV of boxes a picture"),
+        "huggingface": Format(
+            lambda options: HuggingFaceWriter(), "an imagefolder with metadata.jsonl", needs_pictures=True
+        ),
+        "webdataset": Format(lambda options: WebDatasetWriter(), "tar files of pictures and JSON", needs_pictures=True),
+        "parquet": Format(lambda options: ParquetWriter(), "a row a picture; needs pyarrow"),
+        "datumaro": Format(lambda options: DatumaroWriter(), "Datumaro's own JSON"),
+    }
+)

@@ -26,12 +26,21 @@ def choose_colours(labels: Sequence[str]) -> dict[str, Colour]:
     return {label: parse_colour(label) or _colour(place) for place, label in enumerate(dict.fromkeys(labels))}
 
 
-def encode_overlay(pixels: Pixels, segments: Sequence[Segment], colours: Mapping[str, Colour]) -> bytes:
+def encode_overlay(
+    pixels: Pixels,
+    segments: Sequence[Segment],
+    colours: Mapping[str, Colour],
+    *,
+    with_confidence: bool = True,
+    with_boxes: bool = False,
+) -> bytes:
     """Draw segments onto an image and encode it as a JPEG; small segments lie on top of large ones.
 
     Args:
         pixels: uint8 RGB (H, W, 3).
         colours: Of each label.
+        with_confidence: Write it behind the label.
+        with_boxes: Draw the box of each segment, too.
     """
     in_order = sorted(segments, key=lambda segment: -int(np.count_nonzero(segment.mask)))
     canvas = _tint(pixels, in_order, colours)
@@ -42,8 +51,12 @@ def encode_overlay(pixels: Pixels, segments: Sequence[Segment], colours: Mapping
             points = [tuple(corner) for corner in (*ring, ring[0])]
             draw.line(points, fill=(0, 0, 0), width=width + 2)
             draw.line(points, fill=colours[segment.label], width=width)
+        if with_boxes:
+            left, top, right, bottom = mask_to_box(segment.mask) or (0, 0, 0, 0)
+            draw.rectangle((left, top, right - 1, bottom - 1), outline=colours[segment.label], width=max(1, width // 2))
     for segment in in_order:
-        _draw_label(draw, segment, colours[segment.label], font, canvas.size)
+        text = f"{segment.label} {segment.confidence:.2f}" if with_confidence else segment.label
+        _draw_label(draw, segment, text, colours[segment.label], font, canvas.size)
     file = io.BytesIO()
     canvas.save(file, "JPEG", quality=_JPEG_QUALITY)
     return file.getvalue()
@@ -66,12 +79,12 @@ def _tint(pixels: Pixels, segments: Sequence[Segment], colours: Mapping[str, Col
 def _draw_label(
     draw: ImageDraw.ImageDraw,
     segment: Segment,
+    text: str,
     colour: Colour,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     size: tuple[int, int],
 ) -> None:
-    """Write label and confidence on a bar above the segment, or as near as the image allows."""
-    text = f"{segment.label} {segment.confidence:.2f}"
+    """Write a text on a bar above the segment, or as near as the image allows."""
     left, top, _, _ = mask_to_box(segment.mask) or (0, 0, 0, 0)
     bounds = draw.textbbox((0, 0), text, font=font)
     width, height = bounds[2] - bounds[0] + 6, bounds[3] - bounds[1] + 6

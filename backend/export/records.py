@@ -15,7 +15,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from backend.errors import ExportError, shorten
-from backend.geometry import mask_to_box
+from backend.geometry import PixelRuns, encode_coco_runs, mask_to_box
 from backend.values import Mask, Size
 
 Json = dict[str, Any]
@@ -133,7 +133,7 @@ class DataSet:
 
 
 def encode_region(
-    mask: Mask,
+    mask: Mask | PixelRuns,
     label: str,
     region_id: str,
     *,
@@ -142,24 +142,28 @@ def encode_region(
     kind: str = "",
     other_labels: tuple[str, ...] = (),
 ) -> EncodedRegion:
-    """Encode a region; its mask is not kept. See `EncodedRegion` for the arguments."""
-    height, width = mask.shape
-    left, top, right, bottom = mask_to_box(mask) or (0, 0, 0, 0)
+    """Encode a region; its mask is not kept, and runs are not painted. See `EncodedRegion` for the arguments."""
+    if isinstance(mask, PixelRuns):
+        size, segmentation, area, box = mask.size, encode_coco_runs(mask), mask.area, mask.box
+    else:
+        height, width = mask.shape
+        size, segmentation, area, box = Size(width, height), encode_coco_rle(mask), int(mask.sum()), mask_to_box(mask)
+    left, top, right, bottom = box or (0, 0, 0, 0)
     bbox = (left, top, right - left, bottom - top)
-    size, segmentation, area = Size(width, height), encode_coco_rle(mask), int(mask.sum())
     return EncodedRegion(region_id, label, size, segmentation, area, bbox, score, choices, kind, other_labels)
 
 
 def check_region(region: EncodedRegion, size: Size, categories: Collection[str]) -> None:
     """Raise `ExportError` unless the region has a label among the categories and the size of its image."""
+    if region.label in categories and region.size == size:
+        return
     where = f'Region "{shorten(region.region_id)}"' + (f" ({region.kind})" if region.kind else "")
     if region.label not in categories:
         raise _label_error(where, region.label, categories)
-    if region.size != size:
-        raise ExportError(
-            f"{where} has a mask of {region.size} on an image of {size}.",
-            remedy="The region was drawn on another version of the image. Delete it and draw it again.",
-        )
+    raise ExportError(
+        f"{where} has a mask of {region.size} on an image of {size}.",
+        remedy="The region was drawn on another version of the image. Delete it and draw it again.",
+    )
 
 
 def _label_error(where: str, label: str, categories: Collection[str]) -> ExportError:

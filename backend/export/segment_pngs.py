@@ -46,7 +46,7 @@ class LabelNames:
         taken: set[str] = set()
         for label in labels:
             if label not in self._names:
-                self._names[label] = _distinct(label_to_name(label), taken)
+                self._names[label] = distinct_name(label_to_name(label), taken)
 
     def of(self, label: str) -> str:
         """Return the name of one of the labels."""
@@ -88,7 +88,8 @@ def encode_png(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-def _distinct(name: str, taken: set[str]) -> str:
+def distinct_name(name: str, taken: set[str]) -> str:
+    """Return the name, with a number if it is taken already, and note it as taken; upper and lower case are equal."""
     candidate, number = name, 1
     while candidate.casefold() in taken:
         number += 1

@@ -9,12 +9,12 @@ from typing import Any
 from backend.bulk import list_reasons
 from backend.errors import shorten
 from backend.export import (
+    DataSet,
     LabeledImage,
     LabelStatistics,
-    build_coco,
     encode_rows,
     write_bytes,
-    write_json,
+    write_coco,
     write_json_list,
 )
 from backend.folders.image_files import FolderImage
@@ -76,7 +76,7 @@ def write_summary(
     cuts_out: bool,
     failures: Iterable[tuple[str, str]] = (),
 ) -> FolderSummary:
-    """Write the files about all images that are done, one image in memory at a time, but for the COCO file.
+    """Write the files about all images that are done, one image in memory at a time.
 
     Args:
         labels: All labels; empty if only cut-outs were made, which these files are not about.
@@ -99,7 +99,8 @@ def write_summary(
         summary.counts = {label: of.count for label, of in statistics.counts.items()}
         write_bytes(folder / STATISTICS, statistics.encode_csv())
         write_bytes(folder / LABEL_CONFIG, build_label_config(labels).encode())
-        write_json(folder / COCO, build_coco(_read_images(record, images), labels, "Made by scripts.label_folder"))
+        data_set = DataSet("Made by scripts.label_folder", tuple(dict.fromkeys(labels)))
+        write_coco(folder / COCO, _read_images(record, images), data_set)
         tasks = (document["task"] for _, document in record.read_done(images))
         written = write_json_list(folder / PREDICTIONS, tasks, MAX_PREDICTIONS_BYTES)
         summary.predictions = [path.name for path in written]
@@ -115,4 +116,4 @@ def _read_images(record: FolderRecord, images: Sequence[FolderImage]) -> Iterato
         size = Size(*document["size"])
         regions = tuple(region_from_json(one, size) for one in document["segments"])
         uri = document["task"]["data"]["image"]
-        yield LabeledImage(image.name, size, number, None, regions, image_uri=uri)
+        yield LabeledImage(image.name, size, number, None, regions, image_uri=uri, image_id=number)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.geometry.polygons import Ring, signed_area
+from backend.geometry.polygons import Ring, join_rings, mask_to_rings, signed_area, simplify_ring
 from backend.geometry.rasters import covers
+from backend.values import Mask
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,21 @@ def find_parts(rings: Sequence[Ring]) -> list[Part]:
             number = next(number for number in near if covers([borders[number]], inside[None])[0])
             holes[number].append(ring)  # of the smallest border around it
     return [Part(border, tuple(inner)) for border, inner in zip(borders, holes, strict=True)]
+
+
+def mask_to_polygons(mask: Mask, tolerance: float) -> tuple[list[Ring], int]:
+    """Convert a mask into one closed ring per part, whose holes are joined to it by bridges of zero width.
+
+    Args:
+        mask: bool (H, W).
+        tolerance: Distance in pixels within which vertices are removed. The others stay at corners of pixels.
+
+    Returns:
+        For each part float (N, 2) XY; and the number of holes.
+    """
+    parts = find_parts(mask_to_rings(mask))
+    rings = [join_rings([simplify_ring(ring, tolerance) for ring in (part.border, *part.holes)]) for part in parts]
+    return rings, sum(len(part.holes) for part in parts)
 
 
 def choose_parts(parts: Sequence[Part], pixels: Ring) -> list[Part]:

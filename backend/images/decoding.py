@@ -54,6 +54,16 @@ def read_size(data: bytes, name: str, max_pixels: int, max_scans: int) -> Size:
     return Size(height, width) if _orientation(bare, image, name) in _SIDEWAYS else Size(width, height)
 
 
+def read_encoding(data: bytes, name: str, max_scans: int) -> tuple[str, int]:
+    """Read the format as PIL names it, such as "JPEG", and the EXIF orientation, 1 to 8.
+
+    Raises:
+        BadImage: Not an image, or too much work.
+    """
+    bare, image = _open(data, name, max_scans)
+    return str(image.format), _orientation(bare, image, name)
+
+
 def decode_pixels(data: bytes, name: str, max_scans: int) -> Pixels:
     """Decode the upright pixels, uint8 RGB (H, W, 3), read-only. Of an animation it is the first image.
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from backend.errors import BadImage
-from backend.images.decoding import decode_pixels, read_size
+from backend.images.decoding import decode_pixels, read_encoding, read_size
 from backend.runtime import timed
 from backend.values import Pixels
 
@@ -44,6 +44,11 @@ class SourceImage:
     def digest(self) -> str:
         """SHA-256 of the encoded bytes, in hex: the image's part of a cache key."""
         return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def encoding(self) -> tuple[str, int]:
+        """The file's format, such as "JPEG", and its EXIF orientation: 1 if it is stored upright, up to 8."""
+        return read_encoding(self.data, self.name, self._max_scans)
 
     @property
     def is_decoded(self) -> bool:

@@ -122,9 +122,14 @@ class LabelStudioSite:
         results = (answer.get("data") or {}).get("result") or []
         return [result for result in results if result.get("id") != MESSAGE_ID]
 
-    def annotate(self, task: int, result: Sequence[Json]) -> int:
+    def annotate(self, task: int, result: Sequence[Json], **fields: Any) -> int:
         """Submit an annotation; return its id."""
-        return int(self._json("POST", f"/api/tasks/{task}/annotations", json={"result": list(result)})["id"])
+        body = {"result": list(result), **fields}
+        return int(self._json("POST", f"/api/tasks/{task}/annotations", json=body)["id"])
+
+    def import_predictions(self, project: int, predictions: Sequence[Json]) -> None:
+        """Store predictions with their "task"."""
+        self._request("POST", f"/api/projects/{project}/import/predictions", json=list(predictions))
 
     def invite_link(self) -> str:
         """Return the sign-up URL for another user."""

@@ -93,11 +93,9 @@ def _measure_codec(bench: Bench) -> list[Any]:
 
 
 def _measure_export(bench: Bench) -> list[Any]:
-    from scripts.measuring import codecs
+    from scripts.measuring.exporting import measure_export
 
-    embedding = bench.subject.segmenter.encode(bench.pictures[0].scene.pixels)
-    masks = _objects(bench.subject, embedding, bench.pictures[0])[:3]
-    return codecs.measure_export(masks, bench.folder, tasks=5, repeats=bench.few)
+    return measure_export(bench.folder, repeats=bench.few)
 
 
 def _measure_classes(bench: Bench) -> list[Any]:

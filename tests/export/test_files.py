@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ExportError
-from backend.export import write_bytes, write_json, write_json_list
+from backend.export import link_or_copy, write_bytes, write_json, write_json_list
 
 LONG = {"text": "x" * 200_000}
 
@@ -106,3 +107,60 @@ def test_a_list_is_split_into_files_of_a_size(tmp_path: Path, limit: int, sizes:
 def test_an_empty_list_is_a_file_too(tmp_path: Path) -> None:
     (path,) = write_json_list(tmp_path / "tasks.json", [], 100)
     assert json.loads(path.read_text()) == []
+
+
+def test_a_picture_is_linked_and_takes_no_space(tmp_path: Path) -> None:
+    source, target = tmp_path / "cache" / "a.png", tmp_path / "images" / "train" / "b.png"
+    write_bytes(source, b"picture")
+    link_or_copy(source, target)
+    assert target.samefile(source)
+    assert [entry.name for entry in target.parent.iterdir()] == ["b.png"]
+
+
+@pytest.mark.parametrize("reason", [errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP])
+def test_where_no_link_is_possible_the_picture_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    source, target = tmp_path / "a.png", tmp_path / "images" / "b.png"
+    write_bytes(source, b"picture")
+    monkeypatch.setattr("backend.export.files.os.link", refuse)
+    link_or_copy(source, target)
+    assert target.read_bytes() == b"picture"
+    assert not target.samefile(source)
+    assert [entry.name for entry in target.parent.iterdir()] == ["b.png"]
+
+
+def test_a_link_replaces_an_existing_file_even_one_that_is_linked_already(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.png", tmp_path / "images" / "b.png"
+    write_bytes(source, b"new")
+    write_bytes(target, b"old")
+    for _ in range(2):
+        link_or_copy(source, target)
+        assert target.samefile(source)
+        assert [entry.name for entry in target.parent.iterdir()] == ["b.png"]
+
+
+def test_a_symbolic_link_is_followed_to_the_picture(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a.png", b"picture")
+    (tmp_path / "alias.png").symlink_to("a.png")
+    link_or_copy(tmp_path / "alias.png", tmp_path / "images" / "b.png")
+    assert not (tmp_path / "images" / "b.png").is_symlink()
+    assert (tmp_path / "images" / "b.png").read_bytes() == b"picture"
+
+
+def test_a_missing_picture_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "gone.png"))):
+        link_or_copy(tmp_path / "gone.png", tmp_path / "images" / "b.png")
+    assert list((tmp_path / "images").iterdir()) == []
+
+
+def test_a_picture_that_can_be_neither_linked_nor_copied_is_named_with_its_path(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a.png", b"picture")
+    (tmp_path / "images").write_text("mine")
+    with pytest.raises(ExportError) as caught:
+        link_or_copy(tmp_path / "a.png", tmp_path / "images" / "b.png")
+    assert caught.value.message == f"{tmp_path / 'images' / 'b.png'} could not be written: File exists."
+    assert caught.value.remedy == "The path is a file; choose another folder with --out."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from backend.export import EncodedRegion, LabeledImage, build_coco, encode_region
+from backend.export import DataSet, EncodedRegion, LabeledImage, encode_region, write_coco
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests.prompts import parse_prompts
 from backend.values import Size
@@ -114,9 +113,12 @@ def square(left: int, top: int, side: int) -> Any:
 
 
 def exported(regions: tuple[EncodedRegion, ...], tmp_path: Path) -> Any:
-    images = [LabeledImage("a.png", Size(64, 48), 1, 1, regions), LabeledImage("b.png", Size(64, 48), 2, 2)]
+    images = [
+        LabeledImage("a.png", Size(64, 48), 1, 1, regions, image_id=1),
+        LabeledImage("b.png", Size(64, 48), 2, 2, image_id=2),
+    ]
     path = tmp_path / "instances.json"
-    path.write_text(json.dumps(build_coco(images, COLOURS)))
+    write_coco(path, images, DataSet("shapes", tuple(COLOURS)))
     return load_coco(path)
 
 

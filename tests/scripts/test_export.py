@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,19 +12,26 @@ import pytest
 from label_studio_sdk.converter import brush
 from pycocotools import mask as coco_mask
 
-from backend.bulk import category_names, collect
-from backend.bulk.read_annotations import list_annotations, pick_annotation, uri_to_file_name
+from backend.bulk import Collected, category_names, collect
+from backend.bulk.annotation_choice import list_annotations, pick_annotation
 from backend.errors import ImageUnavailable
-from backend.export import build_coco
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import Task
 from backend.label_studio.results import build_value
 from backend.values import Mask, Size
-from scripts.export import main, summarize
+from scripts.exporting import summary
+from tests.export.coco_files import coco_of
 from tests.scripts.fakes import CONFIG_XML
 
 CONFIG = parse_labeling_config(CONFIG_XML)
 Json = dict[str, Any]
+
+
+def summarize(collected: Collected, path: Path) -> str:
+    counts = summary.ExportCounts(collected)
+    for _ in counts.data_set.watch(counts.regions.watch(collected.images)):
+        pass
+    return summary.summarize(counts, str(path), [])
 
 
 def no_size(task: Task) -> Size:
@@ -66,7 +72,8 @@ def choice_result(control: str, chosen: str, region_id: str) -> Json:
 def keypoint_result() -> Json:
     value = {"x": 50, "y": 50, "width": 0.2, "keypointlabels": ["green"]}
     size = {"original_width": 32, "original_height": 24}
-    return {**size, "id": "k1", "type": "keypointlabels", "from_name": "click", "to_name": "image", "value": value}
+    named = {"id": "k1", "type": "keypointlabels", "from_name": "click", "to_name": "image"}
+    return {**size, **named, "is_positive": True, "value": value}
 
 
 def task(number: int, *annotations: Json) -> Json:
@@ -84,12 +91,12 @@ def test_a_region_keeps_its_mask_label_id_score_and_choices() -> None:
     found = collect([task(5, annotation(*results, number=9))], CONFIG, no_size)
     (image,) = found.images
     np.testing.assert_array_equal(coco_mask.decode(image.regions[0].segmentation).astype(bool), ring())
-    coco = build_coco(found.images, category_names(CONFIG))
+    coco = coco_of(found.images, category_names(CONFIG))
     entry = coco["annotations"][0]
     assert (entry["region_id"], entry["score"], entry["attributes"]) == ("r1", 0.8, {"class": "green ring"})
     assert [c["name"] for c in coco["categories"]] == ["red", "green"]
     assert entry["category_id"] == 2
-    expected = {"id": 1, "file_name": "0123abcd-scene-5.png", "width": 32, "height": 24, "task_id": 5}
+    expected = {"id": 5, "file_name": "0123abcd-scene-5-task5.png", "width": 32, "height": 24, "task_id": 5}
     expected["coco_url"] = "/data/upload/1/0123abcd-scene-5.png"
     assert coco["images"] == [{**expected, "annotation_id": 9, "attributes": {"scene": "wood"}}]
 
@@ -141,19 +148,18 @@ def test_regions_of_every_kind_are_exported_as_their_pixels() -> None:
     assert np.argwhere(masks["rectangle"]).min(axis=0).tolist() == [3, 13]  # to the left of its corner (16, 3)
     assert np.argwhere(masks["rectangle"]).max(axis=0).tolist() == [10, 15]
     assert masks["ellipse"].sum() == pytest.approx(np.pi * 64, rel=0.05)
-    entries = build_coco([image], category_names(config))["annotations"]
+    entries = coco_of([image], category_names(config))["annotations"]
     assert [entry["bbox"] for entry in entries][:3] == [[0, 0, 16, 12], [13, 3, 3, 8], [8, 4, 16, 16]]
 
 
-def test_prompts_and_shapes_without_area_are_counted_in_the_summary() -> None:
+def test_prompts_are_counted_in_the_summary() -> None:
     box = shape_result("rectangle", DRAWN["rectangle"], "b1") | {"from_name": "drag"}
-    vector = shape_result("vector", {"vertices": []}, "v1")
-    results = [keypoint_result(), box, vector, brush_result(ring())]
+    results = [keypoint_result(), box, brush_result(ring())]
     found = collect(
         [task(5, annotation(*results)), task(6, annotation(box))], parse_labeling_config(ALL_SHAPES), no_size
     )
     assert [len(image.regions) for image in found.images] == [1, 0]
-    expected = "skipped because they are not masks: 1 keypointlabels, 2 rectanglelabels, 1 vectorlabels (prompts that"
+    expected = "skipped because they are prompts, or named by --drop: 1 keypointlabels, 2 rectanglelabels"
     assert expected in summarize(found, Path("a.json"))
     accepted = collect([task(5, annotation(brush_result(ring())))], CONFIG, no_size)
     assert "skipped" not in summarize(accepted, Path("a.json"))
@@ -227,7 +233,7 @@ def test_the_summary_says_that_the_others_are_exported_and_what_the_exit_status_
     found = collect([*tasks, task(99, annotation(brush_result(ring())))], parse_labeling_config(ALL_SHAPES), no_size)
     lines = summarize(found, Path("a.json")).splitlines()
     assert lines[0].endswith("1 images (0 negatives), 1 masks; 0 tasks not annotated, 22 failed")
-    assert lines[1] == "  22 tasks could not be exported; the file has all others; exit status 1"
+    assert lines[1] == "  22 tasks could not be exported; all others are; exit status 1"
     assert lines[2].startswith('    task 1, annotation 1: Region "f" (polygon) has no label.')
     assert lines[-1] == "    … and 2 more" and len(lines) == 23
 
@@ -241,8 +247,8 @@ def test_regions_with_several_labels_are_exported_with_the_first_and_counted_wit
     erased["value"]["brushlabels"] = ["red", "green"]
     tasks = [task(26, annotation(erased, labeled("red"))), task(27, annotation(labeled("green", "red", region_id="f")))]
     found = collect([*tasks, task(28, annotation(labeled("red", "green")))], CONFIG, no_size)
-    names = [category["name"] for category in build_coco(found.images, category_names(CONFIG))["categories"]]
-    entries = build_coco(found.images, category_names(CONFIG))["annotations"]
+    names = [category["name"] for category in coco_of(found.images, category_names(CONFIG))["categories"]]
+    entries = coco_of(found.images, category_names(CONFIG))["annotations"]
     assert [names[entry["category_id"] - 1] for entry in entries] == ["red", "green", "red"]
     example = "region \"f\" of task 27 with 'green', 'red'"
     expected = f"  2 regions have several labels and were exported with the first; for example {example}"
@@ -291,41 +297,6 @@ def test_tasks_with_several_annotations_are_counted_in_the_summary() -> None:
     assert "several" not in summarize(collect(tasks[1:2], CONFIG, no_size), Path("a.json"))
 
 
-class FakeProject:
-    """A project in Label Studio whose second task has a region without a label."""
-
-    label_config = ALL_SHAPES
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def project(self, project_id: str) -> FakeProject:
-        assert project_id == "3"
-        return self
-
-    def iterate_tasks(self, project_id: str) -> Iterator[Json]:
-        yield task(1, annotation(brush_result(ring())))
-        yield task(2, annotation(brush_result(ring()), unlabeled_result("f")))
-
-
-@pytest.mark.parametrize(("options", "status", "images"), [([], 1, [1]), (["--skip-bad-regions"], 0, [1, 2])])
-def test_the_exit_status_is_one_where_a_task_is_missing_in_the_file(
-    options: list[str],
-    status: int,
-    images: list[int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("backend.label_studio.api.LabelStudioClient", FakeProject)
-    connection = ["--project", "3", "--url", "http://localhost:8080", "--api-key", "token"]
-    assert main([*connection, "--out", str(tmp_path), *options]) == status
-    written = json.loads((tmp_path / "instances.json").read_text())
-    assert [entry["task_id"] for entry in written["images"]] == images
-    assert len(written["annotations"]) == len(images)
-    assert 'annotation 1: Region "f" (polygon) has no label.' in capsys.readouterr().out
-
-
 def test_a_task_that_cannot_be_read_is_named_and_the_others_are_exported() -> None:
     def away(asked_for: Task) -> Size:
         raise ImageUnavailable(f"{asked_for.uri} is gone.", remedy="Upload it again.")
@@ -354,21 +325,10 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
     lines = summarize(collect(tasks, CONFIG, no_size), tmp_path).splitlines()
     assert lines[0] == f"{tmp_path}: 2 images (1 negatives), 1 masks; 1 tasks not annotated, 0 failed"
     assert lines[1] == "  skipped 1 empty regions"
-    assert lines[2].startswith("  skipped because they are not masks: 1 keypointlabels") and len(lines) == 3
-
-
-@pytest.mark.parametrize(
-    ("uri", "name"),
-    [
-        ("/data/upload/2/bb7de776-a640.png", "bb7de776-a640.png"),
-        ("http://host:8080/data/local-files/?d=imgs/d%20640.png", "d 640.png"),
-        ("s3://bucket/some/key.jpg", "key.jpg"),
-        ("https://a.org/x/%C3%BC.png?size=2#top", "ü.png"),
-        ("https://a.org/", "task7"),
-    ],
-)
-def test_file_names_are_the_last_part_of_the_image_uri(uri: str, name: str) -> None:
-    assert uri_to_file_name(uri, 7) == name
+    assert (
+        lines[2].startswith("  skipped because they are prompts, or named by --drop: 1 keypointlabels")
+        and len(lines) == 3
+    )
 
 
 def odd_result(**changes: Any) -> Json:
@@ -409,11 +369,7 @@ def test_the_address_of_a_picture_is_exported_as_the_task_has_it() -> None:
     address = " s3://bucket/b%C3%BCro/pic.webp?versionId=1 "
     document = task(5, annotation(brush_result(ring()))) | {"data": {"image": address, "other": "x"}}
     (image,) = collect([document], CONFIG, no_size).images
-    assert (image.image_uri, image.file_name) == (address, "pic.webp")
-
-
-def test_an_address_that_is_none_still_gives_a_file_name() -> None:
-    assert uri_to_file_name("http://[::1/a.png", 7) == "task7"
+    assert (image.image_uri, image.file_name) == (address, "pic-task5.webp")
 
 
 def test_no_mask_is_kept_while_a_project_is_read() -> None:
@@ -454,6 +410,6 @@ def test_a_task_of_two_images_is_two_images_of_the_export() -> None:
     found = collect([document], config, no_size)
     assert [image.image_uri for image in found.images] == ["/data/l.png", "/data/r.png"]
     read = [(image.file_name, image.size, [region.label for region in image.regions]) for image in found.images]
-    assert read == [("l.png", Size(32, 24), ["green"]), ("r.png", Size(6, 4), ["blue"])]
+    assert read == [("l-task1-left.png", Size(32, 24), ["green"]), ("r-task1-right.png", Size(6, 4), ["blue"])]
     assert category_names(config) == ("green", "blue")
     assert found.failures == []

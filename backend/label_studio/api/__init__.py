@@ -3,6 +3,7 @@
 Ids come in; values and task documents go out, or `LabelStudioError`.
 """
 
+from backend.label_studio.api.annotated_tasks import AnnotatedTasks
 from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.earlier_version import Removal, delete_earlier_version
 from backend.label_studio.api.model_versions import find_similar
@@ -13,6 +14,7 @@ from backend.label_studio.api.task_listing import AnswerOf, TaskFilter, TaskList
 from backend.label_studio.api.webhooks import Webhook, WebhookClient
 
 __all__ = [
+    "AnnotatedTasks",
     "AnswerOf",
     "LabelStudioClient",
     "NextTasks",

@@ -41,6 +41,12 @@ class Columns:
 USUAL = Columns("task_only", "id,data,total_predictions", PAGE_SIZE)
 ID = Columns("task_only", "id", PAGE_SIZE)
 WHOLE = Columns("all", "id,predictions,annotations,parent_prediction", 100)  # `include` reaches into annotations
+REVIEWED = Columns(
+    "all",
+    "id,data,predictions,annotations,result,completed_by,created_username,created_at,lead_time,parent_prediction,"
+    "was_cancelled",
+    20,
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class TaskFilter:
         without_version: Leaves out tasks that have a prediction of exactly this model version; "" leaves out none.
         with_versions: Only tasks with predictions of all these versions, or of versions whose names contain them.
         unlabeled: Only tasks without a submitted annotation.
+        annotated: Only tasks with one.
         without_predictions: Only tasks without a prediction of any model.
         without_drafts: Only tasks that nobody has begun to label.
         task_ids: Only these, in ascending order; None for no such limit.
@@ -59,6 +66,7 @@ class TaskFilter:
     without_version: str = ""
     with_versions: Sequence[str] = ()
     unlabeled: bool = False
+    annotated: bool = False
     without_predictions: bool = False
     without_drafts: bool = False
     task_ids: Sequence[int] | None = None
@@ -71,6 +79,8 @@ class TaskFilter:
         items += [contains_version([name]) for name in self.with_versions]
         if self.unlabeled:
             items.append(condition("total_annotations", "equal", "Number", 0))
+        if self.annotated:
+            items.append(condition("total_annotations", "greater", "Number", 0))
         if self.without_predictions:
             items.append(condition("total_predictions", "equal", "Number", 0))
         if self.without_drafts:
@@ -114,6 +124,11 @@ class TaskListing:
         names contain it, too.
         """
         return self._in_portions(project_id, tasks, tasks.conditions(), WHOLE)
+
+    def iterate_reviewed(self, project_id: int | str) -> Iterator[Json]:
+        """Yield the tasks with a submitted annotation, with their "data", "annotations" and "predictions"."""
+        tasks = TaskFilter(annotated=True)
+        return self._in_portions(project_id, tasks, tasks.conditions(), REVIEWED)
 
     def count(self, project_id: int | str, tasks: TaskFilter = TaskFilter()) -> int:
         """Count the tasks that `iterate` yields, except for those of versions whose name contains the given one.

@@ -37,6 +37,7 @@ class Control:
         labels_name: None if the tag contains its labels. For a plain tag, the name of the Labels control they come
             from, or "" if there is none and regions have no label.
         takes_several: Whether a region may have several of its labels (choice="multiple").
+        smart_only: Whether it has no ordinary tool (smartOnly="true"), so that all that is drawn with it are prompts.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Control:
     smart: bool = True
     labels_name: str | None = None
     takes_several: bool = False
+    smart_only: bool = False
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
@@ -184,6 +186,11 @@ def _number(tag: Element, name: str, default: float) -> float:
 def is_smart(tag: Element) -> bool:
     """Whether a control has a smart tool (see `Control.smart`)."""
     return read_attribute(tag, "smart").lower() != "false" or is_true(tag, "smartonly")
+
+
+def is_smart_only(tag: Element) -> bool:
+    """Whether a control has no ordinary tool (see `Control.smart_only`)."""
+    return is_true(tag, "smartonly")
 
 
 def takes_several(tag: Element) -> bool:

@@ -13,6 +13,7 @@ from backend.label_studio.config.controls import (
     Control,
     ScoreControl,
     is_smart,
+    is_smart_only,
     read_class_control,
     read_labels,
     read_score_control,
@@ -53,12 +54,22 @@ class PageControls:
                 kind,
                 is_smart(tag),
                 takes_several=takes_several(tag),
+                smart_only=is_smart_only(tag),
             )
             for tag in with_labels
         ]
         separate = [(read_attribute(tag, "name"), self._labels_of(tag), takes_several(tag)) for tag in labels_tags]
         plain = [
-            Control(read_attribute(tag, "name"), image_name, labels, kind, is_smart(tag), labels_name, several)
+            Control(
+                read_attribute(tag, "name"),
+                image_name,
+                labels,
+                kind,
+                is_smart(tag),
+                labels_name,
+                several,
+                is_smart_only(tag),
+            )
             for tag in plain_tags
             for labels_name, labels, several in (separate or [("", (), False)])
         ]

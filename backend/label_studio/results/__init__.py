@@ -3,8 +3,18 @@
 On one side there are masks in pixels, on the other percentages, brush RLE and PNG data URLs.
 """
 
-from backend.label_studio.results.brush_rle import brush_box, decode_brush, encode_brush
+from backend.label_studio.results.brush_rle import decode_brush, encode_brush
+from backend.label_studio.results.brush_runs import brush_box, decode_brush_runs
 from backend.label_studio.results.build import EMPTY_ANSWER, build_prediction, build_results, control_of
+from backend.label_studio.results.drawn_regions import (
+    DrawnRegion,
+    Verdict,
+    check_drawn,
+    find_drawn,
+    key_point_xy,
+    outline_of,
+    parent_of,
+)
 from backend.label_studio.results.fields import (
     KEYPOINT,
     MAX_SIDE,
@@ -47,9 +57,11 @@ __all__ = [
     "MAX_SIDE",
     "MESSAGE_ID",
     "RECTANGLE",
+    "DrawnRegion",
     "LabeledRegion",
     "Result",
     "SavedRegion",
+    "Verdict",
     "add_message",
     "brush_box",
     "build_message",
@@ -57,11 +69,14 @@ __all__ = [
     "build_prediction",
     "build_results",
     "build_value",
+    "check_drawn",
     "control_of",
     "count_left_out",
     "decode_brush",
+    "decode_brush_runs",
     "drawn_size_of",
     "encode_brush",
+    "find_drawn",
     "find_regions",
     "ids_of",
     "is_own_id",
@@ -70,11 +85,14 @@ __all__ = [
     "join_labels",
     "join_remedy",
     "json_type_of",
+    "key_point_xy",
     "kind_of_region",
     "label_of",
     "mask_from_value",
     "new_region_id",
     "objects_of",
+    "outline_of",
+    "parent_of",
     "parse_image_choices",
     "parse_regions",
     "pick_image",

@@ -73,7 +73,7 @@ def decode_records(data: bytes, rle_sizes: tuple[int, ...]) -> tuple[Integers, I
 
     Bits that do not make a whole record are ignored, so truncated data has fewer words than its header says.
     """
-    start = _record_starts(data, rle_sizes)
+    start = find_record_starts(data, rle_sizes)
     padded = data + bytes(8)
     record = _read_bits(padded, start, MAX_RECORD_BITS)  # a shorter record is followed by bits of the next one
     code = record >> (MAX_RECORD_BITS - 3)
@@ -121,10 +121,10 @@ def _build_header(word_count: int) -> bytes:
     return (header << 56 - HEADER_BITS).to_bytes(7, "big")
 
 
-def _record_starts(data: bytes, rle_sizes: tuple[int, ...]) -> Integers:
+def find_record_starts(data: bytes, rle_sizes: tuple[int, ...]) -> Integers:
     """Find where the records start, in bits. It is the one sequential step: a table look-up per repeated run."""
-    octets = np.frombuffer(data + b"\0", np.uint8).astype(np.int64)
-    table = _length_table(rle_sizes)[octets[:-1] << 2 | octets[1:] >> 6].tobytes() + bytes(MAX_RECORD_BITS)
+    windows = np.ndarray(len(data), ">u2", data + b"\0", strides=(1,)) >> 6  # ten bits from each byte on
+    table = _length_table(rle_sizes).take(windows).tobytes() + bytes(MAX_RECORD_BITS)
     end, last = len(data) * 8, len(data) * 8 - 2
     lengths: list[int] = []
     append = lengths.append

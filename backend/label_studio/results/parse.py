@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from backend.errors import BadRegion, BadRle, shorten
+from backend.geometry import PixelRuns
 from backend.label_studio.config import PATH_SEPARATOR, SHAPES, ImageConfig
 from backend.label_studio.results.fields import (
     RECTANGLE,
@@ -24,7 +25,7 @@ from backend.label_studio.results.fields import (
 from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.region_ids import is_own_id, new_region_id
 from backend.label_studio.results.region_notes import parse_notes
-from backend.label_studio.results.region_values import mask_from_value
+from backend.label_studio.results.region_values import mask_from_value, runs_from_brush
 from backend.values import Mask, Size
 
 RESULT_REMEDY = "The annotation is damaged: delete it in Label Studio and create it again."
@@ -54,32 +55,46 @@ class SavedRegion:
             BadRle: A brush whose mask is missing or cannot be decoded.
             BadRegion: Any other shape that is missing or cannot be drawn. Both messages name the region and its kind.
         """
-        choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
-        label, *others = self._labels() or [""]
+        shape = self.decode_shape()
+        label, *others = self.labels or ("",)
         return LabeledRegion(
-            mask=self._decode_mask(),
+            mask=shape.to_mask() if isinstance(shape, PixelRuns) else shape,
             label=label,
             region_id=self.region_id,
-            score=_saved_score(self.shape),
-            choices=MappingProxyType(choices),
+            score=self.score,
+            choices=self.choices,
             control=str(self.shape.get("from_name") or ""),
             kind=self.kind,
             other_labels=tuple(others),
             notes=parse_notes(self.shape),
         )
 
-    def _labels(self) -> list[str]:
-        """Return the labels of the shape, then those that Labels controls give the region, each once."""
-        separate = (result for result in self.group if result.get("type") == "labels")
-        labels = (label for result in (self.shape, *separate) for label in labels_of(result))
-        return list(dict.fromkeys(label for label in labels if label))
-
-    def _decode_mask(self) -> Mask:
+    def decode_shape(self) -> Mask | PixelRuns:
+        """Return the mask, or of a brush its pixels as runs, which are not painted; raises as `decode` does."""
         try:
-            return mask_from_value(value_of(self.shape), self.kind, _size(self.shape))
+            value, size = value_of(self.shape), _size(self.shape)
+            return runs_from_brush(value, size) if self.kind == "brush" else mask_from_value(value, self.kind, size)
         except BadRegion as error:
             message = f'Region "{shorten(self.region_id)}" ({self.kind}): {error.message}'
             raise type(error)(message, remedy=error.remedy) from error
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the shape, then those that Labels controls give the region, each once."""
+        separate = (result for result in self.group if result.get("type") == "labels")
+        labels = (label for result in (self.shape, *separate) for label in labels_of(result))
+        return tuple(dict.fromkeys(label for label in labels if label))
+
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]:
+        """The values chosen for the region, by the name of the choices control."""
+        choices = {str(result.get("from_name")): _choice_names(result) for result in self.group if _is_class(result)}
+        return MappingProxyType(choices)
+
+    @property
+    def score(self) -> float | None:
+        """The score that it was saved with; None if there is none, or one that is not a finite number."""
+        return _saved_score(self.shape)
 
 
 def parse_regions(results: Sequence[Result], config: ImageConfig) -> list[LabeledRegion]:
@@ -117,12 +132,16 @@ def shape_kind(result: Result, config: ImageConfig) -> str | None:
 
     Saved classes, texts and separate labels carry a copy of their region's value, but are not shapes.
     """
+    kind = stored_kind(result)
+    return None if kind == RECTANGLE and _is_prompt(result, config) else kind
+
+
+def stored_kind(result: Result) -> str | None:
+    """Return what `shape_kind` does, but the kind of a rectangle that is a prompt, too."""
     own = kind_of_region(result)
     if own not in SHAPES and (not own or not str(result.get("type")).endswith("labels")):
         return None
     stored = next((kind for key, kind in SHAPES_BY_KEY.items() if key in value_of(result)), None)
-    if stored is None and own == RECTANGLE and _is_prompt(result, config):
-        return None
     return stored or (own if own in SHAPES else None)
 
 
@@ -146,13 +165,11 @@ def count_left_out(results: Sequence[Result], config: ImageConfig) -> Counter[st
 def parse_image_choices(results: Sequence[Result], config: ImageConfig) -> dict[str, tuple[str, ...]]:
     """Return the choices for the whole image by the name of their control. Raises `BadRle` as `parse_regions` does."""
     own = pick_image(results, config)
-    region_ids = {result.get("id") for result in own if shape_kind(result, config)}
     per_region = {control.name for control in config.region_choices}
+    classes = [result for result in own if _is_class(result) and result.get("from_name") not in per_region]
+    region_ids = {result.get("id") for result in own if shape_kind(result, config)} if classes else set()
     return {
-        str(result.get("from_name")): _choice_names(result)
-        for result in own
-        if result.get("type") in CLASS_KINDS and result.get("from_name") not in per_region
-        if result.get("id") not in region_ids
+        str(result.get("from_name")): _choice_names(result) for result in classes if result.get("id") not in region_ids
     }
 
 
@@ -207,6 +224,13 @@ def _size(result: Result) -> Size:
         message = f"It was saved with an image size of {width} x {height} pixels (original_width, original_height)."
         raise BadRle(message, remedy="Delete the region in Label Studio and draw it again.")
     return size
+
+
+def choices_of(group: Sequence[Result]) -> Mapping[str, tuple[str, ...]]:
+    """Return the values chosen for a region, by the name of the choices control, from all results with its id."""
+    return MappingProxyType(
+        {str(result.get("from_name")): _choice_names(result) for result in group if _is_class(result)}
+    )
 
 
 def _choice_names(result: Result) -> tuple[str, ...]:

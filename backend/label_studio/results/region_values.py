@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from backend.errors import BadRegion, BadRle, shorten
 from backend.geometry import (
     Ellipse,
+    PixelRuns,
     ellipse_to_mask,
     fit_ellipse,
     mask_to_box,
@@ -39,7 +40,8 @@ from backend.geometry import (
 )
 from backend.label_studio.config import SHAPES
 from backend.label_studio.results.bitmask_png import decode_bitmask, encode_bitmask
-from backend.label_studio.results.brush_rle import decode_brush, encode_brush
+from backend.label_studio.results.brush_rle import encode_brush
+from backend.label_studio.results.brush_runs import decode_brush_runs
 from backend.values import Box, Mask, Size
 
 Value = dict[str, Any]
@@ -92,7 +94,7 @@ def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
         BadRegion: The parent of `BadRle`: any other shape that is missing or cannot be drawn; the message names it.
     """
     readers = {
-        "brush": lambda: _read_brush(value, size),
+        "brush": lambda: runs_from_brush(value, size).to_mask(),
         "bitmask": lambda: decode_bitmask(value.get("imageDataURL"), size),
         "polygon": lambda: polygon_to_mask(_read_points(value, size), size),
         "rectangle": lambda: _read_rectangle(value, size),
@@ -140,10 +142,15 @@ def _build_ellipse(mask: Mask) -> list[Value]:
     return [value]
 
 
-def _read_brush(value: Mapping[str, Any], size: Size) -> Mask:
+def runs_from_brush(value: Mapping[str, Any], size: Size) -> PixelRuns:
+    """Return the pixels of a brush's value as runs.
+
+    Raises:
+        BadRle: It has no mask, or one that cannot be decoded.
+    """
     if "rle" not in value:
         raise BadRle('The brush has no mask: its value has no "rle".', remedy=REMEDY)
-    return decode_brush(value["rle"], size)
+    return decode_brush_runs(value["rle"], size)
 
 
 def _read_points(value: Mapping[str, Any], size: Size) -> NDArray[np.float64]:

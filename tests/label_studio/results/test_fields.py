@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.bulk.read_annotations import read_size
+from backend.bulk.annotation_reader import read_size
 from backend.label_studio.results import drawn_size_of, json_type_of
 from backend.values import Size
 

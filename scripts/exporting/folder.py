@@ -1,0 +1,75 @@
+"""Option --out, and what an export says about itself: `export.json` and README.md."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.export import FORMATS, DataSet, DataSetStatistics, ExportFolder, write_readme
+
+PRIVATE = frozenset({"api_key", "url", "out"})
+"""Options that are not written down: a secret, addresses inside a network, and what does not change the data set."""
+
+
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    """Add --out."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the data set; created if missing. An earlier export is replaced when the new one is complete, "
+        "anything else is refused",
+    )
+
+
+def list_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that were given and may be written down, JSON-ready, in alphabetical order.
+
+    Of a file it is the name: in which folder it lies on this machine is nobody's business.
+    """
+    return {
+        name: [_to_text(one) for one in value] if isinstance(value, (list, tuple, set, frozenset)) else _to_text(value)
+        for name, value in sorted(vars(arguments).items())
+        if name not in PRIVATE and value is not None and value is not False and value != parser.get_default(name)
+    }
+
+
+def describe_command(prog: str, options: Mapping[str, Any]) -> str:
+    """Return the command with these options (`list_options`), as one types it."""
+    words: list[str] = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            words += [option] if one is True else [option, shlex.quote(str(one))]
+    return " ".join([prog, *words])
+
+
+def describe_folder(
+    folder: ExportFolder,
+    data_set: DataSet,
+    statistics: DataSetStatistics,
+    formats: Sequence[str],
+    parser: argparse.ArgumentParser,
+    arguments: argparse.Namespace,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write README.md and fill the record of an export, before its block ends.
+
+    Args:
+        notes: What the writers' `close` returned.
+    """
+    options = list_options(parser, arguments)
+    folder.record = {"formats": list(formats), "options": options, "counts": statistics.to_json()}
+    descriptions = {name: FORMATS[name].description for name in formats}
+    command = describe_command(parser.prog, options)
+    write_readme(folder.staging, data_set, statistics, descriptions, command, notes)
+
+
+def _to_text(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.name
+    return value if isinstance(value, (bool, int, float)) else str(value)

@@ -1,0 +1,68 @@
+"""Sources of task documents with annotations and predictions: a project over the API, or an export file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ijson
+
+from backend.errors import ExportError
+from backend.label_studio.api import LabelStudioClient, TaskListing
+from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A project's title, labeling config and tasks, which are read once."""
+
+    title: str
+    config: LabelingConfig
+    tasks: Iterable[Json]
+
+
+def open_project(client: LabelStudioClient, project_id: int, limits: ConfigLimits) -> Source:
+    """Open a project of Label Studio; only tasks with a submitted annotation are transferred.
+
+    Raises:
+        LabelStudioError: No such project, an invalid token, or Label Studio cannot be reached.
+        BadConfig: The labeling config has no control for masks.
+    """
+    project = client.project(project_id)
+    config = parse_labeling_config(project.label_config, limits)
+    title = project.title or f"project {project_id}"
+    return Source(title, config, TaskListing(client).iterate_reviewed(project_id))
+
+
+def open_file(path: Path, config_path: Path, limits: ConfigLimits) -> Source:
+    """Open a JSON export of Label Studio with its labeling config, an XML file.
+
+    Raises:
+        ExportError: A file cannot be read.
+        BadConfig: As `open_project`.
+    """
+    try:
+        xml = config_path.read_text(encoding="utf-8")
+        path.open("rb").close()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(
+            f"A file cannot be read: {error}.", remedy="Check the paths of --file and --config."
+        ) from error
+    return Source(path.stem, parse_labeling_config(xml, limits), _iterate_file(path))
+
+
+def _iterate_file(path: Path) -> Iterator[Json]:
+    """Yield the tasks of a file, one in memory at a time."""
+    remedy = 'Export the project in the format "JSON" once more.'
+    try:
+        with path.open("rb") as file:
+            for document in ijson.items(file, "item", use_float=True):
+                if not isinstance(document, dict):
+                    raise ExportError(f"{path} has an entry that is not a task.", remedy=remedy)
+                yield document
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path} is not a JSON export of Label Studio: {error}.", remedy=remedy) from error
