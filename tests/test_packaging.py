@@ -24,7 +24,7 @@ from scripts.healthcheck import PID_FILE
 from tests.paths import ROOT
 
 VARIABLES = [name for name, _, _ in Settings.documentation()]
-EXTRAS = ["requirements-formats.txt", "requirements-ray.txt", "requirements-report.txt"]
+EXTRAS = ["requirements-formats.txt", "requirements-report.txt", "requirements-ray.txt"]
 REQUIREMENTS = ["requirements.txt", "requirements-dev.txt", *EXTRAS]
 PINNED = [
     *REQUIREMENTS,
@@ -218,7 +218,8 @@ def installed_by(target: str, fresh: Path) -> tuple[list[str], set[str]]:
     return re.findall(r"-r (\S+)", planned.stdout), commands
 
 
-BACKEND, TOOLS = ["requirements.txt"], ["requirements-dev.txt", "requirements-label-studio-ml.txt"]
+BACKEND = ["requirements.txt"]
+TOOLS = ["requirements-dev.txt", *EXTRAS, "requirements-label-studio-ml.txt"]
 LABEL_STUDIO = ["requirements-label-studio.txt"]
 
 

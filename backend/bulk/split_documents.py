@@ -45,6 +45,7 @@ def split_documents(file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[
             return
         more = file.read(max(block_bytes, len(rest)))  # a long object is searched again, at twice the length
         if not more:
+            _check_between(rest.partition(b"{")[0], rest[: len(before)] and before, number)
             raise ExportError(f"The file ends after {number} tasks, in the middle of its list.", remedy=REMEDY)
         buffer = rest + more
 

@@ -51,7 +51,7 @@ def test_a_file_that_is_cut_anywhere_is_refused_after_its_whole_tasks(
     [
         ('{"id": 1}', "is not a JSON list, but begins with "),
         ("", "is not a JSON list"),
-        ("[1, 2]", "ends after 0 tasks, in the middle"),
+        ("[1, 2]", "At the start of the list there is .*1, 2.* instead of a task"),
         ('[1, {"id": 1}]', "At the start of the list there is .*1,.* instead of a task"),
         ('[{"id": 1} {"id": 2}]', "After task 1 there is .* instead of a task"),
         ('[{"id": 1}, 2, {"id": 2}]', "After task 1 there is .*, 2,.* instead of a task"),
