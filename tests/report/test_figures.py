@@ -149,7 +149,7 @@ def test_the_calibration_is_hotcocos(seed: int, tmp_path: Path) -> None:
 
 
 def test_the_order_of_the_scores_finds_errors_as_counted_by_hand() -> None:
-    curve = build_curve([0.1, 0.2, 0.3, 0.4], [True, False, True, False])
+    curve = build_curve([0.3, 0.1, 0.4, 0.2], [True, True, False, False])
     assert curve is not None
     np.testing.assert_allclose(curve.by_score, [0, 0.5, 0.5, 1, 1])
     np.testing.assert_allclose(curve.best, [0, 0.5, 1, 1, 1])
