@@ -62,6 +62,7 @@ def is_bulk_version(version: str) -> bool:
 
 def _name_control(control: Control) -> dict[str, Any]:
     named = asdict(control)
+    del named["smart_only"]  # tells prompts from work in an export, and changes no prediction
     if not named["takes_several"]:  # which versions did not name before labels could be several
         del named["takes_several"]
     return named

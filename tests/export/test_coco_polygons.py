@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,13 @@ def test_groups_keep_their_exact_mask() -> None:
     labeled = image(region(ring(), is_crowd=True), region(ring(), region_id="s"))
     kinds = [type(entry["segmentation"]) for entry in coco_of([labeled], tolerance=1)["annotations"]]
     assert kinds == [dict, list]
+
+
+def test_a_mask_of_a_thousand_holes_takes_no_minutes_and_comes_back(tmp_path: Path) -> None:
+    mask = np.ones((200, 200), bool)
+    mask[1:-1:6, 1:-1:6] = False
+    started = time.process_time()
+    document = coco_of([image(region(mask), size=Size(200, 200))], tolerance=1)
+    assert time.process_time() - started < 2
+    (restored,) = restore(document, tmp_path)
+    np.testing.assert_array_equal(restored, mask)

@@ -254,3 +254,33 @@ def test_a_full_disk_is_named_and_leaves_the_earlier_export(command: Command) ->
     assert "could not be written: File too large." in command.errors
     assert list_files(command.out) == before
     assert {path.name for path in command.folder.iterdir()} <= {"out", "out.lock", "birds.json", "config.xml"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "labels", "line"),
+    [
+        (
+            "best",
+            ["dog"],
+            "had several annotations; exported the ground truth if marked, otherwise the newest",
+        ),
+        ("latest", ["dog"], "had several annotations; exported the newest"),
+        ("first", ["cat"], "had several annotations; exported the oldest"),
+        ("user:1", ["cat"], "had several annotations; exported the newest of that person"),
+        ("user:3", [], "have annotations, but none that the options choose"),
+        ("ground-truth", [], "have annotations, but none that the options choose"),
+    ],
+)
+def test_the_summary_says_which_of_several_annotations_was_exported(
+    rule: str, labels: list[str], line: str, command: Command
+) -> None:
+    old = {"completed_by": 1, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    new = {"completed_by": 2, "created_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"}
+    both = task(
+        1,
+        annotation(brush(block(1, 1, 5, 5)), number=1, **old),
+        annotation(brush(block(1, 1, 5, 5), "dog"), number=2, **new),
+    )
+    assert command.run([both], "--annotation", rule) == 0
+    assert command.labels() == labels
+    assert f"  1 tasks {line}" in command.printed.splitlines()
