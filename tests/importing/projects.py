@@ -64,7 +64,11 @@ class Project:
     def exported(self, results: Mapping[int, Sequence[Json]], annotation_id: int = 70) -> list[LabeledImage]:
         """Read the results as annotations of the tasks, as an export does."""
         tasks = [
-            {"id": task, "data": {"image": self.uris[task]}, "annotations": [{"id": annotation_id + task, "result": own}]}
+            {
+                "id": task,
+                "data": {"image": self.uris[task]},
+                "annotations": [{"id": annotation_id + task, "result": own}],
+            }
             for task, own in results.items()
         ]
         counts = ReadCounts()
