@@ -82,4 +82,4 @@ def suggest(name: str, names: Sequence[str]) -> str:
     """Return a question with the closest name; "" if none is close."""
     folded = {one.casefold(): one for one in reversed(names)}
     close = get_close_matches(name.casefold(), list(folded), 1)
-    return f"; did you mean {shorten(repr(folded[close[0]]))}?" if close else ""
+    return f" (did you mean {shorten(repr(folded[close[0]]))}?)" if close else ""

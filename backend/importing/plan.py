@@ -34,7 +34,7 @@ def check_labels(data_set: FoundDataSet, images: Iterable[ImageConfig], options:
     unknown = [label for label in used if label not in names]
     if not unknown or any(control.labels_name == "" for control in controls):
         return
-    shown = "; ".join(f"{shorten(repr(one))} ({used[one]} regions{suggest(one, names)})" for one in unknown)
+    shown = "; ".join(f"{shorten(repr(one))} of {used[one]} regions{suggest(one, names)}" for one in unknown)
     raise BadDataSet(
         f"Labels of the data set are not in the labeling config: {shown}.",
         remedy=f"Rename them with --rename OLD=NEW, or add them to the labeling config ({shorten(', '.join(names))}).",

@@ -106,8 +106,12 @@ def build_version(arguments: argparse.Namespace, data_set: FoundDataSet) -> str:
 def send_as_predictions(work: Import, arguments: argparse.Namespace, settings: Settings) -> int:
     """Store the predictions, each exactly once; return the exit status."""
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
+    patient: AnswerOf = lambda ask: ask()  # noqa: E731 - until the run says how it waits out outages
 
-    def select(answer_of: AnswerOf = lambda ask: ask(), without: object = ()) -> PlannedTasks:
+    def select(answer_of: AnswerOf = patient, without: object = ()) -> PlannedTasks:
+        nonlocal patient
+        patient = answer_of
+
         def stored(ids: Sequence[int]) -> set[int]:
             if arguments.replace or not ids:
                 return set()
@@ -121,7 +125,7 @@ def send_as_predictions(work: Import, arguments: argparse.Namespace, settings: S
 
     def clear(task_id: int) -> None:
         if arguments.replace:
-            clear_stored(client, work.project_id, work.version, task_id, lambda ask: ask())
+            clear_stored(client, work.project_id, work.version, task_id, patient)
 
     print(f"Model version {work.version}", flush=True)
     about = {
