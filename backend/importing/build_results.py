@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from backend.errors import BackendError, BadDataSet, shorten
 from backend.export import EncodedRegion, FoundRegions, KeyPoint, OnBadRegion
 from backend.importing.choose_control import EXACT, choose_control, holds_exactly, suggest
 from backend.label_studio.config import ClassControl, Control, ImageConfig
-from backend.label_studio.results import LabeledRegion, Result, build_key_point, build_results
+from backend.label_studio.results import LabeledRegion, build_key_point, build_results
 from backend.values import Size
 
 Choices = Mapping[str, tuple[str, ...]]
+Json = dict[str, Any]
 
 
 @dataclass
@@ -76,7 +78,7 @@ class ResultBuilder:
 
     def build(
         self, found: FoundRegions, choices: Choices, name: str, on_bad_region: OnBadRegion, size: Size
-    ) -> list[Result]:
+    ) -> list[Json]:
         """Build the results of regions and key points, then those of the image.
 
         Args:
@@ -85,7 +87,7 @@ class ResultBuilder:
             on_bad_region: Told what cannot be built; the region is left out unless it raises.
             size: Of the image.
         """
-        results: list[Result] = []
+        results: list[Json] = []
         for region in found.regions:
             try:
                 results += self._build_region(region)
@@ -99,10 +101,12 @@ class ResultBuilder:
         except BadDataSet as error:
             on_bad_region(BadDataSet(f"{name[:1].upper()}{name[1:]} {error.message}", remedy=error.remedy))
         else:
-            results += build_results([], self.image, own)
+            # with the size, which then nobody needs to look up in the picture of a task without regions
+            sides = {"original_width": size.width, "original_height": size.height, "image_rotation": 0}
+            results += [result | sides for result in build_results([], self.image, own)]
         return results
 
-    def _build_region(self, region: EncodedRegion) -> list[Result]:
+    def _build_region(self, region: EncodedRegion) -> list[Json]:
         options, mask = self.options, region.decode_mask()
         region = replace(region, label=options.renamed.get(region.label, region.label))
         control = choose_control(region, mask, self.image, options.shape, options.tolerance)
@@ -123,7 +127,7 @@ class ResultBuilder:
             self.counts.inexact[control.kind] += 1
         return results
 
-    def _build_point(self, point: KeyPoint, size: Size) -> list[Result]:
+    def _build_point(self, point: KeyPoint, size: Size) -> list[Json]:
         label = self.options.renamed.get(point.label, point.label)
         control = self._point_control(label)
         if control is None:

@@ -14,7 +14,6 @@ from backend.bulk import Failures, Outages
 from backend.errors import BackendError, LabelStudioError, LabelStudioUnavailable, NoAnswer
 from backend.importing.plan import TaskImport
 from backend.importing.task_results import TaskResults, has_same_regions
-from backend.label_studio.results import Result
 
 Json = dict[str, Any]
 MAX_REFUSALS = 5  # in a row
@@ -91,7 +90,7 @@ def with_existing(
         yield from ((task, found.get(task.task_id, ())) for task in portion)
 
 
-def _create(store: AnnotationStore, task_id: int, results: Sequence[Result], outages: Outages) -> None:
+def _create(store: AnnotationStore, task_id: int, results: Sequence[Json], outages: Outages) -> None:
     while True:
         try:
             store.create(task_id, results)

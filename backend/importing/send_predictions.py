@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from backend.bulk import Outcome
@@ -99,4 +100,4 @@ def clear_stored(client: PredictionClient, project_id: str, version: str, task_i
             message = f"Its prediction of version {version} cannot be replaced: somebody is labeling the task."
             raise BadDataSet(message, remedy="Run the same command again when the draft is submitted.")
         for number in stored.ids:
-            answer_of(lambda number=number: client.delete_prediction(number))
+            answer_of(partial(client.delete_prediction, number))

@@ -15,7 +15,6 @@ from backend.importing.plan import TaskImport
 from backend.label_studio.config import SHAPES
 from backend.label_studio.results import (
     KEYPOINT,
-    Result,
     build_prediction,
     drawn_size_of,
     kind_of_region,
@@ -46,7 +45,7 @@ class TaskResults:
     counts: ResultCounts = field(default_factory=ResultCounts)
     skipped: list[str] = field(default_factory=list)
 
-    def build(self, task: TaskImport, annotations: Sequence[Json] = ()) -> list[Result]:
+    def build(self, task: TaskImport, annotations: Sequence[Json] = ()) -> list[Json]:
         """Build the results of a task.
 
         Args:
@@ -56,7 +55,7 @@ class TaskResults:
             BadDataSet: A region cannot be read, or the sizes of file and task differ.
             BackendError: The image cannot be measured.
         """
-        counts, skipped, results = ResultCounts(), list[str](), list[Result]()
+        counts, skipped, results = ResultCounts(), list[str](), list[Json]()
         for found, place in task.images:
 
             def on_bad_region(error: BadDataSet) -> None:
@@ -98,7 +97,7 @@ def stated_size(annotations: Sequence[Json], place: Place) -> Size | None:
     return None
 
 
-def has_same_regions(results: Sequence[Result], annotations: Sequence[Mapping[str, Any]]) -> bool:
+def has_same_regions(results: Sequence[Json], annotations: Sequence[Mapping[str, Any]]) -> bool:
     """Whether one of the annotations has all regions of the results, or has none as they do."""
     wanted = _region_ids(results)
     for annotation in annotations:

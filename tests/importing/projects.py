@@ -11,6 +11,7 @@ from backend.export import FoundDataSet, LabeledImage
 from backend.export.coco import CocoWriter
 from backend.importing import Place, ResultOptions, TaskIndex, TaskResults, plan_import
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.requests import TaskImage
 from backend.values import Size
 from tests.export.sets import SIZE, write
 
@@ -38,6 +39,11 @@ def labeling_config(*kinds: str) -> str:
     return f'<View><Image name="image" value="$image"/>{"".join(controls)}</View>'
 
 
+def refuse_to_fetch(image: TaskImage) -> Size:
+    """Every result states the size."""
+    raise AssertionError(image)
+
+
 class Project:
     """A project with tasks, and what an import makes of them.
 
@@ -61,18 +67,18 @@ class Project:
         plan = plan_import(data_set, index, self.failures, by_name=by_name)
         return {task.task_id: list(self.results.build(task)) for task in plan}
 
-    def exported(self, results: Mapping[int, Sequence[Json]], annotation_id: int = 70) -> list[LabeledImage]:
+    def exported(self, results: Mapping[int, Sequence[Json]]) -> list[LabeledImage]:
         """Read the results as annotations of the tasks, as an export does."""
         tasks = [
             {
                 "id": task,
                 "data": {"image": self.uris[task]},
-                "annotations": [{"id": annotation_id + task, "result": own}],
+                "annotations": [{"id": 70 + task, "result": own}],
             }
             for task, own in results.items()
         ]
         counts = ReadCounts()
-        images = list(read_images(tasks, AnnotationReader(self.config, lambda image: SIZE, KEEP), counts))
+        images = list(read_images(tasks, AnnotationReader(self.config, refuse_to_fetch, KEEP), counts))
         assert counts.failures == []
         return images
 
