@@ -161,3 +161,7 @@ class ClientDisconnected(BackendError):
 
 class ExportError(BackendError):
     """Export that could not be written: disk full, folder not writable, unreadable annotation."""
+
+
+class BadDataSet(BackendError):
+    """Data set that cannot be imported: damaged, of another layout, or not of the project's images and labels."""

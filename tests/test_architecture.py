@@ -52,6 +52,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "label_studio/results",
         "values",
     },
+    "importing": {
+        "bulk",
+        "errors",
+        "export",
+        "label_studio/api",
+        "label_studio/config",
+        "label_studio/results",
+        "values",
+    },
     "report": {
         "errors",
         "export",

@@ -1,4 +1,4 @@
-"""Data set formats, one per file: `LabeledImage` and `Segment` values come in, files on disk go out.
+"""Data set formats, one per file: `LabeledImage` and `Segment` values come in, files on disk go out; and back for some.
 
 No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
@@ -12,10 +12,14 @@ from backend.export.data_set_statistics import DataSetStatistics
 from backend.export.export_record import check_folder
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
-from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts
+from backend.export.found_images import FoundDataSet, FoundImage, FoundRegions, OnBadRegion
+from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts, uri_to_name
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
 from backend.export.picture_cache import PictureCache
+from backend.export.read_coco import read_coco
+from backend.export.read_masks import read_masks
+from backend.export.read_yolo import read_yolo
 from backend.export.records import (
     DataSet,
     EncodedRegion,
@@ -48,10 +52,14 @@ __all__ = [
     "ExportFolder",
     "Format",
     "FormatOptions",
+    "FoundDataSet",
+    "FoundImage",
+    "FoundRegions",
     "KeyPoint",
     "LabelNames",
     "LabelStatistics",
     "LabeledImage",
+    "OnBadRegion",
     "PictureCache",
     "RegionCounts",
     "Segment",
@@ -75,7 +83,11 @@ __all__ = [
     "measure_ious",
     "merge_annotators",
     "parse_colour",
+    "read_coco",
+    "read_masks",
+    "read_yolo",
     "split_images",
+    "uri_to_name",
     "write_bytes",
     "write_coco",
     "write_json",

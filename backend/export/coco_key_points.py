@@ -23,9 +23,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backend.errors import BadDataSet, shorten
 from backend.export.coco_names import build_image, choices_to_attributes, document_name, open_document
+from backend.export.found_images import NO_CHOICES, build_region_id, is_number
 from backend.export.identities import AnnotationIds
 from backend.export.records import Choices, DataSet, EncodedRegion, Json, KeyPoint, LabeledImage
+from backend.values import Size
 
 VISIBLE = 2
 
@@ -115,3 +118,45 @@ def _encode_point(point: KeyPoint | None) -> Sequence[float]:
 
 def _bbox_of(point: KeyPoint) -> list[float]:
     return [point.x, point.y, 0, 0]
+
+
+def has_key_points(annotation: Json) -> bool:
+    """Whether an annotation of a COCO file has key points."""
+    return bool(annotation.get("keypoints"))
+
+
+def parse_key_points(
+    annotation: Json, names: Sequence[str], region_id: str, parent_id: str, choices: Choices, size: Size
+) -> list[KeyPoint]:
+    """Parse the key points of an annotation, those that are set: the inverse of what `KeyPointsWriter` writes.
+
+    Args:
+        names: Of the key points of its category.
+        region_id: Of the annotation. A single point without a parent has it, too; others get ids of their own.
+        parent_id: Id of the region that they belong to; "" for none.
+
+    Raises:
+        BadDataSet: They are damaged. The message continues "annotation 7 …".
+    """
+    given = annotation["keypoints"]
+    if not isinstance(given, list) or len(given) != 3 * len(names) or not all(map(is_number, given)):
+        message = f"has no x, y and visibility for each of the {len(names)} key points of its category."
+        raise BadDataSet(message, remedy="Export the data set again, or use --skip-bad-regions.")
+    placed = [(name, *given[3 * place : 3 * place + 3]) for place, name in enumerate(names)]
+    seen = [(name, x, y) for name, x, y, visibility in placed if visibility]
+    for name, x, y in seen:
+        if not (0 <= x <= size.width and 0 <= y <= size.height):
+            message = f"has the key point {shorten(repr(name))} at {x}, {y}, outside of its image of {size}."
+            raise BadDataSet(message, remedy="Correct it, or use --skip-bad-regions.")
+    is_alone = len(seen) == 1 and not parent_id
+    return [
+        KeyPoint(
+            region_id if is_alone else build_region_id(region_id, name),
+            name,
+            float(x),
+            float(y),
+            parent_id,
+            choices=choices if is_alone else NO_CHOICES,
+        )
+        for name, x, y in seen
+    ]

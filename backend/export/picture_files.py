@@ -21,6 +21,7 @@ _COMPRESSION = {"compress_level": 1, "compress_type": 3}
 """zlib's fastest level with its run-length strategy. Masks are long runs: on 1080p with 20 objects this takes the time
 of level 1, two thirds of that of level 6, and the files are smaller than with both."""
 BACKGROUND: Colour = (0, 0, 0)
+CLASS_COLUMNS = ("index", "label", "red", "green", "blue")
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16] | Mask) -> None:
@@ -63,7 +64,7 @@ def choose_class_colours(data_set: DataSet) -> dict[str, Colour]:
 def write_classes(path: Path, colours: Mapping[str, Colour]) -> None:
     """Write a CSV of the classes: index from 1, name, red, green, blue; 0 is the background."""
     rows = [(0, "", *BACKGROUND), *((index, name, *colour) for index, (name, colour) in enumerate(colours.items(), 1))]
-    path.write_bytes(encode_rows(("index", "label", "red", "green", "blue"), rows))
+    path.write_bytes(encode_rows(CLASS_COLUMNS, rows))
 
 
 def append_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -15,6 +15,7 @@ from backend.geometry.bridged_outlines import (
 from backend.geometry.cleaning import clean_mask, speck_area
 from backend.geometry.click_logits import follow_clicks
 from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks, pixel_of
+from backend.geometry.coco_counts import check_counts, decode_coco_counts
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
 from backend.geometry.local_changes import change_at_clicks
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
@@ -47,8 +48,10 @@ __all__ = [
     "bridged_outline_iou",
     "bridged_outline_to_mask",
     "change_at_clicks",
+    "check_counts",
     "clean_mask",
     "clicks_that_count",
+    "decode_coco_counts",
     "distance_to_box",
     "distance_to_mask",
     "ellipse_to_mask",

@@ -11,6 +11,7 @@ from backend.server.http_status import http_status_of
 STATUS = {
     "BackendError": 500,
     "BadConfig": 422,
+    "BadDataSet": 500,
     "BadImage": 422,
     "BadProjectSettings": 422,
     "BadPrompt": 422,

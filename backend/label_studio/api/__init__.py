@@ -4,6 +4,7 @@ Ids come in; values and task documents go out, or `LabelStudioError`.
 """
 
 from backend.label_studio.api.annotated_tasks import AnnotatedTasks
+from backend.label_studio.api.annotations import AnnotationClient
 from backend.label_studio.api.client import LabelStudioClient
 from backend.label_studio.api.earlier_version import Removal, delete_earlier_version
 from backend.label_studio.api.model_versions import find_similar
@@ -15,6 +16,7 @@ from backend.label_studio.api.webhooks import Webhook, WebhookClient
 
 __all__ = [
     "AnnotatedTasks",
+    "AnnotationClient",
     "AnswerOf",
     "LabelStudioClient",
     "NextTasks",

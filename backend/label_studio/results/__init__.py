@@ -30,6 +30,7 @@ from backend.label_studio.results.fields import (
     results_of,
     value_of,
 )
+from backend.label_studio.results.key_point import build_key_point
 from backend.label_studio.results.labeled_region import LabeledRegion
 from backend.label_studio.results.message import MESSAGE_ID, add_message, build_message, join_remedy
 from backend.label_studio.results.parse import (
@@ -64,6 +65,7 @@ __all__ = [
     "Verdict",
     "add_message",
     "brush_box",
+    "build_key_point",
     "build_message",
     "build_note",
     "build_prediction",

@@ -1,0 +1,32 @@
+"""From a data set's files back into a project: images are matched to tasks, regions become results, and are sent.
+
+`export` reads the files; plans, results and counts go out.
+"""
+
+from backend.importing.build_results import ResultCounts, ResultOptions
+from backend.importing.choose_control import add_ordinary_rectangles, check_shape
+from backend.importing.match_images import Place, TaskIndex
+from backend.importing.plan import TaskImport, check_labels, plan_import
+from backend.importing.send_annotations import SendCounts, send_annotations, with_existing
+from backend.importing.send_predictions import PlannedTasks, PredictionBuilder, clear_stored
+from backend.importing.task_results import TaskResults, has_same_regions
+
+__all__ = [
+    "Place",
+    "PlannedTasks",
+    "PredictionBuilder",
+    "ResultCounts",
+    "ResultOptions",
+    "SendCounts",
+    "TaskImport",
+    "TaskIndex",
+    "TaskResults",
+    "add_ordinary_rectangles",
+    "check_labels",
+    "check_shape",
+    "clear_stored",
+    "has_same_regions",
+    "plan_import",
+    "send_annotations",
+    "with_existing",
+]

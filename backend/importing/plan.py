@@ -1,0 +1,77 @@
+"""The plan of an import: which images of a data set go into which tasks, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from backend.bulk import Failures
+from backend.errors import BadDataSet, shorten
+from backend.export import FoundDataSet, FoundImage
+from backend.importing.build_results import ResultOptions
+from backend.importing.choose_control import suggest
+from backend.importing.match_images import Place, TaskIndex
+from backend.label_studio.config import ImageConfig
+
+
+@dataclass(frozen=True)
+class TaskImport:
+    """What one task gets: the images that were found for it, each with its place in the task."""
+
+    task_id: int
+    images: tuple[tuple[FoundImage, Place], ...]
+
+
+def check_labels(data_set: FoundDataSet, images: Iterable[ImageConfig], options: ResultOptions) -> None:
+    """Raise `BadDataSet` if labels of regions are not in the labeling config, with all of them.
+
+    Args:
+        images: With `add_ordinary_rectangles`.
+    """
+    controls = [control for image in images for control in image.answers]
+    names = list(dict.fromkeys(name for control in controls for name in control.label_names))
+    used = {options.renamed.get(label, label): count for label, count in data_set.labels.items()}
+    unknown = [label for label in used if label not in names]
+    if not unknown or any(control.labels_name == "" for control in controls):
+        return
+    shown = "; ".join(f"{shorten(repr(one))} of {used[one]} regions{suggest(one, names)}" for one in unknown)
+    raise BadDataSet(
+        f"Labels of the data set are not in the labeling config: {shown}.",
+        remedy=f"Rename them with --rename OLD=NEW, or add them to the labeling config ({shorten(', '.join(names))}).",
+    )
+
+
+def plan_import(
+    data_set: FoundDataSet, index: TaskIndex, failures: Failures, *, by_name: bool = False
+) -> list[TaskImport]:
+    """Match all images to tasks; those that cannot be matched are failures.
+
+    Returns:
+        By ascending task id.
+    """
+    matched: dict[tuple[int, str], list[tuple[FoundImage, Place]]] = {}
+    for found in data_set.images:
+        try:
+            place = index.match(found, by_name=by_name)
+        except BadDataSet as error:
+            _fail(failures, str(error))
+        else:
+            matched.setdefault((place.task_id, place.image.name), []).append((found, place))
+    by_task: dict[int, list[tuple[FoundImage, Place]]] = {}
+    for (task_id, _), pairs in matched.items():
+        if len(pairs) > 1:
+            names = ", ".join(found.name for found, _ in pairs[:3])
+            remedy = "Rename pictures so that each has a task of its own, or give each its task_id in the file."
+            _fail(
+                failures,
+                f"{len(pairs)} images of the data set are the one of task {task_id}: {names}. {remedy}",
+                len(pairs),
+            )
+        else:
+            by_task.setdefault(task_id, []).append(pairs[0])
+    return [TaskImport(task_id, tuple(by_task[task_id])) for task_id in sorted(by_task)]
+
+
+def _fail(failures: Failures, reason: str, count: int = 1) -> None:
+    failures.failed += count
+    failures.reasons.append(reason)

@@ -1,0 +1,57 @@
+"""Import a data set into a project: COCO, YOLO or masks become predictions or annotations.
+
+    python -m scripts.import_annotations --project 1 --format coco exports/birds/instances.json
+    python -m scripts.import_annotations --project 1 --format yolo-seg --as annotations runs/birds
+
+Images are matched to tasks by task id or by the names of their pictures; docs/exporting.md describes how. Masks come
+back exactly where the labeling config has a brush, a bitmask or polygons. Running it twice adds nothing twice.
+
+Exit status: 0; 1 if an image has no task or a task failed (the others are imported), or if nothing could be read; 2 for
+options that are missing or not valid; 130 or 143 if it was stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from scripts.console import read_settings, run_command
+from scripts.importing_annotations.options import add_options
+from scripts.importing_annotations.sending import prepare, send_as_annotations, send_as_predictions, try_everything
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the command's option parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.import_annotations",
+        description="Import a data set into a project, as predictions or annotations.",
+    )
+    add_options(parser)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, match, send, and print a summary."""
+    settings = read_settings(arguments.url, arguments.api_key)
+    work = prepare(arguments, settings)
+    summary = work.summary()
+    print(summary.matching(), flush=True)
+    if arguments.dry_run:
+        status = try_everything(work, arguments, settings)
+    elif arguments.kind == "annotations":
+        status = send_as_annotations(work, arguments, settings)
+    else:
+        status = send_as_predictions(work, arguments, settings)
+    print(summary.results())
+    return status or int(work.failures.failed > 0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the options and run; return the exit status."""
+    arguments = build_parser().parse_args(argv)
+    return run_command(lambda: run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What an import found and did, in lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from backend.bulk import Failures, list_reasons
+from backend.errors import shorten
+from backend.export import FoundDataSet
+from backend.importing import TaskImport, TaskResults
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """Summary of an import.
+
+    Attributes:
+        unmatched: Images of the data set without a task.
+    """
+
+    data_set: FoundDataSet
+    plan: Sequence[TaskImport]
+    builder: TaskResults
+    unmatched: Failures
+
+    def matching(self) -> str:
+        """Describe which images have a task."""
+        matched = sum(len(task.images) for task in self.plan)
+        lines = [f"{len(self.data_set.images)} images: {matched} matched to tasks, {self.unmatched.failed} not"]
+        return "\n".join([*lines, *self.unmatched.reason_lines])
+
+    def results(self) -> str:
+        """Describe what was built of the regions, and what could not be."""
+        counts = self.builder.counts
+        lines = [
+            f"regions: {_list(counts.labels)}" + (f", {counts.key_points} key points" if counts.key_points else "")
+        ]
+        if counts.inexact:
+            what = "regions became shapes that are not exactly their masks"
+            lines.append(
+                f"  {sum(counts.inexact.values())} {what} ({_list(counts.inexact)}): choose another with --shape"
+            )
+        if counts.no_control:
+            lines.append(f"  attributes without a control of their name were left out: {_list(counts.no_control)}")
+        if counts.no_key_point:
+            lines.append(f"  key points without a KeyPointLabels control were left out: {_list(counts.no_key_point)}")
+        if self.data_set.crowds and self.builder.options.crowd is None:
+            what = "groups (iscrowd) became ordinary regions; --crowd CONTROL=CHOICE marks them"
+            lines.append(f"  {self.data_set.crowds} {what}")
+        if self.builder.skipped:
+            lines.append(f"  {len(self.builder.skipped)} regions were left out:")
+            lines += list_reasons(self.builder.skipped, indent="    ")
+        return "\n".join(lines)
+
+
+def _list(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {shorten(name)}" for name, count in counts.items()) or "none"

@@ -1,0 +1,101 @@
+"""Ultralytics' label files are read; what is wrong with one is said with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.errors import BadDataSet
+from backend.export import FoundDataSet, read_yolo
+from backend.export.yolo_det import YoloDetWriter
+from backend.export.yolo_seg import YoloSegWriter
+from backend.geometry import mask_iou
+from backend.values import Size
+from tests.export.found import read, read_leniently
+from tests.export.sets import SIZE, disc, image, region, with_pictures, write
+
+SQUARE = "0 0.3125 0.3125 0.3125 0.5625 0.5625 0.5625 0.5625 0.3125"  # pixels (1, 1) to (2, 2) of 4x4
+
+
+def found(folder: Path, *lines: str, names: str = "names: [red, blue]\n") -> FoundDataSet:
+    (folder / "labels" / "train").mkdir(parents=True, exist_ok=True)
+    (folder / "data.yaml").write_text(names)
+    (folder / "labels" / "train" / "a.txt").write_text("".join(f"{line}\n" for line in lines))
+    return read_yolo(folder)
+
+
+def test_lines_are_outlines_or_boxes_with_or_without_scores(tmp_path: Path) -> None:
+    data_set = found(tmp_path, SQUARE, f"{SQUARE} 0.75", "1 0.5 0.5 0.5 0.5", "1 0.5 0.5 0.5 0.5 0.25", "")
+    (one,) = data_set.images
+    regions = read(one, Size(4, 4)).regions
+    expected = np.zeros((4, 4), bool)
+    expected[1:3, 1:3] = True
+    for region_ in regions:
+        np.testing.assert_array_equal(region_.decode_mask(), expected)
+    assert [(one.label, one.score, one.kind) for one in regions] == [
+        ("red", None, ""),
+        ("red", 0.75, ""),
+        ("blue", None, "rectangle"),
+        ("blue", 0.25, "rectangle"),
+    ]
+    assert len({one.region_id for one in regions}) == 4
+    assert (data_set.labels, one.file_name, one.has_ending, one.size) == ({"red": 2, "blue": 2}, "a", False, None)
+
+
+@pytest.mark.parametrize("names", ["names:\n  0: red\n  1: blue\n", "names:\n- red\n- blue\n", 'names: {0: "red"}\n'])
+def test_names_are_written_in_any_way_of_yaml(tmp_path: Path, names: str) -> None:
+    (one,) = found(tmp_path, SQUARE, names=names).images
+    assert read(one, Size(4, 4)).regions[0].label == "red"
+
+
+def test_what_the_writers_write_is_read_with_its_size(tmp_path: Path) -> None:
+    pictured = with_pictures([image(region(disc(30, 20, 9), "blue")), image(task_id=8)], tmp_path / "pictures")
+    write(YoloSegWriter(), tmp_path / "seg", pictured)
+    write(YoloDetWriter(), tmp_path / "det", pictured)
+    outlined, boxed = read_yolo(tmp_path / "seg").images, read_yolo(tmp_path / "det").images
+    assert [(one.file_name, one.size) for one in outlined] == [("photo-task7", SIZE), ("photo-task8", SIZE)]
+    (back,) = read(outlined[0]).regions
+    assert back.label == "blue" and mask_iou(back.decode_mask(), disc(30, 20, 9)) == 1.0
+    assert read(boxed[0]).regions[0].bbox == back.bbox
+    assert read(outlined[1]).regions == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 0.1 0.1", "has an outline with 1 points, but three are needed."),
+        ("2 0.5 0.5 0.5 0.5", "has the class 2, and data.yaml names 2 classes."),
+        ("red 0.5 0.5 0.5 0.5", "has the class red, and data.yaml names 2 classes."),
+        ("0 0.5 0.5 x 0.5", "has something else than numbers"),
+        ("0 0.5 0.5 nan 0.5", "has a number that is not finite"),
+        ("0 20 30 5 5", "has coordinates that are no shares of the picture's width and height (0 to 1)."),
+        ("0 0.5 0.5 0 0.5", "has a box that covers no pixel of the image"),
+    ],
+)
+def test_a_bad_line_is_named_and_costs_only_itself(tmp_path: Path, line: str, message: str) -> None:
+    from dataclasses import replace
+
+    (one,) = found(tmp_path, SQUARE, line).images
+    regions, bad = read_leniently(replace(one, size=Size(4, 4)))
+    assert len(regions.regions) == 1 and len(bad) == 1
+    assert bad[0].startswith(f"Line 2 of labels/train/a.txt {message}")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [("names: [", "is no YAML"), ("train: images\n", 'its "names" are None'), ("names: {a: b}\n", "names no classes")],
+)
+def test_a_data_yaml_without_classes_is_refused(tmp_path: Path, names: str, message: str) -> None:
+    with pytest.raises(BadDataSet) as refused:
+        found(tmp_path, SQUARE, names=names)
+    assert message in refused.value.message
+
+
+def test_a_folder_without_labels_or_data_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadDataSet, match=r"data\.yaml cannot be read: No such file"):
+        read_yolo(tmp_path)
+    (tmp_path / "data.yaml").write_text("names: [red]\n")
+    with pytest.raises(BadDataSet, match="has no label files"):
+        read_yolo(tmp_path)

@@ -1,0 +1,243 @@
+"""The import command against a Label Studio over HTTP: what it sends, once, and what it says otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.export import LabeledImage, build_file_name
+from backend.export.yolo_seg import YoloSegWriter
+from scripts.import_annotations import main
+from tests.bulk.fake_label_studio import PROJECT
+from tests.export.sets import SIZE, disc, region, ring, write
+from tests.importing.projects import write_coco
+from tests.importing.site import ImportSite
+from tests.servers import LocalServer
+from tests.tokens import LEGACY
+
+Json = dict[str, Any]
+VERSION = "other-model"
+TASKS = (1, 2, 3)
+
+
+def uri_of(task: int) -> str:
+    return f"/data/upload/3/{task}.png"
+
+
+def image(task: int, *labels: str) -> LabeledImage:
+    regions = tuple(region((ring(), disc(20, 20, 6))[n % 2], label, f"r{n}") for n, label in enumerate(labels))
+    name = build_file_name(uri_of(task), task)
+    return LabeledImage(name, SIZE, task, 70, regions, image_uri=uri_of(task), image_id=task)
+
+
+class Command:
+    """The command, with the site that it imports into and what it printed last."""
+
+    def __init__(self, site: ImportSite, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.site, self.folder, self._capsys, self._number = site, folder, capsys, 0
+        self.out = self.errors = ""
+
+    def coco(self, *images: LabeledImage, **fields: Any) -> Path:
+        """Write a data set; by default one with regions in each task."""
+        self._number += 1
+        chosen = images or tuple(image(task, "red", "blue") for task in TASKS)
+        return write_coco(self.folder / f"coco-{self._number}", chosen, **fields)
+
+    def run(self, path: Path, *options: str, format_name: str = "coco") -> int:
+        status = main(["--project", PROJECT, "--format", format_name, str(path), *options])
+        captured = self._capsys.readouterr()
+        self.out, self.errors = captured.out, captured.err
+        return status
+
+
+@pytest.fixture
+def command(
+    start_server: Callable[[], LocalServer],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    site, server = ImportSite({task: {"image": uri_of(task)} for task in TASKS}), start_server()
+    site.serve(server)
+    monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", LEGACY)
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
+    return Command(site, tmp_path, capsys)
+
+
+def predictions(site: ImportSite) -> dict[int, list[list[str]]]:
+    """The labels of each task's predictions."""
+    found: dict[int, list[list[str]]] = {task: [] for task in TASKS}
+    for one in site.predictions.values():
+        found[one["task"]].append([result["value"]["brushlabels"][0] for result in one["result"]])
+    return found
+
+
+def test_predictions_are_stored_once_however_often_it_runs(command: Command) -> None:
+    path = command.coco()
+    assert command.run(path, "--model-version", VERSION) == 0
+    assert "3 images: 3 matched to tasks, 0 not" in command.out
+    assert "created 3, skipped 0, failed 0" in command.out
+    assert "regions: 3 red, 3 blue" in command.out
+    assert command.run(path, "--model-version", VERSION) == 0
+    assert "created 0, skipped 3, failed 0" in command.out
+    assert predictions(command.site) == {task: [["red", "blue"]] for task in TASKS}
+    assert {one["model_version"] for one in command.site.predictions.values()} == {VERSION}
+
+
+def test_without_a_version_the_same_file_has_the_same_one_and_another_has_another(command: Command) -> None:
+    first, other = command.coco(), command.coco(image(1, "green"))
+    for path in (first, first, other):
+        assert command.run(path) == 0
+    assert command.run(first, "--shape", "polygon") == 0
+    versions = {one["model_version"] for one in command.site.predictions.values()}
+    assert len(versions) == 3 and all(version.startswith("coco-") for version in versions)
+    assert len(command.site.predictions) == 3 + 1 + 3
+
+
+def test_predictions_are_replaced_where_that_is_wanted(command: Command) -> None:
+    assert command.run(command.coco(), "--model-version", VERSION) == 0
+    changed = command.coco(image(1, "green"), image(2, "green"))
+    assert command.run(changed, "--model-version", VERSION, "--replace") == 0
+    assert predictions(command.site) == {1: [["green"]], 2: [["green"]], 3: [["red", "blue"]]}
+
+
+def test_what_people_work_with_is_not_replaced(command: Command) -> None:
+    assert command.run(command.coco(), "--model-version", VERSION) == 0
+    (reviewed,) = command.site.stored(VERSION)[1]
+    command.site.annotations[1] = [reviewed]
+    command.site.drafts = {2}
+    assert command.run(command.coco(), "--model-version", VERSION, "--replace") == 1
+    assert "task 1: Its prediction of version other-model cannot be replaced: an annotation was made" in command.out
+    assert "task 2: Its prediction of version other-model cannot be replaced: somebody is labeling" in command.out
+    assert command.site.counts(VERSION) == {1}
+
+
+def test_annotations_are_created_once_however_often_it_runs(command: Command) -> None:
+    path = command.coco(image(1, "red", "blue"), image(2))
+    for expected in ("created 2, skipped 0", "created 0, skipped 2"):
+        assert command.run(path, "--as", "annotations") == 0
+        assert expected in command.out
+    assert {task: len(own) for task, own in command.site.submitted.items()} == {1: 1, 2: 1}
+    assert [result["id"] for result in command.site.submitted[1][0]["result"]] == ["r0", "r1"]
+    command.site.submitted[1][0]["was_cancelled"] = True
+    assert command.run(path, "--as", "annotations") == 0
+    assert "created 1, skipped 1" in command.out
+
+
+def test_a_dry_run_sends_nothing_and_says_what_would_be(command: Command) -> None:
+    path = command.coco()
+    for kind in ("predictions", "annotations"):
+        assert command.run(path, "--dry-run", "--as", kind) == 0
+        assert f"Dry run: would create 3 {kind}" in command.out
+    assert command.site.sent() == []
+    assert command.run(path, "--as", "annotations") == 0
+    assert command.run(path, "--dry-run", "--as", "annotations") == 0
+    assert "would create 0 annotations; 3 are there, 0 failed" in command.out
+
+
+def test_images_without_a_task_are_named_and_the_others_imported(command: Command) -> None:
+    path = command.coco(image(1, "red"), image(8, "red"))
+    assert command.run(path, "--as", "annotations") == 1
+    assert 'Image 8 ("8-task8.png") is of task 8, which project 3 does not have.' in command.out
+    assert "--by-name" in command.out
+    assert list(command.site.submitted) == [1]
+
+
+def test_labels_of_another_project_stop_it_before_anything_is_sent(command: Command) -> None:
+    path = command.coco(image(1, "Red"), image(2, "red"), categories=("Red", "red"))
+    assert command.run(path) == 1
+    assert "'Red' of 1 regions (did you mean 'red'?)" in command.errors and "--rename OLD=NEW" in command.errors
+    assert command.site.sent() == []
+    assert command.run(path, "--rename", "Red=red") == 0
+    assert predictions(command.site) == {1: [["red"]], 2: [["red"]], 3: []}
+
+
+def test_a_bad_region_costs_its_task_or_where_wanted_only_itself(command: Command) -> None:
+    path = command.coco()
+    document = json.loads((path / "instances.json").read_text())
+    document["annotations"][0]["segmentation"]["counts"] += "1"
+    (path / "instances.json").write_text(json.dumps(document))
+    assert command.run(path, "--as", "annotations") == 1
+    assert 'of image 1 ("1-task1.png") has a broken RLE' in command.out
+    assert sorted(command.site.submitted) == [2, 3]
+    assert command.run(path, "--as", "annotations", "--skip-bad-regions") == 0
+    assert "1 regions were left out:" in command.out
+    assert [result["id"] for result in command.site.submitted[1][0]["result"]] == ["r1"]
+
+
+def test_a_file_of_pictures_of_another_size_is_told(command: Command) -> None:
+    assert command.run(command.coco(image(1, "red")), "--as", "annotations") == 0
+    for result in command.site.submitted[1][0]["result"]:
+        result["original_width"] = 640
+    assert command.run(command.coco(image(1, "blue"))) == 1
+    assert "is 64x48 in the data set, but task 1 was annotated as 640x48." in command.out
+    assert predictions(command.site)[1] == []
+
+
+def test_without_permission_it_stops_and_says_so(command: Command) -> None:
+    command.site.refused = dict.fromkeys(TASKS, 403)
+    tasks = range(1, 9)
+    command.site.tasks = {task: {"image": uri_of(task)} for task in tasks}
+    command.site.refused = dict.fromkeys(tasks, 403)
+    assert command.run(command.coco(*(image(task, "red") for task in tasks)), "--as", "annotations") == 1
+    assert "refused 5 annotations in a row" in command.errors
+    assert "You do not have permission to perform this action." in command.errors
+    assert len(command.site.sent()) == 5
+
+
+def test_one_refused_task_does_not_stop_the_others(command: Command) -> None:
+    command.site.refused = {2: 404}
+    assert command.run(command.coco(), "--as", "annotations") == 1
+    assert "created 2, skipped 0 (they have these regions), failed 1" in command.out
+    assert "task 2: " in command.out
+
+
+def test_after_a_lost_answer_the_next_run_adds_what_is_missing(command: Command) -> None:
+    command.site.lost = {2}
+    path = command.coco()
+    assert command.run(path, "--as", "annotations") == 1
+    assert "It is not known whether the annotation of task 2 is stored." in command.errors
+    assert command.run(path, "--as", "annotations") == 0
+    assert "created 1, skipped 2" in command.out
+    assert {len(own) for own in command.site.submitted.values()} == {1}
+
+
+def test_label_files_are_measured_by_the_pictures_of_the_tasks(command: Command) -> None:
+    folder = command.folder / "yolo"
+    write(YoloSegWriter(), folder, [replace(image(1, "red"), file_name="1.png"), image(2, "blue")])
+    assert command.run(folder, format_name="yolo-seg") == 0
+    assert predictions(command.site) == {1: [["red"]], 2: [["blue"]], 3: []}
+    (result,) = next(iter(command.site.predictions.values()))["result"]
+    assert (result["original_width"], result["original_height"]) == (SIZE.width, SIZE.height)
+
+
+def test_files_that_cannot_be_read_are_told(command: Command) -> None:
+    path = command.folder / "a.json"
+    path.write_text("no json")
+    assert command.run(path) == 1
+    assert f"error: {path} is no JSON" in command.errors
+    assert command.run(command.folder, format_name="masks") == 1
+    assert "has neither objects.csv nor classes.csv" in command.errors
+    assert command.site.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rename", "red"], "--rename red has no name before and after a =."),
+        (["--crowd", "breed=cat"], "The labeling config has no per-region choice breed=cat."),
+        (["--shape", "ellipse"], "The labeling config has no control for the shape 'ellipse'."),
+        (["--as", "annotations", "--replace"], "--replace is of predictions."),
+        (["--as", "annotations", "--model-version", "x"], "--model-version is of predictions."),
+    ],
+)
+def test_options_that_do_not_fit_are_told(command: Command, options: list[str], message: str) -> None:
+    assert command.run(command.coco(), *options) == 1
+    assert message in command.errors
+    assert command.site.sent() == []
