@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ijson
-
+from backend.bulk import read_task_file
 from backend.errors import ExportError
 from backend.label_studio.api import LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
@@ -52,17 +51,4 @@ def open_file(path: Path, config_path: Path, limits: ConfigLimits) -> Source:
         raise ExportError(
             f"A file cannot be read: {error}.", remedy="Check the paths of --file and --config."
         ) from error
-    return Source(path.stem, parse_labeling_config(xml, limits), _iterate_file(path))
-
-
-def _iterate_file(path: Path) -> Iterator[Json]:
-    """Yield the tasks of a file, one in memory at a time."""
-    remedy = 'Export the project in the format "JSON" once more.'
-    try:
-        with path.open("rb") as file:
-            for document in ijson.items(file, "item", use_float=True):
-                if not isinstance(document, dict):
-                    raise ExportError(f"{path} has an entry that is not a task.", remedy=remedy)
-                yield document
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path} is not a JSON export of Label Studio: {error}.", remedy=remedy) from error
+    return Source(path.stem, parse_labeling_config(xml, limits), read_task_file(path))

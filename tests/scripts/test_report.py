@@ -105,9 +105,9 @@ def test_a_project_without_predictions_says_how_to_get_them(folder: Path, capsys
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "is not a JSON export of Label Studio"),
-        (b"\xff\xfe", "is not a JSON export of Label Studio"),
-        (b"[1]", "has an entry that is not a task"),
+        (b"{", "is one JSON object, such as a COCO file, and not a list of tasks"),
+        (b"\xff\xfe", "and is no JSON"),
+        (b"[1]", "animals.json cannot be read any further"),
         (None, "A file cannot be read"),
     ],
 )
