@@ -98,7 +98,7 @@ def _read_id_masks(path: Path) -> FoundDataSet:
 def _read_objects(name: str, objects: Sequence[_Object], size: Size, on_bad_region: OnBadRegion) -> FoundRegions:
     regions = RegionList(name, on_bad_region)
     for one in objects:
-        regions.add(one.path.name, partial(_read_object, one, size))
+        regions.add(f"mask {one.path.name}", partial(_read_object, one, size))
     return regions.collect()
 
 

@@ -62,7 +62,7 @@ def test_a_damaged_and_a_resized_mask_are_told(tmp_path: Path) -> None:
     regions, bad = read_leniently(read_masks(folder).images[0])
     assert [one.region_id for one in regions.regions] == ["r1"]
     assert "photo-task7_2.png cannot be decoded" in bad[0]
-    assert bad[1] == 'Photo-task7_3.png of picture "train/photo-task7" is 9x9 on an image of 64x48.'
+    assert bad[1] == 'Mask photo-task7_3.png of picture "train/photo-task7" is 9x9 on an image of 64x48.'
 
 
 def test_a_missing_mask_and_a_table_of_another_program_are_told(tmp_path: Path) -> None:
