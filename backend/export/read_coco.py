@@ -52,6 +52,13 @@ class _Entry:
         """Whether it has a mask or a box, and is not only key points."""
         return bool(self.annotation.get("segmentation")) or not has_key_points(self.annotation) or self.has_box
 
+    def is_pose_of(self, entries: Sequence[_Entry]) -> bool:
+        """Whether it has only the key points of a region among these, as in our own keypoints.json."""
+        region_id = self.annotation.get("region_id")
+        if not region_id or not has_key_points(self.annotation):
+            return False
+        return any(entry.annotation.get("region_id") == region_id for entry in entries)
+
     @property
     def has_box(self) -> bool:
         bbox = self.annotation.get("bbox")
@@ -75,10 +82,12 @@ def read_coco(path: Path) -> FoundDataSet:
             if annotation["image_id"] not in groups[group]:
                 message = f"{document.path}: {entry.where} belongs to image {shorten(annotation['image_id'])}"
                 raise BadDataSet(f"{message}, which the file does not have.", remedy=REMEDY)
-            entries.setdefault((group, annotation["image_id"]), []).append(entry)
-            labels[entry.label] += entry.is_region
+            own = entries.setdefault((group, annotation["image_id"]), [])
             points += document.key_point_counts(annotation)
-            crowds += bool(annotation.get("iscrowd"))
+            if entry.is_region and not entry.is_pose_of(own):
+                labels[entry.label] += 1
+                crowds += bool(annotation.get("iscrowd"))
+            own.append(entry)
     images = [
         _find_image(image, entries.get((group, number), ()))
         for group, own in groups.items()

@@ -98,7 +98,7 @@ def _read_id_masks(path: Path) -> FoundDataSet:
 def _read_objects(name: str, objects: Sequence[_Object], size: Size, on_bad_region: OnBadRegion) -> FoundRegions:
     regions = RegionList(name, on_bad_region)
     for one in objects:
-        regions.add(one.path.name, partial(_read_object, one, size))
+        regions.add(f"mask {one.path.name}", partial(_read_object, one, size))
     return regions.collect()
 
 
@@ -131,7 +131,12 @@ def _read_colour_masks(path: Path) -> FoundDataSet:
 def _read_classes(
     name: str, path: Path, colours: Mapping[int, str], size: Size, on_bad_region: OnBadRegion
 ) -> FoundRegions:
-    numbers, regions = _to_numbers(read_colours(path)), RegionList(name, on_bad_region)
+    regions = RegionList(name, on_bad_region)
+    try:
+        numbers = _to_numbers(read_colours(path))
+    except BadDataSet as error:
+        on_bad_region(BadDataSet(f"{name[:1].upper()}{name[1:]} {error.message}", remedy=error.remedy))
+        return regions.collect()
     for number in np.unique(numbers).tolist():
         if colours.get(number) != "":
             regions.add(

@@ -74,11 +74,11 @@ def read_yolo(path: Path) -> FoundDataSet:
     labels, pictures = Counter[str](), _Pictures()
     images = []
     for file, text in zip(files, texts, strict=True):
-        relative = file.relative_to(listing.parent)
-        digest.update(f"{relative}\0{text}\0".encode())
+        name = f"label file {file.relative_to(listing.parent).as_posix()}"
+        digest.update(f"{name}\0{text}\0".encode())
         labels.update(names[number] for number in map(_class_of, text.splitlines()) if number in names)
-        read = partial(_read_regions, str(relative), text, names)
-        images.append(FoundImage(str(relative), file.stem, read, has_ending=False, size=pictures.size_of(file)))
+        read = partial(_read_regions, name, text, names)
+        images.append(FoundImage(name, file.stem, read, has_ending=False, size=pictures.size_of(file)))
     return FoundDataSet(images, labels, digest=digest.hexdigest()[:8])
 
 

@@ -128,12 +128,8 @@ def send_as_predictions(work: Import, arguments: argparse.Namespace, settings: S
             clear_stored(client, work.project_id, work.version, task_id, patient)
 
     print(f"Model version {work.version}", flush=True)
-    about = {
-        "settings": {
-            "import": f"{arguments.format} {work.data_set.digest} {describe_result_options(arguments)}".strip()
-        },
-        "label_config": work.label_config,
-    }
+    source = f"{arguments.format} {work.data_set.digest} {describe_result_options(arguments)}".strip()
+    about = {"import": source, "label_config": work.label_config}
     run = Work(
         client,
         work.project_id,

@@ -231,12 +231,12 @@ def _build_outages(client: PredictionClient, project_id: str, arguments: argpars
 
 
 def _show_changes(folder: RunFolder, about: Mapping[str, Any]) -> None:
-    """Print in what this run differs from the project's last one."""
+    """Print in what this run differs from the project's last one, if both say what they were made with."""
     previous = folder.previous_run()
-    if previous is None:
+    if previous is None or "settings" not in about or "settings" not in previous.about:
         return
     print(f"The last run of this project here had version {previous.version}; the difference:")
-    now = json.loads(json.dumps(about.get("settings", {})))  # as the ledger gives back what it keeps
-    changes = describe_changes(previous.about.get("settings", {}), now)
+    now = json.loads(json.dumps(about["settings"]))  # as the ledger gives back what it keeps
+    changes = describe_changes(previous.about["settings"], now)
     for line in changes or ["nothing that is written down"]:
         print(f"  {line}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,20 @@ def test_a_damaged_and_a_resized_mask_are_told(tmp_path: Path) -> None:
     Image.fromarray(np.ones((9, 9), bool)).save(folder / "train" / "photo-task7_3.png")
     regions, bad = read_leniently(read_masks(folder).images[0])
     assert [one.region_id for one in regions.regions] == ["r1"]
-    assert "photo-task7_2.png cannot be decoded" in bad[0]
-    assert bad[1] == 'Photo-task7_3.png of picture "train/photo-task7" is 9x9 on an image of 64x48.'
+    assert bad[0].startswith('Mask photo-task7_2.png of picture "train/photo-task7" cannot be decoded: ')
+    assert bad[1] == 'Mask photo-task7_3.png of picture "train/photo-task7" is 9x9 on an image of 64x48.'
+
+
+def test_damaged_pictures_cost_only_themselves(tmp_path: Path) -> None:
+    write(ColourMaskWriter(), tmp_path / "out", [image(REGIONS[2]), image(REGIONS[2], task_id=8)])
+    path = tmp_path / "out" / "photo-task7.png"
+    path.write_bytes(path.read_bytes()[:60])
+    damaged, whole = read_masks(tmp_path / "out").images
+    regions, bad = read_leniently(replace(damaged, size=SIZE))
+    assert regions.regions == () and len(read(whole).regions) == 1
+    assert bad[0].startswith('Picture "photo-task7.png" cannot be decoded: ')
+    (tmp_path / "out" / "photo-task8.png").write_bytes(b"no picture")
+    assert read_masks(tmp_path / "out").images[1].size is None
 
 
 def test_a_missing_mask_and_a_table_of_another_program_are_told(tmp_path: Path) -> None:

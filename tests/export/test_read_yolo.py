@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as npst
 
 from backend.errors import BadDataSet
 from backend.export import FoundDataSet, read_yolo
 from backend.export.yolo_det import YoloDetWriter
-from backend.export.yolo_seg import YoloSegWriter
-from backend.geometry import mask_iou
+from backend.export.yolo_seg import MAX_POINTS, YoloSegWriter
+from backend.geometry import bridged_outline_to_mask, mask_iou, mask_to_bridged_outline
 from backend.values import Size
 from tests.export.found import read, read_leniently
 from tests.export.sets import SIZE, disc, image, region, with_pictures, write
@@ -62,6 +66,17 @@ def test_what_the_writers_write_is_read_with_its_size(tmp_path: Path) -> None:
     assert read(outlined[1]).regions == ()
 
 
+@settings(deadline=None, max_examples=40)
+@given(npst.arrays(bool, npst.array_shapes(min_dims=2, max_dims=2, max_side=24)).filter(np.any))
+def test_an_outline_is_read_as_the_writer_measured_it(mask: np.ndarray) -> None:
+    size = Size(mask.shape[1], mask.shape[0])
+    with tempfile.TemporaryDirectory() as folder:
+        write(YoloSegWriter(), Path(folder, "out"), [image(region(mask), size=size)])
+        (back,) = read(read_yolo(Path(folder, "out")).images[0], size).regions
+    outline = mask_to_bridged_outline(mask, MAX_POINTS)
+    np.testing.assert_array_equal(back.decode_mask(), bridged_outline_to_mask(outline, size))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -75,12 +90,10 @@ def test_what_the_writers_write_is_read_with_its_size(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_line_is_named_and_costs_only_itself(tmp_path: Path, line: str, message: str) -> None:
-    from dataclasses import replace
-
     (one,) = found(tmp_path, SQUARE, line).images
     regions, bad = read_leniently(replace(one, size=Size(4, 4)))
     assert len(regions.regions) == 1 and len(bad) == 1
-    assert bad[0].startswith(f"Line 2 of labels/train/a.txt {message}")
+    assert bad[0].startswith(f"Line 2 of label file labels/train/a.txt {message}")
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,9 @@ def test_a_data_set_comes_back_byte_by_byte(tmp_path: Path) -> None:
     ]
     names = {"key_points": ("nose", "tail")}
     before = write_coco(tmp_path / "before", images, **names)
-    project = Project({7: URI, 8: URI}, CONFIG)
-    after = write_coco(tmp_path / "after", project.exported(project.imported(read_coco(before))), **names)
+    project, data_set = Project({7: URI, 8: URI}, CONFIG), read_coco(before)
+    assert (data_set.labels, data_set.key_points) == ({"red": 2, "blue": 1, "green": 1}, {"tail": 1, "nose": 1})
+    after = write_coco(tmp_path / "after", project.exported(project.imported(data_set)), **names)
     assert project.failures.reasons == []
     assert project.fetched == []
     assert list_files(after) == list_files(before)

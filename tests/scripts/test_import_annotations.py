@@ -94,6 +94,7 @@ def test_without_a_version_the_same_file_has_the_same_one_and_another_has_anothe
     first, other = command.coco(), command.coco(image(1, "green"))
     for path in (first, first, other):
         assert command.run(path) == 0
+        assert "difference" not in command.out  # to the run before: they are other files
     assert command.run(first, "--shape", "polygon") == 0
     versions = {one["model_version"] for one in command.site.predictions.values()}
     assert len(versions) == 3 and all(version.startswith("coco-") for version in versions)
