@@ -20,7 +20,6 @@ Source: https://docs.ultralytics.com/datasets/segment/ and `verify_image_label` 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from backend.errors import BadDataSet, shorten
 from backend.export.coco_segmentations import decode_box
@@ -88,7 +88,6 @@ def _folders(file: Path, root: Path) -> Sequence[str]:
 
 def _read_names(path: Path) -> dict[int, str]:
     """Read the names of the classes, in any of YAML's ways to write them."""
-    yaml = importlib.import_module("yaml")  # of huggingface-hub's requirements
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
