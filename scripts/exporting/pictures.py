@@ -8,11 +8,11 @@ from pathlib import Path
 
 from backend.bulk import FetchSize, PictureCounts, PictureSource, attach_pictures
 from backend.export import LabeledImage, PictureCache
-from backend.fetching import ImageFetcher
 from backend.images import SourceImage
 from backend.label_studio.requests import TaskImage
 from backend.settings import Settings
 from backend.values import Size
+from scripts.image_fetching import build_fetcher
 
 PictureStream = Callable[[Iterator[LabeledImage], Path], Iterator[LabeledImage]]
 """Labeled images, and the folder that keeps the pictures (`ExportFolder.pictures`) → the same with their pictures."""
@@ -25,19 +25,6 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="export the pictures too, byte by byte; those that a viewer would have to turn upright (EXIF orientation) "
         "become upright PNGs. If the export fails, the next one continues with the pictures that it has",
-    )
-
-
-def build_fetcher(settings: Settings) -> ImageFetcher:
-    """Build a fetcher with the limits of the settings that keeps no picture in memory."""
-    return ImageFetcher(
-        settings.label_studio_url,
-        settings.label_studio_api_key,
-        settings.image_allowed_hosts,
-        settings.image_max_bytes,
-        settings.image_timeout_seconds,
-        cache_bytes=0,
-        allowed_networks=settings.image_allowed_networks,
     )
 
 

@@ -35,7 +35,7 @@ from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.settings import Settings
 from backend.values import Size
 from scripts.console import show_progress
-from scripts.exporting.pictures import build_fetcher
+from scripts.image_fetching import build_fetcher
 from scripts.importing_annotations.options import READERS, describe_result_options, read_result_options
 from scripts.importing_annotations.summary import ImportSummary
 from scripts.preannotating.importing import Work, import_project

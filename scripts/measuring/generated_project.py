@@ -6,17 +6,17 @@ The masks are those of the set "5k", again and again; the ids of tasks, annotati
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from scripts.measuring.exporting import annotated_task
 from scripts.measuring.mask_sets import load_masks
+from scripts.measuring.place import run_server
 
 REGIONS_PER_TASK = 4
 _NUMBER = 987_654_321  # stands for the task's number in the text of a task
@@ -75,10 +75,5 @@ class GeneratedProject:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
+        with run_server(Handler) as url:
+            yield url

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backend.errors import ImageUnavailable
-from backend.fetching import ImageFetcher
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import parse_task
 from backend.report import Candidate, Picture, draw_picture
 from backend.settings import Settings
 from scripts.console import show_progress
+from scripts.image_fetching import build_fetcher
 
 CACHE_BYTES = 64 << 20  # several of the worst regions often lie in one image
 
@@ -24,7 +24,7 @@ def draw_pictures(
     Args:
         settings: None without a Label Studio to ask.
     """
-    fetcher = _build_fetcher(settings) if settings else None
+    fetcher = build_fetcher(settings, CACHE_BYTES) if settings else None
 
     def fetch_image(candidate: Candidate) -> SourceImage:
         if fetcher is None or settings is None:
@@ -38,15 +38,3 @@ def draw_pictures(
 
     shown = show_progress(candidates, "pictures", "picture")
     return [draw_picture(candidate, fetch_image) for candidate in shown]
-
-
-def _build_fetcher(settings: Settings) -> ImageFetcher:
-    return ImageFetcher(
-        settings.label_studio_url,
-        settings.label_studio_api_key,
-        settings.image_allowed_hosts,
-        settings.image_max_bytes,
-        settings.image_timeout_seconds,
-        cache_bytes=CACHE_BYTES,
-        allowed_networks=settings.image_allowed_networks,
-    )

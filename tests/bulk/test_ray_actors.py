@@ -17,6 +17,7 @@ import ray
 from backend.bulk import RayActors, WorkerDied, WorkerProcesses, WorkerRunner
 from backend.errors import BadImage
 from tests.paths import ROOT
+from tests.processes import is_running
 
 pytestmark = pytest.mark.slow
 TOYS = "tests.bulk.toy_workers"
@@ -177,14 +178,6 @@ def wait_until_gone(numbers: list[int]) -> None:
     while any(is_running(number) for number in numbers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def is_running(number: int) -> bool:
-    try:
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"  # one that nobody has reaped
 
 
 def start_toy(*arguments: str) -> subprocess.Popen[str]:

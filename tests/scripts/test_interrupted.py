@@ -19,6 +19,7 @@ import pytest
 from tests.bulk.fake_label_studio import FakeLabelStudio
 from tests.fakes import CONFIG, noise_png
 from tests.paths import ROOT
+from tests.processes import is_running
 from tests.servers import Answer, LocalServer, RedisServer, Seen
 
 TASKS = 60  # less than a page of them
@@ -105,14 +106,6 @@ def test_ctrl_c_reaches_workers_too_and_what_they_had_is_imported(
     while any(is_running(int(number)) for number in children):
         assert time.monotonic() < wait_for_end
         time.sleep(0.02)
-
-
-def is_running(number: int) -> bool:
-    try:
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"  # one that nobody has reaped
 
 
 @pytest.mark.slow
