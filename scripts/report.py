@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.errors import BadSettings
+from backend.errors import BadSettings, ExportError
 from backend.export import write_bytes
 from backend.report import (
     MAX_PICTURES,
@@ -66,6 +66,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="per-region choices that hold the class (default: the label)",
     )
     parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="CONTROL",
+        help="count the boxes of this control, which may be prompts of its smart tool, as work; may be repeated",
+    )
+    parser.add_argument(
         "--link-url", metavar="URL", help="Label Studio's address in a browser, for the links (default: --url)"
     )
     parser.add_argument("--no-pictures", action="store_true", help="leave out the pictures of the worst regions")
@@ -76,10 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, compute, write, and print the sentences."""
     check_matplotlib()
     settings = _read_settings(arguments)
+    check_folder(arguments.out)
     write_bytes(arguments.out / PROBE, b"")  # before an hour of reading, not after it
     (arguments.out / PROBE).unlink(missing_ok=True)
     source = _open_source(arguments, settings)
-    reviews = ReviewReader(source.config, arguments.class_from).read(show_progress(source.tasks, "reading"))
+    reviews = ReviewReader(source.config, arguments.class_from, arguments.keep).read(
+        show_progress(source.tasks, "reading")
+    )
     figures = compute_figures(reviews)
     project_id = str(arguments.project or "")
     candidates = [] if arguments.no_pictures else reviews.worst.pick(MAX_PICTURES)
@@ -95,6 +105,13 @@ def run(arguments: argparse.Namespace) -> int:
     write_bytes(arguments.out / PAGE, page.encode("utf-8", "replace"))
     print(summarize(figures, reviews, arguments.out / PAGE))
     return 0
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `ExportError` if a folder has files and is no earlier report."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / PAGE).exists():
+        message = f"{folder} has files, but no {PAGE}, so it is not an earlier report."
+        raise ExportError(message, remedy="Choose an empty or a new folder with --out.")
 
 
 def _read_settings(arguments: argparse.Namespace) -> Settings | None:

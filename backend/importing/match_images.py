@@ -8,7 +8,7 @@ The first row that has a task decides; a row with several is ambiguous:
 | address       | `coco_url`, `file_name`                 | the URI of its image                               |
 | export name   | `file_name`, such as `photo-task12.jpg` | the name that an export gives it                   |
 | name          | last part of `coco_url`, `file_name`    | last part of its URI                               |
-| uploaded name | the same                                | the same without the eight digits of an upload     |
+| uploaded name | the same, as it is or without digits    | the same without the eight digits of each upload   |
 
 Names of label files have no ending, and are compared with the names of pictures without theirs.
 """
@@ -25,7 +25,7 @@ from backend.errors import BadDataSet, shorten
 from backend.export import FoundImage, build_file_name, build_image_id, build_image_parts, uri_to_name
 from backend.label_studio.config import ImageConfig, LabelingConfig
 
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
+_UPLOADED = re.compile(r"^(?:[0-9a-f]{8}-)+(?=.)")  # several times for a picture that was exported and uploaded again
 MAX_NAMED = 3
 LEVELS = ("address", "export name", "name", "uploaded name")
 
@@ -128,7 +128,8 @@ def _keys_of(found: FoundImage) -> Iterator[tuple[str, bool, str]]:
     """Yield the keys to look an image up by, in the order of the rows."""
     last = PurePosixPath(found.file_name.replace("\\", "/")).name
     names = [name for name in (uri_to_name(found.uri) if found.uri else "", last) if name]
-    texts = {"address": [found.uri, found.file_name], "export name": [last], "name": names, "uploaded name": names}
+    texts = {"address": [found.uri, found.file_name], "export name": [last], "name": names}
+    texts["uploaded name"] = [*names, *(_UPLOADED.sub("", name) for name in names)]
     for level in LEVELS:
         for text in dict.fromkeys(texts[level]):
             if text:

@@ -69,19 +69,17 @@ def pick_prediction(annotation: Json, predictions: Sequence[Json]) -> tuple[Json
     """Return the prediction that an annotation is compared with, and how it was found.
 
     It is the one that the annotation names. One that is gone, or was never named, is replaced by the prediction with
-    which the annotation shares most region ids, else by the newest that was there before the annotation.
+    which the annotation shares most region ids, else by the newest; only those that were there before the annotation
+    count, because nobody can have reviewed a later one.
     """
     parent = annotation.get("parent_prediction")
     for prediction in predictions:
         if parent is not None and prediction.get("id") == parent:
             return prediction, Link.PARENT
-    ids = ids_of(results_of(annotation))
-    shared = [(len(ids & ids_of(results_of(one))), str(one.get("created_at") or ""), one) for one in predictions]
+    ids, made = ids_of(results_of(annotation)), str(annotation.get("created_at") or "~")
+    earlier = [one for one in predictions if str(one.get("created_at") or "") <= made]
+    shared = [(len(ids & ids_of(results_of(one))), str(one.get("created_at") or ""), one) for one in earlier]
     best = max(shared, key=lambda entry: entry[:2], default=None)
-    if best is not None and best[0]:
-        return best[2], Link.REGION_IDS
-    made = str(annotation.get("created_at") or "~")
-    earlier = [(created, one) for _, created, one in shared if created <= made]
-    if not earlier:
+    if best is None:
         return None, Link.NONE
-    return max(earlier, key=lambda entry: entry[0])[1], Link.EARLIER
+    return best[2], Link.REGION_IDS if best[0] else Link.EARLIER

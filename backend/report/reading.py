@@ -43,6 +43,7 @@ class Reviews:
         skipped: Number of annotations that were cancelled ("Skip").
         problems: Regions and tasks that could not be compared, each with its name and the reason.
         unknown_labels: Number of regions by label that the labeling config no longer has.
+        undecided: Number of drawn boxes and points by control that may be prompts, and are left out.
         worst: Candidates for the pictures.
     """
 
@@ -52,6 +53,7 @@ class Reviews:
     skipped: int = 0
     problems: list[str] = field(default_factory=list)
     unknown_labels: Counter[str] = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)
     worst: WorstRegions = field(default_factory=WorstRegions)
 
     @property
@@ -70,15 +72,16 @@ class ReviewReader:
     Args:
         config: Its labeling config.
         class_from: Control of the per-region choices that hold the class; "" for the label.
+        keep: Controls whose boxes are somebody's work; see `read_regions`.
     """
 
-    def __init__(self, config: LabelingConfig, class_from: str = "") -> None:
+    def __init__(self, config: LabelingConfig, class_from: str = "", keep: Iterable[str] = ()) -> None:
         known = [control.name for image in config.images for control in image.region_choices]
         if class_from and class_from not in known:
             message = f"The labeling config has no per-region choices named {shorten(repr(class_from))}."
             names = shorten(", ".join(dict.fromkeys(known))) or "none"
             raise ExportError(message, remedy=f"--class-from takes one of these: {names}.")
-        self._config, self._class_from = config, class_from
+        self._config, self._class_from, self._keep = config, class_from, frozenset(keep)
         self._known = {label.name for image in config.images for label in image.answer_classes}
 
     def read(self, tasks: Iterable[Json]) -> Reviews:
@@ -113,6 +116,7 @@ class ReviewReader:
             for before, after in zip(proposed, final, strict=True):
                 before.drop_partners(after)
                 reviews.problems += [*before.problems, *after.problems]
+                reviews.undecided += after.undecided
                 reviews.unknown_labels += Counter(one.label for one in after.regions if self._is_unknown(one.label))
             reviews.annotations.append(
                 AnnotationRow(
@@ -137,7 +141,7 @@ class ReviewReader:
         reviews.agreements += self._compare_people(task, read)
 
     def _read_sets(self, document: Json | None, name: str) -> list[RegionSet]:
-        return [read_regions(document, image, name) for image in self._images()]
+        return [read_regions(document, image, name, self._keep) for image in self._images()]
 
     def _images(self) -> Iterator[ImageConfig]:
         return (image for image in self._config.images if image.answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from backend.errors import BadRegion, shorten
 from backend.export import EncodedRegion, encode_region
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.results import SavedRegion, find_regions
+from backend.label_studio.results import SavedRegion, Verdict, find_drawn, find_regions
 
 Json = Mapping[str, Any]
 SIZE_REMEDY = "The image was replaced after it was predicted. Predict the task again."
@@ -23,6 +24,7 @@ class RegionSet:
         image: Name of the image in the labeling config.
         damaged: Ids of regions whose mask cannot be read.
         problems: The same, with names and reasons.
+        undecided: Number of drawn regions by control that may be prompts or somebody's work, and are left out.
     """
 
     name: str
@@ -30,6 +32,7 @@ class RegionSet:
     regions: list[EncodedRegion] = field(default_factory=list)
     damaged: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    undecided: Counter[str] = field(default_factory=Counter)
 
     def drop_partners(self, other: RegionSet) -> None:
         """Leave out what cannot be compared: the counterparts of damaged regions, and proposals of another size.
@@ -50,15 +53,23 @@ class RegionSet:
         return len({region.size for region in (*self.regions, *other.regions)}) <= 1
 
 
-def read_regions(document: Json | None, config: ImageConfig, name: str) -> RegionSet:
+def read_regions(
+    document: Json | None, config: ImageConfig, name: str, keep: frozenset[str] = frozenset()
+) -> RegionSet:
     """Read the regions with a mask of an annotation or a prediction; empty masks are left out.
+
+    Args:
+        keep: Controls whose boxes are somebody's work, although they may be prompts by what is known of them.
 
     Raises:
         BadRegion: The results are not a list of objects.
     """
     read = RegionSet(name, config.name)
     results: Any = (document or {}).get("result") or []
-    for saved in find_regions(results, config):
+    unclear = [one for one in find_drawn(results, config) if one.verdict is Verdict.UNCLEAR]
+    kept = [one.region for one in unclear if one.region is not None and one.control in keep]
+    read.undecided += Counter(one.control for one in unclear if one.control not in keep)
+    for saved in [*find_regions(results, config), *kept]:
         try:
             region = _encode(saved)
         except BadRegion as error:

@@ -211,6 +211,10 @@ def _about_limits(figures: Figures, reviews: Reviews) -> Iterator[Sentence]:
     if reviews.problems:
         text = f"{count_of(len(reviews.problems), 'region or task', 'regions or tasks')} could not be compared and"
         yield Sentence(Kind.FIX, f"{text} {'is' if len(reviews.problems) == 1 else 'are'} listed at the end.")
+    if reviews.undecided:
+        names = ", ".join(sorted(reviews.undecided)[:5])
+        text = f"{count_of(sum(reviews.undecided.values()), 'drawn box or point', 'drawn boxes and points')} of {names}"
+        yield Sentence(Kind.FIX, f"{text} may be prompts and are not counted. Boxes that are work: --keep CONTROL.")
     if reviews.unknown_labels:
         names = ", ".join(show_class(name) for name in sorted(reviews.unknown_labels)[:5])
         count = count_of(sum(reviews.unknown_labels.values()), "region")

@@ -62,7 +62,7 @@ def write_export(
         writers = WriterSet(staging, export.formats, export.options, export.data_set, by_annotator=export.by_annotator)
         for image in export.counts.data_set.watch(export.counts.regions.watch(images)):
             writers.add(image)
-        if not export.counts.data_set.images and export.counts.failures:
+        if not export.counts.data_set.images and (export.counts.failures or export.counts.read.not_chosen):
             raise _refuse_empty(export.counts, arguments.out)
         written = writers.close()
         notes = _name_notes(written)
@@ -92,7 +92,11 @@ def _classify(export: Export, arguments: argparse.Namespace) -> Iterator[Labeled
 def _refuse_empty(counts: ExportCounts, out: Path) -> ExportError:
     """Print the summary, which has the reasons, and build the error of an export that would replace DIR by nothing."""
     print(summarize(counts, "Nothing was written", []))
-    return ExportError(f"No task could be exported, so {out} is left as it was.", remedy="See the reasons above.")
+    left = f"so {out} is left as it was."
+    if not counts.failures:
+        message = f"{counts.read.not_chosen} tasks have annotations, but none that the options choose, {left}"
+        return ExportError(message, remedy="Check --annotation, --reviewed-only and --updated-since.")
+    return ExportError(f"No task could be exported, {left}", remedy="See the reasons above.")
 
 
 def _name_notes(written: list[Written]) -> list[str]:

@@ -46,6 +46,8 @@ def found(file_name: str = "", **fields: Any) -> FoundImage:
         (found("photo-task2", has_ending=False), 2),
         (found("0a1b2c3d-bird.png"), 3),
         (found("bird.png"), 3),
+        (found("4e5f6a7b-0a1b2c3d-bird.png"), 3),
+        (found("4e5f6a7b-cat.png"), 4),
         (found("val/bird.png"), 3),
         (found("bird", has_ending=False), 3),
         (found("images\\cat.png"), 4),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import ExportError
-from backend.report import ReviewReader, Reviews, compute_figures
+from backend.label_studio.config import parse_labeling_config
+from backend.report import ReviewReader, Reviews, compute_figures, write_sentences
 from backend.report.outcomes import Link, Outcome
 from tests.report.project import (
     CONFIG,
+    CONFIG_XML,
     annotation,
     box,
     brush,
@@ -97,6 +99,32 @@ def test_an_annotation_from_before_the_prediction_is_not_a_review_of_it() -> Non
     reviews = read(task(1, [late], [annotation(None, brush("x", SQUARE))]))
     assert reviews.annotations[0].link is Link.NONE
     assert reviews.regions == []
+
+
+def test_a_later_prediction_with_the_regions_of_an_annotation_was_not_reviewed_by_it() -> None:
+    """As an import of what people drew makes it."""
+    late = prediction(1, brush("a", SQUARE), created="2026-01-01T10:00:00Z")
+    reviews = read(task(1, [late], [annotation(None, brush("a", SQUARE))]))
+    assert reviews.annotations[0].link is Link.NONE
+    assert reviews.regions == []
+
+
+def drawn_box(region_id: str) -> dict[str, object]:
+    value = {"x": 0, "y": 0, "width": 50, "height": 50, "rotation": 0, "rectanglelabels": ["cat"]}
+    named = {"id": region_id, "type": "rectanglelabels", "from_name": "box", "to_name": "image", "value": value}
+    return {**named, "original_width": 40, "original_height": 20}
+
+
+def test_drawn_boxes_that_may_be_prompts_are_counted_and_can_be_kept() -> None:
+    box_control = '<RectangleLabels name="box" toName="image"><Label value="cat"/></RectangleLabels></View>'
+    config = parse_labeling_config(CONFIG_XML.replace("</View>", box_control))
+    document = task(1, [prediction(1)], [annotation(1, drawn_box("x"), drawn_box("y"))])
+    left_out, kept = (ReviewReader(config, keep=keep).read([document]) for keep in ([], ["box"]))
+    assert (dict(left_out.undecided), left_out.regions) == ({"box": 2}, [])
+    (sentence,) = (one.text for one in write_sentences(compute_figures(left_out), left_out) if "--keep" in one.text)
+    assert sentence.startswith("2 drawn boxes and points of box may be prompts and are not counted.")
+    assert not kept.undecided
+    assert [(row.outcome, row.final_area) for row in kept.regions] == [(Outcome.ADDED, 200)] * 2
 
 
 def test_skipped_annotations_and_drafts_are_not_reviews() -> None:

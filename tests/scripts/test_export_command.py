@@ -244,6 +244,14 @@ def test_an_export_of_which_every_task_fails_does_not_replace_an_earlier_one(com
     assert command.instances()["images"] == []
 
 
+def test_options_that_choose_no_annotation_do_not_replace_an_earlier_export(command: Command) -> None:
+    assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))]) == 0
+    before = list_files(command.out)
+    assert command.run_again("--annotation", "user:nobody@example.com") == 1
+    assert f"1 tasks have annotations, but none that the options choose, so {command.out} is left" in command.errors
+    assert list_files(command.out) == before
+
+
 def test_a_full_disk_is_named_and_leaves_the_earlier_export(command: Command) -> None:
     assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))]) == 0
     before = list_files(command.out)
@@ -281,6 +289,7 @@ def test_the_summary_says_which_of_several_annotations_was_exported(
         annotation(brush(block(1, 1, 5, 5)), number=1, **old),
         annotation(brush(block(1, 1, 5, 5), "dog"), number=2, **new),
     )
-    assert command.run([both], "--annotation", rule) == 0
-    assert command.labels() == labels
+    assert command.run([both], "--annotation", rule) == (0 if labels else 1)
+    assert not labels or command.labels() == labels
+    assert command.out.exists() == bool(labels)
     assert f"  1 tasks {line}" in command.printed.splitlines()

@@ -51,6 +51,18 @@ def test_a_report_from_an_export_file_needs_no_label_studio(
     assert not [path.name for path in (folder / "out").iterdir() if path.name.startswith(".")]
 
 
+def test_a_folder_with_other_files_is_refused_and_an_earlier_report_replaced(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "classes.csv").write_text("mine")
+    assert main(arguments(folder)) == 1
+    assert "has files, but no report.html, so it is not an earlier report." in capsys.readouterr().err
+    assert [path.name for path in (folder / "out").iterdir()] == ["classes.csv"]
+    (folder / "out" / "classes.csv").unlink()
+    assert [main(arguments(folder)), main(arguments(folder))] == [0, 0]
+
+
 def test_pictures_can_be_left_out(folder: Path) -> None:
     assert main(arguments(folder, "--no-pictures")) == 0
     assert "The worst" not in (folder / "out" / "report.html").read_text(encoding="utf-8")
