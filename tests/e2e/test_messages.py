@@ -86,7 +86,7 @@ def test_the_line_says_what_came_before_it_is_accepted_and_why_nothing_came(
     regions = parse_regions(saved, parse_labeling_config(LABEL_CONFIG).images[0])
     classes = sorted(name for region in regions for name in region.choices["class"])
     assert classes == ["pink ring", "purple ellipse", "yellow ring"]  # all labelled purple, which was picked
-    exported = export(project.number, tmp_path, site.command_environment()).read_text(encoding="utf-8")
+    exported = export(project.number, tmp_path / "export", site.command_environment()).read_text(encoding="utf-8")
     assert len(json.loads(exported)["annotations"]) == 3
     assert "message" not in exported and "match" not in exported
 

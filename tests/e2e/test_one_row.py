@@ -104,7 +104,7 @@ def test_the_brush_paints_with_the_labels_of_the_row_and_the_mask_is_exported(
 
     (painted,) = parse_regions(site.annotation(project.tasks[SCENE]), CONFIG)
     assert painted.label == "cyan" and painted.mask[60, 420:460].all() and not painted.mask[120:].any()
-    coco = load_coco(commands.export(project.number, tmp_path, site.command_environment()))
+    coco = load_coco(commands.export(project.number, tmp_path / "export", site.command_environment()))
     (entry,) = coco.anns.values()
     assert coco.cats[entry["category_id"]]["name"] == "cyan"
     assert mask_iou(coco.annToMask(entry).astype(bool), painted.mask) == 1.0
