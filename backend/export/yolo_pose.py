@@ -36,8 +36,8 @@ class YoloPoseWriter:
     def begin(self, folder: Path, data_set: DataSet) -> None:
         if not data_set.key_points:
             raise ExportError(
-                "The labeling config has no labels for key points, which poses consist of.",
-                remedy="Add a KeyPointLabels control that is not smart, or choose another format, such as yolo-det.",
+                "There are no labels of key points that are certainly work, and poses consist of them.",
+                remedy="Name the control of the key points with --keep, if it is smart; or choose another format.",
             )
         self._labels = data_set.key_points
         self._folder = YoloFolder(folder, data_set, [f"kpt_shape: [{len(self._labels)}, 3]"])

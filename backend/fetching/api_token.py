@@ -32,7 +32,7 @@ EXPIRY_MARGIN_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 240.0  # of an access token without claims
 TOKEN_REMEDY = (
     "Copy a personal access token from Label Studio (account menu → Account & Settings → Personal Access Token) "
-    "into LABEL_STUDIO_API_KEY and restart the backend."
+    "into LABEL_STUDIO_API_KEY, and restart the backend if it is running."
 )
 REDIRECT_REMEDY = "Redirects are not followed with a token: set LABEL_STUDIO_URL to the URL that Label Studio leads to."
 

@@ -125,6 +125,7 @@ def _list_tasks(counts: ExportCounts) -> Iterator[str]:
 def _list_left_out(read: ReadCounts) -> Iterator[str]:
     if read.empty:
         yield f"  skipped {len(read.empty)} empty regions"
+        yield from list_reasons(read.empty, indent="    ")
     if read.left_out:
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(read.left_out.items()))
         yield f"  skipped because they are prompts, or named by --drop: {listed}"

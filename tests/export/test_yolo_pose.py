@@ -126,7 +126,9 @@ def test_a_point_without_a_place_in_the_pose_is_refused_by_name(tmp_path: Path, 
 def test_a_config_without_key_points_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError) as caught:
         YoloPoseWriter().begin(tmp_path, DataSet("shapes", CATEGORIES))
-    assert caught.value.message == "The labeling config has no labels for key points, which poses consist of."
+    assert caught.value.message == (
+        "There are no labels of key points that are certainly work, and poses consist of them."
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -324,11 +324,8 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
     tasks = [task(1), task(2, annotation(brush_result(ring()), empty)), task(3, annotation(keypoint_result()))]
     lines = summarize(collect(tasks, CONFIG, no_size), tmp_path).splitlines()
     assert lines[0] == f"{tmp_path}: 2 images (1 negatives), 1 masks; 1 tasks not annotated, 0 failed"
-    assert lines[1] == "  skipped 1 empty regions"
-    assert (
-        lines[2].startswith("  skipped because they are prompts, or named by --drop: 1 keypointlabels")
-        and len(lines) == 3
-    )
+    assert lines[1:3] == ["  skipped 1 empty regions", '    task 2, annotation 1: region "none" (brush)']
+    assert lines[3:] == ["  skipped because they are prompts, or named by --drop: 1 keypointlabels"]
 
 
 def odd_result(**changes: Any) -> Json:

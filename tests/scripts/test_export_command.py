@@ -182,7 +182,7 @@ def test_groups_are_marked_by_a_label_or_a_choice(command: Command) -> None:
         ),
         (["--crowd", "breed=cat"], "'breed=cat'", "Name one of these with --crowd: cat, dog, breed=pug, breed=husky"),
         (["--format", "overlays"], "overlays needs the pictures", "Add --with-images"),
-        (["--format", "yolo-pose"], "no labels for key points", "choose another format"),
+        (["--format", "yolo-pose"], "no labels of key points", "choose another format"),
         (["--seed", "1"], "--seed has no effect without --split", "Add --split"),
     ],
 )
