@@ -26,6 +26,7 @@ from scripts.exporting.pictures import add_picture_options, build_fetch_size
 from scripts.exporting.running import Export, describe_export, write_export
 from scripts.exporting.selection import (
     add_selection_options,
+    name_unknown_controls,
     open_source,
     read_controls,
     read_options,
@@ -59,6 +60,8 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     options = read_options(arguments, merge_annotators)
     settings = read_source_settings(arguments)
     source = open_source(arguments, settings)
+    for line in name_unknown_controls(controls, source.config):
+        print(line, file=sys.stderr)
     classes, counts = choose_classes(arguments, source.config, controls), ExportCounts(rule=options["choice"].rule)
     reader = AnnotationReader(source.config, build_fetch_size(settings), controls)
     export = Export(

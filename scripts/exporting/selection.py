@@ -22,7 +22,7 @@ from backend.bulk import (
 )
 from backend.errors import BadSettings, shorten
 from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing
-from backend.label_studio.config import LabelingConfig, parse_labeling_config
+from backend.label_studio.config import LabelingConfig, control_names, parse_labeling_config
 from backend.settings import Settings
 from scripts.console import duration, positive_int, read_settings
 
@@ -185,6 +185,19 @@ def read_controls(arguments: argparse.Namespace) -> ControlChoice:
         message = f"The control {shorten(repr(both[0]))} is both kept and dropped."
         raise BadSettings(message, remedy="Name it with --keep or with --drop.")
     return ControlChoice(keep, drop)
+
+
+def name_unknown_controls(controls: ControlChoice, config: LabelingConfig) -> list[str]:
+    """Return a line for each control of --keep and --drop that the labeling config does not have (any more)."""
+    names = control_names(config)
+    known = shorten(", ".join(sorted(names)))
+    asked = [("--keep", name) for name in sorted(controls.keep)] + [("--drop", name) for name in sorted(controls.drop)]
+    return [
+        f"{option} {shorten(name)}: the labeling config has no such control, but {known}; only regions that were drawn "
+        "before it was removed are meant"
+        for option, name in asked
+        if name not in names
+    ]
 
 
 def _check_source(arguments: argparse.Namespace) -> None:

@@ -244,6 +244,13 @@ def test_an_export_of_which_every_task_fails_does_not_replace_an_earlier_one(com
     assert command.instances()["images"] == []
 
 
+def test_a_control_that_the_labeling_config_does_not_have_is_named(command: Command) -> None:
+    tasks = [task(1, annotation(brush(block(1, 1, 5, 5))))]
+    assert command.run(tasks, "--keep", "nonsense", "--drop", "pose") == 0
+    assert "--keep nonsense: the labeling config has no such control, but " in command.errors
+    assert "--drop" not in command.errors
+
+
 def test_options_that_choose_no_annotation_do_not_replace_an_earlier_export(command: Command) -> None:
     assert command.run([task(1, annotation(brush(block(1, 1, 5, 5))))]) == 0
     before = list_files(command.out)

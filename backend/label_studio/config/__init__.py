@@ -7,7 +7,7 @@ from backend.label_studio.config.bounded_json import JsonTooDeep, check_depth, p
 from backend.label_studio.config.comment_settings import read_config_settings
 from backend.label_studio.config.controls import PATH_SEPARATOR, SHAPES, ClassControl, Control, ScoreControl, distinct
 from backend.label_studio.config.image_config import ImageConfig
-from backend.label_studio.config.label_attributes import label_colours, pose_indexes
+from backend.label_studio.config.label_attributes import control_names, label_colours, pose_indexes
 from backend.label_studio.config.labeling_config import LabelingConfig, label_for_click, parse_labeling_config
 from backend.label_studio.config.limits import ConfigLimits
 from backend.label_studio.config.preferred_shape import prefer_shape
@@ -27,6 +27,7 @@ __all__ = [
     "check_depth",
     "check_messages",
     "check_text_prompt",
+    "control_names",
     "distinct",
     "find_message_line",
     "label_colours",

@@ -16,6 +16,12 @@ def pose_indexes(config: LabelingConfig) -> dict[str, int]:
     return {name: int(text) for name, text in _read(config, "model_index").items() if _is_index(text)}
 
 
+def control_names(config: LabelingConfig) -> frozenset[str]:
+    """Return the names of all tags of the labeling config that can have results, whatever their kind."""
+    tags = parse_xml(config.xml).iter()
+    return frozenset(read_attribute(tag, "name") for tag in tags if read_attribute(tag, "toname"))
+
+
 def _read(config: LabelingConfig, attribute: str) -> dict[str, str]:
     """Return an attribute by the label's name; of several labels with one name, the first that has it counts."""
     found: dict[str, str] = {}
