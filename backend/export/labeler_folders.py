@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from backend.errors import ExportError, shorten
 from backend.export.label_map import (
@@ -35,6 +35,7 @@ from backend.export.label_map import (
 )
 from backend.export.label_statistics import encode_rows
 from backend.export.names import UniqueStems
+from backend.export.open_picture import REMEDY, open_picture
 from backend.export.overlay import Colour, encode_overlay
 from backend.export.picture_files import (
     BACKGROUND,
@@ -138,15 +139,9 @@ def read_picture(image: LabeledImage) -> Pixels:
     Raises:
         ExportError: The picture is missing, cannot be decoded, or has another size than the annotation.
     """
-    remedy = "Export again with --with-images, and check the picture in Label Studio."
-    where = f"Task {image.task_id}, picture {shorten(image.file_name)}"
-    if image.picture is None:
-        raise ExportError(f"{where}: the picture was not fetched.", remedy=remedy)
-    try:
-        with Image.open(image.picture) as file:
-            pixels = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ExportError(f"{where} cannot be decoded: {shorten(error)}", remedy=remedy) from error
+    with open_picture(image) as file:
+        pixels = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
     if (size := Size(pixels.shape[1], pixels.shape[0])) != image.size:
-        raise ExportError(f"{where} is {size}, but was annotated as {image.size}.", remedy=remedy)
+        where = f"Task {image.task_id}, picture {shorten(image.file_name)}"
+        raise ExportError(f"{where} is {size}, but was annotated as {image.size}.", remedy=REMEDY)
     return pixels

@@ -24,6 +24,7 @@ from PIL import Image
 
 from backend.errors import ExportError, shorten
 from backend.export.label_map import list_objects
+from backend.export.open_picture import open_picture
 from backend.export.records import Choices, Json, LabeledImage
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
@@ -69,15 +70,8 @@ def picture_ending(image: LabeledImage) -> str:
     ending = PurePosixPath(image.file_name).suffix.lower()
     if ending in Image.registered_extensions():
         return ending
-    remedy = "Export again with --with-images, and check the picture in Label Studio."
-    where = f"Task {image.task_id}, picture {shorten(image.file_name)}"
-    if image.picture is None:
-        raise ExportError(f"{where}: the picture was not fetched.", remedy=remedy)
-    try:
-        with Image.open(image.picture) as file:
-            kind = file.format or ""
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ExportError(f"{where} cannot be decoded: {shorten(error)}", remedy=remedy) from error
+    with open_picture(image) as file:
+        kind = file.format or ""
     return _ENDINGS.get(kind, f".{kind.lower()}")
 
 

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import hotcoco
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -141,7 +142,6 @@ def test_cocoeval_of_the_file_against_itself_is_perfect_in_every_bin(kind: str, 
 
 
 def test_hotcoco_agrees(tmp_path: Path) -> None:
-    hotcoco = pytest.importorskip("hotcoco")
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(coco_of(many_sizes())))
     truth = hotcoco.COCO(str(path))
