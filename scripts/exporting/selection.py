@@ -29,6 +29,11 @@ from scripts.console import duration, positive_int, read_settings
 
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the source, of the annotations and of controls; they replace `add_connection_options`."""
+    _add_source_options(parser)
+    _add_annotation_options(parser)
+
+
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
     source = parser.add_argument_group("source", "a project of Label Studio, or a file that was exported from one")
     source.add_argument("--project", type=positive_int, metavar="ID", help="the number in the project's address")
     source.add_argument("--url", metavar="URL", help="of Label Studio (default: LABEL_STUDIO_URL)")
@@ -48,6 +53,9 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--config", type=Path, metavar="CONFIG.xml", help="the labeling config of --file, as its project has it"
     )
+
+
+def _add_annotation_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("annotations", "cancelled annotations and drafts are never exported")
     group.add_argument(
         "--view", type=positive_int, metavar="ID", help='only tasks of a Data Manager tab, by its "tab=ID"'
