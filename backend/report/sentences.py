@@ -122,19 +122,20 @@ def _main_cause(group: Group, confusion: Confusion) -> str:
     kinds = (Outcome.EDITED, Outcome.RECLASSIFIED, Outcome.DELETED)
     main = max(kinds, key=lambda outcome: group.outcomes[outcome])
     count = group.outcomes[main]
+    mostly = "mostly" if 2 * count > sum(group.outcomes[kind] for kind in kinds) else "most often"
     if main is Outcome.EDITED:
-        return f"mostly their outlines ({count:,} edited, mean IoU of its kept masks {group.mean_iou or 0:.2f})"
+        return f"{mostly} their outlines ({count:,} edited, mean IoU of its kept masks {group.mean_iou or 0:.2f})"
     if main is Outcome.DELETED:
-        return f"mostly because there was no object ({count:,} deleted)"
+        return f"{mostly} because there was no object ({count:,} deleted)"
     others = {
         after: number
         for (before, after), number in confusion.counts.items()
         if before == (group.name or "(no label)") and after not in (before, NOTHING)
     }
     if not others:
-        return f"mostly their choices ({count:,} changed)"
+        return f"{mostly} their choices ({count:,} changed)"
     confused = max(sorted(others), key=lambda name: others[name])
-    return f"mostly their class ({count:,} changed, most often to {show_class(confused)})"
+    return f"{mostly} their class ({count:,} changed, most often to {show_class(confused)})"
 
 
 def show_class(name: str) -> str:

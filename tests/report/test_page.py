@@ -117,10 +117,18 @@ def test_the_first_screen_says_what_became_of_the_proposals_and_where_to_start()
         "5 objects that the model had missed were added by hand."
     ) in text
     assert (
-        "Start with class “cat”: 10 of its 15 masks needed work, mostly their outlines (5 edited, mean IoU of its kept "
-        "masks 0.83). It accounts for 50 % of all work."
+        "Start with class “cat”: 10 of its 15 masks needed work, most often their outlines (5 edited, mean IoU of its "
+        "kept masks 0.83). It accounts for 50 % of all work."
     ) in text
     assert "Only 20 reviewed masks: the shares can still change a lot." in text
+
+
+def test_a_cause_is_the_main_one_only_if_it_is_that_of_more_than_half() -> None:
+    before, after = brush("a", box(0, 0, 10, 10)), brush("a", box(0, 0, 10, 5))
+    edited = [task(number, [prediction(number, before)], [annotation(number, after)]) for number in (1, 2)]
+    deleted = [task(number, [prediction(number, before)], [annotation(number)]) for number in (3, 4)]
+    assert "mostly their outlines (2 edited" in said(*edited, deleted[0])
+    assert "most often their outlines (2 edited" in said(*edited, *deleted)
 
 
 def test_a_class_that_works_is_named_and_perfect_proposals_leave_nothing_to_do() -> None:
