@@ -1,4 +1,4 @@
-"""The drawn regions of one image: which are exported, which are left out, and which somebody must decide on."""
+"""The drawn regions of one image: which are exported, which are left out, and which are undecided."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TaskNotes:
 
     Attributes:
         on_bad_region: Called with the reason why a region cannot be exported. Unless it raises, the region is left out.
-        undecided: Regions that nobody has decided on.
+        undecided: Regions that may be prompts or a person's work.
     """
 
     on_bad_region: OnBadRegion
@@ -77,7 +77,7 @@ class ImageRegions:
     notes: TaskNotes
 
     def read(self, results: Sequence[Result]) -> tuple[tuple[EncodedRegion, ...], tuple[KeyPoint, ...]]:
-        """Read the regions and key points in their order; those that nobody has decided on are noted.
+        """Read the regions and key points in their order; undecided ones are noted.
 
         Raises:
             BackendError: Not a list of results, or `on_bad_region` raises.
@@ -159,7 +159,7 @@ class ImageRegions:
 
 
 def refuse_undecided(undecided: Sequence[DrawnRegion]) -> ExportError:
-    """Build the error of a task with regions that nobody has decided on."""
+    """Build the error of a task with undecided regions."""
     first = undecided[0]
     more = f" (and {len(undecided) - 1} more regions of this task)" if len(undecided) > 1 else ""
     what = f'Region "{shorten(first.region_id)}" ({shorten(first.type)}) of the control {shorten(repr(first.control))}'

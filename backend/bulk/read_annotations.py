@@ -57,7 +57,7 @@ def read_images(
     """Read the tasks one by one; a task that cannot be read is listed among the failures and does not stop the others.
 
     A region that cannot be exported fails its task, because an image that lacks an object teaches a model that the
-    object is background, and so does one that nobody has decided on. With `skip_bad_regions` only the region is left
+    object is background, and so does an undecided one. With `skip_bad_regions` only the region is left
     out, and listed.
 
     Args:

@@ -67,7 +67,7 @@ class ReadCounts:
     failures: list[str] = field(default_factory=list)
 
     def add_undecided(self, control: str, example: str, *, can_be_kept: bool) -> None:
-        """Count a region of a control that nobody has decided on."""
+        """Count an undecided region of a control."""
         known = self.undecided.get(control, Undecided(control, 0, example))
         can_be_kept = known.can_be_kept and can_be_kept
         self.undecided[control] = Undecided(control, known.count + 1, known.example, can_be_kept)

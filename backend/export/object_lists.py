@@ -8,7 +8,7 @@ webdataset.
 | category    | its label                                                                                  |
 | bbox        | [x, y, width, height] in pixels                                                            |
 | area        | pixels of its mask                                                                         |
-| iscrowd     | 1 for a group that nobody took apart, otherwise 0                                          |
+| iscrowd     | 1 for a group of objects, otherwise 0                                                      |
 | counts      | its mask: the `counts` of COCO's compressed RLE, whose `size` is the picture's [height, width] |
 | choices     | its choices: a JSON object of the values by control, in one string                         |
 

@@ -34,7 +34,7 @@ class EncodedRegion:
         kind: Kind of shape that it was saved as, for instance "polygon"; "" if unknown.
         other_labels: Labels it was saved with besides `label`, which is the one that counts.
         annotation_id: Of the annotation in Label Studio that it belongs to; None if it comes from elsewhere.
-        is_crowd: Whether it stands for a group of objects that nobody took apart.
+        is_crowd: Whether it stands for a group of objects that were not annotated one by one.
         outline: Corners of a drawn polygon, rectangle or rotated rectangle, XY in pixels; () for anything else.
     """
 

@@ -14,7 +14,7 @@ OnBadRegion = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CrowdMarks:
-    """What marks a region as a group of objects that nobody took apart (COCO's `iscrowd`).
+    """What marks a region as a group of objects that were not annotated one by one (COCO's `iscrowd`).
 
     Attributes:
         labels: Labels. A region that has another label as well gets that one as its category.

@@ -101,7 +101,7 @@ class ResultBuilder:
         except BadDataSet as error:
             on_bad_region(BadDataSet(f"{name[:1].upper()}{name[1:]} {error.message}", remedy=error.remedy))
         else:
-            # with the size, which then nobody needs to look up in the picture of a task without regions
+            # with the size, so that no picture is fetched to measure it
             sides = {"original_width": size.width, "original_height": size.height, "image_rotation": 0}
             results += [result | sides for result in build_results([], self.image, own)]
         return results

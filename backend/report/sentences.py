@@ -1,4 +1,4 @@
-"""What the figures say, in sentences for somebody who reads no tables."""
+"""The figures in sentences, for readers who skip tables."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
 def list_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options that were given and may be written down, JSON-ready, in alphabetical order.
 
-    Of a file it is the name: in which folder it lies on this machine is nobody's business.
+    Of a file it is the name without its folder, which is private to this machine.
     """
     return {
         name: [_to_text(one) for one in value] if isinstance(value, (list, tuple, set, frozenset)) else _to_text(value)

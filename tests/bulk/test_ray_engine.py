@@ -78,7 +78,7 @@ def test_without_ray_the_command_to_install_it_is_named(monkeypatch: pytest.Monk
     assert "pip install -r requirements-ray.txt -c constraints.txt" in refused.remedy
 
 
-def test_a_run_starts_a_small_ray_that_reports_to_nobody(
+def test_a_run_starts_a_small_ray_without_usage_reports(
     install: Callable[..., FakeRay], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")

@@ -199,7 +199,7 @@ def _find_shape(region_id: str, group: Sequence[Result], config: ImageConfig) ->
 
 
 def _find_other(region_id: str, group: Sequence[Result], config: ImageConfig) -> DrawnRegion | None:
-    """Return the key point, or a shape without an area, such as a vector, or one that nobody knows."""
+    """Return the key point, or a shape without an area, such as a vector, or one of an unknown type."""
     drawn = [result for result in group if kind_of_region(result) not in NOT_DRAWN and _is_on(result, config)]
     if not drawn:
         return None
