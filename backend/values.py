@@ -122,6 +122,15 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Detection:
+    """A box in pixels of the upright image, its score in [0, 1], and the text that names what is in it."""
+
+    box_xyxy: Box
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
 class ProposalParameters:
     """Parameters of automatic masks, with the names and meanings of `SamAutomaticMaskGenerator`; areas in pixels.
 

@@ -15,6 +15,7 @@ from backend.label_studio.api import LabelStudioClient, NextTasks
 from backend.label_studio.config import ConfigLimits
 from backend.label_studio.requests import RequestLimits
 from backend.models import checkpoints, registry
+from backend.models.entries import PublishedFile
 from backend.predict import ANSWER_TTL_SECONDS, LastAnswers, ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
@@ -153,10 +154,10 @@ def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
     """Return the SHA-256 of the weights, and the segmenter."""
     entry = registry.find_segmenter(settings.sam_model)
     path = checkpoints.find_segmenter_checkpoint(entry, settings.sam_checkpoint, settings.weights_path)
-    if entry.published is not None and path.name == entry.published.file_name:
+    if isinstance(entry.published, PublishedFile) and path.name == entry.published.file_name:
         checkpoints.verify_pin(path, entry.published)
     segmenter = registry.build_segmenter(entry, path, device=settings.device, dtype=settings.sam_dtype)
-    return checkpoints.sha256_of(path), segmenter
+    return checkpoints.fingerprint_of(path), segmenter
 
 
 def _try_clip(settings: Settings) -> _Clip:

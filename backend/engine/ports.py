@@ -13,6 +13,7 @@ from backend.values import (
     Candidate,
     ClassName,
     ClassScore,
+    Detection,
     EmbeddingSpec,
     ImageEmbedding,
     Lexicon,
@@ -45,6 +46,13 @@ class Segmenter(Protocol):
         self, embedding: ImageEmbedding, parameters: ProposalParameters, pixels: Pixels | None = None
     ) -> list[Candidate]: ...
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]: ...
+
+
+class Detector(Protocol):
+    """Finds boxes by text; `models.protocols.Detector` says what each member does."""
+
+    def check_texts(self, texts: Sequence[str]) -> None: ...
+    def detect(self, pixels: Pixels, texts: Sequence[str], *, min_score: float | None = None) -> list[Detection]: ...
 
 
 class PendingTexts(Protocol):

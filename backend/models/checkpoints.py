@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import CheckpointError
-from backend.models.registry import ClassifierEntry, PublishedFile, SegmenterEntry
+from backend.models.entries import ClassifierEntry, DetectorEntry, PublishedFile, PublishedFolder, SegmenterEntry
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +37,21 @@ def sha256_of(path: Path) -> str:
         ) from error
 
 
+def fingerprint_of(path: Path) -> str:
+    """Return the SHA-256 of a checkpoint file; of a folder, the digest of its files' sorted names and SHA-256.
+
+    Raises:
+        CheckpointError: A file cannot be read.
+    """
+    if not path.is_dir():
+        return sha256_of(path)
+    files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    lines = [f"{sha256_of(file)}  {file.name}\n" for file in files if file.suffix != ".part"]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_dir: Path) -> Path:
-    """Return the file with a segmenter's weights: SAM_CHECKPOINT, the bundled file or the downloaded one.
+    """Return the file or folder with a segmenter's weights: SAM_CHECKPOINT, the bundled or the downloaded one.
 
     Args:
         checkpoint: The value of SAM_CHECKPOINT; may be empty.
@@ -59,8 +72,24 @@ def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_di
         raise CheckpointError(
             f"The weights of {entry.name} are not published.", remedy="Set SAM_CHECKPOINT to the path of a file."
         )
-    if not path.is_file():
+    is_there = path.is_dir() if isinstance(entry.published, PublishedFolder) else path.is_file()
+    if not is_there:
         raise CheckpointError(f"There is no SAM checkpoint at {path}.", remedy=remedy)
+    return path
+
+
+def find_detector_folder(entry: DetectorEntry, checkpoint: str, weights_dir: Path) -> Path:
+    """Return the folder with a detector's weights: DETECTOR_CHECKPOINT or the downloaded one.
+
+    Raises:
+        CheckpointError: The folder does not exist; the remedy says how to get it.
+    """
+    path = Path(checkpoint) if checkpoint else weights_dir / entry.published.file_name
+    if not path.is_dir():
+        raise CheckpointError(
+            f"There is no detector at {path}.",
+            remedy=f"Download it with `python -m scripts.download_models {entry.name}`.",
+        )
     return path
 
 

@@ -1,4 +1,4 @@
-"""Interface of the segmentation models, which the registry's builders return."""
+"""Interfaces of the segmentation models and the detectors, which the registry's builders return."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backend.values import (
     Candidate,
+    Detection,
     EmbeddingSpec,
     ImageEmbedding,
     Mask,
@@ -95,4 +96,33 @@ class Segmenter(Protocol):
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
         """Convert a mask (H, W) to this model's `Prompt.mask_logits`; the same mask always gives the same logits."""
+        ...
+
+
+class Detector(Protocol):
+    """A model that finds the boxes of what texts name. Thread-safe."""
+
+    @property
+    def device(self) -> str:
+        """The device as torch spells it."""
+        ...
+
+    def check_texts(self, texts: Sequence[str]) -> None:
+        """Raise `BadPrompt` for a text that is empty or longer than the model can read, naming it."""
+        ...
+
+    def detect(self, pixels: Pixels, texts: Sequence[str], *, min_score: float | None = None) -> list[Detection]:
+        """Find the boxes of everything that the texts name.
+
+        Args:
+            pixels: uint8 RGB (H, W, 3).
+            texts: Names of classes or short descriptions; as many as wanted, the model splits them into passes.
+            min_score: Score that a box must reach; None for the model's default.
+
+        Returns:
+            Best score first; `Detection.text` is one of `texts`.
+
+        Raises:
+            BadPrompt: As `check_texts`.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Registry of the models that SAM_MODEL and CLIP_MODEL can name. Listing them does not import torch.
+"""Registry of the models that SAM_MODEL, CLIP_MODEL and DETECTOR can name. Listing them does not import torch.
 
 A new family of segmenters needs a module with a builder that returns a `protocols.Segmenter`, and an entry in
 `SEGMENTERS` for each of its checkpoints. CLIP_MODEL accepts any of open_clip's model names, so `CLASSIFIERS` holds only
@@ -7,106 +7,32 @@ the models that open_clip does not have.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
 from backend.errors import BadSettings
-from backend.models.protocols import Segmenter
+from backend.models.entries import (
+    Ability,
+    ClassifierEntry,
+    DetectorEntry,
+    Published,
+    PublishedFile,
+    PublishedFolder,
+    SegmenterEntry,
+)
+from backend.models.protocols import Detector, Segmenter
 from backend.values import Lexicon, ProposalParameters
-
-
-class Ability(Enum):
-    """A kind of prompt or task that a segmenter handles."""
-
-    POINTS = "points"
-    BOXES = "boxes"
-    MASKS = "masks"
-    AUTOMATIC_MASKS = "automatic masks"
-    TEXT = "text"
-    EXEMPLARS = "exemplars"
-    VIDEO = "video"
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """A weights file published by its authors.
-
-    Attributes:
-        url: Download URL.
-        megabytes: Size, for listings.
-        sha256: Expected digest; None if the Hugging Face hub provides it at download time.
-        local_name: File name in the weights folder; "" for the last part of the URL.
-    """
-
-    url: str
-    megabytes: int
-    sha256: str | None = None
-    local_name: str = ""
-
-    @property
-    def file_name(self) -> str:
-        return self.local_name or self.url.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class SegmenterEntry:
-    """A promptable segmentation model.
-
-    Attributes:
-        name: The value of SAM_MODEL.
-        family: Models of one family share code and the layout of their embeddings.
-        builder: "module:function" of a `SegmenterBuilder`, which is imported only when the model is built.
-        licence: SPDX identifier of the weights' licence, or the name that its authors gave it.
-        abilities: Prompts and tasks that it handles.
-        automatic_masks: Default parameters of automatic masks.
-        min_click_score: Minimum predicted IoU of a single click; any other is taken for a click on nothing. 0 for a
-            model of which no such limit is known.
-        published: Source of its weights; None for a model without published weights.
-        bundled: Weights file in this package, if there is one.
-        is_demo: Whether it was trained only on the drawn scenes of the demo.
-    """
-
-    name: str
-    family: str
-    builder: str
-    licence: str
-    abilities: frozenset[Ability]
-    automatic_masks: ProposalParameters
-    min_click_score: float = 0.0
-    published: PublishedFile | None = None
-    bundled: Path | None = None
-    is_demo: bool = False
-
-
-@dataclass(frozen=True)
-class ClassifierEntry:
-    """A CLIP model that open_clip builds.
-
-    Attributes:
-        name: The value of CLIP_MODEL.
-        templates: Sentences with a `{}` for the class name; their text features are averaged.
-        configs: Folder with its open_clip config, NAME.json; None for open_clip's own models.
-        bundled: Weights file in this package, if there is one.
-        is_demo: Whether it was trained only on the drawn scenes of the demo.
-        lexicon: The only words that the bundled weights know; None for a model that reads any words.
-    """
-
-    name: str
-    templates: tuple[str, ...]
-    configs: Path | None = None
-    bundled: Path | None = None
-    is_demo: bool = False
-    lexicon: Lexicon | None = None
-
 
 SegmenterBuilder = Callable[..., Segmenter]
 """Called as `build(entry, checkpoint, device=…, dtype=…)` with the values of DEVICE and SAM_DTYPE.
 
 Raises `CheckpointError` for weights that cannot be loaded, `BadSettings` for a device or dtype that does not exist.
+The checkpoint is a file for a `PublishedFile` and a folder for a `PublishedFolder`.
 """
+DetectorBuilder = Callable[..., Detector]
+"""Called as `build(entry, folder, device=…)` with the value of DEVICE; raises as a `SegmenterBuilder`."""
 
 _DEMO = Path(__file__).parent / "demo"
 DEMO_SAM = _DEMO / "sam_demo.safetensors"
@@ -134,6 +60,12 @@ PHOTO_TEMPLATES = (
 )
 
 _SAM1_BUILDER = "backend.models.sam.family:build"
+_MOBILE_SAM_COMMIT = "f706ad9c4eb7f219c00d9050e46328518ffb65d2"
+_MOBILE_SAM = PublishedFile(
+    f"https://raw.githubusercontent.com/ChaoningZhang/MobileSAM/{_MOBILE_SAM_COMMIT}/weights/mobile_sam.pt",
+    megabytes=41,
+    sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+)
 _SAM1_ABILITIES = frozenset({Ability.POINTS, Ability.BOXES, Ability.MASKS, Ability.AUTOMATIC_MASKS})
 
 
@@ -151,6 +83,19 @@ def _published_sam1(name: str, digits: str, megabytes: int, sha256: str) -> Segm
     )
 
 
+def _published_sam2(name: str, repository: str, megabytes: int) -> SegmenterEntry:
+    """Build the entry of a model that transformers' Sam2Model or EdgeTamModel loads."""
+    return SegmenterEntry(
+        name,
+        family="edgetam" if name == "edgetam" else "sam2",
+        builder="backend.models.transformers_sam.family:build",
+        licence="Apache-2.0",
+        abilities=_SAM1_ABILITIES,
+        automatic_masks=ProposalParameters(32, 0.8, 0.95, 100, 0.7),
+        published=PublishedFolder(repository, ("config.json", "model.safetensors"), megabytes),
+    )
+
+
 SEGMENTERS: dict[str, SegmenterEntry] = {
     entry.name: entry
     for entry in (
@@ -165,6 +110,20 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
             bundled=DEMO_SAM,
             is_demo=True,
         ),
+        SegmenterEntry(
+            "mobile_sam",
+            family="mobile_sam",
+            builder="backend.models.sam.mobile_sam:build",
+            licence="Apache-2.0",
+            abilities=_SAM1_ABILITIES,
+            automatic_masks=ProposalParameters(32, 0.86, 0.92, 100, 0.7),
+            published=_MOBILE_SAM,
+        ),
+        _published_sam2("sam2.1_hiera_tiny", "facebook/sam2.1-hiera-tiny", 156),
+        _published_sam2("sam2.1_hiera_small", "facebook/sam2.1-hiera-small", 184),
+        _published_sam2("sam2.1_hiera_base_plus", "facebook/sam2.1-hiera-base-plus", 323),
+        _published_sam2("sam2.1_hiera_large", "facebook/sam2.1-hiera-large", 898),
+        _published_sam2("edgetam", "yonigozlan/EdgeTAM-hf", 56),
         _published_sam1("vit_b", "01ec64", 375, "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
         _published_sam1("vit_l", "0b3195", 1250, "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
         _published_sam1("vit_h", "4b8939", 2565, "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
@@ -183,19 +142,41 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
         ),
     )
 }
+_DETECTOR_FILES = (
+    "config.json",
+    "model.safetensors",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+)
+
+
+def _published_detector(name: str, repository: str, megabytes: int, min_score: float) -> DetectorEntry:
+    builder = "backend.models.detectors.grounding_dino:build"
+    folder = PublishedFolder(repository, _DETECTOR_FILES, megabytes)
+    return DetectorEntry(name, builder, "Apache-2.0", min_score, folder)
+
+
+DETECTORS: dict[str, DetectorEntry] = {
+    entry.name: entry
+    for entry in (
+        _published_detector("llmdet_tiny", "iSEE-Laboratory/llmdet_tiny", 690, 0.3),
+        _published_detector("llmdet_base", "iSEE-Laboratory/llmdet_base", 930, 0.3),
+        _published_detector("grounding_dino_tiny", "IDEA-Research/grounding-dino-tiny", 690, 0.25),
+    )
+}
 
 
 def find_segmenter(name: str) -> SegmenterEntry:
     """Return the entry of a segmenter.
 
     Raises:
-        BadSettings: Unknown name; the remedy lists the known ones.
+        BadSettings: Unknown name; the remedy suggests the closest one and lists all.
     """
     if name not in SEGMENTERS:
-        raise BadSettings(
-            f"SAM_MODEL is {name!r}, which is not a known model.",
-            remedy=f"Choose one of {', '.join(SEGMENTERS)}.",
-        )
+        raise _unknown("SAM_MODEL", name, tuple(SEGMENTERS))
     return SEGMENTERS[name]
 
 
@@ -204,8 +185,8 @@ def find_classifier(name: str) -> ClassifierEntry:
     return CLASSIFIERS.get(name) or ClassifierEntry(name, PHOTO_TEMPLATES)
 
 
-def published_segmenters() -> dict[str, PublishedFile]:
-    """Return the published weights files by segmenter name."""
+def published_segmenters() -> dict[str, Published]:
+    """Return the published weights by segmenter name."""
     return {name: entry.published for name, entry in SEGMENTERS.items() if entry.published is not None}
 
 
@@ -214,3 +195,29 @@ def build_segmenter(entry: SegmenterEntry, checkpoint: Path, *, device: str, dty
     module, _, function = entry.builder.partition(":")
     build: SegmenterBuilder = getattr(import_module(module), function)
     return build(entry, checkpoint, device=device, dtype=dtype)
+
+
+def find_detector(name: str) -> DetectorEntry:
+    """Return the entry of a detector.
+
+    Raises:
+        BadSettings: Unknown name; the remedy suggests the closest one and lists all.
+    """
+    if name not in DETECTORS:
+        raise _unknown("DETECTOR", name, ("none", *DETECTORS))
+    return DETECTORS[name]
+
+
+def build_detector(entry: DetectorEntry, folder: Path, *, device: str) -> Detector:
+    """Import the entry's builder and build the model from a folder on disk; see `DetectorBuilder`."""
+    module, _, function = entry.builder.partition(":")
+    build: DetectorBuilder = getattr(import_module(module), function)
+    return build(entry, folder, device=device)
+
+
+def _unknown(setting: str, name: str, known: Sequence[str]) -> BadSettings:
+    close = get_close_matches(name, known, n=1)
+    meant = f"Did you mean {close[0]}? " if close else ""
+    return BadSettings(
+        f"{setting} is {name!r}, which is not a known model.", remedy=f"{meant}Choose one of {', '.join(known)}."
+    )

@@ -13,7 +13,7 @@ from PIL import Image
 from backend.errors import BadSettings, CheckpointError
 from backend.models.clip.classifier import ClipClassifier, load_clip
 from backend.models.clip.text_features import BATCH_SIZE
-from backend.models.registry import ClassifierEntry
+from backend.models.entries import ClassifierEntry
 from backend.values import ClassName
 
 CONFIG = {

@@ -47,7 +47,8 @@ SIZE = {"original_width": 64, "original_height": 48}
 
 def test_an_unknown_segmenter_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        BadSettings, match=r"'vit_x', which is not a known model\. Choose one of demo, vit_b, vit_l, vit_h"
+        BadSettings,
+        match=r"'vit_x', which is not a known model\. Did you mean vit_\w\? Choose one of demo, .*vit_b, vit_l, vit_h",
     ):
         find_segmenter("vit_x")
 

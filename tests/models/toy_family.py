@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import BadPrompt
-from backend.models.registry import SegmenterEntry
+from backend.models.entries import SegmenterEntry
 from backend.values import (
     Candidate,
     EmbeddingSpec,

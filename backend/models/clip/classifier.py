@@ -16,8 +16,8 @@ from backend.errors import BadSettings, CheckpointError
 from backend.models.clip.crop import central_part, crop_masks
 from backend.models.clip.text_features import TextFeatures, VocabularyFeatures
 from backend.models.devices import choose_device
+from backend.models.entries import ClassifierEntry
 from backend.models.out_of_memory import DeviceModel
-from backend.models.registry import ClassifierEntry
 from backend.values import ClassName, ClassScore, Lexicon, Mask, Pixels
 
 Vocabulary = Sequence[ClassName]

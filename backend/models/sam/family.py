@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.models.checkpoints import load_into
+from backend.models.entries import SegmenterEntry
 from backend.models.protocols import Segmenter
-from backend.models.registry import SegmenterEntry
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
 

@@ -1,0 +1,1 @@
+"""Detectors through transformers: pixels and texts in, boxes out."""
