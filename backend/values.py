@@ -67,9 +67,7 @@ class Prompt:
 class EmbeddingSpec:
     """Everything about an embedding but its values; the encoder's output for an image of a given size always has it.
 
-    Attributes:
-        arrays: dtype and shape by name.
-        original_size, input_size, family: As in `ImageEmbedding`.
+    `arrays` has dtype and shape by name; the sizes and the family are those of `ImageEmbedding`.
     """
 
     arrays: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
