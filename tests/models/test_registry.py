@@ -219,5 +219,5 @@ def test_a_prompt_that_the_family_does_not_handle_is_refused(toy: ToyServer) -> 
 
 @pytest.mark.usefixtures("toy_checkpoint")
 def test_a_registered_family_is_among_those_there_are() -> None:
-    with pytest.raises(BadSettings, match="Choose one of demo, .*vit_b, vit_l, vit_h, toy"):
+    with pytest.raises(BadSettings, match=r"Choose one of demo, .*vit_b, vit_l, vit_h, toy"):
         find_segmenter("vit_x")
