@@ -54,7 +54,7 @@ def build(entry: SegmenterEntry, checkpoint: Path, *, device: str, dtype: str) -
     from backend.models.transformers_sam.segmenter import TransformersSam
 
     model = load_model(transformers, entry, checkpoint)
-    return TransformersSam(model, family=entry.family, device=device, encoder_dtype=dtype)
+    return TransformersSam(model, family=entry.family, device=device, encoder_dtype=dtype, name=entry.name)
 
 
 def load_model(transformers: Any, entry: SegmenterEntry, folder: Path) -> Any:
@@ -74,6 +74,8 @@ def load_model(transformers: Any, entry: SegmenterEntry, folder: Path) -> Any:
             ignore_mismatched_sizes=True,  # they are in the report, and refused below
             output_loading_info=True,
         )
+    except MemoryError:
+        raise
     except Exception as error:  # transformers, timm, torch and safetensors each raise their own family
         raise CheckpointError(
             f"The weights in {folder} could not be loaded as {entry.name}: {error}", remedy=_remedy(entry)

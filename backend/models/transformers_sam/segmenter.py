@@ -56,15 +56,18 @@ class TransformersSam:
         family: "sam2" or "edgetam", the family of its embeddings.
         device: "auto", "cpu", "cuda" or "cuda:N".
         encoder_dtype: "auto" (bfloat16 or float16 on CUDA, float32 on a CPU) or a torch dtype's name.
+        name: The model's name in the registry, for the log and for errors.
     """
 
     refines_by_logits = True  # SAM 2 was trained on sequences of clicks, each with the logits of the previous mask
 
-    def __init__(self, model: Any, *, family: str, device: str = "auto", encoder_dtype: str = "auto") -> None:
+    def __init__(
+        self, model: Any, *, family: str, device: str = "auto", encoder_dtype: str = "auto", name: str = "SAM 2"
+    ) -> None:
         torch_device = choose_device(device)
         self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
         self._family = family
-        self._sam = DeviceModel[Any](model, torch_device, "EdgeTAM" if family == "edgetam" else "SAM 2")
+        self._sam = DeviceModel[Any](model, torch_device, name)
         self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
         self._decoders_lock = threading.Lock()
         self._side = int(model.prompt_encoder.input_image_size)
