@@ -17,6 +17,8 @@ from backend.models.transformers_sam.steps import Features, TensorPrompts, featu
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
+MAX_PROMPTS_ON_DEVICE = (64, 16)  # decoded at once, and a fallback for little memory
+MAX_PROMPTS_ON_CPU = (4, 1)  # more do not stay in the processor's cache: 0.19 s a point, 0.26 s with 64
 MAX_IMAGES = 4  # whose features are cached on the device; 17 MB each for the published models
 
 
@@ -60,3 +62,8 @@ class PromptDecoder:
             high_resolution_features=list(features.high_res),
         )
         return logits[0], scores[0]
+
+
+def batch_sizes(model: Any) -> tuple[int, ...]:
+    """Return the numbers of prompts to decode at once: the fastest one, then one that needs little memory."""
+    return MAX_PROMPTS_ON_CPU if model.device.type == "cpu" else MAX_PROMPTS_ON_DEVICE
