@@ -1,4 +1,4 @@
-"""Automatic masks with SAM 2.1 and EdgeTAM.
+"""Automatic masks with SAM 2.1 and EdgeTAM: only candidates whose predicted IoU is high enough become masks.
 
 The input is squashed to a square, so the grid of points covers it whole, and the rows and the columns of a mask are
 resized to the original image in one step each. The object score, which says whether there is an object at a prompt at
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backend.models.automatic_masks.generator import DecodePoints, Encode, MaskGenerator
 from backend.models.automatic_masks.mask_axis import MaskAxis
+from backend.models.transformers_sam.mask_decoder import MaskDecoder
 from backend.models.transformers_sam.steps import MASK_THRESHOLD, enlarge, features_of
 from backend.values import ImageEmbedding
 
@@ -36,30 +37,25 @@ class Sam2PointDecoder:
 
     mask_threshold = MASK_THRESHOLD
 
-    @torch.inference_mode()
     def __init__(self, model: Any) -> None:
-        self._model = model
-        self._image_pe = model.get_image_wide_positional_embeddings()  # (1, C, S, S)
+        self._model, self._decoder = model, MaskDecoder(model)
         self._cells = int(model.prompt_encoder.mask_input_size[0])
         self.device: torch.device = model.device
         self.cells_per_pixel: float = self._cells / model.prompt_encoder.input_image_size
 
     def open_image(self, embedding: ImageEmbedding, points: Tensor) -> DecodePoints:
-        features = features_of(self._model, embedding)
+        image = self._decoder.open_image(features_of(self._model, embedding))
         labels = torch.ones(1, len(points), 1, dtype=torch.int, device=self.device)
-        sparse, dense = self._model.prompt_encoder(points.float()[None, :, None], labels, None, None)
+        encoded, _ = self._model.prompt_encoder(points.float()[None, :, None], labels, None, None)
+        sparse = encoded[0]  # (N, 2, C)
 
         def decode(batch: Tensor, min_iou: float) -> tuple[Tensor, Tensor] | None:
-            logits, scores, _, _ = self._model.mask_decoder(
-                image_embeddings=features.image,
-                image_positional_embeddings=self._image_pe,
-                sparse_prompt_embeddings=sparse[:, batch],
-                dense_prompt_embeddings=dense,
-                multimask_output=True,
-                high_resolution_features=list(features.high_res),
-            )
+            decoded = self._decoder.decode(image, sparse[batch])
+            scores = decoded.scores[:, 1:]
             chosen = scores > min_iou
-            return (logits[chosen], scores[chosen]) if chosen.any() else None
+            if not chosen.any():
+                return None
+            return self._decoder.upscale_chosen(image, decoded, chosen), scores[chosen]
 
         return decode
 
