@@ -17,8 +17,8 @@ from backend.models.transformers_sam.steps import TensorPrompts, features_of
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
-MAX_PROMPTS_ON_DEVICE = (64, 16)  # decoded at once, and a fallback for little memory
-MAX_PROMPTS_ON_CPU = (4, 1)  # more do not stay in the processor's cache: 0.19 s a point, 0.26 s with 64
+MAX_PROMPTS_ON_DEVICE = (64, 32, 16, 8)  # decoded at once: 64 need 3 GB; halved while memory is short
+MAX_PROMPTS_ON_CPU = (4, 2, 1)  # more do not stay in the processor's cache: twice the time a point with 16
 MAX_IMAGES = 4  # whose features are cached on the device; 27 MB each for the published models
 
 
@@ -59,5 +59,5 @@ class PromptDecoder:
 
 
 def batch_sizes(model: Any) -> tuple[int, ...]:
-    """Return the numbers of prompts to decode at once: the fastest one, then one that needs little memory."""
+    """Return the numbers of prompts to decode at once: the fastest one, then those that need less memory."""
     return MAX_PROMPTS_ON_CPU if model.device.type == "cpu" else MAX_PROMPTS_ON_DEVICE

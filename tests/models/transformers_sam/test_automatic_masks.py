@@ -138,14 +138,14 @@ def test_masks_squashed_in_one_step_are_those_of_torch_to_the_bit(size: Size, ce
         assert np.array_equal(enlarger.enlarge(found).to_mask(size), expected)
 
 
-def test_a_cpu_decodes_at_most_four_points_at_once_and_one_if_memory_is_short(
+def test_a_cpu_decodes_four_points_at_once_and_half_as_many_while_memory_is_short(
     segmenter: TransformersSam, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sizes: list[int] = []
     decoder_class = type(segmenter._decoders_of(segmenter._sam.model).automatic_masks._decoder)
     open_image = decoder_class.open_image
 
-    def refuse_four(decoder: Any, embedding: Any, points: Any) -> Any:
+    def refuse_several(decoder: Any, embedding: Any, points: Any) -> Any:
         decode = open_image(decoder, embedding, points)
 
         def run(batch: torch.Tensor, min_iou: float) -> Any:
@@ -156,12 +156,12 @@ def test_a_cpu_decodes_at_most_four_points_at_once_and_one_if_memory_is_short(
 
         return run
 
-    monkeypatch.setattr(decoder_class, "open_image", refuse_four)
+    monkeypatch.setattr(decoder_class, "open_image", refuse_several)
     parameters = ProposalParameters(3, 0.0, 0.0, 0, 1.0)
     embedding = segmenter.encode(draw_discs(SIZE))
     assert segmenter.propose(embedding, parameters)
-    assert sizes == [4, *[1] * 9]
-    assert "with 4 points at once" in caplog.text
+    assert sizes == [4, 2, *[1] * 9]
+    assert "with 4 points at once" in caplog.text and "with 2 points at once" in caplog.text
 
 
 def test_clicks_go_first_between_two_batches(masks: AutomaticMasks, monkeypatch: pytest.MonkeyPatch) -> None:
