@@ -127,6 +127,10 @@ class CheckpointError(BackendError):
     """Checkpoint that is missing, damaged, or of another architecture than the model name says."""
 
 
+class OutOfMemory(BackendError):
+    """Model that does not fit into the memory of its device, nor into that of the CPU."""
+
+
 class CacheUnavailable(BackendError):
     """Shared cache that is unreachable or rejected a write; raised only by commands that fill the cache."""
 

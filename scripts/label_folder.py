@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from backend.bulk import Progress, StopFlag
-from backend.errors import BadSettings, shorten
+from backend.bulk import Progress, StopFlag, describe_mask_time, measure_mask_time
+from backend.engine import EncodedImage
+from backend.errors import BackendError, BadSettings, shorten
 from backend.folders import (
     STAGE_NAMES,
     WRITTEN,
@@ -120,11 +121,29 @@ def build_layout(arguments: argparse.Namespace, root: Path, models: str, setting
     return Layout(arguments.by_label, prefix, f"{models}-folder-{digest[:8]}")
 
 
+def print_time_estimate(pending: Sequence[FolderImage], work: FolderWork) -> None:
+    """Measure the first image and print how long the masks of all will take; no line if it cannot be read."""
+    if not pending or not work.makes_all_masks:
+        return
+    try:
+        source = work.open(pending[0]).source
+    except BackendError:
+        return  # the run tells why
+    encoded: list[EncodedImage] = []
+    measured = measure_mask_time(
+        lambda: encoded.append(work.encode(source)),
+        lambda options: work.labeler.propose(encoded[-1], options),
+        work.options,
+    )
+    print(describe_mask_time(measured, len(pending), "image"), flush=True)
+
+
 def label_images(
     images: Sequence[FolderImage], record: FolderRecord, work: FolderWork, writer: OutputWriter, stop: StopFlag
 ) -> tuple[int, list[tuple[str, str]]]:
     """Process the images that are not done; returns how many were, and the failures by name with their reason."""
     pending = [image for image in images if not record.is_done(image)]
+    print_time_estimate(pending, work)
     failures: list[tuple[str, str]] = []
 
     def report(image: FolderImage, error: Exception | None) -> None:

@@ -41,6 +41,7 @@ from scripts.preannotating.running import (
     choose_models,
 )
 from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
+from scripts.preannotating.time_estimate import estimates_here, measure_task, print_time_estimate
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -145,19 +146,33 @@ def run(arguments: argparse.Namespace) -> int:
     )
     runner, progress = build_runner(arguments, predictor, job)
 
+    says_missing = True
+
     def select(answer_of: AnswerOf = lambda ask: ask(), without: Container[int] = ()) -> Selection:
+        nonlocal says_missing
+
         def keep(task: int) -> bool:
             return task not in without and (arguments.shard is None or arguments.shard.holds(task))
 
-        selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
+        selection = select_tasks(
+            client, project_id, arguments, version, answer_of=answer_of, keep=keep, says_missing=says_missing
+        )
+        says_missing = False
         left = selection.count() // (arguments.shard.count if arguments.shard else 1)
         progress.expect(progress.snapshot().finished + left)  # after an outage it is asked again
         return selection
 
+    selection = select()
+    if estimates_here(arguments, settings):
+        print_time_estimate(
+            selection,
+            progress.snapshot().total or 0,
+            lambda task: measure_task(predictor, config, request, project_settings, task, project_id),
+        )
     if arguments.dry_run:
         with closing(runner):
             return write_contact_sheet(
-                select(), runner, config, predictor.fetch_image, arguments, project.title, version
+                selection, runner, config, predictor.fetch_image, arguments, project.title, version
             )
 
     def check_project() -> None:

@@ -32,6 +32,7 @@ from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
 from backend.bulk.task_file import read_task_file
 from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
+from backend.bulk.time_estimate import MaskTime, describe_mask_time, measure_mask_time
 from backend.bulk.worker_errors import RayUnavailable, WorkerDied, WorkersUnusable
 from backend.bulk.worker_processes import WorkerProcesses
 from backend.bulk.worker_runner import WorkerRunner
@@ -56,6 +57,7 @@ __all__ = [
     "Finished",
     "LabelNames",
     "Ledger",
+    "MaskTime",
     "Merge",
     "Outages",
     "Outcome",
@@ -98,11 +100,13 @@ __all__ = [
     "collect",
     "describe_changes",
     "describe_holder",
+    "describe_mask_time",
     "encode_saved_region",
     "hold_lock",
     "identify_run",
     "key_point_names",
     "list_reasons",
+    "measure_mask_time",
     "parse_choice",
     "parse_time",
     "read_images",

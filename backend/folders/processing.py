@@ -39,6 +39,12 @@ class FolderWork:
     options: ProposalOptions
     cutout: CutoutRequest | None = None
 
+    @property
+    def makes_all_masks(self) -> bool:
+        """Whether everything in an image is segmented, and not only what a point or a box names."""
+        cutout = self.cutout
+        return not self.vocabulary.is_empty or (cutout is not None and not cutout.points and cutout.box_xyxy is None)
+
     def open(self, image: FolderImage) -> OpenedImage:
         """Read and decode an image; raises as `open_image`."""
         return open_image(image, self.limits)

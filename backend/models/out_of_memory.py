@@ -1,4 +1,8 @@
-"""Fallbacks for a device that runs out of memory: smaller batches, then the CPU. The result stays the same."""
+"""Fallbacks for a device that runs out of memory: smaller batches, then the CPU. The result stays the same.
+
+Where the CPU runs out of memory too, the error says so and names a smaller model. It is not chained: the error of torch
+or the operating system, which is logged, keeps the tensors of its frames alive.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import copy
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 import torch
+
+from backend.models.smaller import out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +28,16 @@ class DeviceModel(Generic[ModelT]):
     Args:
         model: Model with its weights; it is moved to the device and never trained.
         device: Device that it runs on.
-        name: Name of the model in the log.
+        name: Name of the model in the registry, for the log and for errors.
+
+    Raises:
+        OutOfMemory: The weights do not fit into the device's memory.
     """
 
     def __init__(self, model: ModelT, device: torch.device, name: str) -> None:
-        self.model: ModelT = model.eval().requires_grad_(False).to(device)
-        self.device = device
-        self._name = name
+        self.device, self._name = device, name
+        moved = explain_out_of_memory(name, _describe(device), "its weights", lambda: model.to(device))
+        self.model: ModelT = moved.eval().requires_grad_(False)
         self._on_cpu: ModelT | None = None
         self._lock = threading.Lock()
 
@@ -39,10 +48,16 @@ class DeviceModel(Generic[ModelT]):
             variants: What needs the memory, for the log, and the work itself; the one that needs the most comes first.
 
         Raises:
-            Whatever the work raises; an out-of-memory error only if the CPU runs out of memory too.
+            Whatever the work raises; `OutOfMemory` if the CPU runs out of memory too.
         """
-        work = variants[-1][1]
-        on_cpu = None if self.device.type == "cpu" else lambda: work(self._cpu_copy())
+        subject, work = variants[-1]
+        if self.device.type == "cpu":
+            return self._run_first_fitting(variants, lambda: self._give_up(subject), "giving up")
+
+        def on_cpu() -> T:
+            places = f"{self.device} and on the CPU"
+            return explain_out_of_memory(self._name, places, subject, lambda: work(self._cpu_copy()))
+
         return self._run_first_fitting(variants, on_cpu, "falling back to the CPU")
 
     def run_batch(self, batch: torch.Tensor, work: Callable[[ModelT, torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -57,30 +72,43 @@ class DeviceModel(Generic[ModelT]):
         return self._run_first_fitting([whole], in_halves, "splitting the batch in half")
 
     def _run_first_fitting(
-        self,
-        variants: Sequence[tuple[str, Callable[[ModelT], T]]],
-        fallback: Callable[[], T] | None,
-        fallback_name: str,
+        self, variants: Sequence[tuple[str, Callable[[ModelT], T]]], fallback: Callable[[], T], fallback_name: str
     ) -> T:
         for number, (subject, work) in enumerate(variants, 1):
-            is_last = number == len(variants)
             try:
                 return work(self.model)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or (is_last and fallback is None):
+                if not is_out_of_memory(error):
                     raise
-                next_step = fallback_name if is_last else "retrying with a smaller batch"
+                next_step = fallback_name if number == len(variants) else "retrying with a smaller batch"
                 message = "%s ran out of memory on %s with %s (%s); %s."
-                log.warning(message, self._name, self.device, subject, error, next_step)
+                log.warning(message, self._name, self.device, subject, str(error), next_step)
             free_memory(self.device)  # outside the except block, where the error keeps the tensors of its frames alive
-        assert fallback is not None
         return fallback()
+
+    def _give_up(self, subject: str) -> NoReturn:
+        raise out_of_memory(self._name, _describe(self.device), subject)
 
     def _cpu_copy(self) -> ModelT:
         with self._lock:
             if self._on_cpu is None:
                 self._on_cpu = copy.deepcopy(self.model).to("cpu").float()
             return self._on_cpu
+
+
+def explain_out_of_memory(name: str, places: str, subject: str, work: Callable[[], T]) -> T:
+    """Run some work that has no fallback; raises `OutOfMemory` if it needs too much memory. See `smaller`."""
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        log.warning("%s ran out of memory on %s with %s (%s).", name, places, subject, str(error))
+    raise out_of_memory(name, places, subject)
+
+
+def _describe(device: torch.device) -> str:
+    return "the CPU" if device.type == "cpu" else str(device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -191,10 +192,17 @@ def published_segmenters() -> dict[str, Published]:
 
 
 def build_segmenter(entry: SegmenterEntry, checkpoint: Path, *, device: str, dtype: str) -> Segmenter:
-    """Import the entry's builder and build the model from a checkpoint on disk; see `SegmenterBuilder`."""
+    """Import the entry's builder and build the model from a checkpoint on disk; see `SegmenterBuilder`.
+
+    Raises:
+        OutOfMemory: The weights do not fit into memory; the remedy names a smaller model.
+    """
+    from backend.models.out_of_memory import explain_out_of_memory  # imports torch
+
     module, _, function = entry.builder.partition(":")
     build: SegmenterBuilder = getattr(import_module(module), function)
-    return build(entry, checkpoint, device=device, dtype=dtype)
+    load = partial(build, entry, checkpoint, device=device, dtype=dtype)
+    return explain_out_of_memory(entry.name, f"this machine (DEVICE={device})", "its weights", load)
 
 
 def find_detector(name: str) -> DetectorEntry:
@@ -209,10 +217,17 @@ def find_detector(name: str) -> DetectorEntry:
 
 
 def build_detector(entry: DetectorEntry, folder: Path, *, device: str) -> Detector:
-    """Import the entry's builder and build the model from a folder on disk; see `DetectorBuilder`."""
+    """Import the entry's builder and build the model from a folder on disk; see `DetectorBuilder`.
+
+    Raises:
+        OutOfMemory: The weights do not fit into memory.
+    """
+    from backend.models.out_of_memory import explain_out_of_memory  # imports torch
+
     module, _, function = entry.builder.partition(":")
     build: DetectorBuilder = getattr(import_module(module), function)
-    return build(entry, folder, device=device)
+    load = partial(build, entry, folder, device=device)
+    return explain_out_of_memory(entry.name, f"this machine (DEVICE={device})", "its weights", load)
 
 
 def _unknown(setting: str, name: str, known: Sequence[str]) -> BadSettings:

@@ -114,14 +114,16 @@ def select_tasks(
     *,
     answer_of: AnswerOf = lambda request: request(),
     keep: Callable[[int], bool] | None = None,
+    says_missing: bool = True,
 ) -> Selection:
     """Select the tasks that the options of `add_selection_options` choose and that lack this model version.
 
-    Ids that the project does not have are printed and left out.
+    Ids that the project does not have are left out.
 
     Args:
         answer_of: See `TaskListing`; waits out outages.
         keep: See `Selection`.
+        says_missing: Whether the ids that the project does not have are printed.
 
     Raises:
         LabelStudioError: The tab belongs to another project, or Label Studio refused.
@@ -129,7 +131,9 @@ def select_tasks(
     listing = TaskListing(client, answer_of)
     chosen: list[int] | None = arguments.task_ids
     if chosen is not None:
-        _print_missing(listing.existing(project_id, chosen), chosen, project_id)
+        existing = listing.existing(project_id, chosen)
+        if says_missing:
+            _print_missing(existing, chosen, project_id)
     if arguments.view is not None:
         in_tab = set(listing.tab_task_ids(project_id, arguments.view))
         chosen = sorted(in_tab if chosen is None else in_tab.intersection(chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,18 +11,19 @@ import torch
 from segment_anything.modeling import Sam
 from segment_anything.utils.amg import remove_small_regions
 
+from backend.models.automatic_masks.device_finishing import FinishingOnDevice
+from backend.models.automatic_masks.fast_mode import WaitingPoints, distinct_masks
+from backend.models.automatic_masks.image_crops import plan_crops
+from backend.models.automatic_masks.mask_axis import MaskAxis
+from backend.models.automatic_masks.mask_enlarger import MaskEnlarger
+from backend.models.automatic_masks.mask_finishing import FinishingOnCpu
+from backend.models.automatic_masks.mask_part import crop_to_mask
+from backend.models.automatic_masks.mask_selection import clean_part, keep_distinct
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.automatic_masks import AutomaticMasks
-from backend.models.sam.device_finishing import FinishingOnDevice
-from backend.models.sam.fast_mode import WaitingPoints, distinct_masks
 from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
-from backend.models.sam.image_crops import plan_crops
-from backend.models.sam.mask_axis import MaskAxis
-from backend.models.sam.mask_enlarger import MaskEnlarger
-from backend.models.sam.mask_finishing import FinishingOnCpu
-from backend.models.sam.mask_part import crop_to_mask
-from backend.models.sam.mask_selection import clean_part, keep_distinct
 from backend.models.sam.segmenter import SamSegmenter
+from backend.models.sam.steps import enlarge
 from backend.values import Candidate, ImageEmbedding, Mask, ProposalParameters, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, make_scene
 from scripts.measuring.automatic_masks import build_generator
@@ -167,13 +169,15 @@ def test_logits_without_a_mask_are_unstable_but_an_empty_mask_where_stability_do
 
 @pytest.mark.parametrize("min_stability", [0.0, 0.8])
 def test_finishing_on_a_device_gives_the_masks_of_finishing_on_the_cpu(demo_sam, monkeypatch, min_stability) -> None:
-    monkeypatch.setattr("backend.models.sam.device_finishing.MAX_BATCH_PIXELS", 3 * 400 * 300)  # three at once
+    monkeypatch.setattr(
+        "backend.models.automatic_masks.device_finishing.MAX_BATCH_PIXELS", 3 * 400 * 300
+    )  # three at once
     size = Size(400, 300)
     embedding = ImageEmbedding({}, size, input_size(size, DEMO_INPUT), "sam1")
     logits, scores = blobs(DEMO_SIDE, 25, seed=5), torch.linspace(0.5, 1, 25)
     logits[7] = -9
     one = FinishingOnCpu(build_enlarger(DEMO_SIDE, DEMO_INPUT, size), min_stability)
-    other = FinishingOnDevice(demo_sam, embedding, min_stability)
+    other = FinishingOnDevice(partial(enlarge, demo_sam, embedding=embedding), size, 0.0, min_stability)
     for finishing in (one, other):
         for at in (0, 10, 20):
             finishing.add(torch.from_numpy(logits[at : at + 10]), scores[at : at + 10])
@@ -186,8 +190,8 @@ def test_finishing_on_a_device_gives_the_masks_of_finishing_on_the_cpu(demo_sam,
         assert np.array_equal(part.pixels, expected.pixels)
 
 
-def test_finishing_on_a_device_without_any_mask_finds_none(demo_sam) -> None:
-    finishing = FinishingOnDevice(demo_sam, ImageEmbedding({}, Size(40, 30), Size(256, 192), "sam1"), 0.5)
+def test_finishing_on_a_device_without_any_mask_finds_none() -> None:
+    finishing = FinishingOnDevice(lambda logits: logits, Size(40, 30), 0.0, 0.5)
     assert finishing.found() == ([], [])
     assert finishing.parts([]) == []
 

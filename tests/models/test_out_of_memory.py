@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import weakref
 
 import pytest
 import torch
 
+from backend.errors import OutOfMemory
 from backend.models.out_of_memory import DeviceModel
 
 
@@ -70,14 +72,44 @@ def test_the_copy_on_the_cpu_is_made_once_and_computes_the_same(model) -> None:
     assert copies[0] is copies[1]
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_a_lack_of_memory_on_the_cpu_is_raised(model, device: str) -> None:
-    model.device = torch.device(device)
+@pytest.mark.parametrize(
+    ("device", "places"), [("cpu", "on the CPU with 8 points"), ("cuda", "on cuda and on the CPU with 8 points")]
+)
+def test_a_lack_of_memory_on_the_cpu_is_explained_and_a_smaller_model_named(model, device: str, places: str) -> None:
+    model.device, model._name = torch.device(device), "vit_h"
     memory = Memory(model, on_device=0, on_cpu=0)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(OutOfMemory) as caught:
         model.run(*memory.ways(64, 8))
+    assert caught.value.message == f"vit_h ran out of memory {places}."
+    assert caught.value.remedy == "Set SAM_MODEL=vit_l, the next smaller model, or give this process more memory."
     on_cpu = [("cpu", 8)] if device == "cuda" else []
     assert memory.tried == [("device", 64), ("device", 8), *on_cpu]
+
+
+def test_the_explanation_keeps_no_tensor_of_the_failed_work_alive(model) -> None:
+    tensors = []
+
+    def work(_: torch.nn.Linear) -> None:
+        large = torch.zeros(3)
+        tensors.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(OutOfMemory) as caught:
+        model.run(("a prompt", work))
+    assert len(tensors) == 2 and not any(tensor() is not None for tensor in tensors)
+    assert caught.value.__context__ is None
+
+
+def test_weights_that_do_not_fit_onto_the_device_are_explained(monkeypatch) -> None:
+    def move(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    weights = torch.nn.Linear(2, 1)
+    monkeypatch.setattr(weights, "to", move)
+    with pytest.raises(
+        OutOfMemory, match=r"^sam2\.1_hiera_large ran out of memory on cuda with its weights\. Set SAM_M"
+    ):
+        DeviceModel(weights, torch.device("cuda"), "sam2.1_hiera_large")
 
 
 def test_other_errors_are_raised_at_once(model) -> None:

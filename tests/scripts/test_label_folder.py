@@ -108,6 +108,23 @@ def test_each_image_gets_its_segments_and_a_picture(photos: Path, out: Path, hal
     assert Image.open(out / "overlays" / "street" / "b c.png.jpg").size == (40, 30)
 
 
+def test_the_time_of_the_masks_is_told_before_the_first_image(photos: Path, out: Path, hall: Hall, capsys) -> None:
+    assert label(photos, out, *LABELS) == 0
+    said = capsys.readouterr().out
+    assert "images a second (encoder " in said and " for 3 images. Measured in " in said
+    assert said.index("Estimated time of the masks") < said.index(f"{out}: ")
+
+
+def test_no_time_is_told_where_nothing_is_left_or_one_object_is_cut_out(
+    photos: Path, out: Path, hall: Hall, capsys
+) -> None:
+    label(photos, out, *LABELS)
+    capsys.readouterr()
+    label(photos, out, *LABELS)
+    label(photos, out.with_name("cut"), "--background", "remove", "--point", "5,5")
+    assert "Estimated time" not in capsys.readouterr().out
+
+
 def test_label_studio_and_coco_files_hold_the_same_masks_and_ids(photos: Path, out: Path, hall: Hall) -> None:
     label(photos, out, *LABELS, "--image-url", "https://example.org/pictures/")
     tasks = read(out / "predictions.json")

@@ -33,6 +33,7 @@ STATUS = {
     "LedgerError": 500,
     "RunRefused": 500,
     "NotReady": 503,
+    "OutOfMemory": 500,
     "Overloaded": 503,
     "TryAgain": 503,
     "RateLimited": 429,

@@ -18,6 +18,7 @@ from backend.models.clip.text_features import TextFeatures, VocabularyFeatures
 from backend.models.devices import choose_device
 from backend.models.entries import ClassifierEntry
 from backend.models.out_of_memory import DeviceModel
+from backend.models.smaller import CLIP
 from backend.values import ClassName, ClassScore, Lexicon, Mask, Pixels
 
 Vocabulary = Sequence[ClassName]
@@ -48,7 +49,7 @@ class ClipClassifier:
         lexicon: Lexicon | None = None,
     ) -> None:
         self.lexicon = lexicon
-        self._clip = DeviceModel(model, choose_device(device), "CLIP")
+        self._clip = DeviceModel(model, choose_device(device), CLIP)
         self._preprocess, self._tokenizer, self._templates = preprocess, tokenizer, tuple(templates)
         side = model.visual.image_size
         self._side: int = side[0] if isinstance(side, tuple | list) else side

@@ -1,153 +1,65 @@
-"""Automatic masks from an embedding: the same as SamAutomaticMaskGenerator's, with a fraction of the work.
-
-Points are decoded in groups that share what does not depend on the point, a mask is upscaled only if its predicted IoU
-is high enough, and on a CPU brought to the original size only where it lies; see `grouped_point_decoder` and
-`mask_finishing`.
+"""Automatic masks with SAM: points are decoded in groups that share what does not depend on the point.
 
 Source: segment_anything.SamAutomaticMaskGenerator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from segment_anything.modeling import Sam
-from segment_anything.utils.amg import build_point_grid
 from torch import Tensor
 
-from backend.models.sam.device_finishing import FinishingOnDevice
-from backend.models.sam.fast_mode import WaitingPoints, distinct_masks
-from backend.models.sam.grouped_point_decoder import GroupedPointDecoder, SharedImage
-from backend.models.sam.image_crops import ImageCrop, plan_crops
-from backend.models.sam.mask_axis import MaskAxis
-from backend.models.sam.mask_enlarger import MaskEnlarger
-from backend.models.sam.mask_finishing import FinishingOnCpu, MaskFinishing
-from backend.models.sam.mask_part import MaskPart
-from backend.models.sam.mask_selection import clean_parts, keep_distinct
-from backend.models.sam.steps import features_of
-from backend.runtime import make_way
-from backend.values import Candidate, ImageEmbedding, Pixels, ProposalParameters, Size
+from backend.models.automatic_masks.generator import DecodePoints, Encode, MaskGenerator
+from backend.models.automatic_masks.mask_axis import MaskAxis
+from backend.models.sam.grouped_point_decoder import GroupedPointDecoder
+from backend.models.sam.steps import enlarge, features_of
+from backend.values import ImageEmbedding
 
-CROP_NMS_THRESH = (
-    0.7  # SamAutomaticMaskGenerator's default, which also limits the overlap after small parts are removed
-)
 MAX_POINTS_ON_DEVICE = (128, 16)  # decoded at once, 4 GB for SAM's own models, and a fallback for little memory
 MAX_POINTS_ON_CPU = (8, 2)
 MAX_TOKENS_ON_CPU = 16_384  # image tokens of such a batch; more do not stay in the processor's cache
-ScoredPart = tuple[MaskPart, float]
-Encode = Callable[[Pixels], ImageEmbedding]
 
 
-class AutomaticMasks:
-    """Automatic masks of a model with frozen weights. Thread-safe, keeps nothing of an image.
+class AutomaticMasks(MaskGenerator):
+    """Automatic masks of a SAM with frozen weights. Thread-safe, keeps nothing of an image.
 
     Args:
         encode: Image encoder for crops.
     """
 
     def __init__(self, model: Sam, encode: Encode) -> None:
-        self._model, self._encode, self._decoder = model, encode, GroupedPointDecoder(model)
-        self._cells_per_pixel = model.prompt_encoder.mask_input_size[0] / model.image_encoder.img_size
+        super().__init__(SamPointDecoder(model), encode)
 
-    @torch.inference_mode()
-    def propose(
-        self,
-        embedding: ImageEmbedding,
-        parameters: ProposalParameters,
-        points_per_batch: int,
-        pixels: Pixels | None = None,
-    ) -> list[Candidate]:
-        """Find masks of everything in the image. Clicks go first between two batches of points.
 
-        Args:
-            pixels: Of the image; needed only with `parameters.crop_n_layers`.
+class SamPointDecoder:
+    """SAM's decoder as a `PointDecoder`."""
 
-        Returns:
-            Best predicted IoU first.
+    def __init__(self, model: Sam) -> None:
+        self._model, self._decoder = model, GroupedPointDecoder(model)
+        self._cells = model.prompt_encoder.mask_input_size[0]
+        self.device: torch.device = model.device
+        self.mask_threshold: float = model.mask_threshold
+        self.cells_per_pixel: float = self._cells / model.image_encoder.img_size
 
-        Raises:
-            ValueError: Crops without pixels.
-        """
-        size = embedding.original_size
-        crops = plan_crops(size, parameters.crop_n_layers)
-        found, areas = [], []
-        for crop in crops:
-            of_image = embedding if crop.is_whole else self._encode_crop(pixels, crop)
-            of_crop = self._find(of_image, parameters, points_per_batch, crop)
-            found += of_crop
-            areas += [crop.area] * len(of_crop)
-        if len(crops) > 1:
-            boxes, of_small_crops_first = [part.box_xyxy for part, _ in found], [1 / area for area in areas]
-            found = [found[place] for place in keep_distinct(boxes, of_small_crops_first, CROP_NMS_THRESH)]
-        found = _clean(found, size, parameters)
-        found.sort(key=lambda one: -one[1])
-        return [Candidate(part.to_mask(size), score) for part, score in found]
-
-    def _encode_crop(self, pixels: Pixels | None, crop: ImageCrop) -> ImageEmbedding:
-        if pixels is None:
-            raise ValueError("Automatic masks of crops need the pixels of the image.")
-        left, top, right, bottom = crop.box_xyxy
-        return self._encode(pixels[top:bottom, left:right])
-
-    def _find(
-        self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int, crop: ImageCrop
-    ) -> list[ScoredPart]:
-        """Find the distinct masks of a crop, at their place in the image."""
-        finishing = self._build_finishing(embedding, parameters.stability_score_thresh)
-        for low_res_masks, predicted_iou in self._decode(embedding, parameters, points_per_batch):
-            finishing.add(low_res_masks, predicted_iou)
-        boxes, scores = finishing.found()
-        places = crop.uncut(boxes)
-        kept = keep_distinct([boxes[i] for i in places], [scores[i] for i in places], parameters.box_nms_thresh)
-        places = [places[i] for i in kept]
-        parts = (part.move(*crop.box_xyxy[:2]) for part in finishing.parts(places))
-        return list(zip(parts, [scores[i] for i in places], strict=True))
-
-    def _decode(
-        self, embedding: ImageEmbedding, parameters: ProposalParameters, points_per_batch: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield low-resolution logits (masks, M, M) and scores of the candidates whose predicted IoU is high enough."""
-        points = torch.as_tensor(_grid(embedding.input_size, parameters), device=self._model.device)
+    def open_image(self, embedding: ImageEmbedding, points: Tensor) -> DecodePoints:
         image = self._decoder.share(features_of(self._model, embedding))
         sparse = self._decoder.encode_points(points)
-        if not parameters.fast:
-            for batch in sparse.split(points_per_batch):
-                yield from self._decode_batch(image, batch, parameters)
-            return
-        waiting = WaitingPoints(points * self._cells_per_pixel, (1 + parameters.pred_iou_thresh) / 2)
-        found = []
-        while len(batch := waiting.take(points_per_batch)):
-            for low_res_masks, scores in self._decode_batch(image, sparse[batch], parameters):
-                waiting.skip_covered(low_res_masks, scores, self._model.mask_threshold)
-                found.append((low_res_masks, scores))
-        if found:
-            low_res_masks, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
-            kept = distinct_masks(low_res_masks, scores, self._model.mask_threshold)
-            yield low_res_masks[kept], scores[kept]
 
-    def _decode_batch(
-        self, image: SharedImage, sparse: Tensor, parameters: ProposalParameters
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Decode a batch of points, after all waiting clicks; yield nothing if no candidate is good enough."""
-        make_way()
-        decoded = self._decoder.decode(image, sparse)
-        chosen = decoded.scores > (parameters.pred_iou_thresh if parameters.pred_iou_thresh > 0 else -torch.inf)
-        if chosen.any():
-            yield self._decoder.upscale(decoded, chosen), decoded.scores[chosen]
+        def decode(batch: Tensor, min_iou: float) -> tuple[Tensor, Tensor] | None:
+            decoded = self._decoder.decode(image, sparse[batch])
+            chosen = decoded.scores > min_iou
+            return (self._decoder.upscale(decoded, chosen), decoded.scores[chosen]) if chosen.any() else None
 
-    def _build_finishing(self, embedding: ImageEmbedding, min_stability: float) -> MaskFinishing:
-        model = self._model
-        if model.device.type != "cpu":
-            return FinishingOnDevice(model, embedding, min_stability)
-        cells = model.prompt_encoder.mask_input_size[0]
-        factor = model.image_encoder.img_size // cells
+        return decode
+
+    def axes(self, embedding: ImageEmbedding) -> tuple[MaskAxis, MaskAxis]:
+        factor = self._model.image_encoder.img_size // self._cells
         given, original = embedding.input_size, embedding.original_size
-        rows = MaskAxis(cells, factor, given.height, original.height)
-        columns = MaskAxis(cells, factor, given.width, original.width)
-        return FinishingOnCpu(MaskEnlarger(rows, columns, model.mask_threshold), min_stability)
+        rows = MaskAxis(self._cells, factor, given.height, original.height)
+        return rows, MaskAxis(self._cells, factor, given.width, original.width)
+
+    def enlarge(self, low_res_masks: Tensor, embedding: ImageEmbedding) -> Tensor:
+        return enlarge(self._model, low_res_masks, embedding)
 
 
 def batch_sizes(model: Sam) -> tuple[int, ...]:
@@ -156,17 +68,3 @@ def batch_sizes(model: Sam) -> tuple[int, ...]:
         return MAX_POINTS_ON_DEVICE
     rows, columns = model.prompt_encoder.image_embedding_size
     return tuple(min(points, MAX_TOKENS_ON_CPU // (rows * columns)) for points in MAX_POINTS_ON_CPU)
-
-
-def _grid(input_size: Size, parameters: ProposalParameters) -> NDArray[np.float64]:
-    """Return the points (N, 2) in pixels of the model's input."""
-    grid: NDArray[np.float64] = build_point_grid(parameters.points_per_side)
-    return grid * (input_size.width, input_size.height)
-
-
-def _clean(found: list[ScoredPart], size: Size, parameters: ProposalParameters) -> list[ScoredPart]:
-    if parameters.min_mask_region_area <= 0:
-        return found
-    max_iou = max(parameters.box_nms_thresh, CROP_NMS_THRESH)
-    cleaned = clean_parts([part for part, _ in found], size, parameters.min_mask_region_area, max_iou)
-    return [(part, found[place][1]) for place, part in cleaned.items()]

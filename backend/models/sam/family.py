@@ -20,4 +20,4 @@ def build(entry: SegmenterEntry, checkpoint: Path, *, device: str, dtype: str) -
     """
     model = build_sam(entry.name)
     load_into(model, checkpoint, entry.name)
-    return SamSegmenter(model, device=device, encoder_dtype=dtype)
+    return SamSegmenter(model, device=device, encoder_dtype=dtype, name=entry.name)

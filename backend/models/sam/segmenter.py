@@ -50,14 +50,15 @@ class SamSegmenter:
         model: SAM with its weights; it is moved to the device and never trained.
         device: "auto", "cpu", "cuda" or "cuda:N".
         encoder_dtype: "auto" (bfloat16 or float16 on CUDA, float32 on a CPU) or a torch dtype's name.
+        name: The model's name in the registry, for the log and for errors.
     """
 
     refines_by_logits = True  # SAM was trained on sequences of clicks, each with the logits of the previous mask
 
-    def __init__(self, model: Sam, *, device: str = "auto", encoder_dtype: str = "auto") -> None:
+    def __init__(self, model: Sam, *, device: str = "auto", encoder_dtype: str = "auto", name: str = "SAM") -> None:
         torch_device = choose_device(device)
         self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
-        self._sam = DeviceModel(model, torch_device, "SAM")
+        self._sam = DeviceModel(model, torch_device, name)
         self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
         self._decoders_lock = threading.Lock()
         self._transform = ResizeToInput(model.image_encoder.img_size)

@@ -101,16 +101,38 @@ class MaskDecoder:
 
     def upscale(self, image: DecoderImage, decoded: Decoded) -> Tensor:
         """Return the low-resolution logits of all masks (B, 4, M, M), in the order of `Decoded.scores`."""
-        networks = self._decoder.output_hypernetworks_mlps
-        kernels = torch.stack([net(decoded.tokens[:, _FIRST_MASK + kind]) for kind, net in enumerate(networks)], dim=1)
-        batch, norm = len(decoded.images), self._decoder.upscale_layer_norm
-        pixels = _baddbmm(image.finer, decoded.images, self._first[0]).view(batch, image.finest.shape[1], -1)
+        logits = self._upscale(image, decoded.tokens, decoded.images, first_mask=0)
+        return self._to_grid(logits.flatten(0, 1)).unflatten(0, logits.shape[:2])
+
+    def upscale_chosen(self, image: DecoderImage, decoded: Decoded, chosen: Tensor) -> Tensor:
+        """Return the low-resolution logits (masks, M, M) of the chosen candidates, prompt by prompt.
+
+        Args:
+            chosen: bool (B, 3), of the three candidates for ambiguous prompts.
+        """
+        has_any = chosen.any(dim=1)
+        tokens, images = decoded.tokens, decoded.images
+        if not has_any.all():
+            tokens, images = tokens[has_any], images[has_any]
+        return self._to_grid(self._upscale(image, tokens, images, first_mask=1)[chosen[has_any]])
+
+    def _upscale(self, image: DecoderImage, tokens: Tensor, images: Tensor, *, first_mask: int) -> Tensor:
+        """Return the logits (B, masks, S * 16) of all masks from the first one on, in the order of the tokens."""
+        networks = list(self._decoder.output_hypernetworks_mlps)[first_mask:]
+        kernels = torch.stack(
+            [network(tokens[:, _FIRST_MASK + kind]) for kind, network in enumerate(networks, first_mask)], dim=1
+        )
+        batch, norm = len(images), self._decoder.upscale_layer_norm
+        pixels = _baddbmm(image.finer, images, self._first[0]).view(batch, image.finest.shape[1], -1)
         pixels = functional.gelu(functional.layer_norm(pixels, pixels.shape[-1:], norm.weight, norm.bias, norm.eps))
         pixels = functional.gelu(_baddbmm(image.finest, pixels, self._second[0]))
-        logits = torch.bmm(kernels, pixels.view(batch, -1, kernels.shape[2]).mT)  # (B, 4, S * 16)
+        return torch.bmm(kernels, pixels.view(batch, -1, kernels.shape[2]).mT)
+
+    def _to_grid(self, logits: Tensor) -> Tensor:
+        """Rearrange logits (masks, S * 16) to (masks, M, M)."""
         side = self._side
-        parts = logits.view(batch, -1, side, side, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
-        return parts.reshape(batch, -1, 4 * side, 4 * side)
+        parts = logits.view(-1, side, side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
+        return parts.reshape(-1, 4 * side, 4 * side)
 
     def pick_single(self, logits: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Choose one mask for each unambiguous prompt: its own, or the best of the three where that is not stable.

@@ -17,6 +17,8 @@ from backend.models.transformers_sam.steps import TensorPrompts, features_of
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
+MAX_PROMPTS_ON_DEVICE = (64, 32, 16, 8)  # decoded at once: 64 need 3 GB; halved while memory is short
+MAX_PROMPTS_ON_CPU = (4, 2, 1)  # more do not stay in the processor's cache: twice the time a point with 16
 MAX_IMAGES = 4  # whose features are cached on the device; 27 MB each for the published models
 
 
@@ -54,3 +56,8 @@ class PromptDecoder:
         image = self._decoder.open_image(features_of(self._model, embedding))
         self._images.put(key, (embedding, image))
         return image
+
+
+def batch_sizes(model: Any) -> tuple[int, ...]:
+    """Return the numbers of prompts to decode at once: the fastest one, then those that need less memory."""
+    return MAX_PROMPTS_ON_CPU if model.device.type == "cpu" else MAX_PROMPTS_ON_DEVICE

@@ -19,13 +19,16 @@ from backend.errors import BadPrompt
 from backend.models.devices import choose_device, choose_encoder_dtype
 from backend.models.mask_prompt import coverage_to_logits
 from backend.models.out_of_memory import DeviceModel
+from backend.models.transformers_sam.automatic_masks import AutomaticMasks
 from backend.models.transformers_sam.preprocessing import normalize, squash
-from backend.models.transformers_sam.prompt_decoder import PromptDecoder
+from backend.models.transformers_sam.prompt_decoder import PromptDecoder, batch_sizes
 from backend.models.transformers_sam.steps import (
     HIGH_RES_0,
     HIGH_RES_1,
     IMAGE_EMBED,
     LEVELS,
+    MASK_THRESHOLD,
+    cells_per_pixel,
     enlarge,
     prompts_to_tensors,
 )
@@ -43,9 +46,6 @@ from backend.values import (
 
 PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
 EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
-MASK_THRESHOLD = 0.0
-MAX_PROMPTS_ON_DEVICE = (64, 16)  # decoded at once, and a fallback for little memory
-MAX_PROMPTS_ON_CPU = (4, 1)  # more do not stay in the processor's cache: 0.19 s a point, 0.26 s with 64
 
 
 class TransformersSam:
@@ -163,7 +163,12 @@ class TransformersSam:
         Returns:
             Best predicted IoU first.
         """
-        raise NotImplementedError
+
+        def propose_in_batches(points: int, model: Any) -> list[Candidate]:
+            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points, pixels)
+
+        sizes = batch_sizes(self._sam.model)
+        return self._sam.run(*((f"{points} points at once", partial(propose_in_batches, points)) for points in sizes))
 
     def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
         """Convert a mask on the page to SAM 2's mask prompt, squashed as the image is.
@@ -199,7 +204,7 @@ class TransformersSam:
         best = torch.argsort(scores, descending=True)[:max_masks]
         logits, scores = logits[best], scores[best]
         if revise is not None:
-            scale = _cells_per_pixel(model, embedding.original_size)
+            scale = cells_per_pixel(model, embedding.original_size)
             revised = np.stack([revise(one, scale) for one in logits.cpu().numpy()])
             logits = torch.as_tensor(revised, device=model.device)
         masks = enlarge(logits[None], embedding.original_size)[0] > MASK_THRESHOLD
@@ -239,15 +244,4 @@ class _Decoders:
     """What decodes embeddings with one copy of the model."""
 
     def __init__(self, model: Any, encode: Callable[[Pixels], ImageEmbedding]) -> None:
-        self.prompts = PromptDecoder(model)
-
-
-def batch_sizes(model: Any) -> tuple[int, ...]:
-    """Return the numbers of prompts to decode at once: the fastest one, then one that needs little memory."""
-    return MAX_PROMPTS_ON_CPU if model.device.type == "cpu" else MAX_PROMPTS_ON_DEVICE
-
-
-def _cells_per_pixel(model: Any, size: Size) -> tuple[float, float]:
-    """Return the columns and rows of the low-resolution masks for each pixel of the original image."""
-    rows, columns = model.prompt_encoder.mask_input_size
-    return columns / size.width, rows / size.height
+        self.prompts, self.automatic_masks = PromptDecoder(model), AutomaticMasks(model, encode)

@@ -19,6 +19,7 @@ from backend.values import ImageEmbedding, Prompt, Size
 IMAGE_EMBED, HIGH_RES_0, HIGH_RES_1 = "image_embed", "high_res_0", "high_res_1"
 """Names of the arrays in an embedding: (256, 64, 64), (32, 256, 256) and (64, 128, 128) for the published models."""
 LEVELS = (HIGH_RES_0, HIGH_RES_1, IMAGE_EMBED)  # in the library's order, finest first
+MASK_THRESHOLD = 0.0  # logit above which a pixel belongs to a mask
 NO_POINT = -1  # label of a point that is none
 
 
@@ -85,6 +86,12 @@ def prompts_to_tensors(model: Any, size: Size, *prompts: Prompt) -> TensorPrompt
 def enlarge(low_res_masks: Tensor, size: Size) -> Tensor:
     """Upscale logits (B, C, M, M) to the size of the original image, (B, C, H, W)."""
     return functional.interpolate(low_res_masks, (size.height, size.width), mode="bilinear", align_corners=False)
+
+
+def cells_per_pixel(model: Any, size: Size) -> tuple[float, float]:
+    """Return the columns and rows of the low-resolution masks for each pixel of the original image."""
+    rows, columns = model.prompt_encoder.mask_input_size
+    return columns / size.width, rows / size.height
 
 
 def _to_float(model: Any, values: NDArray[np.float64]) -> Tensor:

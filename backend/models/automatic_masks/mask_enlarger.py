@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.models.sam.mask_axis import AxisPart, MaskAxis
-from backend.models.sam.mask_part import EMPTY_BOX, EMPTY_PART, MaskPart, PixelBox, crop_to_mask, mask_box
+from backend.models.automatic_masks.mask_axis import AxisPart, MaskAxis
+from backend.models.automatic_masks.mask_part import EMPTY_BOX, EMPTY_PART, MaskPart, PixelBox, crop_to_mask, mask_box
 from backend.values import Mask
 
 STABILITY_OFFSET = 1.0  # logits above and below the threshold, as SamAutomaticMaskGenerator has it by default

@@ -8,40 +8,42 @@ Source: segment_anything.SamAutomaticMaskGenerator._process_batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from segment_anything.modeling import Sam
 from segment_anything.utils.amg import batched_mask_to_box, calculate_stability_score
 from torch import Tensor
 
-from backend.models.sam.mask_enlarger import STABILITY_OFFSET
-from backend.models.sam.mask_part import MaskPart, PixelBox, crop_to_mask
-from backend.models.sam.steps import enlarge
-from backend.values import ImageEmbedding
+from backend.models.automatic_masks.mask_enlarger import STABILITY_OFFSET
+from backend.models.automatic_masks.mask_part import MaskPart, PixelBox, crop_to_mask
+from backend.values import Size
 
 MAX_BATCH_PIXELS = 64_000_000  # float32 logits at original size, 256 MB
 
 
 class FinishingOnDevice:
-    """Masks that torch enlarges on the model's device, many at once; see `MaskFinishing`."""
+    """Masks that torch enlarges on the model's device, many at once; see `MaskFinishing`.
 
-    def __init__(self, model: Sam, embedding: ImageEmbedding, min_stability: float) -> None:
-        self._model, self._embedding, self._min_stability = model, embedding, min_stability
-        size = embedding.original_size
+    Args:
+        enlarge: Upscales logits (B, 1, M, M) to (B, 1, H, W).
+        size: Of the original image.
+        threshold: Logit above which a pixel belongs to the mask.
+    """
+
+    def __init__(self, enlarge: Callable[[Tensor], Tensor], size: Size, threshold: float, min_stability: float) -> None:
+        self._enlarge_batch, self._threshold, self._min_stability = enlarge, threshold, min_stability
         self._batch = max(1, MAX_BATCH_PIXELS // (size.width * size.height))
         self._kept: list[tuple[Tensor, Tensor, Tensor]] = []  # logits (N, M, M), scores (N,), boxes (N, 4)
 
     def add(self, low_res_masks: Tensor, scores: Tensor) -> None:
         for logits, batch_scores in zip(low_res_masks.split(self._batch), scores.split(self._batch), strict=True):
             (enlarged,) = self._enlarge(logits)
-            threshold = self._model.mask_threshold
             if self._min_stability > 0:
-                stability = calculate_stability_score(enlarged, threshold, STABILITY_OFFSET)
+                stability = calculate_stability_score(enlarged, self._threshold, STABILITY_OFFSET)
                 is_stable = stability >= self._min_stability
             else:
                 is_stable = torch.ones_like(batch_scores, dtype=torch.bool)
-            boxes = _to_boxes(enlarged > threshold)
+            boxes = _to_boxes(enlarged > self._threshold)
             self._kept.append((logits[is_stable], batch_scores[is_stable], boxes[is_stable]))
 
     def found(self) -> tuple[list[PixelBox], list[float]]:
@@ -54,13 +56,13 @@ class FinishingOnDevice:
         if not places:
             return []
         logits = torch.cat([kept[0] for kept in self._kept])[list(places)]
-        masks = torch.cat([enlarged > self._model.mask_threshold for enlarged in self._enlarge(logits)])
+        masks = torch.cat([enlarged > self._threshold for enlarged in self._enlarge(logits)])
         return [crop_to_mask(mask, (0, 0)) for mask in masks.cpu().numpy()]
 
     def _enlarge(self, low_res_masks: Tensor) -> Iterator[Tensor]:
         """Enlarge logits (N, M, M) batch by batch to (…, H, W)."""
         for logits in low_res_masks.split(self._batch):
-            yield enlarge(self._model, logits[:, None], self._embedding)[:, 0]
+            yield self._enlarge_batch(logits[:, None])[:, 0]
 
 
 def _to_boxes(masks: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from segment_anything.utils.amg import remove_small_regions
 from torchvision.ops.boxes import batched_nms
 
-from backend.models.sam.mask_part import MaskPart, PixelBox, crop_to_mask
+from backend.models.automatic_masks.mask_part import MaskPart, PixelBox, crop_to_mask
 from backend.values import Size
 
 

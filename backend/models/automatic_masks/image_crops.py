@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from segment_anything.utils.amg import generate_crop_boxes, is_box_near_crop_edge
 
-from backend.models.sam.mask_part import PixelBox
+from backend.models.automatic_masks.mask_part import PixelBox
 from backend.values import Size
 
 OVERLAP_RATIO = 512 / 1500  # of crops with each other, as a part of the image; the library's default

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from backend.models.sam.mask_enlarger import MaskEnlarger, StableMask
-from backend.models.sam.mask_part import MaskPart, PixelBox
+from backend.models.automatic_masks.mask_enlarger import MaskEnlarger, StableMask
+from backend.models.automatic_masks.mask_part import MaskPart, PixelBox
 
 
 class MaskFinishing(Protocol):
