@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 
 from backend.errors import BadPrompt
-from backend.geometry import signed_distance
 from backend.models.devices import choose_device, choose_encoder_dtype
+from backend.models.mask_prompt import coverage_to_logits
 from backend.models.out_of_memory import DeviceModel
 from backend.models.sam.automatic_masks import AutomaticMasks, batch_sizes
 from backend.models.sam.prompt_decoder import PromptDecoder
@@ -41,8 +41,6 @@ from backend.values import (
 
 PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
 EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
-LOGITS_PER_PIXEL = 2.0  # of a mask that becomes a prompt: by the distance from its border, in low-resolution pixels
-MAX_MASK_LOGIT = 15.0
 
 
 class SamSegmenter:
@@ -172,8 +170,7 @@ class SamSegmenter:
         - with 3 logits a pixel 0.9482 and 0.9460; with 10 inside and -10 outside 0.9474 and 0.9438.
 
         Returns:
-            float32 (1, M, M): `LOGITS_PER_PIXEL` times the signed distance from the border, at most `MAX_MASK_LOGIT`;
-            M is four times the side of the embedding.
+            float32 (1, M, M), see `coverage_to_logits`; M is four times the side of the embedding.
         """
         side = self._sam.model.prompt_encoder.mask_input_size[0]
         length = self._transform.target_length
@@ -183,12 +180,7 @@ class SamSegmenter:
         canvas = torch.zeros(1, 1, length, length)
         canvas[..., :height, :width] = resized
         canvas = torch.nn.functional.interpolate(canvas, (side, side), mode="bilinear", antialias=True)
-        coverage = canvas[0].numpy()
-        half = min(0.5, coverage.max() / 2)  # a thin mask nowhere covers half of a low-resolution pixel
-        distance = signed_distance(coverage[0] >= half)
-        at_border = abs(distance) <= 0.5  # their coverage tells where in the pixel the border runs
-        logits = np.where(at_border, coverage[0] - half, distance) * LOGITS_PER_PIXEL
-        return logits.clip(-MAX_MASK_LOGIT, MAX_MASK_LOGIT)[None]
+        return coverage_to_logits(canvas[0, 0].numpy())
 
     @torch.inference_mode()
     def _encode(self, model: Sam, resized: Pixels) -> NDArray[np.float32]:

@@ -1,0 +1,253 @@
+"""TransformersSam: SAM 2.1 and EdgeTAM behind the `Segmenter` protocol. There is no current image.
+
+Results equal those of transformers' own model with the same weights; the tests compare them. Unlike there, only the
+masks that are used are upscaled to the original size.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.errors import BadPrompt
+from backend.models.devices import choose_device, choose_encoder_dtype
+from backend.models.mask_prompt import coverage_to_logits
+from backend.models.out_of_memory import DeviceModel
+from backend.models.transformers_sam.preprocessing import normalize, squash
+from backend.models.transformers_sam.prompt_decoder import PromptDecoder
+from backend.models.transformers_sam.steps import (
+    HIGH_RES_0,
+    HIGH_RES_1,
+    IMAGE_EMBED,
+    LEVELS,
+    enlarge,
+    prompts_to_tensors,
+)
+from backend.values import (
+    Candidate,
+    EmbeddingSpec,
+    ImageEmbedding,
+    Mask,
+    Pixels,
+    Prompt,
+    ProposalParameters,
+    ReviseLogits,
+    Size,
+)
+
+PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
+EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
+MASK_THRESHOLD = 0.0
+MAX_PROMPTS_ON_DEVICE = (64, 16)  # decoded at once, and a fallback for little memory
+MAX_PROMPTS_ON_CPU = (4, 1)  # more do not stay in the processor's cache: 0.19 s a point, 0.26 s with 64
+
+
+class TransformersSam:
+    """Sam2Model or EdgeTamModel of transformers on one device.
+
+    Args:
+        model: The model with its weights; it is moved to the device and never trained.
+        family: "sam2" or "edgetam", the family of its embeddings.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        encoder_dtype: "auto" (bfloat16 or float16 on CUDA, float32 on a CPU) or a torch dtype's name.
+        name: The model's name in the registry, for the log and for errors.
+    """
+
+    refines_by_logits = True  # SAM 2 was trained on sequences of clicks, each with the logits of the previous mask
+
+    def __init__(
+        self, model: Any, *, family: str, device: str = "auto", encoder_dtype: str = "auto", name: str = "SAM 2"
+    ) -> None:
+        torch_device = choose_device(device)
+        self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
+        self._family = family
+        self._sam = DeviceModel[Any](model, torch_device, name)
+        self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
+        self._decoders_lock = threading.Lock()
+        self._side = int(model.prompt_encoder.input_image_size)
+
+    @property
+    def device(self) -> str:
+        return str(self._sam.device)
+
+    @property
+    def encoder_dtype(self) -> str:
+        return str(self._encoder_dtype).removeprefix("torch.")
+
+    @property
+    def identity(self) -> str:
+        """What an embedding depends on besides weights and pixels; part of the cache key."""
+        return f"squash{self._side}v{PREPROCESSING_VERSION}-enc-{self.encoder_dtype}-{EMBEDDING_DTYPE}"
+
+    def encode(self, pixels: Pixels) -> ImageEmbedding:
+        """Run the image encoder.
+
+        Args:
+            pixels: uint8 RGB (H, W, 3).
+
+        Returns:
+            Three arrays in `EMBEDDING_DTYPE`, for the published models 8.4 MB: "image_embed" (256, 64, 64), without the
+            model's `no_memory_embedding`, "high_res_0" (32, 256, 256) and "high_res_1" (64, 128, 128).
+
+        Source: transformers.Sam2Model.get_image_features.
+        """
+        squashed = squash(pixels, self._side)
+        levels = self._sam.run(("an image", lambda model: self._encode(model, squashed)))
+        arrays = {name: level.astype(EMBEDDING_DTYPE, copy=False) for name, level in zip(LEVELS, levels, strict=True)}
+        size = Size(pixels.shape[1], pixels.shape[0])
+        return ImageEmbedding(arrays, size, Size(self._side, self._side), self._family)
+
+    def embedding_spec(self, size: Size) -> EmbeddingSpec:
+        """Return the arrays and sizes that `encode` returns for an image of this size."""
+        model = self._sam.model
+        channels = model.config.mask_decoder_config.hidden_size
+        by_name = {HIGH_RES_0: channels // 8, HIGH_RES_1: channels // 4, IMAGE_EMBED: channels}
+        sides = zip(by_name, model.backbone_feature_sizes, strict=True)
+        arrays = {name: (EMBEDDING_DTYPE, (by_name[name], *map(int, side))) for name, side in sides}
+        return EmbeddingSpec(arrays, size, Size(self._side, self._side), self._family)
+
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        *,
+        max_masks: int | None = None,
+        revise: ReviseLogits | None = None,
+    ) -> list[Candidate]:
+        """Predict candidate masks for one object.
+
+        A single foreground point is ambiguous, so SAM 2 returns three candidates for it and one for anything else.
+
+        Args:
+            embedding: Of the image that `prompt` was drawn on.
+            prompt: In pixels of the original image, XY.
+            max_masks: Number of the best masks to upscale to the original size.
+            revise: Changes the low-resolution logits of each mask before it is upscaled.
+
+        Returns:
+            Best first: a (H, W) bool mask at original size and SAM 2's predicted IoU.
+
+        Raises:
+            BadPrompt: Neither a point, a box nor a mask.
+
+        Source: transformers.Sam2Model.forward, Sam2Processor.post_process_masks.
+        """
+        if not prompt.point_coords and prompt.box_xyxy is None and prompt.mask_logits is None:
+            raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
+        return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks, revise)))
+
+    def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
+        """Predict the best mask of each prompt, which is a single click or a box alone; the masks have no logits."""
+
+        def decode_in_groups(count: int, model: Any) -> list[Candidate]:
+            return self._decode_groups(model, embedding, prompts, count)
+
+        sizes = batch_sizes(self._sam.model) if prompts else ()
+        variants = [(f"{count} prompts at once", partial(decode_in_groups, count)) for count in sizes]
+        return self._sam.run(*variants) if variants else []
+
+    def propose(
+        self, embedding: ImageEmbedding, parameters: ProposalParameters, pixels: Pixels | None = None
+    ) -> list[Candidate]:
+        """Generate masks of everything in the image.
+
+        Args:
+            pixels: Of the image; needed only with `parameters.crop_n_layers`, whose crops are encoded here.
+
+        Returns:
+            Best predicted IoU first.
+        """
+        raise NotImplementedError
+
+    def mask_to_logits(self, mask: Mask) -> NDArray[np.float32]:
+        """Convert a mask on the page to SAM 2's mask prompt, squashed as the image is.
+
+        Returns:
+            float32 (1, M, M), see `coverage_to_logits`; M is four times the side of "image_embed".
+        """
+        side = self._sam.model.prompt_encoder.mask_input_size
+        whole = torch.from_numpy(mask.astype(np.float32))[None, None]
+        coverage = torch.nn.functional.interpolate(whole, side, mode="bilinear", antialias=True)
+        return coverage_to_logits(coverage[0, 0].numpy())
+
+    @torch.inference_mode()
+    def _encode(self, model: Any, squashed: torch.Tensor) -> list[NDArray[np.float32]]:
+        use_autocast = self._encoder_dtype != torch.float32 and model.device.type == "cuda"
+        with torch.autocast(model.device.type, dtype=self._encoder_dtype, enabled=use_autocast):
+            features = model.get_image_features(normalize(squashed.to(model.device)), return_dict=True)
+        sides = zip(features.fpn_hidden_states, model.backbone_feature_sizes, strict=True)
+        return [level[:, 0].T.reshape(-1, *side).float().cpu().numpy() for level, side in sides]  # of (S, 1, C)
+
+    @torch.inference_mode()
+    def _decode(
+        self,
+        model: Any,
+        embedding: ImageEmbedding,
+        prompt: Prompt,
+        max_masks: int | None,
+        revise: ReviseLogits | None,
+    ) -> list[Candidate]:
+        tensors = prompts_to_tensors(model, embedding.original_size, prompt)
+        decoder = self._decoders_of(model).prompts
+        logits, scores = (found[0] for found in decoder.decode(embedding, tensors, multimask=prompt.is_single_click))
+        best = torch.argsort(scores, descending=True)[:max_masks]
+        logits, scores = logits[best], scores[best]
+        if revise is not None:
+            scale = _cells_per_pixel(model, embedding.original_size)
+            revised = np.stack([revise(one, scale) for one in logits.cpu().numpy()])
+            logits = torch.as_tensor(revised, device=model.device)
+        masks = enlarge(logits[None], embedding.original_size)[0] > MASK_THRESHOLD
+        arrays = (t.cpu().numpy() for t in (masks, scores, logits))
+        return [Candidate(mask, float(score), low_res[None]) for mask, score, low_res in zip(*arrays, strict=True)]
+
+    @torch.inference_mode()
+    def _decode_groups(
+        self, model: Any, embedding: ImageEmbedding, prompts: Sequence[Prompt], prompts_at_once: int
+    ) -> list[Candidate]:
+        decoder, size = self._decoders_of(model).prompts, embedding.original_size
+        by_kind = [
+            [place for place, prompt in enumerate(prompts) if prompt.is_single_click is kind] for kind in (True, False)
+        ]
+        candidates: dict[int, Candidate] = {}
+        for places, multimask in zip(by_kind, (True, False), strict=True):
+            for start in range(0, len(places), prompts_at_once):
+                group = places[start : start + prompts_at_once]
+                tensors = prompts_to_tensors(model, size, *(prompts[place] for place in group))
+                logits, scores = decoder.decode(embedding, tensors, multimask=multimask)
+                best = scores.argmax(dim=1)
+                rows = torch.arange(len(group), device=best.device)
+                masks = enlarge(logits[rows, best][:, None], size)[:, 0] > MASK_THRESHOLD
+                found = map(Candidate, masks.cpu().numpy(), scores[rows, best].tolist())
+                candidates |= dict(zip(group, found, strict=True))
+        return [candidates[place] for place in range(len(prompts))]
+
+    def _decoders_of(self, model: Any) -> _Decoders:
+        """Return the decoders of this model or of its copy on the CPU."""
+        with self._decoders_lock:
+            if model.device not in self._decoders:
+                self._decoders[model.device] = _Decoders(model, self.encode)
+            return self._decoders[model.device]
+
+
+class _Decoders:
+    """What decodes embeddings with one copy of the model."""
+
+    def __init__(self, model: Any, encode: Callable[[Pixels], ImageEmbedding]) -> None:
+        self.prompts = PromptDecoder(model)
+
+
+def batch_sizes(model: Any) -> tuple[int, ...]:
+    """Return the numbers of prompts to decode at once: the fastest one, then one that needs little memory."""
+    return MAX_PROMPTS_ON_CPU if model.device.type == "cpu" else MAX_PROMPTS_ON_DEVICE
+
+
+def _cells_per_pixel(model: Any, size: Size) -> tuple[float, float]:
+    """Return the columns and rows of the low-resolution masks for each pixel of the original image."""
+    rows, columns = model.prompt_encoder.mask_input_size
+    return columns / size.width, rows / size.height
