@@ -90,9 +90,8 @@ def _run_families(arguments: argparse.Namespace) -> int:
     """Measure the segmenters, write their report and print it."""
     import torch
 
-    from scripts.measuring.families import measure_families
+    from scripts.measuring.families import FULL_HD, measure_families
     from scripts.measuring.families_report import write_families_report
-    from scripts.measuring.place import FULL_HD
     from scripts.measuring.report import Circumstances
     from scripts.measuring.timing import Clock
 

@@ -7,16 +7,19 @@ its library's own call.
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from backend.values import Size
 from scripts.measuring.timing import Clock, Row, compare
 
 DEFAULT_FAMILIES = ("mobile_sam", "sam2.1_hiera_tiny", "edgetam")
 CLICK_AIM = 1.0
+FULL_HD = Size(1920, 1080)
 T = TypeVar("T")
 
 
@@ -45,7 +48,7 @@ class FamilyFigures:
 
 
 def measure_families(
-    names: Sequence[str], folder: Path, *, encodes: int, clicks: int, threads: int
+    names: Sequence[str], folder: Path, *, encodes: int, clicks: int, threads: int, size: Size = FULL_HD
 ) -> list[FamilyFigures]:
     """Measure segmenters one after the other.
 
@@ -54,20 +57,31 @@ def measure_families(
         folder: For their weights, each of which is deleted before the next is written.
         encodes, clicks: Repeats of each.
         threads: Torch threads; 0 for torch's own number.
+        size: Of the image.
 
     Raises:
         BadSettings: Unknown name, or a family whose random weights cannot be made.
     """
-    return [_measure_family(name, folder / name, encodes, clicks, threads) for name in names]
+    run = _Run(encodes, clicks, threads, size, Clock.chosen)
+    return [_measure_family(name, folder / name, run) for name in names]
 
 
-def _measure_family(name: str, folder: Path, encodes: int, clicks: int, threads: int) -> FamilyFigures:
-    import shutil
+@dataclass(frozen=True)
+class _Run:
+    """Arguments of `measure_families`, and the clock, which a new process does not know."""
 
+    encodes: int
+    clicks: int
+    threads: int
+    size: Size
+    clock: str
+
+
+def _measure_family(name: str, folder: Path, run: _Run) -> FamilyFigures:
     folder.mkdir()
     try:
         checkpoint = _run_in_process(partial(_write_weights, name, folder))
-        return _run_in_process(partial(_measure, name, checkpoint, encodes, clicks, threads, Clock.chosen))
+        return _run_in_process(partial(_measure, name, checkpoint, run))
     finally:
         shutil.rmtree(folder)
 
@@ -84,7 +98,7 @@ def _write_weights(name: str, folder: Path) -> Path:
     return write_random_weights(find_segmenter(name), folder)
 
 
-def _measure(name: str, checkpoint: Path, encodes: int, clicks: int, threads: int, clock: str) -> FamilyFigures:
+def _measure(name: str, checkpoint: Path, run: _Run) -> FamilyFigures:
     """Measure a segmenter in this process, which must be new: its memory is compared with that at its start."""
     import numpy as np
     import torch
@@ -94,9 +108,9 @@ def _measure(name: str, checkpoint: Path, encodes: int, clicks: int, threads: in
     from scripts.measuring.library_peers import build_peer
     from scripts.measuring.place import make_pictures
 
-    Clock.chosen = clock
-    torch.set_num_threads(threads or torch.get_num_threads())
-    (picture,) = make_pictures(1)
+    Clock.chosen = run.clock
+    torch.set_num_threads(run.threads or torch.get_num_threads())
+    (picture,) = make_pictures(1, run.size)
     pixels, prompt = picture.scene.pixels, Prompt((picture.click,), (1,))
 
     before_mb, entry = reset_peak_mb(), find_segmenter(name)
@@ -117,7 +131,7 @@ def _measure(name: str, checkpoint: Path, encodes: int, clicks: int, threads: in
             lambda: segmenter.encode(pixels),
             peer.encode_name,
             lambda: peer.encode(pixels),
-            repeats=encodes,
+            repeats=run.encodes,
         ),
         compare(
             group,
@@ -125,7 +139,7 @@ def _measure(name: str, checkpoint: Path, encodes: int, clicks: int, threads: in
             lambda: segmenter.decode(embedding, prompt, max_masks=1),
             peer.click_name,
             lambda: peer.click(*picture.click),
-            repeats=clicks,
+            repeats=run.clicks,
             aim=CLICK_AIM,
         ),
         compare(
@@ -134,7 +148,7 @@ def _measure(name: str, checkpoint: Path, encodes: int, clicks: int, threads: in
             lambda: segmenter.decode(embedding, prompt),
             peer.click_name,
             lambda: peer.click(*picture.click),
-            repeats=clicks,
+            repeats=run.clicks,
         ),
     )
     return FamilyFigures(

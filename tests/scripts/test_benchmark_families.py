@@ -79,7 +79,7 @@ def test_a_family_without_an_architecture_for_random_weights_is_refused(tmp_path
 
 @pytest.mark.slow
 def test_a_model_is_measured_in_a_process_of_its_own_and_its_weights_are_deleted(tmp_path: Path) -> None:
-    (demo,) = measure_families(["demo"], tmp_path, encodes=1, clicks=2, threads=1)
+    (demo,) = measure_families(["demo"], tmp_path, encodes=1, clicks=2, threads=1, size=Size(320, 240))
     assert (demo.name, demo.cache_mb) == ("demo", 96 * 32 * 32 * 2 / 1e6)
     assert demo.peak_mb > demo.parameters * 4 / 1e6  # float32
     assert [(row.repeats, row.aim) for row in demo.rows] == [(1, None), (2, 1.0), (2, None)]
