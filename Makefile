@@ -17,6 +17,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Options:  ARGS='...' for demo, check, quick, test, bench, train;  PYTHON=/path/to/python for the first setup;"
+	@echo "            FAMILIES=mobile_sam,edgetam,... for bench, into docs/benchmarks_models.md;"
 	@echo "            SYSTEM_PACKAGES=no to skip installing redis-server, chromium, nginx and prometheus"
 
 setup: $(VENV)/.runtime-is-installed ## Install what the backend and its commands need into .venv
@@ -38,8 +39,8 @@ lint: $(VENV)/.tools-are-installed ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.tools-are-installed ## Benchmark against SAM's and Label Studio's code, into docs/benchmarks.md
-	$(BIN)/python -m scripts.benchmark $(ARGS)
+bench: $(VENV)/.tools-are-installed ## Benchmark against SAM's and Label Studio's code, into docs/benchmarks.md; FAMILIES=A,B: models
+	$(BIN)/python -m scripts.benchmark $(if $(FAMILIES),--families $(FAMILIES)) $(ARGS)
 
 train: $(VENV)/.runtime-is-installed ## Train the demo models again from their seed (hours on a CPU)
 	$(BIN)/python -m scripts.train_demo_models $(ARGS)

@@ -159,6 +159,7 @@ TENANTS = {
     "redis": {"cache"},
     "requests": {"fetching", "label_studio/api"},
     "segment_anything": {"models"},
+    "timm": {"models"},
     "torch": {"models", "runtime", "wiring"},
     "torchvision": {"models", "runtime"},
     "transformers": {"models"},

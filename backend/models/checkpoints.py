@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,7 +155,11 @@ def load_into(model: torch.nn.Module, path: Path, model_name: str) -> None:
     Raises:
         CheckpointError: Damaged, or the weights of another architecture than `model_name`.
     """
-    state = load_state_dict(path)
+    assign_weights(model, load_state_dict(path), path, model_name)
+
+
+def assign_weights(model: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, model_name: str) -> None:
+    """Assign weights that were read from `path` to a torch module; errors as in `load_into`."""
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -83,6 +83,7 @@ class SegmenterEntry:
         published: Source of its weights; None for a model without published weights.
         bundled: Weights file in this package, if there is one.
         is_demo: Whether it was trained only on the drawn scenes of the demo.
+        suggested_for: Where it is the model to begin with, such as "a CPU"; "" for a model that is not suggested.
     """
 
     name: str
@@ -95,6 +96,7 @@ class SegmenterEntry:
     published: Published | None = None
     bundled: Path | None = None
     is_demo: bool = False
+    suggested_for: str = ""
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,7 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
             abilities=_SAM1_ABILITIES,
             automatic_masks=ProposalParameters(32, 0.86, 0.92, 100, 0.7),
             published=_MOBILE_SAM,
+            suggested_for="a CPU",
         ),
         _published_sam2("sam2.1_hiera_tiny", "facebook/sam2.1-hiera-tiny", 156),
         _published_sam2("sam2.1_hiera_small", "facebook/sam2.1-hiera-small", 184),

@@ -161,6 +161,14 @@ def _measure_rates(bench: Bench) -> list[Any]:
     return measure_rates(bench.settings, bench.pictures[0], bench.folder, repeats=3)
 
 
+def _measure_families(bench: Bench) -> list[Any]:
+    from scripts.measuring.families import DEFAULT_FAMILIES, measure_families
+
+    options = {"encodes": bench.few, "clicks": bench.repeats, "threads": bench.settings.torch_threads}
+    figures = measure_families(DEFAULT_FAMILIES, bench.folder, **options)
+    return [row for one in figures for row in one.rows]
+
+
 SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "click": _measure_click,
     "model": _measure_model,
@@ -175,6 +183,7 @@ SECTIONS: dict[str, Callable[[Bench], list[Any]]] = {
     "pipeline": _measure_pipeline,
     "review": _measure_review,
     "rates": _measure_rates,
+    "families": _measure_families,
 }
 
 

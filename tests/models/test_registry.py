@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from backend.runtime import BackgroundLoader
 from backend.server import Metrics, create_app
 from backend.settings import Settings
 from backend.values import ProposalOptions, ProposalParameters, Size
-from backend.wiring import LoadedServices, build_services
+from backend.wiring import LoadedServices, build_predictor, build_services
 from tests.fakes import keypoint, predict_body, rectangle
 from tests.servers import LocalServer
 
@@ -209,6 +210,21 @@ def test_the_facts_of_a_new_family_are_its_own(toy: ToyServer, toy_checkpoint: P
     facts, digest = toy.services.facts, hashlib.sha256(toy_checkpoint.read_bytes()).hexdigest()
     assert (facts.sam_name, facts.sam_sha256, facts.model_version) == ("toy", digest, f"toy-{digest[:8]}")
     assert (facts.device, facts.encoder_dtype, facts.is_demo) == ("cpu", "uint8", False)
+
+
+def test_the_same_weights_under_two_names_share_no_cached_embedding(
+    toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fingerprints = []
+    monkeypatch.setattr("backend.wiring.ImageEncoder", lambda *_, fingerprint: fingerprints.append(fingerprint))
+    monkeypatch.setitem(SEGMENTERS, "other", replace(toy_entry(bundled=toy_checkpoint), name="other", family="other"))
+    for name in ("toy", "other", "toy"):
+        build_predictor(Settings(sam_model=name, clip_model="none"))
+    assert fingerprints[0] == fingerprints[2] != fingerprints[1]
+
+
+def test_a_cpu_is_suggested_one_segmenter() -> None:
+    assert [name for name, entry in SEGMENTERS.items() if entry.suggested_for == "a CPU"] == ["mobile_sam"]
 
 
 def test_a_prompt_that_the_family_does_not_handle_is_refused(toy: ToyServer) -> None:

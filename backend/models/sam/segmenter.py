@@ -51,13 +51,22 @@ class SamSegmenter:
         device: "auto", "cpu", "cuda" or "cuda:N".
         encoder_dtype: "auto" (bfloat16 or float16 on CUDA, float32 on a CPU) or a torch dtype's name.
         name: The model's name in the registry, for the log and for errors.
+        family: Family name in the embeddings; those of another family are refused.
     """
 
     refines_by_logits = True  # SAM was trained on sequences of clicks, each with the logits of the previous mask
 
-    def __init__(self, model: Sam, *, device: str = "auto", encoder_dtype: str = "auto", name: str = "SAM") -> None:
+    def __init__(
+        self,
+        model: Sam,
+        *,
+        device: str = "auto",
+        encoder_dtype: str = "auto",
+        name: str = "SAM",
+        family: str = FAMILY,
+    ) -> None:
         torch_device = choose_device(device)
-        self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
+        self._family, self._encoder_dtype = family, choose_encoder_dtype(encoder_dtype, torch_device)
         self._sam = DeviceModel(model, torch_device, name)
         self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
         self._decoders_lock = threading.Lock()
@@ -91,14 +100,14 @@ class SamSegmenter:
         features = self._sam.run(("an image", lambda model: self._encode(model, resized)))
         size, input_size = (Size(a.shape[1], a.shape[0]) for a in (pixels, resized))
         arrays = {IMAGE_EMBED: features.astype(EMBEDDING_DTYPE, copy=False)}
-        return ImageEmbedding(arrays, size, input_size, FAMILY)
+        return ImageEmbedding(arrays, size, input_size, self._family)
 
     def embedding_spec(self, size: Size) -> EmbeddingSpec:
         """Return the arrays and sizes that `encode` returns for an image of this size."""
         prompt_encoder, transform = self._sam.model.prompt_encoder, self._transform
         height, width = transform.get_preprocess_shape(size.height, size.width, transform.target_length)
         shape = (prompt_encoder.embed_dim, *prompt_encoder.image_embedding_size)
-        return EmbeddingSpec({IMAGE_EMBED: (EMBEDDING_DTYPE, shape)}, size, Size(width, height), FAMILY)
+        return EmbeddingSpec({IMAGE_EMBED: (EMBEDDING_DTYPE, shape)}, size, Size(width, height), self._family)
 
     def decode(
         self,
@@ -134,7 +143,7 @@ class SamSegmenter:
         """Predict the best mask of each prompt, which is a single click or a box alone; the masks have no logits."""
 
         def decode_in_groups(count: int, model: Sam) -> list[Candidate]:
-            return self._decoders_of(model).groups.decode(embedding, prompts, count)
+            return self._decoders_of(model, embedding).groups.decode(embedding, prompts, count)
 
         sizes = batch_sizes(self._sam.model) if prompts else ()
         variants = [(f"{count} prompts at once", partial(decode_in_groups, count)) for count in sizes]
@@ -153,7 +162,7 @@ class SamSegmenter:
         """
 
         def propose_in_batches(points: int, model: Sam) -> list[Candidate]:
-            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points, pixels)
+            return self._decoders_of(model, embedding).automatic_masks.propose(embedding, parameters, points, pixels)
 
         sizes = batch_sizes(self._sam.model)
         return self._sam.run(*((f"{points} points at once", partial(propose_in_batches, points)) for points in sizes))
@@ -201,7 +210,7 @@ class SamSegmenter:
     ) -> list[Candidate]:
         points, boxes, masks = prompt_to_torch(model, embedding, prompt)
         sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
-        low_res_masks, scores = self._decoders_of(model).prompts.decode(
+        low_res_masks, scores = self._decoders_of(model, embedding).prompts.decode(
             embedding,
             sparse[0],
             None if masks is None else dense,
@@ -216,8 +225,10 @@ class SamSegmenter:
         arrays = (t.cpu().numpy() for t in (enlarged, scores, low_res_masks))
         return [Candidate(m, float(s), logits[None]) for m, s, logits in zip(*arrays, strict=True)]
 
-    def _decoders_of(self, model: Sam) -> _Decoders:
-        """Return the decoders of this model or of its copy on the CPU."""
+    def _decoders_of(self, model: Sam, embedding: ImageEmbedding) -> _Decoders:
+        """Return the decoders of this model or of its copy on the CPU; refuse an embedding of another family."""
+        if embedding.family != self._family:
+            raise ValueError(f"This embedding is of {embedding.family!r}, but the model of {self._family!r}.")
         with self._decoders_lock:
             if model.device not in self._decoders:
                 self._decoders[model.device] = _Decoders(model, self.encode)

@@ -10,8 +10,8 @@ from segment_anything.modeling import Sam
 
 from backend.values import ImageEmbedding
 
-FAMILY = "sam1"  # family name in SAM 1's embeddings
-IMAGE_EMBED = "image_embed"  # name of their only array
+FAMILY = "sam1"  # family name in the embeddings of SAM's first release
+IMAGE_EMBED = "image_embed"  # name of the only array of an embedding
 
 
 def features_of(model: Sam, embedding: ImageEmbedding) -> torch.Tensor:
