@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backend.errors import CheckpointError
 from backend.models.checkpoints import sha256_of
-from backend.models.http_get import EndOfFile, open_url
+from backend.models.http_get import EndOfFile, Unreachable, open_url
 
 OnProgress = Callable[[int, int | None], None]
 """Called with (bytes so far, total bytes or None)."""
@@ -24,7 +24,11 @@ _CHUNK = 1 << 20
 def download(url: str, target: Path, *, sha256: str | None, on_progress: OnProgress) -> None:
     """Download a file to `target` by way of `target.part`; arguments and errors as in `download_part`."""
     part = target.with_name(target.name + ".part")
-    download_part(url, part, sha256=sha256, on_progress=on_progress)
+    try:
+        download_part(url, part, sha256=sha256, on_progress=on_progress)
+    except Unreachable as error:
+        remedy = f"{error.remedy} Without a network, download the file elsewhere and copy it to {target}."
+        raise CheckpointError(error.message, remedy=remedy) from error
     part.replace(target)
 
 

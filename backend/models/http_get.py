@@ -50,7 +50,8 @@ def open_url(url: str, *, token: str = "", start: int = 0) -> Iterator[http.clie
         start: Number of bytes to skip. The status is 206 if the server can, and 200 if it sends the whole file.
 
     Raises:
-        CheckpointError: Refused, unreachable, or interrupted while the caller reads.
+        Unreachable: No network, or an unknown host.
+        CheckpointError: Refused, or interrupted while the caller reads.
         EndOfFile: `start` is not before the end of the file.
     """
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
@@ -65,10 +66,14 @@ def open_url(url: str, *, token: str = "", start: int = 0) -> Iterator[http.clie
             raise EndOfFile(url) from error
         raise _explain_refusal(url, error, has_token=bool(token)) from error
     except urllib.error.URLError as error:
-        raise CheckpointError(f"{url} could not be reached: {error.reason}.", remedy=RETRY_REMEDY) from error
+        raise Unreachable(f"{url} could not be reached: {error.reason}.", remedy=RETRY_REMEDY) from error
     except (http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise CheckpointError(f"The download of {url} was interrupted: {reason}.", remedy=RETRY_REMEDY) from error
+
+
+class Unreachable(CheckpointError):
+    """Host that cannot be reached."""
 
 
 class EndOfFile(Exception):

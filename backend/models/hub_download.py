@@ -16,6 +16,7 @@ from backend.errors import CheckpointError
 from backend.models.checkpoints import sha256_of
 from backend.models.download import OnProgress, check_disk, download_part
 from backend.models.entries import PublishedFolder
+from backend.models.http_get import Unreachable
 from backend.models.hub import Hub, HubFile, Snapshot
 from backend.models.model_lock import LockedModel, find_differences, only_one_download, read_lock, write_to_lock
 
@@ -78,7 +79,12 @@ def fetch_model(
             _refuse_changes(weights_dir / model.name, differences.changed, differences.added)
             if not differences.missing and _required(model) <= locked.files.keys():
                 return Fetched(locked, ())
-        snapshot = hub.fetch_snapshot(model.repository, locked.commit if locked else model.revision)
+        try:
+            snapshot = hub.fetch_snapshot(model.repository, locked.commit if locked else model.revision)
+        except Unreachable as error:
+            where = ", ".join(sorted({f"{weights_dir / target}" for target in model.files.values()}))
+            remedy = f"{error.remedy} Without a network, download the files elsewhere and copy them here: {where}."
+            raise CheckpointError(error.message, remedy=remedy) from error
         return _Download(model, weights_dir, hub, snapshot, locked, update, open_progress).run()
 
 

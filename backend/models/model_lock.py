@@ -173,6 +173,8 @@ def verify_download(path: Path, published: Published | None, weights_dir: Path) 
     """
     if isinstance(published, PublishedFile) and path.name == published.file_name:
         verify_pin(path, published)
+        if published.sha256 is not None:
+            return
     if path != weights_dir / path.name:
         return
     if isinstance(published, PublishedFolder) and path.name == published.file_name:

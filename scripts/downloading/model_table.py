@@ -19,10 +19,10 @@ StateOf = Callable[[Path, Published | None], str]
 _BYTES_OF_FLOAT32 = 4
 _SHORT = {Ability.AUTOMATIC_MASKS: "automatic"}
 _NOTES = (
-    "memory     the weights in float32, 4 bytes a parameter; half for the encoder on a GPU",
+    "memory     weights in float32, 4 bytes a parameter; on a GPU the encoder takes half",
     "automatic  masks of everything in an image",
     "here       verified: as this project pins it, or as it was downloaded",
-    f"CLIP       any MODEL/TAG of open_clip, such as {CLIP_EXAMPLE} (605 MB)",
+    f"CLIP       MODEL/TAG of open_clip, such as {CLIP_EXAMPLE} (605 MB)",
 )
 
 
