@@ -22,18 +22,26 @@ from __future__ import annotations
 from backend.models.entries import PublishedFolder
 
 _WEIGHTS = "model.safetensors"
-_SEGMENTER_FILES = ("config.json", _WEIGHTS)
-_DETECTOR_FILES = ("config.json", _WEIGHTS, "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json")
-_DETECTOR_OPTIONS = ("processor_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt")
+_FILES = ("config.json", _WEIGHTS)
+_TEXT_FILES = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+)
+"""What processors and tokenizers read; each repository has some of them, which its loader checks."""
 
 
 def _segmenter(repository: str, megabytes: int, commit: str, sha256: str) -> PublishedFolder:
-    return PublishedFolder(repository, _SEGMENTER_FILES, megabytes, commit, pins=((_WEIGHTS, sha256),))
+    return PublishedFolder(repository, _FILES, megabytes, commit, pins=((_WEIGHTS, sha256),))
 
 
 def _detector(repository: str, megabytes: int, revision: str, sha256: str = "") -> PublishedFolder:
     pins = ((_WEIGHTS, sha256),) if sha256 else ()
-    return PublishedFolder(repository, _DETECTOR_FILES, megabytes, revision, _DETECTOR_OPTIONS, pins)
+    return PublishedFolder(repository, _FILES, megabytes, revision, _TEXT_FILES, pins)
 
 
 SAM2_1_HIERA_TINY = _segmenter(

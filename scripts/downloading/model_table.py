@@ -19,7 +19,7 @@ StateOf = Callable[[Path, Published | None], str]
 _BYTES_OF_FLOAT32 = 4
 _SHORT = {Ability.AUTOMATIC_MASKS: "automatic"}
 _NOTES = (
-    "memory     weights in float32, 4 bytes a parameter; on a GPU the encoder takes half",
+    "memory     weights in float32, 4 bytes a parameter; half for a GPU's encoder",
     "automatic  masks of everything in an image",
     "here       verified: as this project pins it, or as it was downloaded",
     f"CLIP       MODEL/TAG of open_clip, such as {CLIP_EXAMPLE} (605 MB)",
