@@ -73,10 +73,12 @@ def fetch_model(
         CheckpointError: A file is not what the lock, this project or the hub says; no network, permission or space.
     """
     with only_one_download(weights_dir):
-        locked = None if update else read_lock(weights_dir).get(model.name)
+        before = read_lock(weights_dir).get(model.name)
+        locked = None if update else before
         if locked is not None:
             differences = find_differences(weights_dir / model.name, locked)
             _refuse_changes(weights_dir / model.name, differences.changed, differences.added)
+            _refuse_other_commit(model, locked)
             if not differences.missing and _required(model) <= locked.files.keys():
                 return Fetched(locked, ())
         try:
@@ -85,7 +87,7 @@ def fetch_model(
             where = ", ".join(sorted({f"{weights_dir / target}" for target in model.files.values()}))
             remedy = f"{error.remedy} Without a network, download the files elsewhere and copy them here: {where}."
             raise CheckpointError(error.message, remedy=remedy) from error
-        return _Download(model, weights_dir, hub, snapshot, locked, update, open_progress).run()
+        return _Download(model, weights_dir, hub, snapshot, before, update, open_progress).run()
 
 
 def _required(model: HubModel) -> set[str]:
@@ -106,17 +108,30 @@ def _refuse_changes(path: Path, changed: tuple[str, ...], added: tuple[str, ...]
         )
 
 
+def _refuse_other_commit(model: HubModel, locked: LockedModel) -> None:
+    for name, digest in model.pins.items():
+        if locked.files.get(Path(model.files[name]).name, digest) != digest:
+            raise CheckpointError(
+                f"{name} of {model.name} is locked at commit {locked.commit}, and this project pins another one.",
+                remedy="The project was updated since the download: run the command with --update.",
+            )
+
+
 @dataclass(frozen=True)
 class _Download:
-    """One run for one model."""
+    """One run for one model; `before` is its entry in the lock."""
 
     model: HubModel
     weights_dir: Path
     hub: Hub
     snapshot: Snapshot
-    locked: LockedModel | None
+    before: LockedModel | None
     update: bool
     open_progress: OpenProgress
+
+    @property
+    def locked(self) -> LockedModel | None:
+        return None if self.update else self.before
 
     def run(self) -> Fetched:
         wanted = self._choose_files()
@@ -127,11 +142,19 @@ class _Download:
         for name in missing:
             self._put_in_place(name)
         digests = {self._target(name).name: sha256_of(self._target(name)) for name in wanted}
+        self._remove_old_files(digests)
         result = LockedModel(self.model.repository, self.snapshot.commit, digests)
-        if result != self.locked:
+        if result != self.before:
             write_to_lock(self.weights_dir, self.model.name, result)
-        before = self.locked.files if self.locked else {}
-        return Fetched(result, tuple(sorted(digests.keys() - before.keys() | {self._target(n).name for n in missing})))
+        known = self.locked.files.keys() if self.locked else set()
+        return Fetched(result, tuple(sorted(digests.keys() - known | {self._target(name).name for name in missing})))
+
+    def _remove_old_files(self, current: Mapping[str, str]) -> None:
+        """Remove files of the commit before that the new one does not have: the model's classes may read them."""
+        ours = {self._target(name).name: self._target(name) for name in self.model.files}
+        for name in self.before.files if self.before else {}:
+            if name in ours and name not in current:
+                ours[name].unlink(missing_ok=True)
 
     def _choose_files(self) -> dict[str, HubFile]:
         absent = [name for name in self.model.files if name not in self.snapshot.files]
@@ -168,7 +191,8 @@ class _Download:
             CheckpointError: The hub publishes another one than is locked or pinned.
         """
         locked = self.locked.files.get(self._target(file.name).name) if self.locked else None
-        for digest, owner in ((locked, "the lock says"), (self.model.pins.get(file.name), "this project pins")):
+        pinned = self.model.pins.get(file.name)
+        for digest, owner in ((locked, "the lock says"), (pinned, "this project pins")):
             if digest is not None and file.sha256 not in (None, digest):
                 raise CheckpointError(
                     f"The hub has {file.name} of {self.model.repository} at commit {self.snapshot.commit} with SHA-256 "
@@ -176,7 +200,7 @@ class _Download:
                     remedy="Do not use it: a commit's files never change. Check HF_ENDPOINT, and ask its operator; if "
                     "the hub itself says so, report it to this project.",
                 )
-        return locked or self.model.pins.get(file.name) or file.sha256
+        return locked or pinned or file.sha256
 
     def _fetch(self, file: HubFile) -> None:
         url = self.hub.file_url(self.model.repository, self.snapshot.commit, file.name)

@@ -197,6 +197,6 @@ def _verify_pinned(path: Path, digest: str) -> None:
     if actual != digest:
         raise CheckpointError(
             f"{path} has SHA-256 {actual}, but this project pins {digest}.",
-            remedy="Delete it and download it again with `python -m scripts.download_models`. If it still differs, do "
+            remedy="Download it again with `python -m scripts.download_models NAME --update`. If it still differs, do "
             "not use it.",
         )

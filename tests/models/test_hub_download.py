@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from backend.models.download import OnProgress
 from backend.models.entries import PublishedFolder
 from backend.models.hub import Hub
 from backend.models.hub_download import Fetched, HubModel, fetch_model
-from backend.models.model_lock import LOCK_NAME, only_one_download
+from backend.models.model_lock import LOCK_NAME, only_one_download, verify_download
 from tests.hub_stub import HubStub, commit_of, sha256, start_hub
 from tests.servers import LocalServer
 
@@ -116,6 +117,28 @@ def test_a_branch_that_moved_stays_at_the_locked_commit_until_it_is_updated(stub
     assert (tmp_path / NAME / "config.json").read_bytes() == newer["config.json"]
     assert "model.safetensors" not in stub.downloads()  # it is the same in both
     assert json.loads((tmp_path / LOCK_NAME).read_text())["models"][NAME]["commit"] == SECOND
+
+
+def test_an_update_removes_what_the_new_commit_no_longer_has(stub: HubStub, tmp_path: Path) -> None:
+    fetch(stub, tmp_path)
+    (tmp_path / NAME / "README.md").write_text("mine")
+    stub.add(REPOSITORY, SECOND, {name: FILES[name] for name in FOLDER.files})
+    assert sorted(fetch(stub, tmp_path, update=True).locked.files) == ["config.json", "model.safetensors"]
+    assert names(tmp_path / NAME) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_a_project_that_pins_another_commit_than_is_locked_asks_for_an_update(stub: HubStub, tmp_path: Path) -> None:
+    fetch(stub, tmp_path)
+    newer = WEIGHTS[::-1]
+    stub.add(REPOSITORY, SECOND, FILES | {"model.safetensors": newer})
+    pinned = replace(FOLDER, revision=SECOND, pins=(("model.safetensors", sha256(newer)),))
+    with pytest.raises(CheckpointError, match=r"Download it again with .* --update"):
+        verify_download(tmp_path / NAME, pinned, tmp_path)
+    message = refusal(stub, tmp_path, folder=pinned)
+    assert f"model.safetensors of {NAME} is locked at commit {FIRST}, and this project pins another one." in message
+    assert "run the command with --update." in message
+    assert fetch(stub, tmp_path, folder=pinned, update=True).locked.commit == SECOND
+    verify_download(tmp_path / NAME, pinned, tmp_path)
 
 
 def test_an_update_that_is_interrupted_leaves_the_old_model_whole(stub: HubStub, tmp_path: Path) -> None:
