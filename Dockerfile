@@ -1,5 +1,5 @@
 # The backend with its demo models. One image for CPU and GPU: torch's default wheels include CUDA, which is most of the
-# image's size. It has what all models need, those of requirements-models.txt (135 MB) included. Published weights are not;
+# image's size. It has what every model needs, requirements-models.txt (135 MB) included, but no published weights;
 # scripts.download_models stores them in the volume /weights.
 #
 # Build arguments:
