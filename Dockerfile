@@ -1,5 +1,6 @@
 # The backend with its demo models. One image for CPU and GPU: torch's default wheels include CUDA, which is most of the
-# image's size. Published weights are not included; scripts.download_models stores them in the volume /weights.
+# image's size. It has what every model needs, requirements-models.txt (135 MB) included, but no published weights;
+# scripts.download_models stores them in the volume /weights.
 #
 # Build arguments:
 #     PYTHON_IMAGE            the base image; pin it by digest, as in python:3.11-slim@sha256:…

@@ -47,7 +47,7 @@ train: $(VENV)/.runtime-is-installed ## Train the demo models again from their s
 
 lock: $(AUDIT_VENV)/.is-installed ## Write the digests of all packages of the container into the lock files
 	$(AUDIT_VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
-		requirements.txt -c constraints.txt -o requirements.lock
+		requirements.txt requirements-models.txt -c constraints.txt -o requirements.lock
 	$(AUDIT_VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
 		--no-deps requirements-label-studio-ml.txt -o requirements-label-studio-ml.lock
 
@@ -74,8 +74,8 @@ nginx:
 prometheus:
 	@scripts/setup/unpack_package.sh .programs prometheus prometheus promtool
 
-$(VENV)/.runtime-is-installed: requirements.txt constraints.txt
-	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -c constraints.txt
+$(VENV)/.runtime-is-installed: requirements.txt requirements-models.txt constraints.txt
+	scripts/setup/make_venv.sh $(VENV) -r requirements.txt -r requirements-models.txt -c constraints.txt
 	@touch $@
 
 $(VENV)/.tools-are-installed: requirements-dev.txt $(EXTRAS) requirements-label-studio-ml.txt $(VENV)/.runtime-is-installed

@@ -15,7 +15,7 @@ from backend.label_studio.api import LabelStudioClient, NextTasks
 from backend.label_studio.config import ConfigLimits
 from backend.label_studio.requests import RequestLimits
 from backend.models import checkpoints, registry
-from backend.models.entries import PublishedFile
+from backend.models.model_lock import verify_download
 from backend.predict import ANSWER_TTL_SECONDS, LastAnswers, ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
@@ -154,8 +154,7 @@ def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
     """Return the SHA-256 of the weights, and the segmenter."""
     entry = registry.find_segmenter(settings.sam_model)
     path = checkpoints.find_segmenter_checkpoint(entry, settings.sam_checkpoint, settings.weights_path)
-    if isinstance(entry.published, PublishedFile) and path.name == entry.published.file_name:
-        checkpoints.verify_pin(path, entry.published)
+    verify_download(path, entry.published, settings.weights_path)
     segmenter = registry.build_segmenter(entry, path, device=settings.device, dtype=settings.sam_dtype)
     return checkpoints.fingerprint_of(path), segmenter
 
@@ -181,6 +180,7 @@ def _load_clip(settings: Settings) -> _Clip:
     if settings.clip_pretrained:
         entry = replace(entry, lexicon=None)  # other weights know other words
     path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
+    verify_download(path, None, settings.weights_path)
     return _Clip(load_clip(entry, path, device=settings.device), checkpoints.sha256_of(path))
 
 

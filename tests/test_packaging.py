@@ -24,8 +24,9 @@ from scripts.healthcheck import PID_FILE
 from tests.paths import ROOT
 
 VARIABLES = [name for name, _, _ in Settings.documentation()]
+PRODUCT = ["requirements.txt", "requirements-models.txt"]
 EXTRAS = ["requirements-formats.txt", "requirements-report.txt", "requirements-ray.txt"]
-REQUIREMENTS = ["requirements.txt", "requirements-dev.txt", *EXTRAS]
+REQUIREMENTS = [*PRODUCT, "requirements-dev.txt", *EXTRAS]
 PINNED = [
     *REQUIREMENTS,
     "requirements-label-studio-ml.txt",
@@ -83,8 +84,8 @@ def locked(name: str) -> dict[str, tuple[str, list[str]]]:
 def test_the_container_locks_every_requirement_at_its_version_with_digests() -> None:
     lock = locked("requirements.lock")
     versions = {name: version for name, (version, _) in lock.items()}
-    assert pins("requirements.txt").items() <= versions.items()
-    known = pins("requirements.txt", "constraints.txt")
+    assert pins(*PRODUCT).items() <= versions.items()
+    known = pins(*PRODUCT, "constraints.txt")
     assert {name: known.get(name, version) for name, version in versions.items()} == versions
     assert [name for name, (_, digests) in lock.items() if not digests] == []
     assert "gunicorn" in lock and len(lock) > 80
@@ -172,12 +173,13 @@ def imported_distributions(*folders: str) -> dict[str, str]:
 
 def test_the_product_imports_exactly_what_its_requirements_name() -> None:
     imported = imported_distributions("backend", "scripts").keys() - {"label-studio-ml"}  # model.py, its own file
-    assert imported == pins("requirements.txt", *EXTRAS).keys()
+    lazily = pins("requirements-models.txt").keys()  # tests/models/test_transformers_classes.py has what is used of it
+    assert imported | lazily == pins(*PRODUCT, *EXTRAS).keys()
 
 
 def test_what_only_some_commands_need_is_imported_only_when_it_is_needed() -> None:
     modules = [f"scripts.{path.stem}" for path in sorted((ROOT / "scripts").glob("*.py"))]
-    names = [name.replace("-", "_") for name in pins(*EXTRAS)]
+    names = [name.replace("-", "_") for name in pins(*EXTRAS, "requirements-models.txt")]
     code = f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"
     code += f"assert not set({names}) & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
@@ -218,7 +220,7 @@ def installed_by(target: str, fresh: Path) -> tuple[list[str], set[str]]:
     return re.findall(r"-r (\S+)", planned.stdout), commands
 
 
-BACKEND = ["requirements.txt"]
+BACKEND = PRODUCT
 TOOLS = ["requirements-dev.txt", *EXTRAS, "requirements-label-studio-ml.txt"]
 LABEL_STUDIO = ["requirements-label-studio.txt"]
 
@@ -260,6 +262,13 @@ def test_the_workflow_runs_the_whole_check_and_the_quick_one_on_the_oldest_and_t
     assert commands["quick"] == ["make quick", "make lint"]
     oldest, beyond = re.findall(r"3\.(\d+)", read("pyproject.toml").split("requires-python = ")[1].splitlines()[0])
     assert jobs["quick"]["strategy"]["matrix"]["python"] == [f"3.{oldest}", f"3.{int(beyond) - 1}"]
+
+
+def test_the_workflow_caches_packages_by_everything_that_the_quick_check_installs(tmp_path: Path) -> None:
+    steps = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]["quick"]["steps"]
+    (listed,) = (step["with"]["cache-dependency-path"].split() for step in steps if "cache" in step.get("with", {}))
+    installed, _ = installed_by("quick", tmp_path)
+    assert sorted(listed) == sorted({*installed, "constraints.txt"})
 
 
 @pytest.mark.parametrize("path", [".ci/run", *(f"scripts/setup/{p.name}" for p in (ROOT / "scripts/setup").iterdir())])

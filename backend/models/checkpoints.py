@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _file_digest(path: Path, size: int, modified_ns: int) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -39,16 +39,36 @@ def sha256_of(path: Path) -> str:
 
 
 def fingerprint_of(path: Path) -> str:
-    """Return the SHA-256 of a checkpoint file; of a folder, the digest of its files' sorted names and SHA-256.
+    """Return the SHA-256 of a checkpoint file, or the digest of a folder: of its model files' sorted names and SHA-256.
+
+    The digest of a folder is the SHA-256 of the lines "SHA-256, two spaces, name" in UTF-8, sorted by name, as
+    `sha256sum *` prints them. So it changes with the config as well as with the weights, and with a file's name.
 
     Raises:
         CheckpointError: A file cannot be read.
     """
     if not path.is_dir():
         return sha256_of(path)
-    files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-    lines = [f"{sha256_of(file)}  {file.name}\n" for file in files if file.suffix != ".part"]
+    lines = [f"{sha256_of(file)}  {name}\n" for name, file in sorted(list_model_files(path).items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def list_model_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a model folder by name.
+
+    Left out is what no model is made of: subfolders, hidden files, downloads that are not finished (.part) and
+    documents (.md).
+
+    Raises:
+        CheckpointError: The folder cannot be read.
+    """
+    try:
+        files = {file.name: file for file in folder.iterdir() if file.is_file()}
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be read: {error.strerror}.", remedy="Make it readable.") from error
+    return {
+        name: file for name, file in files.items() if not name.startswith(".") and file.suffix not in (".part", ".md")
+    }
 
 
 def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_dir: Path) -> Path:
@@ -62,21 +82,40 @@ def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_di
     """
     if checkpoint:
         path = Path(checkpoint)
-        remedy = "Set SAM_CHECKPOINT to an existing file, or leave it empty."
+        remedy = "Set SAM_CHECKPOINT to the weights of this model, or leave it empty."
     elif entry.bundled is not None:
         path = entry.bundled
         remedy = "Train it with `python -m scripts.train_demo_models`, or reinstall the project."
     elif entry.published is not None:
         path = weights_dir / entry.published.file_name
-        remedy = f"Download it with `python -m scripts.download_models {entry.name}`."
+        remedy = _download_remedy(entry.name)
     else:
         raise CheckpointError(
             f"The weights of {entry.name} are not published.", remedy="Set SAM_CHECKPOINT to the path of a file."
         )
-    is_there = path.is_dir() if isinstance(entry.published, PublishedFolder) else path.is_file()
-    if not is_there:
+    if isinstance(entry.published, PublishedFolder) and not entry.bundled:
+        _check_folder(path, entry.published, f"SAM checkpoint of {entry.name}", remedy)
+    elif not path.is_file():
         raise CheckpointError(f"There is no SAM checkpoint at {path}.", remedy=remedy)
     return path
+
+
+def _check_folder(path: Path, published: PublishedFolder, what: str, remedy: str) -> None:
+    """Raise `CheckpointError` unless all files that the model cannot do without are there."""
+    if not path.exists():
+        raise CheckpointError(f"There is no {what} at {path}.", remedy=remedy)
+    if not path.is_dir():
+        raise CheckpointError(
+            f"{path} is a file, but the {what} is a folder with {', '.join(published.files)}.", remedy=remedy
+        )
+    missing = [name for name in published.files if not (path / name).is_file()]
+    if missing and any(file.suffix == ".part" for file in path.iterdir()):
+        raise CheckpointError(
+            f"The download of {path} is not finished: {', '.join(missing)} is missing.",
+            remedy=f"{remedy} It resumes where it stopped.",
+        )
+    if missing:
+        raise CheckpointError(f"{path} is not a {what}: it has no {', '.join(missing)}.", remedy=remedy)
 
 
 def find_detector_folder(entry: DetectorEntry, checkpoint: str, weights_dir: Path) -> Path:
@@ -85,12 +124,10 @@ def find_detector_folder(entry: DetectorEntry, checkpoint: str, weights_dir: Pat
     Raises:
         CheckpointError: The folder does not exist; the remedy says how to get it.
     """
-    path = Path(checkpoint) if checkpoint else weights_dir / entry.published.file_name
-    if not path.is_dir():
-        raise CheckpointError(
-            f"There is no detector at {path}.",
-            remedy=f"Download it with `python -m scripts.download_models {entry.name}`.",
-        )
+    path, remedy = weights_dir / entry.published.file_name, _download_remedy(entry.name)
+    if checkpoint:
+        path, remedy = Path(checkpoint), "Set DETECTOR_CHECKPOINT to the folder of such a model, or leave it empty."
+    _check_folder(path, entry.published, f"detector {entry.name}", remedy)
     return path
 
 
@@ -109,10 +146,14 @@ def find_classifier_checkpoint(entry: ClassifierEntry, pretrained: str, weights_
         return Path(pretrained)
     else:
         path = weights_dir / clip_file_name(entry.name, pretrained)
-        remedy = f"Download it with `python -m scripts.download_models {entry.name}/{pretrained or 'TAG'}`."
+        remedy = _download_remedy(f"{entry.name}/{pretrained or 'TAG'}")
     if not path.is_file():
         raise CheckpointError(f"There is no CLIP checkpoint at {path}.", remedy=remedy)
     return path
+
+
+def _download_remedy(name: str) -> str:
+    return f"Download it with `python -m scripts.download_models {name}`."
 
 
 def clip_file_name(model_name: str, tag: str) -> str:

@@ -48,15 +48,19 @@ class PublishedFolder:
 
     Attributes:
         repository: "owner/name" on the hub.
-        files: Names of the files to download, in the folder and in the target.
+        files: Names of the files that the model cannot do without.
         megabytes: Size of all of them, for listings.
         revision: Branch or commit. Of a branch, the commit of the first download is locked; see `model_lock`.
+        optional_files: Names of files that are downloaded if the revision has them.
+        pins: Names of files and their SHA-256, as this project knows them.
     """
 
     repository: str
     files: tuple[str, ...]
     megabytes: int
     revision: str = "main"
+    optional_files: tuple[str, ...] = ()
+    pins: tuple[tuple[str, str], ...] = ()
 
     @property
     def file_name(self) -> str:
@@ -84,6 +88,7 @@ class SegmenterEntry:
         bundled: Weights file in this package, if there is one.
         is_demo: Whether it was trained only on the drawn scenes of the demo.
         suggested_for: Where it is the model to begin with, such as "a CPU"; "" for a model that is not suggested.
+        million_parameters: Parameters of the model as it is built here, in millions; 0 if nobody has counted them.
     """
 
     name: str
@@ -97,6 +102,7 @@ class SegmenterEntry:
     bundled: Path | None = None
     is_demo: bool = False
     suggested_for: str = ""
+    million_parameters: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ class DetectorEntry:
         licence: SPDX identifier of the weights' licence.
         min_score: Default score that a box must reach.
         published: Source of its weights.
+        million_parameters: As in `SegmenterEntry`.
     """
 
     name: str
@@ -137,3 +144,4 @@ class DetectorEntry:
     licence: str
     min_score: float
     published: PublishedFolder
+    million_parameters: float = 0.0

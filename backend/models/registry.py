@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from backend.errors import BadSettings
+from backend.models import hub_folders
 from backend.models.entries import (
     Ability,
     ClassifierEntry,
@@ -70,7 +71,7 @@ _MOBILE_SAM = PublishedFile(
 _SAM1_ABILITIES = frozenset({Ability.POINTS, Ability.BOXES, Ability.MASKS, Ability.AUTOMATIC_MASKS})
 
 
-def _published_sam1(name: str, digits: str, megabytes: int, sha256: str) -> SegmenterEntry:
+def _published_sam1(name: str, digits: str, megabytes: int, parameters: float, sha256: str) -> SegmenterEntry:
     """Build the entry of a SAM of Meta's first release; `digits` are from the file's MD5, the pin is its SHA-256."""
     url = f"https://dl.fbaipublicfiles.com/segment_anything/sam_{name}_{digits}.pth"
     return SegmenterEntry(
@@ -81,10 +82,11 @@ def _published_sam1(name: str, digits: str, megabytes: int, sha256: str) -> Segm
         abilities=_SAM1_ABILITIES,
         automatic_masks=ProposalParameters(32, 0.86, 0.92, 100, 0.7),
         published=PublishedFile(url, megabytes, sha256),
+        million_parameters=parameters,
     )
 
 
-def _published_sam2(name: str, repository: str, megabytes: int) -> SegmenterEntry:
+def _published_sam2(name: str, parameters: float, folder: PublishedFolder) -> SegmenterEntry:
     """Build the entry of a model that transformers' Sam2Model or EdgeTamModel loads."""
     return SegmenterEntry(
         name,
@@ -93,7 +95,8 @@ def _published_sam2(name: str, repository: str, megabytes: int) -> SegmenterEntr
         licence="Apache-2.0",
         abilities=_SAM1_ABILITIES,
         automatic_masks=ProposalParameters(32, 0.8, 0.95, 100, 0.7),
-        published=PublishedFolder(repository, ("config.json", "model.safetensors"), megabytes),
+        published=folder,
+        million_parameters=parameters,
     )
 
 
@@ -110,6 +113,7 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
             min_click_score=0.5,
             bundled=DEMO_SAM,
             is_demo=True,
+            million_parameters=1.2,
         ),
         SegmenterEntry(
             "mobile_sam",
@@ -120,15 +124,22 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
             automatic_masks=ProposalParameters(32, 0.86, 0.92, 100, 0.7),
             published=_MOBILE_SAM,
             suggested_for="a CPU",
+            million_parameters=9.8,
         ),
-        _published_sam2("sam2.1_hiera_tiny", "facebook/sam2.1-hiera-tiny", 156),
-        _published_sam2("sam2.1_hiera_small", "facebook/sam2.1-hiera-small", 184),
-        _published_sam2("sam2.1_hiera_base_plus", "facebook/sam2.1-hiera-base-plus", 323),
-        _published_sam2("sam2.1_hiera_large", "facebook/sam2.1-hiera-large", 898),
-        _published_sam2("edgetam", "yonigozlan/EdgeTAM-hf", 56),
-        _published_sam1("vit_b", "01ec64", 375, "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
-        _published_sam1("vit_l", "0b3195", 1250, "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
-        _published_sam1("vit_h", "4b8939", 2565, "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
+        _published_sam2("sam2.1_hiera_tiny", 31.4, hub_folders.SAM2_1_HIERA_TINY),
+        _published_sam2("sam2.1_hiera_small", 38.5, hub_folders.SAM2_1_HIERA_SMALL),
+        _published_sam2("sam2.1_hiera_base_plus", 73.3, hub_folders.SAM2_1_HIERA_BASE_PLUS),
+        _published_sam2("sam2.1_hiera_large", 216.9, hub_folders.SAM2_1_HIERA_LARGE),
+        _published_sam2("edgetam", 9.1, hub_folders.EDGETAM),
+        _published_sam1(
+            "vit_b", "01ec64", 375, 93.7, "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"
+        ),
+        _published_sam1(
+            "vit_l", "0b3195", 1250, 312.3, "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"
+        ),
+        _published_sam1(
+            "vit_h", "4b8939", 2565, 641.1, "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"
+        ),
     )
 }
 CLASSIFIERS: dict[str, ClassifierEntry] = {
@@ -144,29 +155,19 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
         ),
     )
 }
-_DETECTOR_FILES = (
-    "config.json",
-    "model.safetensors",
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-)
 
 
-def _published_detector(name: str, repository: str, megabytes: int, min_score: float) -> DetectorEntry:
+def _published_detector(name: str, min_score: float, parameters: float, folder: PublishedFolder) -> DetectorEntry:
     builder = "backend.models.detectors.grounding_dino:build"
-    folder = PublishedFolder(repository, _DETECTOR_FILES, megabytes)
-    return DetectorEntry(name, builder, "Apache-2.0", min_score, folder)
+    return DetectorEntry(name, builder, "Apache-2.0", min_score, folder, million_parameters=parameters)
 
 
 DETECTORS: dict[str, DetectorEntry] = {
     entry.name: entry
     for entry in (
-        _published_detector("llmdet_tiny", "iSEE-Laboratory/llmdet_tiny", 690, 0.3),
-        _published_detector("llmdet_base", "iSEE-Laboratory/llmdet_base", 930, 0.3),
-        _published_detector("grounding_dino_tiny", "IDEA-Research/grounding-dino-tiny", 690, 0.25),
+        _published_detector("llmdet_tiny", 0.3, 172.3, hub_folders.LLMDET_TINY),
+        _published_detector("llmdet_base", 0.3, 232.3, hub_folders.LLMDET_BASE),
+        _published_detector("grounding_dino_tiny", 0.25, 172.3, hub_folders.GROUNDING_DINO_TINY),
     )
 }
 

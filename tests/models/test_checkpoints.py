@@ -9,6 +9,7 @@ import torch
 
 from backend.errors import BadSettings, CheckpointError
 from backend.models import checkpoints
+from backend.models.hub_download import HubModel
 from backend.models.registry import SEGMENTERS, PublishedFile, find_classifier, find_segmenter
 from backend.models.sam.architectures import build_sam
 from scripts import download_models
@@ -21,7 +22,7 @@ def test_without_a_network_the_message_says_where_to_put_the_file(tmp_path: Path
     monkeypatch.setitem(SEGMENTERS, "vit_b", replace(SEGMENTERS["vit_b"], published=nowhere))
     assert download_models.main(["vit_b", "--weights-dir", str(tmp_path)]) == 1
     message = capsys.readouterr().err
-    assert "http://127.0.0.1:9/sam_vit_b_01ec64.pth could not be downloaded" in message
+    assert "http://127.0.0.1:9/sam_vit_b_01ec64.pth could not be reached: " in message
     assert f"download the file elsewhere and copy it to {tmp_path / 'sam_vit_b_01ec64.pth'}" in message
 
 
@@ -37,7 +38,9 @@ def test_a_name_nobody_publishes_is_answered_with_those_there_are(tmp_path: Path
 
 def test_an_open_clip_name_becomes_an_address_on_the_hub(tmp_path: Path) -> None:
     wanted = download_models.resolve("ViT-B-32/laion2b_s34b_b79k", tmp_path)
-    assert "laion/CLIP-ViT-B-32-laion2B-s34B-b79K/resolve/main/" in wanted.url
+    assert isinstance(wanted.source, HubModel)
+    assert (wanted.source.repository, wanted.source.revision) == ("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "main")
+    assert wanted.source.files == {"open_clip_model.safetensors": wanted.target.name}
     wanted.target.write_bytes(b"weights")
     assert checkpoints.find_classifier_checkpoint(CLIP, "laion2b_s34b_b79k", tmp_path) == wanted.target
 

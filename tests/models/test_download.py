@@ -1,4 +1,4 @@
-"""Downloads of weights: resume, verification, and the digest that the hub states."""
+"""Downloads of one file: resume and verification."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import ClassVar
 import pytest
 
 from backend.errors import CheckpointError
-from backend.models.download import download, fetch_hub_digest
+from backend.models.download import download
 
 DATA = bytes(range(256)) * 20_000  # 5 MB
 
 
 class Files(http.server.BaseHTTPRequestHandler):
-    """Serves DATA with ranges; /cut ends in the middle once, /hub names a digest as the Hugging Face hub does."""
+    """Serves DATA with ranges; /cut ends in the middle once."""
 
     cut = True
     ranges: ClassVar[list[str | None]] = []
@@ -36,13 +36,6 @@ class Files(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(DATA[start:])
-
-    def do_HEAD(self) -> None:
-        self.send_response(302)
-        self.send_header("Location", "/elsewhere")
-        if self.path == "/hub":
-            self.send_header("X-Linked-ETag", f'"{hashlib.sha256(DATA).hexdigest()}"')
-        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -87,9 +80,3 @@ def test_another_digest_is_refused_and_not_kept(server: str, tmp_path: Path) -> 
     with pytest.raises(CheckpointError, match=r"/a has SHA-256 [0-9a-f]{64} instead of 00"):
         download(f"{server}/a", target, sha256="00", on_progress=quiet)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_hub_names_the_digest_before_it_redirects(server: str) -> None:
-    assert fetch_hub_digest(f"{server}/hub") == hashlib.sha256(DATA).hexdigest()
-    with pytest.raises(CheckpointError, match="has no SHA-256"):
-        fetch_hub_digest(f"{server}/small")

@@ -1,0 +1,1 @@
+"""What `scripts.download_models` does: names of models → files to fetch, and the table of all models."""
