@@ -128,6 +128,7 @@ class DetectorEntry:
         licence: SPDX identifier of the weights' licence.
         min_score: Default score that a box must reach.
         published: Source of its weights.
+        model_type: What the config.json of its folder must say.
     """
 
     name: str
@@ -135,3 +136,4 @@ class DetectorEntry:
     licence: str
     min_score: float
     published: PublishedFolder
+    model_type: str = "grounding-dino"

@@ -153,10 +153,12 @@ _DETECTOR_FILES = (
 )
 
 
-def _published_detector(name: str, repository: str, megabytes: int, min_score: float) -> DetectorEntry:
+def _published_detector(
+    name: str, repository: str, megabytes: int, min_score: float, model_type: str = "mm-grounding-dino"
+) -> DetectorEntry:
     builder = "backend.models.detectors.grounding_dino:build"
     folder = PublishedFolder(repository, _DETECTOR_FILES, megabytes)
-    return DetectorEntry(name, builder, "Apache-2.0", min_score, folder)
+    return DetectorEntry(name, builder, "Apache-2.0", min_score, folder, model_type)
 
 
 DETECTORS: dict[str, DetectorEntry] = {
@@ -164,7 +166,7 @@ DETECTORS: dict[str, DetectorEntry] = {
     for entry in (
         _published_detector("llmdet_tiny", "iSEE-Laboratory/llmdet_tiny", 690, 0.3),
         _published_detector("llmdet_base", "iSEE-Laboratory/llmdet_base", 930, 0.3),
-        _published_detector("grounding_dino_tiny", "IDEA-Research/grounding-dino-tiny", 690, 0.25),
+        _published_detector("grounding_dino_tiny", "IDEA-Research/grounding-dino-tiny", 690, 0.25, "grounding-dino"),
     )
 }
 
