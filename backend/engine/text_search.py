@@ -86,8 +86,8 @@ class TextSearch:
         """
         image, query = encoded.image, parse_text(text)
         if self._classifier is None:
-            remedy = "Click the object or draw a box around it; /health says why CLIP is not loaded."
-            raise BadPrompt("Text prompts need CLIP, which is not loaded.", remedy=remedy)
+            remedy = "Click the object or draw a box around it; /health says why neither is loaded."
+            raise BadPrompt("Text prompts need a detector or CLIP.", remedy=remedy)
         self.check_words(query, vocabulary)
         vocabulary = self._known.known_classes(vocabulary)
         proposed = self._proposals.propose(encoded, parameters, self._classifier)
