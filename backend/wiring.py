@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisDocuments, RedisStore, Seal
 from backend.engine import ImageEncoder, ImageLabeler
-from backend.errors import BackendError, BadSettings, shorten
+from backend.errors import BackendError, BadSettings
 from backend.fetching import ImageFetcher
 from backend.images import DecodedImages
 from backend.label_studio.api import LabelStudioClient, NextTasks
@@ -16,6 +16,7 @@ from backend.label_studio.config import ConfigLimits
 from backend.label_studio.requests import RequestLimits
 from backend.models import checkpoints, registry
 from backend.models.model_lock import verify_download
+from backend.models.optional_models import load_classifier, load_detector
 from backend.predict import ANSWER_TTL_SECONDS, LastAnswers, ModelFacts, TaskPredictor
 from backend.prefetch import Warmer
 from backend.projects import ProjectSetups
@@ -25,11 +26,10 @@ from backend.values import ProposalOptions
 
 if TYPE_CHECKING:
     from backend.models.clip.classifier import ClipClassifier
-    from backend.models.protocols import Segmenter
+    from backend.models.protocols import Detector, Segmenter
 
 log = logging.getLogger(__name__)
 
-NO_CLIP = "none"
 _MODEL_THREADS = 2  # one decodes clicks while the other encodes; more threads would only compete for the same device
 _THREADS_FOR_CLICKS = 1
 
@@ -49,16 +49,8 @@ class LoadedServices:
 class _Models:
     segmenter: Segmenter
     classifier: ClipClassifier | None
+    detector: Detector | None
     facts: ModelFacts
-
-
-@dataclass(frozen=True)
-class _Clip:
-    """CLIP and its checkpoint's digest, or the reason why it is not loaded."""
-
-    classifier: ClipClassifier | None = None
-    sha256: str = ""
-    problem: str = ""
 
 
 def build_services(settings: Settings, redis: GuardedRedis | None = None) -> LoadedServices:
@@ -78,8 +70,8 @@ def build_predictor(settings: Settings, redis: GuardedRedis | None = None) -> Ta
 
     Raises:
         BadSettings: Unknown model, device or dtype, or an invalid URL.
-        CheckpointError: SAM's weights are missing, damaged or of another model. Failure to load CLIP is only logged:
-            masks are useful without classes.
+        CheckpointError: SAM's weights are missing, damaged or of another model. Failure to load CLIP or the detector is
+            only logged; see `optional_models`.
     """
     models, redis = _load_models(settings), redis or build_redis(settings)
     executor = PriorityExecutor(_MODEL_THREADS, _THREADS_FOR_CLICKS)
@@ -93,7 +85,7 @@ def _assemble(
     fingerprint = f"{facts.sam_name}-{facts.sam_sha256[:16]}-{models.segmenter.identity}"
     return TaskPredictor(
         ImageEncoder(models.segmenter, cache, fingerprint=fingerprint),
-        ImageLabeler(models.segmenter, models.classifier, top_k=settings.top_k),
+        ImageLabeler(models.segmenter, models.classifier, models.detector, top_k=settings.top_k),
         _build_fetcher(settings),
         DecodedImages(
             settings.image_cache_max_bytes,
@@ -106,6 +98,7 @@ def _assemble(
         default_proposal=ProposalOptions(**asdict(registry.find_segmenter(settings.sam_model).automatic_masks)),
         min_score=registry.find_segmenter(settings.sam_model).min_click_score,
         auto_label=settings.auto_label,
+        detector_version=_name_weights(facts.detector_name, facts.detector_sha256),
         last_answers=_build_last_answers(settings, redis),
     )
 
@@ -113,7 +106,9 @@ def _assemble(
 def _load_models(settings: Settings) -> _Models:
     _prepare_torch(settings.torch_threads)
     sam_sha256, segmenter = _load_segmenter(settings)
-    clip = _try_clip(settings)
+    weights, device = settings.weights_path, settings.device
+    clip = load_classifier(settings.clip_model, settings.clip_pretrained, weights, device)
+    detector = load_detector(settings.detector, settings.detector_checkpoint, weights, device)
     facts = ModelFacts(
         sam_name=settings.sam_model,
         sam_sha256=sam_sha256,
@@ -124,8 +119,12 @@ def _load_models(settings: Settings) -> _Models:
         encoder_dtype=segmenter.encoder_dtype,
         model_version=_model_version(settings, sam_sha256, clip.sha256),
         is_demo=_uses_demo_models(settings),
+        sam_family=registry.find_segmenter(settings.sam_model).family,
+        detector_name=settings.detector,
+        detector_sha256=detector.sha256,
+        detector_problem=detector.problem,
     )
-    return _Models(segmenter, clip.classifier, facts)
+    return _Models(segmenter, clip.model, detector.model, facts)
 
 
 def _uses_demo_models(settings: Settings) -> bool:
@@ -135,8 +134,13 @@ def _uses_demo_models(settings: Settings) -> bool:
 
 def _model_version(settings: Settings, sam_sha256: str, clip_sha256: str) -> str:
     """Return the version stored with each prediction and compared by later runs; it names the weights."""
-    clip = f"+{settings.clip_model}-{clip_sha256[:8]}" if clip_sha256 else ""
-    return f"{settings.sam_model}-{sam_sha256[:8]}{clip}"
+    names = _name_weights(settings.sam_model, sam_sha256), _name_weights(settings.clip_model, clip_sha256)
+    return "+".join(name for name in names if name)
+
+
+def _name_weights(model: str, sha256: str) -> str:
+    """Return a model's name and the beginning of its weights' digest; "" for one that is not loaded."""
+    return f"{model}-{sha256[:8]}" if sha256 else ""
 
 
 def _prepare_torch(threads: int) -> None:
@@ -157,31 +161,6 @@ def _load_segmenter(settings: Settings) -> tuple[str, Segmenter]:
     verify_download(path, entry.published, settings.weights_path)
     segmenter = registry.build_segmenter(entry, path, device=settings.device, dtype=settings.sam_dtype)
     return checkpoints.fingerprint_of(path), segmenter
-
-
-def _try_clip(settings: Settings) -> _Clip:
-    """Load CLIP, or return the reason why it is not loaded."""
-    if settings.clip_model == NO_CLIP:
-        return _Clip(problem="CLIP_MODEL is none")
-    try:
-        return _load_clip(settings)
-    except BackendError as error:
-        log.error("Could not load CLIP; masks will have no classes. %s", error)
-        return _Clip(problem=str(error))
-    except Exception as error:  # whatever is wrong with CLIP, masks are useful without classes
-        log.exception("Could not load CLIP; masks will have no classes.")
-        return _Clip(problem=shorten(f"{type(error).__name__}: {error}"))
-
-
-def _load_clip(settings: Settings) -> _Clip:
-    from backend.models.clip.classifier import load_clip
-
-    entry = registry.find_classifier(settings.clip_model)
-    if settings.clip_pretrained:
-        entry = replace(entry, lexicon=None)  # other weights know other words
-    path = checkpoints.find_classifier_checkpoint(entry, settings.clip_pretrained, settings.weights_path)
-    verify_download(path, None, settings.weights_path)
-    return _Clip(load_clip(entry, path, device=settings.device), checkpoints.sha256_of(path))
 
 
 def build_redis(settings: Settings) -> GuardedRedis | None:

@@ -47,6 +47,7 @@ from backend.folders import (
     split_labels,
     write_summary,
 )
+from backend.label_studio.requests import FindText
 from backend.settings import Settings
 from backend.values import ProposalOptions
 from scripts.console import run_and_leave, run_command
@@ -171,7 +172,8 @@ def run(arguments: argparse.Namespace) -> int:
     images = name_images(files, root)
     print(f"{len(images)} images in {shorten(root)}: loading the models …", flush=True)
     predictor = build_predictor(limit_caches(settings))
-    options, models = choose_options(predictor.default_proposal(), arguments), predictor.model_version
+    options = choose_options(predictor.default_proposal(), arguments)
+    models = predictor.version_for(FindText(vocabulary.texts)) if vocabulary.texts else predictor.model_version
     check_vocabulary(vocabulary, options.background_words, predictor.labeler)
     layout = build_layout(arguments, root, models, [vocabulary.names, vocabulary.texts, asdict(options)])
     limits = ImageLimits(settings.image_max_bytes, settings.image_max_pixels, settings.image_max_scans)

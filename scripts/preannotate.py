@@ -2,6 +2,7 @@
 
     python -m scripts.preannotate --project 1 --url http://localhost:8080 --api-key TOKEN
     python -m scripts.preannotate --project 1 --text "the red car"      only what the text names; --text may be repeated
+    python -m scripts.preannotate --project 1 --text-from-labels        what the classes of the labeling config name
     python -m scripts.preannotate --project 1 --verify                  count what is stored and delete duplicates
 
 It can be interrupted, killed and restarted: Label Studio and the ledger in RUNS_DIR know what is done, and each task
@@ -28,7 +29,7 @@ from backend.projects import ProjectSettings
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
 from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
-from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
+from scripts.preannotating.checks import check_can_name, check_knows_labels, read_project_settings
 from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
 from scripts.preannotating.dry_run import add_dry_run_options, check_dry_run, write_contact_sheet
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
@@ -41,6 +42,7 @@ from scripts.preannotating.running import (
     choose_models,
 )
 from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
+from scripts.preannotating.text_options import add_text_options, check_request, read_request
 from scripts.preannotating.time_estimate import estimates_here, measure_task, print_time_estimate
 
 
@@ -54,13 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_selection_options(parser)
     add_dry_run_options(parser)
     add_after_run_options(parser)
-    parser.add_argument(
-        "--text",
-        metavar="WORDS",
-        action="append",
-        default=[],
-        help='predict only what the text names, e.g. "the red car"; may be repeated',
-    )
+    add_text_options(parser)
     parser.add_argument(
         "--review",
         action="store_true",
@@ -83,7 +79,9 @@ def describe_run(
     model_version: str, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings
 ) -> dict[str, Any]:
     """Describe a run by values that can be compared with those of another run."""
-    texts = {"texts": list(request.texts)} if isinstance(request, FindText) else {}
+    texts: dict[str, Any] = {"texts": list(request.texts)} if isinstance(request, FindText) else {}
+    if isinstance(request, FindText) and request.from_labels:
+        texts = {"text_from_labels": True}
     labels = [label.name for image in config.images for label in image.answer_classes]
     choices = [label.name for image in config.images for control in image.region_choices for label in control.labels]
     options = asdict(request.options) if request.options else {}
@@ -101,14 +99,13 @@ def describe_run(
 
 def build_request(arguments: argparse.Namespace, predictor: TaskPredictor, config: LabelingConfig) -> BulkRequest:
     """Build what is asked of every task; raises BadSettings or BadPrompt if the models cannot answer it."""
-    check_can_name(predictor.labeler.can_classify, config)
-    check_knows_labels(predictor.labeler, config)
-    texts = tuple(dict.fromkeys(arguments.text))
-    check_can_read(predictor.labeler.can_classify, texts)
+    search = read_request(arguments)
+    if search is None or not check_request(search, predictor.labeler, config):
+        check_can_name(predictor.labeler.can_classify, config)
+        check_knows_labels(predictor.labeler, config)
     proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
-    check_class_options(proposal, config, predictor.labeler, texts)
-    request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
-    return replace(request, review=arguments.review)
+    check_class_options(proposal, config, predictor.labeler, searches=search is not None)
+    return replace(search or SegmentAll(), options=proposal, review=arguments.review)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -131,7 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
     redis = build_redis(settings)
     predictor = build_predictor(choose_models(settings, arguments), redis)
     request = build_request(arguments, predictor, config)
-    version = build_version(predictor.model_version, config, request, project_settings)
+    models = predictor.version_for(request)
+    version = build_version(models, config, request, project_settings)
     print(f"Model version {version}", flush=True)
     check_replaced(arguments.replace, version)
 
@@ -142,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
         project.label_config,
         request,
         project_settings,
-        model_version=predictor.model_version,
+        model_version=models,
     )
     runner, progress = build_runner(arguments, predictor, job)
 
@@ -177,14 +175,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     def check_project() -> None:
         now = parse_labeling_config(client.project(project_id).label_config, limits)
-        check_same_version(version, build_version(predictor.model_version, now, request, project_settings), project_id)
+        check_same_version(version, build_version(models, now, request, project_settings), project_id)
 
     work = Work(
         client,
         project_id,
         version,
         {
-            "settings": describe_run(predictor.model_version, config, request, project_settings),
+            "settings": describe_run(models, config, request, project_settings),
             "label_config": project.label_config,
         },
         select,

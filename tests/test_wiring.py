@@ -55,6 +55,10 @@ def test_facts_are_those_of_the_loaded_files(services: LoadedServices) -> None:
         encoder_dtype="float32",
         model_version=f"demo-{sam[:8]}+demo-clip-{clip[:8]}",
         is_demo=True,
+        sam_family="sam1",
+        detector_name="none",
+        detector_sha256="",
+        detector_problem="DETECTOR is none",
     )
     assert services.facts.has_clip
     assert services.predictor.model_version == services.facts.model_version

@@ -5,9 +5,11 @@ Models and the cache come in through the protocols of `ports`.
 
 from backend.engine.background import with_background
 from backend.engine.clean_proposals import keep_clean
+from backend.engine.detect_queued import detect_queued
 from backend.engine.embed_queued import embed_queued
 from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
+from backend.engine.found_mask import FoundMask
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
 from backend.engine.review import trust_in
@@ -22,17 +24,20 @@ from backend.engine.segment_image import (
     segment_image,
 )
 from backend.engine.similar_masks import GENERAL_WORDS, pick_unlabeled
-from backend.engine.text_matching import named_class, parse_text, words_to_encode
+from backend.engine.text_matching import content_words, named_class, parse_text, words_to_encode
 
 __all__ = [
     "GENERAL_WORDS",
     "EncodedImage",
+    "FoundMask",
     "ImageEncoder",
     "ImageLabeler",
     "classify_candidates",
     "classify_crops",
     "classify_many",
     "clean_candidate",
+    "content_words",
+    "detect_queued",
     "embed_queued",
     "encode_texts_queued",
     "is_probable",

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.engine.answer_cache import AnswerCache
+from backend.engine.box_search import BoxSearch
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhere, revise_by_clicks
+from backend.engine.found_mask import FoundMask
 from backend.engine.known_words import KnownWords
 from backend.engine.mask_classes import MaskClasses
-from backend.engine.ports import Classifier, PendingTexts, Segmenter
+from backend.engine.ports import Classifier, Detector, PendingTexts, Segmenter
 from backend.engine.proposal_cache import ProposalCache
 from backend.engine.review import measure_agreement
 from backend.engine.similar_search import SimilarMask, SimilarSearch
 from backend.engine.sized_candidates import SizedCandidate, choose_larger
-from backend.engine.text_matching import parse_text
-from backend.engine.text_search import FoundMask, TextSearch
+from backend.engine.text_search import TextSearch
 from backend.geometry import inner_point
 from backend.images import SourceImage
 from backend.runtime import NO_DEADLINE, Deadline, timed
@@ -41,22 +42,23 @@ class ImageLabeler:
     Args:
         segmenter: SAM.
         classifier: CLIP; with None masks have no classes.
+        detector: Searches by text in place of CLIP.
         top_k: How many class scores are kept.
     """
 
-    def __init__(self, segmenter: Segmenter, classifier: Classifier | None, *, top_k: int = 5) -> None:
-        self.top_k = top_k
+    def __init__(
+        self, segmenter: Segmenter, classifier: Classifier | None, detector: Detector | None = None, *, top_k: int = 5
+    ) -> None:
+        self.top_k, self.can_classify = top_k, classifier is not None
+        self.can_search = self.can_classify or detector is not None
+        self.boxes = None if detector is None else BoxSearch(detector, segmenter)
         self._segmenter, self._classifier = segmenter, classifier
         self._answers = AnswerCache()
         proposals = ProposalCache(self.propose)
         self._known = KnownWords(classifier.lexicon if classifier else None)
         self._classes = MaskClasses(classifier, self._known)
-        self._search = TextSearch(classifier, proposals, self._known)
+        self._search = TextSearch(classifier, proposals, self._known, self.boxes)
         self._similar = SimilarSearch(classifier, proposals)
-
-    @property
-    def can_classify(self) -> bool:
-        return self._classifier is not None
 
     def knows(self, vocabulary: Sequence[ClassName]) -> bool:
         """Whether CLIP can read every class; masks get no classes of a vocabulary that it cannot. True without CLIP."""
@@ -82,7 +84,7 @@ class ImageLabeler:
         """Predict masks for one object, best first; `max_masks=None` returns all of SAM's (three for a single click).
 
         In a family that refines by logits each click corrects the answer to the clicks before it, as in SAM's training.
-        A request has all clicks of an object in order, so nothing has to be kept between requests; cached logits of the
+        A request has all clicks of an object in order, so nothing has to be kept between requests; cached logits of
         earlier clicks only save decoding them again. A list that begins with a negative click does not correct an
         answer of SAM. Each answer is decoded from the first click and the last ones (`MAX_CLICKS_AT_ONCE`), so that a
         click costs no more after hundreds of others; SAM was trained on sequences of about ten.
@@ -156,20 +158,20 @@ class ImageLabeler:
         return measure_agreement(self._segmenter, encoded.embedding, masks)
 
     @timed("clip")
-    def search(
+    def search_all(
         self,
         encoded: EncodedImage,
-        text: str,
+        texts: Sequence[str],
         options: ProposalOptions,
         vocabulary: Sequence[ClassName] = (),
         templates: Sequence[str] = (),
     ) -> list[FoundMask]:
-        """Find the automatic masks that a text names, the most probable first; see `TextSearch.search`."""
-        return self._search.search(encoded, text, options, vocabulary, templates)
+        """Find the masks that texts name; see `TextSearch.search_all`."""
+        return self._search.search_all(encoded, texts, options, vocabulary, templates)
 
     def check_text(self, text: str, vocabulary: Sequence[ClassName] = ()) -> None:
-        """Raise BadPrompt for a text that names nothing, or has words that CLIP does not know."""
-        self._search.check_words(parse_text(text), vocabulary)
+        """Raise BadPrompt for a text that names nothing, or that neither the detector nor CLIP can read."""
+        self._search.check(text, vocabulary)
 
     @timed("clip")
     def find_similar(
@@ -238,9 +240,7 @@ class ImageLabeler:
         self, image: SourceImage, vocabulary: Sequence[ClassName], templates: Sequence[str] = ()
     ) -> tuple[ClassScore, ...]:
         """Classify the whole image, best first; () without CLIP, and in a vocabulary that CLIP does not know."""
-        if self._classifier is None or not self.knows(vocabulary):
-            return ()
-        return self._classifier.classify_image(image.pixels, vocabulary, top_k=self.top_k, templates=templates)
+        return self._classes.classify_image(image, vocabulary, templates, self.top_k)
 
     def _decode(
         self, encoded: EncodedImage, prompt: Prompt, max_masks: int | None, revise: ReviseLogits | None

@@ -42,3 +42,11 @@ class MaskClasses:
             return [nothing for _ in vocabularies]
         scores = iter(self._classifier.classify_crops(crops, known, top_k=top_k, templates=templates))
         return [next(scores) if self._known.knows(vocabulary) else nothing for vocabulary in vocabularies]
+
+    def classify_image(
+        self, image: SourceImage, vocabulary: Vocabulary, templates: Sequence[str], top_k: int
+    ) -> Scores:
+        """Classify a whole image; see `ImageLabeler.classify_image`."""
+        if self._classifier is None or not self._known.knows(vocabulary):
+            return ()
+        return self._classifier.classify_image(image.pixels, vocabulary, top_k=top_k, templates=templates)

@@ -59,13 +59,18 @@ def _label_of(region: Region, vocabulary: Vocabulary) -> tuple[str, float]:
 def _search(
     labeler: ImageLabeler, encoded: EncodedImage, vocabulary: Vocabulary, options: ProposalOptions
 ) -> Iterator[Found]:
-    """Yield what the texts name; an object that two texts name belongs to the first."""
-    named: list[Found] = []
-    for text in vocabulary.texts:
-        label = named_class(parse_text(text), vocabulary.labels) or text
-        for one in labeler.search(encoded, text, options, vocabulary.labels)[: options.max_masks]:
+    """Yield what the texts name, each object once.
+
+    An object that several texts name belongs to the one with the best score of the detector; where CLIP searches, to
+    the first.
+    """
+    labels = {text: named_class(parse_text(text), vocabulary.labels) or text for text in vocabulary.texts}
+    counts, named = dict.fromkeys(vocabulary.texts, 0), []
+    for one in labeler.search_all(encoded, vocabulary.texts, options, vocabulary.labels):
+        counts[one.text] += 1
+        if options.max_masks is None or counts[one.text] <= options.max_masks:
             mask = clean_candidate(one.candidate, encoded.image.size).mask
-            named.append((mask, label, one.probability))
+            named.append((mask, labels[one.text], one.probability))
     yield from (named[place] for place in mask_nms([mask for mask, _, _ in named], options.mask_nms_thresh))
 
 

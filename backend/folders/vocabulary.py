@@ -17,10 +17,12 @@ _REMEDY = "Give labels with --labels car,bus or --labels-file FILE, or name what
 
 
 class WordReader(Protocol):
-    """The part of `backend.engine.ImageLabeler` that says what CLIP knows."""
+    """The part of `backend.engine.ImageLabeler` that says what CLIP and the detector know."""
 
     @property
     def can_classify(self) -> bool: ...
+    @property
+    def can_search(self) -> bool: ...
     def limits_for(self, vocabularies: Sequence[Sequence[ClassName]]) -> str: ...
     def known_classes(self, vocabulary: Sequence[ClassName]) -> list[ClassName]: ...
     def check_text(self, text: str, vocabulary: Sequence[ClassName] = ()) -> None: ...
@@ -107,14 +109,14 @@ def build_vocabulary(
 
 
 def check_vocabulary(vocabulary: Vocabulary, background_words: Sequence[str], reader: WordReader) -> None:
-    """Check that CLIP can work with the vocabulary, so that a run does not fail at every image.
+    """Check that the detector or CLIP can work with the vocabulary, so that a run does not fail at every image.
 
     Args:
         background_words: What competes with the labels.
 
     Raises:
         BadSettings: CLIP is not loaded or does not know the labels, or the background words fit nothing.
-        BadPrompt: CLIP does not know the words of a text.
+        BadPrompt: A text that the detector or, without one, CLIP cannot read.
     """
     if background_words and (vocabulary.texts or not vocabulary.labels):
         message = "Background words compete with labels only, not with texts."
@@ -124,7 +126,7 @@ def check_vocabulary(vocabulary: Vocabulary, background_words: Sequence[str], re
         raise BadSettings(message, remedy="Leave it out of --background-words: a label competes anyway.")
     if not vocabulary.texts and len(vocabulary.labels) + len(background_words) < 2:
         return
-    if not reader.can_classify:
+    if not (reader.can_search if vocabulary.texts else reader.can_classify):
         what = (
             f"the text {shorten(vocabulary.texts[0])!r}"
             if vocabulary.texts

@@ -137,6 +137,7 @@ class DetectorEntry:
         min_score: Default score that a box must reach.
         published: Source of its weights.
         million_parameters: As in `SegmenterEntry`.
+        model_type: What the config.json of its folder must say.
     """
 
     name: str
@@ -145,3 +146,4 @@ class DetectorEntry:
     min_score: float
     published: PublishedFolder
     million_parameters: float = 0.0
+    model_type: str = "grounding-dino"

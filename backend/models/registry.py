@@ -157,9 +157,11 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
 }
 
 
-def _published_detector(name: str, min_score: float, parameters: float, folder: PublishedFolder) -> DetectorEntry:
+def _published_detector(
+    name: str, min_score: float, parameters: float, folder: PublishedFolder, model_type: str = "mm-grounding-dino"
+) -> DetectorEntry:
     builder = "backend.models.detectors.grounding_dino:build"
-    return DetectorEntry(name, builder, "Apache-2.0", min_score, folder, million_parameters=parameters)
+    return DetectorEntry(name, builder, "Apache-2.0", min_score, folder, parameters, model_type)
 
 
 DETECTORS: dict[str, DetectorEntry] = {
@@ -167,7 +169,7 @@ DETECTORS: dict[str, DetectorEntry] = {
     for entry in (
         _published_detector("llmdet_tiny", 0.3, 172.3, hub_folders.LLMDET_TINY),
         _published_detector("llmdet_base", 0.3, 232.3, hub_folders.LLMDET_BASE),
-        _published_detector("grounding_dino_tiny", 0.25, 172.3, hub_folders.GROUNDING_DINO_TINY),
+        _published_detector("grounding_dino_tiny", 0.25, 172.3, hub_folders.GROUNDING_DINO_TINY, "grounding-dino"),
     )
 }
 

@@ -7,7 +7,9 @@ bulk run.
 from backend.predict.bulk_version import BulkRequest, build_version, is_bulk_version
 from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
+from backend.predict.phrases import Phrase, list_phrases
 from backend.predict.prediction import TaskAnswer
+from backend.predict.request_needs import search_vocabulary
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 from backend.predict.task_stages import CACHED, COMPUTED, TaskStages, TaskWork
 
@@ -19,10 +21,13 @@ __all__ = [
     "BulkRequest",
     "LastAnswers",
     "ModelFacts",
+    "Phrase",
     "TaskAnswer",
     "TaskPredictor",
     "TaskStages",
     "TaskWork",
     "build_version",
     "is_bulk_version",
+    "list_phrases",
+    "search_vocabulary",
 ]

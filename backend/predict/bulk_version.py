@@ -43,7 +43,9 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
     named: dict[str, Any] = {"proposal": _name_options(request.options), "controls": controls}
-    if isinstance(request, FindText):
+    if isinstance(request, FindText) and request.from_labels:
+        named["text_from_labels"] = True
+    elif isinstance(request, FindText):
         named |= {"text": request.texts[0]} if len(request.texts) == 1 else {"texts": request.texts}
     if request.review:
         named["review"] = REVIEW_VERSION

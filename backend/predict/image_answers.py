@@ -6,17 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from backend.engine import (
-    EncodedImage,
-    ImageLabeler,
-    classify_candidates,
-    clean_candidate,
-    named_class,
-    parse_text,
-)
-from backend.geometry import Point, mask_nms
+from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clean_candidate
+from backend.geometry import Point
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, label_for_click
 from backend.label_studio.requests import Click, FindText, MaskBoxCache, SegmentAll
@@ -25,10 +16,10 @@ from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt
 from backend.predict.corrected_region import keep_identity
 from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
+from backend.predict.named_masks import find_named
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies
 from backend.predict.region_stages import RegionStages
-from backend.predict.request_needs import search_vocabulary
 from backend.predict.review_scores import score_by_trust
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
@@ -113,18 +104,16 @@ class ImageAnswers(RegionStages):
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
     ) -> Prediction:
-        """Find what the texts name, each object once; an object that two texts name belongs to the first.
+        """Find what the texts name, each object once; see `named_masks`.
 
         Raises:
-            BadPrompt: A text that names nothing, or CLIP is not loaded.
+            BadPrompt: A text that names nothing, or neither a detector nor CLIP is loaded.
         """
         options = request.options or self._default_options
-        named = [one for text in request.texts for one in self._named(encoded, text, options, config, settings)]
-        if len(request.texts) > 1:  # the masks of one text do not overlap anyway
-            kept = mask_nms([candidate.mask for candidate, _ in named], options.mask_nms_thresh)
-            named = [named[place] for place in kept]
-        candidates, labels = [candidate for candidate, _ in named], [label for _, label in named]
-        regions = self._label(encoded.image, candidates, labels, config, settings)
+        named = find_named(self._labeler, encoded, request, options, config, settings)
+        candidates, labels = [one.candidate for one in named], [one.phrase.label for one in named]
+        labeled = self._label(encoded.image, candidates, labels, config, settings)
+        regions = [one.name_region(region, config) for one, region in zip(named, labeled, strict=True)]
         regions = self.score_for_review(encoded, regions) if request.review else regions
         return Prediction(tuple(regions), message=describe_matches(request.texts, len(regions)))
 
@@ -167,21 +156,6 @@ class ImageAnswers(RegionStages):
         whole = replace(settings, clip_threshold=0.0)  # which is meant for regions
         chosen = {control.name: choose(control, scores[control.name], whole) for control in config.image_choices}
         return Prediction((), chosen, scores)
-
-    def _named(
-        self,
-        encoded: EncodedImage,
-        text: str,
-        options: ProposalOptions,
-        config: ImageConfig,
-        settings: ProjectSettings,
-    ) -> list[tuple[Candidate, str | None]]:
-        """The masks that one text names, with the label of that name; None lets CLIP pick."""
-        masks = self._labeler.search(encoded, text, options, search_vocabulary(config), settings.templates)
-        label = named_class(parse_text(text), config.answer_classes)
-        cleaned = [self._clean(one.candidate, encoded, settings) for one in masks]
-        allowed = [one for one in cleaned if options.allows_area(np.count_nonzero(one.mask), one.mask.size)]
-        return [(one, label) for one in allowed[: options.max_masks]]
 
     def auto_labels(self, settings: ProjectSettings) -> bool:
         """Whether CLIP picks the label for clicks too."""

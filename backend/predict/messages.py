@@ -31,7 +31,9 @@ def describe_size(place: int, count: int) -> str:
 
 
 def describe_matches(texts: Sequence[str], count: int) -> str:
-    """Say how many objects the typed texts name."""
+    """Say how many objects the typed texts name; "" without a text."""
+    if not texts:
+        return ""
     shown = " or ".join(f'"{shorten(text.strip(), MAX_TEXT_CHARACTERS)}"' for text in texts)
     if not count:
         return f"Nothing matches {shown}."

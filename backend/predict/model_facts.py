@@ -19,6 +19,10 @@ class ModelFacts:
         encoder_dtype: Of SAM's image encoder ("float32", "float16").
         model_version: Identifies the weights; stored with every prediction.
         is_demo: Whether one of the models is a demo model, which knows only the demo's synthetic shapes.
+        sam_family: Models of one family share code and the layout of their embeddings ("sam1", "sam2").
+        detector_name: As in DETECTOR.
+        detector_sha256: Digest of the detector's folder; "" if none is loaded.
+        detector_problem: Why none is loaded; "" if one is.
     """
 
     sam_name: str
@@ -30,7 +34,16 @@ class ModelFacts:
     encoder_dtype: str
     model_version: str
     is_demo: bool
+    sam_family: str = "sam1"
+    detector_name: str = "none"
+    detector_sha256: str = ""
+    detector_problem: str = "DETECTOR is none"
 
     @property
     def has_clip(self) -> bool:
         return not self.clip_problem
+
+    @property
+    def lacks_detector(self) -> bool:
+        """Whether a detector was asked for and is not loaded."""
+        return self.detector_name != "none" and bool(self.detector_problem)

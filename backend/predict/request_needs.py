@@ -48,6 +48,8 @@ def texts_to_encode(
         case Click(prompts=prompts):
             picked = [label_for_click(config, prompt.label, auto_label) for prompt in prompts]
             vocabularies = region_vocabularies(config, with_labels=None in picked)
+        case FindText() if labeler.boxes is not None:  # CLIP only picks what the text is not the name of
+            vocabularies = region_vocabularies(config, with_labels=True)
         case FindText():
             searched = labeler.known_classes(search_vocabulary(config))
             vocabularies = [*region_vocabularies(config, with_labels=True), searched, words_to_encode(searched)]

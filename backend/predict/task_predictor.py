@@ -5,12 +5,11 @@ Clicks and bulk pre-annotation use the same `predict`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, embed_queued, encode_texts_queued
+from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, detect_queued, embed_queued, encode_texts_queued
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
 from backend.label_studio.requests import (
@@ -27,11 +26,13 @@ from backend.label_studio.requests import (
     TaskImage,
 )
 from backend.label_studio.results import build_prediction, build_results
+from backend.predict.answer_work import choose_answer
 from backend.predict.bulk_version import BulkRequest
 from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.image_opener import ImageOpener
 from backend.predict.last_answers import LastAnswers
+from backend.predict.named_masks import texts_to_detect
 from backend.predict.outlines import outline_regions
 from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
@@ -59,6 +60,7 @@ class TaskPredictor:
         default_proposal: How automatic masks are made with this checkpoint, unless a request says otherwise.
         auto_label: Let CLIP pick the label for clicks too.
         min_score: Minimum predicted IoU of a single click with this checkpoint; see `click_on_nothing`.
+        detector_version: Names the weights of the detector, in predictions of what texts name; "" without one.
         last_answers: Store of the last answers of each task; None for one in this process.
     """
 
@@ -74,9 +76,11 @@ class TaskPredictor:
         default_proposal: ProposalOptions,
         auto_label: bool = False,
         min_score: float = 0.0,
+        detector_version: str = "",
         last_answers: LastAnswers | None = None,
     ) -> None:
         self.labeler, self.executor, self.model_version = labeler, executor, model_version
+        self._detector_version = detector_version
         self._encoder, self._opener = encoder, ImageOpener(fetcher, images)
         self._default_proposal, self._last_answers = default_proposal, last_answers or LastAnswers()
         self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label, min_score=min_score)
@@ -84,6 +88,11 @@ class TaskPredictor:
 
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
+
+    def version_for(self, request: Request) -> str:
+        """Return the model version of the predictions that answer a request; it names the models that made them."""
+        uses_detector = isinstance(request, FindText) and self._detector_version
+        return f"{self.model_version}+{self._detector_version}" if uses_detector else self.model_version
 
     def fetch_image(
         self, image: TaskImage, *, prefetch: bool = False, wait_seconds: float | None = None
@@ -142,7 +151,7 @@ class TaskPredictor:
             predictions.append(prediction)
         is_reviewed = isinstance(request, FindText | SegmentAll) and request.review
         score = lowest_trust(predictions) if is_reviewed else mean_score(predictions)
-        document = build_prediction(results, self.model_version, score) if results else None
+        document = build_prediction(results, self.version_for(request), score) if results else None
         return TaskAnswer(document, " ".join(one.message for one in predictions if one.message))
 
     def stages(
@@ -160,7 +169,7 @@ class TaskPredictor:
             self._opener,
             self._encoder,
             self._answers,
-            self.model_version,
+            self.version_for(request),
             prefer_shape(config, settings.answer),
             replace(request, options=request.options or self._default_proposal),
             settings,
@@ -217,32 +226,13 @@ class TaskPredictor:
         if texts and self.labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
             self._opener.decode(image, priority, deadline)
         encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
-        return self.executor.run(priority, self._answer(encoded, request, config, settings, deadline, memory), deadline)
+        texts_of_boxes = texts_to_detect(self.labeler, request, config)
+        if texts_of_boxes:
+            self._opener.decode(image, priority, deadline)
+            detect_queued(self.labeler, self.executor, image, texts_of_boxes, priority, deadline)
+        answer = choose_answer(self._answers, self._commands, encoded, request, config, settings, deadline, memory)
+        return self.executor.run(priority, answer, deadline)
 
     def _embed(self, image: SourceImage, priority: Priority, deadline: Deadline) -> EncodedImage:
         decode = partial(self._opener.decode, image, priority, deadline)
         return embed_queued(self._encoder, self.executor, image, priority, deadline, decode=decode)
-
-    def _answer(
-        self,
-        encoded: EncodedImage,
-        request: Click | FindText | FindEverything | FindLike | ResizeLast | SegmentAll,
-        config: ImageConfig,
-        settings: ProjectSettings,
-        deadline: Deadline,
-        memory: AnswerMemory,
-    ) -> Callable[[], Prediction]:
-        """The work for the model queue that answers a request for masks."""
-        match request:
-            case Click():
-                return lambda: self._answers.click(encoded, request, config, settings, deadline)
-            case FindText():
-                return lambda: self._answers.find_text(encoded, request, config, settings)
-            case FindEverything():
-                return lambda: self._commands.everything(encoded, request, memory, config, settings, deadline)
-            case FindLike():
-                return lambda: self._commands.find_like(encoded, request, memory, config, settings, deadline)
-            case ResizeLast():
-                return lambda: self._commands.resize(encoded, request, memory, config, deadline)
-            case SegmentAll():
-                return lambda: self._answers.segment_all(encoded, request, config, settings)

@@ -16,9 +16,10 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-STAGES = ("queue", "fetch", "cache", "decode", "encode", "sam", "clip", "write")
+STAGES = ("queue", "fetch", "cache", "decode", "encode", "detector", "sam", "clip", "write")
 """Waiting for a model thread or for another worker's embedding; the image's bytes; the embedding's look-up; the image's
-pixels; SAM's image encoder; SAM's mask decoder with what prepares its prompts; CLIP; results to JSON."""
+pixels; SAM's image encoder; the detector's boxes; SAM's mask decoder with what prepares its prompts; CLIP; results to
+JSON."""
 EMBEDDING_SOURCES = ("memory", "redis", "computed")  # the more expensive, the later
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.errors import BackendError
-from backend.server.model_text import describe_clip, describe_device, describe_sam
+from backend.server.model_text import describe_clip, describe_detector, describe_device, describe_sam
 from backend.server.services import Services
 
 
@@ -33,12 +33,16 @@ def describe_health(services: Services | None, error: BackendError | None) -> di
         "model_version": facts.model_version,
         "sam": describe_sam(facts),
         "clip": describe_clip(facts),
+        "detector": describe_detector(facts),
         "device": describe_device(facts),
         "demo_models": facts.is_demo,
         "cache": services.cache.description,
     }
     if facts.is_demo:
         document["warning"] = "Demo models, trained only on the demo's coloured shapes. Set SAM_MODEL and CLIP_MODEL."
-    if not facts.has_clip:
-        document["problem"] = f"Masks have no classes. CLIP: {describe_clip(facts)}"
+    problems = [] if facts.has_clip else [f"Masks have no classes. CLIP: {describe_clip(facts)}"]
+    if facts.lacks_detector:
+        problems.append(f"No detector searches for texts. Detector: {describe_detector(facts)}")
+    if problems:
+        document["problem"] = " ".join(problems)
     return document

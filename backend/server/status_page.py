@@ -14,7 +14,7 @@ from flask import render_template
 
 from backend.server.metrics import WARM_SOURCES, Metrics
 from backend.server.minute_counts import predictions_a_minute
-from backend.server.model_text import describe_clip, describe_device, describe_sam
+from backend.server.model_text import describe_clip, describe_detector, describe_device, describe_sam
 from backend.server.project_list import ProjectStatus, group_defaults, link_projects
 from backend.server.recent_requests import RecentRequests, RequestRecord
 from backend.server.services import Services
@@ -64,7 +64,7 @@ def render_status_page(
         "status_page.html",
         nonce=nonce,
         version=VERSION,
-        state="ok" if services and services.facts.has_clip else "warn" if services else "bad",
+        state=_choose_state(services),
         state_text=_state_in_words(services, problem),
         now=now,
         started_at=started_at,
@@ -88,7 +88,16 @@ def render_status_page(
 def _state_in_words(services: Services | None, problem: str) -> str:
     if services is None:
         return problem
-    return "Ready." if services.facts.has_clip else "Ready, but masks get no classes: CLIP is not loaded."
+    if not services.facts.has_clip:
+        return "Ready, but masks get no classes: CLIP is not loaded."
+    return "Ready, but the detector is not loaded." if services.facts.lacks_detector else "Ready."
+
+
+def _choose_state(services: Services | None) -> str:
+    """Return the class of the page's headline."""
+    if services is None:
+        return "bad"
+    return "ok" if services.facts.has_clip and not services.facts.lacks_detector else "warn"
 
 
 def _figures(
@@ -130,6 +139,7 @@ def _model_rows(services: Services) -> list[tuple[str, str]]:
     return [
         ("SAM", f"{describe_sam(facts)}.{demo}"),
         ("CLIP", describe_clip(facts)),
+        ("Detector", describe_detector(facts)),
         ("Device", describe_device(facts)),
         ("Model version", facts.model_version),
     ]

@@ -59,6 +59,12 @@ class Settings(BaseModel):
         "demo-clip", "CLIP model: `demo-clip`, an open_clip model name such as `ViT-B-32`, or `none`"
     )
     clip_pretrained: str = _setting("", "open_clip tag such as `laion2b_s34b_b79k`, or the path of a CLIP checkpoint")
+    detector: str = _setting(
+        "none",
+        "Detector that searches for texts in place of CLIP: `none`, `llmdet_tiny`, `llmdet_base` or "
+        "`grounding_dino_tiny`",
+    )
+    detector_checkpoint: str = _setting("", "Folder of the detector; empty: the downloaded one in `WEIGHTS_DIR`")
     weights_dir: str = _setting("weights", "Directory of the downloaded weights")
     runs_dir: str = _setting(
         ".runs", "Directory of the ledgers of bulk runs, on a local disk; one folder for each project and version"

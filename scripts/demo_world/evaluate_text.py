@@ -108,7 +108,7 @@ def measure(
         encoded = engine.encode(SourceImage(encode_png(scene)))
         for name in wordings:
             for text, wanted in texts_for(scene, WORDINGS[name], np.random.default_rng(seed)).items():
-                found = engine.labeler.search(encoded, text, DEMO_PROPOSAL, VOCABULARY)
+                found = engine.labeler.search_all(encoded, [text], DEMO_PROPOSAL, VOCABULARY)
                 figures[name].add(wanted, [one.candidate.mask for one in found])
     return figures
 

@@ -60,9 +60,13 @@ class BackendSite:
     def check_models(self) -> Finding:
         """Check which models are loaded, and on which device."""
         health = self._health()
-        text = f"SAM {health.get('sam')}, CLIP {health.get('clip')}, on {health.get('device')}"
+        detector = f", detector {health['detector']}" if "detector" in health else ""
+        text = f"SAM {health.get('sam')}, CLIP {health.get('clip')}{detector}, on {health.get('device')}"
         if problem := health.get("problem"):
-            raise CheckFailed(str(problem), "Correct CLIP_MODEL and CLIP_PRETRAINED, or download the checkpoint again.")
+            remedy = (
+                "Correct CLIP_MODEL, CLIP_PRETRAINED, DETECTOR or DETECTOR_CHECKPOINT, or download the weights again."
+            )
+            raise CheckFailed(str(problem), remedy)
         if health.get("demo_models"):
             remedy = "Set SAM_MODEL and CLIP_MODEL for photographs (python -m scripts.download_models)."
             return Finding(State.WARNING, text, f"These demo models know only the demo's coloured shapes. {remedy}")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
 from backend.label_studio.config import ConfigLimits, LabelingConfig
 from backend.projects import ProjectSettings, check_setup
@@ -43,17 +42,6 @@ def check_knows_labels(labeler: Labeler, config: LabelingConfig) -> None:
     if limits:
         remedy = "Set SAM_MODEL and CLIP_MODEL to models for photographs (see the README), or keep a single label."
         raise BadSettings(f"{limits} They cannot choose among the labels of this project.", remedy=remedy)
-
-
-def check_can_read(can_classify: bool, texts: Sequence[str]) -> None:
-    """Raise BadSettings if a text is given without a CLIP, BadPrompt if a text is invalid."""
-    for text in texts:
-        parse_text(text)
-        if not can_classify:
-            raise BadSettings(
-                f'No CLIP model is loaded to match the text "{shorten(text)}".',
-                remedy="Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or omit --text.",
-            )
 
 
 def read_project_settings(

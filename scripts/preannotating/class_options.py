@@ -113,12 +113,12 @@ def choose_options(proposal: ProposalOptions, arguments: argparse.Namespace) -> 
 
 
 def check_class_options(
-    options: ProposalOptions, config: LabelingConfig, labeler: Labeler, texts: Sequence[str] = ()
+    options: ProposalOptions, config: LabelingConfig, labeler: Labeler, *, searches: bool = False
 ) -> None:
-    """Raise BadSettings if the options do not fit the labeling config, CLIP, or a search for texts."""
+    """Raise BadSettings if the options do not fit the labeling config, CLIP, or a search by text."""
     if not options.drops_by_class:
         return
-    if texts:
+    if searches:
         remedy = "Leave out --class-threshold and --background, or --text."
         raise BadSettings("A search for a text drops no masks for their classes.", remedy=remedy)
     if not labeler.can_classify:

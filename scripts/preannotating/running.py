@@ -221,10 +221,10 @@ def build_worker(job: PredictionJob) -> Pipeline:
     from backend.wiring import build_predictor
 
     predictor = build_predictor(job.settings)
-    if job.model_version not in ("", predictor.model_version):
+    loaded = predictor.version_for(job.request)
+    if job.model_version not in ("", loaded):
         raise WorkersUnusable(
-            f"A worker on {socket.gethostname()} has loaded the models {predictor.model_version}, not "
-            f"{job.model_version}.",
+            f"A worker on {socket.gethostname()} has loaded the models {loaded}, not {job.model_version}.",
             remedy="Put the same weights into WEIGHTS_DIR on every machine.",
         )
     return build_pipeline(predictor, job, Progress(STAGE_NAMES))

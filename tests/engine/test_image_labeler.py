@@ -178,10 +178,10 @@ def test_a_text_is_looked_for_among_the_labelers_own_automatic_masks() -> None:
     labeler, segmenter = make(classifier)
     image, options = encoded(png(40, 30)), ProposalOptions(10, 0.75, 0.75, 100, 0.7)
     proposed = labeler.propose(image, options)
-    found = labeler.search(image, "the red cars", options, [ClassName("tree")], ("the {}",))
+    found = labeler.search_all(image, ["the red cars"], options, [ClassName("tree")], ("the {}",))
     assert [one.candidate.score for one in found] == [0.9, 0.9]
     assert all(np.array_equal(one.candidate.mask, proposed[i].mask) for one, i in zip(found, (0, 2), strict=True))
     assert set(classifier.templates) == {("the {}",)}
     assert len(segmenter.decoded) == 6
-    labeler.search(image, "tree", replace(options, max_masks=1))
+    labeler.search_all(image, ["tree"], replace(options, max_masks=1))
     assert len(segmenter.decoded) == 6  # how many are kept does not change how they are made

@@ -67,6 +67,6 @@ def test_an_image_without_automatic_masks_answers_a_text_with_nothing(monkeypatc
 
 def test_without_clip_a_text_is_refused() -> None:
     search, segmenter = make()
-    with pytest.raises(BadPrompt, match=r"Text prompts need CLIP, which is not loaded\. Click the object"):
+    with pytest.raises(BadPrompt, match=r"Text prompts need a detector or CLIP\. Click the object"):
         search.search(encoded(png(40, 30)), "tree", PARAMETERS)
     assert segmenter.decoded == []

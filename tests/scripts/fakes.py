@@ -38,6 +38,9 @@ class FakePredictor:
     def default_proposal(self) -> ProposalOptions:
         return PROPOSAL
 
+    def version_for(self, request: Request) -> str:
+        return self.model_version
+
     def predict(
         self, task: Task, config: LabelingConfig, request: Request, settings: ProjectSettings, *, priority: Priority
     ) -> Json | None:

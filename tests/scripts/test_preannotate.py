@@ -9,7 +9,7 @@ import pytest
 
 from backend.bulk import Summary
 from backend.engine import ImageLabeler
-from backend.errors import BadProjectSettings, BadPrompt, BadSettings, LabelStudioError
+from backend.errors import BadProjectSettings, BadSettings, LabelStudioError
 from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
@@ -18,7 +18,7 @@ from backend.projects import ProjectSettings
 from backend.values import Lexicon
 from scripts import preannotate
 from scripts.preannotate import build_parser
-from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
+from scripts.preannotating.checks import check_can_name, check_knows_labels, read_project_settings
 from scripts.preannotating.masks import override
 from tests.fakes import FakeClassifier, FakeSegmenter
 from tests.scripts.fakes import CONFIG_XML, PROPOSAL, FakePredictor
@@ -142,15 +142,6 @@ def test_many_reasons_are_cut_short_with_their_number() -> None:
     assert lines[1] == "  task 0: ValueError: odd"
     assert lines[-1] == "  … and 5 more"
     assert len(lines) == 22
-
-
-def test_a_text_that_cannot_be_read_is_refused_before_anything_is_done() -> None:
-    check_can_read(True, ["the red car", "a bus"])
-    check_can_read(False, [])
-    with pytest.raises(BadPrompt, match=r"The text is empty\. Describe the object"):
-        check_can_read(True, ["a bus", " "])
-    with pytest.raises(BadSettings, match=r'No CLIP model is loaded to match the text "the red car"\. Set CLIP_MODEL'):
-        check_can_read(False, ["the red car"])
 
 
 def test_several_texts_may_be_given() -> None:

@@ -15,13 +15,14 @@ def test_health_says_which_models_run_where(services: LoadedServices) -> None:
         "status": "UP",
         "ready": True,
         "model_version": "fake-1",
-        "sam": "vit_b (SHA-256 0123456789ab)",
+        "sam": "vit_b (family sam1, SHA-256 0123456789ab)",
         "clip": "ViT-B-32 (SHA-256 fedcba987654)",
+        "detector": "none: DETECTOR is none",
         "device": "cpu, encoder in float32",
         "demo_models": False,
         "cache": services.cache.description,
     }
-    assert list(document) == ["status", "ready", "model_version", "sam", "clip", "device", "demo_models", "cache"]
+    assert list(document)[:5] == ["status", "ready", "model_version", "sam", "clip"]
 
 
 def test_health_warns_of_demo_models(services: LoadedServices) -> None:
@@ -34,6 +35,13 @@ def test_health_says_that_classes_are_missing(services: LoadedServices) -> None:
     facts = replace(services.facts, clip_sha256="", clip_problem="CLIP_MODEL is none")
     document = describe_health(replace(services, facts=facts), None)
     assert document["problem"] == "Masks have no classes. CLIP: none: CLIP_MODEL is none"
+
+
+def test_health_says_why_the_wanted_detector_is_not_loaded(services: LoadedServices) -> None:
+    facts = replace(services.facts, detector_name="llmdet_tiny", detector_problem="There is no detector at x.")
+    document = describe_health(replace(services, facts=facts), None)
+    assert document["detector"] == "none: There is no detector at x."
+    assert document["problem"] == "No detector searches for texts. Detector: none: There is no detector at x."
 
 
 def test_health_is_up_while_the_models_load() -> None:

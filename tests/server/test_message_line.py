@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from backend.errors import BackendError, ClientDisconnected, ImageUnavailable, Overloaded
+from backend.label_studio.results import decode_brush
 from backend.server import Credentials, predict_replies
-from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, predict_body
+from backend.values import Size
+from tests.fakes import CONFIG, FakeClassifier, FakeDetector, Hall, keypoint, predict_body
 from tests.server.fakes import ServerOnFakes
 from tests.server.test_metrics import sample
 
@@ -211,3 +213,21 @@ def test_disconnects_and_missing_credentials_are_answered_as_ever() -> None:
 def test_the_request_log_names_a_message_without_a_mask_nothing(server: ServerOnFakes) -> None:
     server.predict(without_prompts(message("Hello.")))
     assert "no prompts: nothing" in server.page()
+
+
+def test_a_text_finds_the_detectors_boxes_and_says_how_many() -> None:
+    boxes = {"dog": [((2.0, 3.0, 12.0, 9.0), 0.6), ((20.0, 10.0, 30.0, 25.0), 0.5)]}
+    detector = FakeDetector(boxes, unreadable=["very long"])
+    server = ServerOnFakes(Hall(classifier=FakeClassifier(), detector=detector))
+    reply = server.predict(body(typed("all dogs")))
+    (prediction,) = reply.json["results"]
+    shapes = [one["value"] for one in prediction["result"] if one["type"] == "brushlabels"]
+    masks = [decode_brush(value["rle"], Size(40, 30)) for value in shapes]
+    assert [value["brushlabels"] for value in shapes] == [["dog"], ["dog"]]  # CLIP would say "cat"
+    assert [int(mask.sum()) for mask in masks] == [60, 150]
+    assert masks[0][3:9, 2:12].all()
+    assert prediction["model_version"] == "fake-1+seer-1"
+    assert said(server, body(typed("all dogs"))) == ['2 objects match "all dogs".']
+    assert said(server, body(typed("a bird"))) == ['Nothing matches "a bird".']
+    assert said(server, body(typed("very long"))) == ['The text "very long" has too many tokens. Use fewer words.']
+    assert detector.calls == [("dog",), ("bird",)]

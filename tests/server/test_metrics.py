@@ -122,7 +122,7 @@ def test_each_stage_of_a_click_is_observed_once(server: ServerOnFakes) -> None:
     server.predict(predict_body("a.png", keypoint(20, 50)))
     text = server.client.get("/metrics").text
     counts = {stage: sample(text, "backend_stage_seconds_count", stage=stage) for stage in STAGES}
-    assert counts == dict.fromkeys(STAGES, 2.0) | {"decode": 1.0, "encode": 1.0}
+    assert counts == dict.fromkeys(STAGES, 2.0) | {"decode": 1.0, "encode": 1.0, "detector": 0.0}
     total = sum(sample(text, "backend_stage_seconds_sum", stage=stage) or 0 for stage in STAGES)
     assert 0 < total <= (sample(text, "backend_request_seconds_sum", endpoint="predict") or 0)
 
@@ -216,8 +216,8 @@ def test_the_version_is_that_of_the_project_and_the_models_are_named(server: Ser
     text = server.client.get("/metrics").text
     assert written[1] == VERSION
     assert sample(text, "backend_build_info", version=VERSION) == 1
-    models = {"model_version": "fake-1", "sam": "demo", "clip": "demo-clip", "device": "cpu", "dtype": "float32"}
-    assert sample(text, "backend_model_info", **models) == 1
+    models = {"model_version": "fake-1", "sam": "demo", "clip": "demo-clip", "detector": ""}
+    assert sample(text, "backend_model_info", **models, device="cpu", dtype="float32") == 1
 
 
 def test_the_process_reports_its_memory_and_cpu_time(server: ServerOnFakes) -> None:

@@ -95,8 +95,12 @@ def test_the_page_has_the_models_and_the_counts_of_the_cache(server: ServerOnFak
         server.predict(predict_body("a.png", keypoint(50, 50)))
     page = server.page()
     for name, value in (
-        ("SAM", "demo (SHA-256 0123456789ab). Demo models, trained only on the demo&#39;s coloured shapes."),
+        (
+            "SAM",
+            "demo (family sam1, SHA-256 0123456789ab). Demo models, trained only on the demo&#39;s coloured shapes.",
+        ),
         ("CLIP", "demo-clip (SHA-256 fedcba987654)"),
+        ("Detector", "none: DETECTOR is none"),
         ("Device", "cpu, encoder in float32"),
         ("Model version", "fake-1"),
     ):
@@ -245,6 +249,12 @@ def test_the_mark_of_the_page_is_red_without_models_and_yellow_without_classes(s
     assert '<h1 class="warn">' in server.page()
     assert "<dd>none: CLIP_MODEL is none</dd>" in server.page()
     assert "Ready, but masks get no classes: CLIP is not loaded." in server.page()
+    facts = replace(services.facts, detector_name="llmdet_tiny", detector_problem="There is no detector at x.")
+    server = ServerOnFakes(build=lambda: replace(services, facts=facts))
+    server.loader.get(10)
+    assert '<h1 class="warn">' in server.page()
+    assert "<dd>none: There is no detector at x.</dd>" in server.page()
+    assert "Ready, but the detector is not loaded." in server.page()
 
 
 def test_everything_that_came_from_outside_is_escaped(server: ServerOnFakes) -> None:

@@ -35,14 +35,16 @@ class FindText:
     """Request for the masks of all objects that the texts name.
 
     Attributes:
-        texts: At least one.
+        texts: At least one, unless `from_labels`.
         options: Options of the automatic masks; None for the model's defaults.
         review: Whether the masks are scored for the order of their review.
+        from_labels: Whether the classes of each image's labeling config are searched, in place of `texts`.
     """
 
     texts: tuple[str, ...]
     options: ProposalOptions | None = None
     review: bool = False
+    from_labels: bool = False
 
 
 @dataclass(frozen=True)
