@@ -6,7 +6,6 @@ Clicks and bulk pre-annotation use the same `predict`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,7 +26,7 @@ from backend.label_studio.requests import (
     TaskImage,
 )
 from backend.label_studio.results import build_prediction, build_results
-from backend.predict.bulk_version import BulkRequest
+from backend.predict.bulk_version import BulkRequest, with_options
 from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.image_opener import ImageOpener
@@ -162,7 +161,7 @@ class TaskPredictor:
             self._answers,
             self.model_version,
             prefer_shape(config, settings.answer),
-            replace(request, options=request.options or self._default_proposal),
+            with_options(request, self._default_proposal),
             settings,
             project_id=project_id,
             uses_cache=uses_cache,
