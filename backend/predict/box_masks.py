@@ -77,8 +77,6 @@ def _label(region: Region, box: LabeledBox, config: ImageConfig, settings: Proje
     if control is None:
         where = f'the image "{shorten(config.name)}"'
         message = f"No control for masks of {where} has the label {shorten(repr(box.label))}."
-            f'No control for masks of the image "{shorten(config.name)}" has the label {shorten(repr(box.label))}.'
-        )
         raise BadConfig(message, remedy="Add the label to a BrushLabels, BitmaskLabels or PolygonLabels control.")
     if box.score is not None:
         region = replace(region, class_scores=(*region.class_scores, (ClassScore(box.label, box.score),)))
