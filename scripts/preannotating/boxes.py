@@ -146,22 +146,23 @@ def collect_boxes(
         plan = plan_file_boxes(found, index, config, renamed, by_name=arguments.by_name)
     boxes = Boxes(plan, FromBoxes(source, arguments.review))
     if not plan.tasks:
-        raise BadDataSet(*_explain_nothing(arguments, project_id, plan))
+        raise _refuse_nothing(arguments, project_id, plan)
     print(boxes.describe(), flush=True)
     return boxes
 
 
-def _explain_nothing(arguments: argparse.Namespace, project_id: str, plan: BoxPlan) -> tuple[str, str]:
-    """Return message and remedy where no task has a box."""
+def _refuse_nothing(arguments: argparse.Namespace, project_id: str, plan: BoxPlan) -> BadDataSet:
+    """Build the error of a run without boxes."""
     reasons = [*plan.unmatched.reasons, *plan.bad]
     why = f" {reasons[0]}" if reasons else ""
-    if arguments.from_boxes == PROJECT:
-        return f"No task of project {project_id} has a rectangle to make a mask of.{why}", "See --boxes-of."
     low = f" {plan.low} boxes have a score below --min-score." if plan.low else ""
+    if arguments.from_boxes == PROJECT:
+        message = f"No task of project {project_id} has a rectangle to make a mask of.{low}{why}"
+        return BadDataSet(message, remedy="Draw some, or say with --boxes-of whose rectangles are meant.")
     number = plan.unmatched.failed
     what = f"none of its {number} images is in project {project_id}" if number else "it has no box that could be used"
     remedy = "Name the project that the file was made for, or see docs/preannotating.md for how images are matched."
-    return f"{arguments.from_boxes}: {what}.{low}{why}", remedy
+    return BadDataSet(f"{arguments.from_boxes}: {what}.{low}{why}", remedy=remedy)
 
 
 def _read_project(

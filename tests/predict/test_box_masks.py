@@ -86,6 +86,18 @@ def test_a_box_over_the_edge_is_clipped_and_boxes_without_a_mask_are_counted() -
     assert sorted(lost) == sorted([OUTSIDE, NO_MASK])
 
 
+def test_parts_of_a_mask_outside_its_box_are_removed() -> None:
+    class Spilling(FakeSegmenter):
+        def decode_many(self, embedding: Any, prompts: Any) -> list[Candidate]:
+            candidates = super().decode_many(embedding, prompts)
+            for candidate in candidates:
+                candidate.mask[20:30, 30:40] = True
+            return candidates
+
+    (region,) = regions_of(box(1, 2, 9, 8), segmenter=Spilling())
+    assert bounds(region) == (1, 2, 9, 8)
+
+
 def test_the_detectors_score_is_the_class_score_and_the_score_is_sams() -> None:
     settings = ProjectSettings(class_probabilities=True)
     (scored, drawn) = regions_of(box(1, 2, 9, 8, score=0.375), box(1, 2, 9, 8), settings=settings)
