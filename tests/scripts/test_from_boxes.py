@@ -14,25 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.geometry import mask_iou, mask_to_box
-from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import FromBoxes
 from backend.label_studio.results import parse_regions
-from backend.values import Mask, Size
+from backend.values import Size
 from scripts import preannotate
 from scripts.demo_world.scenes import CLASS_NAMES
 from scripts.export import main as export
 from scripts.measuring.place import Picture, make_pictures
 from tests.bulk.fake_label_studio import FakeLabelStudio
+from tests.scripts.boxed_scenes import CONFIG, XML, check_masks, rectangles, xywh
 from tests.servers import Answer, LocalServer, Seen
 
 Json = dict[str, Any]
 SMALL = Size(320, 240)
-LABELS = "".join(f'<Label value="{name}"/>' for name in CLASS_NAMES)
-XML = f"""<View><Image name="image" value="$image"/>
-<RectangleLabels name="box" toName="image">{LABELS}</RectangleLabels>
-<BrushLabels name="brush" toName="image">{LABELS}</BrushLabels></View>"""
-CONFIG = parse_labeling_config(XML)
 
 
 @dataclass
@@ -106,13 +100,6 @@ def run(
     return run
 
 
-def xywh(mask: Mask) -> list[float]:
-    box = mask_to_box(mask)
-    assert box is not None
-    left, top, right, bottom = map(float, box)
-    return [left, top, right - left, bottom - top]
-
-
 def write_coco(path: Path, pictures: Mapping[int, Picture], **more: Any) -> Path:
     """A COCO file with the true boxes of scenes, whose images are named as the uploaded pictures."""
     images, annotations = [], []
@@ -128,20 +115,6 @@ def write_coco(path: Path, pictures: Mapping[int, Picture], **more: Any) -> Path
     return path
 
 
-def rectangles(picture: Picture, prefix: str = "r") -> list[Json]:
-    """The true boxes of a scene as the page saves rectangles."""
-    size = {"original_width": SMALL.width, "original_height": SMALL.height, "image_rotation": 0}
-    results = []
-    for place, item in enumerate(picture.scene.objects):
-        left, top, width, height = xywh(item.mask)
-        across, down = 100 / SMALL.width, 100 / SMALL.height
-        value = {"x": left * across, "y": top * down, "width": width * across, "height": height * down, "rotation": 0}
-        value |= {"rectanglelabels": [item.class_name]}
-        shape = {"type": "rectanglelabels", "from_name": "box", "to_name": "image"}
-        results.append({"id": f"{prefix}{place}", **shape, **size, "value": value})
-    return results
-
-
 def version_in(said: str) -> str:
     (version,) = re.findall("^Model version (.*)$", said, re.MULTILINE)
     return str(version)
@@ -152,14 +125,6 @@ def masks_of(site: BoxSite, version: str) -> dict[int, list[Json]]:
     of_version = [one for one in site.predictions.values() if one["model_version"] == version]
     assert len({one["task"] for one in of_version}) == len(of_version)
     return {one["task"]: one["result"] for one in sorted(of_version, key=lambda one: int(one["task"]))}
-
-
-def check_masks(results: list[Json], picture: Picture) -> None:
-    """Check that a prediction has a mask with the right label for each object of the scene, in order."""
-    regions, objects = parse_regions(results, CONFIG.images[0]), picture.scene.objects
-    assert [region.label for region in regions] == [item.class_name for item in objects]
-    ious = [mask_iou(region.mask, item.mask) for region, item in zip(regions, objects, strict=True)]
-    assert np.mean(ious) >= 0.85, ious
 
 
 def box_iou(first: list[float], second: list[float]) -> float:
@@ -181,7 +146,7 @@ def test_boxes_of_a_coco_file_become_masks_that_an_export_gives_back_with_their_
     made = masks_of(site, version)
     assert made.keys() == {1, 2} and site.shown_version == version
     for number, results in made.items():
-        check_masks(results, scenes[number])
+        check_masks(results, scenes[number].scene)
         assert {result["type"] for result in results} == {"brushlabels"}
 
     again = run("--from-boxes", boxes)
@@ -256,29 +221,29 @@ def test_results_of_a_detector_are_filtered_by_score_and_renamed(
 def test_rectangles_of_the_project_become_masks_and_tasks_without_one_are_done_when_they_have(
     site: BoxSite, run: Run, scenes: dict[int, Picture]
 ) -> None:
-    site.drawn = {1: rectangles(scenes[1])}
-    site._store({"task": 1, "model_version": "detector", "result": rectangles(scenes[1], "p")[:1]})
-    site._store({"task": 2, "model_version": "detector", "result": rectangles(scenes[2], "p")})
+    site.drawn = {1: rectangles(scenes[1].scene)}
+    site._store({"task": 1, "model_version": "detector", "result": rectangles(scenes[1].scene, "p")[:1]})
+    site._store({"task": 2, "model_version": "detector", "result": rectangles(scenes[2].scene, "p")})
     said = run("--from-boxes", "project")
     version = version_in(said)
     made = masks_of(site, version)
     assert made.keys() == {1, 2}
     for number, results in made.items():
-        check_masks(results, scenes[number])
+        check_masks(results, scenes[number].scene)
     notes = [result["meta"]["text"][-1] for result in made[1]]
     assert notes == [f"from box r{place}" for place in range(len(notes))]
     assert made[2][0]["meta"]["text"][-1] == "from box p0"
 
-    site.drawn[3] = rectangles(scenes[3])
+    site.drawn[3] = rectangles(scenes[3].scene)
     again = run("--from-boxes", "project")
     assert version_in(again) == version and "\ncreated 1, skipped 2, failed 0\n" in again
     assert masks_of(site, version).keys() == {1, 2, 3}
 
 
 def test_whose_rectangles_count_can_be_said(site: BoxSite, run: Run, scenes: dict[int, Picture]) -> None:
-    site.drawn = {1: rectangles(scenes[1])}
-    site._store({"task": 1, "model_version": "detector", "result": rectangles(scenes[1], "p")})
-    site._store({"task": 2, "model_version": "other", "result": rectangles(scenes[2], "q")})
+    site.drawn = {1: rectangles(scenes[1].scene)}
+    site._store({"task": 1, "model_version": "detector", "result": rectangles(scenes[1].scene, "p")})
+    site._store({"task": 2, "model_version": "other", "result": rectangles(scenes[2].scene, "q")})
     notes = {}
     for of in ("annotations", "predictions", "other"):
         said = run("--from-boxes", "project", "--boxes-of", of)
@@ -326,7 +291,7 @@ def test_workers_make_the_masks_of_the_same_boxes(
     made = masks_of(site, version_in(said))
     assert made.keys() == {1, 2, 3}
     for number, results in made.items():
-        check_masks(results, scenes[number])
+        check_masks(results, scenes[number].scene)
 
 
 @pytest.mark.parametrize(
