@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from backend.engine import ImageLabeler
 from backend.errors import BadConfig, BadDataSet
 from backend.images import SourceImage
 from backend.label_studio.config import LabelingConfig, parse_labeling_config, prefer_shape
-from backend.label_studio.requests import FindText, FromBoxes, ImageBoxes, LabeledBox, SegmentAll
+from backend.label_studio.requests import BOXES, FindText, FromBoxes, ImageBoxes, LabeledBox, SegmentAll
 from backend.label_studio.results import LabeledRegion, build_results
 from backend.predict import NO_MASK, OUTSIDE, build_version, is_bulk_version
 from backend.predict.box_masks import check_box_size, masks_of_boxes
@@ -18,7 +19,7 @@ from backend.predict.bulk_version import with_options
 from backend.predict.image_answers import ImageAnswers
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.values import Box, Candidate, Size
-from tests.fakes import CONFIG, OPTIONS, FakeClassifier, FakeSegmenter, encoded, png
+from tests.fakes import CONFIG, OPTIONS, FakeClassifier, FakeSegmenter, Hall, encoded, png
 
 PAGE = parse_labeling_config(CONFIG)  # 40 x 30 pixels below
 BOXES_FIRST = parse_labeling_config(
@@ -175,3 +176,42 @@ def test_options_of_automatic_masks_do_not_concern_boxes() -> None:
     request = FromBoxes({"project": ""})
     assert with_options(request, OPTIONS) is request
     assert with_options(SegmentAll(), OPTIONS) == SegmentAll(OPTIONS)
+
+
+TWO_IMAGES = """<View><Image name="a" value="$a"/><Image name="b" value="$b"/>
+<BrushLabels name="first" toName="a"><Label value="cat"/></BrushLabels>
+<BrushLabels name="second" toName="b"><Label value="cat"/></BrushLabels>
+<Choices name="place" toName="b"><Choice value="indoor"/><Choice value="outdoor"/></Choices></View>"""
+
+
+def run_steps(hall: Hall, document: dict[str, Any]) -> dict[str, Any]:
+    """The steps of a bulk run one after the other, as its threads do them."""
+    steps = hall.predictor.stages(parse_labeling_config(TWO_IMAGES), FromBoxes({}), project_id="3")
+    work = steps.crop(steps.segment(steps.encode(steps.decode(steps.fetch(document)))))
+    return steps.build(*steps.classify([work]))
+
+
+def test_only_images_with_boxes_are_fetched_and_encoded_once_through_the_cache() -> None:
+    hall = Hall(files={"1.png": png(40, 30), "2.png": png(30, 40)}, classifier=FakeClassifier())
+    drawn = {"b": ImageBoxes((box(1, 2, 9, 8), box(3, 3, 9, 9)), Size(30, 40))}
+    document = {"id": 7, "data": {"a": "1.png", "b": "2.png"}, BOXES: drawn}
+    for _ in range(2):
+        prediction = run_steps(hall, pickle.loads(pickle.dumps(document)))
+        assert [(one["from_name"], one["to_name"]) for one in prediction["result"]] == [("second", "b")] * 2
+        assert prediction["score"] == pytest.approx(0.9)
+    assert {uri for uri, *_ in hall.fetcher.fetched} == {"2.png"}
+    assert hall.segmenter.encoded == [(40, 30, 3)]
+
+
+def test_a_task_whose_boxes_are_of_another_size_fails_before_its_image_is_encoded() -> None:
+    hall = Hall(files={"1.png": png(40, 30)})
+    document = {"id": 7, "data": {"a": "1.png"}, BOXES: {"a": ImageBoxes((box(1, 2, 9, 8),), Size(80, 60))}}
+    with pytest.raises(BadDataSet, match="The boxes are of an image of 80x60 pixels"):
+        run_steps(hall, document)
+    assert hall.segmenter.encoded == []
+
+
+def test_a_task_without_a_mask_gets_the_prediction_of_any_empty_one() -> None:
+    hall = Hall(files={"1.png": png(40, 30)}, segmenter=Segmenter())
+    document = {"id": 7, "data": {"a": "1.png"}, BOXES: {"a": ImageBoxes((box(7, 2, 9, 8),))}}
+    assert run_steps(hall, document) == {"result": [], "score": 0.0}
