@@ -3,12 +3,13 @@
     python -m scripts.preannotate --project 1 --url http://localhost:8080 --api-key TOKEN
     python -m scripts.preannotate --project 1 --text "the red car"      only what the text names; --text may be repeated
     python -m scripts.preannotate --project 1 --text-from-labels        what the classes of the labeling config name
+    python -m scripts.preannotate --project 1 --from-boxes FILE         masks of boxes; `project`: of its rectangles
     python -m scripts.preannotate --project 1 --verify                  count what is stored and delete duplicates
 
 It can be interrupted, killed and restarted: Label Studio and the ledger in RUNS_DIR know what is done, and each task
 gets its prediction of this version exactly once. The version identifies the weights, the parameters and the vocabulary.
-Annotations are neither read nor changed. Exit status: 0 if every task is done, 1 if some failed (failures.csv lists
-them), 130 or 143 if it was stopped by a signal.
+Annotations are not changed, and only their rectangles are read. Exit status: 0 if every task is done, 1 if some failed
+(failures.csv lists them) or an image with boxes has no task, 130 or 143 if it was stopped by a signal.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from backend.bulk import Outcome
 from backend.errors import BadConfig
 from backend.label_studio.api import AnswerOf
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import FindText, SegmentAll
+from backend.label_studio.requests import FindText, FromBoxes, SegmentAll
 from backend.predict import BulkRequest, TaskPredictor, build_version
 from backend.projects import ProjectSettings
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
 from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
+from scripts.preannotating.boxes import BoxRunner, add_box_options, check_box_options, collect_boxes, describe_lost
 from scripts.preannotating.checks import check_can_name, check_knows_labels, read_project_settings
 from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
 from scripts.preannotating.dry_run import add_dry_run_options, check_dry_run, write_contact_sheet
@@ -62,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="score each mask by how far it can be trusted, so that the doubtful tasks are reviewed first",
     )
+    add_box_options(parser)
     add_mask_options(parser)
     add_runner_options(parser)
     add_import_options(parser)
@@ -72,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 def hides_others(request: BulkRequest, outcome: Outcome) -> bool:
     """Whether a prediction without a mask would hide earlier ones: Label Studio shows the newest."""
     is_empty = outcome.prediction is not None and not outcome.prediction["result"]
-    return isinstance(request, FindText) and bool(outcome.task.get("has_others")) and is_empty
+    return isinstance(request, FindText | FromBoxes) and bool(outcome.task.get("has_others")) and is_empty
 
 
 def describe_run(
@@ -84,7 +87,10 @@ def describe_run(
         texts = {"text_from_labels": True}
     labels = [label.name for image in config.images for label in image.answer_classes]
     choices = [label.name for image in config.images for control in image.region_choices for label in control.labels]
-    options = asdict(request.options) if request.options else {}
+    if isinstance(request, FromBoxes):
+        options: dict[str, Any] = {"boxes": dict(request.source)}
+    else:
+        options = asdict(request.options) if request.options else {}
     review = {"review": True} if request.review else {}
     return {
         "models": model_version,
@@ -115,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_dry_run(arguments)
     check_runner_options(arguments)
+    check_box_options(arguments)
     settings = read_settings(arguments.url, arguments.api_key)
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
@@ -124,10 +131,11 @@ def run(arguments: argparse.Namespace) -> int:
     limits = build_limits(settings).config
     config = parse_labeling_config(project.label_config, limits)
     project_settings = read_project_settings(client, project_id, project.label_config, limits)
+    boxes = collect_boxes(arguments, client, project_id, config) if arguments.from_boxes else None
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)
     predictor = build_predictor(choose_models(settings, arguments), redis)
-    request = build_request(arguments, predictor, config)
+    request = boxes.request if boxes else build_request(arguments, predictor, config)
     models = predictor.version_for(request)
     version = build_version(models, config, request, project_settings)
     print(f"Model version {version}", flush=True)
@@ -143,6 +151,8 @@ def run(arguments: argparse.Namespace) -> int:
         model_version=models,
     )
     runner, progress = build_runner(arguments, predictor, job)
+    if boxes:
+        runner = BoxRunner(runner, boxes.plan.tasks)
 
     says_missing = True
 
@@ -152,8 +162,16 @@ def run(arguments: argparse.Namespace) -> int:
         def keep(task: int) -> bool:
             return task not in without and (arguments.shard is None or arguments.shard.holds(task))
 
+        among = boxes.plan.tasks if boxes else None
         selection = select_tasks(
-            client, project_id, arguments, version, answer_of=answer_of, keep=keep, says_missing=says_missing
+            client,
+            project_id,
+            arguments,
+            version,
+            answer_of=answer_of,
+            keep=keep,
+            says_missing=says_missing,
+            among=among,
         )
         says_missing = False
         left = selection.count() // (arguments.shard.count if arguments.shard else 1)
@@ -193,7 +211,9 @@ def run(arguments: argparse.Namespace) -> int:
         lambda answer_of: finish_project(client, project_id, arguments, version, answer_of=answer_of),
     )
     with closing(runner):
-        return import_project(work, settings, arguments, redis)
+        status = import_project(work, settings, arguments, redis)
+    print(describe_lost(progress.snapshot().noted), end="", flush=True)
+    return status or int(boxes is not None and boxes.plan.unmatched.failed > 0)
 
 
 def check_same_version(version: str, now: str, project_id: str) -> None:

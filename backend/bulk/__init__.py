@@ -4,7 +4,7 @@ of predictions to look at before they are imported.
 Label Studio's client and task documents come in; labeled images, stored predictions and summaries go out.
 """
 
-from backend.bulk.annotation_choice import RULES, AnnotationChoice, parse_choice, parse_time
+from backend.bulk.annotation_choice import RULES, AnnotationChoice, list_annotations, parse_choice, parse_time
 from backend.bulk.annotation_reader import AnnotationReader, FetchSize
 from backend.bulk.attach_pictures import PictureCounts, PictureSource, attach_pictures
 from backend.bulk.chunks import ChunkLimits
@@ -105,6 +105,7 @@ __all__ = [
     "hold_lock",
     "identify_run",
     "key_point_names",
+    "list_annotations",
     "list_reasons",
     "measure_mask_time",
     "parse_choice",

@@ -22,6 +22,7 @@ from backend.geometry import inner_point
 from backend.images import SourceImage
 from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import (
+    Box,
     Candidate,
     ClassName,
     ClassScore,
@@ -74,12 +75,7 @@ class ImageLabeler:
         return lexicon.limits if lexicon is not None and not all(map(self.knows, vocabularies)) else ""
 
     def segment(
-        self,
-        encoded: EncodedImage,
-        prompt: Prompt,
-        *,
-        max_masks: int | None = 1,
-        deadline: Deadline = NO_DEADLINE,
+        self, encoded: EncodedImage, prompt: Prompt, *, max_masks: int | None = 1, deadline: Deadline = NO_DEADLINE
     ) -> list[Candidate]:
         """Predict masks for one object, best first; `max_masks=None` returns all of SAM's (three for a single click).
 
@@ -126,8 +122,7 @@ class ImageLabeler:
         asked = self.correction_prompt(prompt, mask)
         deadline.raise_if_over()
         clicks = clicks_of(prompt)
-        revise = revise_by_clicks(clicks, asked.mask_logits)
-        candidate = self._decode(encoded, asked, 1, revise)[0]
+        candidate = self._decode(encoded, asked, 1, revise_by_clicks(clicks, asked.mask_logits))[0]
         if self._segmenter.refines_by_logits:  # what it was measured with
             candidate = keep_elsewhere(candidate, mask, clicks)
         return hold_in_pixels(candidate, clicks)
@@ -151,6 +146,11 @@ class ImageLabeler:
         crops = {"pixels": encoded.image.pixels} if parameters.crop_n_layers else {}
         candidates = self._segmenter.propose(encoded.embedding, parameters, **crops)
         return [candidate for candidate in candidates if candidate.mask.any()]
+
+    @timed("sam")
+    def segment_boxes(self, encoded: EncodedImage, boxes: Sequence[Box]) -> list[Candidate]:
+        """Predict the mask of each box, in their order, in batches of the decoder; a mask may be empty."""
+        return self._segmenter.decode_many(encoded.embedding, [Prompt(box_xyxy=box) for box in boxes])
 
     @timed("sam")
     def measure_agreement(self, encoded: EncodedImage, masks: Sequence[Mask]) -> list[float]:

@@ -12,11 +12,12 @@ from backend.export.data_set_statistics import DataSetStatistics
 from backend.export.export_record import check_folder
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
 from backend.export.formats import FORMATS, Format, FormatOptions
-from backend.export.found_images import FoundDataSet, FoundImage, FoundRegions, OnBadRegion
+from backend.export.found_images import FoundBox, FoundDataSet, FoundImage, FoundRegions, OnBadRegion
 from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts, uri_to_name
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.overlay import choose_colours, encode_overlay
 from backend.export.picture_cache import PictureCache
+from backend.export.read_boxes import BoxFile, read_boxes
 from backend.export.read_coco import read_coco
 from backend.export.read_masks import read_masks
 from backend.export.read_yolo import read_yolo
@@ -44,6 +45,7 @@ __all__ = [
     "SPLITS",
     "AnnotationIds",
     "Background",
+    "BoxFile",
     "ChoiceClasses",
     "CrowdMarks",
     "DataSet",
@@ -52,6 +54,7 @@ __all__ = [
     "ExportFolder",
     "Format",
     "FormatOptions",
+    "FoundBox",
     "FoundDataSet",
     "FoundImage",
     "FoundRegions",
@@ -83,6 +86,7 @@ __all__ = [
     "measure_ious",
     "merge_annotators",
     "parse_colour",
+    "read_boxes",
     "read_coco",
     "read_masks",
     "read_yolo",

@@ -76,10 +76,19 @@ def read_document(path: Path, digest: Digest) -> CocoDocument:
     Raises:
         BadDataSet: It cannot be read, is no JSON, is no COCO file, or ids are missing or come twice.
     """
+    return parse_document(path, read_json(path, digest))
+
+
+def read_json(path: Path, digest: Digest) -> Any:
+    """Read the JSON of a file and add its bytes to the digest.
+
+    Raises:
+        BadDataSet: It cannot be read, or is no JSON.
+    """
     try:
         content = path.read_bytes()
         digest.update(content)
-        document = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
+        return orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise BadDataSet(f"{path} cannot be read: {error.strerror or error}.", remedy=FILE_REMEDY) from error
     except orjson.JSONDecodeError as error:
@@ -87,6 +96,14 @@ def read_document(path: Path, digest: Digest) -> CocoDocument:
         what = "is cut off or damaged" if start in (b"{", b"[") else "is no JSON" if start else "is empty"
         remedy = DAMAGED_REMEDY if start in (b"{", b"[") else FILE_REMEDY
         raise BadDataSet(f"{path} {what}: {error}.", remedy=remedy) from error
+
+
+def parse_document(path: Path, document: Any) -> CocoDocument:
+    """Parse what `read_json` returned; raises as `read_document` does.
+
+    Args:
+        path: For messages.
+    """
     lists = _check_lists(path, document)
     categories = {one["id"]: one for one in _check_ids(path, "category", lists["categories"])}
     for number, category in categories.items():

@@ -14,7 +14,7 @@ from typing import Any
 
 from backend.errors import BadDataSet, shorten
 from backend.export.records import Choices, EncodedRegion, KeyPoint
-from backend.values import Size
+from backend.values import Box, Size
 
 OnBadRegion = Callable[[BadDataSet], None]
 NO_CHOICES: Choices = MappingProxyType({})
@@ -27,6 +27,20 @@ class FoundRegions:
 
     regions: tuple[EncodedRegion, ...] = ()
     key_points: tuple[KeyPoint, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundBox:
+    """A box as a file has it.
+
+    Attributes:
+        box_xyxy: In pixels; it may reach over the image's edges.
+        score: In [0, 1]; None if the file has none.
+    """
+
+    box_xyxy: Box
+    label: str
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class FoundImage:
         choices: Image-level choices by the name of their control.
         read: Reads its regions for an image of that size. A region that cannot be read is told to the second argument,
             which may raise; otherwise the region is left out.
+        boxes: In place of regions, where only boxes were read.
     """
 
     name: str
@@ -55,6 +70,7 @@ class FoundImage:
     image_id: int = 0
     size: Size | None = None
     choices: Choices = field(default_factory=lambda: NO_CHOICES)
+    boxes: tuple[FoundBox, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,19 @@ def _merge_images(known: dict[Any, Json], document: CocoDocument) -> None:
 
 
 def _find_image(image: Json, entries: Sequence[_Entry]) -> FoundImage:
+    found, key = find_image(image), str(image.get("file_name") or image["id"])
+    return replace(found, read=partial(_read_regions, found.name, key, entries))
+
+
+def find_image(image: Json) -> FoundImage:
+    """Return an image of a COCO file, with its id, without regions."""
     file_name = image.get("file_name")
     name = f"image {shorten(image['id'])}" + (f' ("{shorten(file_name)}")' if isinstance(file_name, str) else "")
     task_id, uri = image.get("task_id"), image.get("coco_url")
     return FoundImage(
         name,
         file_name if isinstance(file_name, str) else "",
-        partial(_read_regions, name, str(file_name or image["id"]), entries),
+        lambda size, on_bad_region: FoundRegions(),
         uri=uri if isinstance(uri, str) else "",
         task_id=task_id if type(task_id) is int else None,
         image_id=image["id"] if type(image["id"]) is int else 0,

@@ -7,6 +7,7 @@ from (c, r) to (c + 1, r + 1) with its centre at (c + 0.5, r + 0.5). The image e
 as Label Studio's 0 to 100 percent and COCO's polygons and boxes do. A shape covers the pixels whose centre lies in it.
 """
 
+from backend.geometry.boxes import clip_box, keep_parts_in_box
 from backend.geometry.bridged_outlines import (
     bridged_outline_iou,
     bridged_outline_to_mask,
@@ -51,6 +52,7 @@ __all__ = [
     "check_counts",
     "clean_mask",
     "clicks_that_count",
+    "clip_box",
     "decode_coco_counts",
     "distance_to_box",
     "distance_to_mask",
@@ -61,6 +63,7 @@ __all__ = [
     "follow_clicks",
     "hold_clicks",
     "inner_point",
+    "keep_parts_in_box",
     "mask_iou",
     "mask_nms",
     "mask_to_box",

@@ -3,8 +3,10 @@
 `export` reads the files; plans, results and counts go out.
 """
 
+from backend.importing.box_plan import BoxPlan, plan_file_boxes
 from backend.importing.build_results import ResultCounts, ResultOptions
 from backend.importing.choose_control import add_ordinary_rectangles, check_shape
+from backend.importing.drawn_boxes import DrawnBoxes
 from backend.importing.match_images import Place, TaskIndex
 from backend.importing.plan import TaskImport, check_labels, plan_import
 from backend.importing.send_annotations import SendCounts, send_annotations, with_existing
@@ -12,6 +14,8 @@ from backend.importing.send_predictions import PlannedTasks, PredictionBuilder, 
 from backend.importing.task_results import TaskResults, has_same_regions
 
 __all__ = [
+    "BoxPlan",
+    "DrawnBoxes",
     "Place",
     "PlannedTasks",
     "PredictionBuilder",
@@ -26,6 +30,7 @@ __all__ = [
     "check_shape",
     "clear_stored",
     "has_same_regions",
+    "plan_file_boxes",
     "plan_import",
     "send_annotations",
     "with_existing",

@@ -4,6 +4,7 @@ It fetches and opens the image, asks the engine and names the regions; the same 
 bulk run.
 """
 
+from backend.predict.box_masks import NO_MASK, OUTSIDE
 from backend.predict.bulk_version import BulkRequest, build_version, is_bulk_version
 from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
@@ -18,6 +19,8 @@ __all__ = [
     "ANSWER_TTL_SECONDS",
     "CACHED",
     "COMPUTED",
+    "NO_MASK",
+    "OUTSIDE",
     "BulkRequest",
     "LastAnswers",
     "ModelFacts",

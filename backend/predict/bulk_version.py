@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from backend.label_studio.config import Control, LabelingConfig
-from backend.label_studio.requests import FindText, SegmentAll
+from backend.label_studio.requests import FindText, FromBoxes, SegmentAll
 from backend.projects import ProjectSettings
 from backend.values import ProposalOptions
 
@@ -27,13 +27,15 @@ ALWAYS_NAMED = (
 
 OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all parts and holes in every polygon
 
-BulkRequest = FindText | SegmentAll
+BulkRequest = FindText | SegmentAll | FromBoxes
 
 REVIEW_VERSION = 1  # of the formula that scores masks for review
 
 
 def build_version(model_version: str, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings) -> str:
     """Build the predictions' version: the models' version, then 8 hex digits of everything else that affects them.
+
+    Of masks made from boxes it says so: "…-boxes-0a1b2c3d" in place of "…-auto-0a1b2c3d".
 
     Without a text, the text is not part of the digest; neither are settings that have their default or no effect here.
     """
@@ -42,7 +44,11 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
         for image in config.images
         for control in (*image.answers, *image.region_choices, *image.image_choices)
     ]
-    named: dict[str, Any] = {"proposal": _name_options(request.options), "controls": controls}
+    named: dict[str, Any] = {"controls": controls}
+    if isinstance(request, FromBoxes):
+        named["boxes"] = dict(request.source)
+    else:
+        named["proposal"] = _name_options(request.options)
     if isinstance(request, FindText) and request.from_labels:
         named["text_from_labels"] = True
     elif isinstance(request, FindText):
@@ -54,12 +60,17 @@ def build_version(model_version: str, config: LabelingConfig, request: BulkReque
     changed = settings.changed_in_bulk()
     named |= {"settings": changed} if changed else {}
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
-    return f"{model_version}-auto-{digest[:8]}"
+    return f"{model_version}-{'boxes' if isinstance(request, FromBoxes) else 'auto'}-{digest[:8]}"
+
+
+def with_options(request: BulkRequest, options: ProposalOptions) -> BulkRequest:
+    """Return the request with these options of automatic masks, unless it has its own or makes none."""
+    return request if isinstance(request, FromBoxes) else replace(request, options=request.options or options)
 
 
 def is_bulk_version(version: str) -> bool:
     """Return whether a model version has the form of those that `build_version` builds."""
-    return re.fullmatch(r".+-auto-[0-9a-f]{8}", version) is not None
+    return re.fullmatch(r".+-(auto|boxes)-[0-9a-f]{8}", version) is not None
 
 
 def _name_control(control: Control) -> dict[str, Any]:

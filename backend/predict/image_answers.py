@@ -10,8 +10,9 @@ from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clea
 from backend.geometry import Point
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, label_for_click
-from backend.label_studio.requests import Click, FindText, MaskBoxCache, SegmentAll
+from backend.label_studio.requests import Click, FindText, FromBoxes, ImageBoxes, MaskBoxCache, SegmentAll
 from backend.label_studio.results import LabeledRegion
+from backend.predict.box_masks import Note, masks_of_boxes
 from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt
 from backend.predict.corrected_region import keep_identity
@@ -116,6 +117,19 @@ class ImageAnswers(RegionStages):
         regions = [one.name_region(region, config) for one, region in zip(named, labeled, strict=True)]
         regions = self.score_for_review(encoded, regions) if request.review else regions
         return Prediction(tuple(regions), message=describe_matches(request.texts, len(regions)))
+
+    def segment_boxes(
+        self,
+        encoded: EncodedImage,
+        request: FromBoxes,
+        drawn: ImageBoxes,
+        config: ImageConfig,
+        settings: ProjectSettings,
+        note: Note,
+    ) -> Prediction:
+        """Make the masks of boxes that exist; see `masks_of_boxes`."""
+        regions = masks_of_boxes(self._labeler, encoded, drawn, config, settings, note)
+        return Prediction(tuple(self.score_for_review(encoded, regions) if request.review else regions))
 
     def segment_all(
         self, encoded: EncodedImage, request: SegmentAll, config: ImageConfig, settings: ProjectSettings

@@ -5,7 +5,6 @@ Clicks and bulk pre-annotation use the same `predict`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,7 +26,7 @@ from backend.label_studio.requests import (
 )
 from backend.label_studio.results import build_prediction, build_results
 from backend.predict.answer_work import choose_answer
-from backend.predict.bulk_version import BulkRequest
+from backend.predict.bulk_version import BulkRequest, with_options
 from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.image_opener import ImageOpener
@@ -89,7 +88,7 @@ class TaskPredictor:
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
 
-    def version_for(self, request: Request) -> str:
+    def version_for(self, request: Request | BulkRequest) -> str:
         """Return the model version of the predictions that answer a request; it names the models that made them."""
         uses_detector = isinstance(request, FindText) and self._detector_version
         return f"{self.model_version}+{self._detector_version}" if uses_detector else self.model_version
@@ -171,7 +170,7 @@ class TaskPredictor:
             self._answers,
             self.version_for(request),
             prefer_shape(config, settings.answer),
-            replace(request, options=request.options or self._default_proposal),
+            with_options(request, self._default_proposal),
             settings,
             project_id=project_id,
             uses_cache=uses_cache,

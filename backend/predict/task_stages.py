@@ -2,8 +2,8 @@
 
     fetch(document) -> decode -> encode -> segment -> crop -> classify([…]) -> build -> prediction
 
-One after the other they are `TaskPredictor.predict` of a `SegmentAll` or `FindText`. What is passed on is a `TaskWork`,
-which each step fills in; only one step has it at a time.
+One after the other they are `TaskPredictor.predict` of a `SegmentAll` or `FindText`; `FromBoxes` exists here only. What
+is passed on is a `TaskWork`, which each step fills in; only one step has it at a time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,18 @@ from typing import Any
 from backend.engine import EncodedImage, ImageEncoder
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig
-from backend.label_studio.requests import ClassifyImage, FindText, SegmentAll, TaskImage, parse_task
+from backend.label_studio.requests import (
+    BOXES,
+    ClassifyImage,
+    FindText,
+    FromBoxes,
+    ImageBoxes,
+    SegmentAll,
+    TaskImage,
+    parse_task,
+)
 from backend.label_studio.results import build_prediction, build_results
+from backend.predict.box_masks import check_box_size
 from backend.predict.bulk_version import BulkRequest
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.image_opener import ImageOpener
@@ -42,6 +52,7 @@ class ImageWork:
 
     Attributes:
         source: None if nothing is asked of it.
+        boxes: Those to make masks of, if that is the request.
         is_cached: Whether the embedding came from the cache.
         candidates: The masks, if CLIP picks their labels.
         crops: What CLIP looks at for each of them.
@@ -51,6 +62,7 @@ class ImageWork:
     config: ImageConfig
     request: BulkRequest | ClassifyImage
     source: SourceImage | None = None
+    boxes: ImageBoxes | None = None
     encoded: EncodedImage | None = None
     is_cached: bool = False
     candidates: list[Candidate] | None = None
@@ -82,7 +94,7 @@ class TaskStages:
         settings: Of the project.
         project_id: Of the tasks.
         uses_cache: Whether embeddings are taken from the cache and put into it.
-        note: Called with `CACHED` or `COMPUTED` for each embedding.
+        note: Called with `CACHED` or `COMPUTED` for each embedding, and as `masks_of_boxes` says.
     """
 
     def __init__(
@@ -115,9 +127,23 @@ class TaskStages:
             request: BulkRequest | ClassifyImage = self._request
             if isinstance(request, SegmentAll) and not config.answers:
                 request = ClassifyImage()  # no control can carry a mask
+            if isinstance(request, FromBoxes):
+                work.images.append(self._fetch_boxed(document, image, config, request))
+                continue
             source = self._opener.fetch(image) if has_answer(request, config) else None
             work.images.append(ImageWork(image, config, request, source))
         return work
+
+    def _fetch_boxed(
+        self, document: Mapping[str, Any], image: TaskImage, config: ImageConfig, request: FromBoxes
+    ) -> ImageWork:
+        """Fetch an image if the task's document has boxes for it; raises `BadDataSet` if it has another size."""
+        drawn: ImageBoxes | None = document.get(BOXES, {}).get(image.name)
+        if drawn is None:
+            return ImageWork(image, config, request)
+        source = self._opener.fetch(image)
+        check_box_size(drawn, source)
+        return ImageWork(image, config, request, source, drawn)
 
     def decode(self, work: TaskWork) -> TaskWork:
         """Decode the images, and look for their embeddings in the cache."""
@@ -138,7 +164,7 @@ class TaskStages:
         return work
 
     def segment(self, work: TaskWork) -> TaskWork:
-        """Make the masks; with a text also their classes, which decide about them."""
+        """Make the masks; with a text or boxes also their labels and classes."""
         for image in work.images:
             if image.encoded is None:
                 continue
@@ -150,6 +176,11 @@ class TaskStages:
                 case FindText():
                     image.prediction = self._answers.find_text(
                         image.encoded, image.request, image.config, self._settings
+                    )
+                case FromBoxes():
+                    assert image.boxes is not None
+                    image.prediction = self._answers.segment_boxes(
+                        image.encoded, image.request, image.boxes, image.config, self._settings, self._note
                     )
         return work
 
@@ -166,7 +197,7 @@ class TaskStages:
         for config in self._config.images:
             self._label([image for image in images if image.config is config and image.crops is not None], config)
         for image in images:
-            if image.source is not None and not isinstance(image.request, FindText):
+            if image.source is not None and not isinstance(image.request, FindText | FromBoxes):
                 whole = self._answers.classify_image(image.source, image.config, self._settings)
                 image.prediction = replace(whole, regions=image.prediction.regions)
         return list(works)

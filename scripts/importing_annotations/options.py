@@ -100,8 +100,8 @@ def read_result_options(arguments: argparse.Namespace, config: LabelingConfig) -
     Raises:
         BadSettings: An option is not of the form NAME=VALUE, or the labeling config has no such choice.
     """
-    renamed = dict(_split("--rename", text) for text in arguments.rename)
-    crowd = _split("--crowd", arguments.crowd) if arguments.crowd else None
+    renamed = dict(parse_pair("--rename", text) for text in arguments.rename)
+    crowd = parse_pair("--crowd", arguments.crowd) if arguments.crowd else None
     if crowd and crowd[1] not in region_choices(config).get(crowd[0], ()):
         pairs = [f"{name}={value}" for name, values in region_choices(config).items() for value in values]
         message = f"The labeling config has no per-region choice {shorten(arguments.crowd)}."
@@ -115,7 +115,8 @@ def describe_result_options(arguments: argparse.Namespace) -> str:
     return ", ".join(f"{name}={value}" for name, value in given.items() if value)
 
 
-def _split(option: str, text: str) -> tuple[str, str]:
+def parse_pair(option: str, text: str) -> tuple[str, str]:
+    """Parse the value A=B of an option; raises `BadSettings`."""
     before, found, after = text.partition("=")
     if not found or not before or not after:
         raise BadSettings(f"{option} {shorten(text)} has no name before and after a =.", remedy=f"Write {option} A=B.")

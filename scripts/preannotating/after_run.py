@@ -42,6 +42,7 @@ def add_after_run_options(parser: argparse.ArgumentParser) -> None:
 def _bulk_version(text: str) -> str:
     if not is_bulk_version(text):
         reason = f"{shorten(text)!r} is not a version that this command made: those end in -auto- and eight digits"
+        reason += ", or in -boxes- and eight"
         raise argparse.ArgumentTypeError(reason)
     return text
 

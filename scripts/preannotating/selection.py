@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -115,6 +115,7 @@ def select_tasks(
     answer_of: AnswerOf = lambda request: request(),
     keep: Callable[[int], bool] | None = None,
     says_missing: bool = True,
+    among: Collection[int] | None = None,
 ) -> Selection:
     """Select the tasks that the options of `add_selection_options` choose and that lack this model version.
 
@@ -124,6 +125,7 @@ def select_tasks(
         answer_of: See `TaskListing`; waits out outages.
         keep: See `Selection`.
         says_missing: Whether the ids that the project does not have are printed.
+        among: Only these tasks; None for all.
 
     Raises:
         LabelStudioError: The tab belongs to another project, or Label Studio refused.
@@ -137,6 +139,8 @@ def select_tasks(
     if arguments.view is not None:
         in_tab = set(listing.tab_task_ids(project_id, arguments.view))
         chosen = sorted(in_tab if chosen is None else in_tab.intersection(chosen))
+    if among is not None:
+        chosen = sorted(set(among) if chosen is None else set(among).intersection(chosen))
     tasks = TaskFilter(
         without_version=version,
         unlabeled=arguments.only_unlabeled,

@@ -125,9 +125,8 @@ class TaskListing:
         """
         return self._in_portions(project_id, tasks, tasks.conditions(), WHOLE)
 
-    def iterate_reviewed(self, project_id: int | str) -> Iterator[Json]:
-        """Yield the tasks with a submitted annotation, with their "data", "annotations" and "predictions"."""
-        tasks = TaskFilter(annotated=True)
+    def iterate_reviewed(self, project_id: int | str, tasks: TaskFilter = TaskFilter(annotated=True)) -> Iterator[Json]:
+        """Yield tasks, by default those with a submitted annotation, with "data", "annotations" and "predictions"."""
         return self._in_portions(project_id, tasks, tasks.conditions(), REVIEWED)
 
     def count(self, project_id: int | str, tasks: TaskFilter = TaskFilter()) -> int:

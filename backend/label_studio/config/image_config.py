@@ -10,6 +10,8 @@ from backend.label_studio.config.controls import ClassControl, Control, ScoreCon
 from backend.values import ClassName
 
 AUTO = "AUTO"
+MASK_KINDS = ("brush", "bitmask", "polygon")
+"""Kinds of controls that hold the outline of a mask; a rectangle or an ellipse is only its frame."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ class ImageConfig:
     def has_label(self, label: str) -> bool:
         """Whether an answer control has that label."""
         return label in self._by_label
+
+    @cached_property
+    def mask_controls(self) -> tuple[Control, ...]:
+        """The answer controls that hold the outline of a mask."""
+        return tuple(control for control in self.answers if control.kind in MASK_KINDS)
+
+    def mask_control_for(self, label: str) -> Control | None:
+        """Return the first control for masks with that label, else one whose masks have no label; None without."""
+        labeled = (control for control in self.mask_controls if control.has_label(label))
+        unlabeled = (control for control in self.mask_controls if control.labels_name == "")
+        return next(labeled, None) or next(unlabeled, None)
 
 
 def _group_by_name(controls: Sequence[Control]) -> dict[str, list[Control]]:

@@ -5,6 +5,7 @@ Takes JSON, returns frozen values or raises `BadRequest` or `BadPrompt`.
 
 from backend.label_studio.requests.body_json import parse_body
 from backend.label_studio.requests.correctable_regions import CorrectableRegion, find_recent
+from backend.label_studio.requests.labeled_boxes import BOXES, FromBoxes, ImageBoxes, LabeledBox
 from backend.label_studio.requests.limits import RequestLimits
 from backend.label_studio.requests.mask_box_cache import MaskBoxCache
 from backend.label_studio.requests.page_state import PageState
@@ -32,6 +33,7 @@ from backend.label_studio.requests.tasks import Task, TaskImage, parse_task
 from backend.label_studio.requests.webhooks import parse_finished_task
 
 __all__ = [
+    "BOXES",
     "ClassifyImage",
     "Click",
     "Command",
@@ -39,6 +41,9 @@ __all__ = [
     "FindEverything",
     "FindLike",
     "FindText",
+    "FromBoxes",
+    "ImageBoxes",
+    "LabeledBox",
     "LabeledPrompt",
     "MaskBoxCache",
     "PageState",

@@ -1,0 +1,33 @@
+"""What becomes of a detector's boxes with the committed checkpoints, on few scenes that nothing was tuned on.
+
+`python -m scripts.demo_world.evaluate_boxes` measures many; docs/text_prompts.md has the figures.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scripts.demo_world.evaluate import RENDERERS
+from scripts.demo_world.evaluate_boxes import FIRST, measure
+from scripts.demo_world.scenes import HELD_OUT_SEED
+
+_SCENES = 4
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_noisy_boxes_become_masks_of_their_objects_with_the_class_of_the_text(renderer: str) -> None:
+    first = HELD_OUT_SEED + FIRST + 500
+    found = measure(RENDERERS[renderer], range(first, first + _SCENES), 0.1)
+    assert len(found.ious) >= 10
+    assert found.mean_iou >= 0.9, found
+    assert found.wrong == 0, found
