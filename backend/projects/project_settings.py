@@ -94,7 +94,9 @@ class ProjectSettings:
     """Settings of one project. `None` means that the labeling config or the server's environment decides."""
 
     answer: str | None = _setting(
-        None, _one_of(SHAPES), f"Shape that holds masks: {', '.join(SHAPES)}; null: the first of these in the labeling config"
+        None,
+        _one_of(SHAPES),
+        f"Shape that holds masks: {', '.join(SHAPES)}; null: the first of these in the labeling config",
     )
     auto_label: bool | None = _setting(
         None, _bool, "Let CLIP choose the label of clicks as well; null: the server's AUTO_LABEL", only_page=True
@@ -134,7 +136,9 @@ class ProjectSettings:
         False, _bool, "Write the most probable classes of a mask and their probabilities into the region's note"
     )
     polygon_parts: str = _setting(
-        "main", _one_of(POLYGON_PARTS), "Parts of a mask in a polygon: main (the largest and the clicked ones) or all, with small holes"
+        "main",
+        _one_of(POLYGON_PARTS),
+        "Parts of a mask in a polygon: main (the largest and the clicked ones) or all, with small holes",
     )
     max_points: int = _setting(
         60, _number(4, 10_000, int), "Number of points that a polygon may have where fewer do not spoil it, 4 to 10000"
