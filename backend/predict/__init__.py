@@ -8,6 +8,7 @@ from backend.predict.bulk_version import BulkRequest, build_version, is_bulk_ver
 from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
 from backend.predict.prediction import TaskAnswer
+from backend.predict.refused_click import document_to_keep
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 from backend.predict.task_stages import CACHED, COMPUTED, TaskStages, TaskWork
 
@@ -24,5 +25,6 @@ __all__ = [
     "TaskStages",
     "TaskWork",
     "build_version",
+    "document_to_keep",
     "is_bulk_version",
 ]

@@ -30,6 +30,7 @@ from backend.predict.region_labels import choose, label_region, region_vocabular
 from backend.predict.region_stages import RegionStages
 from backend.predict.request_needs import search_vocabulary
 from backend.predict.review_scores import score_by_trust
+from backend.predict.split_clicks import split_by_mask
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Candidate, ProposalOptions, Region
@@ -76,7 +77,12 @@ class ImageAnswers(RegionStages):
         """
         labels, answers, candidates, clicks, remarks, missed = [], [], [], [], [], 0
         min_score = self._min_score if settings.min_score is None else settings.min_score
-        for prompt in click.prompts:
+        prompts = [
+            one
+            for prompt in click.prompts
+            for one in split_by_mask(prompt, click.correctable, config, self._mask_boxes, deadline)
+        ]
+        for prompt in prompts:
             deadline.raise_if_over()
             answer = answer_prompt(
                 self._labeler,
