@@ -24,7 +24,7 @@ from backend.label_studio.results import LabeledRegion
 from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt
 from backend.predict.corrected_region import keep_identity
-from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
+from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_label, describe_matches
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies
 from backend.predict.region_stages import RegionStages
@@ -100,9 +100,12 @@ class ImageAnswers(RegionStages):
                 missed += 1
                 continue
             picked = label_for_click(config, prompt.label, self.auto_labels(settings))
-            labels.append((answer.corrected.label if answer.corrected else "") or picked)
+            kept_label = answer.corrected.label if answer.corrected else ""
+            labels.append(picked or kept_label or None if answer.takes_label else kept_label or picked)
             answers.append(answer)
             remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
+            if answer.corrected and len(prompts) == 1 and len(config.answer_classes) > 1:
+                remarks.append(describe_label(kept_label, labels[-1], is_picked=bool(prompt.label)))
             candidates.append(self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords))
             clicks.append(prompt.prompt.point_coords)
         regions = self._classify(encoded.image, candidates, labels, config, settings)

@@ -1,8 +1,8 @@
 """Masks that stay on the page when a background click is refused.
 
 Every answer replaces all suggestions on the page, a refusal too. A background click beside all masks would thus take
-them away before they are accepted. So the refusal repeats the last answer, if the person may still see it. After the red
-cross nobody has a reason to make a background click, which is why only those do so.
+them away before they are accepted. So the refusal repeats the last answer, if the person may still see it. Nobody has a
+reason to make a background click after the red cross, which is why only those do so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from backend.errors import BackendError, BadPrompt
 from backend.label_studio.requests import Click, Request
 from backend.label_studio.results import Result, build_prediction
+from backend.predict.clicks import is_background
 from backend.predict.recent_masks import AnswerMemory
 
 
@@ -42,8 +43,7 @@ def keeping_masks(request: Request, memory: AnswerMemory) -> Iterator[None]:
 
 
 def _takes_away(request: Request) -> bool:
-    prompts = [prompt.prompt for prompt in request.prompts] if isinstance(request, Click) else []
-    return bool(prompts) and all(one.point_labels and not any(one.point_labels) for one in prompts)
+    return isinstance(request, Click) and all(is_background(prompt.prompt) for prompt in request.prompts)
 
 
 def document_to_keep(error: BackendError) -> Mapping[str, Any] | None:

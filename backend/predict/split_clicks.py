@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
-from backend.predict.clicks import find_corrected
+from backend.predict.clicks import find_corrected, is_background
 from backend.runtime import NO_DEADLINE, Deadline
 
 
@@ -31,7 +31,7 @@ def split_by_mask(
         boxes: Cache.
     """
     points = prompt.prompt
-    if len(points.point_coords) < 2 or any(points.point_labels) or points.box_xyxy is not None:
+    if len(points.point_coords) < 2 or not is_background(points) or points.box_xyxy is not None:
         return [prompt]
     if find_corrected(prompt, correctable, config, boxes, deadline) is not None:
         return [prompt]

@@ -140,8 +140,25 @@ def test_a_box_and_a_negative_point_of_the_draft_reach_sam_together() -> None:
     assert hall.segmenter.decoded == [Prompt(((20, 15),), (0,), (10, 6, 30, 24))]
 
 
+def test_a_negative_point_with_another_label_gives_the_mask_that_label() -> None:
+    """A label that was changed a moment ago is not in the draft yet, and the tick would give the picked one anyway."""
+    hall = Hall()
+    (result,) = click(hall, keypoint(37.5, 50, "dog", positive=False), regions=(saved(BODY),))
+    assert (result["id"], result["value"]["brushlabels"]) == ("saved", ["dog"])
+    assert hall.segmenter.decoded[0].mask_logits is not None
+    its_own = saved(BODY, "dog", region_id="own")
+    (result,) = click(Hall(), keypoint(37.5, 50, "dog", positive=False), regions=(its_own, saved(BODY)))
+    assert (result["id"], result["value"]["brushlabels"]) == ("own", ["dog"]), "the newest instead of the one with it"
+
+
+def test_a_negative_point_for_which_clip_picks_labels_leaves_the_mask_its_own() -> None:
+    hall = Hall(classifier=FakeClassifier())  # it says cat
+    result, _ = click(hall, keypoint(37.5, 50, "AUTO", positive=False), regions=(saved(BODY, "dog"),))
+    assert (result["id"], result["value"]["brushlabels"]) == ("saved", ["dog"])
+
+
 def test_a_negative_point_with_nothing_to_take_it_from_is_refused() -> None:
-    with pytest.raises(BadPrompt, match=r'No "cat" mask here to take a part from.*, or pick the label'):
+    with pytest.raises(BadPrompt, match=r"No mask here to take a part from\. Click the object first\."):
         click(Hall(), keypoint(50, 50, positive=False))
 
 

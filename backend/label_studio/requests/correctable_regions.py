@@ -20,7 +20,8 @@ Label Studio saves a draft up to ten seconds after a mask was accepted. For that
 `find_recent` makes correctable regions of them.
 
 A label restricts the regions: a click with a label corrects masks with that label. A click without one, which a plain
-control allows, corrects any.
+control allows, corrects any. So do background clicks alone, which can mean nothing but a mask: a label that somebody
+has just changed is not in the draft yet.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def find_correctable(
 ) -> tuple[CorrectableRegion, ...]:
     """Return the regions that the prompts may correct, newest first: those with the label and image size of a prompt.
 
-    A prompt without a label may correct regions with any label or none. A prompt that is only a box asks for a new
-    mask, so it has no correctable regions.
+    A prompt without a label, or with background points alone, may correct regions with any label or none. A prompt that
+    is only a box asks for a new mask, so it has no correctable regions.
     """
     wanted = _wanted(prompts)
     if not wanted:
@@ -123,7 +124,11 @@ def find_recent(
 
 def _wanted(prompts: Sequence[LabeledPrompt]) -> set[tuple[str, Size]]:
     """Return label and image size of each prompt with points; the label "" stands for every label."""
-    return {(prompt.label, prompt.drawn_size) for prompt in prompts if prompt.prompt.point_coords}
+    return {
+        (prompt.label if any(prompt.prompt.point_labels) else "", prompt.drawn_size)
+        for prompt in prompts
+        if prompt.prompt.point_coords
+    }
 
 
 def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
