@@ -38,6 +38,7 @@ from backend.label_studio.results import (
     LabeledRegion,
     Result,
     drawn_size_of,
+    has_strokes,
     join_labels,
     kind_of_region,
     label_of,
@@ -73,7 +74,18 @@ class CorrectableRegion:
     def __post_init__(self) -> None:
         """Compute `mask_name` from the content, because ids can be reused; once here, not with every click."""
         size = self.drawn_size.width, self.drawn_size.height
-        object.__setattr__(self, "mask_name", (size, *(_name(shape) for _, shape in shapes_of(self.results))))
+        shapes = (_name(shape) for _, shape in shapes_of(self.results))
+        object.__setattr__(self, "mask_name", (size, *shapes, *(_name(value["touches"]) for value in self._painted)))
+
+    @property
+    def has_strokes(self) -> bool:
+        """Whether a person has painted on it since Label Studio has saved its mask."""
+        return bool(self._painted)
+
+    @property
+    def _painted(self) -> list[Mapping[str, Any]]:
+        values = [value_of(result) for result in self.results if kind_of_region(result) == "brush"]
+        return [value for value in values if has_strokes(value)]
 
     def is_meant_by(self, prompt: LabeledPrompt) -> bool:
         """Whether a prompt may correct it: one with points, with its label or with none, on an image of its size."""
@@ -167,7 +179,7 @@ def _has_mask(result: Result, config: ImageConfig) -> bool:
         return False
     kind, value = kind_of_region(result), value_of(result)
     if kind in SHAPE_KEYS:
-        return SHAPE_KEYS[kind] in value
+        return SHAPE_KEYS[kind] in value or (kind == "brush" and has_strokes(value))
     return "rle" in value and kind != "" and str(result.get("type")).endswith("labels")
 
 
