@@ -18,7 +18,7 @@ from backend.errors import BackendError
 from backend.label_studio.config import LabelingConfig, MessageLine, find_message_line, parse_labeling_config
 from backend.label_studio.requests import ClassifyImage, parse_prompted_task, parse_task
 from backend.label_studio.results import EMPTY_ANSWER, add_message, join_remedy
-from backend.predict import TaskAnswer, TaskPredictor
+from backend.predict import TaskAnswer, TaskPredictor, document_to_keep
 from backend.projects import ProjectSettings, check_setup
 from backend.safe_text import register_secrets
 from backend.settings import Settings
@@ -95,7 +95,9 @@ def _answer(
         if line is None:
             raise
         log.warning("%s", error)
-        return add_message(None, line, join_remedy(error.message, error.remedy), predictor.model_version)
+        return add_message(
+            document_to_keep(error), line, join_remedy(error.message, error.remedy), predictor.model_version
+        )
     if line is None or request is None:
         return answer.document or EMPTY_ANSWER
     return add_message(answer.document, line, answer.message, predictor.model_version)

@@ -9,6 +9,7 @@ from backend.engine.detect_queued import detect_queued
 from backend.engine.embed_queued import embed_queued
 from backend.engine.encode_texts_queued import encode_texts_queued
 from backend.engine.encoded_image import EncodedImage
+from backend.engine.forced_clicks import clicks_of, keep_painted
 from backend.engine.found_mask import FoundMask
 from backend.engine.image_encoder import ImageEncoder
 from backend.engine.image_labeler import ImageLabeler
@@ -36,12 +37,14 @@ __all__ = [
     "classify_crops",
     "classify_many",
     "clean_candidate",
+    "clicks_of",
     "content_words",
     "detect_queued",
     "embed_queued",
     "encode_texts_queued",
     "is_probable",
     "keep_clean",
+    "keep_painted",
     "keep_probable",
     "named_class",
     "parse_text",

@@ -2,7 +2,7 @@
 
 SAM's first answer is never changed. Later ones are revised as low-resolution logits (`geometry.follow_clicks`), before
 they become masks, so that it costs next to nothing; what clicks closer than a cell still need is drawn in pixels.
-A mask on the page changes at the clicks only, unless it is a rough one.
+A mask on the page changes at the clicks only, unless it is a rough one; what was painted on it by hand always does.
 Everything depends on the image and the clicks alone, so every replica gives the same answer.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.geometry import Click, change_at_clicks, clicks_that_count, follow_clicks, hold_clicks, mask_iou
+from backend.geometry import Click, change_at_clicks, clicks_that_count, follow_clicks, hold_clicks, mask_iou, pixel_of
 from backend.values import Candidate, Mask, Prompt, ReviseLogits
 
 INERTIA = 0.5  # logit by which SAM must be sure to change an earlier answer; see docs/demo_models.md
@@ -57,6 +57,17 @@ def keep_elsewhere(candidate: Candidate, page: Mask, clicks: Sequence[Click]) ->
         return candidate
     reach = round(PART_REACH * max(page.shape))
     return replace(candidate, mask=change_at_clicks(page, candidate.mask, clicks, reach))
+
+
+def keep_painted(candidate: Candidate, page: Mask, painted: Mask, clicks: Sequence[Click]) -> Candidate:
+    """Return the candidate with the painted pixels of the mask on the page, but for the change at the clicks.
+
+    A person who paints on a mask is right about it, however rough the mask is elsewhere.
+    """
+    agrees = all(page[y, x] == bool(click[2]) for click in clicks for x, y in [pixel_of(click, page.shape)])
+    reach = round(PART_REACH * max(page.shape))
+    local = page if agrees else change_at_clicks(page, candidate.mask, clicks, reach)
+    return replace(candidate, mask=np.where(painted, local, candidate.mask))
 
 
 def hold_in_pixels(candidate: Candidate, clicks: Sequence[Click]) -> Candidate:

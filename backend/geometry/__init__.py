@@ -37,6 +37,7 @@ from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle
 from backend.geometry.resizing import enlarge_logits, resize_mask
 from backend.geometry.rotated_boxes import mask_to_rotated_box
 from backend.geometry.run_lengths import PixelRuns, encode_coco_runs
+from backend.geometry.strokes import Stroke, draw_strokes
 
 __all__ = [
     "Click",
@@ -46,6 +47,7 @@ __all__ = [
     "OutlineOptions",
     "PixelRuns",
     "Point",
+    "Stroke",
     "bridged_outline_iou",
     "bridged_outline_to_mask",
     "change_at_clicks",
@@ -56,6 +58,7 @@ __all__ = [
     "decode_coco_counts",
     "distance_to_box",
     "distance_to_mask",
+    "draw_strokes",
     "ellipse_to_mask",
     "encode_coco_runs",
     "enlarge_logits",

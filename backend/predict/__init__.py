@@ -10,6 +10,7 @@ from backend.predict.last_answers import ANSWER_TTL_SECONDS, LastAnswers
 from backend.predict.model_facts import ModelFacts
 from backend.predict.phrases import Phrase, list_phrases
 from backend.predict.prediction import TaskAnswer
+from backend.predict.refused_click import document_to_keep
 from backend.predict.request_needs import search_vocabulary
 from backend.predict.task_predictor import ANSWER_SECONDS, TaskPredictor
 from backend.predict.task_stages import CACHED, COMPUTED, TaskStages, TaskWork
@@ -30,6 +31,7 @@ __all__ = [
     "TaskStages",
     "TaskWork",
     "build_version",
+    "document_to_keep",
     "is_bulk_version",
     "list_phrases",
     "search_vocabulary",

@@ -4,9 +4,10 @@
 |--------------------------------------------------------------|---------------------------------------------------|
 | all on or near a mask with their label, or with any label if | that mask, corrected, under its own id            |
 | they have none                                               |                                                   |
+| only negative, on a mask with another label                  | that mask, corrected, with the label of the click |
 | positive, near such a mask, and SAM is sure of another object | that other object, as a new region               |
 | several positive at (nearly) the same place, nothing else    | SAM's next larger candidate, cyclically           |
-| only negative, no box, no mask with their label there        | refused; it does not count with the next ones     |
+| only negative, no box, no mask there                         | refused; it does not count with the next ones     |
 | one positive, on nothing (see `click_on_nothing`)            | refused; it does not count with the next ones     |
 | any others, a box, or both                                   | SAM's best candidate, as a new region             |
 
@@ -14,6 +15,9 @@
 object with the same label does not count. SAM is sure of another object if its answer to the points alone has a
 predicted IoU of at least 0.5 and at most a tenth of it lies inside the mask: objects of one class often touch, and a
 click on a neighbour must not change an accepted mask. "Nearly the same place" is 1 % of the image's diagonal.
+
+Label Studio saves a changed label some seconds later. A person who picks the mask's new label before an Alt+click must
+not be refused for that, and the tick would give the mask the picked label anyway.
 
 A mask that was answered a moment ago and is in no draft yet is corrected by the same rules, except that a positive
 point on it never means it: Label Studio sends no click on an accepted mask, so that one was rejected.
@@ -28,7 +32,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backend.engine import EncodedImage, ImageLabeler
+from backend.engine import EncodedImage, ImageLabeler, clicks_of, keep_painted
 from backend.errors import BadPrompt, BadRegion
 from backend.geometry import distance_to_box, distance_to_mask
 from backend.label_studio.config import ImageConfig
@@ -58,11 +62,13 @@ class ClickAnswer:
     Attributes:
         corrected: The region on the page that it corrects; None for a new region.
         message: What to tell the person about it, one line; "" for nothing.
+        takes_label: Whether the corrected region gets the label of the click; else it keeps its own.
     """
 
     candidate: Candidate
     corrected: LabeledRegion | None = None
     message: str = ""
+    takes_label: bool = False
 
 
 @timed("sam")
@@ -98,7 +104,9 @@ def answer_prompt(
         )
         return answer if IGNORED in answer.message else replace(answer, message=f"{answer.message} {IGNORED}".strip())
 
-    corrected = find_corrected(prompt, correctable, config, boxes, deadline)
+    corrected, takes_label = find_corrected(prompt, correctable, config, boxes, deadline), False
+    if corrected is None and prompt.label and is_background(prompt.prompt):
+        corrected, takes_label = find_corrected(replace(prompt, label=""), correctable, config, boxes, deadline), True
     if corrected is not None:
         found = next(region for region in correctable if region.region_id == corrected.region_id)
         min_cover = MIN_COVER if found.may_be_rejected else 0.0
@@ -106,14 +114,15 @@ def answer_prompt(
         if other is not None:
             return ClickAnswer(other)
         candidate = labeler.refine(encoded, prompt.prompt, corrected.mask, deadline=deadline)
-        return ClickAnswer(candidate, corrected, CORRECTS_LAST if found.is_recent else "")
+        if corrected.painted is not None:
+            candidate = keep_painted(candidate, corrected.mask, corrected.painted, clicks_of(prompt.prompt))
+        return ClickAnswer(candidate, corrected, CORRECTS_LAST if found.is_recent else "", takes_label)
     points = prompt.prompt
-    if points.point_labels and not any(points.point_labels) and points.box_xyxy is None:
+    if is_background(points) and points.box_xyxy is None:
         if len(points.point_labels) > 1:  # the first one was refused, stayed on the page and does not count
             counting = replace(points, point_coords=points.point_coords[1:], point_labels=points.point_labels[1:])
             return answer_rest(counting)
-        what, wanted = (f'"{prompt.label}" ', ", or pick the label of the mask") if prompt.label else ("", "")
-        raise BadPrompt(f"No {what}mask here to take a part from.", remedy=f"Click the object first{wanted}.")
+        raise BadPrompt("No mask here to take a part from.", remedy="Click the object first.")
     repeats = count_repeats(points, encoded.image.size)
     if repeats:
         first = Prompt(points.point_coords[:1], points.point_labels[:1])
@@ -125,6 +134,11 @@ def answer_prompt(
     if is_short:
         return answer_rest(counting)
     return ClickAnswer(labeler.segment(encoded, counting, deadline=deadline)[0])
+
+
+def is_background(prompt: Prompt) -> bool:
+    """Whether all points of a prompt take something away."""
+    return bool(prompt.point_labels) and not any(prompt.point_labels)
 
 
 def find_other_object(

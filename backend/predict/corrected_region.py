@@ -30,7 +30,7 @@ def keep_identity(region: LabeledRegion, old: LabeledRegion | None, config: Imag
         region_id=old.region_id,
         choices=MappingProxyType(choices),
         control=control_name,
-        other_labels=old.other_labels,
+        other_labels=tuple(label for label in old.other_labels if label != region.label),
         notes=notes,
     )
 

@@ -16,12 +16,13 @@ from backend.predict.box_masks import Note, masks_of_boxes
 from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicks import answer_prompt
 from backend.predict.corrected_region import keep_identity
-from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_matches
+from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_label, describe_matches
 from backend.predict.named_masks import find_named
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies
 from backend.predict.region_stages import RegionStages
 from backend.predict.review_scores import score_by_trust
+from backend.predict.split_clicks import split_by_mask
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Candidate, ProposalOptions, Region
@@ -68,7 +69,12 @@ class ImageAnswers(RegionStages):
         """
         labels, answers, candidates, clicks, remarks, missed = [], [], [], [], [], 0
         min_score = self._min_score if settings.min_score is None else settings.min_score
-        for prompt in click.prompts:
+        prompts = [
+            one
+            for prompt in click.prompts
+            for one in split_by_mask(prompt, click.correctable, config, self._mask_boxes, deadline)
+        ]
+        for prompt in prompts:
             deadline.raise_if_over()
             answer = answer_prompt(
                 self._labeler,
@@ -86,9 +92,12 @@ class ImageAnswers(RegionStages):
                 missed += 1
                 continue
             picked = label_for_click(config, prompt.label, self.auto_labels(settings))
-            labels.append((answer.corrected.label if answer.corrected else "") or picked)
+            kept_label = answer.corrected.label if answer.corrected else ""
+            labels.append(picked or kept_label or None if answer.takes_label else kept_label or picked)
             answers.append(answer)
             remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
+            if answer.corrected and len(prompts) == 1 and len(config.answer_classes) > 1:
+                remarks.append(describe_label(kept_label, labels[-1], is_picked=bool(prompt.label)))
             candidates.append(self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords))
             clicks.append(prompt.prompt.point_coords)
         regions = self._classify(encoded.image, candidates, labels, config, settings)

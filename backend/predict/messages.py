@@ -64,6 +64,18 @@ def describe_classes(
     return "; ".join(part for part in parts if part)
 
 
+def describe_label(old: str, new: str | None, *, is_picked: bool) -> str:
+    """Say the label of a corrected mask, unless the person picked it for the click and the mask had it already.
+
+    Args:
+        old: As Label Studio has saved it, some seconds ago; "" for none.
+        new: None if CLIP picks it.
+    """
+    if not new or (is_picked and new == old):
+        return ""
+    return f'It {"keeps" if new == old else "gets"} the label "{shorten(new)}".'
+
+
 def describe_click(described: Sequence[str], missed: int, remarks: Sequence[str]) -> str:
     """Say what a click or several boxes gave.
 

@@ -15,12 +15,17 @@ Label Studio reports neither that an answer was accepted nor that it was rejecte
 
 After that `clicks` decides: a positive point on the mask shows that it was rejected, and of a point beside it SAM may
 be sure that it means another object.
+
+An answer replaces all suggestions on the page. So the answer that corrects one of several masks repeats the others
+under their ids: pending ones stay on the page, and accepted ones are replaced by themselves. If they are not
+remembered any more, the boxes in the draft that wait with the click's are answered anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
@@ -55,7 +60,7 @@ class AnswerMemory:
         self._answers, self._page = answers, page
         self._place: AnswerPlace | None = None
         self._before: tuple[RememberedAnswer, ...] = ()
-        self._recent: tuple[CorrectableRegion, ...] = ()
+        self._sources: list[tuple[Result, ...]] = []
         self.recalled: tuple[RememberedAnswer, ...] = ()
         self._changed: RememberedAnswer | None = None
         self._on_page: tuple[Result, ...] = ()
@@ -73,22 +78,53 @@ class AnswerMemory:
     ) -> Click:
         """Return the click with the remembered masks among those that it may correct.
 
+        Where there are none, the boxes that wait with its own become prompts: their masks would be lost.
+
         Args:
-            corrects: Whether the project wants that; if not, the click is returned as it is.
+            corrects: Whether the project wants that; if not, nothing is remembered.
         """
         recalled = self.recall(image, source)
+        everything = replace(click, prompts=(*click.prompts, *click.waiting), waiting=())
         if self._page is None or not corrects or not recalled:
-            return click
-        regions = [region for answer in recalled for region in _regions(answer, self._page, click, config)]
-        self._recent = tuple(regions)
-        return replace(click, correctable=(*regions, *click.correctable))
+            return everything
+        self.recalled = recalled
+        regions: list[CorrectableRegion] = []
+        for answer in recalled:
+            masks, may_be_rejected = _masks_of(answer, self._page)
+            found = find_recent(click.prompts, masks, config, may_be_rejected=may_be_rejected)
+            if found:
+                regions += found
+                self._sources.append(masks)
+        return replace(click, correctable=(*regions, *click.correctable)) if regions else everything
+
+    def other_masks(self, results: Sequence[Result]) -> list[dict[str, Any]]:
+        """Return the results of the remembered masks that were answered together with one that these results correct.
+
+        Args:
+            results: The answer to the click that `add_recent` was called with.
+        """
+        known = _ids(results)
+        others: list[dict[str, Any]] = []
+        for source in self._sources_of(results):
+            others += [dict(result) for result in source if str(result.get("id")) not in known]
+            known |= _ids(source)
+        return others
+
+    def last_masks(self) -> list[Result]:
+        """Return the results of the last answer to a click, if its masks may be on the page and no draft has them."""
+        if self._page is None or not self.recalled:
+            return []
+        last = self.recalled[0]
+        return [] if _is_in_newer_draft(last, self._page) else list(last.results)
 
     def remember(self, click: Click, results: Sequence[Result]) -> None:
         """Remember the answer to a click."""
         if self._page is None or self._place is None or not results or not self._page.prompt_ids:
             return
-        ids = {str(result.get("id")) for result in results}
-        base = [result for region in self._recent if region.region_id in ids for result in region.results]
+        base: list[Result] = []
+        for source in self._sources_of(results):
+            known = _ids(base)
+            base += [result for result in source if str(result.get("id")) not in known]
         page = replace(self._page, project_key="", draft_ids=frozenset(), prompt_ids=frozenset())
         answer = RememberedAnswer(
             tuple(results), click.prompts, self._page.prompt_ids, tuple(base), page, self._answers.now()
@@ -161,6 +197,11 @@ class AnswerMemory:
         """Say which image the request is for, where `recall` is not needed."""
         self._place = place_of(image, self._page, source)
 
+    def _sources_of(self, results: Sequence[Result]) -> list[tuple[Result, ...]]:
+        """Return what is remembered of the masks that an answer corrects, newest first."""
+        ids = _ids(results)
+        return [source for source in self._sources if ids & _ids(source)]
+
     def _typed_place(self) -> AnswerPlace | None:
         return None if self._place is None else replace(self._place, is_typed=True)
 
@@ -185,12 +226,20 @@ def _is_possible(answer: RememberedAnswer, page: PageState, now: float, *, is_on
     return page.draft == answer.page.draft
 
 
-def _regions(
-    answer: RememberedAnswer, page: PageState, click: Click, config: ImageConfig
-) -> tuple[CorrectableRegion, ...]:
-    """Return the masks of an answer that a click may correct; none if a newer draft has them."""
+def _masks_of(answer: RememberedAnswer, page: PageState) -> tuple[tuple[Result, ...], bool]:
+    """Return the results of an answer's masks that a click may correct, and whether they may have been rejected.
+
+    There are none if a newer draft has them.
+    """
     is_pending = bool(answer.prompt_ids & page.prompt_ids)
-    if answer.region_ids & page.draft_ids and page.draft != answer.page.draft:
-        return ()
-    results = answer.base if is_pending else answer.results
-    return find_recent(click.prompts, results, config, may_be_rejected=not is_pending)
+    if _is_in_newer_draft(answer, page):
+        return (), False
+    return (answer.base if is_pending else answer.results), not is_pending
+
+
+def _is_in_newer_draft(answer: RememberedAnswer, page: PageState) -> bool:
+    return bool(answer.region_ids & page.draft_ids) and page.draft != answer.page.draft
+
+
+def _ids(results: Sequence[Result]) -> set[str]:
+    return {str(result.get("id")) for result in results}

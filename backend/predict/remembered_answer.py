@@ -31,7 +31,7 @@ class RememberedAnswer:
         results: The results of its regions as they were sent: masks, labels and choices.
         prompts: What it answers, in pixels.
         prompt_ids: Label Studio's ids of these prompts.
-        base: The results of the remembered mask that it corrects; () for any other answer.
+        base: The results of the remembered mask that it corrects and of those that it repeats; () for any other answer.
         page: State of the page when it was asked for; of the draft only its version, without the project.
         answered_at: Unix time.
     """

@@ -1,7 +1,4 @@
-"""TaskPredictor: a Label Studio task and a request to a prediction.
-
-Clicks and bulk pre-annotation use the same `predict`.
-"""
+"""TaskPredictor: a Label Studio task and a request to a prediction, for clicks and for bulk pre-annotation."""
 
 from __future__ import annotations
 
@@ -36,6 +33,7 @@ from backend.predict.outlines import outline_regions
 from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.predict.recent_masks import AnswerMemory
+from backend.predict.refused_click import keeping_masks
 from backend.predict.request_needs import check_drawn_size, has_answer, texts_to_encode
 from backend.predict.review_scores import lowest_trust
 from backend.predict.task_stages import Note, TaskStages, ignore
@@ -140,11 +138,13 @@ class TaskPredictor:
         results, predictions = [], []
         for image in task.images:
             own, memory = preferred.image(image.name), AnswerMemory(self._last_answers, task.page)
-            prediction = self._predict_image(image, own, request, settings, priority, deadline, memory)
+            with keeping_masks(request, memory):
+                prediction = self._predict_image(image, own, request, settings, priority, deadline, memory)
             tolerance = settings.polygon_tolerance
             with stage("write"):
                 prediction = outline_regions(prediction, own, settings)
                 built = build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
+            built += memory.other_masks(built)
             memory.remember_answer(request, built)
             results += built
             predictions.append(prediction)

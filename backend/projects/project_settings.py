@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -18,6 +18,7 @@ from backend.label_studio.config import JsonTooDeep, parse_json
 
 SHAPES = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
 POLYGON_PARTS = ("main", "all")
+SINGLE_TASK = ("class", "masks")
 MAX_TEMPLATES = 32
 MAX_CHARACTERS = 200  # of a template or a name
 _MAX_SHOWN = 60  # characters of a rejected value, because the message must fit into an HTTP reason phrase
@@ -28,16 +29,16 @@ class _InvalidValue(ValueError):
     """Value of the wrong type or range; its text describes the allowed values."""
 
 
-def _shape(value: object) -> str:
-    if isinstance(value, str) and value.strip().lower() in SHAPES:
-        return value.strip().lower()
-    raise _InvalidValue(f"one of {', '.join(SHAPES)}")
+def _one_of(words: Sequence[str]) -> Callable[[object], str]:
+    """Return a parser of these words; upper case does not matter."""
+    allowed = f"one of {', '.join(words)}" if len(words) > 2 else " or ".join(words)
 
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value.strip().lower() in words:
+            return value.strip().lower()
+        raise _InvalidValue(allowed)
 
-def _parts(value: object) -> str:
-    if isinstance(value, str) and value.strip().lower() in POLYGON_PARTS:
-        return value.strip().lower()
-    raise _InvalidValue(" or ".join(POLYGON_PARTS))
+    return parse
 
 
 def _bool(value: object) -> bool:
@@ -93,7 +94,9 @@ class ProjectSettings:
     """Settings of one project. `None` means that the labeling config or the server's environment decides."""
 
     answer: str | None = _setting(
-        None, _shape, f"Shape that holds masks: {', '.join(SHAPES)}; null: the first of these in the labeling config"
+        None,
+        _one_of(SHAPES),
+        f"Shape that holds masks: {', '.join(SHAPES)}; null: the first of these in the labeling config",
     )
     auto_label: bool | None = _setting(
         None, _bool, "Let CLIP choose the label of clicks as well; null: the server's AUTO_LABEL", only_page=True
@@ -133,7 +136,9 @@ class ProjectSettings:
         False, _bool, "Write the most probable classes of a mask and their probabilities into the region's note"
     )
     polygon_parts: str = _setting(
-        "main", _parts, "Parts of a mask in a polygon: main (the largest and the clicked ones) or all, with small holes"
+        "main",
+        _one_of(POLYGON_PARTS),
+        "Parts of a mask in a polygon: main (the largest and the clicked ones) or all, with small holes",
     )
     max_points: int = _setting(
         60, _number(4, 10_000, int), "Number of points that a polygon may have where fewer do not spoil it, 4 to 10000"
@@ -149,6 +154,13 @@ class ProjectSettings:
         True,
         _bool,
         "Let a click correct a mask that was accepted a moment ago, before Label Studio has saved it",
+        only_page=True,
+    )
+    single_task: str = _setting(
+        "class",
+        _one_of(SINGLE_TASK),
+        "What one task without a prompt gets: class (of its image) or masks (of all objects); it was opened, or is the "
+        "only one selected for Batch predictions",
         only_page=True,
     )
 

@@ -1,8 +1,12 @@
-"""Replies to several tasks without a prompt: what Label Studio's "Batch predictions" asks for.
+"""Replies to tasks without a prompt, with masks: what Label Studio's "Batch predictions" asks for.
 
 Label Studio waits for the reply to all selected tasks and stores it as their newest predictions; an empty answer
 stores nothing, so it hides none. Each task is answered as `scripts.preannotate` would predict it and under the same
 version, so that neither does again what the other has done; nor what it has scored for review (`--review`).
+
+A single task may have been opened by a person (see `predict_replies`). Its masks get the version that /setup names:
+with the connected model chosen for prelabeling, "Label All Tasks" shows the predictions of that version and asks again
+for a task that has none.
 """
 
 from __future__ import annotations
@@ -35,7 +39,8 @@ def predict_batch(
 ) -> list[Any]:
     """Segment and classify as many of the tasks as the time allows; the others get an empty answer and are reported.
 
-    The work has the lowest priority, and clicks go before it between two batches of masks.
+    The work has the lowest priority, and clicks go before it between two batches of masks. For a single task a person
+    may be waiting, so that it goes before other work in the background.
 
     Raises:
         ClientDisconnected: The client disconnected.
@@ -84,12 +89,14 @@ class _Batch:
     ) -> None:
         self._config, self._predictor, self._settings = parsed.config, predictor, settings
         self._deadline, self._report_problem = deadline, report_problem
+        self._is_single = len(parsed.tasks) == 1
         everything = SegmentAll(predictor.default_proposal())
-        self._version, reviewed = (
+        version, reviewed = (
             build_version(predictor.model_version, parsed.config, request, settings)
             for request in (everything, replace(everything, review=True))
         )
-        self._done = {self._version, reviewed}
+        self._done = {version, reviewed}
+        self._version = predictor.model_version if self._is_single else version
         self._max_seconds = 0.0
         self.late: list[Task] = []
 
@@ -123,7 +130,7 @@ class _Batch:
                 self._config,
                 SegmentAll(),
                 self._settings,
-                priority=Priority.BULK,
+                priority=Priority.WARM if self._is_single else Priority.BULK,
                 deadline=self._deadline,
             )
         except ClientDisconnected:

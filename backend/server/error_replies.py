@@ -8,11 +8,14 @@ refused /setup. Tracebacks go to the log only.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from backend.errors import BackendError, TryAgain
+from backend.predict import document_to_keep
 from backend.server.http_status import http_status_of
 from backend.server.json_response import json_response
 from backend.server.log_text import one_line, reason_phrase
@@ -37,7 +40,7 @@ def add_error_replies(app: Flask) -> None:
 
 
 def _reply_to_backend_error(error: BackendError) -> Response:
-    response = _reply(error.message, error.remedy, http_status_of(error))
+    response = _reply(error.message, error.remedy, http_status_of(error), document_to_keep(error))
     if isinstance(error, TryAgain):
         response.headers["Retry-After"] = str(error.retry_seconds)
     return response
@@ -62,13 +65,13 @@ def _reply_to_bug(error: Exception) -> Response:
     return _reply(message, f"Look for {g.request_id} in the backend's log and report it.", 500)
 
 
-def _reply(message: str, remedy: str, http_status: int) -> Response:
+def _reply(message: str, remedy: str, http_status: int, document: Mapping[str, Any] | None = None) -> Response:
     message, remedy = one_line(message), one_line(remedy)
     if http_status in _REFUSED or not g.get("is_known_caller"):
         current_app.extensions[_REFUSALS].add(message)
     else:
         report_problem(f"{message} {remedy}")
-    if (shown := build_refusal(message, remedy, http_status)) is not None:
+    if (shown := build_refusal(message, remedy, http_status, document)) is not None:
         return json_response(shown)
     response = json_response({"error": message, "remedy": remedy, "request_id": g.request_id}, http_status)
     response.status = f"{http_status} {reason_phrase(message, remedy)}"

@@ -7,6 +7,7 @@ count it with the status of its error (`g.refusal_status`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import g
@@ -30,10 +31,16 @@ def note_message_line(body: PredictBody, settings: ProjectSettings) -> MessageLi
     return g.message_line
 
 
-def build_refusal(message: str, remedy: str, http_status: int) -> dict[str, Any] | None:
-    """Build the body that shows a refusal on the page, and note its status; None if the request has no line."""
+def build_refusal(
+    message: str, remedy: str, http_status: int, document: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Build the body that shows a refusal on the page, and note its status; None if the request has no line.
+
+    Args:
+        document: Prediction that is shown as well.
+    """
     line: MessageLine | None = g.get("message_line")
     if line is None or http_status == _CLIENT_DISCONNECTED:
         return None
     g.refusal_status = http_status
-    return {"results": [add_message(None, line, join_remedy(message, remedy), "")]}
+    return {"results": [add_message(document, line, join_remedy(message, remedy), "")]}

@@ -64,13 +64,14 @@ def _classify_images(
     """Reply to tasks without a prompt. An opened one gets the class of its image or an empty answer, without SAM.
 
     Label Studio sends one when a person opens it, and all selected ones for "Batch predictions" ("Retrieve
-    predictions"), which `batch_predictions` answers with masks. One selected task cannot be told from an opened one.
+    predictions"), which `batch_predictions` answers with masks. One selected task cannot be told from an opened one, so
+    a project decides what both get (`single_task`).
     The image of an opened task is encoded in the background, so that the first click is warm. Label Studio stores the
     reply as the newest prediction, so a task that was pre-annotated with masks gets an empty answer.
     """
     if not parsed.tasks:
         return []
-    if len(parsed.tasks) > 1:
+    if len(parsed.tasks) > 1 or settings.single_task == "masks":
         return _predict_batch(parsed, loader, settings, report_problem, has_disconnected)
     if not loader.ready:
         return [EMPTY_ANSWER]

@@ -42,19 +42,52 @@ def retrieve(opened: Opened, project: int, *tasks: int) -> None:
     opened.site._json("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}", json=body)
 
 
+def make_project(opened: Opened, title: str, label_config: str, images: dict[str, bytes]) -> tuple[int, list[int]]:
+    """Make a project with the backend connected; returns its id and those of its tasks, by the names of the images."""
+    site = opened.site
+    project = site.create_project(title, label_config, "")
+    tasks = site.upload_images(project, images)
+    backend_url = next(each["url"] for each in site._json("GET", f"/api/ml?project={opened.click_project}"))
+    site.connect_backend(project, backend_url, "SAM + CLIP", opened.backend_login)
+    return project, [tasks[name] for name in sorted(images)]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("single_task", ["class", "masks"])
+def test_a_project_decides_whether_one_task_alone_gets_masks_selected_or_opened(
+    opened: Opened, single_task: str
+) -> None:
+    """Label Studio sends the same for both, so that they are answered alike."""
+    site, label_config = opened.site, (ROOT / "label_config.xml").read_text(encoding="utf-8")
+    label_config = label_config.replace("backend: {", f'backend: {{"single_task": "{single_task}", ', 1)
+    images = {name: encode_png(scene) for name, scene in (click_scene(number) for number in (84, 85, 86, 87))}
+    project, (in_stream, selected, from_table, silent) = make_project(opened, single_task, label_config, images)
+    wants_masks, version = single_task == "masks", site._json("GET", f"/api/ml?project={project}")[0]["model_version"]
+
+    retrieve(opened, project, selected)
+    (of_selected,) = predictions(opened, selected)
+    assert (has_masks(of_selected), of_selected["model_version"]) == (wants_masks, version)
+
+    first, again = (site._json("GET", f"/api/projects/{project}/next") for _ in range(2))  # "Label All Tasks"
+    assert first["id"] == in_stream
+    assert [has_masks(prediction) for prediction in first["predictions"]] == [wants_masks]
+    assert [one["id"] for one in again["predictions"]] == [one["id"] for one in first["predictions"]]
+
+    assert [has_masks(prediction) for prediction in predictions(opened, from_table)] == [wants_masks]
+
+    site._json("PATCH", f"/api/projects/{project}", json={"show_collab_predictions": False})
+    assert predictions(opened, silent) == [], "the backend was asked although prelabeling is off"
+
+
 @pytest.mark.timeout(600)
 def test_batch_predictions_are_those_of_preannotate_and_hide_no_earlier_ones(opened: Opened, stage: Stage) -> None:
     site, label_config = opened.site, (ROOT / "label_config.xml").read_text(encoding="utf-8")
-    project = site.create_project("Batch predictions", label_config, "")
-    scenes = dict(click_scene(number) for number in (81, 82, 83))
-    images = {name: encode_png(scene) for name, scene in scenes.items()}
-    tasks = site.upload_images(project, images | {"blank.png": png(640, 480)})
-    first, second, third, blank = (tasks[name] for name in [*sorted(images), "blank.png"])
+    images = {name: encode_png(scene) for name, scene in (click_scene(number) for number in (81, 82, 83))}
+    images["blank.png"] = png(640, 480)
+    project, (blank, first, second, third) = make_project(opened, "Batch predictions", label_config, images)
     result = old_mask(label_config)
     old = [{"task": task, "result": result, "model_version": "before"} for task in (second, blank)]
     site._json("POST", f"/api/projects/{project}/import/predictions", json=old)
-    backend_url = next(each["url"] for each in site._json("GET", f"/api/ml?project={opened.click_project}"))
-    site.connect_backend(project, backend_url, "SAM + CLIP", opened.backend_login)
 
     retrieve(opened, project, first, second, blank)
     of_first, of_second, of_blank = (predictions(opened, task) for task in (first, second, blank))

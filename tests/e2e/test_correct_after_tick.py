@@ -74,6 +74,39 @@ def test_a_negative_click_straight_after_the_tick_corrects_the_accepted_mask(pag
     assert list(answer.masks) == [before]
 
 
+@pytest.mark.parametrize("picks", [False, True], ids=["no label", "the new label"])
+def test_a_label_that_was_just_changed_is_kept_by_a_correction_only_if_it_is_picked(
+    page: LabelingPage, site: Site, picks: bool
+) -> None:
+    """The page sends the point alone, and Label Studio a draft from before the change; the line tells the label."""
+    (target,) = largest_targets(SCENE, 1)
+    new = next(colour for colour in KEYS if colour != target.colour)
+    project = site.scene_project("Changed label", SCENE)
+    accept_click(page, project, target)
+    (mask,) = page.shown.mask_ids()
+    site.wait_for_draft(project.tasks[SCENE], mask)
+    page.unselect()
+    page.pick(NO_LABEL, "KeyPointTool")
+    page.select_in_list(0)
+    page.press(KEYS[new])
+    page.wait("the new label", lambda: page.shown.regions() == [("brushregion", [new])])
+    page.unselect()
+
+    page.pick(KEYS[new] if picks else NO_LABEL, "KeyPointTool")
+    page.click(*deep_point_away_from(target.mask, target.x, target.y), alt=True, ctrl=True)
+    answer = page.wait_for_answer()
+    (draft,) = site.label_studio.task(project.tasks[SCENE])["drafts"]
+    assert [one["value"]["labels"] for one in draft["result"] if one["type"] == "labels" and one["id"] == mask] == [
+        [target.colour]
+    ], "the change was saved first, so nothing was proved"
+    assert {one["type"] for one in answer.prompts} == ({"keypoint", "labels"} if picks else {"keypoint"})
+    assert list(answer.masks) == [mask]
+    said = f'It gets the label "{new}".' if picks else f'It keeps the label "{target.colour}".'
+    page.wait("the label in words", lambda: said in page.shown.message())
+    page.accept()
+    assert page.shown.regions() == [("brushregion", [new if picks else target.colour])]
+
+
 def test_a_plain_click_on_an_accepted_mask_selects_it_and_asks_nothing(page: LabelingPage, site: Site) -> None:
     """A positive point on the last mask therefore shows that it was rejected."""
     (target,) = largest_targets(SCENE, 1)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
 from backend.values import Mask
 from scripts.demo_circle.targets import Target
-from tests.e2e.objects import KEYS, find_target, largest_targets, middle
-from tests.e2e.site import Project, Site
+from tests.e2e.objects import KEYS, NO_LABEL, corners, find_target, largest_targets, middle
+from tests.e2e.site import LABEL_CONFIG, Project, Site
 
 if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
-SCENE = "scene-001.png"
+SCENE, PAINTED_SCENE = "scene-001.png", "scene-000.png"
+CONFIG = parse_labeling_config(LABEL_CONFIG).images[0]
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -46,6 +48,59 @@ def test_a_click_where_an_accepted_mask_misses_something_replaces_it(page: Label
     )
     assert saved.region_id == before
     assert mask_iou(saved.mask, target.mask) > mask_iou(old.mask, target.mask) + 0.02
+
+
+def test_what_was_painted_and_erased_stays_when_a_click_corrects_the_mask_elsewhere(
+    page: LabelingPage, site: Site
+) -> None:
+    """Label Studio saves strokes beside the mask that was accepted until the annotation is submitted."""
+    target = find_target(PAINTED_SCENE, "pink ring")
+    project = site.scene_project("Painted", PAINTED_SCENE)
+    accept_click(page, project, target)
+    (mask_id,) = page.shown.mask_ids()
+    page.unselect()
+    page.pick(NO_LABEL, "KeyPointTool")
+    (left, top), _ = corners(target.mask)
+    hole = middle(target.mask)
+    page.take_tool("brush-tool")
+    page.select_in_list(0)
+    page.drag((left + 4, top + 4), (left + 14, top + 4))
+    page.take_tool("eraser")
+    page.drag((hole[0] - 5, hole[1]), (hole[0] + 5, hole[1]))
+
+    def strokes() -> list[Any]:
+        saved = [
+            one for draft in site.label_studio.task(project.tasks[PAINTED_SCENE])["drafts"] for one in draft["result"]
+        ]
+        return [stroke for one in saved if one["type"] == "brush" for stroke in one["value"].get("touches", ())]
+
+    page.wait("both strokes in the draft", lambda: len(strokes()) == 2)
+    (painted,) = site.draft_regions(project, PAINTED_SCENE)
+    drawn, _ = page.shown.drawn_mask(mask_id)
+    assert mask_iou(painted.mask, drawn) > 0.97
+    added, erased = (int(top) + 4, int(left) + 9), (int(hole[1]), int(hole[0]))
+    assert painted.mask[added] and not painted.mask[erased]
+
+    page.press(Keys.ESCAPE)
+    page.take_smart_tool("KeyPointTool")
+    page.click(*deep_point_away_from(painted.mask, *hole), alt=True, ctrl=True)
+    page.wait_for_answer()
+    page.screenshot("correcting-4-painted")
+    page.accept()
+    page.submit()
+    (saved,) = parse_regions(site.annotation(project.tasks[PAINTED_SCENE]), CONFIG)
+    assert saved.region_id == mask_id
+    assert saved.mask[added] and not saved.mask[erased]
+    assert painted.painted is not None
+    inside = painted.painted & ~near(*deep_point_away_from(painted.mask, *hole), saved.mask)
+    assert (saved.mask == painted.mask)[inside].mean() > 0.99
+
+
+def near(x: float, y: float, mask: Mask) -> Mask:
+    """The pixels less than 12 pixels from a point."""
+    rows, columns = np.indices(mask.shape)
+    close: Mask = np.hypot(columns + 0.5 - x, rows + 0.5 - y) < 12
+    return close
 
 
 def test_control_lets_points_through_to_an_accepted_mask(page: LabelingPage, site: Site) -> None:

@@ -140,8 +140,56 @@ def test_a_box_and_a_negative_point_of_the_draft_reach_sam_together() -> None:
     assert hall.segmenter.decoded == [Prompt(((20, 15),), (0,), (10, 6, 30, 24))]
 
 
+def painted_on(body: np.ndarray, *, region_id: str = "saved", is_new: bool = False) -> dict:
+    """A mask that was painted on since it was accepted: a dot of 4 pixels at (30, 15); or only painted."""
+    dot = {"type": "add", "relativePoints": [75.0, 50.0], "relativeStrokeWidth": 10.0}
+    brush = saved(body, region_id=region_id)
+    value = {key: item for key, item in brush["value"].items() if key != "rle" or not is_new}
+    return brush | {"value": value | {"touches": [dot]}}
+
+
+def test_what_was_painted_stays_where_the_click_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SAM's answer is the mask without the dot, which is all of the answer to a rough mask (IoU below 0.92)."""
+    hall, asked = Hall(), []
+    monkeypatch.setattr(
+        hall.segmenter, "decode", lambda _, prompt, **__: asked.append(prompt) or [Candidate(BODY.copy(), 0.9)]
+    )
+    (result,) = click(hall, keypoint(100 * 11.5 / 40, 50, positive=False), regions=(painted_on(BODY),))
+    mask = decode_brush(result["value"]["rle"], Size(40, 30))
+    assert result["id"] == "saved" and mask[15, 30] and not mask[15, 11]
+    assert asked[0].mask_logits.max() > BODY.sum(), "SAM was asked about the mask without the dot"
+
+
+def test_a_click_takes_away_what_was_painted_there() -> None:
+    (result,) = click(Hall(), keypoint(75, 50, positive=False), regions=(painted_on(BODY),))
+    mask = decode_brush(result["value"]["rle"], Size(40, 30))
+    assert result["id"] == "saved" and not mask[15, 30]
+
+
+def test_a_mask_that_was_only_painted_and_is_not_submitted_yet_is_corrected() -> None:
+    (result,) = click(Hall(), keypoint(75, 50, positive=False), regions=(painted_on(BODY, is_new=True),))
+    assert result["id"] == "saved"
+
+
+def test_a_negative_point_with_another_label_gives_the_mask_that_label() -> None:
+    """A label that was changed a moment ago is not in the draft yet, and the tick would give the picked one anyway."""
+    hall = Hall()
+    (result,) = click(hall, keypoint(37.5, 50, "dog", positive=False), regions=(saved(BODY),))
+    assert (result["id"], result["value"]["brushlabels"]) == ("saved", ["dog"])
+    assert hall.segmenter.decoded[0].mask_logits is not None
+    its_own = saved(BODY, "dog", region_id="own")
+    (result,) = click(Hall(), keypoint(37.5, 50, "dog", positive=False), regions=(its_own, saved(BODY)))
+    assert (result["id"], result["value"]["brushlabels"]) == ("own", ["dog"]), "the newest instead of the one with it"
+
+
+def test_a_negative_point_for_which_clip_picks_labels_leaves_the_mask_its_own() -> None:
+    hall = Hall(classifier=FakeClassifier())  # it says cat
+    result, _ = click(hall, keypoint(37.5, 50, "AUTO", positive=False), regions=(saved(BODY, "dog"),))
+    assert (result["id"], result["value"]["brushlabels"]) == ("saved", ["dog"])
+
+
 def test_a_negative_point_with_nothing_to_take_it_from_is_refused() -> None:
-    with pytest.raises(BadPrompt, match=r'No "cat" mask here to take a part from.*, or pick the label'):
+    with pytest.raises(BadPrompt, match=r"No mask here to take a part from\. Click the object first\."):
         click(Hall(), keypoint(50, 50, positive=False))
 
 

@@ -66,10 +66,14 @@ class Person:
     def click(self, at: tuple[float, float], label: str = "cat", *, positive: bool = True) -> str:
         """Click; returns the id of the region that comes."""
         self.prompts.append(keypoint(*at, label, positive=positive) | {"id": next(IDS)})
+        return self.ask(self.prompts)
+
+    def ask(self, context: list[dict]) -> str:
+        """Send prompts; returns the id of the first region that comes."""
         document = {"id": self.task, "data": {"photo": self.uri}, "drafts": self.drafts}
         document["annotations"] = self.annotations
         config = parse_labeling_config(CONFIG)
-        task, request = parse_prompted_task(document, config, self.prompts, project_id="3", project_key=self.project)
+        task, request = parse_prompted_task(document, config, context, project_id="3", project_key=self.project)
         assert request is not None
         prediction = self.hall.predictor.predict(task, config, request, self.settings)
         assert prediction is not None

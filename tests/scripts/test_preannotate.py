@@ -198,5 +198,6 @@ def test_settings_that_change_predictions_change_the_version_and_others_do_not()
         return version_of(EVERYTHING, ProjectSettings(**said))
 
     assert version() == version(prefetch=3) == version(auto_label=True) == VERSION
-    assert version(text_prompt="find", messages="message", min_score=0.3, correct_last=False) == VERSION
+    of_page = {"text_prompt": "find", "messages": "message", "min_score": 0.3}
+    assert version(**of_page, correct_last=False, single_task="masks") == VERSION
     assert len({VERSION, version(templates=("a {}",)), version(answer="polygon"), version(clean_masks=False)}) == 4

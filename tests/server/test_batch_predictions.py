@@ -82,8 +82,9 @@ def test_a_task_that_was_scored_for_review_is_left_alone() -> None:
     config = parse_labeling_config(CONFIG_WITH_IMAGE_CHOICES)
     reviewed = build_version("fake-1", config, SegmentAll(OPTIONS, review=True), ProjectSettings())
     server = ServerOnFakes(hall())
-    answers = server.predict(batch(1, task0=[{"result": [MASK], "model_version": reviewed}])).json["results"]
-    assert (answers, server.hall.segmenter.encoded) == ([[]], [])
+    answers = server.predict(batch(2, task0=[{"result": [MASK], "model_version": reviewed}])).json["results"]
+    assert [bool(answer) for answer in answers] == [False, True]
+    assert len(server.hall.segmenter.encoded) == 1
 
 
 def test_an_image_class_hides_no_earlier_masks() -> None:
@@ -141,6 +142,46 @@ def test_the_work_has_the_lowest_priority(monkeypatch: pytest.MonkeyPatch) -> No
     )
     server.predict(batch(2))
     assert set(priorities) == {Priority.BULK}
+
+
+def masks_for_one(*broken: str, **options: Any) -> ServerOnFakes:
+    """A server whose project wants masks for a single task."""
+    server = ServerOnFakes(hall(*broken, **options))
+    server.client.post("/setup", json=setup_body(single_task="masks") | {"project": "3.1795206950"})
+    return server
+
+
+def test_a_single_task_gets_masks_where_the_project_asks_for_them() -> None:
+    (default,) = ServerOnFakes(hall()).predict(batch(1)).json["results"]
+    (answer,) = masks_for_one().predict(batch(1)).json["results"]
+    assert types(default) == ["choices"]
+    assert (types(answer)[0], types(answer)[-1]) == ("brushlabels", "choices")
+    assert answer["model_version"] == "fake-1", "Label Studio would ask again each time the task is opened"
+
+
+def test_a_single_task_hides_neither_what_preannotate_made_nor_earlier_masks() -> None:
+    done = {"result": [MASK], "model_version": version()}
+    assert masks_for_one().predict(batch(1, task0=[done])).json == {"results": [[]]}
+    earlier = {"result": [MASK], "model_version": "old"}
+    assert masks_for_one(segmenter=NoMasks()).predict(batch(1, task0=[earlier])).json == {"results": [[]]}
+
+
+def test_a_single_task_that_fails_opens_without_masks_and_is_named() -> None:
+    server = masks_for_one("0.png")
+    assert server.predict(batch(1)).json == {"results": [[]]}
+    assert "Task 0 is skipped: 0.png is away." in server.page()
+
+
+def test_a_single_task_goes_before_the_work_in_the_background_and_after_clicks(monkeypatch) -> None:
+    server, priorities = masks_for_one(), []
+    executor = server.hall.predictor.executor
+    submit = executor.submit
+    monkeypatch.setattr(
+        executor, "submit", lambda priority, *rest: priorities.append(priority) or submit(priority, *rest)
+    )
+    server.predict(batch(1))
+    assert priorities[0] is Priority.WARM
+    assert Priority.CLICK not in priorities
 
 
 def test_a_client_who_leaves_stops_the_work_between_two_tasks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ Label Studio saves a draft up to ten seconds after a mask was accepted. For that
 `find_recent` makes correctable regions of them.
 
 A label restricts the regions: a click with a label corrects masks with that label. A click without one, which a plain
-control allows, corrects any.
+control allows, corrects any. So do background clicks alone, which can mean nothing but a mask: a label that somebody
+has just changed is not in the draft yet.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from backend.label_studio.results import (
     LabeledRegion,
     Result,
     drawn_size_of,
+    has_strokes,
     join_labels,
     kind_of_region,
     label_of,
@@ -72,7 +74,18 @@ class CorrectableRegion:
     def __post_init__(self) -> None:
         """Compute `mask_name` from the content, because ids can be reused; once here, not with every click."""
         size = self.drawn_size.width, self.drawn_size.height
-        object.__setattr__(self, "mask_name", (size, *(_name(shape) for _, shape in shapes_of(self.results))))
+        shapes = (_name(shape) for _, shape in shapes_of(self.results))
+        object.__setattr__(self, "mask_name", (size, *shapes, *(_name(value["touches"]) for value in self._painted)))
+
+    @property
+    def has_strokes(self) -> bool:
+        """Whether a person has painted on it since Label Studio has saved its mask."""
+        return bool(self._painted)
+
+    @property
+    def _painted(self) -> list[Mapping[str, Any]]:
+        values = [value_of(result) for result in self.results if kind_of_region(result) == "brush"]
+        return [value for value in values if has_strokes(value)]
 
     def is_meant_by(self, prompt: LabeledPrompt) -> bool:
         """Whether a prompt may correct it: one with points, with its label or with none, on an image of its size."""
@@ -97,8 +110,8 @@ def find_correctable(
 ) -> tuple[CorrectableRegion, ...]:
     """Return the regions that the prompts may correct, newest first: those with the label and image size of a prompt.
 
-    A prompt without a label may correct regions with any label or none. A prompt that is only a box asks for a new
-    mask, so it has no correctable regions.
+    A prompt without a label, or with background points alone, may correct regions with any label or none. A prompt that
+    is only a box asks for a new mask, so it has no correctable regions.
     """
     wanted = _wanted(prompts)
     if not wanted:
@@ -123,7 +136,11 @@ def find_recent(
 
 def _wanted(prompts: Sequence[LabeledPrompt]) -> set[tuple[str, Size]]:
     """Return label and image size of each prompt with points; the label "" stands for every label."""
-    return {(prompt.label, prompt.drawn_size) for prompt in prompts if prompt.prompt.point_coords}
+    return {
+        (prompt.label if any(prompt.prompt.point_labels) else "", prompt.drawn_size)
+        for prompt in prompts
+        if prompt.prompt.point_coords
+    }
 
 
 def _sources(document: Mapping[str, Any]) -> list[list[Result]]:
@@ -162,7 +179,7 @@ def _has_mask(result: Result, config: ImageConfig) -> bool:
         return False
     kind, value = kind_of_region(result), value_of(result)
     if kind in SHAPE_KEYS:
-        return SHAPE_KEYS[kind] in value
+        return SHAPE_KEYS[kind] in value or (kind == "brush" and has_strokes(value))
     return "rle" in value and kind != "" and str(result.get("type")).endswith("labels")
 
 

@@ -14,6 +14,9 @@ them has. A prompt in the draft is pending unless
 * the draft has a prompt of the click's kind and label that is missing in the click's context, which has all of them:
   accepting or rejecting deletes all prompts, so the draft is older than that and nothing in it is pending.
 
+The other boxes in the draft that are pending wait for the same tick. The page shows the masks of the last answer only,
+so that answer must have theirs, too.
+
 Known limitation: if an annotator accepts the answer to a box and clicks on its object before the next draft is saved,
 the box is combined with the click. Both mean the same object.
 """
@@ -60,24 +63,31 @@ def saved_at(document: Mapping[str, Any]) -> tuple[str, int]:
 
 def add_draft_prompts(
     prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: ImageConfig
-) -> tuple[LabeledPrompt, ...]:
-    """Return the prompts, each with the prompts of the other kind that the newest draft has for the same object.
+) -> tuple[tuple[LabeledPrompt, ...], tuple[LabeledPrompt, ...]]:
+    """Add to each prompt the prompts of the other kind that the newest draft has for the same object.
 
     Args:
         prompts: Prompts of the context.
         context: All results of the context, including ordinary regions.
         document: The task, with its drafts and annotations.
+
+    Returns:
+        The prompts; and, if points got a box, the other boxes that wait with it.
     """
     draft = newest_draft(document)
     kinds = {prompt.prompt.box_xyxy is None for prompt in prompts}
     if draft is None or len(kinds) != 1:
-        return tuple(prompts)
+        return tuple(prompts), ()
     pending = _pending(join_labels(results_of(draft)), prompts, context, document, config)
     if not pending:
-        return tuple(prompts)
-    if prompts[0].prompt.box_xyxy is None:
-        return tuple(_with_box(prompt, pending) for prompt in prompts)
-    return tuple(_with_points(prompts, pending))
+        return tuple(prompts), ()
+    if prompts[0].prompt.box_xyxy is not None:
+        return tuple(_with_points(prompts, pending)), ()
+    together = tuple(_with_box(prompt, pending) for prompt in prompts)
+    used = {prompt.prompt.box_xyxy for prompt in together} - {None}
+    sizes = {prompt.drawn_size for prompt in together}
+    others = [other for other in pending if other.prompt.box_xyxy not in used and other.drawn_size in sizes]
+    return together, tuple(others) if used else ()
 
 
 def _pending(

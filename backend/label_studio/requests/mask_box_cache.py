@@ -45,7 +45,7 @@ def _read_box(region: CorrectableRegion, config: ImageConfig) -> Box | None:
     region and raises for a damaged one.
     """
     shapes = list(shapes_of(region.results))
-    if len(shapes) == 1 and shapes[0][0] == "brush":
+    if len(shapes) == 1 and shapes[0][0] == "brush" and not region.has_strokes:
         with contextlib.suppress(BadRle):
             return brush_box(shapes[0][1], region.drawn_size)
     if len(shapes) == 1 and shapes[0][0] == "polygon":

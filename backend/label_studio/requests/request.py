@@ -24,10 +24,12 @@ class Click:
     Attributes:
         prompts: At least one.
         correctable: Masks on the page that the prompts may correct, newest first, not decoded yet.
+        waiting: Earlier boxes, not among the prompts, whose masks wait for the tick together with a prompt's.
     """
 
     prompts: tuple[LabeledPrompt, ...]
     correctable: tuple[CorrectableRegion, ...] = ()
+    waiting: tuple[LabeledPrompt, ...] = ()
 
 
 @dataclass(frozen=True)

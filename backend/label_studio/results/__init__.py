@@ -5,6 +5,7 @@ On one side there are masks in pixels, on the other percentages, brush RLE and P
 
 from backend.label_studio.results.brush_rle import decode_brush, encode_brush
 from backend.label_studio.results.brush_runs import brush_box, decode_brush_runs
+from backend.label_studio.results.brush_strokes import has_strokes
 from backend.label_studio.results.build import EMPTY_ANSWER, build_prediction, build_results, control_of
 from backend.label_studio.results.drawn_regions import (
     DrawnRegion,
@@ -80,6 +81,7 @@ __all__ = [
     "encode_brush",
     "find_drawn",
     "find_regions",
+    "has_strokes",
     "ids_of",
     "is_own_id",
     "is_own_note",

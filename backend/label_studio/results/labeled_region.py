@@ -28,6 +28,8 @@ class LabeledRegion:
         clicks: XY of the clicks that it answers, in their order; () for a mask without clicks.
         outline: How it is sent where its control takes polygons; None: within the tolerance, with all parts and holes.
         notes: Lines of its note (`meta.text`).
+        painted: bool (H, W), the pixels that a person has painted or erased since the mask was accepted; None if there
+            are none, or nothing else.
     """
 
     mask: Mask
@@ -42,3 +44,4 @@ class LabeledRegion:
     clicks: tuple[Point, ...] = ()
     outline: Outline | None = None
     notes: tuple[str, ...] = ()
+    painted: Mask | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from backend.errors import BadRegion, BadRle, shorten
 from backend.geometry import PixelRuns
 from backend.label_studio.config import PATH_SEPARATOR, SHAPES, ImageConfig
+from backend.label_studio.results.brush_strokes import find_painted, has_strokes
 from backend.label_studio.results.fields import (
     RECTANGLE,
     Result,
@@ -67,13 +68,15 @@ class SavedRegion:
             kind=self.kind,
             other_labels=tuple(others),
             notes=parse_notes(self.shape),
+            painted=find_painted(value_of(self.shape), _size(self.shape)) if self.kind == "brush" else None,
         )
 
     def decode_shape(self) -> Mask | PixelRuns:
         """Return the mask, or of a brush its pixels as runs, which are not painted; raises as `decode` does."""
         try:
             value, size = value_of(self.shape), _size(self.shape)
-            return runs_from_brush(value, size) if self.kind == "brush" else mask_from_value(value, self.kind, size)
+            is_plain = self.kind == "brush" and not has_strokes(value)
+            return runs_from_brush(value, size) if is_plain else mask_from_value(value, self.kind, size)
         except BadRegion as error:
             message = f'Region "{shorten(self.region_id)}" ({self.kind}): {error.message}'
             raise type(error)(message, remedy=error.remedy) from error

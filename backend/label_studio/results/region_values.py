@@ -30,6 +30,7 @@ from backend.errors import BadRegion, BadRle, shorten
 from backend.geometry import (
     Ellipse,
     PixelRuns,
+    draw_strokes,
     ellipse_to_mask,
     fit_ellipse,
     mask_to_box,
@@ -42,6 +43,7 @@ from backend.label_studio.config import SHAPES
 from backend.label_studio.results.bitmask_png import decode_bitmask, encode_bitmask
 from backend.label_studio.results.brush_rle import encode_brush
 from backend.label_studio.results.brush_runs import decode_brush_runs
+from backend.label_studio.results.brush_strokes import has_strokes, parse_strokes
 from backend.values import Box, Mask, Size
 
 Value = dict[str, Any]
@@ -94,7 +96,7 @@ def mask_from_value(value: Mapping[str, Any], kind: str, size: Size) -> Mask:
         BadRegion: The parent of `BadRle`: any other shape that is missing or cannot be drawn; the message names it.
     """
     readers = {
-        "brush": lambda: runs_from_brush(value, size).to_mask(),
+        "brush": lambda: _read_brush(value, size),
         "bitmask": lambda: decode_bitmask(value.get("imageDataURL"), size),
         "polygon": lambda: polygon_to_mask(_read_points(value, size), size),
         "rectangle": lambda: _read_rectangle(value, size),
@@ -140,6 +142,15 @@ def _build_ellipse(mask: Mask) -> list[Value]:
         "rotation": ellipse.degrees,
     }
     return [value]
+
+
+def _read_brush(value: Mapping[str, Any], size: Size) -> Mask:
+    """Decode a brush, with the strokes that a draft has beside its mask or in place of it."""
+    if not has_strokes(value):
+        return runs_from_brush(value, size).to_mask()
+    strokes = parse_strokes(value, size)
+    mask = runs_from_brush(value, size).to_mask() if value.get("rle") else np.zeros((size.height, size.width), bool)
+    return draw_strokes(mask, strokes)[0]
 
 
 def runs_from_brush(value: Mapping[str, Any], size: Size) -> PixelRuns:

@@ -70,6 +70,14 @@ def test_points_go_to_the_nearest_box_and_of_two_that_contain_them_to_the_newest
     assert [prompt.point_coords for prompt in prompts(boxes, saved)] == [((80, 60),), ((160, 120),), ((448, 336),)]
 
 
+def test_the_other_boxes_of_the_draft_wait_with_the_one_that_is_combined() -> None:
+    boxes = rectangle(id="a"), rectangle(x=60, y=60, id="b"), rectangle("Dog", x=60, id="c")
+    asked = click([point(25, 25, positive=False)], draft(*boxes))
+    assert [prompt.prompt for prompt in asked.waiting] == [Prompt(box_xyxy=(384.0, 288.0, 576.0, 432.0))]
+    assert click([point(25, 25)], draft(*boxes, mask())).waiting == ()  # they were accepted
+    assert click([point(50, 5)], draft(*boxes)).waiting == ()  # another object, which is begun after the tick
+
+
 def test_only_the_newest_draft_counts() -> None:
     old, new = draft(rectangle()), draft(id=2, updated_at="2026-11-20T20:00:01Z")
     assert prompts([point(25, 25)], new, old) == prompts([point(25, 25)])
