@@ -125,7 +125,7 @@ def _read_colour_masks(path: Path) -> FoundDataSet:
             images.append(FoundImage(f'picture "{shorten(name)}"', file.stem, read, has_ending=False, size=size))
     if not images:
         raise BadDataSet(f"{path} has no PNGs.", remedy=LAYOUT_REMEDY)
-    return FoundDataSet(images, digest=digest.hexdigest()[:8])
+    return FoundDataSet(images, digest=digest.hexdigest()[:8], further_labels=frozenset(colours.values()))
 
 
 def _read_classes(

@@ -163,7 +163,16 @@ def send_as_annotations(work: Import, arguments: argparse.Namespace, settings: S
 
         counts = SendCounts()
         with suppress(Stopped):
-            send_annotations(until_stopped(), work.builder, client, outages, failures, counts)
+            send_annotations(
+                until_stopped(),
+                work.builder,
+                client,
+                outages,
+                failures,
+                counts,
+                existing=fetch,
+                settle_seconds=arguments.settle_seconds,
+            )
         print(f"created {counts.created}, skipped {counts.skipped} (they have these regions), failed {failures.failed}")
         print("".join(f"{line}\n" for line in failures.reason_lines), end="")
         if signals.flag.is_set():

@@ -167,6 +167,10 @@ SINGLE = [
     ({"bbox": "all"}, "has neither a segmentation nor a box of four numbers, but the bbox all"),
     ({}, "has neither a segmentation nor a box of four numbers"),
     ({"segmentation": SQUARE, "score": "high"}, "has the score high, which is no number."),
+    (
+        {"segmentation": SQUARE, "attributes": "pug"},
+        "has the attributes 'pug', which are no object of names and values.",
+    ),
     ({"category_id": 7, "keypoints": [1, 1, 2]}, "has no x, y and visibility for each of the 2 key points"),
     ({"category_id": 7, "keypoints": [1, 9, 2, 0, 0, 0]}, "has the key point 'nose' at 1, 9, outside of its image"),
 ]
