@@ -13,7 +13,7 @@ them), 130 or 143 if it was stopped by a signal.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Any
@@ -28,8 +28,14 @@ from backend.projects import ProjectSettings
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
 from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
-from scripts.preannotating.checks import check_can_name, check_can_read, check_knows_labels, read_project_settings
-from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
+from scripts.preannotating.checks import (
+    check_can_name,
+    check_can_read,
+    check_knows_labels,
+    check_options,
+    read_project_settings,
+)
+from scripts.preannotating.class_options import add_class_options, check_classes_are_known, choose_options
 from scripts.preannotating.dry_run import add_dry_run_options, check_dry_run, write_contact_sheet
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
@@ -105,7 +111,7 @@ def build_request(arguments: argparse.Namespace, predictor: TaskPredictor, confi
     texts = tuple(dict.fromkeys(arguments.text))
     check_can_read(predictor.labeler.can_classify, texts)
     proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
-    check_class_options(proposal, config, predictor.labeler, texts)
+    check_classes_are_known(proposal, predictor.labeler)
     request: BulkRequest = FindText(texts, proposal) if texts else SegmentAll(proposal)
     return replace(request, review=arguments.review)
 
@@ -125,6 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         return verify(client, project_id, settings, arguments)
     limits = build_limits(settings).config
     config = parse_labeling_config(project.label_config, limits)
+    check_options(arguments, config, client, project_id)
     project_settings = read_project_settings(client, project_id, project.label_config, limits)
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)
@@ -145,11 +152,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
     runner, progress = build_runner(arguments, predictor, job)
 
-    def select(answer_of: AnswerOf = lambda ask: ask(), without: Container[int] = ()) -> Selection:
+    def select(
+        answer_of: AnswerOf = lambda ask: ask(), without: Container[int] = (), last: Collection[int] = ()
+    ) -> Selection:
         def keep(task: int) -> bool:
             return task not in without and (arguments.shard is None or arguments.shard.holds(task))
 
-        selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep)
+        selection = select_tasks(client, project_id, arguments, version, answer_of=answer_of, keep=keep, last=last)
         left = selection.count() // (arguments.shard.count if arguments.shard else 1)
         progress.expect(progress.snapshot().finished + left)  # after an outage it is asked again
         return selection
@@ -178,6 +187,7 @@ def run(arguments: argparse.Namespace) -> int:
         lambda outcome: hides_others(request, outcome),
         lambda: show_progress_of(progress, "pre-annotating"),
         lambda answer_of: finish_project(client, project_id, arguments, version, answer_of=answer_of),
+        progress.retry,
     )
     with closing(runner):
         return import_project(work, settings, arguments, redis)

@@ -108,7 +108,7 @@ def send_as_predictions(work: Import, arguments: argparse.Namespace, settings: S
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
     patient: AnswerOf = lambda ask: ask()  # noqa: E731 - until the run says how it waits out outages
 
-    def select(answer_of: AnswerOf = patient, without: object = ()) -> PlannedTasks:
+    def select(answer_of: AnswerOf = patient, without: object = (), last: object = ()) -> PlannedTasks:
         nonlocal patient
         patient = answer_of
 

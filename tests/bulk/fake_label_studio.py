@@ -108,6 +108,8 @@ class FakeLabelStudio:
                 return self._import(json.loads(seen.body))
             case "GET", ["tasks"]:
                 return reply(self._list(query))
+            case "GET", ["dm", "views"]:
+                return reply([{"id": 4, "project": int(PROJECT), "data": {"title": "Default"}}])
             case "GET", ["ml"]:
                 return reply([])
             case "GET", ["predictions"]:
@@ -147,13 +149,17 @@ class FakeLabelStudio:
         return number
 
     def _list(self, query: Mapping[str, list[str]]) -> Json:
-        conditions = json.loads(query["query"][0])["filters"]["items"]
+        asked = json.loads(query["query"][0])
+        conditions = asked["filters"]["items"]
+        chosen = asked.get("selectedItems", {}).get("included") or self.tasks
         page, size = int(query["page"][0]), int(query["page_size"][0])
         by_task: dict[int, list[Json]] = {task: [] for task in self.tasks}
         for one in self._all():
             by_task.setdefault(one["task"], []).append(one)
         found = [
-            task for task in sorted(self.tasks) if all(self._holds(each, task, by_task[task]) for each in conditions)
+            task
+            for task in sorted(self.tasks)
+            if task in chosen and all(self._holds(each, task, by_task[task]) for each in conditions)
         ]
         shown = found[(page - 1) * size : page * size]
         return {"tasks": [self._show(task, by_task[task], query) for task in shown], "total": len(found)}
