@@ -87,6 +87,10 @@ class ReviewCurve:
         """Return the share of errors found when this share was looked at, lowest score first."""
         return float(np.interp(share, self.looked_at, self.by_score))
 
+    def best_after(self, share: float) -> float:
+        """Return the same of the best order."""
+        return float(np.interp(share, self.looked_at, self.best))
+
 
 def build_curve(scores: Sequence[float], errors_in: Sequence[int]) -> ReviewCurve | None:
     """Build the curve; None where every order finds the errors equally soon.

@@ -186,8 +186,11 @@ def _about_scores(calibration: Calibration | None, curve: ReviewCurve | None, fi
 def _about_queue(queue: ReviewCurve | None) -> Iterator[Sentence]:
     """Say what sorting does where it can be done: Label Studio sorts tasks, not masks."""
     if queue is not None and queue.count >= MIN_PROPOSALS:
-        found = f"the first {percent(FIRST_SHARE)} of them hold {percent(queue.found_after(FIRST_SHARE))} of the errors"
-        text = f"With the tasks sorted by prediction score, as the Data Manager does, {found}."
+        found, best = percent(queue.found_after(FIRST_SHARE)), percent(queue.best_after(FIRST_SHARE))
+        text = (
+            f"With the tasks sorted by prediction score, as the Data Manager does, the first {percent(FIRST_SHARE)} of "
+            f"them hold {found} of the errors; no order of tasks reaches more than {best}."
+        )
         yield Sentence(Kind.GOOD if queue.gain >= USEFUL_GAIN else Kind.NOTE, text)
 
 

@@ -164,6 +164,7 @@ def test_a_task_counts_with_all_its_errors() -> None:
     np.testing.assert_allclose(curve.by_score, [0, 0.25, 0.25, 1, 1])
     np.testing.assert_allclose(curve.best, [0, 0.75, 1, 1, 1])
     assert (curve.count, curve.errors) == (4, 4)
+    assert (curve.found_after(0.25), curve.best_after(0.25)) == (0.25, 0.75)
     # areas by trapezoids: 0.5 by score, 0.8125 at best
     assert curve.gain == pytest.approx(0)
 
