@@ -12,8 +12,8 @@ from pycocotools import mask as coco_mask
 
 from backend.errors import BadDataSet
 from backend.export import FoundDataSet, read_coco
-from backend.export.coco import CocoWriter
-from backend.export.roboflow import RoboflowWriter
+from backend.export.writers.coco import CocoWriter
+from backend.export.writers.roboflow import RoboflowWriter
 from tests.export.found import read, read_leniently
 from tests.export.sets import disc, image, region, ring, with_pictures, write
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backend.export import LabeledImage, build_file_name
-from backend.export.yolo_seg import YoloSegWriter
+from backend.export.writers.yolo_seg import YoloSegWriter
 from scripts.import_annotations import main
 from tests.bulk.fake_label_studio import PROJECT
 from tests.bulk.fault_proxy import DELAY, DROP, DROP_UNSENT, LOSE, PASS, REFUSE, FaultProxy

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadDataSet, shorten
-from backend.export.coco_documents import CocoDocument, list_documents, read_document
-from backend.export.coco_key_points import has_key_points, parse_key_points
-from backend.export.coco_segmentations import REMEDY, decode_box, decode_segmentation, measure
 from backend.export.found_images import (
     FoundDataSet,
     FoundImage,
@@ -28,7 +25,10 @@ from backend.export.found_images import (
     is_number,
     parse_size,
 )
+from backend.export.readers.coco_documents import CocoDocument, list_documents, read_document
+from backend.export.readers.coco_segmentations import REMEDY, decode_box, decode_segmentation, measure
 from backend.export.records import Choices, EncodedRegion, Json, encode_coco_rle
+from backend.export.writers.coco_key_points import has_key_points, parse_key_points
 from backend.values import Size
 
 
