@@ -43,7 +43,7 @@ def check_options(
         LabelStudioError: The project has no such tab.
     """
     given = choose_options(override(ANY_PROPOSAL, arguments), arguments)
-    check_class_options(given, config, arguments.text)
+    check_class_options(given, config, searches=bool(arguments.text))
     for text in arguments.text:
         parse_text(text)
     if arguments.view is not None:

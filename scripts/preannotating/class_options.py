@@ -112,11 +112,11 @@ def choose_options(proposal: ProposalOptions, arguments: argparse.Namespace) -> 
     return replace(proposal, **chosen)  # type: ignore[arg-type]
 
 
-def check_class_options(options: ProposalOptions, config: LabelingConfig, texts: Sequence[str] = ()) -> None:
-    """Raise BadSettings if the options do not fit the labeling config, or a search for texts; needs no models."""
+def check_class_options(options: ProposalOptions, config: LabelingConfig, *, searches: bool = False) -> None:
+    """Raise BadSettings if the options do not fit the labeling config, or a search by text; needs no models."""
     if not options.drops_by_class:
         return
-    if texts:
+    if searches:
         remedy = "Leave out --class-threshold and --background, or --text."
         raise BadSettings("A search for a text drops no masks for their classes.", remedy=remedy)
     names = {label.name: None for image in config.images for label in _classes(image)}

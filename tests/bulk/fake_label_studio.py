@@ -150,16 +150,15 @@ class FakeLabelStudio:
 
     def _list(self, query: Mapping[str, list[str]]) -> Json:
         asked = json.loads(query["query"][0])
-        conditions = asked["filters"]["items"]
-        chosen = asked.get("selectedItems", {}).get("included") or self.tasks
+        conditions, chosen = asked["filters"]["items"], asked.get("selectedItems", {}).get("included")
         page, size = int(query["page"][0]), int(query["page_size"][0])
         by_task: dict[int, list[Json]] = {task: [] for task in self.tasks}
         for one in self._all():
             by_task.setdefault(one["task"], []).append(one)
         found = [
             task
-            for task in sorted(self.tasks)
-            if task in chosen and all(self._holds(each, task, by_task[task]) for each in conditions)
+            for task in sorted(self.tasks if chosen is None else self.tasks.keys() & set(chosen))
+            if all(self._holds(each, task, by_task[task]) for each in conditions)
         ]
         shown = found[(page - 1) * size : page * size]
         return {"tasks": [self._show(task, by_task[task], query) for task in shown], "total": len(found)}

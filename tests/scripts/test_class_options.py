@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -127,25 +126,30 @@ def test_options_that_contradict_each_other_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "texts", "message", "remedy"),
+    ("given", "searches", "message", "remedy"),
     [
         (
             ["--class-threshold", "caar=0.5"],
-            (),
+            False,
             "--class-threshold names 'caar', which is no class",
             "Did you mean car?",
         ),
-        (["--class-threshold", "zebra=0.5"], (), "names 'zebra'", "It has: red, other, car, bus."),
-        (["--background", "Car"], (), "The background word 'Car' is a class", "Leave it out of --background"),
-        (["--background", "sky", "--background-label", "none"], (), "--background-label names 'none'", "It has: red"),
-        (["--class-threshold", "0.5"], ("the red car",), "A search for a text drops no masks", "or --text"),
+        (["--class-threshold", "zebra=0.5"], False, "names 'zebra'", "It has: red, other, car, bus."),
+        (["--background", "Car"], False, "The background word 'Car' is a class", "Leave it out of --background"),
+        (
+            ["--background", "sky", "--background-label", "none"],
+            False,
+            "--background-label names 'none'",
+            "It has: red",
+        ),
+        (["--class-threshold", "0.5"], True, "A search for a text drops no masks", "or --text"),
     ],
 )
 def test_options_that_do_not_fit_the_labeling_config_are_refused(
-    given: list[str], texts: Sequence[str], message: str, remedy: str
+    given: list[str], searches: bool, message: str, remedy: str
 ) -> None:
     with pytest.raises(BadSettings) as caught:
-        check_class_options(options_of(*given), CARS, texts)
+        check_class_options(options_of(*given), CARS, searches=searches)
     assert message in caught.value.message
     assert remedy in caught.value.remedy
 
@@ -153,7 +157,7 @@ def test_options_that_do_not_fit_the_labeling_config_are_refused(
 def test_options_that_fit_the_labeling_config_are_taken() -> None:
     given = ["--class-threshold", "car=0.5", "--background", "wall,sky", "--background-label", "other"]
     check_class_options(options_of(*given), CARS)
-    check_class_options(options_of("--keep", "wholes", "--min-area", "4"), NO_LABEL, ("the red car",))
+    check_class_options(options_of("--keep", "wholes", "--min-area", "4"), NO_LABEL, searches=True)
 
 
 def test_a_threshold_needs_classes_that_compete() -> None:
