@@ -188,8 +188,8 @@ def _about_queue(queue: ReviewCurve | None) -> Iterator[Sentence]:
     if queue is not None and queue.count >= MIN_PROPOSALS:
         found, best = percent(queue.found_after(FIRST_SHARE)), percent(queue.best_after(FIRST_SHARE))
         text = (
-            f"With the tasks sorted by prediction score, as the Data Manager does, the first {percent(FIRST_SHARE)} of "
-            f"them hold {found} of the errors; no order of tasks reaches more than {best}."
+            f"With the tasks sorted by prediction score in the Data Manager, the first {percent(FIRST_SHARE)} of them "
+            f"hold {found} of the errors; no order of tasks reaches more than {best}."
         )
         yield Sentence(Kind.GOOD if queue.gain >= USEFUL_GAIN else Kind.NOTE, text)
 

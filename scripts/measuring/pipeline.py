@@ -19,7 +19,6 @@ from backend.bulk import (
     WorkerProcesses,
     WorkerRunner,
     build_task_pipeline,
-    load_ray,
 )
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
@@ -87,10 +86,6 @@ def measure_workers(settings: Settings, pictures: Sequence[Picture], *, repeats:
 
 def measure_actors(settings: Settings, pictures: Sequence[Picture], *, repeats: int) -> Row | SkippedRow:
     """Measure two actors of a local Ray against two worker processes, in turn, each on one torch thread; wall clock."""
-    try:
-        load_ray("")
-    except RayUnavailable as error:
-        return SkippedRow(GROUP, "two actors of Ray against two workers", error.message)
     if len(os.sched_getaffinity(0)) < 2:
         return SkippedRow(GROUP, "two actors of Ray against two workers", "this machine has one core")
     job, tasks = _build_job(settings), _build_tasks(pictures) * 2
@@ -99,10 +94,12 @@ def measure_actors(settings: Settings, pictures: Sequence[Picture], *, repeats: 
     times: list[list[float]] = [[], []]
     try:
         for runner in runners:
-            _run(runner, tasks[:4])  # the models are loaded
+            _run(runner, tasks[:4])  # the models are loaded; Ray is started
         for _ in range(repeats):
             for runner, measured in zip(runners, times, strict=True):
                 measured.append(time_ms(partial(_run, runner, tasks), "wall") / len(tasks))
+    except RayUnavailable as error:
+        return SkippedRow(GROUP, "two actors of Ray against two workers", error.message)
     finally:
         for runner in runners:
             runner.close()

@@ -133,7 +133,7 @@ def test_the_order_of_the_tasks_has_a_plot_of_its_own_and_a_table() -> None:
     ]
     reviews = read(*tasks)
     page = page_of(reviews)
-    assert "share of tasks looked at" in page and "20 tasks, the lowest score first" in page
+    assert "share of tasks looked at" in page and "task by task: 20 tasks, the lowest score first" in page
     text = said(*tasks).replace("\u00a0", " ")
     assert "the first 25 % of them hold 100 % of the errors; no order of tasks reaches more than 100 %." in text
     assert "Sorting by score hardly helps" in text  # of the masks, which all have one score
