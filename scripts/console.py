@@ -109,7 +109,7 @@ def duration(text: str) -> float:
     """Parse an option's number of seconds or minutes, which may be 0 but not negative."""
     number = float(text)
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
+        raise argparse.ArgumentTypeError(f"must be a finite number of at least 0, got {text}")
     return number
 
 

@@ -106,6 +106,8 @@ def _facts(now: Snapshot) -> list[str]:
     if now.remaining_seconds is not None:
         facts.append(f"{format_seconds(now.remaining_seconds)} left")
     facts.append(f"{now.failed} failed")
+    if now.retried:
+        facts.append(f"{now.retried} tried again")
     embeddings = now.noted.get(CACHED, 0) + now.noted.get(COMPUTED, 0)
     if embeddings:
         facts.append(f"{100 * now.noted.get(CACHED, 0) / embeddings:.0f} % from the cache")

@@ -15,7 +15,7 @@ Annotations are not changed, and only their rectangles are read. Exit status: 0 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Any
@@ -31,8 +31,8 @@ from scripts.console import add_connection_options, read_settings, run_and_leave
 from scripts.live_display import show_progress_of
 from scripts.preannotating.after_run import add_after_run_options, check_replaced, finish_project
 from scripts.preannotating.boxes import BoxRunner, add_box_options, check_box_options, collect_boxes, describe_lost
-from scripts.preannotating.checks import check_can_name, check_knows_labels, read_project_settings
-from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
+from scripts.preannotating.checks import check_can_name, check_knows_labels, check_options, read_project_settings
+from scripts.preannotating.class_options import add_class_options, check_classes_are_known, choose_options
 from scripts.preannotating.dry_run import add_dry_run_options, check_dry_run, write_contact_sheet
 from scripts.preannotating.importing import Work, add_import_options, import_project, verify
 from scripts.preannotating.masks import add_mask_options, override
@@ -110,7 +110,7 @@ def build_request(arguments: argparse.Namespace, predictor: TaskPredictor, confi
         check_can_name(predictor.labeler.can_classify, config)
         check_knows_labels(predictor.labeler, config)
     proposal = choose_options(override(predictor.default_proposal(), arguments), arguments)
-    check_class_options(proposal, config, predictor.labeler, searches=search is not None)
+    check_classes_are_known(proposal, predictor.labeler)
     return replace(search or SegmentAll(), options=proposal, review=arguments.review)
 
 
@@ -130,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         return verify(client, project_id, settings, arguments)
     limits = build_limits(settings).config
     config = parse_labeling_config(project.label_config, limits)
+    check_options(arguments, config, client, project_id)
     project_settings = read_project_settings(client, project_id, project.label_config, limits)
     boxes = collect_boxes(arguments, client, project_id, config) if arguments.from_boxes else None
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
@@ -156,7 +157,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     says_missing = True
 
-    def select(answer_of: AnswerOf = lambda ask: ask(), without: Container[int] = ()) -> Selection:
+    def select(
+        answer_of: AnswerOf = lambda ask: ask(), without: Container[int] = (), last: Collection[int] = ()
+    ) -> Selection:
         nonlocal says_missing
 
         def keep(task: int) -> bool:
@@ -170,6 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
             version,
             answer_of=answer_of,
             keep=keep,
+            last=last,
             says_missing=says_missing,
             among=among,
         )
@@ -209,6 +213,7 @@ def run(arguments: argparse.Namespace) -> int:
         lambda outcome: hides_others(request, outcome),
         lambda: show_progress_of(progress, "pre-annotating"),
         lambda answer_of: finish_project(client, project_id, arguments, version, answer_of=answer_of),
+        progress.retry,
     )
     with closing(runner):
         status = import_project(work, settings, arguments, redis)

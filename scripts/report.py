@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from backend.errors import BadSettings, ExportError
@@ -25,6 +26,7 @@ from backend.report import (
     Figures,
     ReviewReader,
     Reviews,
+    build_region_link,
     build_tables,
     check_matplotlib,
     compute_figures,
@@ -96,9 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = draw_pictures(candidates, source.config, settings, project_id)
     link_url = str(arguments.link_url or (settings.label_studio_url if settings else "")).rstrip("/")
 
-    def link_of(task: int) -> str:
-        return f"{link_url}/projects/{project_id}/data?task={task}" if link_url and project_id else ""
-
+    link_of = partial(build_region_link, link_url, project_id) if link_url and project_id else lambda row: ""
     page = render_page(source.title, reviews, figures, pictures, link_of)
     for name, content in build_tables(figures, reviews).items():
         write_bytes(arguments.out / name, content)

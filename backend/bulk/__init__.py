@@ -22,7 +22,7 @@ from backend.bulk.pipeline_runner import PipelineRunner
 from backend.bulk.prediction_importer import PredictionImporter
 from backend.bulk.progress import Progress, Snapshot, StageCount
 from backend.bulk.project_run import UNCHANGED, ProjectRun
-from backend.bulk.ray_engine import RayActors
+from backend.bulk.ray_engine import RayActors, load_ray
 from backend.bulk.read_annotations import Merge, ReadOptions, collect, read_images
 from backend.bulk.read_counts import Collected, ReadCounts, Undecided
 from backend.bulk.run_folder import RunFolder, describe_changes, identify_run
@@ -107,6 +107,7 @@ __all__ = [
     "key_point_names",
     "list_annotations",
     "list_reasons",
+    "load_ray",
     "measure_mask_time",
     "parse_choice",
     "parse_time",

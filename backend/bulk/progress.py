@@ -39,6 +39,7 @@ class Snapshot:
         taken: Items that were pulled from the input.
         finished: Items with a result or an error.
         failed: Items with an error.
+        retried: Items with an error that come again; they count neither as finished nor as failed.
         stages: By name, in the order of the stages.
         noted: What the stages counted themselves, such as cache hits.
     """
@@ -48,6 +49,7 @@ class Snapshot:
     taken: int = 0
     finished: int = 0
     failed: int = 0
+    retried: int = 0
     stages: Mapping[str, StageCount] = field(default_factory=dict)
     noted: Mapping[str, int] = field(default_factory=dict)
 
@@ -82,7 +84,7 @@ class Progress:
         self._lock, self._clock, self._started = threading.Lock(), clock, clock()
         self._stages = {name: StageCount() for name in stage_names}
         self._noted: Counter[str] = Counter()
-        self._total, self._taken, self._finished, self._failed = total, 0, 0, 0
+        self._total, self._taken, self._finished, self._failed, self._retried = total, 0, 0, 0, 0
 
     def expect(self, total: int) -> None:
         """Set the number of items, once it is known."""
@@ -106,6 +108,12 @@ class Progress:
             self._finished += 1
             self._failed += failed
 
+    def retry(self) -> None:
+        """Count an item that has failed as one that comes again."""
+        with self._lock:
+            self._taken, self._finished, self._failed = self._taken - 1, self._finished - 1, self._failed - 1
+            self._retried += 1
+
     def note(self, name: str, count: int = 1) -> None:
         """Count something that a stage has seen, such as a cache hit."""
         with self._lock:
@@ -120,6 +128,7 @@ class Progress:
                 taken=self._taken,
                 finished=self._finished,
                 failed=self._failed,
+                retried=self._retried,
                 stages=dict(self._stages),
                 noted=dict(self._noted),
             )

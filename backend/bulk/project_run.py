@@ -41,6 +41,7 @@ class ProjectRun:
         stop: Set to end the run: what is under way is finished and imported.
         is_unchanged: Whether an outcome is not imported because it would only hide earlier predictions.
         show: Context in which the progress is shown.
+        on_retry: Called for each task that has failed and comes again.
     """
 
     target: Target
@@ -54,6 +55,7 @@ class ProjectRun:
     settle_seconds: float = 150.0
     is_unchanged: Callable[[Outcome], bool] = lambda outcome: False
     show: Callable[[], AbstractContextManager[object]] = nullcontext
+    on_retry: Callable[[], object] = lambda: None
     _open: dict[TaskKey, float] = field(default_factory=dict)  # of an earlier run: task, and when it settles
     _deferred: list[Json] = field(default_factory=list)
     _again: list[Json] = field(default_factory=list)
@@ -160,6 +162,7 @@ class ProjectRun:
             if attempts < MAX_ATTEMPTS and len(self._again) < MAX_WAITING:
                 self.ledger.mark([task], TaskState.PENDING, str(error), attempts=1)
                 self._again.append(outcome.task)
+                self.on_retry()
                 return
         self._fail(task, error)
 

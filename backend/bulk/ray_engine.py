@@ -88,9 +88,7 @@ class RayActors:
         Raises:
             RayUnavailable: Ray is not installed, does not answer, has another version, or has too few CPUs or GPUs.
         """
-        self._ray = load_ray()
-        if self._address not in (LOCAL, "auto"):
-            probe_address(self._address)
+        self._ray = load_ray(self._address)
         opened: Future[None] = Future()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._hold, args=(opened, self._closing), name="ray", daemon=True)
@@ -205,14 +203,16 @@ class ActorLink:
         )
 
 
-def load_ray() -> Any:
-    """Import ray, which then sends no usage statistics; raises RayUnavailable if it is not installed."""
+def load_ray(address: str) -> Any:
+    """Import ray, which then sends no usage statistics; raises RayUnavailable if it or the cluster is not there."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray
     except ImportError as error:
         remedy = "Install it with `pip install -r requirements-ray.txt -c constraints.txt`, or leave out --engine ray."
         raise RayUnavailable(f"Ray is not installed ({error}).", remedy=remedy) from error
+    if address not in ("", LOCAL, "auto"):
+        probe_address(address)
     return ray
 
 

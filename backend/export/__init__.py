@@ -3,24 +3,22 @@
 No network I/O and no Label Studio here; `bulk` reads the annotations.
 """
 
-from backend.export.coco import write_coco
-from backend.export.commit import ExportFolder
 from backend.export.consensus import merge_annotators
 from backend.export.cutout import Background, encode_cutout, parse_colour
 from backend.export.data_set_readme import write_readme
 from backend.export.data_set_statistics import DataSetStatistics
-from backend.export.export_record import check_folder
 from backend.export.files import PARTIAL, link_or_copy, write_bytes, write_json, write_json_list
-from backend.export.formats import FORMATS, Format, FormatOptions
 from backend.export.found_images import FoundBox, FoundDataSet, FoundImage, FoundRegions, OnBadRegion
 from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts, uri_to_name
 from backend.export.label_statistics import LabelStatistics, encode_rows
+from backend.export.output_folder.commit import ExportFolder
+from backend.export.output_folder.export_record import check_folder
+from backend.export.output_folder.picture_cache import PictureCache
 from backend.export.overlay import choose_colours, encode_overlay
-from backend.export.picture_cache import PictureCache
-from backend.export.read_boxes import BoxFile, read_boxes
-from backend.export.read_coco import read_coco
-from backend.export.read_masks import read_masks
-from backend.export.read_yolo import read_yolo
+from backend.export.readers.read_boxes import BoxFile, read_boxes
+from backend.export.readers.read_coco import read_coco
+from backend.export.readers.read_masks import read_masks
+from backend.export.readers.read_yolo import read_yolo
 from backend.export.records import (
     DataSet,
     EncodedRegion,
@@ -36,8 +34,10 @@ from backend.export.region_overlaps import measure_ious
 from backend.export.segment_pngs import LabelNames, Segment, encode_segment
 from backend.export.split_images import split_images
 from backend.export.splits import SPLITS
-from backend.export.writer import Writer
-from backend.export.writer_set import WriterSet, Written, list_places
+from backend.export.writers.coco import write_coco
+from backend.export.writers.formats import FORMATS, Format, FormatOptions
+from backend.export.writers.writer import Writer
+from backend.export.writers.writer_set import WriterSet, Written, list_places
 
 __all__ = [
     "FORMATS",

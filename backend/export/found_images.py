@@ -82,6 +82,7 @@ class FoundDataSet:
         key_points: The same of key points.
         digest: Eight hexadecimal digits of its content.
         crowds: Regions that stand for groups of objects.
+        further_labels: Names that regions may have, where that is known only when they are read.
     """
 
     images: Sequence[FoundImage]
@@ -89,6 +90,7 @@ class FoundDataSet:
     key_points: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
     crowds: int = 0
+    further_labels: frozenset[str] = frozenset()
 
 
 class RegionList:
@@ -152,6 +154,15 @@ def is_number(value: Any) -> bool:
 
 
 def parse_size(width: Any, height: Any) -> Size | None:
-    """Return the size of an image; None unless both sides are whole numbers from 1 to 65535."""
-    sides = [side for side in (width, height) if type(side) is int and 0 < side < MAX_SIDE]
-    return Size(*sides) if len(sides) == 2 else None
+    """Return the size of an image; None if it is not stated: a side is missing, or both are 0.
+
+    Raises:
+        BadDataSet: A side is no whole number from 1 to 65535. The message continues "Image …".
+    """
+    if width is None or height is None or (width == 0 and height == 0):
+        return None
+    for name, side in (("width", width), ("height", height)):
+        if not is_number(side) or side != int(side) or not 0 < side < MAX_SIDE:
+            message = f"has the {name} {shorten(repr(side))}, which is no whole number from 1 to {MAX_SIDE - 1}."
+            raise BadDataSet(message, remedy="Correct it in the file, or leave out both width and height.")
+    return Size(int(width), int(height))

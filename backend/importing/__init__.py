@@ -8,7 +8,7 @@ from backend.importing.build_results import ResultCounts, ResultOptions
 from backend.importing.choose_control import add_ordinary_rectangles, check_shape
 from backend.importing.drawn_boxes import DrawnBoxes
 from backend.importing.match_images import Place, TaskIndex
-from backend.importing.plan import TaskImport, check_labels, plan_import
+from backend.importing.plan import TaskImport, check_labels, name_unused_renames, plan_import
 from backend.importing.send_annotations import SendCounts, send_annotations, with_existing
 from backend.importing.send_predictions import PlannedTasks, PredictionBuilder, clear_stored
 from backend.importing.task_results import TaskResults, has_same_regions
@@ -30,6 +30,7 @@ __all__ = [
     "check_shape",
     "clear_stored",
     "has_same_regions",
+    "name_unused_renames",
     "plan_file_boxes",
     "plan_import",
     "send_annotations",

@@ -41,6 +41,17 @@ def check_labels(data_set: FoundDataSet, images: Iterable[ImageConfig], options:
     )
 
 
+def name_unused_renames(data_set: FoundDataSet, options: ResultOptions) -> list[str]:
+    """Return a line for each renamed label that nothing in the data set has."""
+    names = list(dict.fromkeys((*data_set.labels, *data_set.key_points, *data_set.further_labels)))
+    return [
+        f"--rename {shorten(old)}={shorten(new)} changes nothing: the data set has no label {shorten(repr(old))}"
+        f"{suggest(old, names)}"
+        for old, new in options.renamed.items()
+        if old not in names
+    ]
+
+
 def plan_import(
     data_set: FoundDataSet, index: TaskIndex, failures: Failures, *, by_name: bool = False
 ) -> list[TaskImport]:

@@ -5,6 +5,7 @@ No network I/O: images come through a function. Nothing is written to disk here.
 """
 
 from backend.report.figures import Figures, compute_figures
+from backend.report.links import build_region_link
 from backend.report.page import render_page
 from backend.report.plots import check_matplotlib
 from backend.report.reading import ReviewReader, Reviews
@@ -19,6 +20,7 @@ __all__ = [
     "Picture",
     "ReviewReader",
     "Reviews",
+    "build_region_link",
     "build_tables",
     "check_matplotlib",
     "compute_figures",

@@ -54,6 +54,14 @@ def parse_seconds(value: object) -> float | None:
     return float(value) if math.isfinite(value) and value > 0 else None
 
 
+def parse_score(prediction: Json | None) -> float | None:
+    """Return the score of a prediction; None without one."""
+    score = (prediction or {}).get("score")
+    if isinstance(score, bool) or not isinstance(score, (int, float)):
+        return None
+    return float(score) if math.isfinite(score) else None
+
+
 def name_annotator(annotation: Json) -> str:
     """Name the person who made an annotation: e-mail address, else names, else "user 7"; "unknown" without any."""
     person = annotation.get("completed_by")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,8 @@ class Figures:
     Attributes:
         scored: Number of proposals with a score; calibration and curve are about them.
         calibration: None without scores.
-        curve: None without scores, without errors, or without anything else.
+        curve: By mask; None without scores, without errors, or without anything else.
+        queue: The same errors by task, in the order of the predictions' scores; None likewise.
         saving: None where there is too little to compare with.
     """
 
@@ -32,6 +34,7 @@ class Figures:
     scored: int
     calibration: Calibration | None
     curve: ReviewCurve | None
+    queue: ReviewCurve | None
     times: Sequence[Times]
     version_times: Sequence[Times]
     saving: Saving | None
@@ -56,11 +59,23 @@ def compute_figures(reviews: Reviews) -> Figures:
         scored=len(scored),
         calibration=calibrate(scores, [row.is_found for _, row in scored]),
         curve=build_curve(scores, [row.is_error for _, row in scored]),
+        queue=_build_queue(reviews),
         times=measure_times(reviews.reviewed, lambda row: row.annotator),
         version_times=measure_times(reviews.reviewed, lambda row: row.model_version),
         saving=measure_saving(reviews.annotations),
         pairs=count_pairs(reviews.agreements),
     )
+
+
+def _build_queue(reviews: Reviews) -> ReviewCurve | None:
+    """Build the curve of tasks; one with two reviewed predictions stands in the queue with each of them."""
+    scores = {
+        (row.task, row.prediction): row.score
+        for row in reviews.annotations
+        if row.prediction is not None and row.score is not None
+    }
+    errors = Counter((row.task, row.prediction) for row in reviews.proposals if row.is_error)
+    return build_curve(list(scores.values()), [errors[place] for place in scores])
 
 
 def check_reviews(reviews: Reviews) -> None:

@@ -94,6 +94,7 @@ class AnnotationRow:
 
     Attributes:
         prediction: Id of the prediction that it is compared with; None if there was none.
+        score: Of the prediction, by which Label Studio sorts tasks; None if it has none.
         lead_seconds: Time that the person took, as Label Studio measured it; None if it did not.
         proposals, regions: Number of masks in the prediction and in the annotation.
     """
@@ -104,6 +105,7 @@ class AnnotationRow:
     prediction: int | None
     model_version: str
     link: Link
+    score: float | None
     lead_seconds: float | None
     proposals: int
     regions: int

@@ -26,7 +26,7 @@ CSS_NAMES = {
     Outcome.DELETED: "deleted",
     Outcome.ADDED: "added",
 }
-LinkOf = Callable[[int], str]
+LinkOf = Callable[[RegionRow], str]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Cell:
 
 
 def render_page(
-    title: str, reviews: Reviews, figures: Figures, pictures: Sequence[Picture], link_of: LinkOf = lambda task: ""
+    title: str, reviews: Reviews, figures: Figures, pictures: Sequence[Picture], link_of: LinkOf = lambda row: ""
 ) -> str:
     """Render the page.
 
     Args:
         title: Of the project.
-        link_of: Returns the address of a task in Label Studio; "" for none.
+        link_of: Returns the address of a region in Label Studio; "" for none.
     """
     edited = [row.iou for row in reviews.regions if row.outcome is Outcome.EDITED and row.iou is not None]
     environment = Environment(
@@ -73,9 +73,10 @@ def render_page(
         without=sum(row.link is Link.NONE and row.lead_seconds is not None for row in reviews.annotations),
         confusion=_matrix(figures.confusion),
         calibration_plot=plot_calibration(figures.calibration) if figures.calibration else "",
-        curve_plot=plot_curve(figures.curve) if figures.curve else "",
+        curve_plot=plot_curve(figures.curve, "masks") if figures.curve else "",
+        queue_plot=plot_curve(figures.queue, "tasks") if figures.queue else "",
         iou_plot=plot_ious(edited) if edited else "",
-        pictures=[(picture, _data_url(picture.preview), link_of(picture.row.task)) for picture in pictures],
+        pictures=[(picture, _data_url(picture.preview), link_of(picture.row)) for picture in pictures],
         describe=describe,
         parts=_parts,
     )

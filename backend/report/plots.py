@@ -64,17 +64,21 @@ def plot_calibration(calibration: Calibration) -> str:
     return _draw(draw, "calibration")
 
 
-def plot_curve(curve: ReviewCurve) -> str:
-    """Plot the errors found over the proposals looked at, beside random and best order."""
+def plot_curve(curve: ReviewCurve, of: str) -> str:
+    """Plot the errors found over what was looked at, beside random and best order.
+
+    Args:
+        of: What is looked at one after the other, "masks" or "tasks".
+    """
 
     def draw(axes: Any) -> None:
         axes.plot(curve.looked_at, curve.best, color=GOOD, linestyle=":", linewidth=1.8, label="best order")
         axes.plot(curve.looked_at, curve.by_score, color=MARK, linewidth=2.0, label="lowest score first")
         axes.plot([0, 1], [0, 1], color=SOFT, linestyle="--", linewidth=1.2, label="random order")
-        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of masks looked at", ylabel="share of errors found")
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=f"share of {of} looked at", ylabel="share of errors found")
         axes.legend(loc="lower right")
 
-    return _draw(draw, "order")
+    return _draw(draw, f"order of {of}")
 
 
 def plot_ious(ious: Sequence[float]) -> str:

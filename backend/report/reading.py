@@ -23,6 +23,7 @@ from backend.report.documents import (
     list_documents,
     name_annotator,
     parse_number,
+    parse_score,
     parse_seconds,
     pick_prediction,
 )
@@ -126,6 +127,7 @@ class ReviewReader:
                     parse_number(prediction, "id") if prediction else None,
                     version,
                     link,
+                    parse_score(prediction),
                     parse_seconds(annotation.get("lead_time")),
                     sum(len(one.regions) for one in proposed),
                     sum(len(one.regions) for one in final),

@@ -65,15 +65,15 @@ def calibrate(scores: Sequence[float], right: Sequence[bool], bins: int = BINS) 
 
 @dataclass(frozen=True)
 class ReviewCurve:
-    """Share of the errors that are found after a share of the proposals was looked at.
+    """Share of the errors that are found after a share of the proposals, or of the tasks, was looked at.
 
     Attributes:
-        looked_at: From 0 to 1, one step a proposal.
-        by_score: Lowest score first; proposals of one score are looked at in random order.
-        best: All errors first.
+        looked_at: From 0 to 1, one step a proposal or a task.
+        by_score: Lowest score first; those of one score are looked at in random order.
+        best: Most errors first.
         gain: How much of the way from random order (0) to the best order (1) the scores go, by area; negative if the
             errors have the higher scores.
-        count, errors: Number of proposals and errors.
+        count, errors: Number of proposals or tasks, and of errors.
     """
 
     looked_at: Numbers
@@ -84,20 +84,28 @@ class ReviewCurve:
     errors: int
 
     def found_after(self, share: float) -> float:
-        """Return the share of errors found when this share of the proposals was looked at, lowest score first."""
+        """Return the share of errors found when this share was looked at, lowest score first."""
         return float(np.interp(share, self.looked_at, self.by_score))
 
+    def best_after(self, share: float) -> float:
+        """Return the same of the best order."""
+        return float(np.interp(share, self.looked_at, self.best))
 
-def build_curve(scores: Sequence[float], is_error: Sequence[bool]) -> ReviewCurve | None:
-    """Build the curve; None without errors, or where everything is one."""
-    errors, count = sum(map(bool, is_error)), len(scores)
-    if not 0 < errors < count:
+
+def build_curve(scores: Sequence[float], errors_in: Sequence[int]) -> ReviewCurve | None:
+    """Build the curve; None where every order finds the errors equally soon.
+
+    Args:
+        errors_in: Number of errors in each proposal (0 or 1) or task.
+    """
+    errors, count = int(sum(errors_in)), len(scores)
+    if len(set(map(int, errors_in))) < 2:
         return None
-    values, wrong = np.array(scores, float), np.array(is_error, float)
+    values, wrong = np.array(scores, float), np.array(errors_in, float)
     _, places = np.unique(values, return_inverse=True)
     expected = (np.bincount(places, weights=wrong) / np.bincount(places))[np.sort(places)]  # of ties, in any order
     looked_at = np.arange(count + 1) / count
     by_score = np.concatenate([[0.0], np.cumsum(expected)]) / errors
-    best = np.minimum(np.arange(count + 1) / errors, 1.0)
+    best = np.concatenate([[0.0], np.cumsum(np.sort(wrong)[::-1])]) / errors
     areas = [float(np.trapezoid(curve, looked_at)) for curve in (by_score, best)]
     return ReviewCurve(looked_at, by_score, best, (areas[0] - 0.5) / (areas[1] - 0.5), count, errors)

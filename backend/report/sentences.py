@@ -68,6 +68,7 @@ def write_sentences(figures: Figures, reviews: Reviews) -> list[Sentence]:
         *_about_classes(figures),
         *_about_versions(figures.versions),
         *_about_scores(figures.calibration, figures.curve, figures),
+        *_about_queue(figures.queue),
         *_about_time(figures),
         *_about_people(figures),
         *_about_limits(figures, reviews),
@@ -172,15 +173,25 @@ def _about_scores(calibration: Calibration | None, curve: ReviewCurve | None, fi
             )
             yield Sentence(Kind.FIX, text)
     if curve is not None and curve.count >= MIN_PROPOSALS:
-        found = (
-            f"the first {percent(FIRST_SHARE)} in the order of the score hold {percent(curve.found_after(FIRST_SHARE))}"
-        )
+        first = f"the first {percent(FIRST_SHARE)} of the masks in the order of the score"
+        found = f"{first} hold {percent(curve.found_after(FIRST_SHARE))}"
         if curve.gain >= USEFUL_GAIN:
             text = f"Review the lowest scores first: {found} of the {count_of(curve.errors, 'error')}."
             yield Sentence(Kind.GOOD, text)
         else:
             text = f"Sorting by score hardly helps: {found} of the {count_of(curve.errors, 'error')}."
             yield Sentence(Kind.FIX, text)
+
+
+def _about_queue(queue: ReviewCurve | None) -> Iterator[Sentence]:
+    """Say what sorting does where it can be done: Label Studio sorts tasks, not masks."""
+    if queue is not None and queue.count >= MIN_PROPOSALS:
+        found, best = percent(queue.found_after(FIRST_SHARE)), percent(queue.best_after(FIRST_SHARE))
+        text = (
+            f"With the tasks sorted by prediction score in the Data Manager, the first {percent(FIRST_SHARE)} of them "
+            f"hold {found} of the errors; no order of tasks reaches more than {best}."
+        )
+        yield Sentence(Kind.GOOD if queue.gain >= USEFUL_GAIN else Kind.NOTE, text)
 
 
 def _about_time(figures: Figures) -> Iterator[Sentence]:

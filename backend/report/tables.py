@@ -9,6 +9,7 @@ from backend.report.figures import Figures
 from backend.report.groups import NOTHING, Group
 from backend.report.outcomes import Outcome
 from backend.report.reading import Reviews
+from backend.report.scores import ReviewCurve
 
 REGIONS = (
     "task",
@@ -36,6 +37,7 @@ ANNOTATIONS = (
     "prediction",
     "model_version",
     "compared_by",
+    "prediction_score",
     "lead_seconds",
     "proposals",
     "regions",
@@ -54,15 +56,14 @@ GROUPS = (
     "precision",
     "recall",
 )
+CURVE = ("looked_at", "by_score", "random", "best")
 DIGITS = 6
 Row = Sequence[object]
 
 
 def build_tables(figures: Figures, reviews: Reviews) -> dict[str, bytes]:
     """Build all files, by name."""
-    calibration, curve = figures.calibration, figures.curve
-    bins = calibration.bins if calibration else ()
-    steps = zip(curve.looked_at, curve.by_score, curve.looked_at, curve.best, strict=True) if curve else ()
+    bins = figures.calibration.bins if figures.calibration else ()
     counts = sorted(figures.confusion.counts.items())
     return {
         "regions.csv": _encode(REGIONS, _region_rows(reviews)),
@@ -82,9 +83,8 @@ def build_tables(figures: Figures, reviews: Reviews) -> dict[str, bytes]:
                 for one in bins
             ),
         ),
-        "review_order.csv": _encode(
-            ("looked_at", "by_score", "random", "best"), ([_number(float(value)) for value in step] for step in steps)
-        ),
+        "review_order.csv": _encode(CURVE, _curve_rows(figures.curve)),
+        "task_order.csv": _encode(CURVE, _curve_rows(figures.queue)),
         "times.csv": _encode(
             ("annotator", "annotations", "median_seconds", "median_seconds_a_region"),
             ([one.name, one.count, _number(one.seconds), _number(one.seconds_a_region)] for one in figures.times),
@@ -136,7 +136,7 @@ def _annotation_rows(reviews: Reviews) -> Iterable[Row]:
     for row in reviews.annotations:
         prediction = "" if row.prediction is None else row.prediction
         made = (row.task, row.annotation, row.annotator, prediction, row.model_version, row.link.value)
-        yield [*made, _number(row.lead_seconds), row.proposals, row.regions]
+        yield [*made, _number(row.score), _number(row.lead_seconds), row.proposals, row.regions]
 
 
 def _group_rows(groups: Iterable[Group]) -> Iterable[Row]:
@@ -144,6 +144,12 @@ def _group_rows(groups: Iterable[Group]) -> Iterable[Row]:
         shares = (group.acceptance, group.mean_iou, group.precision, group.recall)
         outcomes = [group.outcomes[outcome] for outcome in Outcome]
         yield [group.name, group.proposals, *outcomes, group.finals, *map(_number, shares)]
+
+
+def _curve_rows(curve: ReviewCurve | None) -> Iterable[Row]:
+    if curve is not None:
+        for step in zip(curve.looked_at, curve.by_score, curve.looked_at, curve.best, strict=True):
+            yield [_number(float(value)) for value in step]
 
 
 def _shown(name: str) -> str:

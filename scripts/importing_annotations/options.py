@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=150.0,
         metavar="S",
-        help="how long after a lost answer Label Studio may still store predictions (default: 150)",
+        help="how long after a lost answer Label Studio may still store what was sent (default: 150)",
     )
     parser.set_defaults(shard=None)
 
@@ -98,9 +98,14 @@ def read_result_options(arguments: argparse.Namespace, config: LabelingConfig) -
     """Return what regions become.
 
     Raises:
-        BadSettings: An option is not of the form NAME=VALUE, or the labeling config has no such choice.
+        BadSettings: An option is not of the form NAME=VALUE, a label gets two names, or the labeling config has no such
+            choice.
     """
-    renamed = dict(parse_pair("--rename", text) for text in arguments.rename)
+    renamed: dict[str, str] = {}
+    for old, new in (parse_pair("--rename", text) for text in arguments.rename):
+        if renamed.setdefault(old, new) != new:
+            message = f"--rename gives {shorten(repr(old))} two names, {shorten(renamed[old])} and {shorten(new)}."
+            raise BadSettings(message, remedy="Name each label of the data set once.")
     crowd = parse_pair("--crowd", arguments.crowd) if arguments.crowd else None
     if crowd and crowd[1] not in region_choices(config).get(crowd[0], ()):
         pairs = [f"{name}={value}" for name, values in region_choices(config).items() for value in values]

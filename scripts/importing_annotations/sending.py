@@ -108,7 +108,7 @@ def send_as_predictions(work: Import, arguments: argparse.Namespace, settings: S
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
     patient: AnswerOf = lambda ask: ask()  # noqa: E731 - until the run says how it waits out outages
 
-    def select(answer_of: AnswerOf = patient, without: object = ()) -> PlannedTasks:
+    def select(answer_of: AnswerOf = patient, without: object = (), last: object = ()) -> PlannedTasks:
         nonlocal patient
         patient = answer_of
 
@@ -163,7 +163,16 @@ def send_as_annotations(work: Import, arguments: argparse.Namespace, settings: S
 
         counts = SendCounts()
         with suppress(Stopped):
-            send_annotations(until_stopped(), work.builder, client, outages, failures, counts)
+            send_annotations(
+                until_stopped(),
+                work.builder,
+                client,
+                outages,
+                failures,
+                counts,
+                existing=fetch,
+                settle_seconds=arguments.settle_seconds,
+            )
         print(f"created {counts.created}, skipped {counts.skipped} (they have these regions), failed {failures.failed}")
         print("".join(f"{line}\n" for line in failures.reason_lines), end="")
         if signals.flag.is_set():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from backend.bulk import Failures, list_reasons
 from backend.errors import shorten
 from backend.export import FoundDataSet
-from backend.importing import TaskImport, TaskResults
+from backend.importing import TaskImport, TaskResults, name_unused_renames
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class ImportSummary:
         """Describe which images have a task."""
         matched = sum(len(task.images) for task in self.plan)
         lines = [f"{len(self.data_set.images)} images: {matched} matched to tasks, {self.unmatched.failed} not"]
-        return "\n".join([*lines, *self.unmatched.reason_lines])
+        renames = name_unused_renames(self.data_set, self.builder.options)
+        return "\n".join([*lines, *self.unmatched.reason_lines, *renames])
 
     def results(self) -> str:
         """Describe what was built of the regions, and what could not be."""

@@ -10,7 +10,16 @@ from typing import Any
 
 import torch
 
-from backend.bulk import PipelineRunner, Progress, Runner, WorkerProcesses, WorkerRunner, build_task_pipeline
+from backend.bulk import (
+    PipelineRunner,
+    Progress,
+    RayActors,
+    RayUnavailable,
+    Runner,
+    WorkerProcesses,
+    WorkerRunner,
+    build_task_pipeline,
+)
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
 from backend.predict import TaskStages
@@ -24,6 +33,7 @@ from scripts.preannotating.running import PredictionJob, build_worker, limit_cac
 GROUP = "Bulk runs"
 MAX_OVERHEAD = 1.15  # of the whole pipeline, as a multiple of its model stages
 MIN_GAIN = 1.6  # of two workers over one
+WORKER = f"{build_worker.__module__}:{build_worker.__name__}"
 
 Json = dict[str, Any]
 
@@ -55,15 +65,11 @@ def measure_workers(settings: Settings, pictures: Sequence[Picture], *, repeats:
     """Measure two worker processes against one, each on one torch thread; wall clock."""
     if len(os.sched_getaffinity(0)) < 2:
         return SkippedRow(GROUP, "two workers against one", "this machine has one core")
-    job = PredictionJob(
-        _one_thread(settings), "1", CLASSES_AND_MASKS, SegmentAll(), ProjectSettings(), uses_cache=False
-    )
-    tasks = _build_tasks(pictures) * 2
-    function = f"{build_worker.__module__}:{build_worker.__name__}"
+    job, tasks = _build_job(settings), _build_tasks(pictures) * 2
     times: list[list[float]] = []
     for count in (2, 1):
         jobs = [job for _ in list_worker_settings(job.settings, ("",) * count)]
-        runner = WorkerRunner(WorkerProcesses(function, jobs), progress=Progress())
+        runner = WorkerRunner(WorkerProcesses(WORKER, jobs), progress=Progress())
         _run(runner, tasks[: 2 * count])  # the models are loaded
         times.append([time_ms(partial(_run, runner, tasks), "wall") / len(tasks) for _ in range(repeats)])
         runner.close()
@@ -75,6 +81,41 @@ def measure_workers(settings: Settings, pictures: Sequence[Picture], *, repeats:
         peer_ms=times[1],
         aim=MIN_GAIN,
         remark=f"{len(tasks)} images, models loaded",
+    )
+
+
+def measure_actors(settings: Settings, pictures: Sequence[Picture], *, repeats: int) -> Row | SkippedRow:
+    """Measure two actors of a local Ray against two worker processes, in turn, each on one torch thread; wall clock."""
+    if len(os.sched_getaffinity(0)) < 2:
+        return SkippedRow(GROUP, "two actors of Ray against two workers", "this machine has one core")
+    job, tasks = _build_job(settings), _build_tasks(pictures) * 2
+    hosts = (RayActors(WORKER, [job, job], calls_at_once=job.window), WorkerProcesses(WORKER, [job, job]))
+    runners = [WorkerRunner(host, in_flight=job.window, progress=Progress()) for host in hosts]
+    times: list[list[float]] = [[], []]
+    try:
+        for runner in runners:
+            _run(runner, tasks[:4])  # the models are loaded; Ray is started
+        for _ in range(repeats):
+            for runner, measured in zip(runners, times, strict=True):
+                measured.append(time_ms(partial(_run, runner, tasks), "wall") / len(tasks))
+    except RayUnavailable as error:
+        return SkippedRow(GROUP, "two actors of Ray against two workers", error.message)
+    finally:
+        for runner in runners:
+            runner.close()
+    return build_row(
+        GROUP,
+        f"an image of {pictures[0].scene.size}, two actors of a local Ray, one torch thread each",
+        times[0],
+        peer="two workers",
+        peer_ms=times[1],
+        remark=f"{len(tasks)} images, models loaded",
+    )
+
+
+def _build_job(settings: Settings) -> PredictionJob:
+    return PredictionJob(
+        _one_thread(settings), "1", CLASSES_AND_MASKS, SegmentAll(), ProjectSettings(), uses_cache=False
     )
 
 

@@ -146,7 +146,8 @@ def _measure_pipeline(bench: Bench) -> list[Any]:
     rows = [
         pipeline.measure_overhead(bench.settings, pictures, repeats=3) for pictures in (bench.small, bench.pictures)
     ]
-    return [*rows, pipeline.measure_workers(bench.settings, bench.small, repeats=3)]
+    workers = pipeline.measure_workers(bench.settings, bench.small, repeats=3)
+    return [*rows, workers, pipeline.measure_actors(bench.settings, bench.small, repeats=5)]
 
 
 def _measure_review(bench: Bench) -> list[Any]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from backend.engine import parse_text
 from backend.errors import BadSettings, LabelStudioError, shorten
+from backend.label_studio.api import LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits, LabelingConfig
 from backend.projects import ProjectSettings, check_setup
-from backend.values import ClassName
+from backend.values import ClassName, ProposalOptions
+from scripts.preannotating.class_options import check_class_options, choose_options
+from scripts.preannotating.masks import override
+from scripts.preannotating.text_options import read_request
+
+ANY_PROPOSAL = ProposalOptions(1, 0.0, 0.0, 0, 1.0)
+"""Stands for the checkpoint's defaults, which say nothing about classes."""
 
 
 class Labeler(Protocol):
@@ -22,6 +31,24 @@ class Backends(Protocol):
     """The part of `LabelStudioClient` that reads the project's ML backends."""
 
     def extra_params(self, project_id: str) -> list[Any]: ...
+
+
+def check_options(
+    arguments: argparse.Namespace, config: LabelingConfig, client: LabelStudioClient, project_id: str
+) -> None:
+    """Raise an error for each option that needs no models to be found wrong.
+
+    Raises:
+        BadSettings: Options contradict each other or the labeling config.
+        BadPrompt: A text is empty or cannot be read.
+        LabelStudioError: The project has no such tab.
+    """
+    given = choose_options(override(ANY_PROPOSAL, arguments), arguments)
+    check_class_options(given, config, searches=read_request(arguments) is not None)
+    for text in arguments.text:
+        parse_text(text)
+    if arguments.view is not None:
+        TaskListing(client).check_tab(project_id, arguments.view)
 
 
 def check_can_name(can_classify: bool, config: LabelingConfig) -> None:

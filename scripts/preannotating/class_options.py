@@ -112,18 +112,13 @@ def choose_options(proposal: ProposalOptions, arguments: argparse.Namespace) -> 
     return replace(proposal, **chosen)  # type: ignore[arg-type]
 
 
-def check_class_options(
-    options: ProposalOptions, config: LabelingConfig, labeler: Labeler, *, searches: bool = False
-) -> None:
-    """Raise BadSettings if the options do not fit the labeling config, CLIP, or a search by text."""
+def check_class_options(options: ProposalOptions, config: LabelingConfig, *, searches: bool = False) -> None:
+    """Raise BadSettings if the options do not fit the labeling config, or a search by text; needs no models."""
     if not options.drops_by_class:
         return
     if searches:
         remedy = "Leave out --class-threshold and --background, or --text."
         raise BadSettings("A search for a text drops no masks for their classes.", remedy=remedy)
-    if not labeler.can_classify:
-        remedy = "Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave the option out."
-        raise BadSettings("No CLIP model is loaded, so no mask can be dropped for its class.", remedy=remedy)
     names = {label.name: None for image in config.images for label in _classes(image)}
     for name, _ in options.class_thresholds:
         _check_known(name, "--class-threshold", list(names))
@@ -135,10 +130,6 @@ def check_class_options(
             raise BadSettings(
                 f"The background word {shorten(word)!r} is a class of the labeling config.", remedy=remedy
             )
-    limits = labeler.limits_for([[ClassName(word)] for word in options.background_words])
-    if limits:
-        remedy = "Use words that they know, or models for photographs (see the README)."
-        raise BadSettings(f"{limits} They cannot read the words of --background.", remedy=remedy)
     if not names:
         remedy = "Add labels or per-region choices to it, or leave the option out."
         raise BadSettings("The labeling config has no class that CLIP could find in a mask.", remedy=remedy)
@@ -147,6 +138,19 @@ def check_class_options(
             "The labeling config has a single class, which every mask has with probability 1: no threshold drops any.",
             remedy='Add what else is in the images, e.g. --background "wall, sky, floor".',
         )
+
+
+def check_classes_are_known(options: ProposalOptions, labeler: Labeler) -> None:
+    """Raise BadSettings if there is no CLIP for what the options ask, or one that cannot read their words."""
+    if not options.drops_by_class:
+        return
+    if not labeler.can_classify:
+        remedy = "Set CLIP_MODEL to a model that loads (demo-clip, or see the README), or leave the option out."
+        raise BadSettings("No CLIP model is loaded, so no mask can be dropped for its class.", remedy=remedy)
+    limits = labeler.limits_for([[ClassName(word)] for word in options.background_words])
+    if limits:
+        remedy = "Use words that they know, or models for photographs (see the README)."
+        raise BadSettings(f"{limits} They cannot read the words of --background.", remedy=remedy)
 
 
 def class_threshold(text: str) -> tuple[str, float]:

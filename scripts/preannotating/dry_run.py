@@ -34,6 +34,9 @@ def check_dry_run(arguments: argparse.Namespace) -> None:
         if value is not None and not arguments.dry_run:
             remedy = "Add --dry-run, or leave it out."
             raise BadSettings(f"{option} {shorten(str(value))} is for a dry run, and this is none.", remedy=remedy)
+    if arguments.sheet is not None and arguments.sheet.is_dir():
+        message = f"--sheet {shorten(str(arguments.sheet))} is a folder."
+        raise BadSettings(message, remedy="Name the HTML file to write.")
 
 
 def write_contact_sheet(

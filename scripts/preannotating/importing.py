@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -89,23 +89,25 @@ class Work:
 
     Attributes:
         about: What is written into the ledger; "settings" is compared with the project's last run.
-        select: Chooses the tasks without a prediction of this version. What it is given waits out outages, and the
-            tasks to leave out.
+        select: Chooses the tasks without a prediction of this version. What it is given waits out outages, the tasks to
+            leave out, and those that come after all others.
         check_project: Raises if the project was deleted, or if its labeling config no longer gives this version.
         show: Context in which the progress is shown.
         finish: What follows a run that went through all tasks; what it is given waits out outages.
+        on_retry: Called for each task that has failed and comes again.
     """
 
     client: PredictionClient
     project_id: str
     version: str
     about: Mapping[str, Any]
-    select: Callable[[AnswerOf, Container[int]], Chosen]
+    select: Callable[[AnswerOf, Container[int], Collection[int]], Chosen]
     runner: Runner
     check_project: Callable[[], object]
     is_unchanged: Callable[[Outcome], bool]
     show: Callable[[], AbstractContextManager[object]]
     finish: Callable[[AnswerOf], object] = lambda answer_of: None
+    on_retry: Callable[[], object] = lambda: None
 
 
 def import_project(
@@ -129,7 +131,8 @@ def import_project(
                 without = ledger.done_because(UNCHANGED)
                 if without:
                     print(f"{len(without)} tasks are left out: nothing was found there before.", flush=True)
-                chosen = work.select(outages.answer_of, without)
+                failed = {int(one.task) for one in ledger.failures()}
+                chosen = work.select(outages.answer_of, without, failed)
                 summary.skipped = chosen.count_done()
                 _run(work, chosen, ledger, outages, summary, arguments, signals.flag)
                 if not summary.was_stopped:
@@ -218,6 +221,7 @@ def _run(
         settle_seconds=arguments.settle_seconds,
         is_unchanged=work.is_unchanged,
         show=work.show,
+        on_retry=work.on_retry,
     ).run()
 
 

@@ -33,7 +33,7 @@ def add_mask_options(parser: argparse.ArgumentParser) -> None:
     masks.add_argument(
         "--mask-nms-thresh", type=fraction, metavar="X", help="of masks that overlap more (IoU) only the best is kept"
     )
-    masks.add_argument("--min-mask-region-area", type=int, metavar="PIXELS", help="remove smaller specks and holes")
+    masks.add_argument("--min-mask-region-area", type=pixels, metavar="PIXELS", help="remove smaller specks and holes")
     masks.add_argument(
         "--crop-n-layers",
         type=positive_int,
@@ -55,6 +55,14 @@ def grid_side(text: str) -> int:
     number = positive_int(text)
     if number > MAX_POINTS_PER_SIDE:
         raise argparse.ArgumentTypeError(f"must be at most {MAX_POINTS_PER_SIDE}, got {text}")
+    return number
+
+
+def pixels(text: str) -> int:
+    """Parse a number of pixels, which may be 0."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
     return number
 
 

@@ -18,6 +18,7 @@ from backend.bulk import (
     WorkerRunner,
     WorkersUnusable,
     build_task_pipeline,
+    load_ray,
 )
 from backend.errors import BadSettings, shorten
 from backend.label_studio.config import parse_labeling_config
@@ -103,7 +104,7 @@ def parse_workers(text: str) -> tuple[str, ...]:
 
 
 def check_runner_options(arguments: argparse.Namespace) -> None:
-    """Raise BadSettings if the options of workers contradict each other."""
+    """Raise BadSettings if the options of workers contradict each other, RayUnavailable if Ray is not there."""
     if arguments.engine == "ray" and not arguments.workers:
         raise BadSettings(
             "--engine ray does not say how many actors there are to be.",
@@ -112,6 +113,8 @@ def check_runner_options(arguments: argparse.Namespace) -> None:
     if arguments.ray_address and arguments.engine != "ray":
         message = f"--ray-address {shorten(arguments.ray_address)} has no meaning without --engine ray."
         raise BadSettings(message, remedy="Give --engine ray, or leave it out.")
+    if arguments.engine == "ray":
+        load_ray(arguments.ray_address or os.environ.get("RAY_ADDRESS", ""))
 
 
 def limit_caches(settings: Settings) -> Settings:
@@ -164,8 +167,8 @@ def build_runner(
     if arguments.engine == "ray":
         devices = tuple(device or job.settings.device for device in arguments.workers)
         jobs = [replace(job, settings=settings) for settings in list_actor_settings(job.settings, devices)]
-        address = arguments.ray_address or os.environ.get("RAY_ADDRESS", "")
         gpus = list_gpus(devices)
+        address = arguments.ray_address or os.environ.get("RAY_ADDRESS", "")
         host = RayActors(function, jobs, address=address, gpus=gpus, calls_at_once=job.window)
     else:
         jobs = [replace(job, settings=settings) for settings in list_worker_settings(job.settings, arguments.workers)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ class Selection:
     Attributes:
         tasks: What Label Studio filters by.
         keep: What this machine filters by, before `limit` is counted; None keeps all.
+        last: Tasks that come after all others, so that those which failed before do not use up `limit` for ever.
     """
 
     listing: TaskListing
@@ -80,15 +81,19 @@ class Selection:
     tasks: TaskFilter
     limit: int | None = None
     keep: Callable[[int], bool] | None = None
+    last: Collection[int] = ()
 
     def __iter__(self) -> Iterator[Json]:
         """Yield task documents by ascending id: "id", "data", and "has_others", whether it has other predictions."""
-        kept = (
-            {"id": task["id"], "data": task["data"], "has_others": bool(task["total_predictions"])}
-            for task in self.listing.iterate(self.project_id, self.tasks)
-            if self.keep is None or self.keep(task["id"])
-        )
-        return islice(kept, self.limit)
+        chosen = self.tasks.task_ids
+        last = sorted(set(self.last) if chosen is None else set(self.last).intersection(chosen))
+        first = self._documents(self.tasks, frozenset(last))
+        return islice(chain(first, self._documents(replace(self.tasks, task_ids=last))), self.limit)
+
+    def _documents(self, tasks: TaskFilter, without: Container[int] = ()) -> Iterator[Json]:
+        for task in self.listing.iterate(self.project_id, tasks):
+            if task["id"] not in without and (self.keep is None or self.keep(task["id"])):
+                yield {"id": task["id"], "data": task["data"], "has_others": bool(task["total_predictions"])}
 
     def count(self) -> int:
         """Count the tasks, `keep` left aside."""
@@ -116,6 +121,7 @@ def select_tasks(
     keep: Callable[[int], bool] | None = None,
     says_missing: bool = True,
     among: Collection[int] | None = None,
+    last: Collection[int] = (),
 ) -> Selection:
     """Select the tasks that the options of `add_selection_options` choose and that lack this model version.
 
@@ -123,12 +129,12 @@ def select_tasks(
 
     Args:
         answer_of: See `TaskListing`; waits out outages.
-        keep: See `Selection`.
+        keep, last: See `Selection`.
         says_missing: Whether the ids that the project does not have are printed.
         among: Only these tasks; None for all.
 
     Raises:
-        LabelStudioError: The tab belongs to another project, or Label Studio refused.
+        LabelStudioError: The project has no such tab, or Label Studio refused.
     """
     listing = TaskListing(client, answer_of)
     chosen: list[int] | None = arguments.task_ids
@@ -147,7 +153,7 @@ def select_tasks(
         without_predictions=arguments.only_without_predictions,
         task_ids=chosen,
     )
-    return Selection(listing, project_id, tasks, arguments.limit, keep)
+    return Selection(listing, project_id, tasks, arguments.limit, keep, last)
 
 
 def _print_missing(existing: set[int], chosen: list[int], project_id: str) -> None:

@@ -108,6 +108,8 @@ class FakeLabelStudio:
                 return self._import(json.loads(seen.body))
             case "GET", ["tasks"]:
                 return reply(self._list(query))
+            case "GET", ["dm", "views"]:
+                return reply([{"id": 4, "project": int(PROJECT), "data": {"title": "Default"}}])
             case "GET", ["ml"]:
                 return reply([])
             case "GET", ["predictions"]:

@@ -1,10 +1,11 @@
-"""A proxy in front of Label Studio that does to imports what proxies and networks do; everything else passes."""
+"""A proxy in front of Label Studio with the faults of proxies and networks at each import; everything else passes."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
@@ -22,13 +23,15 @@ class FaultProxy:
 
     PASS forwards. REFUSE answers 502 without forwarding. LOSE forwards and answers 502. DROP forwards and closes the
     connection without an answer, DROP_UNSENT closes it without forwarding. DELAY answers 502 at once and forwards after
-    `delay_seconds`. An import that contains `poison` is answered 500 and not forwarded.
+    `delay_seconds`. `on_fault` is called before each of them but PASS. An import that contains `poison` is answered 500
+    and not forwarded.
     """
 
     upstream: str
     faults: deque[str] = field(default_factory=deque)
     delay_seconds: float = 0.3
     poison: bytes = b""
+    on_fault: Callable[[], object] = lambda: None
     late: list[threading.Thread] = field(default_factory=list)
 
     def serve(self, server: LocalServer) -> None:
@@ -40,10 +43,13 @@ class FaultProxy:
             thread.join()
 
     def respond(self, seen: Seen, _: BaseHTTPRequestHandler) -> Answer | None:
-        is_import = seen.method == "POST" and "/import/predictions" in seen.path
+        paths = ("/import/predictions", "/annotations")
+        is_import = seen.method == "POST" and seen.path.partition("?")[0].rstrip("/").endswith(paths)
         if is_import and self.poison and self.poison in seen.body:
             return 500, {"Content-Type": "text/html"}, b"<h1>Server Error</h1>"
         fault = self.faults.popleft() if is_import and self.faults else PASS
+        if fault != PASS:
+            self.on_fault()
         if fault == DELAY:
             self.late.append(threading.Thread(target=self._forward_late, args=(seen,), daemon=True))
             self.late[-1].start()

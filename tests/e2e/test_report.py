@@ -9,18 +9,24 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from backend.label_studio.api import LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits
-from backend.report import ReviewReader
+from backend.report import ReviewReader, build_region_link
+from backend.report.outcomes import Outcome
 from scripts.demo_circle.places import ROOT, USERNAME
 from scripts.demo_circle.stage import Opened, Stage
 from scripts.demo_circle.targets import preannotated_scenes
 from scripts.report_demo import VERSION, ReviewedProject, make_reviewed_project
-from scripts.reporting.sources import open_file
+from scripts.reporting.sources import open_file, open_project
 from tests.e2e.site import LABEL_CONFIG
+
+if TYPE_CHECKING:  # selenium may be missing
+    from tests.e2e.labeling_page import LabelingPage
 
 WORDS = {
     "untouched": "accepted untouched",
@@ -88,9 +94,12 @@ def test_the_report_finds_every_correction_that_was_made(
     proposals = sum(counts.values()) - counts["added"]
     assert float(total["acceptance"]) == pytest.approx(counts["untouched"] / proposals, abs=1e-6)
 
+    queue = list(csv.DictReader((tmp_path / "task_order.csv").open(encoding="utf-8")))
+    assert len(queue) == 1 + 6 and queue[-1]["by_score"] == "1.0"  # every prediction has its score
+
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"Of {proposals} masks that the model proposed" in page
-    linked = set(map(int, re.findall(rf'"{opened.site.url}/projects/{project.number}/data\?task=(\d+)"', page)))
+    linked = set(map(int, re.findall(rf'"{opened.site.url}/projects/{project.number}/data\?task=(\d+)&amp;', page)))
     assert linked and linked <= project.corrections.keys()
     shown = min(24, sum(counts.values()) - counts["untouched"])
     assert shown // 2 < page.count("data:image/jpeg;base64,") <= shown
@@ -131,3 +140,19 @@ def test_a_snapshot_with_whole_predictions_can_be_read_from_a_file(
     assert reviews.problems == []
     listed = Counter(row.outcome.value for row in reviews.regions if row.model_version == VERSION)
     assert listed == {WORDS[kind]: count for kind, count in project.counts.items()}
+
+
+@pytest.mark.timeout(600)
+def test_a_link_to_a_region_opens_the_annotation_that_has_it(
+    page: LabelingPage, opened: Opened, project: ReviewedProject
+) -> None:
+    """Label Studio 1.23.2 selects no region when a page is loaded, not even from a link of its own menu."""
+    client = LabelStudioClient(opened.site.url, opened.token)
+    reader = ReviewReader(open_project(client, project.number, ConfigLimits()).config)
+    rows = reader.read(TaskListing(client).iterate_reviewed(project.number)).regions
+    row = next(one for one in rows if one.outcome is Outcome.EDITED)
+    page.driver.get(build_region_link(opened.site.url, str(project.number), row))
+    page.wait_for_picture()
+    page.wait("the region", lambda: row.region_id in page.shown.mask_ids())
+    address = parse_qs(urlsplit(page.driver.current_url).query)
+    assert (address["annotation"], address["region"]) == ([str(row.annotation)], [row.region_id])

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from backend.export import LabeledImage
-from backend.export.coco import CocoWriter
+from backend.export.writers.coco import CocoWriter
 from tests.export.sets import CATEGORIES, write
 
 

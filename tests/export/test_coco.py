@@ -17,9 +17,9 @@ from pycocotools import mask as coco_mask
 
 from backend.errors import ExportError
 from backend.export import DataSet, LabeledImage, check_region, count_empty, write_coco
-from backend.export.coco import CocoWriter
 from backend.export.identities import AnnotationIds
 from backend.export.records import encode_coco_rle
+from backend.export.writers.coco import CocoWriter
 from backend.values import Mask, Size
 from tests.export.coco_files import coco_of, judge_itself, load, load_file
 from tests.export.sets import CATEGORIES, SIZE, disc, image, list_files, region, ring, two_parts, with_pictures, write

@@ -13,8 +13,8 @@ import pytest
 from pycocotools.cocoeval import COCOeval
 
 from backend.export import KeyPoint
-from backend.export.coco import CocoWriter
 from backend.export.identities import AnnotationIds
+from backend.export.writers.coco import CocoWriter
 from tests.export.coco_files import judge_itself, load_file
 from tests.export.sets import image, list_files, region, ring, two_parts, write
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from backend.export.coco import CocoWriter
+from backend.export.writers.coco import CocoWriter
 from backend.geometry import mask_iou
 from backend.values import Mask, Size
 from tests.export.coco_files import coco_of, judge_itself, load

@@ -402,7 +402,7 @@ def test_a_second_export_to_the_same_folder_is_refused_while_the_first_one_runs(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from backend.export import commit
+from backend.export.output_folder import commit
 from tests.export.test_commit import export
 
 place, path = sys.argv[1], Path(sys.argv[2])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ExportError
-from backend.export.folder_lock import FolderLock
+from backend.export.output_folder.folder_lock import FolderLock
 from tests.paths import ROOT
 
 
@@ -31,7 +31,7 @@ def test_a_killed_process_leaves_what_it_wrote_and_not_the_lock(tmp_path: Path) 
     code = """
 import os, signal, sys
 from pathlib import Path
-from backend.export.folder_lock import FolderLock
+from backend.export.output_folder.folder_lock import FolderLock
 lock = FolderLock(Path(sys.argv[1]), Path("birds"))
 lock.acquire()
 lock.write("a long text")
@@ -56,7 +56,7 @@ def test_a_file_that_is_removed_between_opening_and_locking_is_not_taken_for_the
             path.unlink()  # as the process before does, which releases its lock now
         flock(handle, operation)
 
-    monkeypatch.setattr("backend.export.folder_lock.fcntl.flock", release_just_before)
+    monkeypatch.setattr("backend.export.output_folder.folder_lock.fcntl.flock", release_just_before)
     lock = FolderLock(path, tmp_path / "birds")
     lock.acquire()
     with pytest.raises(ExportError, match="is running"):

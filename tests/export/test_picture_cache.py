@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from backend.export import PictureCache
-from backend.export.picture_cache import MAX_AGE_SECONDS, remove_pictures
+from backend.export.output_folder.picture_cache import MAX_AGE_SECONDS, remove_pictures
 
 
 def test_a_picture_is_found_by_its_uri_and_source_only(tmp_path: Path) -> None:

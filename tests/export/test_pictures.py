@@ -22,8 +22,8 @@ from PIL import Image
 
 from backend.errors import ExportError
 from backend.export import DataSet, EncodedRegion, KeyPoint, LabeledImage, Writer, encode_region
-from backend.export.formats import FORMATS, FormatOptions
-from backend.export.picture_files import choose_class_colours
+from backend.export.writers.formats import FORMATS, FormatOptions
+from backend.export.writers.picture_files import choose_class_colours
 from backend.values import Mask, Size
 
 LABELS = ("red", "green", "blue")

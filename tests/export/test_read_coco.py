@@ -12,8 +12,8 @@ from pycocotools import mask as coco_mask
 
 from backend.errors import BadDataSet
 from backend.export import FoundDataSet, read_coco
-from backend.export.coco import CocoWriter
-from backend.export.roboflow import RoboflowWriter
+from backend.export.writers.coco import CocoWriter
+from backend.export.writers.roboflow import RoboflowWriter
 from tests.export.found import read, read_leniently
 from tests.export.sets import disc, image, region, ring, with_pictures, write
 
@@ -167,6 +167,10 @@ SINGLE = [
     ({"bbox": "all"}, "has neither a segmentation nor a box of four numbers, but the bbox all"),
     ({}, "has neither a segmentation nor a box of four numbers"),
     ({"segmentation": SQUARE, "score": "high"}, "has the score high, which is no number."),
+    (
+        {"segmentation": SQUARE, "attributes": "pug"},
+        "has the attributes 'pug', which are no object of names and values.",
+    ),
     ({"category_id": 7, "keypoints": [1, 1, 2]}, "has no x, y and visibility for each of the 2 key points"),
     ({"category_id": 7, "keypoints": [1, 9, 2, 0, 0, 0]}, "has the key point 'nose' at 1, 9, outside of its image"),
 ]

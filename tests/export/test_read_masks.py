@@ -11,7 +11,7 @@ from PIL import Image
 
 from backend.errors import BadDataSet
 from backend.export import read_masks
-from backend.export.labeler_folders import ColourMaskWriter, IdMaskWriter
+from backend.export.writers.labeler_folders import ColourMaskWriter, IdMaskWriter
 from backend.values import Size
 from tests.export.found import read, read_leniently
 from tests.export.sets import SIZE, disc, image, region, ring, write

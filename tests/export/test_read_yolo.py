@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as npst
 
 from backend.errors import BadDataSet
 from backend.export import FoundDataSet, read_yolo
-from backend.export.yolo_det import YoloDetWriter
-from backend.export.yolo_seg import MAX_POINTS, YoloSegWriter
+from backend.export.writers.yolo_det import YoloDetWriter
+from backend.export.writers.yolo_seg import MAX_POINTS, YoloSegWriter
 from backend.geometry import bridged_outline_to_mask, mask_iou, mask_to_bridged_outline
 from backend.values import Size
 from tests.export.found import read, read_leniently

@@ -21,9 +21,9 @@ from pycocotools import mask as coco_mask
 
 from backend.errors import ExportError
 from backend.export import KeyPoint, LabeledImage, encode_region
-from backend.export.formats import FORMATS
-from backend.export.parquet import MAX_ROWS
-from backend.export.webdataset import WebDatasetWriter
+from backend.export.writers.formats import FORMATS
+from backend.export.writers.parquet import MAX_ROWS
+from backend.export.writers.webdataset import WebDatasetWriter
 from backend.values import Mask, Size
 from tests.export.test_pictures import DATA_SET, LABELS, SOME_MASKS, image, region, square, write
 

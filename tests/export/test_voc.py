@@ -15,8 +15,8 @@ from PIL import Image
 
 from backend.errors import ExportError
 from backend.export import DataSet
-from backend.export.voc import VocWriter
-from backend.export.voc_labels import build_palette, name_labels
+from backend.export.writers.voc import VocWriter
+from backend.export.writers.voc_labels import build_palette, name_labels
 from backend.values import Mask, Size
 from tests.export.sets import (
     CATEGORIES,

@@ -12,7 +12,7 @@ from supervision import DetectionDataset
 
 from backend.errors import ExportError
 from backend.export import DataSet, KeyPoint, LabeledImage
-from backend.export.yolo_pose import YoloPoseWriter
+from backend.export.writers.yolo_pose import YoloPoseWriter
 from backend.values import Size
 from tests.export.sets import CATEGORIES, disc, image, list_files, region, with_pictures, write
 

@@ -15,8 +15,8 @@ from supervision import DetectionDataset
 from supervision import polygon_to_mask as fill_by_supervision
 
 from backend.export import FORMATS, FormatOptions
-from backend.export.yolo_folder import quote_yaml
-from backend.export.yolo_seg import YoloSegWriter
+from backend.export.writers.yolo_folder import quote_yaml
+from backend.export.writers.yolo_seg import YoloSegWriter
 from backend.values import Mask, Size
 from tests.export.sets import (
     CATEGORIES,

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.bulk import AnnotationReader, ControlChoice, Failures, ReadCounts, read_images
 from backend.export import FoundDataSet, LabeledImage
-from backend.export.coco import CocoWriter
+from backend.export.writers.coco import CocoWriter
 from backend.importing import Place, ResultOptions, TaskIndex, TaskResults, plan_import
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import TaskImage

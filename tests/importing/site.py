@@ -26,14 +26,12 @@ class ImportSite(FakeLabelStudio):
     Attributes:
         submitted: Annotations by task.
         refused: Tasks that take none, with the status that says so.
-        lost: Tasks whose next annotation is stored, but not answered.
     """
 
     labels: tuple[str, ...] = CATEGORIES
     label_config: str = CONFIG
     submitted: dict[int, list[Json]] = field(default_factory=dict)
     refused: dict[int, int] = field(default_factory=dict)
-    lost: set[int] = field(default_factory=set)
 
     def respond(self, seen: Seen, handler: BaseHTTPRequestHandler) -> Answer | None:
         parts = seen.path.partition("?")[0].strip("/").split("/")
@@ -49,15 +47,12 @@ class ImportSite(FakeLabelStudio):
         """The requests that changed something."""
         return [request for request in self.requests if not request.startswith("GET")]
 
-    def _submit(self, task: int, annotation: Json) -> Answer | None:
+    def _submit(self, task: int, annotation: Json) -> Answer:
         self.requests.append(f"POST tasks/{task}/annotations")
         if status := self.refused.get(task):
             return reply({"detail": "You do not have permission to perform this action."}, status)
         own = self.submitted.setdefault(task, [])
         own.append({**annotation, "id": 100 * task + len(own)})
-        if task in self.lost:
-            self.lost.remove(task)
-            return None
         return reply(own[-1], 201)
 
     def _show(self, task: int, predictions: list[Json], query: Mapping[str, list[str]]) -> Json:

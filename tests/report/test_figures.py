@@ -158,6 +158,38 @@ def test_the_order_of_the_scores_finds_errors_as_counted_by_hand() -> None:
     assert curve.found_after(0.25) == pytest.approx(0.5)
 
 
+def test_a_task_counts_with_all_its_errors() -> None:
+    curve = build_curve([0.1, 0.3, 0.2, 0.9], [1, 3, 0, 0])
+    assert curve is not None
+    np.testing.assert_allclose(curve.by_score, [0, 0.25, 0.25, 1, 1])
+    np.testing.assert_allclose(curve.best, [0, 0.75, 1, 1, 1])
+    assert (curve.count, curve.errors) == (4, 4)
+    assert (curve.found_after(0.25), curve.best_after(0.25)) == (0.25, 0.75)
+    # areas by trapezoids: 0.5 by score, 0.8125 at best
+    assert curve.gain == pytest.approx(0)
+
+
+def test_the_queue_of_tasks_is_in_the_order_of_the_predictions_scores() -> None:
+    square, other = brush("a", box(0, 0, 10, 10), score=0.5), brush("b", box(20, 0, 30, 10), score=0.5)
+    kept = [square, other]
+    left = {1: [square], 2: [], 3: kept, 4: kept}  # one error, two, none, none
+    scores = {1: 0.2, 2: 0.1, 3: 0.8, 4: None}
+    tasks = [
+        task(number, [{**prediction(number, *kept), "score": scores[number]}], [annotation(number, *regions)])
+        for number, regions in left.items()
+    ]
+    queue = compute_figures(read(*tasks)).queue
+    assert queue is not None
+    assert (queue.count, queue.errors) == (3, 3)  # the fourth has no score
+    np.testing.assert_allclose(queue.by_score, [0, 2 / 3, 1, 1])
+    reviewed_twice = task(
+        1, tasks[0]["predictions"], [annotation(1, square), annotation(1, by="bo"), annotation(1, *kept)]
+    )
+    queue = compute_figures(read(reviewed_twice, *tasks[1:])).queue
+    assert queue is not None
+    assert (queue.count, queue.errors) == (3, 5)  # each person's corrections, in one place of the queue
+
+
 def test_equal_scores_are_no_order() -> None:
     curve = build_curve([0.5] * 4, [True, False, False, False])
     assert curve is not None
@@ -188,7 +220,7 @@ def test_only_what_needs_work_is_an_error() -> None:
 
 
 def timed(link: Link, seconds: float | None) -> AnnotationRow:
-    return AnnotationRow(1, 1, "ann", None if link is Link.NONE else 1, "v1", link, seconds, 3, 3)
+    return AnnotationRow(1, 1, "ann", None if link is Link.NONE else 1, "v1", link, None, seconds, 3, 3)
 
 
 def test_saved_hours_compare_medians_with_tasks_that_had_no_prediction() -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -18,6 +19,7 @@ from backend.report import (
     MAX_PICTURES,
     Candidate,
     Reviews,
+    build_region_link,
     build_tables,
     check_matplotlib,
     compute_figures,
@@ -40,7 +42,7 @@ def fetch_plain(candidate: Candidate) -> SourceImage:
 
 def page_of(reviews: Reviews, title: str = "Animals") -> str:
     pictures = [draw_picture(candidate, fetch_plain) for candidate in reviews.worst.pick()]
-    return render_page(title, reviews, compute_figures(reviews), pictures, lambda task: f"http://ls/{task}")
+    return render_page(title, reviews, compute_figures(reviews), pictures, lambda row: f"http://ls/{row.task}")
 
 
 def said(*tasks: dict[str, object]) -> str:
@@ -79,6 +81,20 @@ def test_the_page_loads_nothing_from_anywhere_and_runs_no_script() -> None:
     assert not re.findall(r"url\((?!#)|@import", page)
 
 
+def test_a_link_selects_the_final_region_and_a_deleted_one_in_its_prediction() -> None:
+    rows = {row.outcome: row for row in read(five_outcomes(7)).regions}
+
+    def link(outcome: Outcome) -> str:
+        return build_region_link("http://ls", "3", rows[outcome])
+
+    place = f"http://ls/projects/3/data?task=7&annotation={rows[Outcome.EDITED].annotation}"
+    assert link(Outcome.EDITED) == f"{place}&region=r2"
+    assert link(Outcome.ADDED) == f"{place}&region=n1"
+    assert link(Outcome.DELETED) == "http://ls/projects/3/data?task=7&annotation=7&region=r4"
+    odd = replace(rows[Outcome.EDITED], region_id="a&b #1")
+    assert build_region_link("http://ls", "3", odd) == f"{place}&region=a%26b+%231"
+
+
 def test_text_from_outside_is_escaped_everywhere() -> None:
     evil = "<img src=x onerror=alert(1)>\"'"
     square = box(0, 0, 10, 10)
@@ -107,6 +123,22 @@ def test_plots_follow_the_colours_of_a_light_and_a_dark_page() -> None:
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
+
+
+def test_the_order_of_the_tasks_has_a_plot_of_its_own_and_a_table() -> None:
+    square = brush("a", SQUARE, score=0.5)
+    tasks = [
+        task(n, [{**prediction(n, square), "score": n / 20}], [annotation(n, *[square] * (n > 5))])
+        for n in range(1, 21)  # in the first five the mask is deleted
+    ]
+    reviews = read(*tasks)
+    page = page_of(reviews)
+    assert "share of tasks looked at" in page and "task by task: 20 tasks, the lowest score first" in page
+    text = said(*tasks).replace("\u00a0", " ")
+    assert "the first 25 % of them hold 100 % of the errors; no order of tasks reaches more than 100 %." in text
+    assert "Sorting by score hardly helps" in text  # of the masks, which all have one score
+    rows = list(csv.DictReader(io.StringIO(build_tables(compute_figures(reviews), reviews)["task_order.csv"].decode())))
+    assert [row["by_score"] for row in rows] == ["0.0", "0.2", "0.4", "0.6", "0.8", *["1.0"] * 16]
 
 
 def test_the_first_screen_says_what_became_of_the_proposals_and_where_to_start() -> None:

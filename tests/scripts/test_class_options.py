@@ -15,7 +15,12 @@ from backend.predict import build_version
 from backend.projects import ProjectSettings
 from backend.values import Lexicon, Nesting, ProposalOptions
 from scripts import preannotate
-from scripts.preannotating.class_options import add_class_options, check_class_options, choose_options
+from scripts.preannotating.class_options import (
+    add_class_options,
+    check_class_options,
+    check_classes_are_known,
+    choose_options,
+)
 from tests.fakes import FakeClassifier, FakeSegmenter
 from tests.scripts.fakes import PROPOSAL
 
@@ -29,7 +34,6 @@ ONE_LABEL = parse_labeling_config(
     "</View>"
 )
 NO_LABEL = parse_labeling_config('<View><Image name="img" value="$photo"/><Brush name="b" toName="img"/></View>')
-LABELER = ImageLabeler(FakeSegmenter(), FakeClassifier())
 
 
 def options_of(*given: str) -> ProposalOptions:
@@ -145,29 +149,29 @@ def test_options_that_do_not_fit_the_labeling_config_are_refused(
     given: list[str], searches: bool, message: str, remedy: str
 ) -> None:
     with pytest.raises(BadSettings) as caught:
-        check_class_options(options_of(*given), CARS, LABELER, searches=searches)
+        check_class_options(options_of(*given), CARS, searches=searches)
     assert message in caught.value.message
     assert remedy in caught.value.remedy
 
 
 def test_options_that_fit_the_labeling_config_are_taken() -> None:
     given = ["--class-threshold", "car=0.5", "--background", "wall,sky", "--background-label", "other"]
-    check_class_options(options_of(*given), CARS, LABELER)
-    check_class_options(options_of("--keep", "wholes", "--min-area", "4"), NO_LABEL, LABELER, searches=True)
+    check_class_options(options_of(*given), CARS)
+    check_class_options(options_of("--keep", "wholes", "--min-area", "4"), NO_LABEL, searches=True)
 
 
 def test_a_threshold_needs_classes_that_compete() -> None:
     with pytest.raises(BadSettings, match="a single class, which every mask has with probability 1"):
-        check_class_options(options_of("--class-threshold", "0.5"), ONE_LABEL, LABELER)
-    check_class_options(options_of("--class-threshold", "0.5", "--background", "wall"), ONE_LABEL, LABELER)
+        check_class_options(options_of("--class-threshold", "0.5"), ONE_LABEL)
+    check_class_options(options_of("--class-threshold", "0.5", "--background", "wall"), ONE_LABEL)
     with pytest.raises(BadSettings, match="no class that CLIP could find"):
-        check_class_options(options_of("--background", "wall"), NO_LABEL, LABELER)
+        check_class_options(options_of("--background", "wall"), NO_LABEL)
 
 
 def test_classes_need_a_clip_that_reads_the_words() -> None:
     options = options_of("--background", "wall")
     with pytest.raises(BadSettings, match="No CLIP model is loaded, so no mask can be dropped for its class"):
-        check_class_options(options, CARS, ImageLabeler(FakeSegmenter(), None))
+        check_classes_are_known(options, ImageLabeler(FakeSegmenter(), None))
     lexicon = Lexicon(frozenset({"car", "bus"}), "The demo knows cars and buses.", "the car")
     with pytest.raises(BadSettings, match=r"cars and buses\. They cannot read the words of --background"):
-        check_class_options(options, CARS, ImageLabeler(FakeSegmenter(), FakeClassifier(lexicon=lexicon)))
+        check_classes_are_known(options, ImageLabeler(FakeSegmenter(), FakeClassifier(lexicon=lexicon)))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +14,10 @@ from typing import Any
 import pytest
 
 from backend.export import LabeledImage, build_file_name
-from backend.export.yolo_seg import YoloSegWriter
+from backend.export.writers.yolo_seg import YoloSegWriter
 from scripts.import_annotations import main
 from tests.bulk.fake_label_studio import PROJECT
+from tests.bulk.fault_proxy import DELAY, DROP, DROP_UNSENT, LOSE, PASS, REFUSE, FaultProxy
 from tests.export.sets import SIZE, disc, region, ring, write
 from tests.importing.projects import write_coco
 from tests.importing.site import ImportSite
@@ -199,14 +203,41 @@ def test_one_refused_task_does_not_stop_the_others(command: Command) -> None:
     assert "task 2: " in command.out
 
 
-def test_after_a_lost_answer_the_next_run_adds_what_is_missing(command: Command) -> None:
-    command.site.lost = {2}
+@pytest.fixture
+def proxy(command: Command, start_server: Callable[[], LocalServer], monkeypatch: pytest.MonkeyPatch) -> FaultProxy:
+    """A proxy between the command and its site."""
+    server, proxy = start_server(), FaultProxy(os.environ["LABEL_STUDIO_URL"])
+    proxy.serve(server)
+    monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
+    return proxy
+
+
+@pytest.mark.parametrize("fault", [LOSE, DROP, DROP_UNSENT, REFUSE, DELAY])
+def test_a_lost_answer_costs_no_annotation_and_doubles_none(command: Command, proxy: FaultProxy, fault: str) -> None:
+    proxy.faults = deque([PASS, fault])
+    settle_seconds = "20" if fault == DELAY else "0.3"
+    status = command.run(command.coco(), "--as", "annotations", "--settle-seconds", settle_seconds)
+    proxy.wait_for_late()
+    assert status == 0 and "error" not in command.errors
+    assert "created 3, skipped 0" in command.out
+    assert {task: len(own) for task, own in command.site.submitted.items()} == dict.fromkeys(TASKS, 1)
+    assert len(command.site.sent()) == 3
+
+
+def test_an_annotation_whose_answers_are_all_lost_is_named(command: Command, proxy: FaultProxy) -> None:
+    proxy.faults = deque([PASS, *[DROP_UNSENT] * 3])
     path = command.coco()
-    assert command.run(path, "--as", "annotations") == 1
+    assert command.run(path, "--as", "annotations", "--settle-seconds", "0") == 1
     assert "It is not known whether the annotation of task 2 is stored." in command.errors
     assert command.run(path, "--as", "annotations") == 0
-    assert "created 1, skipped 2" in command.out
-    assert {len(own) for own in command.site.submitted.values()} == {1}
+    assert "created 2, skipped 1" in command.out
+    assert {task: len(own) for task, own in command.site.submitted.items()} == dict.fromkeys(TASKS, 1)
+
+
+def test_an_interrupted_wait_for_a_lost_annotation_names_its_task(command: Command, proxy: FaultProxy) -> None:
+    proxy.faults, proxy.on_fault = deque([DROP_UNSENT]), lambda: os.kill(os.getpid(), signal.SIGINT)
+    assert command.run(command.coco(), "--as", "annotations", "--settle-seconds", "60") == 130
+    assert "task 1: It is not known whether the annotation of task 1 is stored." in command.out
 
 
 def test_label_files_are_measured_by_the_pictures_of_the_tasks(command: Command) -> None:
@@ -228,10 +259,43 @@ def test_files_that_cannot_be_read_are_told(command: Command) -> None:
     assert command.site.sent() == []
 
 
+def test_a_rename_of_a_label_that_nothing_has_is_named(command: Command) -> None:
+    options = ("--rename", "rde=green", "--rename", "blue=green")
+    line = "--rename rde=green changes nothing: the data set has no label 'rde' (did you mean 'red'?)"
+    assert command.run(command.coco(), *options, "--dry-run") == 0
+    assert command.out.count("--rename") == 1 and line in command.out
+    assert command.run(command.coco(), *options) == 0
+    assert line in command.out
+    assert predictions(command.site)[1] == [["red", "green"]]
+
+
+@pytest.mark.parametrize("options", [["--dry-run"], []])
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("width", -3, "has the width -3, which is no whole number from 1 to 65535."),
+        ("height", 1e12, "has the height 1000000000000.0, which is no whole number from 1 to 65535."),
+        ("width", "x", "has the width 'x', which is no whole number from 1 to 65535."),
+        ("attributes", "day", "has the attributes 'day', which are no object of names and values."),
+    ],
+)
+def test_an_image_with_an_absurd_field_is_refused_by_name_also_in_a_dry_run(
+    command: Command, field: str, value: object, message: str, options: list[str]
+) -> None:
+    folder = command.coco()
+    document = json.loads((folder / "instances.json").read_text())
+    document["images"][1][field] = value
+    (folder / "instances.json").write_text(json.dumps(document))
+    assert command.run(folder, *options) == 1
+    assert f'instances.json: image 2 ("2-task2.png") {message}' in command.errors
+    assert command.site.sent() == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--rename", "red"], "--rename red has no name before and after a =."),
+        (["--rename", "red=blue", "--rename", "red=green"], "--rename gives 'red' two names, blue and green."),
         (["--crowd", "breed=cat"], "The labeling config has no per-region choice breed=cat."),
         (["--shape", "ellipse"], "The labeling config has no control for the shape 'ellipse'."),
         (["--as", "annotations", "--replace"], "--replace is of predictions."),

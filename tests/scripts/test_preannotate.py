@@ -121,6 +121,7 @@ def test_options_replace_only_the_defaults_they_name() -> None:
     [
         (["--project", "0"], "argument --project: must be at least 1, got 0"),
         (["--project", "1", "--pred-iou-thresh", "7"], "argument --pred-iou-thresh: must be between 0 and 1, got 7"),
+        (["--project", "1", "--min-mask-region-area", "-5"], "--min-mask-region-area: must be at least 0, got -5"),
         (["--project", "1", "--limit", "many"], "argument --limit: invalid positive_int value: 'many'"),
         ([], "the following arguments are required: --project"),
     ],

@@ -8,6 +8,7 @@ import re
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,6 +134,56 @@ def test_the_limit_counts_tasks_that_are_not_done_yet(run: Run) -> None:
     assert sorted(run("--limit", "3").asked) == [3, 4, 5]
 
 
+def test_tasks_that_failed_before_come_last_and_do_not_use_up_the_limit(run: Run) -> None:
+    run("--limit", "2", status=1, broken=[1, 2])
+    assert sorted(run("--limit", "4").asked) == [3, 4, 5, 6]
+    assert run(status=1, broken=[1]).asked[2:] == [1, 2, 1, 1]  # after 7 and 8
+    assert run().asked == [1]
+
+
+def test_the_display_counts_a_task_that_is_tried_again_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Progress] = []
+
+    def show(progress: Progress, what: str) -> AbstractContextManager[None]:
+        shown.append(progress)
+        return nullcontext()
+
+    monkeypatch.setattr(preannotate, "show_progress_of", show)
+    run(status=1, broken=[3])
+    now = shown[0].snapshot()
+    assert (now.total, now.finished, now.failed, now.retried, now.in_flight) == (TASKS, TASKS, 1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--class-threshold", "rde=0.5"], "--class-threshold names 'rde', which is no class of the labeling config."),
+        (["--class-threshold", "0.5", "--class-threshold", "0.6"], "--class-threshold is given twice"),
+        (["--background-label", "red"], "--background-label is given without --background."),
+        (["--background", "red"], "The background word 'red' is a class of the labeling config."),
+        (["--text", " "], "The text is empty."),
+        (["--text", "the red ring", "--score-threshold", "0.5"], "A search for a text drops no masks"),
+        (["--view", "99"], "Project 3 has no tab 99 in the Data Manager.\n  help: It has: 4 (Default)."),
+        (["--dry-run", "--sheet", "."], "--sheet . is a folder."),
+        (["--engine", "ray", "--workers", "2", "--ray-address", "here"], "The address of Ray must be HOST:PORT"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_the_models_load(
+    server: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    def load(settings: object, redis: object) -> None:
+        raise AssertionError("the models were loaded")
+
+    monkeypatch.setattr("backend.wiring.build_predictor", load)
+    argv = ["--project", "3", "--url", server.url, "--api-key", "abcdef", *options]
+    assert preannotate.main(argv) == 1
+    assert f"error: {message}" in capsys.readouterr().err
+
+
 def test_a_shard_is_a_part_and_all_shards_are_the_project(site: FakeLabelStudio, run: Run) -> None:
     first, second = run("--shard", "1/2"), run("--shard", "2/2")
     assert (sorted(first.asked), sorted(second.asked)) == ([2, 4, 6, 8], [1, 3, 5, 7])
@@ -196,7 +247,7 @@ def test_a_lease_that_is_lost_ends_the_run(
 def test_a_time_that_makes_no_sense_is_refused(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         preannotate.build_parser().parse_args(["--project", "3", option, text])
-    assert f"argument {option}: must be at least 0, got {text}" in capsys.readouterr().err
+    assert f"argument {option}: must be a finite number of at least 0, got {text}" in capsys.readouterr().err
 
 
 def test_where_a_text_finds_nothing_earlier_predictions_stay_the_newest(

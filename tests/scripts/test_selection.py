@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +22,10 @@ Select = Callable[..., Selection]
 
 @pytest.fixture
 def select(start_server: Callable[[], LocalServer]) -> Select:
-    def select(
-        project: GeneratedProject, *options: str, keep: Callable[[int], bool] | None = None, version: str = VERSION
-    ) -> Selection:
+    def select(project: GeneratedProject, *options: str, version: str = VERSION, **chosen: Any) -> Selection:
         server = start_server()
         server.respond = project.respond
-        return select_tasks(LabelStudioClient(server.url, LEGACY), "1", parse(*options), version, keep=keep)
+        return select_tasks(LabelStudioClient(server.url, LEGACY), "1", parse(*options), version, **chosen)
 
     return select
 
@@ -70,6 +69,13 @@ def test_the_limit_counts_only_tasks_that_this_machine_keeps(select: Select) -> 
     assert ids(select(project, "--limit", "3", keep=lambda task: task % 2 == 1)) == [1, 3, 5]
 
 
+def test_tasks_that_failed_before_come_after_the_others_that_are_chosen(select: Select) -> None:
+    project = GeneratedProject(9, {2: [VERSION]})
+    assert ids(select(project, last={1, 2, 4, 77})) == [3, 5, 6, 7, 8, 9, 1, 4]
+    assert ids(select(project, "--limit", "3", last={1, 4})) == [3, 5, 6]
+    assert ids(select(project, "--task-ids", "1,3,4", last={1, 5}, keep=lambda task: task != 4)) == [3, 1]
+
+
 def test_ids_may_stand_in_a_file(select: Select, tmp_path: Path) -> None:
     file = tmp_path / "ids.txt"
     file.write_text("\ufeff7\n3, 3\r\n\n5\n", encoding="utf-8")
@@ -86,7 +92,7 @@ def test_ids_that_the_project_lacks_are_named_and_the_others_chosen(
 
 
 def test_a_tab_that_does_not_exist_is_refused_before_anything_is_listed(select: Select) -> None:
-    with pytest.raises(LabelStudioError, match="tab 12 of the Data Manager"):
+    with pytest.raises(LabelStudioError, match="Project 1 has no tab 12 in the Data Manager"):
         select(GeneratedProject(9), "--view", "12")
 
 

@@ -21,6 +21,7 @@ from backend.label_studio.api.model_versions import (
     find_similar,
     has_exact_version,
 )
+from backend.label_studio.api.tabs import check_tab
 from backend.label_studio.api.task_query import Json, condition, encode_query
 
 AnswerOf = Callable[[Callable[[], Any]], Any]
@@ -159,13 +160,10 @@ class TaskListing:
         """Fetch the ids of the tasks of a tab of the Data Manager ("view" in the API), ascending.
 
         Raises:
-            LabelStudioError: There is no such tab, or it belongs to another project.
+            LabelStudioError: The project has no such tab.
         """
+        self.check_tab(project_id, tab_id)
         subject = f"tab {tab_id} of the Data Manager"
-        tab = self._get(f"/api/dm/views/{tab_id}/", subject, {})
-        if str(tab.get("project")) != str(project_id):
-            message = f"Tab {tab_id} belongs to project {tab.get('project')}, not to project {project_id}."
-            raise LabelStudioError(message, remedy='The id is the number after "tab=" in the URL of the tab.')
         ids = list[int]()
         parameters = {"view": tab_id, "fields": "task_only", "include": "id", "page_size": PAGE_SIZE}
         for page in count(1):
@@ -174,6 +172,10 @@ class TaskListing:
             if not document["tasks"] or len(ids) >= document["total"]:
                 break
         return sorted(set(ids))
+
+    def check_tab(self, project_id: int | str, tab_id: int) -> None:
+        """Raise `LabelStudioError` if a project has no such tab of the Data Manager, with those that it has."""
+        self._answer_of(lambda: check_tab(self._requests, project_id, tab_id))
 
     def model_versions(self, project_id: int | str) -> dict[str, int]:
         """Fetch the model versions of the project's predictions, each with the number of its predictions."""

@@ -25,7 +25,7 @@ class GeneratedProject:
         versions: Model versions of the predictions, by task.
         annotated: Tasks with an annotation.
         gone: Tasks that were deleted.
-        tabs: Ids of a tab's tasks in its order, by the tab's id; project 1 has all tabs but tab 99.
+        tabs: Ids of a tab's tasks in its order, by the tab's id.
         max_page_size: The largest page that the server allows.
         queries: The parsed queries of the listings, in their order.
         faults: Answers that the next requests get instead.
@@ -53,8 +53,9 @@ class GeneratedProject:
             return answer({name: names.count(name) for name in names})
         if parts == ["api", "predictions"]:
             return answer([{"model_version": name} for name in self.versions.get(int(query["task"]), ())])
-        if parts[:3] == ["api", "dm", "views"] and int(parts[3]) in {*self.tabs, 99}:
-            return answer({"id": int(parts[3]), "project": 2 if parts[3] == "99" else 1})
+        if parts == ["api", "dm", "views"]:
+            tabs = self.tabs if query["project"] == "1" else ()
+            return answer([{"id": tab, "project": 1, "data": {"title": f"Tab {tab}"}} for tab in tabs])
         return answer({"detail": "Not found."}, 404)
 
     def _tasks(self, query: Mapping[str, str]) -> Answer:

@@ -123,14 +123,16 @@ def test_a_tab_gives_the_ids_of_its_tasks(list_tasks: Listed) -> None:
     assert list_tasks(project).tab_task_ids(1, 7) == list(range(901, 2901))
 
 
-def test_a_tab_of_another_project_or_none_is_refused(list_tasks: Listed) -> None:
-    listing = list_tasks(GeneratedProject(5))
-    with pytest.raises(
-        LabelStudioError, match=r"Tab 99 belongs to project 2, not to project 1\. .* after \"tab=\" in the URL"
-    ):
-        listing.tab_task_ids(1, 99)
-    with pytest.raises(LabelStudioError, match=r"tab 98 of the Data Manager \(HTTP 404"):
-        listing.tab_task_ids(1, 98)
+def test_a_tab_that_the_project_does_not_have_is_refused_with_those_that_it_has(list_tasks: Listed) -> None:
+    with pytest.raises(LabelStudioError, match=r"^Project 1 has no tab 99 in the Data Manager\.") as caught:
+        list_tasks(GeneratedProject(5, tabs={4: [1], 7: [2]})).tab_task_ids(1, 99)
+    assert caught.value.remedy.startswith("It has: 4 (Tab 4), 7 (Tab 7). The id is the number after")
+    with pytest.raises(LabelStudioError) as caught:
+        list_tasks(GeneratedProject(5, tabs={tab: [1] for tab in range(1, 30)})).tab_task_ids(1, 99)
+    assert ", 10 (Tab 10), …. The id" in caught.value.remedy
+    with pytest.raises(LabelStudioError) as caught:
+        list_tasks(GeneratedProject(5)).tab_task_ids(1, 99)
+    assert caught.value.remedy.startswith("It has: none yet.")
 
 
 def test_a_sample_is_spread_evenly_over_the_tasks(list_tasks: Listed) -> None:

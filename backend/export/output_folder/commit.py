@@ -21,10 +21,10 @@ from types import TracebackType
 from typing import Any
 
 from backend.errors import ExportError
-from backend.export.export_record import RECORD, check_folder, is_unfinished, read_record, write_record
 from backend.export.files import describe_os_error, is_disk_error
-from backend.export.folder_lock import FolderLock
-from backend.export.picture_cache import remove_pictures
+from backend.export.output_folder.export_record import RECORD, check_folder, is_unfinished, read_record, write_record
+from backend.export.output_folder.folder_lock import FolderLock
+from backend.export.output_folder.picture_cache import remove_pictures
 
 EXCHANGING = "label-studio-sam-clip: exchanging"
 """What the lock file says from before the first rename on."""

@@ -6,22 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from backend.export.coco import CocoWriter
-from backend.export.datumaro import DatumaroWriter
-from backend.export.huggingface import HuggingFaceWriter
-from backend.export.instances import InstanceWriter
-from backend.export.labeler_folders import BoxWriter, ColourMaskWriter, IdMaskWriter, OverlayWriter
-from backend.export.panoptic import PanopticWriter
-from backend.export.parquet import ParquetWriter
-from backend.export.roboflow import RoboflowWriter
-from backend.export.semantic import SemanticWriter
-from backend.export.voc import VocWriter
-from backend.export.webdataset import WebDatasetWriter
-from backend.export.writer import Writer
-from backend.export.yolo_det import YoloDetWriter
-from backend.export.yolo_obb import YoloObbWriter
-from backend.export.yolo_pose import YoloPoseWriter
-from backend.export.yolo_seg import YoloSegWriter
+from backend.export.writers.coco import CocoWriter
+from backend.export.writers.datumaro import DatumaroWriter
+from backend.export.writers.huggingface import HuggingFaceWriter
+from backend.export.writers.instances import InstanceWriter
+from backend.export.writers.labeler_folders import BoxWriter, ColourMaskWriter, IdMaskWriter, OverlayWriter
+from backend.export.writers.panoptic import PanopticWriter
+from backend.export.writers.parquet import ParquetWriter
+from backend.export.writers.roboflow import RoboflowWriter
+from backend.export.writers.semantic import SemanticWriter
+from backend.export.writers.voc import VocWriter
+from backend.export.writers.webdataset import WebDatasetWriter
+from backend.export.writers.writer import Writer
+from backend.export.writers.yolo_det import YoloDetWriter
+from backend.export.writers.yolo_obb import YoloObbWriter
+from backend.export.writers.yolo_pose import YoloPoseWriter
+from backend.export.writers.yolo_seg import YoloSegWriter
 
 
 @dataclass(frozen=True)

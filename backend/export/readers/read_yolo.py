@@ -31,7 +31,6 @@ import numpy as np
 import yaml
 
 from backend.errors import BadDataSet, shorten
-from backend.export.coco_segmentations import decode_box
 from backend.export.found_images import (
     FoundDataSet,
     FoundImage,
@@ -40,7 +39,8 @@ from backend.export.found_images import (
     RegionList,
     build_region_id,
 )
-from backend.export.read_pictures import measure_picture
+from backend.export.readers.coco_segmentations import decode_box
+from backend.export.readers.read_pictures import measure_picture
 from backend.export.records import EncodedRegion, encode_region
 from backend.geometry import bridged_outline_to_mask
 from backend.values import Size

@@ -25,7 +25,12 @@ import numpy as np
 from PIL import ImageOps
 
 from backend.errors import ExportError, shorten
-from backend.export.label_map import (
+from backend.export.label_statistics import encode_rows
+from backend.export.names import UniqueStems
+from backend.export.overlay import Colour, encode_overlay
+from backend.export.records import DataSet, LabeledImage
+from backend.export.segment_pngs import Segment
+from backend.export.writers.label_map import (
     KeyPointCounter,
     OverlapCounter,
     count_visible,
@@ -33,11 +38,8 @@ from backend.export.label_map import (
     list_objects,
     paint_numbers,
 )
-from backend.export.label_statistics import encode_rows
-from backend.export.names import UniqueStems
-from backend.export.open_picture import REMEDY, open_picture
-from backend.export.overlay import Colour, encode_overlay
-from backend.export.picture_files import (
+from backend.export.writers.open_picture import REMEDY, open_picture
+from backend.export.writers.picture_files import (
     BACKGROUND,
     append_rows,
     choose_class_colours,
@@ -46,8 +48,6 @@ from backend.export.picture_files import (
     write_classes,
     write_png,
 )
-from backend.export.records import DataSet, LabeledImage
-from backend.export.segment_pngs import Segment
 from backend.values import Pixels, Size
 
 OBJECT_COLUMNS = ("file", "id", "label", "region_id")

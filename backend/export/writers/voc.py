@@ -29,7 +29,15 @@ from backend.errors import ExportError, shorten
 from backend.export.files import link_or_copy
 from backend.export.names import UniqueStems
 from backend.export.records import DataSet, EncodedRegion, LabeledImage
-from backend.export.voc_labels import BACKGROUND, MAX_INDEX, VOID, build_labelmap, build_palette, name_labels, strip_xml
+from backend.export.writers.voc_labels import (
+    BACKGROUND,
+    MAX_INDEX,
+    VOID,
+    build_labelmap,
+    build_palette,
+    name_labels,
+    strip_xml,
+)
 from backend.values import Pixels
 
 DEFAULT_SPLIT = "train"

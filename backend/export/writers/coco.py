@@ -23,12 +23,12 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from backend.export.coco_key_points import KeyPointsWriter
-from backend.export.coco_names import build_image, choices_to_attributes, document_name, open_document
-from backend.export.coco_polygons import PolygonEncoder
 from backend.export.files import PARTIAL, describe_os_error, link_or_copy, sync_file
 from backend.export.identities import AnnotationIds
 from backend.export.records import DataSet, EncodedRegion, Json, LabeledImage
+from backend.export.writers.coco_key_points import KeyPointsWriter
+from backend.export.writers.coco_names import build_image, choices_to_attributes, document_name, open_document
+from backend.export.writers.coco_polygons import PolygonEncoder
 
 PICTURES = "images"
 

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backend.export.json_parts import JsonParts
-from backend.export.label_map import Numbers, OverlapCounter, count_visible, list_objects, paint_numbers
 from backend.export.names import UniqueStems
-from backend.export.picture_files import choose_class_colours, link_picture, numbers_to_rgb, write_png
 from backend.export.records import DataSet, Json, LabeledImage
+from backend.export.writers.json_parts import JsonParts
+from backend.export.writers.label_map import Numbers, OverlapCounter, count_visible, list_objects, paint_numbers
+from backend.export.writers.picture_files import choose_class_colours, link_picture, numbers_to_rgb, write_png
 from backend.geometry import mask_to_box
 
 DEFAULT_SPLIT = "default"

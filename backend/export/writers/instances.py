@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from backend.errors import ExportError
-from backend.export.label_map import OverlapCounter, count_visible, list_objects, paint_numbers
 from backend.export.names import UniqueStems
-from backend.export.picture_files import append_rows, link_picture, write_png
 from backend.export.records import DataSet, LabeledImage
+from backend.export.writers.label_map import OverlapCounter, count_visible, list_objects, paint_numbers
+from backend.export.writers.picture_files import append_rows, link_picture, write_png
 
 MAX_OBJECTS = 65535
 COLUMNS = ("file", "id", "label", "region_id")

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ExportError
-from backend.export.label_map import KeyPointCounter, list_objects
-from backend.export.object_lists import build_objects, build_picture_columns
 from backend.export.records import DataSet, Json, LabeledImage
+from backend.export.writers.label_map import KeyPointCounter, list_objects
+from backend.export.writers.object_lists import build_objects, build_picture_columns
 
 DEFAULT_SPLIT = "train"
 MAX_ROWS = 100

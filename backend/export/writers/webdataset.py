@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from backend.export.label_map import KeyPointCounter
 from backend.export.names import UniqueStems
-from backend.export.object_lists import build_objects, build_picture_columns, picture_ending, require_picture
 from backend.export.records import DataSet, LabeledImage
+from backend.export.writers.label_map import KeyPointCounter
+from backend.export.writers.object_lists import build_objects, build_picture_columns, picture_ending, require_picture
 
 MAX_SHARD_BYTES = 1 << 30
 DEFAULT_SPLIT = "data"

@@ -25,9 +25,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backend.errors import BadDataSet, shorten
-from backend.export.coco_documents import CocoDocument, parse_document, read_json
 from backend.export.found_images import FoundBox, FoundDataSet, FoundImage, is_number
-from backend.export.read_coco import find_image
+from backend.export.readers.coco_documents import CocoDocument, parse_document, read_json
+from backend.export.readers.read_coco import find_image
 from backend.export.records import Json
 from backend.geometry import clip_box
 from backend.values import Size

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.export.records import DataSet, EncodedRegion, LabeledImage
-from backend.export.yolo_folder import YoloFolder, describe_crowds, format_row
+from backend.export.writers.yolo_folder import YoloFolder, describe_crowds, format_row
 from backend.geometry import mask_to_rotated_box
 from backend.values import Size
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.export.records import DataSet, LabeledImage
-from backend.export.yolo_folder import YoloFolder, describe_crowds, format_box
+from backend.export.writers.yolo_folder import YoloFolder, describe_crowds, format_box
 
 
 class YoloDetWriter:

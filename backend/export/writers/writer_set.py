@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from backend.export.formats import FORMATS, FormatOptions
 from backend.export.records import DataSet, LabeledImage
 from backend.export.segment_pngs import distinct_name, label_to_name
-from backend.export.writer import Writer
+from backend.export.writers.formats import FORMATS, FormatOptions
+from backend.export.writers.writer import Writer
 
 NOBODY = "unknown"  # folder of the annotations whose annotator is not known
 

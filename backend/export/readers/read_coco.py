@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadDataSet, shorten
-from backend.export.coco_documents import CocoDocument, list_documents, read_document
-from backend.export.coco_key_points import has_key_points, parse_key_points
-from backend.export.coco_segmentations import REMEDY, decode_box, decode_segmentation, measure
 from backend.export.found_images import (
     FoundDataSet,
     FoundImage,
@@ -28,7 +25,10 @@ from backend.export.found_images import (
     is_number,
     parse_size,
 )
+from backend.export.readers.coco_documents import CocoDocument, list_documents, read_document
+from backend.export.readers.coco_segmentations import REMEDY, decode_box, decode_segmentation, measure
 from backend.export.records import Choices, EncodedRegion, Json, encode_coco_rle
+from backend.export.writers.coco_key_points import has_key_points, parse_key_points
 from backend.values import Size
 
 
@@ -76,6 +76,8 @@ def read_coco(path: Path) -> FoundDataSet:
     entries: dict[tuple[str, Any], list[_Entry]] = {}
     for group, file in list_documents(path):
         document = read_document(file, digest)
+        for image in document.images:
+            _check_image(image, document.path)
         _merge_images(groups.setdefault(group, {}), document)
         for annotation in document.annotations:
             entry = _Entry(document, annotation)
@@ -106,6 +108,19 @@ def _merge_images(known: dict[Any, Json], document: CocoDocument) -> None:
             raise BadDataSet(message, remedy="Import files of different exports one by one.")
 
 
+def _check_image(image: Json, path: Path) -> None:
+    try:
+        parse_size(image.get("width"), image.get("height"))
+        parse_attributes(image.get("attributes"))
+    except BadDataSet as error:
+        raise BadDataSet(f"{path}: {_name_image(image)} {error.message}", remedy=error.remedy) from error
+
+
+def _name_image(image: Json) -> str:
+    file_name = image.get("file_name")
+    return f"image {shorten(image['id'])}" + (f' ("{shorten(file_name)}")' if isinstance(file_name, str) else "")
+
+
 def _find_image(image: Json, entries: Sequence[_Entry]) -> FoundImage:
     found, key = find_image(image), str(image.get("file_name") or image["id"])
     return replace(found, read=partial(_read_regions, found.name, key, entries))
@@ -113,8 +128,7 @@ def _find_image(image: Json, entries: Sequence[_Entry]) -> FoundImage:
 
 def find_image(image: Json) -> FoundImage:
     """Return an image of a COCO file, with its id, without regions."""
-    file_name = image.get("file_name")
-    name = f"image {shorten(image['id'])}" + (f' ("{shorten(file_name)}")' if isinstance(file_name, str) else "")
+    file_name, name = image.get("file_name"), _name_image(image)
     task_id, uri = image.get("task_id"), image.get("coco_url")
     return FoundImage(
         name,
@@ -170,9 +184,16 @@ def _read_region(entry: _Entry, region_id: str, size: Size) -> EncodedRegion:
 
 
 def parse_attributes(attributes: object) -> Choices:
-    """Parse `attributes`: the inverse of `choices_to_attributes`; anything else but texts becomes its JSON."""
-    if not isinstance(attributes, Mapping):
+    """Parse `attributes`: the inverse of `choices_to_attributes`; values other than texts become texts.
+
+    Raises:
+        BadDataSet: They are no object. The message continues "Image …" or "Annotation …".
+    """
+    if not attributes:
         return {}
+    if not isinstance(attributes, Mapping):
+        message = f"has the attributes {shorten(repr(attributes))}, which are no object of names and values."
+        raise BadDataSet(message, remedy='Write them as {"CONTROL": "CHOICE"}, or leave them out.')
     return {str(name): values for name, given in attributes.items() if (values := _parse_values(given))}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backend.export.files import link_or_copy
 from backend.export.records import DataSet, LabeledImage
-from backend.export.writer import Writer
+from backend.export.writers.writer import Writer
 
 COCO_NAME, ROBOFLOW_NAME = "instances.json", "_annotations.coco.json"
 DEFAULT_SPLIT = "train"

@@ -23,9 +23,9 @@ from pathlib import PurePosixPath
 from PIL import Image
 
 from backend.errors import ExportError, shorten
-from backend.export.label_map import list_objects
-from backend.export.open_picture import open_picture
 from backend.export.records import Choices, Json, LabeledImage
+from backend.export.writers.label_map import list_objects
+from backend.export.writers.open_picture import open_picture
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from backend.errors import ExportError, shorten
 from backend.export.records import DataSet, EncodedRegion, KeyPoint, LabeledImage
-from backend.export.yolo_folder import YoloFolder, describe_crowds, format_box, format_shares
-from backend.export.yolo_obb import RECTANGLE
+from backend.export.writers.yolo_folder import YoloFolder, describe_crowds, format_box, format_shares
+from backend.export.writers.yolo_obb import RECTANGLE
 from backend.values import Size
 
 MISSING = "0 0 0"

@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from backend.errors import ExportError
-from backend.export.label_map import OverlapCounter, count_visible, list_objects, paint_numbers
 from backend.export.names import UniqueStems
-from backend.export.picture_files import (
+from backend.export.records import DataSet, LabeledImage
+from backend.export.writers.label_map import OverlapCounter, count_visible, list_objects, paint_numbers
+from backend.export.writers.picture_files import (
     BACKGROUND,
     choose_class_colours,
     link_picture,
     write_classes,
     write_indexed_png,
 )
-from backend.export.records import DataSet, LabeledImage
 
 MAX_CLASSES = 255
 

@@ -32,10 +32,10 @@ from backend.export.found_images import (
     RegionList,
     build_region_id,
 )
-from backend.export.labeler_folders import OBJECT_COLUMNS
-from backend.export.picture_files import CLASS_COLUMNS
-from backend.export.read_pictures import REMEDY, measure_picture, read_binary_mask, read_colours
+from backend.export.readers.read_pictures import REMEDY, measure_picture, read_binary_mask, read_colours
 from backend.export.records import EncodedRegion, encode_region
+from backend.export.writers.labeler_folders import OBJECT_COLUMNS
+from backend.export.writers.picture_files import CLASS_COLUMNS
 from backend.values import Mask, Pixels, Size
 
 LAYOUT_REMEDY = "Name a folder of the format id_masks (objects.csv and PNGs) or masks (classes.csv and PNGs)."
@@ -125,7 +125,7 @@ def _read_colour_masks(path: Path) -> FoundDataSet:
             images.append(FoundImage(f'picture "{shorten(name)}"', file.stem, read, has_ending=False, size=size))
     if not images:
         raise BadDataSet(f"{path} has no PNGs.", remedy=LAYOUT_REMEDY)
-    return FoundDataSet(images, digest=digest.hexdigest()[:8])
+    return FoundDataSet(images, digest=digest.hexdigest()[:8], further_labels=frozenset(colours.values()))
 
 
 def _read_classes(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backend.errors import shorten
 from backend.export.records import DataSet, EncodedRegion, LabeledImage
-from backend.export.yolo_folder import YoloFolder, describe_crowds, format_row
+from backend.export.writers.yolo_folder import YoloFolder, describe_crowds, format_row
 from backend.geometry import bridged_outline_iou, mask_to_bridged_outline
 
 MAX_POINTS = 999

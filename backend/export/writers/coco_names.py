@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.export.json_parts import JsonParts
 from backend.export.records import Choices, Json, LabeledImage
+from backend.export.writers.json_parts import JsonParts
 
 
 def open_document(folder: Path, name: str, description: str, categories: Sequence[Json]) -> JsonParts:

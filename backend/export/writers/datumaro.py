@@ -17,10 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backend.export.files import link_or_copy
-from backend.export.json_parts import JsonParts
-from backend.export.label_map import list_objects
 from backend.export.names import UniqueStems
 from backend.export.records import Choices, DataSet, EncodedRegion, Json, LabeledImage
+from backend.export.writers.json_parts import JsonParts
+from backend.export.writers.label_map import list_objects
 
 DEFAULT_SPLIT = "default"
 _VISIBLE = 2

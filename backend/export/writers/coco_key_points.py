@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.errors import BadDataSet, shorten
-from backend.export.coco_names import build_image, choices_to_attributes, document_name, open_document
 from backend.export.found_images import NO_CHOICES, build_region_id, is_number
 from backend.export.identities import AnnotationIds
 from backend.export.records import Choices, DataSet, EncodedRegion, Json, KeyPoint, LabeledImage
+from backend.export.writers.coco_names import build_image, choices_to_attributes, document_name, open_document
 from backend.values import Size
 
 VISIBLE = 2
