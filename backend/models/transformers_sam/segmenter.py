@@ -218,10 +218,9 @@ class TransformersSam:
                 group = places[start : start + prompts_at_once]
                 tensors = prompts_to_tensors(model, size, *(prompts[place] for place in group))
                 logits, scores = decoder.decode(embedding, tensors, multimask=multimask)
-                best = scores.argmax(dim=1)
-                rows = torch.arange(len(group), device=best.device)
-                masks = enlarge(logits[rows, best][:, None], size)[:, 0] > MASK_THRESHOLD
-                found = map(Candidate, masks.cpu().numpy(), scores[rows, best].tolist())
+                best = torch.arange(len(group), device=scores.device), scores.argmax(dim=1)
+                masks = enlarge(logits[best][:, None], size)[:, 0] > MASK_THRESHOLD
+                found = map(Candidate, masks.cpu().numpy(), scores[best].tolist())
                 candidates |= dict(zip(group, found, strict=True))
         return [candidates[place] for place in range(len(prompts))]
 
