@@ -216,19 +216,16 @@ class TransformersSam:
         self, model: Any, embedding: ImageEmbedding, prompts: Sequence[Prompt], prompts_at_once: int
     ) -> list[Candidate]:
         decoder, size = self._decoders_of(model).prompts, embedding.original_size
-        by_kind = [
-            [place for place, prompt in enumerate(prompts) if prompt.is_single_click is kind] for kind in (True, False)
-        ]
         candidates: dict[int, Candidate] = {}
-        for places, multimask in zip(by_kind, (True, False), strict=True):
+        for multimask in (True, False):
+            places = [place for place, prompt in enumerate(prompts) if prompt.is_single_click is multimask]
             for start in range(0, len(places), prompts_at_once):
                 group = places[start : start + prompts_at_once]
                 tensors = prompts_to_tensors(model, size, *(prompts[place] for place in group))
                 logits, scores = decoder.decode(embedding, tensors, multimask=multimask)
-                best = scores.argmax(dim=1)
-                rows = torch.arange(len(group), device=best.device)
-                masks = enlarge(logits[rows, best][:, None], size)[:, 0] > MASK_THRESHOLD
-                found = map(Candidate, masks.cpu().numpy(), scores[rows, best].tolist())
+                best = torch.arange(len(group), device=scores.device), scores.argmax(dim=1)
+                masks = enlarge(logits[best][:, None], size)[:, 0] > MASK_THRESHOLD
+                found = map(Candidate, masks.cpu().numpy(), scores[best].tolist())
                 candidates |= dict(zip(group, found, strict=True))
         return [candidates[place] for place in range(len(prompts))]
 
