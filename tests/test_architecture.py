@@ -139,7 +139,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wiring",
     },
 }
-PARTS_OF_MODELS = {"sam", "clip", "transformers_sam", "detectors"}
+PARTS_OF_MODELS = {"sam", "clip", "transformers_sam", "detectors", "automatic_masks"}
 LOADED_LAZILY = {"models"}  # importing the room itself must not load torch, so its modules are imported by name
 TENANTS = {
     "cv2": {"geometry", "label_studio/results", "models"},
