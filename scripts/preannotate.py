@@ -182,17 +182,16 @@ def run(arguments: argparse.Namespace) -> int:
         progress.expect(progress.snapshot().finished + left)  # after an outage it is asked again
         return selection
 
-    selection = select()
     if estimates_here(arguments, settings):
         print_time_estimate(
-            selection,
-            progress.snapshot().total or 0,
+            select,
+            lambda: progress.snapshot().total or 0,
             lambda task: measure_task(predictor, config, request, project_settings, task, project_id),
         )
     if arguments.dry_run:
         with closing(runner):
             return write_contact_sheet(
-                selection, runner, config, predictor.fetch_image, arguments, project.title, version
+                select(), runner, config, predictor.fetch_image, arguments, project.title, version
             )
 
     def check_project() -> None:

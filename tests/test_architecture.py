@@ -141,7 +141,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wiring",
     },
 }
-PARTS_OF_MODELS = {"sam", "clip", "transformers_sam", "detectors"}
+PARTS_OF_MODELS = {"sam", "clip", "transformers_sam", "detectors", "automatic_masks"}
 PARTS_OF_EXPORT = {"writers", "readers", "output_folder"}
 LOADED_LAZILY = {"models"}  # importing the room itself must not load torch, so its modules are imported by name
 TENANTS = {

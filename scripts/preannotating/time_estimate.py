@@ -57,18 +57,21 @@ def measure_task(
 
 
 def print_time_estimate(
-    selection: Selection, count: int, measure: Callable[[Mapping[str, Any]], MaskTime | None]
+    select: Callable[[], Selection],
+    count: Callable[[], int],
+    measure: Callable[[Mapping[str, Any]], MaskTime | None],
 ) -> None:
     """Measure one of the chosen tasks and print how long all of them will take; what goes wrong is only printed.
 
     Args:
-        count: Number of the tasks.
+        select: Chooses the tasks.
+        count: Returns their number, once they are chosen.
     """
     try:
-        for document in selection.sample(1):
+        for document in select().sample(1):
             measured = measure(document)
             if measured is not None:
-                print(describe_mask_time(measured, count, "task"), flush=True)
+                print(describe_mask_time(measured, count(), "task"), flush=True)
     except BackendError as error:
         print(f"The time is not estimated. {shorten(str(error))}", flush=True)
 

@@ -79,6 +79,7 @@ def run(server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         monkeypatch.setattr(predictor, "labeler", labeler, raising=False)
         monkeypatch.setattr("backend.wiring.build_predictor", lambda settings, redis: predictor)
         monkeypatch.setattr(preannotate, "build_runner", build_runner)
+        monkeypatch.setattr(preannotate, "measure_task", lambda *_: None)
         argv = ["--project", "3", "--url", server.url, "--api-key", "abcdef", *options]
         assert preannotate.main(argv) == status
         return predictor

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from backend.bulk import MaskTime
-from backend.errors import ImageUnavailable
+from backend.errors import ImageUnavailable, LabelStudioUnavailable
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
 from backend.projects import ProjectSettings
@@ -77,20 +77,30 @@ class Chosen:
 
 
 def test_the_line_tells_the_time_of_all_tasks(capsys) -> None:
-    print_time_estimate(Chosen(TASK), 60, lambda task: MaskTime(0, 120 if task is TASK else 0, 0, 1, 1, False, 0))
+    print_time_estimate(
+        lambda: Chosen(TASK), lambda: 60, lambda task: MaskTime(0, 120 if task is TASK else 0, 0, 1, 1, False, 0)
+    )
     assert "2.0 minutes for each task" in (said := capsys.readouterr().out)
     assert "2 h 0 min for 60 tasks" in said
 
 
 def test_without_tasks_nothing_is_measured_or_said(capsys) -> None:
-    print_time_estimate(Chosen(), 0, lambda task: pytest.fail("measured"))
+    print_time_estimate(Chosen, lambda: 0, lambda task: pytest.fail("measured"))
     assert capsys.readouterr().out == ""
+
+
+def test_a_label_studio_that_does_not_answer_costs_the_estimate_and_not_the_run(capsys) -> None:
+    def select() -> Chosen:
+        raise LabelStudioUnavailable("No answer.", remedy="Start it.")
+
+    print_time_estimate(select, lambda: 60, lambda task: pytest.fail("measured"))
+    assert capsys.readouterr().out == "The time is not estimated. No answer. Start it.\n"
 
 
 def test_an_image_that_cannot_be_fetched_costs_the_estimate_and_not_the_run(capsys) -> None:
     gone = ImageUnavailable("a.png is gone.", remedy="Upload it again.")
     hall = Hall(fetcher=FakeFetcher({"a.png": gone}))
-    print_time_estimate(Chosen(TASK), 60, lambda task: measure(hall))
+    print_time_estimate(lambda: Chosen(TASK), lambda: 60, lambda task: measure(hall))
     assert capsys.readouterr().out == "The time is not estimated. a.png is gone. Upload it again.\n"
 
 
