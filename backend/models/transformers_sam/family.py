@@ -19,6 +19,7 @@ _EDGETAM_BACKBONE: dict[str, Any] = {
 }
 """Given here, because `EdgeTamConfig` takes a ResNet for a folder whose config does not name the backbone."""
 _MAX_NAMED_KEYS = 3
+_NOT_A_WEIGHT = ".num_batches_tracked"  # a counter of batch normalisation, read only in training
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,10 @@ def _size_name(config: Any) -> str:
 
 def _check_report(report: dict[str, Any], folder: Path, entry: SegmenterEntry) -> None:
     """Raise unless every weight of the model was in the file and every weight of the file in the model."""
+    missing = [key for key in report["missing_keys"] if not key.endswith(_NOT_A_WEIGHT)]
     mismatched = [key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]]
     problems = {
-        "lacks": report["missing_keys"],
+        "lacks": missing,
         "also has": report["unexpected_keys"],
         "has other shapes of": mismatched,
     }

@@ -1,7 +1,7 @@
-"""SAM 2's prompt encoder and mask decoder on an image's cached features.
+"""SAM 2's decoder for clicks: prompts on an embedding to low-resolution logits.
 
-The library's own call computes the position encoding of the image, and upscales all candidates to the original size, at
-every click. Here the encoding is computed once, and the last few images' features are kept on the device.
+What does not depend on the prompt is computed once for the model (the position encoding of the image, which the
+library's own call computes at every click) or once for an image (see `mask_decoder`), and kept for the last few images.
 
 Source: transformers.Sam2Model.forward.
 """
@@ -10,34 +10,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from backend.models.transformers_sam.steps import Features, TensorPrompts, features_of
+from backend.models.transformers_sam.mask_decoder import DecoderImage, MaskDecoder
+from backend.models.transformers_sam.steps import TensorPrompts, features_of
 from backend.runtime import LeastRecentlyUsed
 from backend.values import ImageEmbedding
 
-MAX_IMAGES = 4  # whose features are cached on the device; 17 MB each for the published models
+MAX_IMAGES = 4  # whose features are cached on the device; 27 MB each for the published models
 
 
 class PromptDecoder:
     """Mask decoder of a Sam2Model or EdgeTamModel with frozen weights. Thread-safe."""
 
-    @torch.inference_mode()
     def __init__(self, model: Any) -> None:
-        self._model = model
-        self._image_pe = model.get_image_wide_positional_embeddings()  # (1, C, S, S)
-        self._images = LeastRecentlyUsed[int, tuple[ImageEmbedding, Features]](MAX_IMAGES)
-
-    def features(self, embedding: ImageEmbedding) -> Features:
-        """Return the features on the model's device; those of the last few images are cached."""
-        key = id(embedding)  # the cache keeps the object alive, so no other one gets its id
-        cached = self._images.get(key)
-        if cached is not None:
-            return cached[1]
-        features = features_of(self._model, embedding)
-        self._images.put(key, (embedding, features))
-        return features
+        self._model, self._decoder = model, MaskDecoder(model)
+        self._images = LeastRecentlyUsed[int, tuple[ImageEmbedding, DecoderImage]](MAX_IMAGES)
 
     def decode(self, embedding: ImageEmbedding, prompts: TensorPrompts, *, multimask: bool) -> tuple[Tensor, Tensor]:
         """Decode prompts of N objects into low-resolution logits and predicted IoU.
@@ -49,14 +37,20 @@ class PromptDecoder:
         Returns:
             Logits (N, candidates, M, M) and scores (N, candidates).
         """
-        features = self.features(embedding)
         sparse, dense = self._model.prompt_encoder(prompts.points, prompts.labels, prompts.boxes, prompts.masks)
-        logits, scores, _, _ = self._model.mask_decoder(
-            image_embeddings=features.image,
-            image_positional_embeddings=self._image_pe,
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=multimask,
-            high_resolution_features=list(features.high_res),
-        )
-        return logits[0], scores[0]
+        image = self._open_image(embedding)
+        decoded = self._decoder.decode(image, sparse[0], None if prompts.masks is None else dense)
+        logits = self._decoder.upscale(image, decoded)
+        if multimask:
+            return logits[:, 1:], decoded.scores[:, 1:]
+        return self._decoder.pick_single(logits, decoded.scores)
+
+    def _open_image(self, embedding: ImageEmbedding) -> DecoderImage:
+        """Return an image on the model's device; the last few are cached."""
+        key = id(embedding)  # the cache keeps the object alive, so no other one gets its id
+        cached = self._images.get(key)
+        if cached is not None:
+            return cached[1]
+        image = self._decoder.open_image(features_of(self._model, embedding))
+        self._images.put(key, (embedding, image))
+        return image

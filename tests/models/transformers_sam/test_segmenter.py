@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from backend.errors import BadPrompt
+from backend.geometry import mask_iou
 from backend.models.transformers_sam.preprocessing import normalize, squash
 from backend.models.transformers_sam.prompt_decoder import MAX_IMAGES, PromptDecoder
 from backend.models.transformers_sam.segmenter import TransformersSam
@@ -323,3 +324,32 @@ def test_a_device_without_memory_costs_a_warning_not_the_answer(
     found = segmenter.decode_many(embedding, prompts)
     assert "SAM 2 ran out of memory on cpu with 4 prompts at once" in caplog.text
     assert [candidate.score for candidate in found] == pytest.approx([one.score for one in expected], abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_the_encoder_runs_in_half_precision_under_autocast(
+    segmenter: TransformersSam, tiny: Any, picture: Draw, dtype: str
+) -> None:
+    """As on CUDA, here on a CPU; the features stay within the rounding of the precision."""
+    pixels = picture(SIZE)
+    exact = segmenter.encode(pixels)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=getattr(torch, dtype)):
+        features = tiny.get_image_features(normalize(squash(pixels, SIDE)), return_dict=True).fpn_hidden_states
+    for name, level in zip(("high_res_0", "high_res_1", "image_embed"), features, strict=True):
+        expected = exact.arrays[name].reshape(len(exact.arrays[name]), -1).T.astype(np.float32)
+        error = np.abs(level[:, 0].float().numpy() - expected).mean() / np.abs(expected).mean()
+        assert 0 < error < {"bfloat16": 0.05, "float16": 0.01}[dtype]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_clicks_on_cuda_agree_with_the_cpu(tiny: Any, family: str, picture: Draw, dtype: str) -> None:
+    pixels = picture(SIZE)
+    on_cpu = TransformersSam(copy.deepcopy(tiny), family=family, device="cpu")
+    on_cuda = TransformersSam(copy.deepcopy(tiny), family=family, device="cuda", encoder_dtype=dtype)
+    assert on_cuda.identity != on_cpu.identity
+    for prompt in PROMPTS.values():
+        expected = on_cpu.decode(on_cpu.encode(pixels), prompt, max_masks=1)[0]
+        found = on_cuda.decode(on_cuda.encode(pixels), prompt, max_masks=1)[0]
+        assert found.score == pytest.approx(expected.score, abs=0.05)
+        assert mask_iou(found.mask, expected.mask) > 0.9

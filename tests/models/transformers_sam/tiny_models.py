@@ -58,21 +58,26 @@ def build_tiny(family: str, seed: int = 0) -> Any:
 def spread(model: Any) -> Any:
     """Give a model weights of which masks cover 5 to 95 % of the image, and objects that are there."""
     with torch.no_grad():
-        for module in (model.mask_decoder, model.prompt_encoder, model.vision_encoder.neck):
-            for parameter in module.parameters():
-                if parameter.dim() > 1:
-                    fan_in = parameter[0].numel()
-                    parameter.normal_(0, 1.4 / fan_in**0.5)
+        spread_decoder(model, model.vision_encoder.neck)
         if hasattr(model.vision_encoder.backbone, "timm_model"):
             for convolution in model.vision_encoder.neck.convs:
                 convolution.weight.mul_(0.1)
-        model.no_memory_embedding.normal_(0, 0.5)
         for module in model.modules():  # one batch sets the statistics, without which the features of RepViT vanish
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0
         model.train().get_image_features(torch.randn(2, 3, SIDE, SIDE))
-        model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(10)
     return model
+
+
+@torch.no_grad()
+def spread_decoder(model: Any, *others: torch.nn.Module) -> None:
+    """Give a model's decoder and prompt encoder, and other parts, weights whose masks depend on image and prompt."""
+    for module in (model.mask_decoder, model.prompt_encoder, *others):
+        for parameter in module.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 1.4 / parameter[0].numel() ** 0.5)
+    model.no_memory_embedding.normal_(0, 0.5)
+    model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(10)
 
 
 def write_folder(folder: Path, family: str, state: dict[str, torch.Tensor], model_type: str = "") -> Path:
