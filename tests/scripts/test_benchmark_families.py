@@ -120,10 +120,10 @@ def test_the_report_has_times_targets_memory_and_agreement(tmp_path: Path) -> No
 def test_a_model_that_segment_anything_lacks_is_sent_to_the_other_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("backend.models.checkpoints.find_segmenter_checkpoint", lambda *_: tmp_path)
     monkeypatch.setattr("backend.models.registry.build_segmenter", lambda *_, **__: object())
-    settings = Settings(sam_model="edgetam", sam_checkpoint=str(tmp_path))
     with pytest.raises(BadSettings, match=r"SAM_MODEL is edgetam, which .* Measure it with --families edgetam\."):
-        build_subject(settings)
+        build_subject(Settings(sam_model="edgetam"))
 
 
 def test_families_are_given_by_their_registry_names(capsys: pytest.CaptureFixture[str]) -> None:
