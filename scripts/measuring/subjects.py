@@ -10,6 +10,7 @@ import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
+from backend.errors import BadSettings
 from backend.models import checkpoints, registry
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
@@ -41,15 +42,18 @@ def build_subject(settings: Settings) -> Subject:
 
     Raises:
         CheckpointError: The weights are missing.
+        BadSettings: A model that segment_anything cannot decode.
     """
-    predictor = build_predictor(settings)
     name = settings.sam_model
-    sam = build_sam(name)
     entry = registry.find_segmenter(name)
     path = checkpoints.find_segmenter_checkpoint(entry, settings.sam_checkpoint, settings.weights_path)
-    checkpoints.load_into(sam, path, name)
-    segmenter = SamSegmenter(sam, device=settings.device, encoder_dtype=settings.sam_dtype)
-    return Subject(name, settings, predictor, segmenter, sam)
+    segmenter = registry.build_segmenter(entry, path, device=settings.device, dtype=settings.sam_dtype)
+    if not isinstance(segmenter, SamSegmenter):
+        raise BadSettings(
+            f"SAM_MODEL is {name}, which these sections cannot compare with segment_anything.",
+            remedy=f"Measure it with --families {name}.",
+        )
+    return Subject(name, settings, build_predictor(settings), segmenter, segmenter._sam.model)
 
 
 def with_random_weights(settings: Settings, model_name: str, folder: Path) -> Settings:

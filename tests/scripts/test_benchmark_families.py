@@ -13,6 +13,7 @@ import pytest
 
 from backend.errors import BadSettings
 from backend.models.registry import build_segmenter, find_segmenter
+from backend.settings import Settings
 from backend.values import Prompt, Size
 from scripts.benchmark import build_parser
 from scripts.demo_world.scenes import HELD_OUT_SEED, make_scene
@@ -22,6 +23,7 @@ from scripts.measuring.families_report import write_families_report
 from scripts.measuring.library_peers import build_peer
 from scripts.measuring.random_weights import write_random_weights
 from scripts.measuring.report import Circumstances
+from scripts.measuring.subjects import build_subject
 from scripts.measuring.timing import build_row
 from tests.models.transformers_sam.tiny_models import SAM_MODELS, build_tiny
 from tests.paths import ROOT
@@ -113,6 +115,15 @@ def test_the_report_has_times_targets_memory_and_agreement(tmp_path: Path) -> No
     assert [model["name"] for model in document["models"]] == ["mobile_sam", "edgetam"]
     assert document["models"][0]["peak_mb"] == 325.2
     assert len(document["rows"]) == 2
+
+
+def test_a_model_that_segment_anything_lacks_is_sent_to_the_other_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.models.checkpoints.find_segmenter_checkpoint", lambda *_: tmp_path)
+    monkeypatch.setattr("backend.models.registry.build_segmenter", lambda *_, **__: object())
+    with pytest.raises(BadSettings, match=r"SAM_MODEL is edgetam, which .* Measure it with --families edgetam\."):
+        build_subject(Settings(sam_model="edgetam"))
 
 
 def test_families_are_given_by_their_registry_names(capsys: pytest.CaptureFixture[str]) -> None:
