@@ -30,7 +30,7 @@ from backend.values import ImageEmbedding, Pixels
 from scripts.label_folder import main
 from scripts.labeling_folder.options import build_parser
 from tests.export.test_files import small_disk
-from tests.fakes import FakeClassifier, FakeSegmenter, Hall, noise_png, png
+from tests.fakes import FakeClassifier, FakeDetector, FakeSegmenter, Hall, noise_png, png
 from tests.paths import DOCS, ROOT
 
 LABELS = ("--labels", "cat,dog")
@@ -123,6 +123,26 @@ def test_no_time_is_told_where_nothing_is_left_or_one_object_is_cut_out(
     label(photos, out, *LABELS)
     label(photos, out.with_name("cut"), "--background", "remove", "--point", "5,5")
     assert "Estimated time" not in capsys.readouterr().out
+
+
+def test_where_a_detector_is_loaded_a_text_keeps_what_is_in_its_boxes(
+    photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = {"red car": [((2.0, 3.0, 12.0, 9.0), 0.6)], "dog": [((20.0, 10.0, 30.0, 25.0), 0.5)]}
+    detector = FakeDetector(boxes, unreadable=["very long"])
+    use(monkeypatch, Hall(detector=detector))
+    assert label(photos, out, "--text", "the red car", "--text", "dogs", "--image-url", "https://example.org/") == 0
+    assert detector.calls == [("red car", "dog")] * 3
+    for task in read(out / "predictions.json"):
+        (prediction,) = task["predictions"]
+        config = parse_labeling_config((out / "label_config.xml").read_text()).images[0]
+        regions = parse_regions(prediction["result"], config)
+        assert [(one.label, one.score, int(one.mask.sum())) for one in regions] == [
+            ("the red car", 0.6, 60),
+            ("dogs", 0.5, 150),
+        ]
+        assert prediction["model_version"].startswith("fake-1+seer-1-folder-")
+    assert label(photos, out / "second", "--text", "very long") == 1
 
 
 def test_label_studio_and_coco_files_hold_the_same_masks_and_ids(photos: Path, out: Path, hall: Hall) -> None:

@@ -107,7 +107,7 @@ class GroundingDinoDetector:
         """Return the logits (Q, T) and boxes (Q, 4) of all queries, on the CPU; boxes as shares, by their centres."""
         device = next(model.parameters()).device
         token_ids = torch.tensor([of_pass.token_ids], device=device)
-        half = self._dtype != torch.float32 and device.type == "cuda"
+        half = self._dtype != torch.float32 and device.type == self._model.device.type  # not in the copy on the CPU
         with torch.autocast(device.type, dtype=self._dtype if half else None, enabled=half):
             output = model(
                 pixel_values=image["pixel_values"].to(device),

@@ -184,6 +184,21 @@ def test_the_text_backbone_runs_once_for_the_same_texts(
     assert len(runs) == 2
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_the_model_runs_under_the_casts_of_half_precision(
+    entry: DetectorEntry, folder: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = build_detector(entry, folder, device="cpu")
+    assert isinstance(detector, GroundingDinoDetector)
+    exact = detector.detect(PIXELS, TEXTS)
+    halved = GroundingDinoDetector(load_folder(entry, folder), name="tiny", min_score=0.0, device="cpu")
+    monkeypatch.setattr(halved, "_dtype", dtype)  # what CUDA has by default
+    found = halved.detect(PIXELS, TEXTS)
+    assert found != exact
+    assert abs(len(found) - len(exact)) <= 5
+    assert all(0 < one.score < 1 and one.text in TEXTS for one in found)
+
+
 def test_on_a_device_without_memory_the_answer_comes_from_the_cpu(
     entry: DetectorEntry, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,14 @@ from backend.models.registry import build_detector
 from tests.models.detectors.tiny_detectors import GROUNDING_DINO, LLMDET, write_detector
 
 
+@pytest.fixture(scope="module")
+def whole_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_detector(tmp_path_factory.mktemp("llmdet"), LLMDET)
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_detector(tmp_path / "llmdet", LLMDET)
+def folder(whole_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole_folder, tmp_path / "llmdet"))
 
 
 def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
