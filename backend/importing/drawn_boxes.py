@@ -36,7 +36,7 @@ DRAW_REMEDY = "Draw it again in Label Studio; the other boxes of the task are us
 class DrawnBoxes:
     """Collector of a project's rectangles.
 
-    Args:
+    Attributes:
         renamed: Labels of the masks by those of the rectangles.
         min_score: Of rectangles of predictions that have a score.
     """
