@@ -13,6 +13,8 @@ from backend.engine import (
     ImageLabeler,
     classify_candidates,
     clean_candidate,
+    clicks_of,
+    keep_painted,
     named_class,
     parse_text,
 )
@@ -106,7 +108,13 @@ class ImageAnswers(RegionStages):
             remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
             if answer.corrected and len(prompts) == 1 and len(config.answer_classes) > 1:
                 remarks.append(describe_label(kept_label, labels[-1], is_picked=bool(prompt.label)))
-            candidates.append(self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords))
+            cleaned, old = (
+                self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords),
+                answer.corrected,
+            )
+            if old and old.painted is not None:  # specks and pinholes among it
+                cleaned = keep_painted(cleaned, old.mask, old.painted, clicks_of(prompt.prompt))
+            candidates.append(cleaned)
             clicks.append(prompt.prompt.point_coords)
         regions = self._classify(encoded.image, candidates, labels, config, settings)
         labeled, described = [], []
