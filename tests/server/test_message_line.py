@@ -12,7 +12,7 @@ import pytest
 
 from backend.errors import BackendError, ClientDisconnected, ImageUnavailable, Overloaded
 from backend.server import Credentials, predict_replies
-from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, predict_body
+from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, predict_body, rectangle
 from tests.server.fakes import ServerOnFakes
 from tests.server.test_metrics import sample
 
@@ -211,3 +211,16 @@ def test_disconnects_and_missing_credentials_are_answered_as_ever() -> None:
 def test_the_request_log_names_a_message_without_a_mask_nothing(server: ServerOnFakes) -> None:
     server.predict(without_prompts(message("Hello.")))
     assert "no prompts: nothing" in server.page()
+
+
+def test_a_refused_background_click_is_explained_beside_the_masks_that_wait_and_counted_as_refused() -> None:
+    server = ServerOnFakes(Hall())
+    box = rectangle(10, 20, 20, 40) | {"id": "box"}
+    (boxed,) = server.predict(body(box)).json["results"]
+    stray = keypoint(90, 90, positive=False) | {"id": "stray"}
+    reply = server.predict(body(stray))
+    (refused,) = reply.json["results"]
+    assert refused["result"][:-1] == boxed["result"][:-1]
+    assert refused["result"][-1]["value"]["text"] == ["No mask here to take a part from. Click the object first."]
+    assert (reply.status_code, count_of(server, 422)) == (200, 1)
+    assert len(refused["result"]) > 1
