@@ -14,7 +14,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.geometry import Click, change_at_clicks, clicks_that_count, follow_clicks, hold_clicks, mask_iou, pixel_of
+from backend.geometry import (
+    Click,
+    change_at_clicks,
+    clicks_that_count,
+    follow_clicks,
+    hold_clicks,
+    mask_iou,
+    parts_at_clicks,
+    pixel_of,
+)
 from backend.values import Candidate, Mask, Prompt, ReviseLogits
 
 INERTIA = 0.5  # logit by which SAM must be sure to change an earlier answer; see docs/demo_models.md
@@ -60,14 +69,18 @@ def keep_elsewhere(candidate: Candidate, page: Mask, clicks: Sequence[Click]) ->
 
 
 def keep_painted(candidate: Candidate, page: Mask, painted: Mask, clicks: Sequence[Click]) -> Candidate:
-    """Return the candidate with the painted pixels of the mask on the page, but for the change at the clicks.
+    """Return the candidate with the painted pixels of the mask on the page, but for the change at a click on them.
 
     A person who paints on a mask is right about it, however rough the mask is elsewhere.
+
+    Args:
+        painted: bool (H, W), where strokes were painted or erased.
     """
-    agrees = all(page[y, x] == bool(click[2]) for click in clicks for x, y in [pixel_of(click, page.shape)])
+    against = [click for click in clicks for x, y in [pixel_of(click, page.shape)] if page[y, x] != bool(click[2])]
     reach = round(PART_REACH * max(page.shape))
-    local = page if agrees else change_at_clicks(page, candidate.mask, clicks, reach)
-    return replace(candidate, mask=np.where(painted, local, candidate.mask))
+    local = change_at_clicks(page, candidate.mask, clicks, reach) if against else page
+    clicked = parts_at_clicks(painted, against)
+    return replace(candidate, mask=np.where(painted, np.where(clicked, local, page), candidate.mask))
 
 
 def hold_in_pixels(candidate: Candidate, clicks: Sequence[Click]) -> Candidate:

@@ -45,3 +45,11 @@ def change_at_clicks(before: Mask, after: Mask, clicks: Sequence[Click], reach: 
         is_kept[0] = False  # the pixels without a change
         changed[window][is_kept[parts]] = inside
     return changed
+
+
+def parts_at_clicks(mask: Mask, clicks: Sequence[Click]) -> Mask:
+    """Return the connected parts of a mask that have a click on them, bool (H, W); corners connect."""
+    _, parts = cv2.connectedComponents(np.ascontiguousarray(mask, np.uint8))
+    numbers = {int(parts[y, x]) for x, y in (pixel_of(click, mask.shape) for click in clicks)} - {0}
+    at: Mask = np.isin(parts, list(numbers))
+    return at

@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backend.engine import EncodedImage, ImageLabeler, clicks_of, keep_painted
+from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BadPrompt, BadRegion
 from backend.geometry import distance_to_box, distance_to_mask
 from backend.label_studio.config import ImageConfig
@@ -114,8 +114,6 @@ def answer_prompt(
         if other is not None:
             return ClickAnswer(other)
         candidate = labeler.refine(encoded, prompt.prompt, corrected.mask, deadline=deadline)
-        if corrected.painted is not None:
-            candidate = keep_painted(candidate, corrected.mask, corrected.painted, clicks_of(prompt.prompt))
         return ClickAnswer(candidate, corrected, CORRECTS_LAST if found.is_recent else "", takes_label)
     points = prompt.prompt
     if is_background(points) and points.box_xyxy is None:

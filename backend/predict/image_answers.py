@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clean_candidate
+from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clean_candidate, clicks_of, keep_painted
 from backend.geometry import Point
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, label_for_click
@@ -98,7 +98,13 @@ class ImageAnswers(RegionStages):
             remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
             if answer.corrected and len(prompts) == 1 and len(config.answer_classes) > 1:
                 remarks.append(describe_label(kept_label, labels[-1], is_picked=bool(prompt.label)))
-            candidates.append(self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords))
+            cleaned, old = (
+                self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords),
+                answer.corrected,
+            )
+            if old and old.painted is not None:  # specks and pinholes among it
+                cleaned = keep_painted(cleaned, old.mask, old.painted, clicks_of(prompt.prompt))
+            candidates.append(cleaned)
             clicks.append(prompt.prompt.point_coords)
         regions = self._classify(encoded.image, candidates, labels, config, settings)
         labeled, described = [], []

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.geometry import change_at_clicks, pixel_of
+from backend.geometry import change_at_clicks, parts_at_clicks, pixel_of
 
 BEFORE = np.zeros((30, 40), bool)
 BEFORE[8:22, 10:30] = True
@@ -70,3 +70,11 @@ def test_each_pixel_is_of_one_of_the_masks_and_clicks_that_hold_in_the_answer_ho
     x, y = pixel_of(clicks[-1], before.shape)
     if after[y, x] == bool(clicks[-1][2]):
         assert changed[y, x] == after[y, x]
+
+
+def test_the_parts_at_clicks_are_those_that_a_click_lies_on() -> None:
+    one, other = boxes(np.s_[2:6, 2:6]), boxes(np.s_[6:9, 6:9], np.s_[20:25, 20:25])  # the first two meet at a corner
+    parts = parts_at_clicks(one | other, [(3.5, 3.5, 1), (15.5, 15.5, 0)])
+    assert np.array_equal(parts, boxes(np.s_[2:6, 2:6], np.s_[6:9, 6:9]))
+    assert not parts_at_clicks(one | other, []).any()
+    assert not parts_at_clicks(np.zeros_like(one), [(3.5, 3.5, 1)]).any()

@@ -160,6 +160,16 @@ def test_what_was_painted_stays_where_the_click_is_not(monkeypatch: pytest.Monke
     assert asked[0].mask_logits.max() > BODY.sum(), "SAM was asked about the mask without the dot"
 
 
+def test_a_change_at_a_click_ends_where_something_was_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SAM's answer at a click beside the dot reaches over it; the click is not on it."""
+    hall, over_both = Hall(), np.zeros((30, 40), bool)
+    over_both[10:20, 10:22] = True
+    monkeypatch.setattr(hall.segmenter, "decode", lambda *_, **__: [Candidate(over_both.copy(), 0.9)])
+    (result,) = click(hall, keypoint(100 * 23.5 / 40, 50, positive=False), regions=(painted_on(block(10, 10, 20, 26)),))
+    mask = decode_brush(result["value"]["rle"], Size(40, 30))
+    assert mask[15, 30] and not mask[15, 23]
+
+
 def test_a_click_takes_away_what_was_painted_there() -> None:
     (result,) = click(Hall(), keypoint(75, 50, positive=False), regions=(painted_on(BODY),))
     mask = decode_brush(result["value"]["rle"], Size(40, 30))

@@ -14,7 +14,7 @@ from backend.errors import BackendError, ClientDisconnected, ImageUnavailable, O
 from backend.label_studio.results import decode_brush
 from backend.server import Credentials, predict_replies
 from backend.values import Size
-from tests.fakes import CONFIG, FakeClassifier, FakeDetector, Hall, keypoint, predict_body
+from tests.fakes import CONFIG, FakeClassifier, FakeDetector, Hall, keypoint, predict_body, rectangle
 from tests.server.fakes import ServerOnFakes
 from tests.server.test_metrics import sample
 
@@ -231,3 +231,16 @@ def test_a_text_finds_the_detectors_boxes_and_says_how_many() -> None:
     assert said(server, body(typed("a bird"))) == ['Nothing matches "a bird".']
     assert said(server, body(typed("very long"))) == ['The text "very long" has too many tokens. Use fewer words.']
     assert detector.calls == [("dog",), ("bird",)]
+
+
+def test_a_refused_background_click_is_explained_beside_the_masks_that_wait_and_counted_as_refused() -> None:
+    server = ServerOnFakes(Hall())
+    box = rectangle(10, 20, 20, 40) | {"id": "box"}
+    (boxed,) = server.predict(body(box)).json["results"]
+    stray = keypoint(90, 90, positive=False) | {"id": "stray"}
+    reply = server.predict(body(stray))
+    (refused,) = reply.json["results"]
+    assert refused["result"][:-1] == boxed["result"][:-1]
+    assert refused["result"][-1]["value"]["text"] == ["No mask here to take a part from. Click the object first."]
+    assert (reply.status_code, count_of(server, 422)) == (200, 1)
+    assert len(refused["result"]) > 1
