@@ -88,6 +88,8 @@ def test_a_project_is_read_in_raw_pages_and_a_tab_chooses_its_tasks(start_server
         url = urlsplit(seen.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         document: Any = {"id": 3, "title": "Birds", "label_config": MIXED, "project": 3}
+        if url.path == "/api/dm/views/":
+            document = [{"id": 7, "project": 3, "data": {"title": "Default"}}]
         if url.path == "/api/tasks/":
             tasks: list[Any] = [{"id": 1}, {"id": 3}]
             if "view" not in query:

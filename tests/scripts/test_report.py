@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,7 +166,7 @@ def test_options_that_do_not_fit_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_links_lead_to_the_tasks_at_the_address_of_the_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_name_the_regions_at_the_browsers_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def iterate_reviewed(self: object, project_id: int) -> list[dict[str, Any]]:
         assert project_id == 7
         return [five_outcomes(3)]
@@ -178,6 +179,9 @@ def test_links_lead_to_the_tasks_at_the_address_of_the_browser(tmp_path: Path, m
     options = ["--project", "7", "--url", "http://127.0.0.1:1", "--api-key", "secret-token-123", "--out", str(tmp_path)]
     assert main([*options, "--link-url", "https://labels.example.com/"]) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert 'href="https://labels.example.com/projects/7/data?task=3"' in page
+    links = re.findall(
+        r'href="https://labels.example.com/projects/7/data\?task=3&amp;annotation=\d+&amp;region=(\w+)"', page
+    )
+    assert set(links) == {"r2", "r3", "r4", "n1"}  # edited, reclassified, deleted, added
     assert page.count("/data/upload/1/3.png could not be fetched") == 4  # the reason beside the outlines
     assert "secret-token-123" not in page

@@ -117,11 +117,17 @@ def test_without_workers_the_threads_of_this_process_predict() -> None:
         (("--workers", "2", "--ray-address", "a:1"), "--ray-address a:1 has no meaning without --engine ray."),
     ],
 )
-def test_options_of_ray_that_contradict_each_other_are_refused(options: tuple[str, ...], message: str) -> None:
+def test_options_of_ray_that_contradict_each_other_are_refused(
+    options: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed: list[str] = []
+    monkeypatch.setattr("scripts.preannotating.running.load_ray", probed.append)
     with pytest.raises(BadSettings) as refused:
         check_runner_options(parse(*options))
     assert refused.value.message == message
+    assert probed == []
     check_runner_options(parse("--engine", "ray", "--workers", "2", "--ray-address", "a:1"))
+    assert probed == ["a:1"]
 
 
 def test_an_actor_sees_one_gpu_or_none_and_has_one_cpu() -> None:
