@@ -45,7 +45,12 @@ from scripts.preannotating.running import (
 )
 from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
 from scripts.preannotating.text_options import add_text_options, check_request, read_request
-from scripts.preannotating.time_estimate import estimates_here, measure_task, print_time_estimate
+from scripts.preannotating.time_estimate import (
+    estimates_here,
+    makes_automatic_masks,
+    measure_task,
+    print_time_estimate,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -182,7 +187,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress.expect(progress.snapshot().finished + left)  # after an outage it is asked again
         return selection
 
-    if estimates_here(arguments, settings):
+    if makes_automatic_masks(request, predictor) and estimates_here(arguments, settings):
         print_time_estimate(
             select,
             lambda: progress.snapshot().total or 0,

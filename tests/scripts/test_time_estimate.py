@@ -12,11 +12,17 @@ import torch
 from backend.bulk import MaskTime
 from backend.errors import ImageUnavailable, LabelStudioUnavailable
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
-from backend.label_studio.requests import FindText, SegmentAll
+from backend.label_studio.requests import FindText, FromBoxes, SegmentAll
 from backend.projects import ProjectSettings
 from backend.settings import Settings
-from scripts.preannotating.time_estimate import WITH_WORKERS, estimates_here, measure_task, print_time_estimate
-from tests.fakes import CONFIG, OPTIONS, FakeClassifier, FakeFetcher, FakeSegmenter, Hall
+from scripts.preannotating.time_estimate import (
+    WITH_WORKERS,
+    estimates_here,
+    makes_automatic_masks,
+    measure_task,
+    print_time_estimate,
+)
+from tests.fakes import CONFIG, OPTIONS, FakeClassifier, FakeDetector, FakeFetcher, FakeSegmenter, Hall
 
 PAGE = parse_labeling_config(CONFIG)
 TWO_IMAGES = parse_labeling_config(
@@ -122,3 +128,11 @@ def test_workers_on_other_devices_are_not_estimated_by_this_process(
     arguments = argparse.Namespace(workers=workers, engine=engine)
     assert estimates_here(arguments, Settings(device="auto")) == is_estimated
     assert capsys.readouterr().out == ("" if is_estimated else WITH_WORKERS + "\n")
+
+
+def test_where_boxes_are_decoded_no_time_of_automatic_masks_is_told() -> None:
+    with_clip, with_detector = Hall(classifier=FakeClassifier()).predictor, Hall(detector=FakeDetector({})).predictor
+    text = FindText(("a cat",), OPTIONS)
+    assert makes_automatic_masks(text, with_clip) and makes_automatic_masks(SegmentAll(OPTIONS), with_detector)
+    assert not makes_automatic_masks(text, with_detector)
+    assert not makes_automatic_masks(FromBoxes(()), with_clip)
