@@ -173,8 +173,7 @@ def imported_distributions(*folders: str) -> dict[str, str]:
 
 def test_the_product_imports_exactly_what_its_requirements_name() -> None:
     imported = imported_distributions("backend", "scripts").keys() - {"label-studio-ml"}  # model.py, its own file
-    lazily = pins("requirements-models.txt").keys()  # tests/models/test_transformers_classes.py has what is used of it
-    assert imported | lazily == pins(*PRODUCT, *EXTRAS).keys()
+    assert imported == pins(*PRODUCT, *EXTRAS).keys()
 
 
 def test_what_only_some_commands_need_is_imported_only_when_it_is_needed() -> None:
