@@ -51,9 +51,13 @@ class Settings(BaseModel):
     api_token: str = _setting("", "Bearer token that is accepted too, for programs and monitoring", is_secret=True)
     webhook_secret: str = _setting("", "Value that webhooks must carry in the header X-Webhook-Secret", is_secret=True)
     allow_anonymous: Switch = _setting(False, "Serve other machines without authentication, on a trusted network")
-    sam_model: str = _setting("demo", "Model that makes masks: `demo`, `mobile_sam`, `sam2.1_hiera_tiny`, … (`scripts.download_models --list`)")
+    sam_model: str = _setting(
+        "demo",
+        "Model that makes masks; `scripts.download_models --list` shows all",
+    )
     sam_checkpoint: str = _setting(
-        "", "Path of its weights, a file or a folder; empty: the demo checkpoint, or the downloaded one in `WEIGHTS_DIR`"
+        "",
+        "Path of its file or folder; empty: the demo checkpoint, or the downloaded one in `WEIGHTS_DIR`",
     )
     clip_model: str = _setting(
         "demo-clip", "CLIP model: `demo-clip`, an open_clip model name such as `ViT-B-32`, or `none`"
