@@ -7,20 +7,20 @@ from backend.models.registry import DETECTORS, SEGMENTERS
 
 CLIP = "CLIP"  # name of any CLIP model here
 _MORE_MEMORY = "give this process more memory"
-MAX_SIZE_RATIO = 0.75  # of a suggested model of another family; a saving of less is not worth other masks
+MAX_SIZE_RATIO = 0.75  # of a suggested detector or model of another family; a saving of less is not worth other masks
 
 
 def find_smaller(name: str) -> str | None:
     """Return the next smaller segmenter or detector with the same abilities; None if there is none.
 
-    One of the same family comes first, then the largest of another family that is clearly smaller. The size is that of
-    the published weights. The demo's models, which know only drawn shapes, are never suggested.
+    A segmenter of the same family comes first, then the largest of another family that is clearly smaller. The size is
+    that of the published weights. The demo's models, which know only drawn shapes, are never suggested.
     """
     if name in SEGMENTERS:
         return _smaller_segmenter(name)
     if name in DETECTORS:
-        size = DETECTORS[name].published.megabytes
-        smaller = [entry for entry in DETECTORS.values() if entry.published.megabytes < size]
+        limit = DETECTORS[name].published.megabytes * MAX_SIZE_RATIO
+        smaller = [entry for entry in DETECTORS.values() if entry.published.megabytes < limit]
         return max(smaller, key=lambda entry: entry.published.megabytes).name if smaller else None
     return None
 

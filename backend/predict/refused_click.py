@@ -25,7 +25,7 @@ class RefusedClick(BadPrompt):
         results: Of these masks.
     """
 
-    def __init__(self, message: str, *, remedy: str, results: Sequence[Result]) -> None:
+    def __init__(self, message: str, *, remedy: str, results: Sequence[Result] = ()) -> None:
         super().__init__(message, remedy=remedy)
         self.results = [dict(result) for result in results]
 

@@ -32,7 +32,10 @@ def show(value: object, max_characters: int = MAX_SHOWN_CHARACTERS) -> str:
     query, wherever they stand in the text. A request can carry 30 MB; only its start is read.
     """
     text = value if isinstance(value, str) else _format(value)
-    shown = escape_controls(hide_confidential(text[: max_characters + _LOOKAHEAD]))
+    readable = hide_confidential(text[: max_characters + _LOOKAHEAD])
+    shown = escape_controls(readable)
+    if shown != readable:
+        shown = hide_confidential(shown)  # escaped it may be a URL, whose query is hidden when it is shown again, too
     is_cut = len(shown) > max_characters or len(text) > max_characters + _LOOKAHEAD
     return f"{shown[: max_characters - 1]}…" if is_cut else shown
 

@@ -229,7 +229,7 @@ def test_automatic_masks_leave_no_image_in_the_cache_of_clicks(demo_sam) -> None
     segmenter = SamSegmenter(demo_sam, device="cpu")
     embedding = segmenter.encode(make_scene(HELD_OUT_SEED, Size(160, 120)).pixels)
     segmenter.propose(embedding, ProposalParameters(4, 0.3, 0.3, 0, 0.7))
-    assert segmenter._decoders_of(demo_sam).prompts._images.get(id(embedding)) is None
+    assert segmenter._decoders_of(demo_sam, embedding).prompts._images.get(id(embedding)) is None
 
 
 def test_the_number_of_points_at_once_does_not_change_the_masks(demo_sam) -> None:

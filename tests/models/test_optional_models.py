@@ -31,16 +31,22 @@ def test_a_detector_that_is_not_there_or_of_another_family_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = write_detector(tmp_path / "folder", LLMDET)
-    for name, checkpoint, said in (
-        ("llmdet_tiny", "", f"There is no detector at {tmp_path}/iSEE-Laboratory--llmdet_tiny."),
-        ("llmdet_tiny", str(tmp_path / "other"), f"There is no detector at {tmp_path}/other."),
-        ("grounding_dino_tiny", str(folder), f"The folder {folder} holds a model of type 'mm-grounding-dino'"),
+    download, own = "`python -m scripts.download_models {}`", "Set DETECTOR_CHECKPOINT to the folder of such a model"
+    for name, checkpoint, said, remedy in (
+        ("llmdet_tiny", "", f"There is no detector llmdet_tiny at {tmp_path}/iSEE-Laboratory--llmdet_tiny.", download),
+        ("llmdet_tiny", str(tmp_path / "other"), f"There is no detector llmdet_tiny at {tmp_path}/other.", own),
+        (
+            "grounding_dino_tiny",
+            str(folder),
+            f"The folder {folder} holds a model of type 'mm-grounding-dino'",
+            download,
+        ),
     ):
         with caplog.at_level(logging.ERROR):
             loaded = load_detector(name, checkpoint, tmp_path, "cpu")
         assert (loaded.model, loaded.sha256) == (None, "")
         assert loaded.problem.startswith(said)
-        assert f"`python -m scripts.download_models {name}`" in loaded.problem
+        assert remedy.format(name) in loaded.problem
         assert f"Could not load the detector; CLIP will search for texts. {said}" in caplog.text
 
 
@@ -63,7 +69,7 @@ def test_without_its_detector_the_backend_starts_and_says_why(tmp_path: Path) ->
     settings = Settings(device="cpu", clip_model="none", detector="llmdet_tiny", weights_dir=str(tmp_path))
     services = build_services(settings)
     assert services.facts.lacks_detector
-    assert services.facts.detector_problem.startswith("There is no detector at")
+    assert services.facts.detector_problem.startswith("There is no detector llmdet_tiny at")
     assert not services.predictor.labeler.can_search
     services.executor.close()
     with pytest.raises(BadSettings, match="DETECTOR is 'yolo'"):

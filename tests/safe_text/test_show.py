@@ -150,6 +150,10 @@ def test_whatever_is_shown_is_one_line_of_bounded_length(text: str) -> None:
     assert show(shown, 200) == shown or "…" in shown
 
 
+def test_a_path_with_a_control_character_is_shown_without_its_query() -> None:
+    assert show("/\x1f?") == show(show("/\x1f?")) == "/\\x1f"
+
+
 def test_any_value_can_be_shown() -> None:
     nested: list[object] = []
     for _ in range(100_000):

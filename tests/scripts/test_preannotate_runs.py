@@ -74,7 +74,11 @@ def run(server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     def run(*options: str, status: int = 0, **broken: list[int]) -> FakePredictor:
         predictor = FakePredictor(**broken)
         labeler = SimpleNamespace(
-            can_classify=True, can_search=True, limits_for=lambda _: "", check_text=lambda text, vocabulary: None
+            boxes=None,
+            can_classify=True,
+            can_search=True,
+            limits_for=lambda _: "",
+            check_text=lambda text, vocabulary: None,
         )
         monkeypatch.setattr(predictor, "labeler", labeler, raising=False)
         monkeypatch.setattr("backend.wiring.build_predictor", lambda settings, redis: predictor)
