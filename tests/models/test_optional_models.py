@@ -31,6 +31,7 @@ def test_a_detector_that_is_not_there_or_of_another_family_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = write_detector(tmp_path / "folder", LLMDET)
+    other_family = f"The folder {folder} holds a model of type 'mm-grounding-dino'"
     download, own = "`python -m scripts.download_models {}`", "Set DETECTOR_CHECKPOINT to the folder of such a model"
     for name, checkpoint, said, remedy in (
         ("llmdet_tiny", "", f"There is no detector llmdet_tiny at {tmp_path}/iSEE-Laboratory--llmdet_tiny.", download),
