@@ -19,7 +19,7 @@ from backend.models.registry import build_segmenter, find_segmenter
 from backend.models.transformers_library import TRANSFORMERS_VERSION
 from backend.models.transformers_sam.segmenter import TransformersSam
 from backend.values import Prompt, Size
-from tests.models.transformers_sam.published import published_config
+from scripts.measuring.random_weights import published_config
 from tests.models.transformers_sam.tiny_models import SAM_MODELS, SIDE, build_tiny, write_folder
 from tests.paths import ROOT
 
