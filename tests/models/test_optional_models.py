@@ -39,7 +39,7 @@ def test_a_detector_that_is_not_there_or_of_another_family_is_only_logged(
         (
             "grounding_dino_tiny",
             str(folder),
-            f"The folder {folder} holds a model of type 'mm-grounding-dino'",
+            other_family,
             download,
         ),
     ):
