@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backend.engine.box_masks import segment_boxes
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.found_mask import FoundMask
 from backend.engine.ports import Detector, Segmenter
 from backend.engine.text_matching import parse_text
 from backend.images import SourceImage
 from backend.runtime import LeastRecentlyUsed, stage
-from backend.values import Detection, Prompt
+from backend.values import Detection
 
 MAX_KEPT = 100  # answers of the detector
 
@@ -62,9 +63,7 @@ class BoxSearch:
             BadPrompt: As `check`.
         """
         detections, typed = self.detect(encoded.image, texts), self._by_spoken(texts)
-        prompts = [Prompt(box_xyxy=one.box_xyxy) for one in detections]
-        with stage("sam"):
-            candidates = self._segmenter.decode_many(encoded.embedding, prompts)
+        candidates = segment_boxes(self._segmenter, encoded, [one.box_xyxy for one in detections])
         return [
             FoundMask(candidate, one.score, typed[one.text])
             for candidate, one in zip(candidates, detections, strict=True)

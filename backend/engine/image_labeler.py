@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.engine.answer_cache import AnswerCache
+from backend.engine.box_masks import segment_boxes
 from backend.engine.box_search import BoxSearch
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhere, revise_by_clicks
@@ -147,10 +148,9 @@ class ImageLabeler:
         candidates = self._segmenter.propose(encoded.embedding, parameters, **crops)
         return [candidate for candidate in candidates if candidate.mask.any()]
 
-    @timed("sam")
     def segment_boxes(self, encoded: EncodedImage, boxes: Sequence[Box]) -> list[Candidate]:
-        """Predict the mask of each box, in their order, in batches of the decoder; a mask may be empty."""
-        return self._segmenter.decode_many(encoded.embedding, [Prompt(box_xyxy=box) for box in boxes])
+        """Predict the mask of each box; see `box_masks.segment_boxes`."""
+        return segment_boxes(self._segmenter, encoded, boxes)
 
     @timed("sam")
     def measure_agreement(self, encoded: EncodedImage, masks: Sequence[Mask]) -> list[float]:

@@ -58,6 +58,7 @@ def build_readme(
         ["## Splits", "", *_split_table(data_set, statistics)] if data_set.splits else [],
         ["## Image sizes", "", *_size_table(statistics)],
         ["## Formats", "", *_table(["format", "content"], [[f"`{name}`", text] for name, text in formats.items()])],
+        ["## Models", "", *_describe_models(data_set)] if data_set.model_versions else [],
         ["## Notes", "", *(f"- {escape_markdown(note)}" for note in notes)] if notes else [],
         ["## How it was made", "", "```", command.replace("```", ""), "```"],
     ]
@@ -73,6 +74,15 @@ def _describe_pictures(data_set: DataSet) -> str:
     if data_set.with_pictures:
         return "The pictures are stored upright, as the masks are."
     return "The pictures are not part of it; masks belong to the upright picture, after its EXIF orientation."
+
+
+def _describe_models(data_set: DataSet) -> list[str]:
+    rows = [[escape_markdown(version), str(count)] for version, count in sorted(data_set.model_versions.items())]
+    return [
+        "Annotations may have been made from the project's predictions. Their model versions name models and weights.",
+        "",
+        *_table(["model version", "predictions"], rows),
+    ]
 
 
 def _class_table(data_set: DataSet, statistics: DataSetStatistics) -> list[str]:

@@ -122,6 +122,7 @@ class DataSet:
         colours: Label colours of the labeling config, "#rrggbb", by category; a category may be missing.
         splits: Names of the parts, such as ("train", "val"); () if it is not split.
         with_pictures: Whether images come with `LabeledImage.picture`.
+        model_versions: How many predictions the project has of each; annotations may have been made from them.
     """
 
     name: str
@@ -130,6 +131,7 @@ class DataSet:
     colours: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     splits: tuple[str, ...] = ()
     with_pictures: bool = False
+    model_versions: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def encode_region(

@@ -41,8 +41,10 @@ class FolderWork:
 
     @property
     def makes_all_masks(self) -> bool:
-        """Whether everything in an image is segmented, and not only what a point or a box names."""
+        """Whether everything in an image is segmented, and not only what a point or a box, also a detector's, names."""
         cutout = self.cutout
+        if self.vocabulary.texts and self.labeler.boxes is not None:
+            return False
         return not self.vocabulary.is_empty or (cutout is not None and not cutout.points and cutout.box_xyxy is None)
 
     def open(self, image: FolderImage) -> OpenedImage:

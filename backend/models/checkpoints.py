@@ -177,6 +177,10 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, safetensors and pickle each raise their own family
+        from backend.models.out_of_memory import is_out_of_memory
+
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(
             f"The checkpoint {path} ({path.stat().st_size} bytes) is damaged: {error}",
             remedy="Delete it and download it again with `python -m scripts.download_models`.",

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clean_candidate
 from backend.errors import BadConfig, BadDataSet, shorten
-from backend.geometry import clip_box, keep_parts_in_box
+from backend.geometry import clip_box
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import ImageBoxes, LabeledBox
@@ -61,8 +61,7 @@ def masks_of_boxes(
             boxes.append((box, clipped))
     candidates = labeler.segment_boxes(encoded, [clipped for _, clipped in boxes])
     kept = []
-    for (box, clipped), whole in zip(boxes, candidates, strict=True):
-        candidate = replace(whole, mask=keep_parts_in_box(whole.mask, clipped))
+    for (box, _), candidate in zip(boxes, candidates, strict=True):
         if candidate.mask.any():
             kept.append((box, clean_candidate(candidate, size) if settings.clean_masks else candidate))
         else:

@@ -118,6 +118,7 @@ class Metrics:
             {
                 "model_version": facts.model_version,
                 "sam": facts.sam_name,
+                "family": facts.sam_family,
                 "clip": facts.clip_name if facts.has_clip else "",
                 "detector": "" if facts.detector_problem else facts.detector_name,
                 "device": facts.device,

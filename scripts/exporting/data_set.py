@@ -13,7 +13,7 @@ from scripts.exporting.splits import split_names
 
 
 def build_data_set(source: Source, classes: Classes, labels: LabelNames, arguments: argparse.Namespace) -> DataSet:
-    """Build the description of the data set."""
+    """Build the description of the data set; raises `LabelStudioError` as `source.model_versions` does."""
     return DataSet(
         source.title,
         classes.categories,
@@ -21,6 +21,7 @@ def build_data_set(source: Source, classes: Classes, labels: LabelNames, argumen
         colours=read_colours(source.config),
         splits=split_names(arguments),
         with_pictures=bool(arguments.with_images),
+        model_versions=source.model_versions(),
     )
 
 

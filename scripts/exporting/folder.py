@@ -64,6 +64,8 @@ def describe_folder(
     """
     options = list_options(parser, arguments)
     folder.record = {"formats": list(formats), "options": options, "counts": statistics.to_json()}
+    if data_set.model_versions:
+        folder.record["model_versions"] = dict(sorted(data_set.model_versions.items()))
     descriptions = {name: FORMATS[name].description for name in formats}
     command = describe_command(parser.prog, options)
     write_readme(folder.staging, data_set, statistics, descriptions, command, notes)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +114,13 @@ class Source:
     Attributes:
         tasks: Read while they are iterated, once.
         title: Of the project, or the file's name without its suffix.
+        model_versions: Asks how many predictions the project has of each model version; of a file it is not known.
     """
 
     tasks: Iterable[Mapping[str, Any]]
     config: LabelingConfig
     title: str
+    model_versions: Callable[[], Mapping[str, int]] = dict
 
 
 def read_source_settings(arguments: argparse.Namespace) -> Settings:
@@ -152,11 +155,12 @@ def open_source(arguments: argparse.Namespace, settings: Settings) -> Source:
     project = client.project(arguments.project)
     patience = 60 * arguments.give_up_after
     outages = Outages(lambda: client.project(arguments.project), StopFlag(), give_up_after_seconds=patience, say=print)
-    chosen = None
+    chosen, listing = None, TaskListing(client, outages.answer_of)
     if arguments.view is not None:
-        chosen = TaskListing(client, outages.answer_of).tab_task_ids(arguments.project, arguments.view)
+        chosen = listing.tab_task_ids(arguments.project, arguments.view)
     tasks = AnnotatedTasks(client, outages.answer_of).iterate(arguments.project, chosen)
-    return Source(tasks, parse_labeling_config(project.label_config, limits), project.title)
+    versions = partial(listing.model_versions, arguments.project)
+    return Source(tasks, parse_labeling_config(project.label_config, limits), project.title, versions)
 
 
 def read_options(arguments: argparse.Namespace, merge: Merge | None = None) -> dict[str, Any]:

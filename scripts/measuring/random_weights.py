@@ -19,7 +19,7 @@ from backend.models.sam.mobile_sam import build_mobile_sam, published_name
 
 _OBJECT_SCORE = 10.0  # bias of a score; below 0 SAM 2 empties the mask
 _EDGETAM_BACKBONE = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
-_HIERAS: dict[str, dict[str, Any]] = {
+HIERAS: dict[str, dict[str, Any]] = {
     "sam2.1_hiera_tiny": {},
     "sam2.1_hiera_small": {"blocks_per_stage": [1, 2, 11, 2], "global_attention_blocks": [7, 10, 13]},
     "sam2.1_hiera_base_plus": {
@@ -62,7 +62,7 @@ def write_random_weights(entry: SegmenterEntry, folder: Path) -> Path:
         )
     torch.manual_seed(0)
     if entry.family in ("sam2", "edgetam"):
-        return _write_folder(_build_config(entry.name), folder / entry.name)
+        return _write_folder(published_config(entry.name), folder / entry.name)
     path = folder / f"{entry.name}.pth"
     if entry.family == "mobile_sam":
         state = {published_name(name): tensor for name, tensor in build_mobile_sam().state_dict().items()}
@@ -72,13 +72,14 @@ def write_random_weights(entry: SegmenterEntry, folder: Path) -> Path:
     return path
 
 
-def _build_config(name: str) -> Any:
+def published_config(name: str) -> Any:
+    """Build the config of the image part of a published SAM 2.1 or EdgeTAM."""
     import transformers
 
     if name == "edgetam":
         backbone = transformers.TimmWrapperConfig(architecture="repvit_m1", model_args=_EDGETAM_BACKBONE)
         return transformers.EdgeTamConfig(vision_config={"backbone_config": backbone})
-    backbone = transformers.Sam2HieraDetConfig(**_HIERAS[name])
+    backbone = transformers.Sam2HieraDetConfig(**HIERAS[name])
     channels = backbone.embed_dim_per_stage[::-1]
     return transformers.Sam2Config(vision_config={"backbone_config": backbone, "backbone_channel_list": channels})
 

@@ -25,6 +25,7 @@ ANNOTATIONS, PREDICTIONS = "annotations", "predictions"
 OF_BOXES = ("coco_images", "boxes_of", "rename", "by_name", "min_score")
 OF_MASKS = (
     "text",
+    "text_from_labels",
     "points_per_side",
     "pred_iou_thresh",
     "stability_score_thresh",

@@ -39,6 +39,19 @@ def test_all_boxes_of_all_texts_become_masks_in_one_batch_with_their_text_and_sc
     assert (detector.calls, segmenter.batches) == ([("cat", "red dog")], [3])
 
 
+def test_parts_of_a_mask_outside_the_box_are_removed() -> None:
+    class Spilling(FakeSegmenter):
+        def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
+            candidates = super().decode_many(embedding, prompts)
+            for candidate in candidates:
+                candidate.mask[20:30, 30:40] = True
+            return candidates
+
+    detector = FakeDetector({"cat": [(CAT, 0.4)]})
+    (found,) = BoxSearch(detector, Spilling()).search(encoded(png(40, 30)), ["cat"])
+    assert int(found.candidate.mask.sum()) == 10 * 6
+
+
 def test_the_boxes_of_an_image_are_kept_for_the_same_texts() -> None:
     detector = FakeDetector({"cat": [(CAT, 0.4)]})
     search, image = BoxSearch(detector, FakeSegmenter()), encoded(png(40, 30))

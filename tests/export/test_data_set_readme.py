@@ -90,6 +90,18 @@ python -m scripts.export --project 1 --format coco
     )
 
 
+def test_model_versions_of_the_project_are_named_in_full() -> None:
+    versions = {"vit_b-ec2df627-auto-0a1b2c3d": 2, "sam2.1_hiera_base_plus-2012733a+llmdet_tiny-f0e476be-auto-11": 30}
+    page = build_readme(DataSet("", (), model_versions=versions), DataSetStatistics(), FORMATS, COMMAND)
+    assert (
+        "## Models\n\nAnnotations may have been made from the project's predictions. Their model versions name models "
+        "and weights.\n\n| model version | predictions |\n| --- | --- |\n"
+        "| sam2.1\\_hiera\\_base\\_plus-2012733a+llmdet\\_tiny-f0e476be-auto-11 | 30 |\n"
+        "| vit\\_b-ec2df627-auto-0a1b2c3d | 2 |\n\n## How it was made"
+    ) in page
+    assert "## Models" not in build_readme(DataSet("", ()), DataSetStatistics(), FORMATS, COMMAND)
+
+
 def test_the_record_has_the_counts() -> None:
     assert statistics().to_json() == {
         "images": 4,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from backend.errors import OutOfMemory
 from backend.models.out_of_memory import DeviceModel
+from backend.models.registry import build_detector, build_segmenter, find_detector, find_segmenter
+from scripts.measuring.random_weights import published_config
+from tests.models.detectors.tiny_detectors import LLMDET, write_detector
 
 
 @pytest.fixture
@@ -110,6 +117,36 @@ def test_weights_that_do_not_fit_onto_the_device_are_explained(monkeypatch) -> N
         OutOfMemory, match=r"^sam2\.1_hiera_large ran out of memory on cuda with its weights\. Set SAM_M"
     ):
         DeviceModel(weights, torch.device("cuda"), "sam2.1_hiera_large")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes.")]
+)
+@pytest.mark.parametrize("name", ["vit_h", "sam2.1_hiera_large", "edgetam", "llmdet_base"])
+def test_weights_that_cannot_be_read_for_lack_of_memory_are_not_called_damaged(
+    name: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("torch.load", fail)
+    for model in ("Sam2Model", "EdgeTamModel", "AutoModelForZeroShotObjectDetection"):
+        monkeypatch.setattr(f"transformers.{model}.from_pretrained", fail)
+    with pytest.raises(OutOfMemory, match=rf"^{re.escape(name)} ran out of memory .* with its weights\. Set "):
+        build_without_weights(name, tmp_path)
+
+
+def build_without_weights(name: str, folder: Path) -> None:
+    """Build a model whose weights are read by what the test replaced."""
+    if name == "vit_h":
+        (folder / "vit_h.pth").touch()
+        build_segmenter(find_segmenter(name), folder / "vit_h.pth", device="cpu", dtype="auto")
+    elif name == "llmdet_base":
+        build_detector(find_detector(name), write_detector(folder, LLMDET), device="cpu")
+    else:
+        (folder / "config.json").write_text(json.dumps(published_config(name).to_dict(), default=str))
+        save_file({"weight": torch.zeros(1)}, folder / "model.safetensors")
+        build_segmenter(find_segmenter(name), folder, device="cpu", dtype="auto")
 
 
 def test_other_errors_are_raised_at_once(model) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Any
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from segment_anything import sam_model_registry
 
 from backend.models.entries import PublishedFolder
 from backend.models.registry import DETECTORS, SEGMENTERS
+from scripts.measuring.random_weights import HIERAS, published_config
 from tests.paths import ROOT
 
 CLASSES = (
@@ -33,12 +33,6 @@ CLASSES = (
     "Sam2VideoConfig",
     "TimmWrapperConfig",
 )
-_HIERA: dict[str, dict[str, Any]] = {  # where they differ from tiny, whose values are the defaults
-    "tiny": {},
-    "small": {"blocks_per_stage": [1, 2, 11, 2], "global_attention_blocks": [7, 10, 13]},
-    "base_plus": {"hidden_size": 112, "blocks_per_stage": [2, 3, 16, 3], "global_attention_blocks": [12, 16, 20]},
-    "large": {"hidden_size": 144, "blocks_per_stage": [2, 6, 36, 4], "global_attention_blocks": [23, 33, 43]},
-}
 
 
 def million_parameters(model: torch.nn.Module) -> float:
@@ -61,23 +55,12 @@ def test_the_listed_memory_of_sam_1_is_that_of_its_parameters(name: str) -> None
         assert million_parameters(sam_model_registry[name]()) == SEGMENTERS[name].million_parameters
 
 
-@pytest.mark.parametrize("size", _HIERA)
-def test_the_listed_memory_of_sam_2_is_that_of_its_parameters(size: str) -> None:
-    options = dict(_HIERA[size])
-    width = options.get("hidden_size", 96)
-    backbone = transformers.Sam2HieraDetConfig(
-        **options,
-        embed_dim_per_stage=[width * 2**stage for stage in range(4)],
-        num_attention_heads=2 if width > 96 else 1,
-        num_attention_heads_per_stage=[2, 4, 8, 16] if width > 96 else [1, 2, 4, 8],
-        window_size_per_stage=[8, 4, 16, 8] if size == "large" else [8, 4, 14, 7],
-        window_positional_embedding_background_size=[14, 14] if size == "base_plus" else [7, 7],
-    )
-    channels = [width * 2**stage for stage in reversed(range(4))]
-    vision = transformers.Sam2VisionConfig(backbone_config=backbone, backbone_channel_list=channels)
+@pytest.mark.parametrize("name", [*HIERAS, "edgetam"])
+def test_the_listed_memory_of_sam_2_and_edgetam_is_that_of_their_parameters(name: str) -> None:
+    model_class = transformers.EdgeTamModel if name == "edgetam" else transformers.Sam2Model
     with torch.device("meta"):
-        model = transformers.Sam2Model(transformers.Sam2Config(vision_config=vision))
-    assert million_parameters(model) == SEGMENTERS[f"sam2.1_hiera_{size}"].million_parameters
+        model = model_class(published_config(name))
+    assert million_parameters(model) == SEGMENTERS[name].million_parameters
 
 
 def test_the_listed_memory_of_a_detector_is_that_of_its_parameters() -> None:

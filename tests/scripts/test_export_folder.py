@@ -58,9 +58,11 @@ def test_two_exports_of_the_same_data_set_have_the_same_bytes(parser: argparse.A
         arguments = parser.parse_args([*OPTIONS, *SECRETS[:-1], str(tmp_path / name)])
         folder = ExportFolder(arguments.out)
         with folder:
-            describe_folder(folder, DataSet("Birds", ("bird",)), DataSetStatistics(), [], parser, arguments, ["Lost."])
+            birds = DataSet("Birds", ("bird",), model_versions={"vit_b-1": 2, "edgetam-1": 1})
+            describe_folder(folder, birds, DataSetStatistics(), [], parser, arguments, ["Lost."])
         contents.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert contents[0] == contents[1]
     assert set(contents[0]) == {"README.md", "export.json"}
     assert json.loads(contents[0]["export.json"])["options"]["split"] == "train=0.5,val=0.5"
+    assert json.loads(contents[0]["export.json"])["model_versions"] == {"edgetam-1": 1, "vit_b-1": 2}
     assert b"secret" not in b"".join(contents[0].values())

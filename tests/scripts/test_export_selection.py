@@ -50,7 +50,7 @@ def test_a_file_is_read_without_a_server_and_without_a_token(tmp_path: Path) -> 
     arguments = parse(*saved(tmp_path))
     source = open_source(arguments, read_source_settings(arguments))
     assert list(source.tasks) == TASKS
-    assert (source.title, source.config.xml) == ("birds", MIXED)
+    assert (source.title, source.config.xml, source.model_versions()) == ("birds", MIXED, {})
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,8 @@ def test_a_project_is_read_in_raw_pages_and_a_tab_chooses_its_tasks(start_server
         url = urlsplit(seen.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         document: Any = {"id": 3, "title": "Birds", "label_config": MIXED, "project": 3}
+        if url.path == "/api/projects/3/model-versions/":
+            document = {"edgetam-8858f8e4-auto-0a1b2c3d": 2}
         if url.path == "/api/dm/views/":
             document = [{"id": 7, "project": 3, "data": {"title": "Default"}}]
         if url.path == "/api/tasks/":
@@ -107,7 +109,7 @@ def test_a_project_is_read_in_raw_pages_and_a_tab_chooses_its_tasks(start_server
         arguments = parse(*connection, *options)
         source = open_source(arguments, read_source_settings(arguments))
         assert [one["id"] for one in source.tasks] == numbers
-        assert source.title == "Birds"
+        assert (source.title, source.model_versions()) == ("Birds", {"edgetam-8858f8e4-auto-0a1b2c3d": 2})
 
 
 def test_label_studio_gone_in_mid_export_ends_the_run_after_the_patience_that_was_given(

@@ -298,6 +298,7 @@ def test_workers_make_the_masks_of_the_same_boxes(
     ("options", "says"),
     [
         (["--from-boxes", "a.json", "--text", "car"], "--text has no effect on the masks of boxes."),
+        (["--from-boxes", "a.json", "--text-from-labels"], "--text-from-labels has no effect on the masks of boxes."),
         (["--from-boxes", "a.json", "--keep", "best"], "--keep has no effect on the masks of boxes."),
         (["--from-boxes", "a.json", "--boxes-of", "v"], "--boxes-of is for the boxes of a project."),
         (["--from-boxes", "project", "--coco-images", "i.json"], "--coco-images is for the boxes of a file."),

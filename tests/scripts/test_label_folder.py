@@ -126,13 +126,14 @@ def test_no_time_is_told_where_nothing_is_left_or_one_object_is_cut_out(
 
 
 def test_where_a_detector_is_loaded_a_text_keeps_what_is_in_its_boxes(
-    photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boxes = {"red car": [((2.0, 3.0, 12.0, 9.0), 0.6)], "dog": [((20.0, 10.0, 30.0, 25.0), 0.5)]}
     detector = FakeDetector(boxes, unreadable=["very long"])
     use(monkeypatch, Hall(detector=detector))
     assert label(photos, out, "--text", "the red car", "--text", "dogs", "--image-url", "https://example.org/") == 0
     assert detector.calls == [("red car", "dog")] * 3
+    assert "Estimated time" not in capsys.readouterr().out  # a detector's boxes need no automatic masks
     for task in read(out / "predictions.json"):
         (prediction,) = task["predictions"]
         config = parse_labeling_config((out / "label_config.xml").read_text()).images[0]

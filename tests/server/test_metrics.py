@@ -216,7 +216,7 @@ def test_the_version_is_that_of_the_project_and_the_models_are_named(server: Ser
     text = server.client.get("/metrics").text
     assert written[1] == VERSION
     assert sample(text, "backend_build_info", version=VERSION) == 1
-    models = {"model_version": "fake-1", "sam": "demo", "clip": "demo-clip", "detector": ""}
+    models = {"model_version": "fake-1", "sam": "demo", "family": "sam1", "clip": "demo-clip", "detector": ""}
     assert sample(text, "backend_model_info", **models, device="cpu", dtype="float32") == 1
 
 

@@ -12,6 +12,7 @@ import torch
 from backend.errors import CheckpointError, shorten
 from backend.models.detectors.phrase_tokens import CLS, FULL_STOP, QUESTION_MARK, SEP
 from backend.models.entries import DetectorEntry
+from backend.models.out_of_memory import is_out_of_memory
 from backend.models.transformers_library import import_transformers
 
 NEEDED = (  # one file of each row
@@ -59,6 +60,8 @@ def load_folder(entry: DetectorEntry, folder: Path) -> LoadedFolder:
     except CheckpointError:
         raise
     except Exception as error:  # transformers, tokenizers, safetensors and torch each raise their own family
+        if is_out_of_memory(error):
+            raise
         raise _damaged(entry, folder, f"it cannot be read: {type(error).__name__}: {error}") from error
     _check_weights(entry, folder, report)
     tokenizer = processor.tokenizer

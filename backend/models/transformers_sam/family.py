@@ -60,6 +60,8 @@ def build(entry: SegmenterEntry, checkpoint: Path, *, device: str, dtype: str) -
 
 def load_model(transformers: Any, entry: SegmenterEntry, folder: Path) -> Any:
     """Load a folder into the family's image model, float32 on the CPU. Raises `CheckpointError` as `build` does."""
+    from backend.models.out_of_memory import is_out_of_memory  # imports torch
+
     classes = _CLASSES[entry.family]
     settings = read_config(folder, entry.name, classes.model_types)
     check_weights(folder, entry.name)
@@ -75,9 +77,9 @@ def load_model(transformers: Any, entry: SegmenterEntry, folder: Path) -> Any:
             ignore_mismatched_sizes=True,  # they are in the report, and refused below
             output_loading_info=True,
         )
-    except MemoryError:
-        raise
     except Exception as error:  # transformers, timm, torch and safetensors each raise their own family
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(
             f"The weights in {folder} could not be loaded as {entry.name}: {error}", remedy=_remedy(entry)
         ) from error

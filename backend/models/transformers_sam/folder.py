@@ -63,10 +63,6 @@ def check_weights(folder: Path, model_name: str) -> None:
     path = folder / WEIGHTS
     again = f"Run `python -m scripts.download_models {model_name}`"
     if not path.is_file():
-        partial = path.with_name(path.name + ".part")
-        if partial.is_file():
-            message = f"The download of {path} is not complete ({partial.stat().st_size} bytes so far)."
-            raise CheckpointError(message, remedy=f"{again}; it resumes the download.")
         raise CheckpointError(f"The folder {folder} has no {WEIGHTS}.", remedy=f"{again}.")
     from safetensors import SafetensorError, safe_open
 

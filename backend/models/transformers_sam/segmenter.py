@@ -53,7 +53,7 @@ class TransformersSam:
 
     Args:
         model: The model with its weights; it is moved to the device and never trained.
-        family: "sam2" or "edgetam", the family of its embeddings.
+        family: "sam2" or "edgetam", the family of its embeddings; those of another family are refused.
         device: "auto", "cpu", "cuda" or "cuda:N".
         encoder_dtype: "auto" (bfloat16 or float16 on CUDA, float32 on a CPU) or a torch dtype's name.
         name: The model's name in the registry, for the log and for errors.
@@ -165,7 +165,7 @@ class TransformersSam:
         """
 
         def propose_in_batches(points: int, model: Any) -> list[Candidate]:
-            return self._decoders_of(model).automatic_masks.propose(embedding, parameters, points, pixels)
+            return self._decoders_of(model, embedding).automatic_masks.propose(embedding, parameters, points, pixels)
 
         sizes = batch_sizes(self._sam.model)
         return self._sam.run(*((f"{points} points at once", partial(propose_in_batches, points)) for points in sizes))
@@ -199,7 +199,7 @@ class TransformersSam:
         revise: ReviseLogits | None,
     ) -> list[Candidate]:
         tensors = prompts_to_tensors(model, embedding.original_size, prompt)
-        decoder = self._decoders_of(model).prompts
+        decoder = self._decoders_of(model, embedding).prompts
         logits, scores = (found[0] for found in decoder.decode(embedding, tensors, multimask=prompt.is_single_click))
         best = torch.argsort(scores, descending=True)[:max_masks]
         logits, scores = logits[best], scores[best]
@@ -215,7 +215,7 @@ class TransformersSam:
     def _decode_groups(
         self, model: Any, embedding: ImageEmbedding, prompts: Sequence[Prompt], prompts_at_once: int
     ) -> list[Candidate]:
-        decoder, size = self._decoders_of(model).prompts, embedding.original_size
+        decoder, size = self._decoders_of(model, embedding).prompts, embedding.original_size
         candidates: dict[int, Candidate] = {}
         for multimask in (True, False):
             places = [place for place, prompt in enumerate(prompts) if prompt.is_single_click is multimask]
@@ -229,8 +229,10 @@ class TransformersSam:
                 candidates |= dict(zip(group, found, strict=True))
         return [candidates[place] for place in range(len(prompts))]
 
-    def _decoders_of(self, model: Any) -> _Decoders:
-        """Return the decoders of this model or of its copy on the CPU."""
+    def _decoders_of(self, model: Any, embedding: ImageEmbedding) -> _Decoders:
+        """Return the decoders of this model or of its copy on the CPU; refuse an embedding of another family."""
+        if embedding.family != self._family:
+            raise ValueError(f"This embedding is of {embedding.family!r}, but the model of {self._family!r}.")
         with self._decoders_lock:
             if model.device not in self._decoders:
                 self._decoders[model.device] = _Decoders(model, self.encode)

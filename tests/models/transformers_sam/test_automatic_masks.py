@@ -17,7 +17,7 @@ from backend.models.automatic_masks import generator as generator_module
 from backend.models.automatic_masks.device_finishing import FinishingOnDevice
 from backend.models.automatic_masks.mask_axis import MaskAxis
 from backend.models.automatic_masks.mask_enlarger import MaskEnlarger
-from backend.models.transformers_sam.automatic_masks import AutomaticMasks
+from backend.models.transformers_sam.automatic_masks import AutomaticMasks, Sam2PointDecoder
 from backend.models.transformers_sam.segmenter import TransformersSam
 from backend.values import Candidate, ImageEmbedding, Mask, ProposalOptions, ProposalParameters, Size
 from tests.fakes import noise_png
@@ -142,8 +142,7 @@ def test_a_cpu_decodes_four_points_at_once_and_half_as_many_while_memory_is_shor
     segmenter: TransformersSam, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sizes: list[int] = []
-    decoder_class = type(segmenter._decoders_of(segmenter._sam.model).automatic_masks._decoder)
-    open_image = decoder_class.open_image
+    open_image = Sam2PointDecoder.open_image
 
     def refuse_several(decoder: Any, embedding: Any, points: Any) -> Any:
         decode = open_image(decoder, embedding, points)
@@ -156,7 +155,7 @@ def test_a_cpu_decodes_four_points_at_once_and_half_as_many_while_memory_is_shor
 
         return run
 
-    monkeypatch.setattr(decoder_class, "open_image", refuse_several)
+    monkeypatch.setattr(Sam2PointDecoder, "open_image", refuse_several)
     parameters = ProposalParameters(3, 0.0, 0.0, 0, 1.0)
     embedding = segmenter.encode(draw_discs(SIZE))
     assert segmenter.propose(embedding, parameters)

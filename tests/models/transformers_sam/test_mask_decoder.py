@@ -16,8 +16,8 @@ from backend.models.transformers_sam.prompt_decoder import PromptDecoder
 from backend.models.transformers_sam.segmenter import TransformersSam
 from backend.models.transformers_sam.steps import features_of, prompts_to_tensors
 from backend.values import ImageEmbedding, Prompt, Size
+from scripts.measuring.random_weights import published_config
 from tests.models.transformers_sam.library import build_processor
-from tests.models.transformers_sam.published import published_config
 from tests.models.transformers_sam.tiny_models import spread_decoder
 
 SIZE = Size(1500, 1000)

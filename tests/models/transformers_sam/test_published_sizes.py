@@ -16,7 +16,7 @@ from backend.models.registry import build_segmenter, find_segmenter
 from backend.models.transformers_sam.segmenter import TransformersSam
 from backend.models.transformers_sam.steps import LEVELS
 from backend.values import Size
-from tests.models.transformers_sam.published import published_config
+from scripts.measuring.random_weights import published_config
 
 MILLIONS = {
     "sam2.1_hiera_tiny": 31.4,

@@ -18,7 +18,7 @@ from backend.models.transformers_sam.preprocessing import normalize, squash
 from backend.models.transformers_sam.prompt_decoder import MAX_IMAGES, PromptDecoder
 from backend.models.transformers_sam.segmenter import TransformersSam
 from backend.models.transformers_sam.steps import enlarge, features_of, prompts_to_tensors
-from backend.values import Candidate, ImageEmbedding, Pixels, Prompt, Size
+from backend.values import Candidate, ImageEmbedding, Pixels, Prompt, ProposalParameters, Size
 from tests.models.transformers_sam.library import LibraryAnswer, ask_library, build_processor
 from tests.models.transformers_sam.tiny_models import SIDE
 
@@ -70,6 +70,18 @@ def test_every_kind_of_prompt_is_answered_as_by_the_library(
     found = segmenter.decode(segmenter.encode(pixels), prompt)
     assert len(found) == (3 if kind == "click" else 1)
     assert_equal(found, ask_library(tiny, pixels, prompt))
+
+
+def test_an_embedding_of_another_family_is_refused(segmenter: TransformersSam, picture: Draw, family: str) -> None:
+    foreign = replace(segmenter.encode(picture(SIZE)), family="sam1")
+    parameters = ProposalParameters(2, 0.0, 0.0, 0, 0.7)
+    for use in (
+        lambda: segmenter.decode(foreign, CLICK),
+        lambda: segmenter.decode_many(foreign, [CLICK]),
+        lambda: segmenter.propose(foreign, parameters),
+    ):
+        with pytest.raises(ValueError, match=f"This embedding is of 'sam1', but the model of '{family}'"):
+            use()
 
 
 def test_the_masks_of_the_tiny_models_can_show_a_difference(segmenter: TransformersSam, picture: Draw) -> None:
