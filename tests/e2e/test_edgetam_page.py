@@ -94,6 +94,7 @@ def test_clicks_and_a_box_are_answered_accepted_saved_and_exported(
     assert backend.health()["sam"].startswith(f"{MODEL} (family edgetam, SHA-256 ")
     page.look_at(backend.url_with_login)
     assert f"{MODEL} (family edgetam, SHA-256 " in page.text()
+    page.driver.execute_script("scrollTo(0, 99999)")
     page.screenshot("edgetam-5-status-page")
 
 
