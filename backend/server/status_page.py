@@ -135,13 +135,14 @@ def _service_figures(services: Services) -> list[Figure]:
 
 def _model_rows(services: Services) -> list[tuple[str, str]]:
     facts = services.facts
-    demo = " Demo models, trained only on the demo's coloured shapes." if facts.is_demo else ""
+    note = [("Note", "Demo models were trained only on the demo's coloured shapes.")] if facts.is_demo else []
     return [
-        ("SAM", f"{describe_sam(facts)}.{demo}"),
+        ("SAM", describe_sam(facts)),
         ("CLIP", describe_clip(facts)),
         ("Detector", describe_detector(facts)),
         ("Device", describe_device(facts)),
         ("Model version", facts.model_version),
+        *note,  # not beside SAM: only one of the models may be a demo model
     ]
 
 

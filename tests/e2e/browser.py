@@ -59,12 +59,14 @@ class Exchange:
     Attributes:
         results: Without the message line.
         message: What the backend said in the line; "" for nothing.
+        model_version: Of the models that answered.
     """
 
     prompts: Sequence[Json]
     results: Sequence[Json]
     errors: Sequence[str] = ()
     message: str = ""
+    model_version: str = ""
 
     @property
     def points(self) -> list[Json]:
@@ -85,7 +87,10 @@ def read_exchanges(driver: webdriver.Chrome, first: int = 0) -> list[Exchange]:
 
 
 def _parse(asked: Json, answer: Json) -> Exchange:
-    answered = (answer.get("data") or {}).get("result") or []
+    data = answer.get("data") or {}
+    answered = data.get("result") or []
     results = [result for result in answered if result["id"] != MESSAGE_ID]
     message = " ".join(text for result in answered if result["id"] == MESSAGE_ID for text in result["value"]["text"])
-    return Exchange(asked["context"]["result"], results, answer.get("errors") or (), message)
+    return Exchange(
+        asked["context"]["result"], results, answer.get("errors") or (), message, data.get("model_version", "")
+    )

@@ -74,12 +74,14 @@ class Site:
     def label_studio(self) -> LabelStudioSite:
         return self.opened.site
 
-    def make_project(self, title: str, images: Mapping[str, bytes], label_config: str = LABEL_CONFIG) -> Project:
-        """A new project with the backend connected and one task for each image."""
+    def make_project(
+        self, title: str, images: Mapping[str, bytes], label_config: str = LABEL_CONFIG, backend_url: str = ""
+    ) -> Project:
+        """A new project with a backend connected, the session's or another with its login; one task for each image."""
         number = self.label_studio.create_project(title, label_config, "")
         self.label_studio.upload_images(number, images)
         backend = self.label_studio.connect_backend(
-            number, self.stage.ports.backend_url, "SAM + CLIP", self.opened.backend_login
+            number, backend_url or self.stage.ports.backend_url, "SAM + CLIP", self.opened.backend_login
         )
         return Project(number, backend, self.label_studio.tasks_by_name(number), label_config)
 

@@ -95,14 +95,12 @@ def test_the_page_has_the_models_and_the_counts_of_the_cache(server: ServerOnFak
         server.predict(predict_body("a.png", keypoint(50, 50)))
     page = server.page()
     for name, value in (
-        (
-            "SAM",
-            "demo (family sam1, SHA-256 0123456789ab). Demo models, trained only on the demo&#39;s coloured shapes.",
-        ),
+        ("SAM", "demo (family sam1, SHA-256 0123456789ab)"),
         ("CLIP", "demo-clip (SHA-256 fedcba987654)"),
         ("Detector", "none: DETECTOR is none"),
         ("Device", "cpu, encoder in float32"),
         ("Model version", "fake-1"),
+        ("Note", "Demo models were trained only on the demo&#39;s coloured shapes."),
     ):
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
     assert figure(page, "Cache hit rate") == (
