@@ -56,6 +56,7 @@ from scripts.live_display import show_progress_of
 from scripts.preannotating.masks import override
 from scripts.preannotating.running import limit_caches
 from scripts.preannotating.stopping import StopSignals
+from scripts.preannotating.text_options import check_detector
 
 
 def read_vocabulary(arguments: argparse.Namespace, max_labels: int) -> Vocabulary:
@@ -174,6 +175,8 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = build_predictor(limit_caches(settings))
     options = choose_options(predictor.default_proposal(), arguments)
     models = predictor.version_for(FindText(vocabulary.texts)) if vocabulary.texts else predictor.model_version
+    if vocabulary.texts:
+        check_detector(settings.detector, predictor.labeler)
     check_vocabulary(vocabulary, options.background_words, predictor.labeler)
     layout = build_layout(arguments, root, models, [vocabulary.names, vocabulary.texts, asdict(options)])
     limits = ImageLimits(settings.image_max_bytes, settings.image_max_pixels, settings.image_max_scans)

@@ -44,7 +44,7 @@ from scripts.preannotating.running import (
     choose_models,
 )
 from scripts.preannotating.selection import Selection, add_selection_options, select_tasks
-from scripts.preannotating.text_options import add_text_options, check_request, read_request
+from scripts.preannotating.text_options import add_text_options, check_detector, check_request, read_request
 from scripts.preannotating.time_estimate import (
     estimates_here,
     makes_automatic_masks,
@@ -141,6 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)
     predictor = build_predictor(choose_models(settings, arguments), redis)
+    if arguments.text or arguments.text_from_labels:
+        check_detector(settings.detector, predictor.labeler)
     request = boxes.request if boxes else build_request(arguments, predictor, config)
     models = predictor.version_for(request)
     version = build_version(models, config, request, project_settings)

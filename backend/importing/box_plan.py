@@ -14,7 +14,10 @@ from backend.importing.plan import plan_import
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import ImageBoxes, LabeledBox
 
-LABEL_REMEDY = "Rename them with --rename OLD=NEW, or add them to a control for masks, such as BrushLabels"
+LABEL_REMEDY = (
+    "Rename them with --rename OLD=NEW, name the file with the categories with --coco-images if these are ids, or add "
+    "them to a control for masks, such as BrushLabels"
+)
 
 
 @dataclass

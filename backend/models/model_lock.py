@@ -175,7 +175,7 @@ def verify_download(path: Path, published: Published | None, weights_dir: Path) 
         verify_pin(path, published)
         if published.sha256 is not None:
             return
-    if path != weights_dir / path.name:
+    if path.resolve() != (weights_dir / path.name).resolve():
         return
     if isinstance(published, PublishedFolder) and path.name == published.file_name:
         for name, digest in published.pins:

@@ -49,7 +49,8 @@ def print_models(weights_dir: Path) -> None:
     for path in sorted(weights_dir.glob("open_clip_*")):
         if path.suffix in (".safetensors", ".bin"):
             console.print(f" {path.name}: {state_of(path, None)}")
-    for text in (*_NOTES, *problems):
+    suggested = [f"suggested  {one.name}, for {one.suggested_for}" for one in SEGMENTERS.values() if one.suggested_for]
+    for text in (*suggested, *_NOTES, *problems):
         console.print(f" {text}", soft_wrap=True)
 
 

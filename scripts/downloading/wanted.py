@@ -12,7 +12,7 @@ from backend.models.checkpoints import clip_file_name
 from backend.models.entries import Published, PublishedFile, PublishedFolder
 from backend.models.hub import PUBLIC_HUB
 from backend.models.hub_download import HubModel
-from backend.models.registry import DETECTORS, published_segmenters
+from backend.models.registry import CLASSIFIERS, DETECTORS, SEGMENTERS, published_segmenters
 
 CLIP_EXAMPLE = "ViT-B-32/laion2b_s34b_b79k"
 _CLIP_FILE = "open_clip_model.safetensors"
@@ -51,6 +51,8 @@ def resolve(name: str, weights_dir: Path) -> Wanted:
     if tag:
         return _resolve_clip(name, model, tag, weights_dir)
     known = (*segmenters, *detectors)
+    if name in SEGMENTERS or name in CLASSIFIERS:
+        raise BadSettings(f"{name} ships with this project.", remedy="It needs no download.")
     close = get_close_matches(name, known, n=1)
     meant = f"Did you mean {close[0]}? " if close else ""
     raise BadSettings(

@@ -41,7 +41,8 @@ def add_after_run_options(parser: argparse.ArgumentParser) -> None:
 
 def _bulk_version(text: str) -> str:
     if not is_bulk_version(text):
-        reason = f"{shorten(text)!r} is not a version that this command made: those end in -auto- and eight digits"
+        ends = "-auto- or -boxes- and eight hexadecimal digits"
+        reason = f"{shorten(text)!r} is not a version that this command made: those end in {ends}"
         reason += ", or in -boxes- and eight"
         raise argparse.ArgumentTypeError(reason)
     return text

@@ -19,6 +19,8 @@ class Labeler(Protocol):
     """The part of `backend.engine.ImageLabeler` that says what the detector and CLIP can read."""
 
     @property
+    def boxes(self) -> object | None: ...
+    @property
     def can_classify(self) -> bool: ...
     @property
     def can_search(self) -> bool: ...
@@ -54,6 +56,19 @@ def read_request(arguments: argparse.Namespace) -> FindText | None:
             remedy="Give one of them; a text that is no class yet can be added to the hint of one.",
         )
     return FindText(texts, from_labels=arguments.text_from_labels) if texts or arguments.text_from_labels else None
+
+
+def check_detector(name: str, labeler: Labeler) -> None:
+    """Raise BadSettings if a search by text would silently be done by CLIP, because the detector is not loaded.
+
+    Args:
+        name: The value of DETECTOR.
+    """
+    if name != "none" and labeler.boxes is None:
+        raise BadSettings(
+            f"DETECTOR is {name!r}, but it could not be loaded; the log says why.",
+            remedy=f"Run `python -m scripts.download_models {name}`, or set DETECTOR=none to search with CLIP.",
+        )
 
 
 def check_request(request: FindText, labeler: Labeler, config: LabelingConfig) -> bool:

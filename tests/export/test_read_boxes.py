@@ -51,6 +51,15 @@ def test_a_data_set_has_the_boxes_of_its_annotations_in_their_order(tmp_path: Pa
     assert (found.bad, found.low, found.crowds) == ([], 0, 0)
 
 
+def test_a_folder_with_one_coco_file_is_read_and_one_with_several_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "instances.json", data_set(annotation(4)))
+    assert read_boxes(tmp_path).data_set.labels == {"cat": 1}
+    write(tmp_path / "instances_val.json", data_set(annotation(5)))
+    with pytest.raises(BadDataSet, match=r"has 2 COCO files: instances\.json, instances_val\.json") as error:
+        read_boxes(tmp_path)
+    assert error.value.remedy == "Name one of them."
+
+
 def test_results_of_a_detector_take_images_and_categories_from_another_file(tmp_path: Path) -> None:
     images = write(tmp_path / "info.json", {"images": IMAGES, "categories": CATEGORIES})  # as COCO's test sets
     results = write(tmp_path / "results.json", [detection(), detection(2, 7, [1, 2, 3, 4], 0.75)])

@@ -79,6 +79,11 @@ def test_the_hubs_name_of_a_model_is_answered_with_the_name_here(tmp_path: Path)
         resolve("facebook/SAM2.1-hiera-tiny", tmp_path)
 
 
+def test_a_model_that_ships_with_the_project_needs_no_download(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("demo") == 1
+    assert "error: demo ships with this project.\n  help: It needs no download." in capsys.readouterr().err
+
+
 def test_neither_names_nor_the_list_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["--list", "vit_b"]):
         with pytest.raises(SystemExit, match="2"):
@@ -257,6 +262,7 @@ def test_the_list_shows_every_model_with_its_facts(
     assert row(shown, "vit_b")[1:4] == ["Apache-2.0", "375", "375"]
     assert row(shown, "llmdet_base")[1:] == ["Apache-2.0", "937", "929", "words", "to", "boxes", "-"]
     assert [name for name in (*SEGMENTERS, *DETECTORS) if not row(shown, name)] == []
+    assert "suggested  mobile_sam, for a CPU" in shown
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])

@@ -12,7 +12,7 @@ from backend.predict import build_version
 from backend.projects import ProjectSettings
 from backend.values import Lexicon
 from scripts.preannotate import build_parser
-from scripts.preannotating.text_options import check_request, read_request
+from scripts.preannotating.text_options import check_detector, check_request, read_request
 from tests.fakes import FakeClassifier, FakeDetector, FakeSegmenter
 from tests.scripts.fakes import CONFIG_XML
 
@@ -80,3 +80,11 @@ def test_a_labeling_config_without_a_name_to_search_for_is_refused() -> None:
 def test_the_version_says_that_the_labels_were_searched() -> None:
     requests = (FROM_LABELS, FindText(()), FindText(("red",)))
     assert len({build_version("demo-1234", CONFIG, request, ProjectSettings()) for request in requests}) == 3
+
+
+def test_a_search_that_asks_for_a_detector_is_not_done_by_clip() -> None:
+    check_detector("none", WITH_CLIP)
+    check_detector("llmdet_tiny", WITH_DETECTOR)
+    with pytest.raises(BadSettings, match="DETECTOR is 'llmdet_tiny', but it could not be loaded") as error:
+        check_detector("llmdet_tiny", WITH_CLIP)
+    assert "`python -m scripts.download_models llmdet_tiny`" in error.value.remedy

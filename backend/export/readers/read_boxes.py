@@ -26,7 +26,7 @@ from typing import Any
 
 from backend.errors import BadDataSet, shorten
 from backend.export.found_images import FoundBox, FoundDataSet, FoundImage, is_number
-from backend.export.readers.coco_documents import CocoDocument, parse_document, read_json
+from backend.export.readers.coco_documents import CocoDocument, list_documents, parse_document, read_json
 from backend.export.readers.read_coco import find_image
 from backend.export.records import Json
 from backend.geometry import clip_box
@@ -59,13 +59,14 @@ def read_boxes(path: Path, images_path: Path | None = None, *, min_score: float 
     """Read the boxes of a data set or of a detector's results.
 
     Args:
+        path: The file, or a folder with one COCO file.
         images_path: File with the images and categories of results.
         min_score: Of boxes that have a score.
 
     Raises:
         BadDataSet: A file cannot be read, or is none of these.
     """
-    digest = hashlib.sha256()
+    digest, path = hashlib.sha256(), _only_file(path)
     document = read_json(path, digest)
     if isinstance(document, list):
         known = _read_images(images_path, digest) if images_path else None
@@ -81,6 +82,14 @@ def read_boxes(path: Path, images_path: Path | None = None, *, min_score: float 
         for annotation in known.annotations:
             reader.add(f"annotation {shorten(annotation['id'])}", annotation)
     return reader.finish(digest.hexdigest()[:8])
+
+
+def _only_file(path: Path) -> Path:
+    files = [file for _, file in list_documents(path)]
+    if len(files) > 1:
+        names = shorten(", ".join(str(file.relative_to(path)) for file in files))
+        raise BadDataSet(f"The folder {path} has {len(files)} COCO files: {names}.", remedy="Name one of them.")
+    return files[0]
 
 
 class _Reader:
