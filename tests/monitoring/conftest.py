@@ -15,12 +15,16 @@ from werkzeug.serving import make_server
 
 from backend.cache import EmbeddingCache, GuardedRedis, LocalStore, RedisStore
 from backend.errors import ImageUnavailable
-from tests.fakes import CONFIG, FakeClassifier, FakeFetcher, Hall, keypoint, noise_png, predict_body
+from tests.fakes import CONFIG, FakeClassifier, FakeDetector, FakeFetcher, Hall, keypoint, noise_png, predict_body
 from tests.monitoring.prometheus import Prometheus, find_program
 from tests.server.fakes import ServerOnFakes
 from tests.servers import RedisServer
 
 MAX_PREDICTIONS = 2  # as ServerOnFakes sets it
+SETTINGS = '<!-- backend: {"text_prompt": "find"} -->'
+WITH_TEXT = CONFIG.replace("<View>", f"<View>{SETTINGS}", 1).replace(
+    "</View>", '<TextArea name="find" toName="img"/></View>'
+)
 
 
 @pytest.fixture
@@ -55,6 +59,7 @@ class BusyBackend:
         replicas = [
             Hall(
                 classifier=FakeClassifier(),
+                detector=FakeDetector({"dog": [((2.0, 3.0, 12.0, 9.0), 0.6)]}),
                 cache=EmbeddingCache(LocalStore(10**7), RedisStore(GuardedRedis(redis_url, 1.0), 60)),
                 fetcher=self.fetcher,
             )
@@ -72,14 +77,20 @@ class BusyBackend:
     def click(self, uri: str) -> int:
         return self._send("POST", "/predict", json=predict_body(uri, keypoint(50, 50))).status_code
 
+    def search(self, uri: str) -> int:
+        typed = {"id": "t", "type": "textarea", "from_name": "find", "to_name": "img", "value": {"text": ["dogs"]}}
+        body = predict_body(uri, typed, config=WITH_TEXT)
+        return self._send("POST", "/predict", json=body).status_code
+
     def send_every_kind(self) -> None:
-        """Send clicks with an embedding from each source, errors of each kind, and a refused prediction."""
+        """Send clicks with an embedding from each source, a text, errors of each kind, and a refused prediction."""
         for _ in range(2):
             shared = self._new_image()
             assert self._replica.predict(predict_body(shared, keypoint(50, 50))).status_code == 200
             assert self.click(shared) == 200  # from Redis
             own = self._new_image()
             assert [self.click(own) for _ in range(3)] == [200] * 3  # computed, then from this process
+            assert self.search(own) == 200
         assert self._send("GET", "/nothing").status_code == 404
         assert self.click("gone.png") == 502
         assert self._send("POST", "/predict", data=b"{").status_code == 400
