@@ -88,7 +88,7 @@ class SegmenterEntry:
         bundled: Weights file in this package, if there is one.
         is_demo: Whether it was trained only on the drawn scenes of the demo.
         suggested_for: Where it is the model to begin with, such as "a CPU"; "" for a model that is not suggested.
-        million_parameters: Parameters of the model as it is built here, in millions; 0 if nobody has counted them.
+        million_parameters: Parameters of the model as it is built here, in millions; 0 if unknown.
     """
 
     name: str

@@ -175,7 +175,7 @@ class _Download:
         if actual == expected:
             return True
         if expected is None and not self.update and (file.size is None or target.stat().st_size == file.size):
-            return True  # a small file that somebody put here; it is locked as it is
+            return True  # a small file that was copied here by hand; its present digest is locked
         if not self.update:
             raise CheckpointError(
                 f"{target} has SHA-256 {actual}, which is not the file of {self.model.repository} at commit "

@@ -89,7 +89,7 @@ def read_lock(weights_dir: Path) -> dict[str, LockedModel]:
         raise CheckpointError(
             f"The lock {path} is damaged: {shorten(f'{type(error).__name__}: {error}')}.",
             remedy="Restore it from a backup. Or delete it and run `python -m scripts.download_models NAME` for each "
-            "model: their files are then compared with the hub, and locked as they are there now.",
+            "model: their files are then compared with the hub, and the present ones are locked.",
         ) from error
 
 

@@ -69,11 +69,8 @@ class ImageAnswers(RegionStages):
         """
         labels, answers, candidates, clicks, remarks, missed = [], [], [], [], [], 0
         min_score = self._min_score if settings.min_score is None else settings.min_score
-        prompts = [
-            one
-            for prompt in click.prompts
-            for one in split_by_mask(prompt, click.correctable, config, self._mask_boxes, deadline)
-        ]
+        split = (split_by_mask(one, click.correctable, config, self._mask_boxes, deadline) for one in click.prompts)
+        prompts = [prompt for of_one in split for prompt in of_one]
         for prompt in prompts:
             deadline.raise_if_over()
             answer = answer_prompt(

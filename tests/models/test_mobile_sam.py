@@ -204,7 +204,7 @@ def test_the_encoder_runs_under_autocast_and_agrees_with_float32(model: Sam, dty
     assert 0 < (half - exact).abs().mean() < 0.05 * exact.abs().mean()
 
 
-# ---- its embeddings are nobody else's
+# ---- embeddings of other families are refused
 
 
 def test_an_embedding_names_its_family_and_another_familys_is_refused(model: Sam, segmenter: SamSegmenter) -> None:

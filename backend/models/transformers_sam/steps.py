@@ -20,7 +20,7 @@ IMAGE_EMBED, HIGH_RES_0, HIGH_RES_1 = "image_embed", "high_res_0", "high_res_1"
 """Names of the arrays in an embedding: (256, 64, 64), (32, 256, 256) and (64, 128, 128) for the published models."""
 LEVELS = (HIGH_RES_0, HIGH_RES_1, IMAGE_EMBED)  # in the library's order, finest first
 MASK_THRESHOLD = 0.0  # logit above which a pixel belongs to a mask
-NO_POINT = -1  # label of a point that is none
+NO_POINT = -1  # label of padding, which is not a point
 
 
 @dataclass(frozen=True)
