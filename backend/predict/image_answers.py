@@ -95,10 +95,8 @@ class ImageAnswers(RegionStages):
             remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
             if answer.corrected and len(prompts) == 1 and len(config.answer_classes) > 1:
                 remarks.append(describe_label(kept_label, labels[-1], is_picked=bool(prompt.label)))
-            cleaned, old = (
-                self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords),
-                answer.corrected,
-            )
+            cleaned = self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords)
+            old = answer.corrected
             if old and old.painted is not None:  # specks and pinholes among it
                 cleaned = keep_painted(cleaned, old.mask, old.painted, clicks_of(prompt.prompt))
             candidates.append(cleaned)

@@ -1,8 +1,8 @@
 """Masks that stay on the page when a background click is refused.
 
 Every answer replaces all suggestions on the page, a refusal too. A background click beside all masks would thus take
-them away before they are accepted. So the refusal repeats the last answer, if the person may still see it. Only background clicks
-do so: there is no reason to make one after the red cross.
+them away before they are accepted. So the refusal repeats the last answer, if the person may still see it.
+Only background clicks do so: there is no reason to make one after the red cross.
 """
 
 from __future__ import annotations
