@@ -26,7 +26,7 @@ class DataManager:
 
     def tasks(self) -> list[int]:
         """The ids of the tasks, in the order of the table."""
-        return [int(text.split()[0]) for text in read_shown(self._driver, _ROW) if text]
+        return [int(text.split()[0]) for text in read_shown(self._driver, _ROW) if text[:1].isdigit()]
 
     def column(self, title: str) -> list[str]:
         """What stands in a column of the table, from top to bottom."""

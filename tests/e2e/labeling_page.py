@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import JavascriptException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -22,6 +22,7 @@ from tests.e2e.shown import IMAGE, STORE, Shown
 
 WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
 _TOOL = IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
+_DRAWN_ANEW = (StaleElementReferenceException, JavascriptException)
 _BAR = "bottombar-"
 _SETTINGS = ".lsf-settings-modal"
 
@@ -53,9 +54,15 @@ class LabelingPage:
     def log_in(self, username: str, password: str) -> None:
         """Fill in the form."""
         self._driver.get(f"{self._url}/user/login/")
-        self._driver.find_element(By.NAME, "email").send_keys(username)
-        self._driver.find_element(By.NAME, "password").send_keys(password)
-        self._driver.find_element(By.CSS_SELECTOR, "form [type=submit]").click()
+
+        def fill_in() -> bool:
+            for name, text in (("email", username), ("password", password)):
+                field = self._driver.find_element(By.NAME, name)
+                field.clear()
+                field.send_keys(text)
+            return self._try_click("form [type=submit]")
+
+        self.wait("the form", fill_in)
         self.wait("a page after the login", lambda: "/user/login" not in self._driver.current_url)
 
     def open_task(self, project: int, task: int) -> None:
@@ -269,9 +276,14 @@ class LabelingPage:
         script = """const stage = Konva.stages[0], box = stage.container().getBoundingClientRect();
             return stage.find('Circle').filter(one => one.radius() > 10).map(one => one.getClientRect())
                 .map(one => [box.left + one.x + one.width / 2, box.top + one.y + one.height / 2]);"""
-        self.wait("the buttons in the picture", lambda: len(self._run(script)) == 2)
-        left, right = sorted(self._run(script))
-        self.click_in_window(*(right if accept else left))
+        places: list[tuple[float, float]] = []
+
+        def find_both() -> bool:
+            places[:] = sorted(self._run(script))
+            return len(places) == 2
+
+        self.wait("the buttons in the picture", find_both)
+        self.click_in_window(*places[accept])
 
     def take_tool(self, name: str) -> None:
         """Click a tool in the tool bar, "brush-tool" or "eraser"."""
@@ -292,11 +304,12 @@ class LabelingPage:
         return path
 
     def wait(self, what: str, is_there: Callable[[], Any]) -> None:
-        """Wait for something; when it does not come, fail with a picture."""
+        """Wait for something; when it does not come, fail with a picture.
+
+        While the page is drawn anew, elements are stale and scripts find no task or region to read; it is looked again.
+        """
         try:
-            deadline = WebDriverWait(
-                self._driver, WAIT_SECONDS, 0.1, ignored_exceptions=[StaleElementReferenceException]
-            )
+            deadline = WebDriverWait(self._driver, WAIT_SECONDS, 0.1, ignored_exceptions=_DRAWN_ANEW)
             deadline.until(lambda _: is_there())
         except WebDriverException as error:
             raise AssertionError(f"waited in vain for {what}; see {self.screenshot('waited-in-vain')}") from error

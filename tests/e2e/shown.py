@@ -86,8 +86,10 @@ class Shown:
 
     def message(self) -> str:
         """What is written in the message line; "" if nothing is."""
-        (line,) = self._run("return [...document.querySelectorAll('.message')].map(one => one.innerText.trim())")
-        return str(line)
+        script = """const lines = document.querySelectorAll('.message');
+            if (lines.length !== 1) throw new Error(`${lines.length} message lines`);
+            return lines[0].innerText.trim();"""
+        return str(self._run(script))
 
     def drawn_mask(self, region_id: str) -> tuple[Mask, Mask]:
         """The mask of a region or suggestion as its canvas shows it, and which pixels of the image are in view.
