@@ -34,13 +34,15 @@ _BY_TEXT = (
 
 def find_shown(driver: Chrome, selector: str, texts: Sequence[str] = ()) -> list[WebElement]:
     """Find the elements that are to be seen, only those with one of the texts if there are any."""
-    script = " return found.filter(one => !arguments[1].length || arguments[1].includes(one.innerText.trim()));"
+    script = " return found.filter(one => !arguments[1].length || arguments[1].includes((one.innerText ?? '').trim()));"
     return list(driver.execute_script(_BY_SELECTOR + script, selector, list(texts)))
 
 
 def read_shown(driver: Chrome, selector: str) -> list[str]:
     """Read the texts of the elements that are to be seen."""
-    return list(driver.execute_script(_BY_SELECTOR + " return found.map(one => one.innerText.trim());", selector))
+    return list(
+        driver.execute_script(_BY_SELECTOR + " return found.map(one => (one.innerText ?? '').trim());", selector)
+    )
 
 
 def find_shown_text(driver: Chrome, text: str) -> list[WebElement]:
