@@ -1,7 +1,7 @@
 """One site for all browser tests: Label Studio, the backend, Redis where there is one, in a temporary folder.
 
 Without Label Studio or Chromium these tests are skipped, saying how to get them; tests.nothing_skipped forbids that.
-Screenshots of what the tests did are left in .cache/screenshots. The browsers are shared, too: each test gets a new tab.
+Screenshots of what the tests did are left in .cache/screenshots. Browsers are shared, too: each test gets a new tab.
 """
 
 from __future__ import annotations
