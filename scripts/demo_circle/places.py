@@ -21,6 +21,24 @@ PASSWORD = "label-studio-demo"
 IMPORT_FLAG = "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short"
 """Label Studio's switch for imports of predictions whose time does not grow with the project."""
 _MARK = "demo-state.json"
+SETTINGS_MODULE = "demo_label_studio_settings"
+SETTINGS = '''"""Label Studio's settings with a SQLite that makes writers wait in line.
+
+By default they fail with "database is locked"; Label Studio then repeats the whole request, and an annotation that was
+stored already is stored twice.
+"""
+
+import django
+from label_studio.core.settings.base import *  # first: the next line reads these settings already
+from label_studio.core.settings.label_studio import *
+
+if django.VERSION >= (5, 1):  # earlier versions do not know these options
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 120,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+'''
 
 
 @dataclass(frozen=True)
@@ -115,18 +133,24 @@ class DemoFolder:
     def redis(self) -> Path:
         return self.path / "redis"
 
+    @property
+    def settings(self) -> Path:
+        """Folder of the module `SETTINGS_MODULE`."""
+        return self.path / "settings"
+
     def log(self, name: str) -> Path:
         return self.path / "logs" / f"{name}.log"
 
     def prepare(self) -> None:
-        """Create the folders.
+        """Create the folders and write Label Studio's settings.
 
         Raises:
             DemoError: The path is a file or is not writable.
         """
         try:
-            for folder in (self.label_studio, self.redis, self.path / "logs"):
+            for folder in (self.label_studio, self.redis, self.path / "logs", self.settings):
                 folder.mkdir(parents=True, exist_ok=True)
+            (self.settings / f"{SETTINGS_MODULE}.py").write_text(SETTINGS, encoding="utf-8")
         except OSError as error:
             raise DemoError(
                 f"The demo's data directory {self.path} cannot be created: {error.strerror}.",
@@ -180,6 +204,8 @@ def label_studio_environment(folder: DemoFolder, ports: Ports, base: Mapping[str
         "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
         IMPORT_FLAG: "true",
+        "DJANGO_SETTINGS_MODULE": SETTINGS_MODULE,
+        "PYTHONPATH": str(folder.settings),
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
         "OMP_NUM_THREADS": "1",

@@ -1,12 +1,11 @@
 """One site for all browser tests: Label Studio, the backend, Redis where there is one, in a temporary folder.
 
 Without Label Studio or Chromium these tests are skipped, saying how to get them; tests.nothing_skipped forbids that.
-Screenshots of what the tests did are left in .cache/screenshots.
+Screenshots of what the tests did are left in .cache/screenshots. Browsers are shared, too: each test gets a new tab.
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.e2e.objects import scenes_of, two_of_each_shape
 from tests.e2e.site import Site
 
 if TYPE_CHECKING:  # selenium may be missing
+    from tests.e2e.browser import SharedBrowsers
     from tests.e2e.labeling_page import LabelingPage
 
 SCREENSHOTS = ROOT / ".cache" / "screenshots"
@@ -33,7 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The longest files come first: of two workers that take file by file, neither waits for the other in the end.
     """
-    items.sort(key=lambda item: "e2e" not in item.path.parts)  # stable
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: ("e2e" not in item.path.parts, item.path not in slow))  # stable
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "chromium" in fixtures:
@@ -87,22 +88,37 @@ def site(chromium: tuple[str, str], opened: Opened, stage: Stage) -> Site:
     return Site(opened, stage)
 
 
+@pytest.fixture(scope="session")
+def all_browsers(
+    chromium: tuple[str, str], site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedBrowsers]:
+    """The browsers of all people, which are started when they are first used."""
+    from tests.e2e.browser import SharedBrowsers, start_chromium
+
+    profiles = tmp_path_factory.mktemp("profiles")
+    browsers = SharedBrowsers(lambda person: start_chromium(*chromium, profiles / person), site.url)
+    yield browsers
+    browsers.quit()
+
+
 @pytest.fixture
-def open_browser(chromium: tuple[str, str], site: Site, tmp_path: Path) -> Iterator[Callable[[str, str], LabelingPage]]:
-    """Opens browsers, each with a profile of its own, and logs a person in."""
-    from tests.e2e.browser import start_chromium
+def browsers(all_browsers: SharedBrowsers) -> Iterator[SharedBrowsers]:
+    """The same, emptied after each test."""
+    yield all_browsers
+    all_browsers.take_back()
+
+
+@pytest.fixture
+def open_browser(browsers: SharedBrowsers, site: Site) -> Callable[[str, str], LabelingPage]:
+    """Logs a person in, at a browser of their own."""
     from tests.e2e.labeling_page import LabelingPage
 
-    with contextlib.ExitStack() as stack:
+    def open_browser(username: str, password: str) -> LabelingPage:
+        page = LabelingPage(browsers.lend(username), site.url, SCREENSHOTS)
+        browsers.log_in(username, lambda: page.log_in(username, password))
+        return page
 
-        def open_browser(username: str, password: str) -> LabelingPage:
-            driver = start_chromium(*chromium, tmp_path / f"profile-{username}")
-            stack.callback(driver.quit)
-            page = LabelingPage(driver, site.url, SCREENSHOTS)
-            page.log_in(username, password)
-            return page
-
-        yield open_browser
+    return open_browser
 
 
 @pytest.fixture

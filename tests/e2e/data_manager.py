@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from selenium.common.exceptions import (
-    ElementClickInterceptedException,
-    ElementNotInteractableException,
-    StaleElementReferenceException,
-)
-from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.e2e.labeling_page import LabelingPage
+from tests.e2e.looking import count_shown_text, find_shown, find_shown_text, read_at_text, read_shown, try_click
 
 _ROW, _BOX = ".lsf-table-row", ".lsf-table-row [class*=checkbox__box]"
+_OPEN_MENU = "button[aria-label='Toggle open']"
 
 
 class DataManager:
@@ -32,15 +26,15 @@ class DataManager:
 
     def tasks(self) -> list[int]:
         """The ids of the tasks, in the order of the table."""
-        return [int(row.text.split()[0]) for row in self._shown(_ROW) if row.text]
+        return [int(text.split()[0]) for text in read_shown(self._driver, _ROW) if text[:1].isdigit()]
 
     def column(self, title: str) -> list[str]:
         """What stands in a column of the table, from top to bottom."""
-        script = """return [...document.querySelectorAll(arguments[0])]
-            .map(row => [...row.children].map(cell => [cell.getBoundingClientRect().left, cell.innerText]));"""
-        left = self._with_text(title)[-1].rect["x"]
-        rows = self._driver.execute_script(script, _ROW)
-        return [min(row, key=lambda cell: abs(cell[0] - left))[1].strip() for row in rows]
+        script = """const left = one => one.getBoundingClientRect().left, head = left(found.at(-1));
+            const near = (one, other) => Math.abs(left(one) - head) - Math.abs(left(other) - head);
+            return [...document.querySelectorAll(arguments[1])]
+                .map(row => [...row.children].sort(near)[0].innerText.trim());"""
+        return list(read_at_text(self._driver, title, script, _ROW))
 
     def label_all(self) -> None:
         """The button "Label All Tasks"."""
@@ -50,7 +44,7 @@ class DataManager:
 
     def label_as_displayed(self) -> None:
         """The entry "Label Tasks As Displayed" of the small menu beside that button."""
-        self._page.wait("the menu", lambda: self._click("button[aria-label='Toggle open']"))
+        self._page.wait("the menu", lambda: self._click(_OPEN_MENU))
         self._click_text("Label Tasks As Displayed")
         self._page.wait("a task", self._page.task)
         self._page.wait_for_picture()
@@ -75,16 +69,16 @@ class DataManager:
         for count, place in enumerate(places, start=1):
             self._page.wait("the box of the row", lambda place=place: self._click(_BOX, place))
             self._page.wait("the ticked row", lambda count=count: self._ticked_tasks(count))
-        self._page.wait("the actions", lambda: self._press(self._ticked_tasks(len(places))))
+        self._page.wait("the actions", lambda: try_click(self._ticked_tasks(len(places))))
         self._click_text("Create Annotations From Predictions")
-        self._page.wait("the question", lambda: self._with_text("Choose predictions"))
+        self._page.wait("the question", lambda: self._count("Choose predictions"))
         self._click_text("OK")
-        self._page.wait("the end of the action", lambda: not self._with_text("Choose predictions"))
+        self._page.wait("the end of the action", lambda: not self._count("Choose predictions"))
 
     def open_settings(self, shown: str) -> None:
         """Open Settings > Annotation, where this is chosen under Prelabeling."""
         self._driver.get(f"{self._address}/settings/annotation")
-        self._page.wait(f"{shown} under Prelabeling", lambda: self._with_text(shown))
+        self._page.wait(f"{shown} under Prelabeling", lambda: self._count(shown))
 
     def use_predictions(self, version: str) -> None:
         """Choose predictions instead of the connected backend in Settings > Annotation > Prelabeling, and save."""
@@ -93,44 +87,29 @@ class DataManager:
         self._click_text(version)
         self._click_text("Save")
 
-    def _shown(self, selector: str) -> list[WebElement]:
-        return [one for one in self._driver.find_elements(By.CSS_SELECTOR, selector) if one.is_displayed()]
-
-    def _with_text(self, text: str) -> list[WebElement]:
-        """The innermost elements that are shown with this text; those of an open menu come last."""
-        has_text = f'contains(normalize-space(.), "{text}")'
-        found = self._driver.find_elements(By.XPATH, f"//body//*[{has_text} and not(.//*[{has_text}])]")
-        return [one for one in found if one.is_displayed()]
+    def _count(self, text: str) -> int:
+        return count_shown_text(self._driver, text)
 
     def _ticked_tasks(self, count: int) -> list[WebElement]:
         """The button that opens the actions for ticked rows; it says how many rows are ticked."""
-        names = {f"{count} Task", f"{count} Tasks"}
-        return [one for one in self._shown("button") if one.text in names]
+        names = (f"{count} Task", f"{count} Tasks")
+        return find_shown(self._driver, "button", names)
 
     def _choose(self, menu: str, entry: str) -> None:
         """Choose an entry of a menu, which the table may have as the title of a column, too; then close the menu."""
-        before = len(self._with_text(entry))
+        before = self._count(entry)
         self._click_text(menu)
-        self._page.wait(f"the menu {menu}", lambda: len(self._with_text(entry)) > before)
+        self._page.wait(f"the menu {menu}", lambda: self._count(entry) > before)
         self._click_text(entry)
         other = "Inner ID"  # an entry of both menus
-        self._page.wait("the menu to close", lambda: not self._with_text(other) or self._click_footer())
+        self._page.wait("the menu to close", lambda: not self._count(other) or self._click_footer())
 
     def _click_footer(self) -> None:
         """Click below the table, which closes a menu."""
         self._click_text("Submitted annotations:")
 
     def _click_text(self, text: str) -> None:
-        self._page.wait(text, lambda: self._press(self._with_text(text)[-1:]))
+        self._page.wait(text, lambda: try_click(find_shown_text(self._driver, text)[-1:]))
 
     def _click(self, selector: str, place: int = 0) -> bool:
-        return self._press(self._shown(selector)[place : place + 1])
-
-    def _press(self, elements: list[WebElement]) -> bool:
-        """Click the first; False if there is none or if it is drawn anew or covered at the moment."""
-        passing = (StaleElementReferenceException, ElementClickInterceptedException, ElementNotInteractableException)
-        with contextlib.suppress(*passing):
-            for element in elements:
-                element.click()
-                return True
-        return False
+        return try_click(find_shown(self._driver, selector)[place : place + 1])

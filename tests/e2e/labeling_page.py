@@ -5,27 +5,24 @@ Scripts only look at the page; what changes it are events of the mouse and the k
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import (
-    ElementClickInterceptedException,
-    StaleElementReferenceException,
-    WebDriverException,
-)
+from selenium.common.exceptions import JavascriptException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.e2e.browser import Exchange, read_exchanges
-from tests.e2e.shown import IMAGE, Shown
+from tests.e2e.looking import find_shown, read_text, try_click
+from tests.e2e.shown import IMAGE, STORE, Shown
 
 WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
 _TOOL = IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
+_DRAWN_ANEW = (StaleElementReferenceException, JavascriptException)
 _BAR = "bottombar-"
 _SETTINGS = ".lsf-settings-modal"
 
@@ -57,9 +54,15 @@ class LabelingPage:
     def log_in(self, username: str, password: str) -> None:
         """Fill in the form."""
         self._driver.get(f"{self._url}/user/login/")
-        self._driver.find_element(By.NAME, "email").send_keys(username)
-        self._driver.find_element(By.NAME, "password").send_keys(password)
-        self._driver.find_element(By.CSS_SELECTOR, "form [type=submit]").click()
+
+        def fill_in() -> bool:
+            for name, text in (("email", username), ("password", password)):
+                field = self._driver.find_element(By.NAME, name)
+                field.clear()
+                field.send_keys(text)
+            return self._try_click("form [type=submit]")
+
+        self.wait("the form", fill_in)
         self.wait("a page after the login", lambda: "/user/login" not in self._driver.current_url)
 
     def open_task(self, project: int, task: int) -> None:
@@ -130,11 +133,7 @@ class LabelingPage:
 
     def press_smart_button(self) -> None:
         """Go on to the next smart tool; the button may be drawn anew or be covered for a moment."""
-        with contextlib.suppress(StaleElementReferenceException, ElementClickInterceptedException):
-            for button in self._driver.find_elements(By.CSS_SELECTOR, "button.lsf-tool_smart"):
-                if button.is_displayed():
-                    button.click()
-                    return
+        try_click(find_shown(self._driver, "button.lsf-tool_smart"))
 
     def pick(self, key: str, tool: str) -> None:
         """Take the smart tool, then the label of a key; "" drops the label that is picked.
@@ -234,9 +233,10 @@ class LabelingPage:
         return bool(self._all("accept-suggestions-button"))
 
     def submit(self) -> None:
-        """The button, then wait until the page turns to an update of what was saved."""
+        """The button, then wait until the page has loaded what was saved; it offers an update before it is."""
+        saved = " return !!(store && store.pk) && !Htx.isSubmitting && !Htx.isLoading;"
         self._click_button("submit-button")
-        self.wait("the annotation to be saved", lambda: bool(self._all("update-button")))
+        self.wait("the annotation to be saved", lambda: self._all("update-button") and self._run(STORE + saved))
 
     def submit_and_go_on(self, *keys: str) -> None:
         """Submit in a stream of tasks, by the button or by keys, and wait for the picture of the next task."""
@@ -259,15 +259,16 @@ class LabelingPage:
         self._click_button("settings-button")
         self.wait("the settings", lambda: self._run(shown + " && !dialog.getAnimations({subtree: true}).length"))
         if self._run(kept) != keep:
-            (field,) = (one for one in self._all_shown(f"{_SETTINGS} label") if "Keep label selected" in one.text)
-            field.click()
+            keep_label = "Keep label selected after creating a region"
+            self.wait("the switch", lambda: try_click(find_shown(self._driver, f"{_SETTINGS} label", [keep_label])))
         self.wait("the setting", lambda: self._run(kept) == keep)
         self._click_element(f"{_SETTINGS} .ant-modal-close")
         self.wait("the settings to close", lambda: not self._run(shown))
 
     def select_in_list(self, place: int) -> None:
         """Click a region in the list at the right; 0 is the first."""
-        self._all_shown(".lsf-outliner-item")[place].click()
+        item = slice(place, place + 1)
+        self.wait("the region's line", lambda: try_click(find_shown(self._driver, ".lsf-outliner-item")[item]))
         self.wait("a selected region", self.shown.selected_ids)
 
     def click_suggestion_button(self, *, accept: bool) -> None:
@@ -275,9 +276,14 @@ class LabelingPage:
         script = """const stage = Konva.stages[0], box = stage.container().getBoundingClientRect();
             return stage.find('Circle').filter(one => one.radius() > 10).map(one => one.getClientRect())
                 .map(one => [box.left + one.x + one.width / 2, box.top + one.y + one.height / 2]);"""
-        self.wait("the buttons in the picture", lambda: len(self._run(script)) == 2)
-        left, right = sorted(self._run(script))
-        self.click_in_window(*(right if accept else left))
+        places: list[tuple[float, float]] = []
+
+        def find_both() -> bool:
+            places[:] = sorted(self._run(script))
+            return len(places) == 2
+
+        self.wait("the buttons in the picture", find_both)
+        self.click_in_window(*places[accept])
 
     def take_tool(self, name: str) -> None:
         """Click a tool in the tool bar, "brush-tool" or "eraser"."""
@@ -289,7 +295,7 @@ class LabelingPage:
 
     def text(self) -> str:
         """What is written on the page."""
-        return str(self._driver.find_element(By.TAG_NAME, "body").text)
+        return read_text(self._driver)
 
     def screenshot(self, name: str) -> Path:
         """Write what is to be seen; returns the file."""
@@ -298,11 +304,12 @@ class LabelingPage:
         return path
 
     def wait(self, what: str, is_there: Callable[[], Any]) -> None:
-        """Wait for something; when it does not come, fail with a picture."""
+        """Wait for something; when it does not come, fail with a picture.
+
+        While the page is drawn anew, elements are stale and scripts find no task or region to read; it is looked again.
+        """
         try:
-            deadline = WebDriverWait(
-                self._driver, WAIT_SECONDS, 0.1, ignored_exceptions=[StaleElementReferenceException]
-            )
+            deadline = WebDriverWait(self._driver, WAIT_SECONDS, 0.1, ignored_exceptions=_DRAWN_ANEW)
             deadline.until(lambda _: is_there())
         except WebDriverException as error:
             raise AssertionError(f"waited in vain for {what}; see {self.screenshot('waited-in-vain')}") from error
@@ -329,9 +336,6 @@ class LabelingPage:
     def _all(self, name: str) -> list[Any]:
         return self._driver.find_elements(By.CSS_SELECTOR, _in_bar(name))
 
-    def _all_shown(self, selector: str) -> list[Any]:
-        return [one for one in self._driver.find_elements(By.CSS_SELECTOR, selector) if one.is_displayed()]
-
     def _click_button(self, name: str) -> None:
         """Click a button of the bottom bar."""
         self._click_element(_in_bar(name))
@@ -341,11 +345,7 @@ class LabelingPage:
         self.wait(selector, lambda: self._try_click(selector))
 
     def _try_click(self, selector: str) -> bool:
-        with contextlib.suppress(StaleElementReferenceException, ElementClickInterceptedException):
-            for element in self._driver.find_elements(By.CSS_SELECTOR, selector):
-                element.click()
-                return True
-        return False
+        return try_click(self._driver.find_elements(By.CSS_SELECTOR, selector))
 
     def _run(self, script: str, *arguments: Any) -> Any:
         return self._driver.execute_script(script, *arguments)

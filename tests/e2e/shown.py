@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 from selenium import webdriver
-from selenium.webdriver.common.by import By
 
 from backend.values import Mask
 
@@ -87,8 +86,10 @@ class Shown:
 
     def message(self) -> str:
         """What is written in the message line; "" if nothing is."""
-        (line,) = self._driver.find_elements(By.CSS_SELECTOR, ".message")
-        return str(line.text).strip()
+        script = """const lines = document.querySelectorAll('.message');
+            if (lines.length !== 1) throw new Error(`${lines.length} message lines`);
+            return lines[0].innerText.trim();"""
+        return str(self._run(script))
 
     def drawn_mask(self, region_id: str) -> tuple[Mask, Mask]:
         """The mask of a region or suggestion as its canvas shows it, and which pixels of the image are in view.

@@ -124,8 +124,14 @@ class Site:
 
     def annotation(self, task: int) -> list[Json]:
         """What was submitted for a task, which must have exactly one annotation."""
-        (annotation,) = self.label_studio.task(task)["annotations"]
-        return list(annotation["result"])
+        return list(self._only_annotation(task)["result"])
+
+    def _only_annotation(self, task: int) -> Json:
+        annotations = self.label_studio.task(task)["annotations"]
+        said = [(one["id"], one["created_at"], one["completed_by"], len(one["result"])) for one in annotations]
+        assert len(annotations) == 1, f"task {task} has {len(annotations)} annotations: {said}"
+        only: Json = annotations[0]
+        return only
 
     def draft_regions(self, project: Project, name: str) -> list[Region]:
         """The masks in the one draft of a task."""
@@ -163,8 +169,7 @@ class Site:
 
     def author(self, task: int) -> int:
         """The id of the user who made the one annotation of a task."""
-        (annotation,) = self.label_studio.task(task)["annotations"]
-        return int(annotation["completed_by"]["id"])
+        return int(self._only_annotation(task)["completed_by"]["id"])
 
     def encoded_when_at_rest(self) -> int:
         """How many images the encoder has seen when it has nothing more to do."""

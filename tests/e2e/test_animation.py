@@ -24,11 +24,16 @@ SMART_BUTTON = "button.lsf-tool_smart"
 _PLACE = """const box = document.querySelector(arguments[0]).getBoundingClientRect();
     return [Math.round(box.left + box.width / 2), Math.round(box.top + box.height / 2)];"""
 
+_TOP = """const hasText = one => [...one.childNodes].some(child => child.nodeType === 3 && child.data === 'red');
+    return Math.min(...[...document.querySelectorAll('body *')].filter(one => one.checkVisibility() && hasText(one))
+    .map(one => one.getBoundingClientRect().top));"""
+
 
 @pytest.mark.timeout(900)
 def test_a_click_an_alt_click_and_a_text_give_the_masks_that_the_picture_shows(page: LabelingPage, site: Site) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
+    from tests.e2e.looking import count_shown_text
     from tests.e2e.recording import Recording
 
     name, scene = click_scene(SCENE_NUMBER)
@@ -51,10 +56,7 @@ def test_a_click_an_alt_click_and_a_text_give_the_masks_that_the_picture_shows(p
         chain = ActionChains(driver)
         chain.w3c_actions.pointer_action.move_to_location(*place)
         chain.perform()
-        tooltip = "//*[text()='Auto-Detect']"
-        page.wait(
-            "the tooltip to go", lambda: not any(one.is_displayed() for one in driver.find_elements("xpath", tooltip))
-        )
+        page.wait("the tooltip to go", lambda: not count_shown_text(driver, "Auto-Detect"))
 
     def iou(mask_id: str, target: Target) -> float:
         drawn, in_view = page.shown.drawn_mask(mask_id)
@@ -102,5 +104,5 @@ def test_a_click_an_alt_click_and_a_text_give_the_masks_that_the_picture_shows(p
     recording.add("Accept, submit, next picture.", tick, 2 * READ_MILLISECONDS, is_pressed=True)
     assert page.shown.regions() == [("brushregion", ["pink"]), ("brushregion", ["yellow"])]
     left, _ = page.shown.place(0, 0)
-    top = min(one.rect["y"] for one in driver.find_elements("xpath", "//*[text()='red']") if one.is_displayed())
+    top = driver.execute_script(_TOP)
     recording.save((left - 14, round(top) - 16, place_of(SMART_BUTTON)[0] + 38, place_of(SWITCH)[1] + 30))

@@ -18,6 +18,7 @@ from scripts.demo_circle.processes import DemoError
 from scripts.demo_circle.site import keypoint
 from scripts.demo_circle.stage import Opened, Stage
 from tests.e2e.labeling_page import LabelingPage
+from tests.e2e.looking import find_shown, try_click
 from tests.e2e.site import LABEL_CONFIG, Site
 from tests.fakes import png
 from tests.servers import LocalServer, Seen
@@ -49,22 +50,19 @@ class ModelDialog:
         self._press("Validate and Save")
 
     def _write(self, name: str, text: str) -> None:
-        field = self._driver.find_element(By.NAME, name)
-        field.clear()
-        field.send_keys(text)
+        read = "return document.querySelector(arguments[0])?.value"
+
+        def write() -> bool:
+            field = self._driver.find_element(By.NAME, name)
+            field.clear()
+            field.send_keys(text)
+            return bool(self._driver.execute_script(read, f"[name={name}]") == text)
+
+        self._page.wait(name, write)
 
     def _press(self, text: str) -> None:
-        """Click the innermost visible element with this text."""
-        path = f"//*[normalize-space(text())='{text}' and not(self::option)]"
-
-        def click() -> bool:
-            for element in reversed(self._driver.find_elements(By.XPATH, path)):
-                if element.is_displayed():
-                    element.click()
-                    return True
-            return False
-
-        self._page.wait(text, click)
+        """Click the innermost visible element with this text, and no other."""
+        self._page.wait(text, lambda: try_click(find_shown(self._driver, "body *:not(option)", [text])[-1:]))
 
 
 @pytest.mark.timeout(900)

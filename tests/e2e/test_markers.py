@@ -12,8 +12,12 @@ from tests.e2e.conftest import pytest_collection_modifyitems
 class Item:
     """A collected test, as far as marking goes."""
 
-    def __init__(self, *fixtures: str, folder: str = "e2e") -> None:
+    def __init__(self, *fixtures: str, folder: str = "e2e", is_slow: bool = False) -> None:
         self.fixturenames, self.markers, self.path = fixtures, [], Path("tests", folder, "test_pages.py")
+        self._own = {"slow": pytest.mark.slow} if is_slow else {}
+
+    def get_closest_marker(self, name: str) -> pytest.MarkDecorator | None:
+        return self._own.get(name)
 
     def add_marker(self, marker: pytest.MarkDecorator) -> None:
         self.markers.append(marker.name)
@@ -26,7 +30,9 @@ def test_a_test_is_marked_by_the_most_that_its_fixtures_start() -> None:
 
 
 def test_the_longest_files_come_first_and_keep_their_order() -> None:
-    cache, first, export, second = Item(folder="cache"), Item(), Item(folder="export"), Item()
-    items = [cache, first, export, second]
+    """Those of this folder, then those with a slow test, whole; so each file stays in one piece."""
+    cache, first, second = Item(folder="cache"), Item(), Item()
+    quick, slow = Item(folder="export"), Item(folder="export", is_slow=True)
+    items = [cache, first, quick, slow, second]
     pytest_collection_modifyitems(items)
-    assert items == [first, second, cache, export]
+    assert items == [first, second, quick, slow, cache]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +18,7 @@ from tests.e2e.conftest import SCREENSHOTS
 from tests.e2e.site import Project, Site
 
 if TYPE_CHECKING:  # selenium may be missing
+    from tests.e2e.browser import SharedBrowsers
     from tests.e2e.labeling_page import LabelingPage
 
 pytestmark = pytest.mark.timeout(900)
@@ -72,12 +71,8 @@ class StatusPage:
 
 
 @pytest.fixture
-def browser(chromium: tuple[str, str], tmp_path: Path) -> Iterator[Any]:
-    from tests.e2e.browser import start_chromium
-
-    driver = start_chromium(*chromium, tmp_path / "profile")
-    yield driver
-    driver.quit()
+def browser(browsers: SharedBrowsers) -> Any:
+    return browsers.lend(USERNAME)
 
 
 @pytest.fixture

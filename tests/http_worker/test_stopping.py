@@ -52,16 +52,16 @@ def test_at_sigterm_requests_in_flight_finish_and_everything_else_is_refused(tmp
 
 
 def test_while_it_drains_the_server_is_not_ready_but_serves(tmp_path: Path) -> None:
-    with LightServer(tmp_path, DRAIN_SECONDS="2") as server:
+    with LightServer(tmp_path, DRAIN_SECONDS="4") as server:
         stopped = time.monotonic()
         server.stop()
         while (reply := server.get("/ready"))[0] == 200:
-            assert time.monotonic() < stopped + 2
+            assert time.monotonic() < stopped + 4
         assert (reply[0], b"The server is shutting down." in reply[1]) == (503, True)
         assert server.get("/health")[0] == 200
-        assert time.monotonic() < stopped + 2
+        assert time.monotonic() < stopped + 4
         wait_until_refused(server)
-        assert time.monotonic() >= stopped + 2
+        assert time.monotonic() >= stopped + 4
         assert server.process.wait(20) == 0
 
 

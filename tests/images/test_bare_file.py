@@ -21,10 +21,10 @@ from tests.images.files import encode_image, exif_block, jpeg_of_scans, with_exi
 
 def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded() -> None:
     attack = jpeg_of_scans(8000, 8000, 1000)
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(BadImage, match=r"a\.jpg is a JPEG of 1000 scans; the limit is 50.*IMAGE_MAX_SCANS"):
         SourceImage(attack, "a.jpg")
-    assert time.perf_counter() - started < 1  # decoding it takes over a minute
+    assert time.thread_time() - started < 2  # decoding it takes over a minute
 
 
 def test_the_limit_on_scans_is_the_callers() -> None:
@@ -45,9 +45,9 @@ def test_counting_scans_is_linear() -> None:
 
     def seconds(megabytes: int) -> float:
         data = jpeg_of_scans(16, 16, 6)[:-2] + b"\xff" * (megabytes << 20)
-        started = time.perf_counter()
+        started = time.thread_time()
         SourceImage(data)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     assert min(seconds(8) for _ in range(3)) < 4 * min(seconds(4) for _ in range(3)) + 0.01
 

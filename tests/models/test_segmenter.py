@@ -85,6 +85,7 @@ def test_decode_equals_sampredictor_on_the_demo_sam(demo_sam, scene, name: str) 
 @pytest.mark.usefixtures("float32_embeddings")
 def test_decode_equals_sampredictor_on_a_random_vit_b(scene) -> None:
     model = random_vit_b()
+    del model.image_encoder.blocks[3:]  # of twelve: two with windows, one without; the others are like these
     segmenter = SamSegmenter(model, device="cpu")
     predictor = SamPredictor(model)
     predictor.set_image(scene.pixels)

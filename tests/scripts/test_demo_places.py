@@ -79,6 +79,14 @@ def test_the_state_is_kept_for_its_owner_only_and_a_damaged_one_is_forgotten(tmp
     assert folder.read_state() == {}
 
 
+def test_label_studio_gets_settings_with_which_its_database_waits(tmp_path: Path) -> None:
+    folder = DemoFolder(tmp_path)
+    folder.prepare()
+    environment = label_studio_environment(folder, Ports(), {})
+    settings = Path(environment["PYTHONPATH"], environment["DJANGO_SETTINGS_MODULE"] + ".py").read_text()
+    assert '"transaction_mode": "IMMEDIATE"' in settings and '"timeout": 120' in settings
+
+
 def test_label_studio_gets_what_it_needs_and_nothing_of_another_installation(tmp_path: Path) -> None:
     mine = {"PATH": "/bin", "LABEL_STUDIO_BASE_DATA_DIR": "/home/me/real", "POSTGRE_HOST": "db", "DJANGO_DB": "default"}
     environment = label_studio_environment(DemoFolder(tmp_path), Ports(label_studio=8123), mine)
