@@ -26,8 +26,8 @@ def measure_task(
     config: LabelingConfig,
     request: BulkRequest,
     settings: ProjectSettings,
-    document: Mapping[str, Any],
     project_id: str,
+    document: Mapping[str, Any],
 ) -> MaskTime | None:
     """Measure the time of the automatic masks of a task; None if its page has no place for masks.
 

@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend.bulk import Outcome
+from backend.label_studio.config import ConfigLimits
 from backend.label_studio.requests import FromBoxes
 from backend.label_studio.results import parse_regions
+from backend.projects import ProjectSettings
 from backend.values import Size
 from scripts import preannotate
 from scripts.demo_world.scenes import CLASS_NAMES
 from scripts.export import main as export
 from scripts.measuring.place import Picture, make_pictures
+from scripts.preannotating.run_plan import CheckedProject, RunPlan
 from tests.bulk.fake_label_studio import FakeLabelStudio
 from tests.scripts.boxed_scenes import CONFIG, XML, check_masks, rectangles, xywh
 from tests.servers import Answer, LocalServer, Seen
@@ -314,9 +318,8 @@ def test_options_that_do_not_go_together_are_refused(run: Run, site: BoxSite, op
     assert site.predictions == {}
 
 
-def test_an_empty_prediction_of_boxes_does_not_hide_others() -> None:
-    from backend.bulk import Outcome
-
-    empty = {"result": [], "score": 0.0}
-    assert preannotate.hides_others(FromBoxes({}), Outcome({"id": 1, "has_others": True}, empty))
-    assert not preannotate.hides_others(FromBoxes({}), Outcome({"id": 1, "has_others": False}, empty))
+@pytest.mark.parametrize(("has_others", "hides"), [(True, True), (False, False)])
+def test_an_empty_prediction_of_boxes_does_not_hide_others(has_others: bool, hides: bool) -> None:
+    project = CheckedProject("3", "Boxes", XML, CONFIG, ConfigLimits(), ProjectSettings(), None)
+    empty = Outcome({"id": 1, "has_others": has_others}, {"result": [], "score": 0.0})
+    assert RunPlan(project, FromBoxes({}), "demo").hides_others(empty) == hides

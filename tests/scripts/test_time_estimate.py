@@ -52,7 +52,7 @@ def measure(
     page: LabelingConfig = PAGE,
     task: dict[str, Any] = TASK,
 ) -> MaskTime | None:
-    return measure_task(hall.predictor, page, request, ProjectSettings(), task, "1")
+    return measure_task(hall.predictor, page, request, ProjectSettings(), "1", task)
 
 
 @pytest.mark.parametrize("request_", [SegmentAll(OPTIONS), SegmentAll(), FindText(("a cat",), OPTIONS)])
