@@ -1,7 +1,7 @@
-"""The files of a model folder, checked before transformers reads them.
+"""Model folders: whether one is complete and of the right model, checked before transformers reads it.
 
 A folder is a copy of a model repository on the Hugging Face hub: config.json says in "model_type" which class the
-weights are for, model.safetensors has the weights.
+weights are for, model.safetensors has the weights. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -14,61 +14,89 @@ from typing import Any
 from backend.errors import CheckpointError, shorten
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-_SEGMENTERS_BY_TYPE = {
-    "sam": "one of vit_b, vit_l, vit_h and its .pth file",
-    "sam2": "one of the sam2.1_hiera models",
-    "sam2_video": "one of the sam2.1_hiera models",
-    "edgetam": "edgetam",
-    "edgetam_video": "edgetam",
-}
-"""The SAM_MODEL for folders of other families, by their `model_type`."""
+OF_SEGMENTER = ((CONFIG,), (WEIGHTS,))
+OF_DETECTOR = (*OF_SEGMENTER, ("preprocessor_config.json", "processor_config.json"), ("tokenizer.json", "vocab.txt"))
+"""Files that such models cannot do without; of each row one is enough."""
 
 
-def read_config(folder: Path, model_name: str, model_types: Sequence[str]) -> dict[str, Any]:
-    """Read config.json of a folder.
+def check_folder(
+    folder: Path, model_name: str, needed: Sequence[Sequence[str]] = OF_SEGMENTER, remedy: str = ""
+) -> None:
+    """Raise `CheckpointError` unless a folder has all files that a model cannot do without.
 
     Args:
-        model_name: The value of SAM_MODEL.
-        model_types: Values of "model_type" in the configs of its family.
-
-    Raises:
-        CheckpointError: Not a model folder, no or an invalid config, or of another family.
+        model_name: The value of SAM_MODEL or DETECTOR.
+        needed: `OF_SEGMENTER` or `OF_DETECTOR`.
+        remedy: What to do; "" for a download.
     """
-    again = f"Download it with `python -m scripts.download_models {model_name}`."
+    remedy = remedy or download_remedy(model_name)
+    names = [" or ".join(row) for row in needed]
+    if not folder.exists():
+        raise CheckpointError(f"There is no model folder of {model_name} at {folder}.", remedy=remedy)
     if not folder.is_dir():
-        message = f"{folder} is not a folder; {model_name} is loaded from a folder with {CONFIG} and {WEIGHTS}."
-        raise CheckpointError(message, remedy=f"Set SAM_CHECKPOINT to the folder, or leave it empty. {again}")
-    path = folder / CONFIG
-    if not path.is_file():
-        raise CheckpointError(f"The folder {folder} has no {CONFIG}, so it is not a model folder.", remedy=again)
+        message = f"{folder} is a file, but {model_name} is loaded from a folder with {', '.join(names)}."
+        raise CheckpointError(message, remedy=remedy)
+    missing = [
+        name for name, row in zip(names, needed, strict=True) if not any((folder / one).is_file() for one in row)
+    ]
+    if missing and any(file.suffix == ".part" for file in folder.iterdir()):
+        message = f"The download of {folder} is not finished: {', '.join(missing)} is missing."
+        raise CheckpointError(message, remedy=f"{remedy} It resumes where it stopped.")
+    if missing:
+        raise refuse_folder(folder, model_name, f"it has no {', '.join(missing)}", remedy)
+
+
+def read_config(folder: Path, model_name: str) -> dict[str, Any]:
+    """Read config.json of a folder. Raises `CheckpointError` if it is damaged."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError(f"it is a {type(config).__name__}, not an object with settings")
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}", remedy=again) from error
-    model_type = config.get("model_type") if isinstance(config, dict) else None
-    if model_type not in model_types:
-        other = _SEGMENTERS_BY_TYPE.get(str(model_type))
-        raise CheckpointError(
-            f"The folder {folder} is of the model type {shorten(repr(model_type))}, but SAM_MODEL is {model_name}, "
-            f"which needs {' or '.join(model_types)}.",
-            remedy=f"Set SAM_MODEL to {other}."
-            if other
-            else f"Set SAM_CHECKPOINT to a folder of {model_name}. {again}",
-        )
+        raise _refuse_file(folder / CONFIG, str(error), model_name) from error
     return config
 
 
+def check_type(
+    folder: Path, model_name: str, config: dict[str, Any], model_types: Sequence[str], remedy: str = ""
+) -> None:
+    """Raise `CheckpointError` unless a folder's config is of one of these types.
+
+    Args:
+        remedy: As for `check_folder`.
+    """
+    found = config.get("model_type")
+    if found not in model_types:
+        message = (
+            f"The folder {folder} holds a model of type {shorten(repr(found))}, but {model_name} is one of type "
+            f"{' or '.join(map(repr, model_types))}."
+        )
+        raise CheckpointError(message, remedy=remedy or download_remedy(model_name))
+
+
 def check_weights(folder: Path, model_name: str) -> None:
-    """Raise `CheckpointError` unless model.safetensors is there and has all the bytes that its header announces."""
-    path = folder / WEIGHTS
-    again = f"Run `python -m scripts.download_models {model_name}`"
-    if not path.is_file():
-        raise CheckpointError(f"The folder {folder} has no {WEIGHTS}.", remedy=f"{again}.")
+    """Raise `CheckpointError` unless model.safetensors has all the bytes that its header announces."""
     from safetensors import SafetensorError, safe_open
 
+    path = folder / WEIGHTS
     try:
         with safe_open(path, "pt"):
             pass
     except (SafetensorError, OSError) as error:
-        message = f"{path} ({path.stat().st_size} bytes) is damaged or incomplete: {error}"
-        raise CheckpointError(message, remedy=f"Delete it. {again}.") from error
+        raise _refuse_file(path, str(error), model_name) from error
+
+
+def refuse_folder(folder: Path, model_name: str, problem: str, remedy: str = "") -> CheckpointError:
+    """Build the error of a folder that cannot be loaded; a download is the remedy unless another one is given."""
+    message = f"{folder} is not a model folder of {model_name}: {problem}."
+    return CheckpointError(message, remedy=remedy or download_remedy(model_name))
+
+
+def download_remedy(name: str) -> str:
+    """Say how to get a model's weights."""
+    return f"Download it with `python -m scripts.download_models {name}`."
+
+
+def _refuse_file(path: Path, problem: str, model_name: str) -> CheckpointError:
+    message = f"{path} ({path.stat().st_size} bytes) is damaged or incomplete: {problem}"
+    return CheckpointError(message, remedy=f"Delete it. {download_remedy(model_name)}")
