@@ -187,7 +187,7 @@ def test_a_file_of_another_project_is_refused_before_the_models_are_loaded(
 ) -> None:
     monkeypatch.setattr("backend.wiring.build_predictor", lambda *_: pytest.fail("the models were loaded"))
     said = run("--from-boxes", write_coco(tmp_path / "a.json", scenes, task_id=77), status=1)
-    assert "a.json: none of its 3 images is in project 3." in said
+    assert "a.json has no box to make a mask of. None of its 3 images with boxes is in project 3." in said
     assert "is of task 77, which project 3 does not have" in said and "Name the project that the file was made" in said
     assert site.predictions == {}
 
@@ -264,6 +264,97 @@ def test_whose_rectangles_count_can_be_said(site: BoxSite, run: Run, scenes: dic
 
 def test_a_project_without_rectangles_is_refused_with_what_to_look_at(run: Run) -> None:
     assert "No task of project 3 has a rectangle to make a mask of." in run("--from-boxes", "project", status=1)
+
+
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test if the models are loaded."""
+    monkeypatch.setattr("backend.wiring.build_predictor", lambda *_: pytest.fail("The models were loaded."))
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_renaming_a_label_that_no_box_has_is_refused_before_the_models_load(
+    site: BoxSite, run: Run, scenes: dict[int, Picture], tmp_path: Path
+) -> None:
+    name = scenes[1].scene.objects[0].class_name
+    typo = name + "s"
+    site.drawn = {1: rectangles(scenes[1].scene)}
+    for source in ("project", write_coco(tmp_path / "a.json", {1: scenes[1]})):
+        said = run("--from-boxes", source, "--rename", f"{typo}={name}", status=1)
+        reason = f"--rename {typo}={name} changes nothing: no box has the label {typo!r} (did you mean {name!r}?)."
+        assert f"error: {reason}\n  help: The boxes have: " in said and f"{name}" in said.split("The boxes have")[1]
+    assert site.predictions == {}
+
+
+def test_a_category_of_the_file_may_be_renamed_even_if_no_box_is_of_it(
+    run: Run, scenes: dict[int, Picture], tmp_path: Path
+) -> None:
+    unused = next(name for name in CLASS_NAMES if name not in {one.class_name for one in scenes[1].scene.objects})
+    run(
+        "--from-boxes",
+        write_coco(tmp_path / "a.json", {1: scenes[1]}),
+        "--rename",
+        f"{unused}=red",
+        "--dry-run",
+        "--sheet",
+        tmp_path / "a.html",
+    )
+
+
+def change_annotations(path: Path, **changed: object) -> Path:
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"annotations": [one | changed for one in document["annotations"]]}))
+    return path
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize(
+    ("changed", "options", "reason", "remedy"),
+    [
+        ({"iscrowd": 1}, [], "{n} boxes are of groups of objects (iscrowd).", "give each its own box, with iscrowd 0."),
+        (
+            {"bbox": [5, 5, 0, 0]},
+            [],
+            "{n} boxes cannot be used. Annotation 1 of a.json has the bbox",
+            "Correct the file.",
+        ),
+        ({"score": 0.2}, ["--min-score", 0.5], "{n} boxes have a score below --min-score.", "Lower --min-score."),
+    ],
+)
+def test_a_file_whose_boxes_are_all_left_out_says_why_and_what_to_do_about_that(
+    run: Run,
+    scenes: dict[int, Picture],
+    tmp_path: Path,
+    changed: dict[str, object],
+    options: list[object],
+    reason: str,
+    remedy: str,
+) -> None:
+    path = change_annotations(write_coco(tmp_path / "a.json", {1: scenes[1]}), **changed)
+    said = run("--from-boxes", path, *options, status=1)
+    error, help_ = said[said.index("error: ") :].split("\n  help: ")
+    start = f"error: {path} has no box to make a mask of. "
+    assert error.startswith(start + reason.format(n=len(scenes[1].scene.objects)))
+    assert help_.endswith(f"{remedy}\n") and "project" not in help_
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_a_file_without_boxes_says_so(run: Run, scenes: dict[int, Picture], tmp_path: Path) -> None:
+    results = tmp_path / "predictions.json"
+    results.write_text("[]")
+    for path in (results, write_coco(tmp_path / "a.json", {})):
+        said = run("--from-boxes", path, status=1)
+        assert f"error: {path} has no box to make a mask of.\n  help: Name a COCO data set with" in said
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_rectangles_that_are_all_below_the_score_are_not_said_to_be_missing(
+    site: BoxSite, run: Run, scenes: dict[int, Picture]
+) -> None:
+    results = [one | {"score": 0.2} for one in rectangles(scenes[1].scene)]
+    site._store({"task": 1, "model_version": "detector", "result": results})
+    said = run("--from-boxes", "project", "--min-score", 0.5, status=1)
+    assert f"{len(results)} boxes have a score below --min-score.\n  help: Lower --min-score. Draw some" in said
 
 
 def test_boxes_of_resized_pictures_fail_with_the_reason(
