@@ -72,6 +72,15 @@ def list_model_files(folder: Path) -> dict[str, Path]:
     }
 
 
+def check_weights_dir(weights_dir: Path) -> None:
+    """Raise `CheckpointError` if a file is in the place of the weights folder; the folder may not exist yet."""
+    if weights_dir.exists() and not weights_dir.is_dir():
+        raise CheckpointError(
+            f"The weights folder {weights_dir} is a file.",
+            remedy="Set WEIGHTS_DIR (or --weights-dir) to a folder, which may not exist yet, or move the file away.",
+        )
+
+
 def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_dir: Path) -> Path:
     """Return the file or folder with a segmenter's weights: SAM_CHECKPOINT, the bundled or the downloaded one.
 
@@ -88,6 +97,7 @@ def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_di
         path = entry.bundled
         remedy = "Train it with `python -m scripts.train_demo_models`, or reinstall the project."
     elif entry.published is not None:
+        check_weights_dir(weights_dir)
         path = weights_dir / entry.published.file_name
         remedy = download_remedy(entry.name)
     else:
@@ -107,9 +117,11 @@ def find_detector_folder(entry: DetectorEntry, checkpoint: str, weights_dir: Pat
     Raises:
         CheckpointError: The folder does not exist; the remedy says how to get it.
     """
-    path, remedy = weights_dir / entry.published.file_name, download_remedy(entry.name)
     if checkpoint:
         path, remedy = Path(checkpoint), "Set DETECTOR_CHECKPOINT to the folder of such a model, or leave it empty."
+    else:
+        check_weights_dir(weights_dir)
+        path, remedy = weights_dir / entry.published.file_name, download_remedy(entry.name)
     check_folder(path, entry.name, OF_DETECTOR, remedy)
     return path
 
@@ -128,6 +140,7 @@ def find_classifier_checkpoint(entry: ClassifierEntry, pretrained: str, weights_
     elif Path(pretrained).is_file():
         return Path(pretrained)
     else:
+        check_weights_dir(weights_dir)
         path = weights_dir / clip_file_name(entry.name, pretrained)
         remedy = download_remedy(f"{entry.name}/{pretrained or 'TAG'}")
     if not path.is_file():

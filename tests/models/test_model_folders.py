@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 
 from backend.errors import CheckpointError
-from backend.models.checkpoints import find_detector_folder, find_segmenter_checkpoint, fingerprint_of, verify_pin
+from backend.models.checkpoints import (
+    find_classifier_checkpoint,
+    find_detector_folder,
+    find_segmenter_checkpoint,
+    fingerprint_of,
+    verify_pin,
+)
 from backend.models.entries import PublishedFile, PublishedFolder, SegmenterEntry
 from backend.models.model_lock import LOCK_NAME, LockedModel, verify_download, write_to_lock
 from backend.models.protocols import Segmenter
-from backend.models.registry import DETECTORS, SEGMENTERS
+from backend.models.registry import DETECTORS, SEGMENTERS, find_classifier
 from backend.settings import Settings
 from backend.wiring import build_services
 from tests.models import toy_family
@@ -132,6 +138,21 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
         match=r"is a file, but sam2.1_hiera_tiny is loaded from a folder with config\.json, model\.safe",
     ):
         find_segmenter_checkpoint(TINY, str(tmp_path / "sam2.pt"), tmp_path)
+
+
+def test_a_file_in_the_place_of_the_weights_folder_is_called_a_file_when_a_model_is_loaded(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("")
+    find: dict[str, Callable[[], object]] = {
+        "folder": lambda: find_segmenter_checkpoint(TINY, "", weights),
+        "file": lambda: find_segmenter_checkpoint(SEGMENTERS["vit_b"], "", weights),
+        "detector": lambda: find_detector_folder(LLMDET, "", weights),
+        "CLIP": lambda: find_classifier_checkpoint(find_classifier("ViT-B-32"), "openai", weights),
+    }
+    for call in find.values():
+        with pytest.raises(CheckpointError, match=r"weights is a file\. Set WEIGHTS_DIR"):
+            call()
+    assert find_segmenter_checkpoint(SEGMENTERS["demo"], "", weights).is_file()
 
 
 # ---- what changed since the download
