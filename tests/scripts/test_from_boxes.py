@@ -92,6 +92,8 @@ def run(
         "CLIP_MODEL": "none",
         "TORCH_THREADS": 1,
         "DEVICE": "cpu",
+        "LABEL_STUDIO_URL": server.url,
+        "LABEL_STUDIO_API_KEY": "abcdef",
     }.items():
         monkeypatch.setenv(name, str(value))
 
@@ -170,6 +172,16 @@ def test_boxes_of_a_coco_file_become_masks_that_an_export_gives_back_with_their_
     pairs = list(zip(given["annotations"], back["annotations"], strict=True))
     assert all(names[0][one["category_id"]] == names[1][other["category_id"]] for one, other in pairs)
     assert np.mean([box_iou(one["bbox"], other["bbox"]) for one, other in pairs]) >= 0.9
+
+
+def test_an_export_before_anybody_submits_says_that_there_are_only_predictions(
+    run: Run, scenes: dict[int, Picture], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--from-boxes", write_coco(tmp_path / "boxes.json", {1: scenes[1], 2: scenes[2]}))
+    assert export(["--project", "3", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "0 masks; 3 tasks not annotated, 0 failed" in said
+    assert "nobody has submitted one yet; the project has 2 predictions\n    help: Open the tasks" in said
 
 
 def test_another_file_is_another_version_and_replaces_the_first(
