@@ -36,6 +36,7 @@ from scripts.preannotating.running import add_runner_options, build_job, build_r
 from scripts.preannotating.selection import TaskSelector, add_selection_options
 from scripts.preannotating.text_options import add_text_options, check_detector
 from scripts.preannotating.time_estimate import (
+    choose_cpu_clock,
     estimates_here,
     makes_automatic_masks,
     measure_task,
@@ -92,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     select = TaskSelector(client, project.id, arguments, plan.version, project.boxed_tasks, progress)
     with closing(runner):
         if makes_automatic_masks(plan.request, predictor) and estimates_here(arguments, settings):
-            measure = partial(measure_task, predictor, project.config, plan.request, project.settings, project.id)
+            what = predictor, project.config, plan.request, project.settings, project.id
+            measure = partial(measure_task, *what, choose_cpu_clock(settings))
             print_time_estimate(select, lambda: progress.snapshot().total or 0, measure)
         if arguments.dry_run:
             return write_contact_sheet(

@@ -45,8 +45,8 @@ class ReadCounts:
     Attributes:
         annotated: Number of tasks with an annotation, exported or not.
         unannotated: Number of tasks without an annotation that are left out for that.
-        predicted: Number of tasks without an annotation whose document has predictions. Files have them; Label Studio is
-            not asked for them.
+        predicted: Number of tasks without an annotation whose document has predictions. Label Studio is not asked for
+            them, so only files have them.
         not_chosen: Number of tasks whose annotations are all left out by the filters, or by the choice of annotations.
         several: Number of tasks with more than one annotation, of which one was read.
         left_out: Number of drawn regions that were left out, by type: prompts, and what `drop` names.
