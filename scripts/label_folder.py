@@ -125,7 +125,7 @@ def build_layout(arguments: argparse.Namespace, root: Path, models: str, setting
 
 
 def print_time_estimate(pending: Sequence[FolderImage], work: FolderWork, cpu_clock: Clock | None) -> None:
-    """Measure the first image and print how long the masks of all will take; no line if it cannot be read.
+    """Measure the first image and print how long the masks of all will take, or why that is not known.
 
     Args:
         cpu_clock: As of `choose_cpu_clock`.
@@ -134,8 +134,9 @@ def print_time_estimate(pending: Sequence[FolderImage], work: FolderWork, cpu_cl
         return
     try:
         source = work.open(pending[0]).source
-    except BackendError:
-        return  # the run tells why
+    except BackendError as error:
+        print(f"The time is not estimated. {shorten(str(error))}", flush=True)
+        return
     encoded: list[EncodedImage] = []
     measured = measure_mask_time(
         lambda: encoded.append(work.encode(source)),

@@ -3,8 +3,8 @@
 The encoder runs once. The grid of points grows until it takes long enough to be measured, so a model that needs 0.2 s
 for a point decodes five points and one that needs a millisecond decodes hundreds, in batches as large as in the run.
 
-On a machine that others load, the same work takes several times as long. The processor time of the process shows it: that
-does not grow while others compute, and without them the work takes at most as long as all its threads together compute.
+On a machine that others load, the same work takes several times as long. The processor time of the process shows it:
+that does not grow while others compute, and without them the work takes at most as long as all its threads compute.
 """
 
 from __future__ import annotations
