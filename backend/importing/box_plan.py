@@ -74,11 +74,12 @@ def plan_file_boxes(
 
 
 def check_renamed(renamed: Mapping[str, str], labels: Collection[str]) -> None:
-    """Raise `BadSettings` for the first renamed label that no box has.
+    """Raise `BadSettings` for the first renamed label that no box has or may have.
 
     Args:
         renamed: New labels by the old ones.
-        labels: Of the boxes, before they are renamed.
+        labels: Of the boxes before they are renamed, and the others that they may have: the same options may be given
+            for a part of the tasks, or for a file without boxes of some category.
     """
     names = sorted(labels)
     for old, new in renamed.items():
@@ -86,7 +87,7 @@ def check_renamed(renamed: Mapping[str, str], labels: Collection[str]) -> None:
             message = (
                 f"--rename {shorten(old)}={shorten(new)} changes nothing: no box has the label {shorten(repr(old))}"
             )
-            known = f"The boxes have: {shorten(', '.join(names))}." if names else "The boxes have no labels."
+            known = f"The labels of boxes are {shorten(', '.join(names))}." if names else "The boxes have no labels."
             raise BadSettings(f"{message}{suggest(old, names)}.", remedy=f"{known} Correct it, or leave it out.")
 
 

@@ -82,11 +82,12 @@ class DrawnBoxes:
         """Return the boxes.
 
         Raises:
-            BadSettings: A renamed label is none of theirs.
+            BadSettings: A renamed label is neither theirs nor of a control for rectangles.
             BadDataSet: Labels of them are in no control for masks.
         """
         if self.plan.tasks:
-            check_renamed(self.renamed, self._drawn_labels)
+            controls = [control for image in self.config.images for control in image.rectangles]
+            check_renamed(self.renamed, self._drawn_labels.union(*(control.label_names for control in controls)))
         check_box_labels(self._labels, self.config, {})
         return self.plan
 
