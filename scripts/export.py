@@ -64,9 +64,11 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     classes, counts = choose_classes(arguments, source.config, controls), ExportCounts(rule=options["choice"].rule)
     reader = AnnotationReader(source.config, build_fetch_size(settings), controls)
+    data_set = build_data_set(source, classes, reader.labels, arguments)
+    counts.predictions = sum(data_set.model_versions.values())
     export = Export(
         read_images(show_progress(source.tasks, "reading"), reader, counts.read, **options),
-        build_data_set(source, classes, reader.labels, arguments),
+        data_set,
         classes,
         formats,
         format_options(arguments),

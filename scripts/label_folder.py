@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from backend.bulk import Progress, StopFlag, describe_mask_time, measure_mask_time
+from backend.bulk import Clock, Progress, StopFlag, describe_mask_time, measure_mask_time
 from backend.engine import EncodedImage
 from backend.errors import BackendError, BadSettings, shorten
 from backend.folders import (
@@ -57,6 +57,7 @@ from scripts.preannotating.masks import override
 from scripts.preannotating.running import limit_caches
 from scripts.preannotating.stopping import StopSignals
 from scripts.preannotating.text_options import check_detector
+from scripts.preannotating.time_estimate import choose_cpu_clock
 
 
 def read_vocabulary(arguments: argparse.Namespace, max_labels: int) -> Vocabulary:
@@ -123,29 +124,40 @@ def build_layout(arguments: argparse.Namespace, root: Path, models: str, setting
     return Layout(arguments.by_label, prefix, f"{models}-folder-{digest[:8]}")
 
 
-def print_time_estimate(pending: Sequence[FolderImage], work: FolderWork) -> None:
-    """Measure the first image and print how long the masks of all will take; no line if it cannot be read."""
+def print_time_estimate(pending: Sequence[FolderImage], work: FolderWork, cpu_clock: Clock | None) -> None:
+    """Measure the first image and print how long the masks of all will take, or why that is not known.
+
+    Args:
+        cpu_clock: As of `choose_cpu_clock`.
+    """
     if not pending or not work.makes_all_masks:
         return
     try:
         source = work.open(pending[0]).source
-    except BackendError:
-        return  # the run tells why
+    except BackendError as error:
+        print(f"The time is not estimated. {shorten(str(error))}", flush=True)
+        return
     encoded: list[EncodedImage] = []
     measured = measure_mask_time(
         lambda: encoded.append(work.encode(source)),
         lambda options: work.labeler.propose(encoded[-1], options),
         work.options,
+        cpu_clock=cpu_clock,
     )
     print(describe_mask_time(measured, len(pending), "image"), flush=True)
 
 
 def label_images(
-    images: Sequence[FolderImage], record: FolderRecord, work: FolderWork, writer: OutputWriter, stop: StopFlag
+    images: Sequence[FolderImage],
+    record: FolderRecord,
+    work: FolderWork,
+    writer: OutputWriter,
+    stop: StopFlag,
+    cpu_clock: Clock | None,
 ) -> tuple[int, list[tuple[str, str]]]:
     """Process the images that are not done; returns how many were, and the failures by name with their reason."""
     pending = [image for image in images if not record.is_done(image)]
-    print_time_estimate(pending, work)
+    print_time_estimate(pending, work, cpu_clock)
     failures: list[tuple[str, str]] = []
 
     def report(image: FolderImage, error: Exception | None) -> None:
@@ -187,7 +199,7 @@ def run(arguments: argparse.Namespace) -> int:
         record.begin_run({"root": str(root), **collect_settings(arguments, vocabulary, options, models, layout)})
         pictures = (cutout.background, cutout.soft_edges) if cutout else ()
         writer = OutputWriter(record, vocabulary.names, layout, *pictures)
-        skipped, failures = label_images(images, record, work, writer, signals.flag)
+        skipped, failures = label_images(images, record, work, writer, signals.flag, choose_cpu_clock(settings))
         if signals.number:
             print("interrupted; completed work is kept, run the same command to continue", file=sys.stderr)
             return signals.exit_status

@@ -273,6 +273,60 @@ def test_no_file_is_longer_than_250_lines() -> None:
     assert {path: length for path, length in lengths.items() if length > 250} == {}
 
 
+BROAD = {"Exception", "BaseException", "BackendError"}
+
+
+def names_in(*nodes: ast.AST | None) -> set[str]:
+    """Names and attributes that stand anywhere in some code."""
+    found = [part for node in nodes if node is not None for part in ast.walk(node)]
+    return {part.id for part in found if isinstance(part, ast.Name)} | {
+        part.attr for part in found if isinstance(part, ast.Attribute)
+    }
+
+
+def drops_its_error(node: ast.AST) -> bool:
+    """Whether code catches any error and neither raises, nor logs, nor uses what it has caught."""
+    if isinstance(node, ast.Call):
+        return bool(names_in(node.func) & {"suppress"} and names_in(*node.args) & BROAD)
+    if not isinstance(node, ast.ExceptHandler) or not (node.type is None or names_in(node.type) & BROAD):
+        return False
+    raises = any(isinstance(part, ast.Raise) for statement in node.body for part in ast.walk(statement))
+    return not (raises or names_in(*node.body) & {node.name, "exception", "print_exc", "exc_info"})
+
+
+@pytest.mark.parametrize("code", ["suppress(Exception)", "contextlib.suppress(OSError, errors.BackendError)"])
+def test_a_suppressed_catch_all_is_seen(code: str) -> None:
+    assert any(map(drops_its_error, ast.walk(ast.parse(code))))
+
+
+@pytest.mark.parametrize(
+    ("handler", "drops"),
+    [
+        ("except Exception: pass", True),
+        ("except: x = 1", True),
+        ("except (OSError, BackendError) as error: x = 1", True),
+        ("except BaseException: raise", False),
+        ("except Exception: log.exception('x')", False),
+        ("except Exception as error: failures.append(error)", False),
+        ("except OSError: pass", False),
+    ],
+)
+def test_a_catch_all_is_told_from_one_that_keeps_its_error(handler: str, drops: bool) -> None:
+    assert any(map(drops_its_error, ast.walk(ast.parse(f"try: work()\n{handler}")))) == drops
+
+
+def test_every_catch_all_raises_logs_or_records_what_it_has_caught() -> None:
+    """Errors of one kind, such as OSError when something is tidied up, may be passed over; any error may not."""
+    files = [*BACKEND.rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]
+    dropped = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if drops_its_error(node)
+    ]
+    assert dropped == []
+
+
 def test_the_readmes_tree_shows_every_room() -> None:
     tree = (ROOT / "README.md").read_text(encoding="utf-8").split("## How it works")[1].split("```")[1]
     shown = set(re.findall(r"[├└]── (\w+)/", tree))

@@ -32,7 +32,7 @@ from backend.bulk.summary import Summary
 from backend.bulk.sweep import Sweep, SweepReport
 from backend.bulk.task_file import read_task_file
 from backend.bulk.task_pipeline import DECODE_THREADS, FETCH_THREADS, STAGE_NAMES, TaskSteps, build_task_pipeline
-from backend.bulk.time_estimate import MaskTime, describe_mask_time, measure_mask_time
+from backend.bulk.time_estimate import Clock, MaskTime, describe_mask_time, measure_mask_time
 from backend.bulk.worker_errors import RayUnavailable, WorkerDied, WorkersUnusable
 from backend.bulk.worker_processes import WorkerProcesses
 from backend.bulk.worker_runner import WorkerRunner
@@ -46,6 +46,7 @@ __all__ = [
     "AnnotationChoice",
     "AnnotationReader",
     "ChunkLimits",
+    "Clock",
     "ClosableRunner",
     "Collected",
     "ContactSheet",

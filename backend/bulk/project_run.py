@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
@@ -22,6 +23,8 @@ from backend.errors import (
     ImageUnavailable,
     TryAgain,
 )
+
+log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 UNCHANGED = "Nothing was found; earlier predictions were kept."
@@ -80,8 +83,10 @@ class ProjectRun:
         except Stopped:
             pass
         except Exception:
-            with suppress(BackendError):  # the first error is the one to report
+            try:
                 self.importer.finish()
+            except BackendError as error:  # the first error is the one to report
+                log.warning("The predictions that were ready could not be imported either. %s", error)
             raise
         self.importer.finish()
         self.summary.was_stopped = self.stop.is_set()

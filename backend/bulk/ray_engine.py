@@ -6,6 +6,7 @@ Ray restarts no actor and repeats no call: the pool does that, a finite number o
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import queue
@@ -17,7 +18,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout  # another class before Python 3.11
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from backend.bulk.worker_errors import RayUnavailable
 from backend.bulk.worker_main import Numbered, Started
 from backend.errors import shorten
 
+log = logging.getLogger(__name__)
 LOCAL = "local"
 OBJECT_STORE_BYTES = 100 * 2**20
 PROBE_SECONDS = 5.0
@@ -148,8 +149,7 @@ class RayActors:
             ("CPU", len(self._arguments), "--workers with a lower number"),
             ("GPU", sum(self._gpus), "--workers with fewer devices"),
         ):
-            present = resources.get(kind, 0)
-            if needed > present + 1e-6:
+            if needed > (present := resources.get(kind, 0)) + 1e-6:
                 raise RayUnavailable(
                     f"{self.places} Ray actors need {needed:g} {kind}s, and Ray has {present:g}.",
                     remedy=f"Give {fewer}, or add machines to the cluster with `ray start`.",
@@ -184,8 +184,10 @@ class ActorLink:
         return pickle.loads(message)
 
     def kill(self) -> None:
-        with suppress(Exception):  # it is dead already, or the cluster is
+        try:
             self._ray.kill(self._actor)
+        except Exception as error:  # it is dead already, or the cluster is
+            log.debug("An actor could not be killed: %r", error)
 
     def bury(self) -> str:
         self.kill()
@@ -243,7 +245,6 @@ def describe_failure(address: str, error: BaseException) -> RayUnavailable:
 def describe_end(error: Exception) -> str:
     """Describe how an actor ended, out of Ray's long text."""
     text = " ".join(str(error).split())
-    match = re.search(r"Worker exit detail: (.+?)(?: Some common causes|$)", text) or re.search(
-        r"(The actor is dead because .+)", text
-    )
+    detail = re.search(r"Worker exit detail: (.+?)(?: Some common causes|$)", text)
+    match = detail or re.search(r"(The actor is dead because .+)", text)
     return shorten(match[1] if match else text, MAX_ENDING_CHARACTERS)

@@ -82,6 +82,8 @@ class _Reading:
         name = _describe_task(document)
         try:
             annotations = self._list(document)
+            self.counts.annotated += bool(annotations)
+            self.counts.predicted += not annotations and bool(document.get("predictions"))
             chosen = self._choose(annotations)
         except Exception as error:  # a malformed task must not stop the export of the others
             self._fail(name, error)

@@ -43,7 +43,10 @@ class ReadCounts:
     """What `read_images` met on its way, complete when it has ended.
 
     Attributes:
-        unannotated: Number of tasks without an annotation.
+        annotated: Number of tasks with an annotation, exported or not.
+        unannotated: Number of tasks without an annotation that are left out for that.
+        predicted: Number of tasks without an annotation whose document has predictions. Label Studio is not asked for
+            them, so only files have them.
         not_chosen: Number of tasks whose annotations are all left out by the filters, or by the choice of annotations.
         several: Number of tasks with more than one annotation, of which one was read.
         left_out: Number of drawn regions that were left out, by type: prompts, and what `drop` names.
@@ -55,7 +58,9 @@ class ReadCounts:
         failures: Tasks that cannot be exported, each with its name and the reason.
     """
 
+    annotated: int = 0
     unannotated: int = 0
+    predicted: int = 0
     not_chosen: int = 0
     several: int = 0
     left_out: Counter[str] = field(default_factory=Counter)

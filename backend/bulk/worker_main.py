@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
@@ -17,6 +18,8 @@ from backend.bulk.pipeline import Pipeline
 from backend.bulk.progress import Snapshot, StageCount
 from backend.bulk.stage import Finished, Stage
 from backend.bulk.stage_threads import StageThreads
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def picklable(error: Exception) -> Exception:
     """Return the error, or one that says the same and can be sent to another process."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception as unpicklable:
+        log.debug("%r cannot be sent as it is: %r", error, unpicklable)
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
 

@@ -44,7 +44,7 @@ KINDS: tuple[str, ...] = (
     *("person", "animal", "plant", "vehicle", "building", "furniture", "food", "clothing", "tool"),
     *("sign", "ground", "sky", "water"),
 )
-REMEDY = 'Describe the object in a few words, for example "the red car".'
+REMEDY = "Describe the object in a few words, such as its colour and its name."  # of any model, also one of few words
 _GRID = 256  # masks are compared at about this many pixels a side
 
 _DETERMINERS = {"a", "an", "the", "this", "that", "these", "those", "all", "any", "some", "every", "each"}
@@ -73,7 +73,8 @@ def parse_text(text: str) -> TextQuery:
     """Parse a typed text: drop the article and put the last word into the singular.
 
     Raises:
-        BadPrompt: Empty, too long, with control characters, or only words such as "the" and "things".
+        BadPrompt: Empty, too long, with control characters, without a letter or digit, or only words such as "the" and
+            "things".
     """
     if len(text) > MAX_TEXT_CHARACTERS:
         message = f"The text has {len(text)} characters; the limit is {MAX_TEXT_CHARACTERS}."
@@ -84,9 +85,12 @@ def parse_text(text: str) -> TextQuery:
             message = f"The text contains the unprintable character U+{ord(character):04X}."
             raise BadPrompt(message, remedy=f"Type the text again. {REMEDY}")
     words = content_words(spoken)
+    if not spoken:
+        raise BadPrompt("The text is empty.", remedy=REMEDY)
+    if not any(map(str.isalnum, spoken)):
+        raise BadPrompt(f'The text "{shorten(spoken)}" has no words, only punctuation or symbols.', remedy=REMEDY)
     if not words:
-        shown = f'The text "{shorten(spoken)}" names no object.' if spoken else "The text is empty."
-        raise BadPrompt(shown, remedy=REMEDY)
+        raise BadPrompt(f'The text "{shorten(spoken)}" names no object.', remedy=REMEDY)
     kept = spoken.strip(".,;:!?\"'").split()
     while kept[0].lower() in _DETERMINERS and len(kept) > 1:
         kept = kept[1:]

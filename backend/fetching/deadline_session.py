@@ -12,6 +12,7 @@ guard's verdict depends on.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -28,6 +29,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
 from backend.fetching.address_guard import AddressGuard
+
+log = logging.getLogger(__name__)
 
 MIN_TIMEOUT_SECONDS = 0.01
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -160,8 +163,10 @@ class _WatchedConnection:
         try:
             for left in range(len(addresses), 1, -1):
                 self._set_target(addresses[-left], watch, left)
-                with contextlib.suppress(HTTPError):
+                try:
                     return self._connect()
+                except HTTPError as error:  # the next address may answer
+                    log.debug("%s does not answer at %s: %s", host, addresses[-left], error)
             self._set_target(addresses[-1], watch, 1)
             return self._connect()
         finally:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from backend.bulk import Failures
-from backend.errors import BadDataSet, shorten
+from backend.errors import BadDataSet, BadSettings, shorten
 from backend.export import BoxFile, FoundImage
 from backend.importing.choose_control import suggest
 from backend.importing.match_images import TaskIndex
@@ -59,8 +59,11 @@ def plan_file_boxes(
         by_name: Whether task ids in the file are ignored.
 
     Raises:
+        BadSettings: A renamed label is none of the file.
         BadDataSet: Labels are not in the labeling config; all of them are named.
     """
+    if found.data_set.labels:
+        check_renamed(renamed, {*found.data_set.labels, *found.data_set.further_labels})
     check_box_labels(found.data_set.labels, config, renamed)
     plan = BoxPlan(bad=found.bad, low=found.low, crowds=found.crowds)
     for task in plan_import(found.data_set, index, plan.unmatched, by_name=by_name):
@@ -68,6 +71,24 @@ def plan_file_boxes(
             place.image.name: ImageBoxes(_rename(image, renamed), image.size) for image, place in task.images
         }
     return plan
+
+
+def check_renamed(renamed: Mapping[str, str], labels: Collection[str]) -> None:
+    """Raise `BadSettings` for the first renamed label that no box has or may have.
+
+    Args:
+        renamed: New labels by the old ones.
+        labels: Of the boxes before they are renamed, and the others that they may have: the same options may be given
+            for a part of the tasks, or for a file without boxes of some category.
+    """
+    names = sorted(labels)
+    for old, new in renamed.items():
+        if old not in labels:
+            message = (
+                f"--rename {shorten(old)}={shorten(new)} changes nothing: no box has the label {shorten(repr(old))}"
+            )
+            known = f"The labels of boxes are {shorten(', '.join(names))}." if names else "The boxes have no labels."
+            raise BadSettings(f"{message}{suggest(old, names)}.", remedy=f"{known} Correct it, or leave it out.")
 
 
 def check_box_labels(labels: Mapping[str, int], config: LabelingConfig, renamed: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from backend.bulk import AnnotationChoice, list_annotations
 from backend.errors import BadDataSet, BadRegion, shorten
 from backend.geometry import clip_box
-from backend.importing.box_plan import BoxPlan, check_box_labels
+from backend.importing.box_plan import BoxPlan, check_box_labels, check_renamed
 from backend.label_studio.config import ImageConfig, LabelingConfig
 from backend.label_studio.requests import ImageBoxes, LabeledBox
 from backend.label_studio.results import (
@@ -46,6 +46,7 @@ class DrawnBoxes:
     min_score: float = 0.0
     plan: BoxPlan = field(default_factory=BoxPlan)
     _labels: Counter[str] = field(default_factory=Counter)
+    _drawn_labels: set[str] = field(default_factory=set)  # of all rectangles, before they are renamed
 
     def add_annotations(self, tasks: Iterable[Json]) -> list[int]:
         """Take the boxes that people drew.
@@ -81,8 +82,12 @@ class DrawnBoxes:
         """Return the boxes.
 
         Raises:
+            BadSettings: A renamed label is neither theirs nor of a control for rectangles.
             BadDataSet: Labels of them are in no control for masks.
         """
+        if self.plan.tasks:
+            controls = [control for image in self.config.images for control in image.rectangles]
+            check_renamed(self.renamed, self._drawn_labels.union(*(control.label_names for control in controls)))
         check_box_labels(self._labels, self.config, {})
         return self.plan
 
@@ -95,6 +100,7 @@ class DrawnBoxes:
                 if drawn.region is None or drawn.kind != RECTANGLE:
                     continue
                 has_any = True
+                self._drawn_labels.update(drawn.labels)
                 try:
                     box, size = self._read(drawn, image, size, is_drawn)
                 except (BadRegion, BadDataSet) as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from backend.errors import CheckpointError
 from backend.models.entries import ClassifierEntry, DetectorEntry, PublishedFile, PublishedFolder, SegmenterEntry
+from backend.models.model_folder import OF_DETECTOR, OF_SEGMENTER, check_folder, download_remedy
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,15 @@ def list_model_files(folder: Path) -> dict[str, Path]:
     }
 
 
+def check_weights_dir(weights_dir: Path) -> None:
+    """Raise `CheckpointError` if a file is in the place of the weights folder; the folder may not exist yet."""
+    if weights_dir.exists() and not weights_dir.is_dir():
+        raise CheckpointError(
+            f"The weights folder {weights_dir} is a file.",
+            remedy="Set WEIGHTS_DIR (or --weights-dir) to a folder, which may not exist yet, or move the file away.",
+        )
+
+
 def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_dir: Path) -> Path:
     """Return the file or folder with a segmenter's weights: SAM_CHECKPOINT, the bundled or the downloaded one.
 
@@ -87,35 +97,18 @@ def find_segmenter_checkpoint(entry: SegmenterEntry, checkpoint: str, weights_di
         path = entry.bundled
         remedy = "Train it with `python -m scripts.train_demo_models`, or reinstall the project."
     elif entry.published is not None:
+        check_weights_dir(weights_dir)
         path = weights_dir / entry.published.file_name
-        remedy = _download_remedy(entry.name)
+        remedy = download_remedy(entry.name)
     else:
         raise CheckpointError(
             f"The weights of {entry.name} are not published.", remedy="Set SAM_CHECKPOINT to the path of a file."
         )
     if isinstance(entry.published, PublishedFolder) and not entry.bundled:
-        _check_folder(path, entry.published, f"SAM checkpoint of {entry.name}", remedy)
+        check_folder(path, entry.name, OF_SEGMENTER, remedy)
     elif not path.is_file():
         raise CheckpointError(f"There is no SAM checkpoint at {path}.", remedy=remedy)
     return path
-
-
-def _check_folder(path: Path, published: PublishedFolder, what: str, remedy: str) -> None:
-    """Raise `CheckpointError` unless all files that the model cannot do without are there."""
-    if not path.exists():
-        raise CheckpointError(f"There is no {what} at {path}.", remedy=remedy)
-    if not path.is_dir():
-        raise CheckpointError(
-            f"{path} is a file, but the {what} is a folder with {', '.join(published.files)}.", remedy=remedy
-        )
-    missing = [name for name in published.files if not (path / name).is_file()]
-    if missing and any(file.suffix == ".part" for file in path.iterdir()):
-        raise CheckpointError(
-            f"The download of {path} is not finished: {', '.join(missing)} is missing.",
-            remedy=f"{remedy} It resumes where it stopped.",
-        )
-    if missing:
-        raise CheckpointError(f"{path} is not a {what}: it has no {', '.join(missing)}.", remedy=remedy)
 
 
 def find_detector_folder(entry: DetectorEntry, checkpoint: str, weights_dir: Path) -> Path:
@@ -124,10 +117,12 @@ def find_detector_folder(entry: DetectorEntry, checkpoint: str, weights_dir: Pat
     Raises:
         CheckpointError: The folder does not exist; the remedy says how to get it.
     """
-    path, remedy = weights_dir / entry.published.file_name, _download_remedy(entry.name)
     if checkpoint:
         path, remedy = Path(checkpoint), "Set DETECTOR_CHECKPOINT to the folder of such a model, or leave it empty."
-    _check_folder(path, entry.published, f"detector {entry.name}", remedy)
+    else:
+        check_weights_dir(weights_dir)
+        path, remedy = weights_dir / entry.published.file_name, download_remedy(entry.name)
+    check_folder(path, entry.name, OF_DETECTOR, remedy)
     return path
 
 
@@ -145,15 +140,12 @@ def find_classifier_checkpoint(entry: ClassifierEntry, pretrained: str, weights_
     elif Path(pretrained).is_file():
         return Path(pretrained)
     else:
+        check_weights_dir(weights_dir)
         path = weights_dir / clip_file_name(entry.name, pretrained)
-        remedy = _download_remedy(f"{entry.name}/{pretrained or 'TAG'}")
+        remedy = download_remedy(f"{entry.name}/{pretrained or 'TAG'}")
     if not path.is_file():
         raise CheckpointError(f"There is no CLIP checkpoint at {path}.", remedy=remedy)
     return path
-
-
-def _download_remedy(name: str) -> str:
-    return f"Download it with `python -m scripts.download_models {name}`."
 
 
 def clip_file_name(model_name: str, tag: str) -> str:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import CheckpointError, shorten
-from backend.models.checkpoints import list_model_files, sha256_of, verify_pin
+from backend.models.checkpoints import check_weights_dir, list_model_files, sha256_of, verify_pin
 from backend.models.entries import Published, PublishedFile, PublishedFolder
 
 LOCK_NAME = "models.lock.json"
@@ -72,8 +72,9 @@ def read_lock(weights_dir: Path) -> dict[str, LockedModel]:
     """Return the locked models by name; empty if there is no lock yet.
 
     Raises:
-        CheckpointError: The lock is damaged, or of a later version.
+        CheckpointError: The lock is damaged, or of a later version, or the folder is a file.
     """
+    check_weights_dir(weights_dir)
     path = weights_dir / LOCK_NAME
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -130,8 +131,9 @@ def only_one_download(weights_dir: Path) -> Iterator[None]:
     """Keep other downloads out of a weights folder, which is created if need be.
 
     Raises:
-        CheckpointError: Another process downloads into it, or it cannot be written to.
+        CheckpointError: Another process downloads into it, or it cannot be written to, or it is a file.
     """
+    check_weights_dir(weights_dir)
     try:
         weights_dir.mkdir(parents=True, exist_ok=True)
         with (weights_dir / ".downloading").open("w") as file:
@@ -161,12 +163,15 @@ def find_differences(path: Path, locked: LockedModel) -> Differences:
     )
 
 
-def verify_download(path: Path, published: Published | None, weights_dir: Path) -> None:
+def verify_download(
+    path: Path, published: Published | None, weights_dir: Path, lock: Mapping[str, LockedModel] | None = None
+) -> None:
     """Refuse downloaded weights that are not those that were downloaded; a checkpoint of one's own is let through.
 
     Args:
         path: The file or folder that is about to be loaded.
         published: What the registry knows of it.
+        lock: What `read_lock` returns, if it has been read.
 
     Raises:
         CheckpointError: Its files differ from this project's pins or from the lock, or the lock is damaged.
@@ -180,7 +185,7 @@ def verify_download(path: Path, published: Published | None, weights_dir: Path) 
     if isinstance(published, PublishedFolder) and path.name == published.file_name:
         for name, digest in published.pins:
             _verify_pinned(path / name, digest)
-    locked = read_lock(weights_dir).get(path.name)
+    locked = (read_lock(weights_dir) if lock is None else lock).get(path.name)
     if locked is None:
         return
     differences = find_differences(path, locked)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from contextlib import suppress
 from typing import Any, Protocol
 
 from backend.errors import BackendError
@@ -150,8 +149,10 @@ class Warmer:
         documents = self._next_tasks.after(*place)
         tasks = []
         for document in documents:
-            with suppress(BackendError):  # a task without an image; the error is shown when the task is opened
+            try:
                 tasks.append(parse_task(document, position.config, project_id=position.project_id))
+            except BackendError as error:  # a task without an image; the error is shown when the task is opened
+                log.debug("Task %s is not prefetched: %s", document.get("id"), error)
         with self._changed:
             self._positions.resolve(position, tasks)
         self._has_warned = False

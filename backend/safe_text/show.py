@@ -92,5 +92,5 @@ def _hide_credential(match: re.Match[str]) -> str:
 def _format(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # an integer of thousands of digits, deeply nested lists, an exception of a library
-        return f"an unprintable {type(value).__name__}"
+    except Exception as error:  # an integer of thousands of digits, deeply nested lists, an exception of a library
+        return f"an unprintable {type(value).__name__} ({type(error).__name__})"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response, g
@@ -28,6 +28,8 @@ from backend.server.request_body import read_json
 from backend.server.request_log import report_problem
 from backend.server.services import Loader
 from backend.server.webhook_gate import WebhookGate
+
+log = logging.getLogger(__name__)
 
 LOADING_VERSION = "loading"
 
@@ -66,8 +68,10 @@ def add_ml_backend_routes(
                     return json_response({"results": results})
         except Overloaded:
             if "message_line" not in g:  # refused before the body was read
-                with suppress(BackendError):
+                try:
                     _parse(read_json(), setups, limits)
+                except BackendError as error:  # that there is no room is the error to answer
+                    log.debug("The body of a request that is refused for lack of room: %s", error)
             raise
 
     @app.post("/webhook")
@@ -130,10 +134,12 @@ def _prefetch_after(
     if gate is not None and not g.is_known_caller:
         prefetch_after_hint(loader, done.project_id, done.task_id)
         return
-    with suppress(BackendError):  # a config that cannot be served is reported when a prediction is requested
+    try:
         config = parse_labeling_config(done.label_config, limits.config)
         settings = setups.settings_for(done.project_id, done.label_config)
         prefetch_after(loader, done.project_id, done.task_id, config, settings)
+    except BackendError as error:  # it is answered when a prediction is requested
+        log.info("Nothing is prefetched after task %s of project %s: %s", done.task_id, done.project_id, error)
 
 
 def _project_of(body: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ from backend.runtime import PriorityExecutor
 from backend.values import Mask
 from scripts.demo_world.evaluate import DEMO_PROPOSAL, load_demo_sam
 from scripts.demo_world.scenes import Scene
+
+log = logging.getLogger(__name__)
 
 CONFIG = parse_labeling_config(
     '<View><Image name="image" value="$image"/><Labels name="label" toName="image"><Label value="thing"/></Labels>'
@@ -98,7 +101,8 @@ class Annotator:
         try:
             settings = ProjectSettings(correct_last=self.remembers, min_score=0.0)
             prediction = self.site.predictor.predict(task, CONFIG, request, settings) if request else None
-        except BackendError:
+        except BackendError as error:
+            log.debug("A click was refused: %s", error)
             return None
         regions = parse_regions(prediction["result"], CONFIG.images[0]) if prediction else []
         if not regions:

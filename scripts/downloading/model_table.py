@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from rich import box
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from backend.errors import CheckpointError
 from backend.models.entries import Ability, DetectorEntry, Published, PublishedFile, PublishedFolder, SegmenterEntry
-from backend.models.model_lock import read_lock, verify_download
+from backend.models.model_lock import LockedModel, read_lock, verify_download
 from backend.models.registry import DETECTORS, SEGMENTERS
 from scripts.downloading.wanted import CLIP_EXAMPLE
 
@@ -27,16 +27,20 @@ _NOTES = (
 
 
 def print_models(weights_dir: Path) -> None:
-    """Print the tables. Digests of what is here are computed, which takes a second or two for each GB.
+    """Print the tables, then what is wrong with the files that are here.
 
-    Raises:
-        CheckpointError: The lock is damaged.
+    Digests of what is here are computed, which takes a second or two for each GB. With a damaged lock they are compared
+    with this project's pins only.
     """
-    locked, problems = frozenset(read_lock(weights_dir)), list[str]()
+    lock, problems = dict[str, LockedModel](), list[str]()
+    try:
+        lock = read_lock(weights_dir)
+    except CheckpointError as error:
+        problems.append(str(error))
 
     def state_of(path: Path, published: Published | None) -> str:
         try:
-            return _describe_state(path, published, weights_dir, is_locked=path.name in locked)
+            return _describe_state(path, published, weights_dir, lock)
         except CheckpointError as error:
             problems.append(str(error))
             return "changed"
@@ -86,7 +90,7 @@ def _memory(million_parameters: float) -> str:
     return f"{million_parameters * _BYTES_OF_FLOAT32:.0f}" if million_parameters else "?"
 
 
-def _describe_state(path: Path, published: Published | None, weights_dir: Path, *, is_locked: bool) -> str:
+def _describe_state(path: Path, published: Published | None, weights_dir: Path, lock: Mapping[str, LockedModel]) -> str:
     """Return whether a model is here.
 
     Raises:
@@ -97,6 +101,6 @@ def _describe_state(path: Path, published: Published | None, weights_dir: Path, 
         return "partial" if parts or path.exists() else "-"
     if not path.exists():
         return "partial" if parts else "-"
-    verify_download(path, published, weights_dir)
+    verify_download(path, published, weights_dir, lock)
     is_pinned = isinstance(published, PublishedFile) and published.sha256 is not None
-    return "verified" if is_locked or is_pinned else "unverified"
+    return "verified" if path.name in lock or is_pinned else "unverified"

@@ -28,10 +28,12 @@ class ExportCounts:
 
     Attributes:
         rule: Which annotation of a task is exported.
+        predictions: Number of predictions that the project has; of a file it is not known.
     """
 
     read: ReadCounts = field(default_factory=ReadCounts)
     rule: str = "best"
+    predictions: int = 0
     regions: RegionCounts = field(default_factory=RegionCounts)
     pictures: PictureCounts = field(default_factory=PictureCounts)
     data_set: DataSetStatistics = field(default_factory=DataSetStatistics)
@@ -95,12 +97,26 @@ def _list_written(written: Sequence[Written]) -> list[str]:
 
 def _list_counts(counts: ExportCounts) -> list[str]:
     return [
+        *_explain_no_annotations(counts),
         *describe_pictures(counts.pictures),
         *_list_classes(counts),
         *_list_tasks(counts),
         *_list_left_out(counts.read),
         *_list_failures(counts),
     ]
+
+
+def _explain_no_annotations(counts: ExportCounts) -> Iterator[str]:
+    """Say what to do with predictions that nobody has submitted, if there is nothing else."""
+    read = counts.read
+    if read.annotated or counts.failures or not (counts.predictions or read.predicted):
+        return
+    there = f"the project has {counts.predictions} predictions"
+    if not counts.predictions:
+        there = f"{read.predicted} tasks of the file have predictions"
+    yield f"  only annotations are exported, and nobody has submitted one yet; {there}"
+    yield "    help: Open the tasks in Label Studio, correct the masks and press Submit. Or, without a look,"
+    yield "    tick tasks in the Data Manager and choose Create Annotations From Predictions (docs/reviewing.md)."
 
 
 def _list_classes(counts: ExportCounts) -> Iterator[str]:

@@ -12,10 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from backend.values import Size
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.values import ImageEmbedding, Prompt, Size
+from scripts.measuring.place import Picture, make_pictures
 from scripts.measuring.timing import Clock, Row, compare
+
+if TYPE_CHECKING:  # torch is imported only in the processes that measure
+    from backend.models.entries import SegmenterEntry
+    from backend.models.protocols import Segmenter
+    from scripts.measuring.library_peers import LibraryPeer
 
 DEFAULT_FAMILIES = ("mobile_sam", "sam2.1_hiera_tiny", "edgetam")
 CLICK_AIM = 1.0
@@ -98,67 +107,93 @@ def _write_weights(name: str, folder: Path) -> Path:
     return write_random_weights(find_segmenter(name), folder)
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """A segmenter after its first click, and what that took.
+
+    Attributes:
+        logits: float32 (256, 256), of its best mask.
+        peak_mb: As in `FamilyFigures`.
+    """
+
+    segmenter: Segmenter
+    embedding: ImageEmbedding
+    picture: Picture
+    logits: NDArray[np.float32]
+    peak_mb: float
+
+
 def _measure(name: str, checkpoint: Path, run: _Run) -> FamilyFigures:
     """Measure a segmenter in this process, which must be new: its memory is compared with that at its start."""
-    import numpy as np
     import torch
 
-    from backend.models.registry import build_segmenter, find_segmenter
-    from backend.values import Prompt
+    from backend.models.registry import find_segmenter
     from scripts.measuring.library_peers import build_peer
-    from scripts.measuring.place import make_pictures
 
     Clock.chosen = run.clock
     torch.set_num_threads(run.threads or torch.get_num_threads())
     (picture,) = make_pictures(1, run.size)
-    pixels, prompt = picture.scene.pixels, Prompt((picture.click,), (1,))
-
-    before_mb, entry = reset_peak_mb(), find_segmenter(name)
-    segmenter = build_segmenter(entry, checkpoint, device="cpu", dtype="float32")
-    embedding = segmenter.encode(pixels)
-    (best,) = segmenter.decode(embedding, prompt, max_masks=1)
-    peak_mb = read_peak_mb() - before_mb
-
-    peer = build_peer(entry, segmenter)
-    peer.encode(pixels)
+    entry = find_segmenter(name)
+    subject = _load_and_click(entry, checkpoint, picture)
+    peer = build_peer(entry, subject.segmenter)
+    peer.encode(picture.scene.pixels)
     expected = peer.click(*picture.click)
+    return FamilyFigures(
+        name=name,
+        parameters=_count_parameters(subject.segmenter),
+        peak_mb=subject.peak_mb,
+        cache_mb=subject.embedding.nbytes / 1e6,
+        max_logit=float(np.abs(expected).max()),
+        max_difference=float(np.abs(subject.logits - expected).max()),
+        rows=_compare_times(f"{name}, random weights", subject, peer, run),
+    )
+
+
+def _load_and_click(entry: SegmenterEntry, checkpoint: Path, picture: Picture) -> _Subject:
+    """Load a segmenter, encode the picture and decode a click in it."""
+    from backend.models.registry import build_segmenter
+
+    before_mb = reset_peak_mb()
+    segmenter = build_segmenter(entry, checkpoint, device="cpu", dtype="float32")
+    embedding = segmenter.encode(picture.scene.pixels)
+    (best,) = segmenter.decode(embedding, Prompt((picture.click,), (1,)), max_masks=1)
+    peak_mb = read_peak_mb() - before_mb
     assert best.low_res_logits is not None
-    group = f"{name}, random weights"
-    rows = (
+    return _Subject(segmenter, embedding, picture, best.low_res_logits[0], peak_mb)
+
+
+def _count_parameters(segmenter: Segmenter) -> int:
+    model = segmenter._sam.model  # type: ignore[attr-defined]
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _compare_times(group: str, subject: _Subject, peer: LibraryPeer, run: _Run) -> tuple[Row, ...]:
+    """Compare the times of the encoder and of warm clicks, whose image is encoded, with the library's own calls."""
+    segmenter, embedding, picture = subject.segmenter, subject.embedding, subject.picture
+    prompt = Prompt((picture.click,), (1,))
+
+    def compare_click(what: str, max_masks: int | None, aim: float | None) -> Row:
+        return compare(
+            group,
+            f"warm click: decode to {what}",
+            lambda: segmenter.decode(embedding, prompt, max_masks=max_masks),
+            peer.click_name,
+            lambda: peer.click(*picture.click),
+            repeats=run.clicks,
+            aim=aim,
+        )
+
+    return (
         compare(
             group,
             "encode an image",
-            lambda: segmenter.encode(pixels),
+            lambda: segmenter.encode(picture.scene.pixels),
             peer.encode_name,
-            lambda: peer.encode(pixels),
+            lambda: peer.encode(picture.scene.pixels),
             repeats=run.encodes,
         ),
-        compare(
-            group,
-            "warm click: decode to the best mask",
-            lambda: segmenter.decode(embedding, prompt, max_masks=1),
-            peer.click_name,
-            lambda: peer.click(*picture.click),
-            repeats=run.clicks,
-            aim=CLICK_AIM,
-        ),
-        compare(
-            group,
-            "warm click: decode to all three masks",
-            lambda: segmenter.decode(embedding, prompt),
-            peer.click_name,
-            lambda: peer.click(*picture.click),
-            repeats=run.clicks,
-        ),
-    )
-    return FamilyFigures(
-        name=name,
-        parameters=sum(parameter.numel() for parameter in segmenter._sam.model.parameters()),  # type: ignore[attr-defined]
-        peak_mb=peak_mb,
-        cache_mb=embedding.nbytes / 1e6,
-        max_logit=float(np.abs(expected).max()),
-        max_difference=float(np.abs(best.low_res_logits[0] - expected).max()),
-        rows=rows,
+        compare_click("the best mask", 1, CLICK_AIM),
+        compare_click("all three masks", None, None),
     )
 
 

@@ -44,6 +44,12 @@ OF_MASKS = (
     "nesting",
     "containment_thresh",
 )
+MATCH_REMEDY = "Name the project that the file was made for, or see docs/preannotating.md for how images are matched."
+CROWD_REMEDY = "SAM makes the mask of one object: give each its own box, with iscrowd 0."
+EMPTY_REMEDY = (
+    'Name a COCO data set with "annotations" that have a bbox, or a detector\'s results that are not an empty list.'
+)
+DRAW_REMEDY = "Draw some, or say with --boxes-of whose rectangles are meant."
 OPTION_NAMES = {"smallest": "--min-area", "max_area_share": "--max-area", "nesting": "--keep"}
 
 
@@ -153,17 +159,24 @@ def collect_boxes(
 
 
 def _refuse_nothing(arguments: argparse.Namespace, project_id: str, plan: BoxPlan) -> BadDataSet:
-    """Build the error of a run without boxes."""
-    reasons = [*plan.unmatched.reasons, *plan.bad]
-    why = f" {reasons[0]}" if reasons else ""
-    low = f" {plan.low} boxes have a score below --min-score." if plan.low else ""
-    if arguments.from_boxes == PROJECT:
-        message = f"No task of project {project_id} has a rectangle to make a mask of.{low}{why}"
-        return BadDataSet(message, remedy="Draw some, or say with --boxes-of whose rectangles are meant.")
-    number = plan.unmatched.failed
-    what = f"none of its {number} images is in project {project_id}" if number else "it has no box that could be used"
-    remedy = "Name the project that the file was made for, or see docs/preannotating.md for how images are matched."
-    return BadDataSet(f"{arguments.from_boxes}: {what}.{low}{why}", remedy=remedy)
+    """Build the error of a run without boxes: what became of all that there are, and what to do about each."""
+    is_project, lost = arguments.from_boxes == PROJECT, []
+    if plan.unmatched.failed:
+        what = f"None of its {plan.unmatched.failed} images with boxes is in project {project_id}."
+        lost.append((f"{what} {plan.unmatched.reasons[0]}", MATCH_REMEDY))
+    if plan.low:
+        lost.append((f"{plan.low} boxes have a score below --min-score.", "Lower --min-score."))
+    if plan.crowds:
+        lost.append((f"{plan.crowds} boxes are of groups of objects (iscrowd).", CROWD_REMEDY))
+    if plan.bad:
+        lost.append((f"{len(plan.bad)} boxes cannot be used. {plan.bad[0]}", "" if is_project else "Correct the file."))
+    if is_project:
+        start = f"No task of project {project_id} has a rectangle to make a mask of."
+        remedies = [remedy for _, remedy in lost] + [DRAW_REMEDY]
+    else:
+        start = f"{arguments.from_boxes} has no box to make a mask of."
+        remedies = [remedy for _, remedy in lost] or [EMPTY_REMEDY]
+    return BadDataSet(" ".join([start, *(what for what, _ in lost)]), remedy=" ".join(filter(None, remedies)))
 
 
 def _read_project(

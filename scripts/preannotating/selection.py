@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Collection, Container, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from backend.bulk import Progress
 from backend.errors import shorten
 from backend.label_studio.api import AnswerOf, LabelStudioClient, TaskFilter, TaskListing
 from scripts.console import positive_int
@@ -154,6 +155,61 @@ def select_tasks(
         task_ids=chosen,
     )
     return Selection(listing, project_id, tasks, arguments.limit, keep, last)
+
+
+@dataclass
+class TaskSelector:
+    """Chooser of a run's tasks, called again after every outage.
+
+    Args:
+        arguments: Also with `shard`, the part of the project that is chosen from; None for all of it.
+        among: Only these tasks; None for all.
+        progress: Told how many tasks the run has.
+    """
+
+    client: LabelStudioClient
+    project_id: str
+    arguments: argparse.Namespace
+    version: str
+    among: Collection[int] | None
+    progress: Progress
+    _says_missing: bool = field(default=True, init=False)
+
+    def __call__(
+        self,
+        answer_of: AnswerOf = lambda request: request(),
+        without: Container[int] = (),
+        last: Collection[int] = (),
+    ) -> Selection:
+        """Select the tasks that lack the version.
+
+        Args:
+            without: Tasks that are left out.
+            answer_of, last: See `select_tasks`.
+
+        Raises:
+            LabelStudioError: As `select_tasks`.
+        """
+        shard = self.arguments.shard
+
+        def keep(task: int) -> bool:
+            return task not in without and (shard is None or shard.holds(task))
+
+        selection = select_tasks(
+            self.client,
+            self.project_id,
+            self.arguments,
+            self.version,
+            answer_of=answer_of,
+            keep=keep,
+            last=last,
+            says_missing=self._says_missing,
+            among=self.among,
+        )
+        self._says_missing = False
+        left = selection.count() // (shard.count if shard else 1)
+        self.progress.expect(self.progress.snapshot().finished + left)
+        return selection
 
 
 def _print_missing(existing: set[int], chosen: list[int], project_id: str) -> None:

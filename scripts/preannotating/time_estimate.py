@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from backend.bulk import MaskTime, describe_mask_time, measure_mask_time
+from backend.bulk import Clock, MaskTime, describe_mask_time, measure_mask_time
 from backend.errors import BackendError, shorten
 from backend.label_studio.config import LabelingConfig
 from backend.label_studio.requests import FindText, FromBoxes, SegmentAll
@@ -26,10 +27,14 @@ def measure_task(
     config: LabelingConfig,
     request: BulkRequest,
     settings: ProjectSettings,
-    document: Mapping[str, Any],
     project_id: str,
+    cpu_clock: Clock | None,
+    document: Mapping[str, Any],
 ) -> MaskTime | None:
     """Measure the time of the automatic masks of a task; None if its page has no place for masks.
+
+    Args:
+        cpu_clock: As of `choose_cpu_clock`.
 
     Raises:
         BackendError: An image of the task cannot be fetched or decoded.
@@ -53,7 +58,7 @@ def measure_task(
             image.request = SegmentAll(fewer)
         steps.segment(work)
 
-    return measure_mask_time(encode, segment, options)
+    return measure_mask_time(encode, segment, options, cpu_clock=cpu_clock)
 
 
 def print_time_estimate(
@@ -74,6 +79,11 @@ def print_time_estimate(
                 print(describe_mask_time(measured, count(), "task"), flush=True)
     except BackendError as error:
         print(f"The time is not estimated. {shorten(str(error))}", flush=True)
+
+
+def choose_cpu_clock(settings: Settings) -> Clock | None:
+    """Return the clock of the processor's time, if the models compute there; on a GPU it says nothing."""
+    return None if _is_cuda(settings.device) else time.process_time
 
 
 def makes_automatic_masks(request: BulkRequest, predictor: TaskPredictor) -> bool:

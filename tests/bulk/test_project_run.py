@@ -233,12 +233,15 @@ def test_a_prediction_that_label_studio_drops_is_found_and_takes_no_other_one_al
     assert "created 0 of 1 predictions" in failures(run)[1][3]
 
 
-def test_a_project_that_is_deleted_in_mid_run_ends_it_with_words(site: FakeLabelStudio, toy: Start) -> None:
+def test_a_project_that_is_deleted_in_mid_run_ends_it_with_words(
+    site: FakeLabelStudio, toy: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     run = toy(at_task=lambda number: setattr(site, "is_deleted", number >= 25))
     with pytest.raises(LabelStudioError, match=r"HTTP 404.*No Project matches") as ended:
         run.run()
     assert not isinstance(ended.value, LabelStudioUnavailable)
     assert len(run.taken) < TASKS
+    assert "The predictions that were ready could not be imported either." in caplog.text
 
 
 def test_labels_that_are_deleted_in_mid_run_end_it_with_words(site: FakeLabelStudio, toy: Start) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from backend.bulk import MaskTime, describe_mask_time, measure_mask_time
@@ -9,10 +11,13 @@ from backend.values import ProposalOptions
 
 
 class Model:
-    """Work that takes `encode` seconds for an image, then `fixed` seconds and `point` seconds for each point."""
+    """Work that takes `encode` seconds for an image, then `fixed` seconds and `point` seconds for each point.
 
-    def __init__(self, encode: float, fixed: float, point: float, warm_up: float = 0.0) -> None:
-        self.now, self.warm_up = 0.0, warm_up
+    Other programs leave it `share` of the processor.
+    """
+
+    def __init__(self, encode: float, fixed: float, point: float, warm_up: float = 0.0, share: float = 1.0) -> None:
+        self.now, self.warm_up, self._share = 0.0, warm_up, share
         self._encode, self._fixed, self._point = encode, fixed, point
         self.grids: list[int] = []
 
@@ -27,7 +32,7 @@ class Model:
 
     def measure(self, points_per_side: int, crop_n_layers: int = 0, *, fast: bool = False) -> MaskTime:
         options = ProposalOptions(points_per_side, 0.8, 0.9, 0, 0.7, crop_n_layers, fast)
-        return measure_mask_time(self.encode, self.segment, options, lambda: self.now)
+        return measure_mask_time(self.encode, self.segment, options, lambda: self.now, lambda: self.now * self._share)
 
 
 def test_a_slow_model_decodes_five_points_and_its_time_is_that_of_all() -> None:
@@ -57,6 +62,38 @@ def test_what_is_done_only_at_the_first_image_is_not_counted() -> None:
 def test_crops_are_encoded_and_searched_each() -> None:
     model = Model(encode=1.0, fixed=0.5, point=0.25)
     assert model.measure(2, 2).seconds == pytest.approx((1 + 4 + 16) * (1 + 0.5 + 4 * 0.25))
+
+
+def test_on_a_busy_machine_the_time_that_others_take_is_told_apart() -> None:
+    """With a tenth of the processor, the work itself is 14.9 s of the 149 s that an image takes."""
+    measured = Model(encode=20.0, fixed=1.0, point=2.0, share=0.1).measure(8)
+    assert measured.seconds == pytest.approx(20 + 1 + 64 * 2) and measured.cpu_seconds == pytest.approx(14.9)
+    first, second = describe_mask_time(measured, 10, "task").split("\n")
+    assert "2.5 minutes for each task" in first and "25 min for 10 tasks" in first
+    assert second.startswith("The machine is busy: ")
+    assert second.endswith("it is at most 15 seconds for each task, 2 min for all.")
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(0.45, True), (0.55, False), (1.0, False), (4.0, False)])
+def test_only_a_difference_of_more_than_two_is_told_and_several_threads_are_not_taken_for_it(
+    share: float, is_told: bool
+) -> None:
+    measured = Model(encode=0.6, fixed=0.0, point=0.001, share=share).measure(8, crop_n_layers=1)
+    assert ("machine is busy" in describe_mask_time(measured, 3, "image")) == is_told
+
+
+def test_a_process_that_waits_for_the_processor_is_measured_by_what_it_computes() -> None:
+    """With the clocks of the system: sleeping stands for the others' turns."""
+
+    def work(_: object = None) -> None:
+        time.sleep(0.02)
+        sum(range(20_000))
+
+    options = ProposalOptions(4, 0.8, 0.9, 0, 0.7)
+    measured = measure_mask_time(work, work, options, cpu_clock=time.process_time)
+    assert measured.cpu_seconds is not None and measured.cpu_seconds > 0
+    assert measured.is_disturbed
+    assert not measure_mask_time(work, work, options).is_disturbed  # not measured, as on a GPU
 
 
 def describe(seconds: float, count: int, **changed: object) -> str:

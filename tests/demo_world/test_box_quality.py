@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import torch
 
 from backend.geometry import mask_iou, mask_to_box
 from backend.images import SourceImage
@@ -27,14 +24,6 @@ NOISE = 0.05  # of the box's side, standard deviation of each edge
 LABELS = "".join(f'<Label value="{name}"/>' for name in CLASS_NAMES)
 XML = f'<View><Image name="i" value="$i"/><BrushLabels name="b" toName="i">{LABELS}</BrushLabels></View>'
 CONFIG = parse_labeling_config(XML).images[0]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def shake(mask: Mask, random: np.random.Generator) -> Box:

@@ -7,7 +7,6 @@ objects that others cover, so fewer scenes say little.
 from __future__ import annotations
 
 import pytest
-import torch
 
 from scripts.demo_world.evaluate import RENDERERS
 from scripts.demo_world.evaluate_boxes import FIRST, measure
@@ -15,14 +14,6 @@ from scripts.demo_world.scenes import HELD_OUT_SEED
 
 _SCENES = 20
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 
 from backend.models.registry import DEMO_CLIP, DEMO_SAM
 from scripts.demo_world.evaluate import (
@@ -23,14 +21,6 @@ from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_s
 
 _SCENES = 60  # 296 objects
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from backend.engine import ImageLabeler
 from scripts.demo_world import scenes, second_renderer
@@ -19,14 +18,6 @@ from scripts.demo_world.scenes import HELD_OUT_SEED
 
 pytestmark = pytest.mark.slow
 SCENES = 10
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("make_scene", [scenes.make_scene, second_renderer.make_scene])

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from scripts.demo_world import scenes, second_renderer
 from scripts.demo_world.evaluate_similar import FIRST, KINDS, measure
@@ -14,14 +13,6 @@ from scripts.demo_world.evaluate_text import build_engine
 from scripts.demo_world.scenes import HELD_OUT_SEED
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(

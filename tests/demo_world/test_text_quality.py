@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from scripts.demo_world.evaluate import RENDERERS
 from scripts.demo_world.evaluate_text import FIRST, WORDINGS, build_engine, measure
@@ -14,14 +13,6 @@ from scripts.demo_world.scenes import HELD_OUT_SEED
 
 _SCENES = 5
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

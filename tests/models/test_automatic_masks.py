@@ -58,7 +58,7 @@ def library_masks(model: Sam, embedding: ImageEmbedding, parameters: ProposalPar
 
 @pytest.fixture
 def float32_embeddings(monkeypatch) -> None:
-    monkeypatch.setattr("backend.models.sam.segmenter.EMBEDDING_DTYPE", np.dtype(np.float32))
+    monkeypatch.setattr("backend.models.device_segmenter.DeviceSegmenter.embedding_dtype", np.dtype(np.float32))
 
 
 @pytest.mark.parametrize("model_name", ["demo", "vit_b"])

@@ -306,7 +306,9 @@ def test_a_disk_that_fills_up_meanwhile_is_named(stub: HubStub, tmp_path: Path) 
 
 def test_a_weights_folder_that_is_a_file_is_named(stub: HubStub, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("")
-    assert f"{tmp_path / 'weights'} cannot be written to: File exists. Make it" in refusal(stub, tmp_path / "weights")
+    assert f"The weights folder {tmp_path / 'weights'} is a file. Set WEIGHTS_DIR" in refusal(
+        stub, tmp_path / "weights"
+    )
 
 
 def test_two_downloads_into_one_folder_do_not_mix(stub: HubStub, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def segmenter(model: Sam) -> SamSegmenter:
 @pytest.fixture
 def float32_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Embeddings as exact as those of the library."""
-    monkeypatch.setattr("backend.models.sam.segmenter.EMBEDDING_DTYPE", np.dtype(np.float32))
+    monkeypatch.setattr("backend.models.device_segmenter.DeviceSegmenter.embedding_dtype", np.dtype(np.float32))
 
 
 def draw(size: Size) -> Pixels:

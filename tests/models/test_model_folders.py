@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 
 from backend.errors import CheckpointError
-from backend.models.checkpoints import find_detector_folder, find_segmenter_checkpoint, fingerprint_of, verify_pin
+from backend.models.checkpoints import (
+    find_classifier_checkpoint,
+    find_detector_folder,
+    find_segmenter_checkpoint,
+    fingerprint_of,
+    verify_pin,
+)
 from backend.models.entries import PublishedFile, PublishedFolder, SegmenterEntry
 from backend.models.model_lock import LOCK_NAME, LockedModel, verify_download, write_to_lock
 from backend.models.protocols import Segmenter
-from backend.models.registry import DETECTORS, SEGMENTERS
+from backend.models.registry import DETECTORS, SEGMENTERS, find_classifier
 from backend.settings import Settings
 from backend.wiring import build_services
 from tests.models import toy_family
@@ -101,12 +107,12 @@ def test_a_model_folder_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> 
     with pytest.raises(CheckpointError) as caught:
         find_segmenter_checkpoint(TINY, "", tmp_path)
     assert str(caught.value) == (
-        f"There is no SAM checkpoint of sam2.1_hiera_tiny at {tmp_path / 'facebook--sam2.1-hiera-tiny'}. "
+        f"There is no model folder of sam2.1_hiera_tiny at {tmp_path / 'facebook--sam2.1-hiera-tiny'}. "
         "Download it with `python -m scripts.download_models sam2.1_hiera_tiny`."
     )
-    with pytest.raises(CheckpointError, match=r"no detector llmdet_tiny at .*download_models llmdet_tiny`"):
+    with pytest.raises(CheckpointError, match=r"no model folder of llmdet_tiny at .*download_models llmdet_tiny`"):
         find_detector_folder(LLMDET, "", tmp_path)
-    with pytest.raises(CheckpointError, match=r"no detector llmdet_tiny at nowhere\. Set DETECTOR_CHECKPOINT"):
+    with pytest.raises(CheckpointError, match=r"no model folder of llmdet_tiny at nowhere\. Set DETECTOR_CHECKPOINT"):
         find_detector_folder(LLMDET, "nowhere", tmp_path)
 
 
@@ -114,7 +120,7 @@ def test_a_download_that_is_not_finished_is_told_from_a_wrong_folder(tmp_path: P
     path = tmp_path / "facebook--sam2.1-hiera-tiny"
     path.mkdir()
     (path / "config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"is not a SAM checkpoint of sam2\.1_hiera_tiny: it has no model\.safe"):
+    with pytest.raises(CheckpointError, match=r"is not a model folder of sam2\.1_hiera_tiny: it has no model\.safe"):
         find_segmenter_checkpoint(TINY, "", tmp_path)
     (path / "model.safetensors.de431c404385.part").write_bytes(b"half")
     with pytest.raises(CheckpointError) as caught:
@@ -127,8 +133,26 @@ def test_a_download_that_is_not_finished_is_told_from_a_wrong_folder(tmp_path: P
 
 def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "sam2.pt").write_bytes(b"weights")
-    with pytest.raises(CheckpointError, match=r"is a file, but the SAM .* is a folder with config\.json, model\.safe"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"is a file, but sam2.1_hiera_tiny is loaded from a folder with config\.json, model\.safe",
+    ):
         find_segmenter_checkpoint(TINY, str(tmp_path / "sam2.pt"), tmp_path)
+
+
+def test_a_file_in_the_place_of_the_weights_folder_is_called_a_file_when_a_model_is_loaded(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("")
+    find: dict[str, Callable[[], object]] = {
+        "folder": lambda: find_segmenter_checkpoint(TINY, "", weights),
+        "file": lambda: find_segmenter_checkpoint(SEGMENTERS["vit_b"], "", weights),
+        "detector": lambda: find_detector_folder(LLMDET, "", weights),
+        "CLIP": lambda: find_classifier_checkpoint(find_classifier("ViT-B-32"), "openai", weights),
+    }
+    for call in find.values():
+        with pytest.raises(CheckpointError, match=r"weights is a file\. Set WEIGHTS_DIR"):
+            call()
+    assert find_segmenter_checkpoint(SEGMENTERS["demo"], "", weights).is_file()
 
 
 # ---- what changed since the download

@@ -34,8 +34,13 @@ def test_a_detector_that_is_not_there_or_of_another_family_is_only_logged(
     other_family = f"The folder {folder} holds a model of type 'mm-grounding-dino'"
     download, own = "`python -m scripts.download_models {}`", "Set DETECTOR_CHECKPOINT to the folder of such a model"
     for name, checkpoint, said, remedy in (
-        ("llmdet_tiny", "", f"There is no detector llmdet_tiny at {tmp_path}/iSEE-Laboratory--llmdet_tiny.", download),
-        ("llmdet_tiny", str(tmp_path / "other"), f"There is no detector llmdet_tiny at {tmp_path}/other.", own),
+        (
+            "llmdet_tiny",
+            "",
+            f"There is no model folder of llmdet_tiny at {tmp_path}/iSEE-Laboratory--llmdet_tiny.",
+            download,
+        ),
+        ("llmdet_tiny", str(tmp_path / "other"), f"There is no model folder of llmdet_tiny at {tmp_path}/other.", own),
         (
             "grounding_dino_tiny",
             str(folder),
@@ -70,7 +75,7 @@ def test_without_its_detector_the_backend_starts_and_says_why(tmp_path: Path) ->
     settings = Settings(device="cpu", clip_model="none", detector="llmdet_tiny", weights_dir=str(tmp_path))
     services = build_services(settings)
     assert services.facts.lacks_detector
-    assert services.facts.detector_problem.startswith("There is no detector llmdet_tiny at")
+    assert services.facts.detector_problem.startswith("There is no model folder of llmdet_tiny at")
     assert not services.predictor.labeler.can_search
     services.executor.close()
     with pytest.raises(BadSettings, match="DETECTOR is 'yolo'"):

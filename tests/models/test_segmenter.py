@@ -41,7 +41,7 @@ def scene() -> Scene:
 @pytest.fixture
 def float32_embeddings(monkeypatch) -> None:
     """Embeddings as exact as those of the libraries that a test compares with."""
-    monkeypatch.setattr("backend.models.sam.segmenter.EMBEDDING_DTYPE", np.dtype(np.float32))
+    monkeypatch.setattr("backend.models.device_segmenter.DeviceSegmenter.embedding_dtype", np.dtype(np.float32))
 
 
 def random_vit_b():
@@ -186,7 +186,7 @@ def test_the_float16_cache_changes_almost_nothing_on_object_clicks(demo_sam, mon
         kept = segmenter.encode(scene.pixels)
         assert kept.arrays["image_embed"].dtype == np.float16
         with monkeypatch.context() as patch:
-            patch.setattr("backend.models.sam.segmenter.EMBEDDING_DTYPE", np.dtype(np.float32))
+            patch.setattr("backend.models.device_segmenter.DeviceSegmenter.embedding_dtype", np.dtype(np.float32))
             exact = segmenter.encode(scene.pixels)
         assert exact.arrays["image_embed"].dtype == np.float32
         for thing in scene.objects:

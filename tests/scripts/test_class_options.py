@@ -21,6 +21,7 @@ from scripts.preannotating.class_options import (
     check_classes_are_known,
     choose_options,
 )
+from scripts.preannotating.masks import override
 from tests.fakes import FakeClassifier, FakeSegmenter
 from tests.scripts.fakes import PROPOSAL
 
@@ -70,7 +71,7 @@ def options_of(*given: str) -> ProposalOptions:
 def test_each_option_sets_what_it_names_and_nothing_else(given: list[str], changed: dict[str, object]) -> None:
     assert options_of(*given) == replace(PROPOSAL, **changed)
     command = preannotate.build_parser().parse_args(["--project", "3", "--max-masks", "4", *given])
-    chosen = choose_options(preannotate.override(PROPOSAL, command), command)
+    chosen = choose_options(override(PROPOSAL, command), command)
     assert chosen == replace(PROPOSAL, max_masks=4, **changed)
 
 

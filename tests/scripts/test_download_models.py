@@ -293,9 +293,39 @@ def test_the_list_shows_what_is_here_and_whether_it_is_as_it_was_downloaded(
     assert f"{tmp_path / TINY_FOLDER} is not as it was downloaded (changed: config.json)." in shown
     (tmp_path / LOCK_NAME).unlink()
     assert state("sam2.1_hiera_tiny") == "unverified"
-    (tmp_path / LOCK_NAME).write_text("{")
-    assert run("--list", "--weights-dir", tmp_path) == 1
-    assert f"error: The lock {tmp_path / LOCK_NAME} is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 1, "models": {"a": {}}}', '{"version": 9, "models": {}}'])
+def test_with_a_damaged_lock_the_list_shows_what_the_pins_know_and_what_to_do(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("vit_b", "vit_l"):
+        published = PublishedFile(f"https://weights.invalid/{name}.pth", 1, DIGEST)
+        monkeypatch.setitem(SEGMENTERS, name, replace(SEGMENTERS[name], published=published))
+    (tmp_path / "vit_b.pth").write_bytes(DATA)
+    (tmp_path / "vit_l.pth").write_bytes(b"damaged")
+    (tmp_path / CLIP_FILE).write_bytes(DATA)
+    (tmp_path / LOCK_NAME).write_text(content)
+    shown = show_list(tmp_path, capsys, monkeypatch, 110)
+    assert (row(shown, "vit_b")[-1], row(shown, "vit_l")[-1]) == ("verified", "changed")
+    assert f" {CLIP_FILE}: unverified" in shown
+    assert shown.count(str(tmp_path / LOCK_NAME)) == 1
+    if "9" in content:
+        assert "is of version 9; this project reads version 1. Update the project" in shown
+    else:
+        assert f"The lock {tmp_path / LOCK_NAME} is damaged" in shown and "Restore it from a backup. Or delete" in shown
+
+
+def test_a_file_in_the_place_of_the_weights_folder_is_called_a_file(
+    hub: HubStub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("")
+    said = f"The weights folder {weights} is a file."
+    assert said in show_list(weights, capsys, monkeypatch, 110)
+    for name in ("sam2.1_hiera_tiny", "vit_b"):
+        assert run(name, "--weights-dir", weights) == 1
+        assert f"error: {said}\n  help: Set WEIGHTS_DIR (or --weights-dir) to a folder" in capsys.readouterr().err
 
 
 def test_the_list_loads_neither_torch_nor_transformers(tmp_path: Path) -> None:

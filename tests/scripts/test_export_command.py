@@ -112,6 +112,26 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(command: Comman
     ]
 
 
+PREDICTED = {"predictions": [{"id": 1, "result": [brush(block(1, 1, 5, 5))], "model_version": "demo"}]}
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_predictions_that_nobody_has_submitted_are_named_with_what_to_do(command: Command, options: list[str]) -> None:
+    skipped = annotation(brush(block(1, 1, 5, 5)), was_cancelled=True)
+    assert command.run([task(1) | PREDICTED, task(2, skipped) | PREDICTED, task(3)], *options) == 0
+    assert "0 masks; 3 tasks not annotated, 0 failed" in command.printed
+    said = "  only annotations are exported, and nobody has submitted one yet; 2 tasks of the file have predictions\n"
+    assert said + "    help: Open the tasks in Label Studio, correct the masks and press Submit." in command.printed
+    assert "Create Annotations From Predictions (docs/reviewing.md)" in command.printed
+
+
+def test_predictions_beside_annotations_are_ordinary(command: Command) -> None:
+    assert command.run([task(1, annotation(brush(block(1, 1, 5, 5)))), task(2) | PREDICTED]) == 0
+    assert "only annotations are exported" not in command.printed
+    assert command.run([task(1), task(2)]) == 0
+    assert "only annotations are exported" not in command.printed
+
+
 def test_splits_are_documents_of_their_own(command: Command) -> None:
     tasks = [task(number, annotation(brush(block(1, 1, 5, 5)))) for number in range(1, 11)]
     assert command.run(tasks, "--split", "train=0.8,val=0.2", "--seed", "3") == 0

@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend.bulk import Outcome
+from backend.label_studio.config import ConfigLimits
 from backend.label_studio.requests import FromBoxes
 from backend.label_studio.results import parse_regions
+from backend.projects import ProjectSettings
 from backend.values import Size
 from scripts import preannotate
 from scripts.demo_world.scenes import CLASS_NAMES
 from scripts.export import main as export
 from scripts.measuring.place import Picture, make_pictures
+from scripts.preannotating.run_plan import CheckedProject, RunPlan
 from tests.bulk.fake_label_studio import FakeLabelStudio
 from tests.scripts.boxed_scenes import CONFIG, XML, check_masks, rectangles, xywh
 from tests.servers import Answer, LocalServer, Seen
@@ -88,6 +92,8 @@ def run(
         "CLIP_MODEL": "none",
         "TORCH_THREADS": 1,
         "DEVICE": "cpu",
+        "LABEL_STUDIO_URL": server.url,
+        "LABEL_STUDIO_API_KEY": "abcdef",
     }.items():
         monkeypatch.setenv(name, str(value))
 
@@ -168,6 +174,16 @@ def test_boxes_of_a_coco_file_become_masks_that_an_export_gives_back_with_their_
     assert np.mean([box_iou(one["bbox"], other["bbox"]) for one, other in pairs]) >= 0.9
 
 
+def test_an_export_before_anybody_submits_says_that_there_are_only_predictions(
+    run: Run, scenes: dict[int, Picture], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--from-boxes", write_coco(tmp_path / "boxes.json", {1: scenes[1], 2: scenes[2]}))
+    assert export(["--project", "3", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "0 masks; 3 tasks not annotated, 0 failed" in said
+    assert "nobody has submitted one yet; the project has 2 predictions\n    help: Open the tasks" in said
+
+
 def test_another_file_is_another_version_and_replaces_the_first(
     site: BoxSite, run: Run, scenes: dict[int, Picture], tmp_path: Path
 ) -> None:
@@ -183,7 +199,7 @@ def test_a_file_of_another_project_is_refused_before_the_models_are_loaded(
 ) -> None:
     monkeypatch.setattr("backend.wiring.build_predictor", lambda *_: pytest.fail("the models were loaded"))
     said = run("--from-boxes", write_coco(tmp_path / "a.json", scenes, task_id=77), status=1)
-    assert "a.json: none of its 3 images is in project 3." in said
+    assert "a.json has no box to make a mask of. None of its 3 images with boxes is in project 3." in said
     assert "is of task 77, which project 3 does not have" in said and "Name the project that the file was made" in said
     assert site.predictions == {}
 
@@ -262,6 +278,92 @@ def test_a_project_without_rectangles_is_refused_with_what_to_look_at(run: Run) 
     assert "No task of project 3 has a rectangle to make a mask of." in run("--from-boxes", "project", status=1)
 
 
+@pytest.fixture
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test if the models are loaded."""
+    monkeypatch.setattr("backend.wiring.build_predictor", lambda *_: pytest.fail("The models were loaded."))
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_renaming_a_label_that_no_box_has_is_refused_before_the_models_load(
+    site: BoxSite, run: Run, scenes: dict[int, Picture], tmp_path: Path
+) -> None:
+    name = scenes[1].scene.objects[0].class_name
+    typo = name + "s"
+    site.drawn = {1: rectangles(scenes[1].scene)}
+    for source in ("project", write_coco(tmp_path / "a.json", {1: scenes[1]})):
+        said = run("--from-boxes", source, "--rename", f"{typo}={name}", status=1)
+        reason = f"--rename {typo}={name} changes nothing: no box has the label {typo!r} (did you mean {name!r}?)."
+        assert f"error: {reason}\n  help: The labels of boxes are " in said
+        assert name in said.partition("The labels of boxes are ")[2]
+    assert site.predictions == {}
+
+
+def test_a_label_that_boxes_may_have_may_be_renamed_even_if_none_of_them_has_it(
+    site: BoxSite, run: Run, scenes: dict[int, Picture], tmp_path: Path
+) -> None:
+    site.drawn = {1: rectangles(scenes[1].scene)}
+    unused = next(name for name in CLASS_NAMES if name not in {one.class_name for one in scenes[1].scene.objects})
+    for source in ("project", write_coco(tmp_path / "a.json", {1: scenes[1]})):
+        run("--from-boxes", source, "--rename", f"{unused}=red", "--dry-run", "--sheet", tmp_path / "a.html")
+
+
+def change_annotations(path: Path, **changed: object) -> Path:
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"annotations": [one | changed for one in document["annotations"]]}))
+    return path
+
+
+@pytest.mark.usefixtures("unloaded")
+@pytest.mark.parametrize(
+    ("changed", "options", "reason", "remedy"),
+    [
+        ({"iscrowd": 1}, [], "{n} boxes are of groups of objects (iscrowd).", "give each its own box, with iscrowd 0."),
+        (
+            {"bbox": [5, 5, 0, 0]},
+            [],
+            "{n} boxes cannot be used. Annotation 1 of a.json has the bbox",
+            "Correct the file.",
+        ),
+        ({"score": 0.2}, ["--min-score", 0.5], "{n} boxes have a score below --min-score.", "Lower --min-score."),
+    ],
+)
+def test_a_file_whose_boxes_are_all_left_out_says_why_and_what_to_do_about_that(
+    run: Run,
+    scenes: dict[int, Picture],
+    tmp_path: Path,
+    changed: dict[str, object],
+    options: list[object],
+    reason: str,
+    remedy: str,
+) -> None:
+    path = change_annotations(write_coco(tmp_path / "a.json", {1: scenes[1]}), **changed)
+    said = run("--from-boxes", path, *options, status=1)
+    error, help_ = said[said.index("error: ") :].split("\n  help: ")
+    start = f"error: {path} has no box to make a mask of. "
+    assert error.startswith(start + reason.format(n=len(scenes[1].scene.objects)))
+    assert help_.endswith(f"{remedy}\n") and "project" not in help_
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_a_file_without_boxes_says_so(run: Run, scenes: dict[int, Picture], tmp_path: Path) -> None:
+    results = tmp_path / "predictions.json"
+    results.write_text("[]")
+    for path in (results, write_coco(tmp_path / "a.json", {})):
+        said = run("--from-boxes", path, status=1)
+        assert f"error: {path} has no box to make a mask of.\n  help: Name a COCO data set with" in said
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_rectangles_that_are_all_below_the_score_are_not_said_to_be_missing(
+    site: BoxSite, run: Run, scenes: dict[int, Picture]
+) -> None:
+    results = [one | {"score": 0.2} for one in rectangles(scenes[1].scene)]
+    site._store({"task": 1, "model_version": "detector", "result": results})
+    said = run("--from-boxes", "project", "--min-score", 0.5, status=1)
+    assert f"{len(results)} boxes have a score below --min-score.\n  help: Lower --min-score. Draw some" in said
+
+
 def test_boxes_of_resized_pictures_fail_with_the_reason(
     site: BoxSite, run: Run, scenes: dict[int, Picture], tmp_path: Path
 ) -> None:
@@ -314,9 +416,8 @@ def test_options_that_do_not_go_together_are_refused(run: Run, site: BoxSite, op
     assert site.predictions == {}
 
 
-def test_an_empty_prediction_of_boxes_does_not_hide_others() -> None:
-    from backend.bulk import Outcome
-
-    empty = {"result": [], "score": 0.0}
-    assert preannotate.hides_others(FromBoxes({}), Outcome({"id": 1, "has_others": True}, empty))
-    assert not preannotate.hides_others(FromBoxes({}), Outcome({"id": 1, "has_others": False}, empty))
+@pytest.mark.parametrize(("has_others", "hides"), [(True, True), (False, False)])
+def test_an_empty_prediction_of_boxes_does_not_hide_others(has_others: bool, hides: bool) -> None:
+    project = CheckedProject("3", "Boxes", XML, CONFIG, ConfigLimits(), ProjectSettings(), None)
+    empty = Outcome({"id": 1, "has_others": has_others}, {"result": [], "score": 0.0})
+    assert RunPlan(project, FromBoxes({}), "demo").hides_others(empty) == hides

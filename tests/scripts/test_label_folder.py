@@ -125,6 +125,15 @@ def test_no_time_is_told_where_nothing_is_left_or_one_object_is_cut_out(
     assert "Estimated time" not in capsys.readouterr().out
 
 
+def test_a_first_image_that_cannot_be_read_is_why_the_time_is_not_told(
+    photos: Path, out: Path, hall: Hall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "a.png").write_bytes(b"no image")
+    label(photos, out, *LABELS)
+    said = capsys.readouterr().out
+    assert "The time is not estimated. a.png is not an image: 8 bytes" in said and "Estimated time" not in said
+
+
 def test_where_a_detector_is_loaded_a_text_keeps_what_is_in_its_boxes(
     photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from backend.projects import ProjectSettings
 from backend.settings import Settings
 from scripts.preannotating.time_estimate import (
     WITH_WORKERS,
+    choose_cpu_clock,
     estimates_here,
     makes_automatic_masks,
     measure_task,
@@ -52,7 +54,7 @@ def measure(
     page: LabelingConfig = PAGE,
     task: dict[str, Any] = TASK,
 ) -> MaskTime | None:
-    return measure_task(hall.predictor, page, request, ProjectSettings(), task, "1")
+    return measure_task(hall.predictor, page, request, ProjectSettings(), "1", time.process_time, task)
 
 
 @pytest.mark.parametrize("request_", [SegmentAll(OPTIONS), SegmentAll(), FindText(("a cat",), OPTIONS)])
@@ -60,6 +62,7 @@ def test_the_image_of_a_task_is_encoded_and_its_masks_made_from_growing_grids(re
     hall = Hall(segmenter=CountingSegmenter(), classifier=FakeClassifier())
     measured = measure(hall, request_)
     assert measured is not None and measured.points == OPTIONS.points_per_side**2 and measured.seconds > 0
+    assert measured.cpu_seconds is not None
     assert hall.segmenter.encoded == [(30, 40, 3)] * 2
     assert [one.points_per_side for one in hall.segmenter.proposed] == [1, 1, 2, 4]
     assert replace(hall.segmenter.proposed[-1], points_per_side=OPTIONS.points_per_side) == OPTIONS
@@ -128,6 +131,13 @@ def test_workers_on_other_devices_are_not_estimated_by_this_process(
     arguments = argparse.Namespace(workers=workers, engine=engine)
     assert estimates_here(arguments, Settings(device="auto")) == is_estimated
     assert capsys.readouterr().out == ("" if is_estimated else WITH_WORKERS + "\n")
+
+
+def test_the_processor_is_timed_only_where_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_cpu_clock(Settings(device="cpu")) is time.process_time
+    assert choose_cpu_clock(Settings(device="auto")) is None
 
 
 def test_where_boxes_are_decoded_no_time_of_automatic_masks_is_told() -> None:

@@ -13,11 +13,11 @@ from backend.errors import ImageUnavailable
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll
 from backend.label_studio.results import mask_from_value
+from backend.predict import build_version
 from backend.projects import ProjectSettings
 from backend.runtime import BackgroundLoader
 from backend.server import Metrics, create_app
 from backend.values import Priority, Size
-from scripts.preannotate import build_version
 from tests.fakes import CONFIG_WITH_IMAGE_CHOICES, OPTIONS, FakeClassifier, FakeSegmenter, Hall, noise_png, predict_body
 from tests.server.fakes import ServerOnFakes, setup_body
 

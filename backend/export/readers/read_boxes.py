@@ -43,7 +43,8 @@ class BoxFile:
     """The boxes of a file by image.
 
     Attributes:
-        data_set: The images that have boxes, in the order of the file; labels count the boxes.
+        data_set: The images that have boxes, in the order of the file. Its labels count the boxes; its further labels
+            are the categories without boxes, and the labels of boxes with a low score.
         bad: Why boxes were left out, a sentence for each.
         low: Boxes with a score below the minimum.
         crowds: Boxes of groups of objects.
@@ -102,6 +103,7 @@ class _Reader:
     def __init__(self, path: Path, known: CocoDocument | None, min_score: float) -> None:
         self._path, self._known, self._min_score = path, known, min_score
         self._labels, self._result = Counter[str](), BoxFile()
+        self._other_labels = set[str]()
         self._boxes: dict[Any, list[FoundBox]] = {}
         self._images: dict[Any, FoundImage] = {}
         for image in known.images if known else ():
@@ -120,6 +122,7 @@ class _Reader:
             return
         if box.score is not None and box.score < self._min_score:
             self._result.low += 1
+            self._other_labels.add(box.label)
             return
         self._labels[box.label] += 1
         self._boxes.setdefault(key, []).append(box)
@@ -129,7 +132,11 @@ class _Reader:
         images = [
             replace(image, boxes=tuple(self._boxes[key])) for key, image in self._images.items() if key in self._boxes
         ]
-        self._result.data_set = FoundDataSet(images, self._labels, digest=digest)
+        categories = self._known.categories.values() if self._known else ()
+        further = self._other_labels.union(str(category["name"]) for category in categories)
+        self._result.data_set = FoundDataSet(
+            images, self._labels, digest=digest, further_labels=frozenset(further.difference(self._labels))
+        )
         return self._result
 
     def _image_of(self, entry: Json) -> Any:

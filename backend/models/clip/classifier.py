@@ -17,7 +17,7 @@ from backend.models.clip.crop import central_part, crop_masks
 from backend.models.clip.text_features import TextFeatures, VocabularyFeatures
 from backend.models.devices import choose_device
 from backend.models.entries import ClassifierEntry
-from backend.models.out_of_memory import DeviceModel
+from backend.models.out_of_memory import DeviceModel, is_out_of_memory
 from backend.models.smaller import CLIP
 from backend.values import ClassName, ClassScore, Lexicon, Mask, Pixels
 
@@ -201,6 +201,8 @@ def load_clip(entry: ClassifierEntry, checkpoint: Path, *, device: str) -> ClipC
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=str(checkpoint))
     except Exception as error:  # open_clip, torch and safetensors each raise their own family
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(
             f"The checkpoint {checkpoint} cannot be loaded into CLIP model {name!r}: {str(error)[:300]}",
             remedy="Set CLIP_MODEL and CLIP_PRETRAINED to a model and its weights, or download the file again.",

@@ -1,4 +1,8 @@
-"""Grounding DINO and its successors (MM-Grounding-DINO, LLMDet): an image and texts to boxes."""
+"""Grounding DINO and its successors (MM-Grounding-DINO, LLMDet): an image and texts to boxes.
+
+The image backbone runs once for an image and the text backbone once for a token sequence, however many passes the texts
+take. The encoder and the decoder run in every pass: from their first layer on, they mix the image with its texts.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms, box_convert, clip_boxes_to_image, remove_small_boxes
 
+from backend.models.detectors.image_cache import CachedImageBackbone, DeviceImage
 from backend.models.detectors.loading import LoadedFolder, load_folder
 from backend.models.detectors.phrase_tokens import Pass, PhraseTokens
 from backend.models.detectors.text_cache import CachedTextBackbone
@@ -39,6 +44,8 @@ class GroundingDinoDetector:
         self._min_score, self._image_processor = min_score, loaded.image_processor
         self._tokens = PhraseTokens(loaded.tokenizer, loaded.model.config.max_text_len)
         loaded.model.model.text_backbone = CachedTextBackbone(loaded.model.model.text_backbone)
+        vision = loaded.model.model.backbone
+        vision.conv_encoder = CachedImageBackbone(vision.conv_encoder)
         self._model = DeviceModel(loaded.model, torch_device, name)
 
     @property
@@ -57,7 +64,8 @@ class GroundingDinoDetector:
 
         Args:
             pixels: uint8 RGB (H, W, 3).
-            texts: As many as wanted; the model runs once for as many as fit into its token limit.
+            texts: As many as wanted; of the model, all but the image backbone runs once for as many as fit into its
+                token limit.
             min_score: Score that a box must reach; None for the model's default.
 
         Returns:
@@ -72,7 +80,8 @@ class GroundingDinoDetector:
         if not passes:
             return []
         padded = _pad_narrow(pixels)
-        image = self._image_processor(images=padded, input_data_format="channels_last", return_tensors="pt")
+        read = self._image_processor(images=padded, input_data_format="channels_last", return_tensors="pt")
+        image = DeviceImage(read["pixel_values"], read["pixel_mask"])
         limit = self._min_score if min_score is None else min_score
         found = []
         for of_pass in passes:
@@ -80,7 +89,7 @@ class GroundingDinoDetector:
         return sorted(found, key=lambda one: -one.score)
 
     def _run_pass(
-        self, image: Any, of_pass: Pass, min_score: float, padded: tuple[int, ...], size: tuple[int, ...]
+        self, image: DeviceImage, of_pass: Pass, min_score: float, padded: tuple[int, ...], size: tuple[int, ...]
     ) -> list[Detection]:
         """Run the model once; `padded` and `size` are heights and widths with and without padding."""
 
@@ -103,15 +112,15 @@ class GroundingDinoDetector:
         ]
 
     @torch.inference_mode()
-    def _predict(self, model: Any, image: Any, of_pass: Pass) -> tuple[torch.Tensor, torch.Tensor]:
+    def _predict(self, model: Any, image: DeviceImage, of_pass: Pass) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the logits (Q, T) and boxes (Q, 4) of all queries, on the CPU; boxes as shares, by their centres."""
         device = next(model.parameters()).device
-        token_ids = torch.tensor([of_pass.token_ids], device=device)
+        token_ids, (pixel_values, pixel_mask) = torch.tensor([of_pass.token_ids], device=device), image.on(device)
         half = self._dtype != torch.float32 and device.type == self._model.device.type  # not in the copy on the CPU
         with torch.autocast(device.type, dtype=self._dtype if half else None, enabled=half):
             output = model(
-                pixel_values=image["pixel_values"].to(device),
-                pixel_mask=image["pixel_mask"].to(device),
+                pixel_values=pixel_values,
+                pixel_mask=pixel_mask,
                 input_ids=token_ids,
                 token_type_ids=torch.zeros_like(token_ids),
                 attention_mask=torch.ones_like(token_ids),

@@ -8,7 +8,6 @@ change the result.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -17,10 +16,8 @@ import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 
-from backend.errors import BadPrompt
-from backend.models.devices import choose_device, choose_encoder_dtype
+from backend.models.device_segmenter import DeviceSegmenter
 from backend.models.mask_prompt import coverage_to_logits
-from backend.models.out_of_memory import DeviceModel
 from backend.models.sam.automatic_masks import AutomaticMasks, batch_sizes
 from backend.models.sam.prompt_decoder import PromptDecoder
 from backend.models.sam.prompt_groups import PromptGroups
@@ -40,10 +37,9 @@ from backend.values import (
 )
 
 PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
-EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
 
 
-class SamSegmenter:
+class SamSegmenter(DeviceSegmenter[Sam, "_Decoders"]):
     """SAM on one device.
 
     Args:
@@ -54,8 +50,6 @@ class SamSegmenter:
         family: Family name in the embeddings; those of another family are refused.
     """
 
-    refines_by_logits = True  # SAM was trained on sequences of clicks, each with the logits of the previous mask
-
     def __init__(
         self,
         model: Sam,
@@ -65,25 +59,16 @@ class SamSegmenter:
         name: str = "SAM",
         family: str = FAMILY,
     ) -> None:
-        torch_device = choose_device(device)
-        self._family, self._encoder_dtype = family, choose_encoder_dtype(encoder_dtype, torch_device)
-        self._sam = DeviceModel(model, torch_device, name)
-        self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
-        self._decoders_lock = threading.Lock()
+        super().__init__(
+            model,
+            lambda copy: _Decoders(copy, self.encode),
+            preprocessing=f"pre{PREPROCESSING_VERSION}",
+            family=family,
+            device=device,
+            encoder_dtype=encoder_dtype,
+            name=name,
+        )
         self._transform = ResizeToInput(model.image_encoder.img_size)
-
-    @property
-    def device(self) -> str:
-        return str(self._sam.device)
-
-    @property
-    def encoder_dtype(self) -> str:
-        return str(self._encoder_dtype).removeprefix("torch.")
-
-    @property
-    def identity(self) -> str:
-        """What an embedding depends on besides weights and pixels; part of the cache key."""
-        return f"pre{PREPROCESSING_VERSION}-enc-{self.encoder_dtype}-{EMBEDDING_DTYPE}"
 
     def encode(self, pixels: Pixels) -> ImageEmbedding:
         """Run the image encoder, the expensive half of SAM.
@@ -92,14 +77,14 @@ class SamSegmenter:
             pixels: uint8 RGB (H, W, 3).
 
         Returns:
-            One array, "image_embed", in `EMBEDDING_DTYPE`; (256, 64, 64) for SAM's own models.
+            One array, "image_embed", in `embedding_dtype`; (256, 64, 64) for SAM's own models.
 
         Source: segment_anything.SamPredictor.set_image.
         """
         resized = self._transform.apply_image(pixels)
         features = self._sam.run(("an image", lambda model: self._encode(model, resized)))
         size, input_size = (Size(a.shape[1], a.shape[0]) for a in (pixels, resized))
-        arrays = {IMAGE_EMBED: features.astype(EMBEDDING_DTYPE, copy=False)}
+        arrays = {IMAGE_EMBED: features.astype(self.embedding_dtype, copy=False)}
         return ImageEmbedding(arrays, size, input_size, self._family)
 
     def embedding_spec(self, size: Size) -> EmbeddingSpec:
@@ -107,37 +92,7 @@ class SamSegmenter:
         prompt_encoder, transform = self._sam.model.prompt_encoder, self._transform
         height, width = transform.get_preprocess_shape(size.height, size.width, transform.target_length)
         shape = (prompt_encoder.embed_dim, *prompt_encoder.image_embedding_size)
-        return EmbeddingSpec({IMAGE_EMBED: (EMBEDDING_DTYPE, shape)}, size, Size(width, height), self._family)
-
-    def decode(
-        self,
-        embedding: ImageEmbedding,
-        prompt: Prompt,
-        *,
-        max_masks: int | None = None,
-        revise: ReviseLogits | None = None,
-    ) -> list[Candidate]:
-        """Predict candidate masks for one object.
-
-        A single foreground point is ambiguous, so SAM returns three candidates for it and one for anything else.
-
-        Args:
-            embedding: Of the image that `prompt` was drawn on.
-            prompt: In pixels of the original image, XY.
-            max_masks: Number of the best masks to upscale to the original size, which is most of the work.
-            revise: Changes the low-resolution logits of each mask before it is upscaled.
-
-        Returns:
-            Best first: a (H, W) bool mask at original size and SAM's predicted IoU.
-
-        Raises:
-            BadPrompt: Neither a point, a box nor a mask.
-
-        Source: segment_anything.SamPredictor.predict_torch.
-        """
-        if not prompt.point_coords and prompt.box_xyxy is None and prompt.mask_logits is None:
-            raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
-        return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks, revise)))
+        return EmbeddingSpec({IMAGE_EMBED: (self.embedding_dtype, shape)}, size, Size(width, height), self._family)
 
     def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Predict the best mask of each prompt, which is a single click or a box alone; the masks have no logits."""
@@ -208,6 +163,7 @@ class SamSegmenter:
         max_masks: int | None,
         revise: ReviseLogits | None,
     ) -> list[Candidate]:
+        """Decode with one copy. Source: segment_anything.SamPredictor.predict_torch."""
         points, boxes, masks = prompt_to_torch(model, embedding, prompt)
         sparse, dense = model.prompt_encoder(points=points, boxes=boxes, masks=masks)
         low_res_masks, scores = self._decoders_of(model, embedding).prompts.decode(
@@ -224,15 +180,6 @@ class SamSegmenter:
         enlarged = enlarge(model, low_res_masks[None], embedding)[0] > model.mask_threshold
         arrays = (t.cpu().numpy() for t in (enlarged, scores, low_res_masks))
         return [Candidate(m, float(s), logits[None]) for m, s, logits in zip(*arrays, strict=True)]
-
-    def _decoders_of(self, model: Sam, embedding: ImageEmbedding) -> _Decoders:
-        """Return the decoders of this model or of its copy on the CPU; refuse an embedding of another family."""
-        if embedding.family != self._family:
-            raise ValueError(f"This embedding is of {embedding.family!r}, but the model of {self._family!r}.")
-        with self._decoders_lock:
-            if model.device not in self._decoders:
-                self._decoders[model.device] = _Decoders(model, self.encode)
-            return self._decoders[model.device]
 
 
 class _Decoders:

@@ -8,9 +8,9 @@ from typing import Any
 
 from backend.errors import CheckpointError
 from backend.models.entries import SegmenterEntry
+from backend.models.model_folder import WEIGHTS, check_folder, check_type, check_weights, download_remedy, read_config
 from backend.models.protocols import Segmenter
 from backend.models.transformers_library import import_transformers
-from backend.models.transformers_sam.folder import WEIGHTS, check_weights, read_config
 
 _PARTS = ("vision_config", "prompt_encoder_config", "mask_decoder_config")
 _EDGETAM_BACKBONE: dict[str, Any] = {
@@ -19,6 +19,14 @@ _EDGETAM_BACKBONE: dict[str, Any] = {
 }
 """Given here, because `EdgeTamConfig` takes a ResNet for a folder whose config does not name the backbone."""
 _MAX_NAMED_KEYS = 3
+_SEGMENTERS_BY_TYPE = {
+    "sam": "one of vit_b, vit_l, vit_h and its .pth file",
+    "sam2": "one of the sam2.1_hiera models",
+    "sam2_video": "one of the sam2.1_hiera models",
+    "edgetam": "edgetam",
+    "edgetam_video": "edgetam",
+}
+"""The SAM_MODEL for folders of other families, by their `model_type`."""
 _NOT_A_WEIGHT = ".num_batches_tracked"  # a counter of batch normalisation, read only in training
 
 
@@ -63,7 +71,9 @@ def load_model(transformers: Any, entry: SegmenterEntry, folder: Path) -> Any:
     from backend.models.out_of_memory import is_out_of_memory  # imports torch
 
     classes = _CLASSES[entry.family]
-    settings = read_config(folder, entry.name, classes.model_types)
+    check_folder(folder, entry.name)
+    settings = read_config(folder, entry.name)
+    check_type(folder, entry.name, settings, classes.model_types, _suggest_setting(settings, entry))
     check_weights(folder, entry.name)
     config = _build_config(transformers, settings, folder, entry)
     model_class = getattr(transformers, classes.model)
@@ -85,6 +95,14 @@ def load_model(transformers: Any, entry: SegmenterEntry, folder: Path) -> Any:
         ) from error
     _check_report(report, folder, entry)
     return model
+
+
+def _suggest_setting(settings: dict[str, Any], entry: SegmenterEntry) -> str:
+    """Return the remedy for a folder of another type."""
+    other = _SEGMENTERS_BY_TYPE.get(str(settings.get("model_type")))
+    if other:
+        return f"Set SAM_MODEL to {other}."
+    return f"Set SAM_CHECKPOINT to a folder of {entry.name}. {download_remedy(entry.name)}"
 
 
 def _build_config(transformers: Any, settings: dict[str, Any], folder: Path, entry: SegmenterEntry) -> Any:

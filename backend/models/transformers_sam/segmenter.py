@@ -6,7 +6,6 @@ masks that are used are upscaled to the original size.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -15,10 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.errors import BadPrompt
-from backend.models.devices import choose_device, choose_encoder_dtype
+from backend.models.device_segmenter import DeviceSegmenter
 from backend.models.mask_prompt import coverage_to_logits
-from backend.models.out_of_memory import DeviceModel
 from backend.models.transformers_sam.automatic_masks import AutomaticMasks
 from backend.models.transformers_sam.preprocessing import normalize, squash
 from backend.models.transformers_sam.prompt_decoder import PromptDecoder, batch_sizes
@@ -45,10 +42,9 @@ from backend.values import (
 )
 
 PREPROCESSING_VERSION = 1  # version of the steps before the encoder; part of every cache key
-EMBEDDING_DTYPE = np.dtype(np.float16)  # half the cache size of float32
 
 
-class TransformersSam:
+class TransformersSam(DeviceSegmenter[Any, "_Decoders"]):
     """Sam2Model or EdgeTamModel of transformers on one device.
 
     Args:
@@ -59,31 +55,19 @@ class TransformersSam:
         name: The model's name in the registry, for the log and for errors.
     """
 
-    refines_by_logits = True  # SAM 2 was trained on sequences of clicks, each with the logits of the previous mask
-
     def __init__(
         self, model: Any, *, family: str, device: str = "auto", encoder_dtype: str = "auto", name: str = "SAM 2"
     ) -> None:
-        torch_device = choose_device(device)
-        self._encoder_dtype = choose_encoder_dtype(encoder_dtype, torch_device)
-        self._family = family
-        self._sam = DeviceModel[Any](model, torch_device, name)
-        self._decoders = {model.device: _Decoders(self._sam.model, self.encode)}
-        self._decoders_lock = threading.Lock()
         self._side = int(model.prompt_encoder.input_image_size)
-
-    @property
-    def device(self) -> str:
-        return str(self._sam.device)
-
-    @property
-    def encoder_dtype(self) -> str:
-        return str(self._encoder_dtype).removeprefix("torch.")
-
-    @property
-    def identity(self) -> str:
-        """What an embedding depends on besides weights and pixels; part of the cache key."""
-        return f"squash{self._side}v{PREPROCESSING_VERSION}-enc-{self.encoder_dtype}-{EMBEDDING_DTYPE}"
+        super().__init__(
+            model,
+            lambda copy: _Decoders(copy, self.encode),
+            preprocessing=f"squash{self._side}v{PREPROCESSING_VERSION}",
+            family=family,
+            device=device,
+            encoder_dtype=encoder_dtype,
+            name=name,
+        )
 
     def encode(self, pixels: Pixels) -> ImageEmbedding:
         """Run the image encoder.
@@ -92,14 +76,16 @@ class TransformersSam:
             pixels: uint8 RGB (H, W, 3).
 
         Returns:
-            Three arrays in `EMBEDDING_DTYPE`, for the published models 8.4 MB: "image_embed" (256, 64, 64), without the
+            Three arrays in `embedding_dtype`, for the published models 8.4 MB: "image_embed" (256, 64, 64), without the
             model's `no_memory_embedding`, "high_res_0" (32, 256, 256) and "high_res_1" (64, 128, 128).
 
         Source: transformers.Sam2Model.get_image_features.
         """
         squashed = squash(pixels, self._side)
         levels = self._sam.run(("an image", lambda model: self._encode(model, squashed)))
-        arrays = {name: level.astype(EMBEDDING_DTYPE, copy=False) for name, level in zip(LEVELS, levels, strict=True)}
+        arrays = {
+            name: level.astype(self.embedding_dtype, copy=False) for name, level in zip(LEVELS, levels, strict=True)
+        }
         size = Size(pixels.shape[1], pixels.shape[0])
         return ImageEmbedding(arrays, size, Size(self._side, self._side), self._family)
 
@@ -109,38 +95,8 @@ class TransformersSam:
         channels = model.config.mask_decoder_config.hidden_size
         by_name = {HIGH_RES_0: channels // 8, HIGH_RES_1: channels // 4, IMAGE_EMBED: channels}
         sides = zip(by_name, model.backbone_feature_sizes, strict=True)
-        arrays = {name: (EMBEDDING_DTYPE, (by_name[name], *map(int, side))) for name, side in sides}
+        arrays = {name: (self.embedding_dtype, (by_name[name], *map(int, side))) for name, side in sides}
         return EmbeddingSpec(arrays, size, Size(self._side, self._side), self._family)
-
-    def decode(
-        self,
-        embedding: ImageEmbedding,
-        prompt: Prompt,
-        *,
-        max_masks: int | None = None,
-        revise: ReviseLogits | None = None,
-    ) -> list[Candidate]:
-        """Predict candidate masks for one object.
-
-        A single foreground point is ambiguous, so SAM 2 returns three candidates for it and one for anything else.
-
-        Args:
-            embedding: Of the image that `prompt` was drawn on.
-            prompt: In pixels of the original image, XY.
-            max_masks: Number of the best masks to upscale to the original size.
-            revise: Changes the low-resolution logits of each mask before it is upscaled.
-
-        Returns:
-            Best first: a (H, W) bool mask at original size and SAM 2's predicted IoU.
-
-        Raises:
-            BadPrompt: Neither a point, a box nor a mask.
-
-        Source: transformers.Sam2Model.forward, Sam2Processor.post_process_masks.
-        """
-        if not prompt.point_coords and prompt.box_xyxy is None and prompt.mask_logits is None:
-            raise BadPrompt("The prompt is empty.", remedy="Click a point or draw a box.")
-        return self._sam.run(("a prompt", lambda model: self._decode(model, embedding, prompt, max_masks, revise)))
 
     def decode_many(self, embedding: ImageEmbedding, prompts: Sequence[Prompt]) -> list[Candidate]:
         """Predict the best mask of each prompt, which is a single click or a box alone; the masks have no logits."""
@@ -198,6 +154,7 @@ class TransformersSam:
         max_masks: int | None,
         revise: ReviseLogits | None,
     ) -> list[Candidate]:
+        """Decode with one copy. Source: transformers.Sam2Model.forward, Sam2Processor.post_process_masks."""
         tensors = prompts_to_tensors(model, embedding.original_size, prompt)
         decoder = self._decoders_of(model, embedding).prompts
         logits, scores = (found[0] for found in decoder.decode(embedding, tensors, multimask=prompt.is_single_click))
@@ -228,15 +185,6 @@ class TransformersSam:
                 found = map(Candidate, masks.cpu().numpy(), scores[best].tolist())
                 candidates |= dict(zip(group, found, strict=True))
         return [candidates[place] for place in range(len(prompts))]
-
-    def _decoders_of(self, model: Any, embedding: ImageEmbedding) -> _Decoders:
-        """Return the decoders of this model or of its copy on the CPU; refuse an embedding of another family."""
-        if embedding.family != self._family:
-            raise ValueError(f"This embedding is of {embedding.family!r}, but the model of {self._family!r}.")
-        with self._decoders_lock:
-            if model.device not in self._decoders:
-                self._decoders[model.device] = _Decoders(model, self.encode)
-            return self._decoders[model.device]
 
 
 class _Decoders:

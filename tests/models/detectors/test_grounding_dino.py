@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.models.detectors.tiny_detectors import GROUNDING_DINO, LLMDET, withou
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 70, 3), dtype=np.uint8)
 TEXTS = ("A cat", "red ring", "a traffic light")
+MANY = ("a red cat", "a blue dog", "the green car", "traffic light", "ring", "blue ring", "red car")
 
 
 @pytest.fixture(scope="module", params=[LLMDET, GROUNDING_DINO], ids=lambda entry: entry.model_type)
@@ -78,13 +80,63 @@ def test_boxes_scores_and_texts_are_those_of_the_librarys_own_calls(
 
 
 def test_texts_beyond_one_pass_are_found_as_if_they_had_been_asked_in_two(detector: GroundingDinoDetector) -> None:
-    many = ("a red cat", "a blue dog", "the green car", "traffic light", "ring", "blue ring", "red car")
-    passes = detector._tokens.split(many)
-    assert [[text for text, _, _ in one.spans] for one in passes] == [list(many[:6]), list(many[6:])]
-    halves = [*detector.detect(PIXELS, many[:6]), *detector.detect(PIXELS, many[6:])]
-    together = detector.detect(PIXELS, many)
+    passes = detector._tokens.split(MANY)
+    assert [[text for text, _, _ in one.spans] for one in passes] == [list(MANY[:6]), list(MANY[6:])]
+    halves = [*detector.detect(PIXELS, MANY[:6]), *detector.detect(PIXELS, MANY[6:])]
+    together = detector.detect(PIXELS, MANY)
     assert sorted(together, key=repr) == sorted(halves, key=repr)
-    assert {one.text for one in together} <= set(many)
+    assert {one.text for one in together} <= set(MANY)
+
+
+def test_the_image_backbone_runs_once_and_every_pass_is_the_librarys_whole_call(
+    folder: Path, detector: GroundingDinoDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+
+    runs = count_images(detector, monkeypatch)
+    predicted: list[tuple[torch.Tensor, torch.Tensor]] = []
+    predict = detector._predict
+
+    def keep(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        predicted.append(predict(*arguments))
+        return predicted[-1]
+
+    monkeypatch.setattr(detector, "_predict", keep)
+    detector.detect(PIXELS, MANY)
+    assert (len(runs), len(predicted)) == (1, 2)
+    processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    model = AutoModelForZeroShotObjectDetection.from_pretrained(folder, local_files_only=True).eval()
+    for of_pass, (logits, boxes) in zip(detector._tokens.split(MANY), predicted, strict=True):
+        inputs = processor(images=PIXELS, text=[[text for text, _, _ in of_pass.spans]], return_tensors="pt")
+        assert inputs.input_ids.tolist() == [list(of_pass.token_ids)]
+        with torch.inference_mode():
+            whole = model(**inputs)
+        assert torch.equal(logits, whole.logits[0]) and torch.equal(boxes, whole.pred_boxes[0])
+
+
+def count_images(detector: GroundingDinoDetector, monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """Notes the shape of the pixels at every run of the image backbone."""
+    backbone, runs = detector._model.model.model.backbone.conv_encoder.backbone, list[torch.Size]()
+    forward = backbone.forward
+
+    def noted(pixel_values: torch.Tensor, pixel_mask: torch.Tensor) -> Any:
+        runs.append(pixel_values.shape)
+        return forward(pixel_values, pixel_mask)
+
+    monkeypatch.setattr(backbone, "forward", noted)
+    return runs
+
+
+def test_images_that_are_searched_at_once_keep_their_own_features_and_leave_none_behind(
+    detector: GroundingDinoDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [PIXELS, PIXELS[::-1].copy(), PIXELS[:, ::-1].copy(), PIXELS]
+    expected = [detector.detect(pixels, MANY) for pixels in images]
+    runs = count_images(detector, monkeypatch)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda pixels: detector.detect(pixels, MANY), images)) == expected
+    assert len(runs) == len(images)
+    assert len(detector._model.model.model.backbone.conv_encoder._features) == 0
 
 
 def test_a_box_has_to_reach_the_score_of_the_entry_or_of_the_call(

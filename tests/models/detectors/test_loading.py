@@ -37,10 +37,10 @@ def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], obj
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["config.json"], "it has no config.json"),
-        (["model.safetensors"], "it has no model.safetensors"),
-        (["preprocessor_config.json"], "it has no preprocessor_config.json or processor_config.json"),
-        (["tokenizer.json", "vocab.txt"], "it has no tokenizer.json or vocab.txt"),
+        (["config.json"], "config.json"),
+        (["model.safetensors"], "model.safetensors"),
+        (["preprocessor_config.json"], "preprocessor_config.json or processor_config.json"),
+        (["tokenizer.json", "vocab.txt"], "tokenizer.json or vocab.txt"),
     ],
 )
 def test_a_half_downloaded_folder_is_refused_with_the_file_that_is_missing(
@@ -48,22 +48,31 @@ def test_a_half_downloaded_folder_is_refused_with_the_file_that_is_missing(
 ) -> None:
     for name in names:
         (folder / name).rename(folder / f"{name}.part")
-    with pytest.raises(CheckpointError, match="is not a complete llmdet_tiny") as error:
+    command = "Download it with `python -m scripts.download_models llmdet_tiny`."
+    with pytest.raises(CheckpointError) as error:
         build_detector(LLMDET, folder, device="cpu")
-    assert said in error.value.message
-    assert error.value.remedy == "Delete it and download it with `python -m scripts.download_models llmdet_tiny`."
+    assert error.value.message == f"The download of {folder} is not finished: {said} is missing."
+    assert error.value.remedy == f"{command} It resumes where it stopped."
+    for name in names:
+        (folder / f"{name}.part").unlink()
+    with pytest.raises(CheckpointError) as error:
+        build_detector(LLMDET, folder, device="cpu")
+    assert error.value.message == f"{folder} is not a model folder of llmdet_tiny: it has no {said}."
+    assert error.value.remedy == command
 
 
 def test_weights_that_end_in_the_middle_are_refused(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(CheckpointError, match=r"is not a complete llmdet_tiny: it cannot be read: .*incomplete"):
+    with pytest.raises(
+        CheckpointError, match=r"model\.safetensors \(\d+ bytes\) is damaged or incomplete: .*download_models llmdet"
+    ):
         build_detector(LLMDET, folder, device="cpu")
 
 
 def test_a_config_that_is_no_json_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text("<html>not found</html>")
-    with pytest.raises(CheckpointError, match="it cannot be read"):
+    with pytest.raises(CheckpointError, match=r"config\.json \(22 bytes\) is damaged or incomplete: "):
         build_detector(LLMDET, folder, device="cpu")
 
 

@@ -51,4 +51,4 @@ def folder(tiny: Any, family: str, tmp_path: Path) -> Path:
 @pytest.fixture
 def float32_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Embeddings as exact as the library's."""
-    monkeypatch.setattr("backend.models.transformers_sam.segmenter.EMBEDDING_DTYPE", np.dtype(np.float32))
+    monkeypatch.setattr("backend.models.device_segmenter.DeviceSegmenter.embedding_dtype", np.dtype(np.float32))
