@@ -51,6 +51,7 @@ from scripts.preannotating.time_estimate import (
     measure_task,
     print_time_estimate,
 )
+from scripts.waiting import build_outages, fetch_project
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -130,7 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments.url, arguments.api_key)
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
     project_id = str(arguments.project)
-    project = client.project(project_id)  # report a wrong token before loading the models
+    outages = build_outages(client, project_id, arguments)
+    project = fetch_project(client, project_id, outages)  # report a wrong token before loading the models
     if arguments.verify is not None:
         return verify(client, project_id, settings, arguments)
     limits = build_limits(settings).config
