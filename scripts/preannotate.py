@@ -42,6 +42,7 @@ from scripts.preannotating.time_estimate import (
     measure_task,
     print_time_estimate,
 )
+from scripts.waiting import build_outages, fetch_project
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_together(arguments)
     settings = read_settings(arguments.url, arguments.api_key)
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
-    info = client.project(str(arguments.project))  # report a wrong token before loading the models
+    outages = build_outages(client, str(arguments.project), arguments)
+    info = fetch_project(client, str(arguments.project), outages)  # report a wrong token before loading the models
     if arguments.verify is not None:
         return verify(client, str(arguments.project), settings, arguments)
     project = check_project(arguments, client, info, build_limits(settings).config)

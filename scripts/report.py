@@ -38,6 +38,7 @@ from backend.settings import Settings
 from scripts.console import positive_int, read_settings, run_command, show_progress
 from scripts.reporting.pictures import draw_pictures
 from scripts.reporting.sources import Source, open_file, open_project
+from scripts.waiting import add_give_up_option, build_outages
 
 PAGE = "report.html"
 PROBE = ".report-can-be-written"
@@ -77,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--link-url", metavar="URL", help="Label Studio's address in a browser, for the links (default: --url)"
     )
+    add_give_up_option(parser)
     parser.add_argument("--no-pictures", action="store_true", help="leave out the pictures of the worst regions")
     return parser
 
@@ -134,7 +136,8 @@ def _open_source(arguments: argparse.Namespace, settings: Settings | None) -> So
     if settings is None:
         return open_file(arguments.file, arguments.config, build_limits(Settings.from_environment({})).config)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
-    return open_project(client, arguments.project, build_limits(settings).config)
+    outages = build_outages(client, arguments.project, arguments)
+    return open_project(client, arguments.project, build_limits(settings).config, outages)
 
 
 def summarize(figures: Figures, reviews: Reviews, path: Path) -> str:

@@ -90,7 +90,8 @@ class Outages:
                     self._has_given_up = True
                     raise self._given_up(error, lasted) from error
                 if pause == self._first_pause_seconds:
-                    self._say(f"Waiting for Label Studio. {error.message}")
+                    minutes = self._give_up_after_seconds / 60
+                    self._say(f"Waiting for Label Studio, at most {minutes:.3g} min. {error.message} {error.remedy}")
                 left = self._give_up_after_seconds - lasted
                 self.rest(min(pause * random.uniform(0.75, 1.25), max(left, 0.01)))
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)

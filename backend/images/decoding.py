@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 _FORMATS = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", *(["AVIF"] if features.check("avif") else [])]
 Image.MAX_IMAGE_PIXELS = None  # IMAGE_MAX_PIXELS is checked below, before anything is decoded
 MAX_SIDE = 65_535  # of a JPEG; no browser shows a longer one
+STRIP = 256  # rows
 _EXIF_HEADER = b"Exif\0\0"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -74,8 +75,9 @@ def decode_pixels(data: bytes, name: str, max_scans: int) -> Pixels:
     turn = _TURNS.get(_orientation(bare, image, name))
     try:
         image.load()
-        upright = image if turn is None else image.transpose(turn)
-        pixels = np.ascontiguousarray(np.asarray(_to_rgb(upright)))
+        if turn is not None:
+            image = image.transpose(turn)
+        pixels = _to_pixels(_to_rgb(image))
     except Exception as error:  # of a damaged file PIL raises almost anything
         log.debug("%s cannot be decoded.", name, exc_info=True)
         raise BadImage(
@@ -83,6 +85,15 @@ def decode_pixels(data: bytes, name: str, max_scans: int) -> Pixels:
             remedy="Upload the image again.",
         ) from error
     pixels.flags.writeable = False
+    return pixels
+
+
+def _to_pixels(image: Image.Image) -> Pixels:
+    """Copy an RGB image strip by strip; in one piece PIL needs three times its size for a moment."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP):
+        bottom = min(top + STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
     return pixels
 
 
@@ -127,4 +138,4 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         page = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(page, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -10,7 +10,15 @@ from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clea
 from backend.geometry import Point
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig, label_for_click
-from backend.label_studio.requests import Click, FindText, FromBoxes, ImageBoxes, MaskBoxCache, SegmentAll
+from backend.label_studio.requests import (
+    Click,
+    FindText,
+    FromBoxes,
+    ImageBoxes,
+    LabeledPrompt,
+    MaskBoxCache,
+    SegmentAll,
+)
 from backend.label_studio.results import LabeledRegion
 from backend.predict.box_masks import Note, masks_of_boxes
 from backend.predict.click_on_nothing import ClicksOnNothing
@@ -69,7 +77,7 @@ class ImageAnswers(RegionStages):
         """
         labels, answers, candidates, clicks, remarks, missed = [], [], [], [], [], 0
         min_score = self._min_score if settings.min_score is None else settings.min_score
-        split = (split_by_mask(one, click.correctable, config, self._mask_boxes, deadline) for one in click.prompts)
+        split = (self._split(encoded, one, click, config, min_score, deadline) for one in click.prompts)
         prompts = [prompt for of_one in split for prompt in of_one]
         for prompt in prompts:
             deadline.raise_if_over()
@@ -111,6 +119,27 @@ class ImageAnswers(RegionStages):
         if regions:
             remarks.append(self._labeler.limits_for(region_vocabularies(config, with_labels=None in labels)))
         return Prediction(tuple(labeled), message=describe_click(described, missed, remarks))
+
+    def _split(
+        self,
+        encoded: EncodedImage,
+        prompt: LabeledPrompt,
+        click: Click,
+        config: ImageConfig,
+        min_score: float,
+        deadline: Deadline,
+    ) -> list[LabeledPrompt]:
+        """Split the points by their masks; points on nothing before them do not count."""
+        parts = split_by_mask(prompt, click.correctable, config, self._mask_boxes, deadline)
+        labels = prompt.prompt.point_labels
+        if len(parts) > 1 or len(labels) < 3 or labels[0] == 0 or not click.correctable:
+            return parts
+        counting, is_short = self._nothing.settle(self._labeler, encoded, prompt.prompt, min_score, deadline)
+        if not is_short:
+            return parts
+        rest = replace(prompt, prompt=counting)
+        parts = split_by_mask(rest, click.correctable, config, self._mask_boxes, deadline)
+        return parts if len(parts) > 1 else [prompt]
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings

@@ -18,7 +18,8 @@ be sure that it means another object.
 
 An answer replaces all suggestions on the page. So the answer that corrects one of several masks repeats the others
 under their ids: pending ones stay on the page, and accepted ones are replaced by themselves. If they are not
-remembered any more, the boxes in the draft that wait with the click's are answered anew.
+remembered any more, the boxes in the draft that wait with the click's are answered anew. `waiting_masks` says what any
+other answer repeats.
 """
 
 from __future__ import annotations
@@ -109,13 +110,6 @@ class AnswerMemory:
             others += [dict(result) for result in source if str(result.get("id")) not in known]
             known |= _ids(source)
         return others
-
-    def last_masks(self) -> list[Result]:
-        """Return the results of the last answer to a click, if its masks may be on the page and no draft has them."""
-        if self._page is None or not self.recalled:
-            return []
-        last = self.recalled[0]
-        return [] if _is_in_newer_draft(last, self._page) else list(last.results)
 
     def remember(self, click: Click, results: Sequence[Result]) -> None:
         """Remember the answer to a click."""
@@ -232,13 +226,9 @@ def _masks_of(answer: RememberedAnswer, page: PageState) -> tuple[tuple[Result, 
     There are none if a newer draft has them.
     """
     is_pending = bool(answer.prompt_ids & page.prompt_ids)
-    if _is_in_newer_draft(answer, page):
+    if answer.is_in_newer_draft(page):
         return (), False
     return (answer.base if is_pending else answer.results), not is_pending
-
-
-def _is_in_newer_draft(answer: RememberedAnswer, page: PageState) -> bool:
-    return bool(answer.region_ids & page.draft_ids) and page.draft != answer.page.draft
 
 
 def _ids(results: Sequence[Result]) -> set[str]:

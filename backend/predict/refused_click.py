@@ -1,8 +1,7 @@
-"""Masks that stay on the page when a background click is refused.
+"""Masks that stay on the page when a click is refused.
 
-Every answer replaces all suggestions on the page, a refusal too. A background click beside all masks would thus take
-them away before they are accepted. So the refusal repeats the last answer, if the person may still see it.
-Only background clicks do so: there is no reason to make one after the red cross.
+Every answer replaces all suggestions on the page, a refusal too. A click beside all masks would thus take them away
+before they are accepted. So the refusal repeats the last answer, if the person may still see it; see `waiting_masks`.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from backend.errors import BackendError, BadPrompt
-from backend.label_studio.requests import Click, Request
+from backend.label_studio.requests import Request
 from backend.label_studio.results import Result, build_prediction
-from backend.predict.clicks import is_background
 from backend.predict.recent_masks import AnswerMemory
+from backend.predict.waiting_masks import masks_to_keep
 
 
 class RefusedClick(BadPrompt):
@@ -32,18 +31,14 @@ class RefusedClick(BadPrompt):
 
 @contextmanager
 def keeping_masks(request: Request, memory: AnswerMemory) -> Iterator[None]:
-    """Answer a request; a background click that is refused raises `RefusedClick` with the masks of the last answer."""
+    """Answer a request; a click that is refused while masks may wait for the tick raises `RefusedClick` with them."""
     try:
         yield
     except BadPrompt as refusal:
-        kept = memory.last_masks() if _takes_away(request) else []
+        kept = masks_to_keep(request, memory.recalled, memory.page)
         if not kept:
             raise
         raise RefusedClick(refusal.message, remedy=refusal.remedy, results=kept) from refusal
-
-
-def _takes_away(request: Request) -> bool:
-    return isinstance(request, Click) and all(is_background(prompt.prompt) for prompt in request.prompts)
 
 
 def document_to_keep(error: BackendError) -> Mapping[str, Any] | None:

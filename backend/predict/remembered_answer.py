@@ -52,6 +52,10 @@ class RememberedAnswer:
         """Ids of its regions."""
         return frozenset(str(result.get("id")) for result in self.results)
 
+    def is_in_newer_draft(self, page: PageState) -> bool:
+        """Whether a draft that is newer than the answer has some of its regions: they were accepted."""
+        return bool(self.region_ids & page.draft_ids) and page.draft != self.page.draft
+
     @property
     def nbytes(self) -> int:
         """Approximate size in memory."""

@@ -1,7 +1,8 @@
-"""Background points on several masks: each takes a part from its own mask.
+"""Points on several masks: each background point takes a part from its own mask.
 
 Label Studio sends all points with one label together, until the tick or the cross. Where several masks wait for the
-tick, such as those of boxes, a person takes a part from one and then from another.
+tick, such as those of boxes, a person takes a part from one and then from another, or begins a new object. Background
+points before the first positive one can mean only masks that were there already.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from backend.geometry import Point
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
-from backend.predict.clicks import find_corrected, is_background
+from backend.predict.clicks import find_corrected
 from backend.runtime import NO_DEADLINE, Deadline
 
 
@@ -22,27 +24,46 @@ def split_by_mask(
     boxes: MaskBoxCache,
     deadline: Deadline = NO_DEADLINE,
 ) -> list[LabeledPrompt]:
-    """Split several background points that no one mask explains into one prompt for each mask.
+    """Split points that no one mask explains: first background points by their masks, then the other points together.
 
-    Any other prompt stays whole, as do points of which one is on no mask: that one is refused.
+    The other points belong to one of these masks if they are near it, else to a new object. A prompt that begins with
+    no background point stays whole, and so does one whose background points are on no mask.
 
     Args:
         correctable: Masks on the page, newest first.
         boxes: Cache.
     """
-    points = prompt.prompt
-    if len(points.point_coords) < 2 or not is_background(points) or points.box_xyxy is not None:
+    coords, labels = prompt.prompt.point_coords, prompt.prompt.point_labels
+    if len(coords) < 2 or labels[0] == 1 or prompt.prompt.box_xyxy is not None:
         return [prompt]
     if find_corrected(prompt, correctable, config, boxes, deadline) is not None:
         return [prompt]
-    by_mask: dict[str, list[tuple[float, float]]] = {}
-    for at in points.point_coords:
-        alone = replace(prompt, prompt=replace(points, point_coords=(at,), point_labels=(0,)))
-        region = find_corrected(alone, correctable, config, boxes, deadline)
-        if region is None:
-            return [prompt]
-        by_mask.setdefault(region.region_id, []).append(at)
-    return [
-        replace(prompt, prompt=replace(points, point_coords=tuple(coords), point_labels=(0,) * len(coords)))
-        for coords in by_mask.values()
-    ]
+
+    def mask_of(part: LabeledPrompt) -> str | None:
+        region = find_corrected(part, correctable, config, boxes, deadline)
+        return None if region is None else region.region_id
+
+    first = labels.index(1) if 1 in labels else len(labels)
+    by_mask: dict[str, list[Point]] = {}
+    for at in coords[:first]:
+        region_id = mask_of(_with_points(prompt, [at], [0]))
+        if region_id is not None:
+            by_mask.setdefault(region_id, []).append(at)
+        elif at == coords[-1]:
+            return [prompt]  # the newest click, which is refused; an earlier one was, and does not count
+    if not by_mask:
+        return [prompt]
+    parts = {key: _with_points(prompt, taken, [0] * len(taken)) for key, taken in by_mask.items()}
+    if first == len(coords):
+        return list(parts.values())
+    others = _with_points(prompt, coords[first:], labels[first:])
+    key = mask_of(others)
+    if key not in parts:
+        return [*parts.values(), others]
+    parts[key] = _with_points(prompt, [*by_mask[key], *coords[first:]], [0] * len(by_mask[key]) + list(labels[first:]))
+    return list(parts.values())
+
+
+def _with_points(prompt: LabeledPrompt, coords: Sequence[Point], labels: Sequence[int]) -> LabeledPrompt:
+    points = replace(prompt.prompt, point_coords=tuple(coords), point_labels=tuple(labels))
+    return replace(prompt, prompt=points)

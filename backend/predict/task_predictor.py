@@ -37,6 +37,7 @@ from backend.predict.refused_click import keeping_masks
 from backend.predict.request_needs import check_drawn_size, has_answer, texts_to_encode
 from backend.predict.review_scores import lowest_trust
 from backend.predict.task_stages import Note, TaskStages, ignore
+from backend.predict.waiting_masks import masks_beside
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
 from backend.values import Priority, ProposalOptions
@@ -145,6 +146,9 @@ class TaskPredictor:
                 prediction = outline_regions(prediction, own, settings)
                 built = build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
             built += memory.other_masks(built)
+            known = {result["id"] for result in built}
+            beside = masks_beside(request, prediction.regions, memory.recalled, memory.page, own)
+            built += [result for result in beside if result["id"] not in known]
             memory.remember_answer(request, built)
             results += built
             predictions.append(prediction)

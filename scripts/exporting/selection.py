@@ -15,8 +15,6 @@ from backend.bulk import (
     RULES,
     ControlChoice,
     Merge,
-    Outages,
-    StopFlag,
     parse_choice,
     parse_time,
     read_task_file,
@@ -25,7 +23,8 @@ from backend.errors import BadSettings, shorten
 from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing
 from backend.label_studio.config import LabelingConfig, control_names, parse_labeling_config
 from backend.settings import Settings
-from scripts.console import duration, positive_int, read_settings
+from scripts.console import positive_int, read_settings
+from scripts.waiting import add_give_up_option, build_outages, fetch_project
 
 
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
@@ -41,13 +40,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--api-key", metavar="TOKEN", help="a personal access token or a legacy token (default: LABEL_STUDIO_API_KEY)"
     )
-    source.add_argument(
-        "--give-up-after",
-        type=duration,
-        default=30.0,
-        metavar="MINUTES",
-        help="how long an outage of Label Studio is waited out (default: 30)",
-    )
+    add_give_up_option(source)
     source.add_argument(
         "--file", type=Path, metavar="EXPORT.json", help="a JSON export of Label Studio, in place of it"
     )
@@ -152,9 +145,8 @@ def open_source(arguments: argparse.Namespace, settings: Settings) -> Source:
         config = parse_labeling_config(_read_config(arguments.config), limits)
         return Source(read_task_file(arguments.file), config, arguments.file.stem)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
-    project = client.project(arguments.project)
-    patience = 60 * arguments.give_up_after
-    outages = Outages(lambda: client.project(arguments.project), StopFlag(), give_up_after_seconds=patience, say=print)
+    outages = build_outages(client, arguments.project, arguments)
+    project = fetch_project(client, arguments.project, outages)
     chosen, listing = None, TaskListing(client, outages.answer_of)
     if arguments.view is not None:
         chosen = listing.tab_task_ids(arguments.project, arguments.view)

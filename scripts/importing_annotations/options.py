@@ -13,6 +13,7 @@ from backend.importing import ResultOptions
 from backend.label_studio.config import SHAPES, LabelingConfig
 from scripts.console import add_connection_options, duration
 from scripts.exporting.classes import region_choices
+from scripts.waiting import add_give_up_option
 
 READERS: Mapping[str, Callable[[Path], FoundDataSet]] = MappingProxyType(
     {"coco": read_coco, "yolo-seg": read_yolo, "masks": read_masks}
@@ -54,13 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_region_options(parser)
     group = parser.add_argument_group("outages of Label Studio")
-    group.add_argument(
-        "--give-up-after",
-        type=duration,
-        default=30.0,
-        metavar="MINUTES",
-        help="how long one is waited out (default: 30)",
-    )
+    add_give_up_option(group)
     group.add_argument(
         "--settle-seconds",
         type=duration,

@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from backend.bulk import Failures, Outages, Stopped
+from backend.bulk import Failures, Stopped
 from backend.errors import BackendError, BadSettings
 from backend.export import FoundDataSet
 from backend.images import SourceImage
@@ -40,6 +40,7 @@ from scripts.importing_annotations.options import READERS, describe_result_optio
 from scripts.importing_annotations.summary import ImportSummary
 from scripts.preannotating.importing import Work, import_project
 from scripts.preannotating.stopping import StopSignals
+from scripts.waiting import build_outages, fetch_project
 
 Json = dict[str, Any]
 Annotated = Iterable[tuple[TaskImport, Sequence[Json]]]
@@ -80,7 +81,8 @@ def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
         option = "--replace" if arguments.replace else "--model-version"
         raise BadSettings(f"{option} is of predictions.", remedy="Leave it out with --as annotations.")
     client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
-    project = client.project(arguments.project)
+    outages = build_outages(client, arguments.project, arguments)
+    project = fetch_project(client, arguments.project, outages)
     config = parse_labeling_config(project.label_config, build_limits(settings).config)
     options = read_result_options(arguments, config)
     if arguments.shape:
@@ -88,7 +90,7 @@ def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
     data_set = READERS[arguments.format](arguments.path)
     check_labels(data_set, [add_ordinary_rectangles(image) for image in config.images], options)
     project_id, failures = str(arguments.project), Failures()
-    tasks = TaskListing(client).iterate(project_id)
+    tasks = TaskListing(client, outages.answer_of).iterate(project_id)
     index = TaskIndex(show_progress(tasks, "listing"), config, project_id)
     plan = plan_import(data_set, index, failures, by_name=arguments.by_name)
     builder = TaskResults(options, build_fetch_size(settings, project_id), arguments.skip_bad_regions)
@@ -147,11 +149,8 @@ def send_as_predictions(work: Import, arguments: argparse.Namespace, settings: S
 def send_as_annotations(work: Import, arguments: argparse.Namespace, settings: Settings) -> int:
     """Create the annotations that are missing; return the exit status."""
     client = AnnotationClient(settings.label_studio_url, settings.label_studio_api_key)
-    patience = 60 * arguments.give_up_after
     with StopSignals("the annotation under way is sent") as signals:
-        outages = Outages(
-            lambda: client.project(work.project_id), signals.flag, give_up_after_seconds=patience, say=print
-        )
+        outages = build_outages(client, work.project_id, arguments, signals.flag)
         fetch = build_existing(client, work.project_id, outages.answer_of)
         failures = Failures()
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.bulk import read_task_file
+from backend.bulk import Outages, read_task_file
 from backend.errors import ExportError
 from backend.label_studio.api import LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
+from scripts.waiting import fetch_project
 
 Json = Mapping[str, Any]
 
@@ -24,17 +25,20 @@ class Source:
     tasks: Iterable[Json]
 
 
-def open_project(client: LabelStudioClient, project_id: int, limits: ConfigLimits) -> Source:
+def open_project(client: LabelStudioClient, project_id: int, limits: ConfigLimits, outages: Outages) -> Source:
     """Open a project of Label Studio; only tasks with a submitted annotation are transferred.
+
+    Args:
+        outages: Waits while Label Studio cannot be reached, from the first request on.
 
     Raises:
         LabelStudioError: No such project, an invalid token, or Label Studio cannot be reached.
         BadConfig: The labeling config has no control for masks.
     """
-    project = client.project(project_id)
+    project = fetch_project(client, project_id, outages)
     config = parse_labeling_config(project.label_config, limits)
     title = project.title or f"project {project_id}"
-    return Source(title, config, TaskListing(client).iterate_reviewed(project_id))
+    return Source(title, config, TaskListing(client, outages.answer_of).iterate_reviewed(project_id))
 
 
 def open_file(path: Path, config_path: Path, limits: ConfigLimits) -> Source:

@@ -166,6 +166,8 @@ class FakeLabelStudio:
     def _holds(self, condition: Json, task: int, predictions: list[Json]) -> bool:
         if condition["filter"] == "filter:tasks:draft_exists":
             return (task in self.drafts) == condition["value"]
+        if condition["filter"] == "filter:tasks:total_annotations" and condition["operator"] == "greater":
+            return len(self.annotations.get(task, [])) > condition["value"]
         return _holds(condition, task, predictions)
 
     def _show(self, task: int, predictions: list[Json], query: Mapping[str, list[str]]) -> Json:

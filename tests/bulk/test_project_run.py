@@ -160,7 +160,7 @@ def test_an_outage_pauses_the_run_which_then_goes_on(site: FakeLabelStudio, toy:
     run = toy(at_task=at_task)
     assert str(run.run()) == "created 60, skipped 0, failed 0"
     assert site.counts(VERSION) == {1}
-    assert run.said[0].startswith("Waiting for Label Studio. ")
+    assert run.said[0].startswith("Waiting for Label Studio, at most ")
     assert run.said[1].startswith("Label Studio answers again after ")
 
 

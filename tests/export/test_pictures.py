@@ -332,6 +332,26 @@ def test_a_writer_keeps_only_a_few_bytes_of_each_image(tmp_path: Path, format_na
     assert held_after(many) - held_after(few) < (many - few) * 300
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_overlay_holds_one_mask_at_a_time(tmp_path: Path) -> None:
+    """A mask of 12 megapixels is 12 MB."""
+    picture, shape = tmp_path / "picture.png", (600, 800)
+    Image.new("RGB", (800, 600)).save(picture)
+
+    def peak_of(count: int) -> int:
+        regions = [region(square(20 * place, 10, 50, shape), region_id=str(place)) for place in range(count)]
+        writer = FORMATS["overlays"].build(FormatOptions())
+        writer.begin(tmp_path / str(count), DATA_SET)
+        tracemalloc.start()
+        writer.add(image(*regions, picture=picture, size=Size(800, 600)))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    peak_of(1)
+    assert peak_of(20) - peak_of(2) < 2 * 600 * 800
+
+
 def test_each_of_many_classes_has_a_colour_of_its_own() -> None:
     colours = choose_class_colours(DataSet("many", tuple(map(str, range(3000)))))
     assert len(set(colours.values()) - {(0, 0, 0)}) == 3000

@@ -1,10 +1,13 @@
-"""Several masks wait for the tick, and a background click takes a part from one: the others stay on the page.
+"""Several masks wait for the tick, and a click takes a part from one or asks for something else: the others stay.
 
 Label Studio replaces all suggestions by each answer, so that the answer must have the others, too. Through the
 predictor, on fakes, where each box is its own mask.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,8 +18,8 @@ from backend.predict import document_to_keep
 from backend.predict.last_answers import ANSWER_TTL_SECONDS
 from backend.predict.refused_click import RefusedClick
 from backend.projects import ProjectSettings
-from backend.values import Mask
-from tests.fakes import CONFIG, keypoint, rectangle
+from backend.values import Candidate, ImageEmbedding, Mask, Prompt
+from tests.fakes import CONFIG, FakeSegmenter, keypoint, rectangle
 from tests.predict.test_recent_masks import IDS, Clock, Person, make_hall
 
 LEFT, RIGHT = (10, 20, 20, 40), (60, 20, 20, 40)  # boxes in percent of 40x30 pixels: x, y, width, height
@@ -34,6 +37,11 @@ class Annotator(Person):
     def take_away(self, at: tuple[float, float], label: str = "cat") -> dict[str, Mask]:
         """Make a background click; returns the suggestions by their ids."""
         self.prompts.append(keypoint(*at, label, positive=False) | {"id": next(IDS)})
+        return self.ask_with("keypointlabels", label)
+
+    def point(self, at: tuple[float, float], label: str = "cat") -> dict[str, Mask]:
+        """Make a plain click; returns the suggestions by their ids."""
+        self.prompts.append(keypoint(*at, label) | {"id": next(IDS)})
         return self.ask_with("keypointlabels", label)
 
     def ask_with(self, kind: str, label: str) -> dict[str, Mask]:
@@ -123,8 +131,134 @@ def test_masks_that_are_not_remembered_are_made_anew_from_the_boxes_of_the_draft
     assert (list(after.values())[1] == list(before.values())[1]).all()
 
 
+OBJECT, NOTHING = (45, 10), (45, 90)  # the pixels (18, 3) and (18, 27), beside both boxes
+
+
+@pytest.fixture
+def nothing(monkeypatch: pytest.MonkeyPatch) -> ProjectSettings:
+    """Settings with which clicks in the lower third of the image are refused: the fake SAM scores them 0."""
+    original = FakeSegmenter.decode
+
+    def decode(self: FakeSegmenter, embedding: ImageEmbedding, prompt: Prompt, **more: Any) -> list[Candidate]:
+        found = original(self, embedding, prompt, **more)
+        is_low = prompt.box_xyxy is None and prompt.mask_logits is None and prompt.point_coords[0][1] > 19
+        return [replace(one, score=0.0) for one in found] if is_low else found
+
+    monkeypatch.setattr(FakeSegmenter, "decode", decode)
+    return ProjectSettings(min_score=0.5)
+
+
+def refuse(annotator: Annotator, label: str = "cat") -> list[dict[str, Any]] | None:
+    """Click on nothing; returns the results that the refusal repeats."""
+    with pytest.raises(BadPrompt, match="No object here") as refused:
+        annotator.point(NOTHING, label)
+    document = document_to_keep(refused.value)
+    return None if document is None else document["result"]
+
+
+@pytest.mark.parametrize("is_saved", [False, True], ids=["at once", "once the page is saved"])
+def test_a_click_on_nothing_is_refused_and_takes_no_mask_of_a_box_away(
+    is_saved: bool, nothing: ProjectSettings
+) -> None:
+    annotator, _ = with_two_boxes(settings=nothing)
+    if is_saved:
+        annotator.autosave()
+    answer = annotator.answer
+    assert refuse(annotator) == answer
+    annotator.prompts.pop()  # Ctrl+Z
+    annotator.take_away(IN_LEFT)
+    corrected = annotator.answer
+    assert refuse(annotator) == corrected  # together with the point before
+
+
+def test_points_on_nothing_do_not_hinder_the_parts_that_are_taken_and_the_objects_that_are_added(
+    nothing: ProjectSettings,
+) -> None:
+    annotator, before = with_two_boxes(settings=nothing)
+    left, right = before
+    refuse(annotator)
+    annotator.take_away(IN_LEFT)
+    annotator.take_away(IN_RIGHT)
+    with pytest.raises(RefusedClick, match="No mask here"):
+        annotator.take_away(NOTHING)
+    after = annotator.point(OBJECT)
+    (new,) = after.keys() - before.keys()
+    assert after.keys() == {left, right, new} and after[new][3, 18]
+    assert not after[left][12, 8] and not after[right][12, 28]
+
+
+def test_a_refused_click_repeats_no_mask_of_which_the_request_tells_that_it_does_not_wait(
+    nothing: ProjectSettings,
+) -> None:
+    """A picked label goes to all suggestions with the tick; a point that is gone was ticked or crossed."""
+    annotator, _ = with_two_boxes(settings=nothing)
+    assert refuse(annotator, "dog") is None
+    annotator.reject()
+    annotator.autosave()
+    assert refuse(annotator) is None
+    other = Annotator(make_hall(), settings=nothing)
+    other.point(OBJECT)
+    other.reject()
+    assert refuse(other) is None
+
+
+def test_a_new_object_leaves_the_masks_of_boxes_that_the_draft_shows() -> None:
+    annotator, before = with_two_boxes()
+    annotator.autosave()
+    for at in (OBJECT, NOTHING):  # all points with one label count together
+        new, *others = annotator.point(at).items()
+        assert new[0] not in before and new[1][3, 18]
+        assert [key for key, _ in others] == list(before)
+        assert all((mask == before[key]).all() for key, mask in others)
+
+
+def test_a_new_object_leaves_the_masks_from_which_a_part_was_taken_before() -> None:
+    """The point that took it is in the request, which shows that they wait, without any draft."""
+    annotator, before = with_two_boxes()
+    left, right = before
+    corrected = annotator.take_away(IN_LEFT)
+    after = annotator.point(OBJECT)
+    (new,) = after.keys() - before.keys()
+    assert after[new][3, 18] and after.keys() == {left, right, new}
+    assert (after[left] == corrected[left]).all() and (after[right] == before[right]).all()
+    last = annotator.take_away(IN_RIGHT)  # after a positive point it is of the new object
+    assert last.keys() - {left, right} and (last[right] == before[right]).all()
+
+
+def test_a_point_near_the_mask_from_which_a_part_was_taken_corrects_it_and_makes_no_second_one() -> None:
+    annotator, before = with_two_boxes()
+    annotator.take_away(IN_LEFT)
+    annotator.take_away(IN_RIGHT)
+    after = annotator.point((7.5, 40))  # the pixel (3, 12), beside the left one
+    assert sorted(after) == sorted(before)
+
+
+def test_a_click_on_a_waiting_mask_makes_a_new_one_in_its_place() -> None:
+    annotator, before = with_two_boxes()
+    annotator.autosave()
+    left, right = before
+    after = annotator.point(IN_LEFT)
+    assert right in after and left not in after and len(after) == 2
+
+
+def test_masks_of_another_label_are_not_repeated_beside_a_new_object() -> None:
+    """The tick would give them the picked label."""
+    annotator, before = with_two_boxes()
+    annotator.autosave()
+    assert not annotator.point(OBJECT, "dog").keys() & before.keys()
+
+
+def test_masks_that_the_draft_shows_as_ticked_or_crossed_are_not_repeated_beside_a_new_object() -> None:
+    for leave in (Annotator.accept, Annotator.reject):
+        annotator, before = with_two_boxes()
+        annotator.autosave()
+        leave(annotator)
+        annotator.autosave()
+        assert not annotator.point(OBJECT).keys() & before.keys()
+
+
 def test_a_new_object_brings_no_other_masks_back() -> None:
-    """They may have been rejected."""
+    """They may have been rejected, and no draft shows them."""
     annotator, before = with_two_boxes()
     annotator.reject()
     annotator.click(IN_NEITHER)

@@ -19,6 +19,7 @@ in `id_masks`, a black one in `masks` and only the header in `bboxes`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,7 @@ from backend.errors import ExportError, shorten
 from backend.export.label_statistics import encode_rows
 from backend.export.names import UniqueStems
 from backend.export.overlay import Colour, encode_overlay
-from backend.export.records import DataSet, LabeledImage
-from backend.export.segment_pngs import Segment
+from backend.export.records import DataSet, EncodedRegion, LabeledImage
 from backend.export.writers.label_map import (
     KeyPointCounter,
     OverlapCounter,
@@ -48,7 +48,7 @@ from backend.export.writers.picture_files import (
     write_classes,
     write_png,
 )
-from backend.values import Pixels, Size
+from backend.values import Mask, Pixels, Size
 
 OBJECT_COLUMNS = ("file", "id", "label", "region_id")
 BOX_COLUMNS = ("id", "xmin", "ymin", "xmax", "ymax")
@@ -102,6 +102,22 @@ class ColourMaskWriter(_FolderWriter):
         return self._overlaps.describe()
 
 
+@dataclass(frozen=True)
+class _Outlined:
+    """An object whose mask is decoded each time: all masks of a large picture at once would fill the memory."""
+
+    region: EncodedRegion
+    confidence: float = 1.0
+
+    @property
+    def mask(self) -> Mask:
+        return decode_in_rows(self.region)
+
+    @property
+    def label(self) -> str:
+        return self.region.label
+
+
 class OverlayWriter(_FolderWriter):
     """Writer of a JPEG per picture with the outlines, labels and boxes of its objects; for people, not for training."""
 
@@ -109,9 +125,7 @@ class OverlayWriter(_FolderWriter):
         self._key_points.add(image)
         path = self._folder / image.split / f"{self._stems.take(image.file_name)}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        segments = [
-            Segment(decode_in_rows(region), region.label, region.region_id, 1.0) for region in list_objects(image)
-        ]
+        segments = [_Outlined(region) for region in list_objects(image)]
         path.write_bytes(
             encode_overlay(read_picture(image), segments, self._colours, with_confidence=False, with_boxes=True)
         )
@@ -140,7 +154,8 @@ def read_picture(image: LabeledImage) -> Pixels:
         ExportError: The picture is missing, cannot be decoded, or has another size than the annotation.
     """
     with open_picture(image) as file:
-        pixels = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+        ImageOps.exif_transpose(file, in_place=True)
+        pixels = np.asarray(file if file.mode == "RGB" else file.convert("RGB"))
     if (size := Size(pixels.shape[1], pixels.shape[0])) != image.size:
         where = f"Task {image.task_id}, picture {shorten(image.file_name)}"
         raise ExportError(f"{where} is {size}, but was annotated as {image.size}.", remedy=REMEDY)

@@ -5,7 +5,7 @@ Ids come in; values and task documents go out, or `LabelStudioError`.
 
 from backend.label_studio.api.annotated_tasks import AnnotatedTasks
 from backend.label_studio.api.annotations import AnnotationClient
-from backend.label_studio.api.client import LabelStudioClient
+from backend.label_studio.api.client import LabelStudioClient, ProjectInfo
 from backend.label_studio.api.earlier_version import Removal, delete_earlier_version
 from backend.label_studio.api.model_versions import find_similar
 from backend.label_studio.api.next_tasks import NextTasks
@@ -21,6 +21,7 @@ __all__ = [
     "LabelStudioClient",
     "NextTasks",
     "PredictionClient",
+    "ProjectInfo",
     "Removal",
     "StoredPredictions",
     "TaskFilter",

@@ -88,9 +88,11 @@ class LabelStudioClient:
             LabelStudioError: No such project, an invalid token, or Label Studio cannot be reached.
         """
         number = _parse_project_id(project_id)
-        with self._translate_errors(f"project {project_id}"):
-            project = self._sdk().projects.get(id=number)
-        return ProjectInfo(number, str(project.title or ""), str(project.label_config or ""))
+        project = self.requests.get(f"/api/projects/{number}/", f"project {project_id}")
+        if not isinstance(project, dict):
+            message = f"The answer of {self.url} to the request for project {project_id} is not Label Studio's."
+            raise LabelStudioError(message, remedy="Check LABEL_STUDIO_URL.")
+        return ProjectInfo(number, str(project.get("title") or ""), str(project.get("label_config") or ""))
 
     def extra_params(self, project_id: int | str) -> list[Any]:
         """Fetch the extra params of each ML backend that is connected to the project, as they were saved.

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from backend.errors import LabelStudioError
+from backend.errors import LabelStudioError, LabelStudioUnavailable
 from backend.label_studio.api import LabelStudioClient
 from backend.label_studio.api.client import ProjectInfo, Tab
 from backend.label_studio.config import ImageConfig, LabelingConfig
@@ -135,18 +135,22 @@ def test_a_project_that_is_no_number_is_named_without_asking(label_studio: Local
     assert label_studio.seen == []
 
 
-@pytest.mark.parametrize("api_key", [LEGACY, PAT])
-def test_label_studio_that_is_away_is_named(api_key: str) -> None:
-    with pytest.raises(
-        LabelStudioError, match=r"http://127.0.0.1:9 did not answer the request for project 1: ConnectError"
-    ):
-        LabelStudioClient("http://127.0.0.1:9", api_key).project(1)
+@pytest.mark.parametrize(
+    ("api_key", "what"), [(LEGACY, "answer the request for project 1"), (PAT, "provide an access token")]
+)
+def test_label_studio_that_is_away_is_named(api_key: str, what: str) -> None:
+    client = LabelStudioClient("http://127.0.0.1:9", api_key)
+    with pytest.raises(LabelStudioUnavailable, match=f"http://127.0.0.1:9 did not {what}: ConnectionError"):
+        client.project(1)
+    with pytest.raises(LabelStudioUnavailable, match=r"did not answer the request for the Data.*: ConnectError"):
+        client.first_tab(1)
 
 
 def test_a_page_that_is_not_label_studio_is_named(label_studio: LocalServer) -> None:
-    label_studio.respond = lambda seen, handler: (200, {"Content-Type": "text/html"}, b"<html>welcome</html>")
-    with pytest.raises(LabelStudioError, match="refused project 1"):
-        LabelStudioClient(label_studio.url, LEGACY).project(1)
+    for content in (b"<html>welcome</html>", b"[]"):
+        label_studio.respond = lambda seen, handler, content=content: (200, {"Content-Type": "text/html"}, content)
+        with pytest.raises(LabelStudioError, match="the request for project 1 is not Label Studio's"):
+            LabelStudioClient(label_studio.url, LEGACY).project(1)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -171,10 +175,11 @@ def test_a_redirect_takes_no_token_along(
 
 def test_a_token_exchange_that_is_not_label_studios_is_named(label_studio: LocalServer) -> None:
     label_studio.respond = lambda seen, handler: (502, {"Content-Type": "text/html"}, b"<html>bad gateway</html>")
-    with pytest.raises(
-        LabelStudioError, match=r"the request for project 1 is not Label Studio's\. Check LABEL_STUDIO_URL"
-    ):
-        LabelStudioClient(label_studio.url, PAT).project(1)
+    client = LabelStudioClient(label_studio.url, PAT)
+    with pytest.raises(LabelStudioUnavailable, match="did not provide an access token: HTTP 502"):
+        client.project(1)
+    with pytest.raises(LabelStudioError, match=r"is not Label Studio's\. Check LABEL_STUDIO_URL"):
+        client.first_tab(1)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://a.org"])

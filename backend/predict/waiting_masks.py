@@ -1,0 +1,106 @@
+"""Masks that wait for the tick while a click asks for something else.
+
+Every answer replaces all suggestions on the page, a refusal too. Label Studio sends boxes or points, never both, so a
+click with the key point does not show the boxes whose masks wait. What the request shows of the newest answer decides:
+
+| the newest answer                                               | a refusal repeats | another answer repeats  |
+|-----------------------------------------------------------------|-------------------|-------------------------|
+| is to points of the request: it waits                           | all of it         | what waited beside it   |
+| is to boxes alone with the click's label; a draft has them all  | all of it         | all of it               |
+| is to boxes alone with the click's label; no draft has them yet | all of it         | nothing                 |
+| is to anything else, and a background click was refused         | all of it         |                         |
+| is to anything else, or a newer draft has its masks             | nothing           | nothing                 |
+
+A draft without the boxes proves that they were ticked or crossed; `recent_masks` drops their answer. One with them
+shows that they waited some seconds before. If they were ticked since, their masks are repeated under their ids and
+replace themselves; if they were crossed since, they come back as suggestions. A picked label goes to all suggestions
+with the tick, so masks of another label are never repeated beside a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backend.errors import BadRegion
+from backend.geometry import distance_to_mask, mask_iou
+from backend.label_studio.config import ImageConfig
+from backend.label_studio.requests import Click, PageState, Request
+from backend.label_studio.results import LabeledRegion, Result, parse_regions
+from backend.predict.clicks import is_background
+from backend.predict.remembered_answer import RememberedAnswer
+
+SAME_OBJECT_IOU = 0.5
+
+
+def masks_to_keep(request: Request, recalled: Sequence[RememberedAnswer], page: PageState) -> list[Result]:
+    """Return the results of the newest answer that a refusal of the request repeats.
+
+    Args:
+        recalled: The last answers that may be on the page, newest first.
+    """
+    if not isinstance(request, Click) or not recalled:
+        return []
+    newest = recalled[0]
+    if _is_pending(newest, page):
+        return list(newest.results)
+    is_kept = all(is_background(prompt.prompt) for prompt in request.prompts) or _is_to_like_boxes(newest, request)
+    return list(newest.results) if is_kept and not newest.is_in_newer_draft(page) else []
+
+
+def masks_beside(
+    request: Request,
+    regions: Sequence[LabeledRegion],
+    recalled: Sequence[RememberedAnswer],
+    page: PageState,
+    config: ImageConfig,
+) -> list[dict[str, Any]]:
+    """Return the results of the waiting masks that an answer repeats, without those that it replaces.
+
+    It replaces a mask under a positive point, and one that is nearly the same as one of its own.
+
+    Args:
+        regions: Of the answer.
+        recalled: The last answers that may be on the page, newest first.
+    """
+    if not isinstance(request, Click) or not recalled or not regions:
+        return []
+    newest = recalled[0]
+    if _is_pending(newest, page):
+        results: Sequence[Result] = [result for result in newest.base if str(result.get("id")) not in page.draft_ids]
+    elif _is_to_like_boxes(newest, request) and newest.prompt_ids <= page.draft_ids:
+        results = [] if newest.is_in_newer_draft(page) else newest.results
+    else:
+        results = []
+    try:
+        waiting = parse_regions(results, config)
+    except BadRegion:
+        return []
+    kept = {one.region_id for one in waiting if not _is_replaced(one, regions, request)}
+    return [dict(result) for result in results if str(result.get("id")) in kept]
+
+
+def _is_pending(answer: RememberedAnswer, page: PageState) -> bool:
+    """Whether the answer is neither accepted nor rejected: either one removes its points from the page."""
+    return bool(answer.prompt_ids & page.prompt_ids)
+
+
+def _is_to_like_boxes(answer: RememberedAnswer, click: Click) -> bool:
+    """Whether the answer is to boxes alone, all with the label of the click."""
+    is_to_boxes = all(one.prompt.box_xyxy and not one.prompt.point_coords for one in answer.prompts)
+    return is_to_boxes and {one.label for one in answer.prompts} == {one.label for one in click.prompts}
+
+
+def _is_replaced(waiting: LabeledRegion, regions: Sequence[LabeledRegion], click: Click) -> bool:
+    if any(waiting.region_id == region.region_id for region in regions):
+        return True
+    points = (
+        point
+        for one in click.prompts
+        for point, label in zip(one.prompt.point_coords, one.prompt.point_labels, strict=True)
+        if label == 1
+    )
+    if any(distance_to_mask(waiting.mask, point, 0.0) == 0 for point in points):
+        return True
+    same_size = (region.mask for region in regions if region.mask.shape == waiting.mask.shape)
+    return any(mask_iou(waiting.mask, mask) >= SAME_OBJECT_IOU for mask in same_size)
