@@ -39,6 +39,7 @@ MIN_COSINE = 0.65
 KNOWN_IOU = 0.5  # of a mask with one that is labeled already
 KNOWN_SHARE = 0.8  # of a mask inside an exemplar
 SAME_OBJECT_SHARE = 0.5  # of the smaller of two masks inside the other, if they are of one object
+SUPPORT_WEIGHT = 0.6  # of a mask's mean IoU with all masks of its object (itself among them), against its predicted IoU
 GRID = 256  # masks are compared at about this many pixels a side
 
 GENERAL_WORDS: tuple[ClassName, ...] = tuple(map(ClassName, (*NEUTRAL, *KINDS)))
@@ -67,11 +68,37 @@ def match_exemplars(exemplars: Features, features: Features, texts: Features, sc
     return np.where(is_alike, cosine * agreement, 0.0)
 
 
+def prefer_parts(similarity: NDArray[np.float64], whole_of: Sequence[int | None]) -> NDArray[np.bool_]:
+    """Decide between a mask and its separate parts: the parts, unless the whole looks more like the exemplars.
+
+    SAM often draws two objects that look alike as one mask, above all where they are smaller than what it was trained
+    on; its parts are the objects then. An object that another one divides is more like the exemplar than each half.
+
+    Args:
+        similarity: (N, E), see `match_exemplars`.
+        whole_of: For each part the index of the mask that it belongs to, and None for any other mask.
+
+    Returns:
+        bool (N,): False for a mask that its parts stand for, and for the parts of one that stands for itself.
+    """
+    best = similarity.max(axis=1, initial=0.0)
+    parts_of: dict[int, list[int]] = {}
+    for place, whole in enumerate(whole_of):
+        if whole is not None:
+            parts_of.setdefault(whole, []).append(place)
+    is_kept = np.ones(len(best), bool)
+    for whole, parts in parts_of.items():
+        is_kept[parts if best[whole] > best[parts].max() else whole] = False
+    return is_kept
+
+
 def pick_similar(similarity: NDArray[np.float64], masks: Sequence[Mask], scores: Sequence[float]) -> list[int]:
     """Return the indices of the masks that look like an exemplar, the most similar first, each object once.
 
-    Of several masks of one object the one with the highest score is taken: CLIP sees the same class in a part, in the
-    whole, and in the whole with something of its surroundings, and SAM knows which is drawn well.
+    Of several masks of one object the one with the best score is taken, not the most similar one: CLIP sees the same
+    class in a part, in the whole, and in the whole with something of its surroundings, and SAM knows which is drawn
+    well. Its score counts together with the agreement of the masks: SAM drew most of them from clicks of their own, and
+    a mask that overlaps little with the others of its object is rarely right.
 
     Args:
         similarity: (N, E), see `match_exemplars`.
@@ -79,10 +106,15 @@ def pick_similar(similarity: NDArray[np.float64], masks: Sequence[Mask], scores:
         scores: Their predicted IoU.
     """
     best, small = similarity.max(axis=1, initial=0.0), _coarse(masks)
+    alike = [int(place) for place in np.flatnonzero(best > 0)]
+    same = {
+        place: [other for other in alike if _share(small[place], small[other]) >= SAME_OBJECT_SHARE] for place in alike
+    }
+    support = {place: np.mean([_iou(small[place], small[other]) for other in same[place]]) for place in alike}
     kept: list[int] = []
-    for place in np.argsort(-np.asarray(scores), kind="stable"):
-        if best[place] > 0 and not any(_share(small[place], small[other]) >= SAME_OBJECT_SHARE for other in kept):
-            kept.append(int(place))
+    for place in sorted(alike, key=lambda place: -scores[place] - SUPPORT_WEIGHT * support[place]):
+        if not set(same[place]) & set(kept):
+            kept.append(place)
     return sorted(kept, key=lambda place: -best[place])
 
 

@@ -11,13 +11,21 @@ import numpy as np
 from backend.engine.encoded_image import EncodedImage
 from backend.engine.ports import TextReader
 from backend.engine.proposal_cache import ProposalCache
-from backend.engine.similar_masks import GENERAL_WORDS, match_exemplars, pick_similar, pick_unlabeled
+from backend.engine.similar_masks import (
+    GENERAL_WORDS,
+    match_exemplars,
+    pick_similar,
+    pick_unlabeled,
+    prefer_parts,
+)
 from backend.errors import BadPrompt
+from backend.geometry import separate_parts
 from backend.values import Candidate, ClassName, Mask, ProposalParameters
 
 log = logging.getLogger(__name__)
 
 MIN_POINTS_PER_SIDE = 24  # of the grid on which automatic masks are made for a search: a person waits for all of a kind
+MIN_PART_SHARE = 0.3  # of a mask's largest part; smaller ones are stray pieces, or of an object that is mostly hidden
 MIN_BOX_NMS_THRESH = 0.7  # the best of several masks of one object is chosen here, so fewer are dropped before
 
 
@@ -82,16 +90,25 @@ class SimilarSearch:
         )
         proposed = self._proposals.propose(encoded, finer, self._classifier)
         masks = proposed.masks()
-        places = pick_unlabeled(masks, labeled, wholes=exemplars)
-        if not places:
+        if not masks:
             return []
+        split = _split(masks)
+        parts = [part for part, _ in split]
+        features = [proposed.image_features, *([self._classifier.embed_masks(image.pixels, parts)] if parts else [])]
+        masks, scores = [*masks, *parts], [*proposed.scores, *(proposed.scores[whole] for _, whole in split)]
         names = [names for names in (vocabulary, GENERAL_WORDS) if names]
         texts = np.concatenate([self._classifier.embed_texts(own, templates) for own in names])
         seen = self._classifier.embed_masks(image.pixels, exemplars)
-        similarity = match_exemplars(seen, proposed.image_features[places], texts, self._classifier.logit_scale)
-        unlabeled, scores = [masks[place] for place in places], [proposed.scores[place] for place in places]
-        kept, nearest = pick_similar(similarity, unlabeled, scores), similarity.argmax(axis=1)
-        log.info("%d of %d masks on %s look like %d exemplars.", len(kept), len(masks), image.name, len(exemplars))
-        return [
-            SimilarMask(Candidate(unlabeled[i], scores[i]), float(similarity[i].max()), int(nearest[i])) for i in kept
-        ]
+        similarity = match_exemplars(seen, np.concatenate(features), texts, self._classifier.logit_scale)
+        is_kept = prefer_parts(similarity, [*[None] * len(proposed.scores), *(whole for _, whole in split)])
+        chosen = [place for place in pick_unlabeled(masks, labeled, wholes=exemplars) if is_kept[place]]
+        picked = pick_similar(similarity[chosen], [masks[i] for i in chosen], [scores[i] for i in chosen])
+        found, nearest = [chosen[place] for place in picked], similarity.argmax(axis=1)
+        log.info("%d of %d masks on %s look like %d exemplars.", len(found), len(masks), image.name, len(exemplars))
+        return [SimilarMask(Candidate(masks[i], scores[i]), float(similarity[i].max()), int(nearest[i])) for i in found]
+
+
+def _split(masks: Sequence[Mask]) -> list[tuple[Mask, int]]:
+    """Return the large parts of the masks that have several, each with the index of its mask."""
+    split = [(separate_parts(mask, MIN_PART_SHARE), whole) for whole, mask in enumerate(masks)]
+    return [(part, whole) for parts, whole in split if len(parts) > 1 for part in parts]

@@ -37,6 +37,7 @@ from backend.geometry.rasters import ellipse_to_mask, polygon_to_mask, rectangle
 from backend.geometry.resizing import enlarge_logits, resize_mask
 from backend.geometry.rotated_boxes import mask_to_rotated_box
 from backend.geometry.run_lengths import PixelRuns, encode_coco_runs
+from backend.geometry.separate_parts import separate_parts
 from backend.geometry.strokes import Stroke, draw_strokes
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "polygon_to_mask",
     "rectangle_to_mask",
     "resize_mask",
+    "separate_parts",
     "signed_distance",
     "simplify_ring",
     "speck_area",

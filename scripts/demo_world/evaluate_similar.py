@@ -1,6 +1,6 @@
 """Evaluate the search by example with the two demo checkpoints, on scenes with several objects of a class.
 
-    python -m scripts.demo_world.evaluate_similar [--rounds 1] [--first 850000] [--tuning] [--out FILE]
+    python -m scripts.demo_world.evaluate_similar [--rounds 1] [--first 850000] [--classes 16] [--tuning] [--out FILE]
 
 Each of the 64 classes has a scene of its own in each round (see `repeated_scenes`). Each object of the class is the
 exemplar once, as the mask of a click on it; the others of the class are to be found. A mask counts as correct if its
@@ -46,8 +46,19 @@ FIRST = 850_000
 """Scenes from HELD_OUT_SEED + this on were first used after the rule was chosen; TUNING_SEED + 600,000 on chose it."""
 ROUND_STEP = 100_000  # between the seeds of two rounds
 ACCEPTED_IOU = 0.75  # a person accepts such an answer; of a worse one the exemplar is the true mask, as if corrected
-KINDS: tuple[Kind, ...] = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
-EXTRA_KINDS: tuple[Kind, ...] = tuple((colour, shape) for colour in COLOURS for shape in EXTRA_SHAPES)
+
+
+def mix_kinds(colours: Sequence[str], shapes: Sequence[str]) -> tuple[Kind, ...]:
+    """Each colour with each shape, in an order whose first ones already have many colours and shapes."""
+    diagonals = max(len(colours), len(shapes))
+    places = [(row, column) for row in range(len(colours)) for column in range(len(shapes))]
+    return tuple(
+        (colours[i], shapes[j]) for i, j in sorted(places, key=lambda place: (place[1] - place[0]) % diagonals)
+    )
+
+
+KINDS = mix_kinds(COLOURS, SHAPES)
+EXTRA_KINDS = mix_kinds(COLOURS, EXTRA_SHAPES)
 VOCABULARY = tuple(map(ClassName, CLASS_NAMES))
 """Per-region choices of label_config.xml."""
 
@@ -103,6 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1, help="scenes for each class")
     parser.add_argument("--first", type=int, default=FIRST, help="offset of the first scene's seed")
+    parser.add_argument("--classes", type=int, help="only the first of them, which mix colours and shapes")
     parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--tuning", action="store_true", help="tuning scenes of the first renderer only")
     parser.add_argument("--sam", type=Path, default=DEMO_SAM)
@@ -114,7 +126,9 @@ def main(arguments: list[str] | None = None) -> None:
     first = (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + chosen.first
     print("| scenes | searches | objects to find | recall | precision |\n|---|---|---|---|---|", flush=True)
     for name in list(CASES)[:1] if chosen.tuning else chosen.case:
-        rounds = [measure(engine, *CASES[name], first + number * ROUND_STEP) for number in range(chosen.rounds)]
+        make_scene, kinds = CASES[name]
+        seeds = [first + number * ROUND_STEP for number in range(chosen.rounds)]
+        rounds = [measure(engine, make_scene, kinds[: chosen.classes], seed) for seed in seeds]
         total = add_up(rounds)
         print(
             f"| {name} | {total.searches} | {total.objects} | {total.recall:.3f} | {total.precision:.3f} |", flush=True
