@@ -81,7 +81,7 @@ class SegmenterEntry:
         builder: "module:function" of a `SegmenterBuilder`, which is imported only when the model is built.
         licence: SPDX identifier of the weights' licence, or the name that its authors gave it.
         abilities: Prompts and tasks that it handles.
-        automatic_masks: Default parameters of automatic masks.
+        automatic_masks: Default parameters of automatic masks; `ProposalOptions` to say which masks are kept, too.
         min_click_score: Minimum predicted IoU of a single click; any other is taken for a click on nothing. 0 for a
             model of which no such limit is known.
         published: Source of its weights; None for a model without published weights.

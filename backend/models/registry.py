@@ -25,7 +25,7 @@ from backend.models.entries import (
     SegmenterEntry,
 )
 from backend.models.protocols import Detector, Segmenter
-from backend.values import Lexicon, ProposalParameters
+from backend.values import Lexicon, Nesting, ProposalOptions, ProposalParameters
 
 SegmenterBuilder = Callable[..., Segmenter]
 """Called as `build(entry, checkpoint, device=…, dtype=…)` with the values of DEVICE and SAM_DTYPE.
@@ -109,7 +109,7 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
             builder=_SAM1_BUILDER,
             licence="Apache-2.0",
             abilities=_SAM1_ABILITIES,
-            automatic_masks=ProposalParameters(20, 0.7, 0.75, 100, 0.5),
+            automatic_masks=ProposalOptions(20, 0.7, 0.75, 100, 0.7, mask_nms_thresh=0.6, nesting=Nesting.BEST),
             min_click_score=0.5,
             bundled=DEMO_SAM,
             is_demo=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from backend.engine import keep_clean
 from backend.errors import BadSettings, CheckpointError
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import SegmentAll, parse_task
@@ -36,7 +37,7 @@ from backend.models.sam.segmenter import SamSegmenter
 from backend.runtime import BackgroundLoader
 from backend.server import Metrics, create_app
 from backend.settings import Settings
-from backend.values import ProposalOptions, ProposalParameters, Size
+from backend.values import Candidate, Nesting, ProposalOptions, ProposalParameters, Size
 from backend.wiring import LoadedServices, build_predictor, build_services
 from tests.fakes import keypoint, predict_body, rectangle
 from tests.servers import LocalServer
@@ -204,6 +205,27 @@ def test_a_new_family_makes_automatic_masks_with_its_entrys_parameters(toy: ToyS
     assert (options.points_per_side, options.min_mask_region_area) == (1, 300)
     areas = [int(mask_of(result).sum()) for result in toy.segment_all(options)]
     assert sorted(areas) == [32 * 24, 64 * 48 - 32 * 24]
+
+
+def test_an_entry_says_which_masks_are_kept(
+    toy_checkpoint: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ProposalOptions(1, 0.0, 0.0, 300, 1.0, mask_nms_thresh=0.6, nesting=Nesting.BEST)
+    monkeypatch.setitem(SEGMENTERS, "toy", replace(toy_entry(bundled=toy_checkpoint), automatic_masks=kept))
+    assert build_predictor(Settings(sam_model="toy", clip_model="none")).default_proposal() == kept
+
+
+def test_the_demo_keeps_the_better_one_of_overlapping_and_of_nested_masks() -> None:
+    def block(left: int, right: int, score: float) -> Candidate:
+        mask = np.zeros((10, 100), bool)
+        mask[:, left:right] = True
+        return Candidate(mask, score)
+
+    options = ProposalOptions(**asdict(find_segmenter("demo").automatic_masks))
+    part, whole, other = block(0, 20, 0.9), block(0, 40, 0.8), block(50, 80, 0.7)
+    assert keep_clean([part, whole, other], options) == [part, other]
+    shifted = block(54, 84, 0.6)  # 26 of 34 columns are shared: an IoU of 0.76, and neither lies in the other
+    assert keep_clean([other, shifted], options) == [other]
 
 
 def test_the_facts_of_a_new_family_are_its_own(toy: ToyServer, toy_checkpoint: Path) -> None:
