@@ -22,6 +22,8 @@ scenes, 222 objects to find, with SAM's masks on a grid of 12 or 24 points a sid
 |-----------------------------|-------------|-------------|
 | the most similar            | 0.874 0.902 | 0.838 0.845 |
 | the one with the best score | 0.901 0.952 | 0.932 0.954 |
+
+Which of them is the best by score and agreement, and what becomes of masks with several parts: docs/text_prompts.md.
 """
 
 from __future__ import annotations
