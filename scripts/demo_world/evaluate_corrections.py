@@ -1,44 +1,31 @@
 """Evaluate corrections: IoU after 0 to 3 clicks on the largest wrong part, and whether the clicks hold.
 
     python -m scripts.demo_world.evaluate_corrections [--tuning] [--objects 500] [--first 70000] [--rows FILE]
+        [--earlier-sam FILE]
 
 Three courses, each with a click in the middle of the wrong part and at a random pixel of it: all clicks in one request
 (chain), corrections of SAM's accepted answer (refine), and of masks that a person painted and that were pre-annotated
-(painted). Each is compared with the engine before clicks were forced, on the same objects. With --rows the courses are
-kept in a file, and an evaluation that was ended, or of fewer objects, is gone on with.
+(painted). Each is compared with the engine before clicks were forced, on the same objects; with --earlier-sam that runs
+with the weights it had. With --rows the courses are kept in a file, and an evaluation that was ended, or of fewer
+objects, is gone on with.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 
-from backend.engine import EncodedImage, ImageLabeler, segment_image
-from backend.geometry import mask_iou
-from backend.images import SourceImage
-from backend.models.sam.segmenter import SamSegmenter
-from backend.values import Mask
-from scripts.demo_world.corrections import (
-    Course,
-    EarlierLabeler,
-    answer_chain,
-    answer_on_page,
-    correct,
-    first_click,
-    paint,
-)
-from scripts.demo_world.evaluate import DEMO_PROPOSAL, RENDERERS, load_demo_sam
+from scripts.demo_world.correction_bench import Bench, Item, start_of
+from scripts.demo_world.corrections import Course, answer_chain, answer_on_page, correct, first_click
+from scripts.demo_world.evaluate import DEMO_SAM, RENDERERS
 from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED
 
 FIRST = 70_000
@@ -46,7 +33,6 @@ FIRST = 70_000
 COURSES = ("chain", "refine", "painted")
 KINDS = ("middle", "random")  # pixel of the wrong part
 WORSE = 0.005
-MIN_START_IOU = 0.5  # of a pre-annotated mask with the object that it stands for
 
 
 @dataclass(frozen=True)
@@ -64,41 +50,6 @@ Courses = dict[tuple[str, str], list[Row]]
 """By course and kind of click."""
 
 
-class Bench:
-    """Both engines on one segmenter, and the objects of a renderer."""
-
-    def __init__(self, renderer: str, first_seed: int) -> None:
-        self.segmenter = SamSegmenter(load_demo_sam(), device="cpu")
-        self.ours, self.earlier = ImageLabeler(self.segmenter, None), EarlierLabeler(self.segmenter, None)
-        self._renderer, self._first_seed = renderer, first_seed
-
-    def objects(self, start: int = 0) -> Iterator[tuple[EncodedImage, Mask, Sequence[Mask]]]:
-        """Yield encoded image, true mask and the automatic masks, without end, from the `start`-th object on."""
-        for number in count(self._first_seed):
-            scene, file = RENDERERS[self._renderer](number), io.BytesIO()
-            left_out, start = start, max(start - len(scene.objects), 0)
-            if left_out >= len(scene.objects):
-                continue
-            Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
-            source = SourceImage(file.getvalue())
-            image = EncodedImage(source, self.segmenter.encode(source.pixels))
-            found = [region.mask for region in segment_image(self.ours, image, DEMO_PROPOSAL)] if self.automatic else []
-            for item in scene.objects[left_out:]:
-                yield image, item.mask, found
-
-    automatic = True
-
-
-def start_of(bench: Bench, course: str, image: EncodedImage, truth: Mask, found: Sequence[Mask], n: int) -> Mask | None:
-    """Return the mask to correct; None for an object that the course leaves out."""
-    if course != "painted":
-        return answer_chain(bench.ours)(image, truth, [first_click(truth)])
-    if n % 2:
-        return paint(truth, n)
-    best = max(found, key=lambda mask: mask_iou(mask, truth), default=None)
-    return best if best is not None and mask_iou(best, truth) >= MIN_START_IOU else paint(truth, n)
-
-
 def run(bench: Bench, courses: Sequence[str], objects: int, rows: Path | None = None) -> Courses:
     """Correct each object in each course with both engines.
 
@@ -108,8 +59,8 @@ def run(bench: Bench, courses: Sequence[str], objects: int, rows: Path | None = 
     kept = read_rows(rows) if rows and rows.exists() else []
     bench.automatic = "painted" in courses
     numbers = range(kept[-1].number + 1 if kept else 0, objects)
-    for n, (image, truth, found) in zip(numbers, bench.objects(numbers.start), strict=False):
-        own = list(_correct_object(bench, courses, n, image, truth, found))
+    for n, item in zip(numbers, bench.objects(numbers.start), strict=False):
+        own = list(_correct_object(bench, courses, n, item))
         kept += own
         if rows:
             with rows.open("a", encoding="utf-8") as file:
@@ -121,19 +72,19 @@ def run(bench: Bench, courses: Sequence[str], objects: int, rows: Path | None = 
     }
 
 
-def _correct_object(
-    bench: Bench, courses: Sequence[str], n: int, image: EncodedImage, truth: Mask, found: Sequence[Mask]
-) -> Iterator[Row]:
+def _correct_object(bench: Bench, courses: Sequence[str], n: int, item: Item) -> Iterator[Row]:
+    truth = item.truth
     for course in courses:
-        start = start_of(bench, course, image, truth, found, n)
-        if start is None or not start.any():
+        start = start_of(bench, course, item, n)
+        if not start.any():
             continue
         clicks = [first_click(truth)] if course == "chain" else []
         build = answer_chain if course == "chain" else answer_on_page
         for kind in KINDS:
             seed = None if kind == "middle" else n
-            ours = correct(build(bench.ours), image, truth, start, clicks, seed)
-            earlier = correct(build(bench.earlier), image, truth, start, clicks, seed, with_polygons=False)
+            ours = correct(build(bench.ours), item.image, truth, start, clicks, seed)
+            answer = build(bench.earlier)
+            earlier = correct(answer, item.earlier_image, truth, start, clicks, seed, with_polygons=False)
             yield Row(n, course, kind, ours, earlier)
 
 
@@ -209,6 +160,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=FIRST, help="offset of the first scene's seed")
     parser.add_argument("--renderer", choices=list(RENDERERS), nargs="+", default=list(RENDERERS))
     parser.add_argument("--course", choices=COURSES, nargs="+", default=list(COURSES))
+    parser.add_argument("--sam", type=Path, help="weights of SAM in place of the demo's")
+    parser.add_argument("--earlier-sam", type=Path, help="weights that the earlier engine had")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--rows", type=Path, help="JSON lines file for the courses, one for each renderer beside it")
     chosen = parser.parse_args(arguments)
@@ -216,7 +169,8 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(1)
     figures = {}
     for renderer in chosen.renderer:
-        bench = Bench(renderer, (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + chosen.first)
+        first_seed = (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + chosen.first
+        bench = Bench(renderer, first_seed, chosen.sam or DEMO_SAM, chosen.earlier_sam)
         kept = chosen.rows and chosen.rows.with_name(f"{chosen.rows.stem} {renderer}{chosen.rows.suffix}")
         for (course, kind), rows in run(bench, chosen.course, chosen.objects, kept).items():
             figures[f"{renderer}, {course}, {kind}"] = summary = summarize(rows)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from backend.engine import ImageLabeler
 from backend.geometry import Click
-from backend.values import Mask
-from scripts.demo_world.corrections import correct, largest_wrong_part
+from backend.models.sam.segmenter import SamSegmenter
+from backend.values import Mask, Prompt
+from scripts.demo_world.correction_bench import Bench
+from scripts.demo_world.corrections import EarlierLabeler, correct, largest_wrong_part
+from scripts.demo_world.evaluate import DEMO_SAM, load_demo_sam
+from scripts.demo_world.scenes import TUNING_SEED
 
 TRUTH = np.zeros((40, 60), bool)
 TRUTH[10:30, 10:30] = True
@@ -34,3 +42,24 @@ def test_the_largest_wrong_part_is_clicked_and_ious_and_obedience_are_recorded()
 
     unmoved = correct(disobey, None, TRUTH, START, [], 3)
     assert unmoved.obeyed == [False] * 3 and unmoved.as_polygon == [False] * 3 and unmoved.first_change == (0.0, 0.0)
+
+
+def test_the_earlier_engine_can_run_with_other_weights(tmp_path: Path) -> None:
+    weights = load_file(DEMO_SAM)
+    weights["prompt_encoder.mask_downscaling.6.bias"] += 1
+    save_file(weights, tmp_path / "earlier.safetensors")
+    clicks = Prompt(((300.0, 200.0), (310.0, 210.0)), (1, 0))
+
+    def answer(labeler: ImageLabeler, image: object) -> np.ndarray:
+        return labeler.segment(image, clicks)[0].low_res_logits
+
+    def alone(labeler: type[ImageLabeler], sam: Path, image: object) -> np.ndarray:
+        return answer(labeler(SamSegmenter(load_demo_sam(sam), device="cpu"), None), image)
+
+    bench = Bench("demo world", TUNING_SEED + 1, DEMO_SAM, tmp_path / "earlier.safetensors")
+    bench.automatic = False
+    item = next(bench.objects())
+    earlier = answer(bench.earlier, item.earlier_image)
+    assert np.array_equal(answer(bench.ours, item.image), alone(ImageLabeler, DEMO_SAM, item.image))
+    assert np.array_equal(earlier, alone(EarlierLabeler, tmp_path / "earlier.safetensors", item.earlier_image))
+    assert not np.array_equal(earlier, alone(EarlierLabeler, DEMO_SAM, item.earlier_image))
