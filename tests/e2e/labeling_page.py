@@ -23,6 +23,13 @@ from tests.e2e.shown import IMAGE, STORE, Shown
 WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
 _TOOL = IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
 _DRAWN_ANEW = (StaleElementReferenceException, JavascriptException)
+_HOLD_DRAFTS = """
+    const released = new Promise(resolve => { window.releaseDrafts = resolve; }), fetchAtOnce = window.fetch;
+    window.fetch = async function (resource) {
+        if (/\\/drafts/.test(String(resource && resource.url || resource))) await released;
+        return fetchAtOnce.apply(this, arguments);
+    };
+"""
 _BAR = "bottombar-"
 _SETTINGS = ".lsf-settings-modal"
 
@@ -50,6 +57,15 @@ class LabelingPage:
         """Tell the pages that are loaded from now on that this is a Mac; their shortcuts then want the Command key."""
         agent = self._driver.execute_script("return navigator.userAgent").replace("X11; Linux x86_64", "Macintosh")
         self._driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": agent, "platform": "MacIntel"})
+
+    def hold_drafts(self) -> None:
+        """Let this page and later ones save no further draft before `release_drafts`, as over a slow network."""
+        self._driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _HOLD_DRAFTS})
+        self._run(_HOLD_DRAFTS)
+
+    def release_drafts(self) -> None:
+        """Let the page save its drafts."""
+        self._run("window.releaseDrafts()")
 
     def log_in(self, username: str, password: str) -> None:
         """Fill in the form."""

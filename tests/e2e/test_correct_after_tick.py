@@ -37,6 +37,7 @@ def test_a_click_straight_after_the_tick_replaces_the_accepted_mask(
     target = find_target(RING_SCENE, "green ring")  # of which the first answer leaves out a piece
     key = KEYS[target.colour] if picked == "label" else NO_LABEL
     project = site.scene_project("Straight after the tick", RING_SCENE)
+    page.hold_drafts()
     page.start(project.number, project.tasks[RING_SCENE])
     page.pick(key, "KeyPointTool")
     page.click(target.x + 0.5, target.y + 0.5)
@@ -56,6 +57,7 @@ def test_a_click_straight_after_the_tick_replaces_the_accepted_mask(
     page.accept()
     page.screenshot("after-tick-1-accepted")
     assert page.shown.mask_ids() == [before]
+    page.release_drafts()
     page.submit()
     (saved,) = parse_regions(site.annotation(project.tasks[RING_SCENE]), config)
     assert saved.region_id == before
@@ -65,6 +67,7 @@ def test_a_click_straight_after_the_tick_replaces_the_accepted_mask(
 def test_a_negative_click_straight_after_the_tick_corrects_the_accepted_mask(page: LabelingPage, site: Site) -> None:
     (target,) = largest_targets(SCENE, 1)
     project = site.scene_project("Straight after the tick", SCENE)
+    page.hold_drafts()
     accept_click(page, project, target)
     (before,) = page.shown.mask_ids()
     page.pick(KEYS[target.colour], "KeyPointTool")
@@ -86,6 +89,7 @@ def test_a_label_that_was_just_changed_is_kept_by_a_correction_only_if_it_is_pic
     (mask,) = page.shown.mask_ids()
     site.wait_for_draft(project.tasks[SCENE], mask)
     page.unselect()
+    page.hold_drafts()
     page.pick(NO_LABEL, "KeyPointTool")
     page.select_in_list(0)
     page.press(KEYS[new])
