@@ -3,6 +3,7 @@
 SAM's first answer is never changed. Later ones are revised as low-resolution logits (`geometry.follow_clicks`), before
 they become masks, so that it costs next to nothing; what clicks closer than a cell still need is drawn in pixels.
 A mask on the page changes at the clicks only, unless it is a rough one; what was painted on it by hand always does.
+From the third click on so does an answer of SAM, if it is another object.
 Everything depends on the image and the clicks alone, so every replica gives the same answer.
 """
 
