@@ -3,6 +3,7 @@
 SAM's first answer is never changed. Later ones are revised as low-resolution logits (`geometry.follow_clicks`), before
 they become masks, so that it costs next to nothing; what clicks closer than a cell still need is drawn in pixels.
 A mask on the page changes at the clicks only, unless it is a rough one; what was painted on it by hand always does.
+From the third click on so does an answer of SAM, if it is another object.
 Everything depends on the image and the clicks alone, so every replica gives the same answer.
 """
 
@@ -29,6 +30,7 @@ from backend.values import Candidate, Mask, Prompt, ReviseLogits
 INERTIA = 0.5  # logit by which SAM must be sure to change an earlier answer; see docs/demo_models.md
 ROUGH_IOU = 0.92  # with the answer, below which a mask on the page is rough: painted, or a poor prediction
 OTHER_IOU = 0.8  # with the answer, below which the answer is another object, or the object with its surroundings
+CELL_REACH = 1  # how far from a click a part of the change may be, in low-resolution cells
 PART_REACH = 1 / 128  # of the image's longer side: how far from a click a part of the change may be
 DISC_SHARE = 1 / 320  # of the image's longer side: radius of the disc around a click that the logits cannot follow
 
@@ -38,22 +40,39 @@ def clicks_of(prompt: Prompt) -> list[Click]:
     return [(x, y, label) for (x, y), label in zip(prompt.point_coords, prompt.point_labels, strict=True)]
 
 
-def revise_by_clicks(clicks: Sequence[Click], before: NDArray[np.float32] | None) -> ReviseLogits | None:
+def revise_by_clicks(
+    clicks: Sequence[Click], before: NDArray[np.float32] | None, *, keep_object: bool = False
+) -> ReviseLogits | None:
     """Build what a segmenter does with its logits so that they agree with the clicks.
 
     Args:
         clicks: All of the object, or its newest ones, in their order.
         before: float32 (1, M, M), the answer, or the mask on the page, that the last click corrects; None gives None,
             for a first click.
+        keep_object: Whether an answer that has little of the mask before left counts at the last click only. The second
+            click often says that SAM took the first one for another object; after it SAM is seldom right to do so.
     """
     if before is None:
         return None
     counting, earlier = clicks_that_count(clicks), before[0]
 
     def revise(logits: NDArray[np.float32], cells_per_pixel: tuple[float, float]) -> NDArray[np.float32]:
-        return follow_clicks(logits, earlier, counting, cells_per_pixel, INERTIA)
+        answer = follow_clicks(logits, earlier, counting, cells_per_pixel, INERTIA)
+        return _change_at_click(answer, earlier, clicks[-1], cells_per_pixel) if keep_object else answer
 
     return revise
+
+
+def _change_at_click(
+    answer: NDArray[np.float32], before: NDArray[np.float32], click: Click, cells_per_pixel: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Return the logits (M, M) before, changed at the click only, if the answer is another object; else the answer."""
+    earlier_mask, mask = before > 0, answer > 0
+    if mask_iou(mask, earlier_mask) >= OTHER_IOU:
+        return answer
+    cell = (click[0] * cells_per_pixel[0], click[1] * cells_per_pixel[1], click[2])
+    changed = change_at_clicks(earlier_mask, mask, [cell], CELL_REACH)
+    return np.where(changed == earlier_mask, before, answer)
 
 
 def keep_elsewhere(candidate: Candidate, page: Mask, clicks: Sequence[Click]) -> Candidate:

@@ -169,3 +169,32 @@ def test_sam_changes_an_earlier_answer_where_it_is_sure_by_more_than_half_a_logi
     revise = revise_by_clicks([(6.0, 6.0, 1)], before)  # which holds already
     assert revise is not None
     assert (revise(new, (1.0, 1.0)) > 0).sum(axis=1).tolist() == [0, 0, 8, 8, 8, 8, 8, 8]
+
+
+class ByNumberOfClicks(FakeSegmenter):
+    """A model that knows what it answers to one, two and three clicks, with a logit for each pixel."""
+
+    def __init__(self, *answers: tuple[slice, slice]) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def decode(self, embedding: object, prompt: Prompt, *, revise=None, **_: object) -> list[Candidate]:
+        logits = np.full((40, 40), -4.0, np.float32)
+        logits[self._answers[len(prompt.point_coords) - 1]] = 4.0
+        logits = logits if revise is None else revise(logits, (1.0, 1.0))
+        return [Candidate(logits > 0, 0.9, logits[None])]
+
+
+@pytest.mark.parametrize(("third", "takes_all"), [(np.s_[25:32, 10:20], False), (np.s_[5:27, 5:34], True)])
+def test_from_the_third_click_on_an_answer_that_is_another_object_counts_at_the_click_only(
+    third: tuple[slice, slice], takes_all: bool
+) -> None:
+    """The third answer either has none of the mask left, or all of it but a column (an IoU of .89)."""
+    small, large = np.s_[5:25, 5:25], np.s_[5:25, 5:35]
+    labeler, page = ImageLabeler(ByNumberOfClicks(small, large, third), None), encoded(png(40, 40))
+    clicks = [(15.5, 15.5, 1), (30.5, 15.5, 1), (15.5, 26.5, 1)]
+    answers = [labeler.segment(page, prompt_of(clicks[:count]))[0].mask for count in (1, 2, 3)]
+    expected = [np.zeros((40, 40), bool) for _ in range(3)]
+    expected[0][small] = expected[1][large] = expected[2][third] = True  # the second may be another object
+    assert np.array_equal(answers[0], expected[0]) and np.array_equal(answers[1], expected[1])
+    assert np.array_equal(answers[2], expected[2] if takes_all else expected[1] | expected[2])
