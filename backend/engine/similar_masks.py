@@ -23,7 +23,7 @@ scenes, 222 objects to find, with SAM's masks on a grid of 12 or 24 points a sid
 | the most similar            | 0.874 0.902 | 0.838 0.845 |
 | the one with the best score | 0.901 0.952 | 0.932 0.954 |
 
-Which of them is the best by score and agreement, and what becomes of masks with several parts: docs/text_prompts.md.
+How score and agreement choose among them, and how masks with several parts are searched: docs/text_prompts.md.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ KNOWN_SHARE = 0.8  # of a mask inside an exemplar
 SAME_OBJECT_SHARE = 0.5  # of the smaller of two masks inside the other, if they are of one object
 SUPPORT_WEIGHT = 0.6  # of a mask's mean IoU with all masks of its object (itself among them), against its predicted IoU
 GRID = 256  # masks are compared at about this many pixels a side
+STRIP = 32  # rows of all masks that are compared at a time, to keep the memory small
 
 GENERAL_WORDS: tuple[ClassName, ...] = tuple(map(ClassName, (*NEUTRAL, *KINDS)))
 """Classes for what the project has no class for."""
@@ -81,7 +82,7 @@ def prefer_parts(similarity: NDArray[np.float64], whole_of: Sequence[int | None]
         whole_of: For each part the index of the mask that it belongs to, and None for any other mask.
 
     Returns:
-        bool (N,): False for a mask that its parts stand for, and for the parts of one that stands for itself.
+        bool (N,): False for a mask that is replaced by its parts, and for the parts of a mask that is kept whole.
     """
     best = similarity.max(axis=1, initial=0.0)
     parts_of: dict[int, list[int]] = {}
@@ -107,17 +108,21 @@ def pick_similar(similarity: NDArray[np.float64], masks: Sequence[Mask], scores:
         masks: The N masks, bool (H, W).
         scores: Their predicted IoU.
     """
-    best, small = similarity.max(axis=1, initial=0.0), _coarse(masks)
+    best = similarity.max(axis=1, initial=0.0)
     alike = [int(place) for place in np.flatnonzero(best > 0)]
-    same = {
-        place: [other for other in alike if _share(small[place], small[other]) >= SAME_OBJECT_SHARE] for place in alike
-    }
-    support = {place: np.mean([_iou(small[place], small[other]) for other in same[place]]) for place in alike}
+    shared = _count_shared([masks[place] for place in alike])
+    areas = np.diagonal(shared)
+    is_same = shared >= SAME_OBJECT_SHARE * np.maximum(np.minimum.outer(areas, areas), 1)
+    iou = shared / np.maximum(np.add.outer(areas, areas) - shared, 1)
+    for itself in (is_same, iou):  # also where no pixel of a thin mask is looked at
+        np.fill_diagonal(itself, 1)
+    support = (iou * is_same).sum(axis=1) / is_same.sum(axis=1)
+    ranks = np.array([scores[place] for place in alike]) + SUPPORT_WEIGHT * support
     kept: list[int] = []
-    for place in sorted(alike, key=lambda place: -scores[place] - SUPPORT_WEIGHT * support[place]):
-        if not set(same[place]) & set(kept):
-            kept.append(place)
-    return sorted(kept, key=lambda place: -best[place])
+    for number in np.argsort(-ranks, kind="stable"):
+        if not is_same[number, kept].any():
+            kept.append(int(number))
+    return sorted((alike[number] for number in kept), key=lambda place: -best[place])
 
 
 def pick_unlabeled(masks: Sequence[Mask], labeled: Sequence[Mask], wholes: Sequence[Mask] = ()) -> list[int]:
@@ -147,11 +152,15 @@ def _coarse(masks: Sequence[Mask]) -> list[Mask]:
     return [mask[::step, ::step] for mask in masks]
 
 
+def _count_shared(masks: Sequence[Mask]) -> NDArray[np.float64]:
+    """Count the pixels that each two of N masks share, (N, N); by products of matrices, as N may be hundreds."""
+    small = _coarse(masks)
+    shared = np.zeros((len(small), len(small)))
+    for top in range(0, small[0].shape[0] if small else 0, STRIP):
+        strip = np.array([mask[top : top + STRIP].ravel() for mask in small], np.float32)
+        shared += strip @ strip.T
+    return shared
+
+
 def _iou(one: Mask, other: Mask) -> float:
     return float(np.count_nonzero(one & other) / max(np.count_nonzero(one | other), 1))
-
-
-def _share(one: Mask, other: Mask) -> float:
-    """Return the share of the smaller mask that lies inside the other."""
-    smaller = min(np.count_nonzero(one), np.count_nonzero(other))
-    return float(np.count_nonzero(one & other) / max(smaller, 1))

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backend.engine.encoded_image import EncodedImage
+from backend.engine.packed_masks import ProposedMasks
 from backend.engine.ports import TextReader
 from backend.engine.proposal_cache import ProposalCache
 from backend.engine.similar_masks import (
     GENERAL_WORDS,
+    Features,
     match_exemplars,
     pick_similar,
     pick_unlabeled,
@@ -20,7 +22,7 @@ from backend.engine.similar_masks import (
 )
 from backend.errors import BadPrompt
 from backend.geometry import separate_parts
-from backend.values import Candidate, ClassName, Mask, ProposalParameters
+from backend.values import Candidate, ClassName, Mask, Pixels, ProposalParameters
 
 log = logging.getLogger(__name__)
 
@@ -89,18 +91,15 @@ class SimilarSearch:
             box_nms_thresh=max(parameters.box_nms_thresh, MIN_BOX_NMS_THRESH),
         )
         proposed = self._proposals.propose(encoded, finer, self._classifier)
-        masks = proposed.masks()
-        if not masks:
+        if not proposed.scores:
             return []
-        split = _split(masks)
-        parts = [part for part, _ in split]
-        features = [proposed.image_features, *([self._classifier.embed_masks(image.pixels, parts)] if parts else [])]
-        masks, scores = [*masks, *parts], [*proposed.scores, *(proposed.scores[whole] for _, whole in split)]
+        searched = _add_parts(proposed, image.pixels, self._classifier)
+        masks, scores = searched.masks, searched.scores
         names = [names for names in (vocabulary, GENERAL_WORDS) if names]
         texts = np.concatenate([self._classifier.embed_texts(own, templates) for own in names])
         seen = self._classifier.embed_masks(image.pixels, exemplars)
-        similarity = match_exemplars(seen, np.concatenate(features), texts, self._classifier.logit_scale)
-        is_kept = prefer_parts(similarity, [*[None] * len(proposed.scores), *(whole for _, whole in split)])
+        similarity = match_exemplars(seen, searched.features, texts, self._classifier.logit_scale)
+        is_kept = prefer_parts(similarity, searched.whole_of)
         chosen = [place for place in pick_unlabeled(masks, labeled, wholes=exemplars) if is_kept[place]]
         picked = pick_similar(similarity[chosen], [masks[i] for i in chosen], [scores[i] for i in chosen])
         found, nearest = [chosen[place] for place in picked], similarity.argmax(axis=1)
@@ -108,7 +107,28 @@ class SimilarSearch:
         return [SimilarMask(Candidate(masks[i], scores[i]), float(similarity[i].max()), int(nearest[i])) for i in found]
 
 
-def _split(masks: Sequence[Mask]) -> list[tuple[Mask, int]]:
-    """Return the large parts of the masks that have several, each with the index of its mask."""
+@dataclass(frozen=True)
+class _Searched:
+    """Automatic masks, and behind them the large parts of those that have several.
+
+    Attributes:
+        scores: SAM's predicted IoU; a part has that of its mask.
+        features: CLIP's image features, float32 (N, D).
+        whole_of: For each part the index of the mask that it belongs to, None for any other mask.
+    """
+
+    masks: list[Mask]
+    scores: list[float]
+    features: Features
+    whole_of: list[int | None]
+
+
+def _add_parts(proposed: ProposedMasks, pixels: Pixels, classifier: TextReader) -> _Searched:
+    masks, scores, features = proposed.masks(), list(proposed.scores), proposed.image_features
     split = [(separate_parts(mask, MIN_PART_SHARE), whole) for whole, mask in enumerate(masks)]
-    return [(part, whole) for parts, whole in split if len(parts) > 1 for part in parts]
+    owned = [(part, whole) for parts, whole in split if len(parts) > 1 for part in parts]
+    parts, wholes = [part for part, _ in owned], [whole for _, whole in owned]
+    if parts:
+        features = np.concatenate([features, classifier.embed_masks(pixels, parts)])
+    whole_of = [*[None] * len(masks), *wholes]
+    return _Searched([*masks, *parts], [*scores, *(scores[whole] for whole in wholes)], features, whole_of)

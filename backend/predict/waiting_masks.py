@@ -11,10 +11,11 @@ click with the key point does not show the boxes whose masks wait. What the requ
 | is to anything else, and a background click was refused         | all of it         |                         |
 | is to anything else, or a newer draft has its masks             | nothing           | nothing                 |
 
-A draft without the boxes proves that they were ticked or crossed; `recent_masks` drops their answer. One with them
-shows that they waited some seconds before. If they were ticked since, their masks are repeated under their ids and
-replace themselves; if they were crossed since, they come back as suggestions. A picked label goes to all suggestions
-with the tick, so masks of another label are never repeated beside a new one.
+Answers are remembered for a minute; nothing of older ones is repeated. A draft without the boxes proves that they were
+ticked or crossed; `recent_masks` drops their answer. One with them shows that they waited some seconds before. If they
+were ticked since, their masks are repeated under their ids and replace themselves; if they were crossed since, they
+come back as suggestions. A picked label goes to all suggestions with the tick, so masks of another label are never
+repeated beside a new one.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ ACCEPTED_IOU = 0.75  # a person accepts such an answer; of a worse one the exemp
 
 
 def mix_kinds(colours: Sequence[str], shapes: Sequence[str]) -> tuple[Kind, ...]:
-    """Each colour with each shape, in an order whose first ones already have many colours and shapes."""
+    """Pair each colour with each shape, in an order whose first pairs already have many colours and shapes."""
     diagonals = max(len(colours), len(shapes))
     places = [(row, column) for row in range(len(colours)) for column in range(len(shapes))]
     return tuple(

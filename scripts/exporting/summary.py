@@ -107,14 +107,14 @@ def _list_counts(counts: ExportCounts) -> list[str]:
 
 
 def _explain_no_annotations(counts: ExportCounts) -> Iterator[str]:
-    """Say what to do with predictions that nobody has submitted, if there is nothing else."""
+    """Say what to do with predictions that nobody has submitted, if the tasks have nothing else."""
     read = counts.read
     if read.annotated or counts.failures or not (counts.predictions or read.predicted):
         return
     there = f"the project has {counts.predictions} predictions"
     if not counts.predictions:
         there = f"{read.predicted} tasks of the file have predictions"
-    yield f"  only annotations are exported, and nobody has submitted one yet; {there}"
+    yield f"  only annotations are exported, and these tasks have none; {there}"
     yield "    help: Open the tasks in Label Studio, correct the masks and press Submit. Or, without a look,"
     yield "    tick tasks in the Data Manager and choose Create Annotations From Predictions (docs/reviewing.md)."
 

@@ -36,6 +36,7 @@ from backend.settings import Settings
 from scripts.console import duration
 from scripts.preannotating.shards import parse_shard
 from scripts.preannotating.stopping import StopSignals
+from scripts.waiting import add_give_up_option
 
 Json = dict[str, Any]
 CONTINUE = "interrupted; completed work is kept, run the same command to continue"
@@ -50,13 +51,7 @@ def add_import_options(parser: argparse.ArgumentParser) -> None:
         metavar="I/N",
         help="do only the I-th of N parts, to share a project among machines",
     )
-    options.add_argument(
-        "--give-up-after",
-        type=duration,
-        default=30.0,
-        metavar="MINUTES",
-        help="how long an outage of Label Studio is waited out (default: 30)",
-    )
+    add_give_up_option(options)
     options.add_argument(
         "--settle-seconds",
         type=duration,

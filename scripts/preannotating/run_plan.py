@@ -9,8 +9,7 @@ from typing import Any
 
 from backend.bulk import Outcome
 from backend.errors import BadConfig
-from backend.label_studio.api import PredictionClient
-from backend.label_studio.api.client import ProjectInfo
+from backend.label_studio.api import PredictionClient, ProjectInfo
 from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
 from backend.label_studio.requests import FindText, FromBoxes, SegmentAll
 from backend.predict import BulkRequest, TaskPredictor, build_version

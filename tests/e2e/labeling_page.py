@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import JavascriptException, StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    JavascriptException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -22,7 +27,7 @@ from tests.e2e.shown import IMAGE, STORE, Shown
 
 WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
 _TOOL = IMAGE + " const tool = image && image.getToolsManager().findSelectedTool();"
-_DRAWN_ANEW = (StaleElementReferenceException, JavascriptException)
+_DRAWN_ANEW = (NoSuchElementException, StaleElementReferenceException, JavascriptException)
 _HOLD_DRAFTS = """
     const released = new Promise(resolve => { window.releaseDrafts = resolve; }), fetchAtOnce = window.fetch;
     window.fetch = async function (resource) {
@@ -322,13 +327,24 @@ class LabelingPage:
     def wait(self, what: str, is_there: Callable[[], Any]) -> None:
         """Wait for something; when it does not come, fail with a picture.
 
-        While the page is drawn anew, elements are stale and scripts find no task or region to read; it is looked again.
+        While the page is drawn anew, elements are stale or missing and scripts find no task to read. Such an error is
+        looked over, unless it stays: then the message has it.
         """
+        last_error: list[str] = []
+
+        def look(_: object) -> Any:
+            last_error.clear()
+            try:
+                return is_there()
+            except _DRAWN_ANEW as error:
+                last_error.append(f": {error.msg}")
+                return False
+
         try:
-            deadline = WebDriverWait(self._driver, WAIT_SECONDS, 0.1, ignored_exceptions=_DRAWN_ANEW)
-            deadline.until(lambda _: is_there())
+            WebDriverWait(self._driver, WAIT_SECONDS, 0.1).until(look)
         except WebDriverException as error:
-            raise AssertionError(f"waited in vain for {what}; see {self.screenshot('waited-in-vain')}") from error
+            picture = self.screenshot("waited-in-vain")
+            raise AssertionError(f"waited in vain for {what}{''.join(last_error)}; see {picture}") from error
 
     def click_in_window(self, x: float, y: float) -> None:
         """Click a place in the window."""

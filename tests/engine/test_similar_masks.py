@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -81,6 +82,24 @@ def test_of_masks_of_one_object_the_one_that_the_others_agree_with_goes_before_a
 def test_masks_that_look_like_no_exemplar_do_not_count_as_agreement() -> None:
     masks = [square(0, 0, 4), *(rectangle(0, 0, width, 4) for width in (8, 9, 9))]
     assert pick_similar(np.array([[0.9], [0.9], [0.0], [0.0]]), masks, [0.95, 0.90, 0.80, 0.80]) == [0]
+
+
+def test_a_thin_mask_of_which_no_pixel_is_compared_is_an_object_of_its_own() -> None:
+    """Of 700 rows every second one is looked at: the line is in none of them, and has no other mask's support."""
+    line, object_ = np.zeros((2, 700, 500), bool)
+    line[101, 50:60] = True
+    object_[100:140, 50:90] = True
+    assert pick_similar(np.array([[0.9], [0.8]]), [line, object_], [0.7, 0.9]) == [0, 1]
+
+
+def test_hundreds_of_masks_that_look_alike_are_compared_in_a_second() -> None:
+    random = np.random.default_rng(0)
+    masks = np.zeros((300, 480, 640), bool)
+    for mask, x, y in zip(masks, random.integers(0, 590, 300), random.integers(0, 430, 300), strict=True):
+        mask[y : y + 50, x : x + 50] = True
+    started = time.thread_time()
+    assert len(pick_similar(np.full((300, 1), 0.9), list(masks), random.random(300).tolist())) > 50
+    assert time.thread_time() - started < 2  # 16 s, if each pair is compared by itself
 
 
 def test_parts_stand_for_a_mask_unless_it_looks_more_like_the_exemplars() -> None:

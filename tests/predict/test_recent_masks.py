@@ -376,7 +376,7 @@ def test_redis_that_hangs_holds_no_click_up() -> None:
 
     class Hanging(Documents):
         def get(self, name: str, *, in_use: bool) -> bytes | None:
-            if not released.wait(30):
+            if not released.wait(5):
                 waited_for.append(name)
             return None
 

@@ -120,7 +120,7 @@ def test_predictions_that_nobody_has_submitted_are_named_with_what_to_do(command
     skipped = annotation(brush(block(1, 1, 5, 5)), was_cancelled=True)
     assert command.run([task(1) | PREDICTED, task(2, skipped) | PREDICTED, task(3)], *options) == 0
     assert "0 masks; 3 tasks not annotated, 0 failed" in command.printed
-    said = "  only annotations are exported, and nobody has submitted one yet; 2 tasks of the file have predictions\n"
+    said = "  only annotations are exported, and these tasks have none; 2 tasks of the file have predictions\n"
     assert said + "    help: Open the tasks in Label Studio, correct the masks and press Submit." in command.printed
     assert "Create Annotations From Predictions (docs/reviewing.md)" in command.printed
 

@@ -181,7 +181,7 @@ def test_an_export_before_anybody_submits_says_that_there_are_only_predictions(
     assert export(["--project", "3", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert "0 masks; 3 tasks not annotated, 0 failed" in said
-    assert "nobody has submitted one yet; the project has 2 predictions\n    help: Open the tasks" in said
+    assert "these tasks have none; the project has 2 predictions\n    help: Open the tasks" in said
 
 
 def test_another_file_is_another_version_and_replaces_the_first(

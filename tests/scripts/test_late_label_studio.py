@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
@@ -100,6 +101,16 @@ def test_a_label_studio_that_does_not_come_ends_a_command_after_the_given_time(
     assert main([*options, "--give-up-after", "0"]) == 1
     assert "Label Studio was unavailable for 0 s" in capsys.readouterr().err
     assert late.pauses == 0
+
+
+@pytest.mark.parametrize("name", ["export", "report", "import", "preannotate"])
+def test_ctrl_c_ends_the_waiting(
+    name: str, late: Late, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(late, "rest", lambda outages, seconds: signal.raise_signal(signal.SIGINT))
+    main, options = commands(tmp_path)[name]
+    assert main(options) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["export", "report", "import", "preannotate"])
