@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from backend.errors import BackendError, shorten
 from backend.models import checkpoints, registry
 from backend.models.model_lock import verify_download
+from backend.models.smaller import CLIP
 
 if TYPE_CHECKING:
     from backend.models.clip.classifier import ClipClassifier
@@ -42,13 +44,15 @@ def load_classifier(name: str, pretrained: str, weights_dir: Path, device: str) 
 
     def load() -> OptionalModel[ClipClassifier]:
         from backend.models.clip.classifier import load_clip
+        from backend.models.out_of_memory import explain_out_of_memory  # imports torch
 
         entry = registry.find_classifier(name)
         if pretrained:
             entry = replace(entry, lexicon=None)  # other weights know other words
         path = checkpoints.find_classifier_checkpoint(entry, pretrained, weights_dir)
         verify_download(path, None, weights_dir)
-        return OptionalModel(load_clip(entry, path, device=device), checkpoints.sha256_of(path))
+        build, machine = partial(load_clip, entry, path, device=device), f"this machine (DEVICE={device})"
+        return OptionalModel(explain_out_of_memory(CLIP, machine, "its weights", build), checkpoints.sha256_of(path))
 
     return _try("CLIP; masks will have no classes", load)
 

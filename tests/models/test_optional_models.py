@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -54,6 +55,18 @@ def test_a_detector_that_is_not_there_or_of_another_family_is_only_logged(
         assert loaded.problem.startswith(said)
         assert remedy.format(name) in loaded.problem
         assert f"Could not load the detector; CLIP will search for texts. {said}" in caplog.text
+
+
+def test_a_clip_that_does_not_fit_into_memory_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.models.clip import classifier
+
+    monkeypatch.setattr(classifier.open_clip, "create_model_and_transforms", Mock(side_effect=MemoryError))
+    loaded = load_classifier("demo-clip", "", Path("weights"), "cpu")
+    assert loaded.model is None
+    assert loaded.problem == (
+        "CLIP ran out of memory on this machine (DEVICE=cpu) with its weights. "
+        "Set CLIP_MODEL to a smaller model, or to none for masks without classes."
+    )
 
 
 def test_a_detector_is_named_by_the_facts_and_by_what_it_predicts(tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ def load_clip(entry: ClassifierEntry, checkpoint: Path, *, device: str) -> ClipC
     Raises:
         BadSettings: open_clip does not have this model.
         CheckpointError: Damaged, or the weights of another model.
+        Whatever torch raises when memory runs out.
     """
     if entry.configs is not None:
         open_clip.add_model_config(entry.configs)
