@@ -80,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     info = fetch_project(client, str(arguments.project), outages)  # report a wrong token before loading the models
     if arguments.verify is not None:
         return verify(client, str(arguments.project), settings, arguments)
-    project = check_project(arguments, client, info, build_limits(settings).config)
+    limits = build_limits(settings).config
+    project = outages.answer_of(lambda: check_project(arguments, client, info, limits))
 
     print(f"Project {project.id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from backend.engine import parse_text
-from backend.errors import BadSettings, LabelStudioError, shorten
+from backend.errors import BadSettings, LabelStudioError, LabelStudioUnavailable, shorten
 from backend.label_studio.api import LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits, LabelingConfig
 from backend.projects import ProjectSettings, check_setup
@@ -78,9 +78,12 @@ def read_project_settings(
 
     Raises:
         BadConfig, BadProjectSettings: A setting is invalid; better reported now than stored in every prediction.
+        LabelStudioUnavailable: There is no answer now; without the extra params the predictions would be others.
     """
     try:
         extra_params = client.extra_params(project_id)
+    except LabelStudioUnavailable:
+        raise
     except LabelStudioError as error:
         print(f"Ignoring the extra params of the project's ML backend. {error}", flush=True)
         extra_params = []

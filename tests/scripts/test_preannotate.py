@@ -9,7 +9,7 @@ import pytest
 
 from backend.bulk import Summary
 from backend.engine import ImageLabeler
-from backend.errors import BadProjectSettings, BadSettings, LabelStudioError
+from backend.errors import BadProjectSettings, BadSettings, LabelStudioError, LabelStudioUnavailable
 from backend.label_studio.api.client import ProjectInfo
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import FindText, SegmentAll
@@ -187,6 +187,12 @@ def test_the_projects_settings_come_from_its_config_and_its_backend(backends, th
     said = capsys.readouterr().out
     assert says in said
     assert f'Project settings: {{"clip_threshold": {threshold}, "clean_masks": false}}' in said
+
+
+def test_settings_that_label_studio_cannot_tell_now_are_not_ignored() -> None:
+    away = LabelStudioUnavailable("No answer.", remedy="Wait.")
+    with pytest.raises(LabelStudioUnavailable, match="No answer"):
+        read_project_settings(Backends(away), "3", SETTINGS_XML)
 
 
 def test_a_setting_that_cannot_be_used_ends_the_command_before_the_models_load() -> None:
