@@ -125,6 +125,15 @@ class AnswerMemory:
         )
         self._answers.remember(self._place, answer, self._before)
 
+    def remember_repeated(self, boxes: Click, results: Sequence[Result]) -> None:
+        """Remember masks that a refused click repeats; a next click may take a part from each."""
+        if self._page is None or self._place is None or not results or not self._page.prompt_ids:
+            return
+        page = replace(self._page, project_key="", draft_ids=frozenset(), prompt_ids=frozenset())
+        shown = tuple(results)
+        answer = RememberedAnswer(shown, boxes.prompts, self._page.prompt_ids, shown, page, self._answers.now())
+        self._answers.remember(self._place, answer, self._before)
+
     @property
     def page(self) -> PageState:
         return self._page or PageState()

@@ -2,16 +2,17 @@
 
 Every answer replaces all suggestions on the page, a refusal too. A click beside all masks would thus take them away
 before they are accepted. So the refusal repeats the last answer, if the person may still see it; see `waiting_masks`.
+Where nothing is remembered, the masks of boxes that wait by the draft are made anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from backend.errors import BackendError, BadPrompt
-from backend.label_studio.requests import Request
+from backend.label_studio.requests import Click, Request
 from backend.label_studio.results import Result, build_prediction
 from backend.predict.recent_masks import AnswerMemory
 from backend.predict.waiting_masks import masks_to_keep
@@ -30,12 +31,22 @@ class RefusedClick(BadPrompt):
 
 
 @contextmanager
-def keeping_masks(request: Request, memory: AnswerMemory) -> Iterator[None]:
-    """Answer a request; a click that is refused while masks may wait for the tick raises `RefusedClick` with them."""
+def keeping_masks(
+    request: Request, memory: AnswerMemory, make_anew: Callable[[Click], Sequence[Result]]
+) -> Iterator[None]:
+    """Answer a request; a click that is refused while masks may wait for the tick raises `RefusedClick` with them.
+
+    Args:
+        make_anew: Answers the boxes of a draft.
+    """
     try:
         yield
     except BadPrompt as refusal:
         kept = masks_to_keep(request, memory.recalled, memory.page)
+        if isinstance(request, Click) and request.beside and not memory.recalled:
+            boxes = Click(request.beside)
+            kept = list(make_anew(boxes))
+            memory.remember_repeated(boxes, kept)
         if not kept:
             raise
         raise RefusedClick(refusal.message, remedy=refusal.remedy, results=kept) from refusal

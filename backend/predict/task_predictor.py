@@ -21,7 +21,7 @@ from backend.label_studio.requests import (
     Task,
     TaskImage,
 )
-from backend.label_studio.results import build_prediction, build_results
+from backend.label_studio.results import build_prediction
 from backend.predict.answer_work import choose_answer
 from backend.predict.bulk_version import BulkRequest, with_options
 from backend.predict.command_answers import HELP, CommandAnswers
@@ -29,7 +29,6 @@ from backend.predict.image_answers import ImageAnswers
 from backend.predict.image_opener import ImageOpener
 from backend.predict.last_answers import LastAnswers
 from backend.predict.named_masks import texts_to_detect
-from backend.predict.outlines import outline_regions
 from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
 from backend.predict.recent_masks import AnswerMemory
@@ -38,8 +37,9 @@ from backend.predict.request_needs import check_drawn_size, has_answer, texts_to
 from backend.predict.review_scores import lowest_trust
 from backend.predict.task_stages import Note, TaskStages, ignore
 from backend.predict.waiting_masks import masks_beside
+from backend.predict.written_answers import answer_anew, write_answer
 from backend.projects import DEFAULTS, ProjectSettings
-from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor, stage
+from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor
 from backend.values import Priority, ProposalOptions
 
 ANSWER_SECONDS = 90.0  # Label Studio times out after 100 s
@@ -139,12 +139,12 @@ class TaskPredictor:
         results, predictions = [], []
         for image in task.images:
             own, memory = preferred.image(image.name), AnswerMemory(self._last_answers, task.page)
-            with keeping_masks(request, memory):
-                prediction = self._predict_image(image, own, request, settings, priority, deadline, memory)
-            tolerance = settings.polygon_tolerance
-            with stage("write"):
-                prediction = outline_regions(prediction, own, settings)
-                built = build_results(prediction.regions, own, prediction.image_choices, tolerance=tolerance)
+            predict = partial(
+                self._predict_image, image, own, settings=settings, priority=priority, deadline=deadline, memory=memory
+            )
+            with keeping_masks(request, memory, partial(answer_anew, predict, own, settings)):
+                prediction = predict(request)
+            prediction, built = write_answer(prediction, own, settings)
             built += memory.other_masks(built)
             known = {result["id"] for result in built}
             beside = masks_beside(request, prediction.regions, memory.recalled, memory.page, own)

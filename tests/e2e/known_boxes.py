@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backend.models import registry
 from backend.models.entries import DetectorEntry, PublishedFolder
+from backend.models.model_folder import OF_DETECTOR
 from backend.values import Box, Detection, Pixels
 
 NAME, FILE = "known_boxes", "boxes.json"
@@ -50,8 +51,10 @@ def build(entry: DetectorEntry, folder: Path, *, device: str) -> KnownBoxes:
 
 
 def write_folder(folder: Path, pictures: Sequence[tuple[Pixels, Boxes]]) -> Path:
-    """Write the table as the folder of a detector."""
+    """Write the table as the folder of a detector, with empty ones of the files that each must have."""
     folder.mkdir(parents=True)
+    for row in OF_DETECTOR:
+        (folder / row[0]).touch()
     table = {_name(pixels): boxes for pixels, boxes in pictures}
     (folder / FILE).write_text(json.dumps(table), encoding="utf-8")
     return folder

@@ -22,7 +22,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.e2e.browser import Exchange, read_exchanges
-from tests.e2e.looking import find_shown, read_text, try_click
+from tests.e2e.looking import find_shown, find_shown_text, read_text, try_click
 from tests.e2e.shown import IMAGE, STORE, Shown
 
 WAIT_SECONDS = 120  # a page takes two seconds, unless other programs have the processor
@@ -281,7 +281,7 @@ class LabelingPage:
         self.wait("the settings", lambda: self._run(shown + " && !dialog.getAnimations({subtree: true}).length"))
         if self._run(kept) != keep:
             keep_label = "Keep label selected after creating a region"
-            self.wait("the switch", lambda: try_click(find_shown(self._driver, f"{_SETTINGS} label", [keep_label])))
+            self.wait("the switch", lambda: try_click(find_shown_text(self._driver, keep_label)))
         self.wait("the setting", lambda: self._run(kept) == keep)
         self._click_element(f"{_SETTINGS} .ant-modal-close")
         self.wait("the settings to close", lambda: not self._run(shown))

@@ -131,6 +131,34 @@ def test_masks_that_are_not_remembered_are_made_anew_from_the_boxes_of_the_draft
     assert (list(after.values())[1] == list(before.values())[1]).all()
 
 
+def test_a_refusal_long_after_the_last_answer_makes_the_masks_of_the_boxes_anew_and_they_can_be_corrected() -> None:
+    clock = Clock()
+    annotator, before = with_two_boxes(clock)
+    annotator.autosave()
+    clock.now += ANSWER_TTL_SECONDS + 1
+    with pytest.raises(RefusedClick, match="No mask here") as refused:
+        annotator.take_away(IN_NEITHER)
+    repeated = (document_to_keep(refused.value) or {})["result"]
+    regions = parse_regions(repeated, parse_labeling_config(CONFIG).images[0])
+    masks = list(before.values())
+    assert [(region.mask == mask).all() for region, mask in zip(regions, masks, strict=True)] == [True, True]
+    after = annotator.take_away(IN_LEFT)
+    left, right = [region.region_id for region in regions]
+    assert set(after) == {left, right}
+    assert not after[left][12, 8] and (after[right] == masks[1]).all()
+
+
+def test_a_refusal_makes_no_masks_of_boxes_that_were_accepted() -> None:
+    clock = Clock()
+    annotator, _ = with_two_boxes(clock)
+    annotator.accept()
+    annotator.autosave()
+    clock.now += ANSWER_TTL_SECONDS + 1
+    with pytest.raises(BadPrompt) as refused:
+        annotator.take_away(IN_NEITHER)
+    assert document_to_keep(refused.value) is None
+
+
 OBJECT, NOTHING = (45, 10), (45, 90)  # the pixels (18, 3) and (18, 27), beside both boxes
 
 

@@ -24,7 +24,7 @@ the box is combined with the click. Both mean the same object.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.errors import BadPrompt, BadRequest
@@ -61,33 +61,44 @@ def saved_at(document: Mapping[str, Any]) -> tuple[str, int]:
     return str(document.get("updated_at", "")), number if isinstance(number, int) else 0
 
 
+@dataclass(frozen=True)
+class DraftPrompts:
+    """Prompts of a request, completed by those of a draft.
+
+    Attributes:
+        waiting: If points got a box, the other boxes that wait with it.
+        beside: If no point got one, the boxes that may wait.
+    """
+
+    prompts: tuple[LabeledPrompt, ...]
+    waiting: tuple[LabeledPrompt, ...] = ()
+    beside: tuple[LabeledPrompt, ...] = ()
+
+
 def add_draft_prompts(
     prompts: Sequence[LabeledPrompt], context: Sequence[Result], document: Mapping[str, Any], config: ImageConfig
-) -> tuple[tuple[LabeledPrompt, ...], tuple[LabeledPrompt, ...]]:
+) -> DraftPrompts:
     """Add to each prompt the prompts of the other kind that the newest draft has for the same object.
 
     Args:
         prompts: Prompts of the context.
         context: All results of the context, including ordinary regions.
         document: The task, with its drafts and annotations.
-
-    Returns:
-        The prompts; and, if points got a box, the other boxes that wait with it.
     """
     draft = newest_draft(document)
     kinds = {prompt.prompt.box_xyxy is None for prompt in prompts}
     if draft is None or len(kinds) != 1:
-        return tuple(prompts), ()
+        return DraftPrompts(tuple(prompts))
     pending = _pending(join_labels(results_of(draft)), prompts, context, document, config)
     if not pending:
-        return tuple(prompts), ()
+        return DraftPrompts(tuple(prompts))
     if prompts[0].prompt.box_xyxy is not None:
-        return tuple(_with_points(prompts, pending)), ()
+        return DraftPrompts(tuple(_with_points(prompts, pending)))
     together = tuple(_with_box(prompt, pending) for prompt in prompts)
     used = {prompt.prompt.box_xyxy for prompt in together} - {None}
     sizes = {prompt.drawn_size for prompt in together}
-    others = [other for other in pending if other.prompt.box_xyxy not in used and other.drawn_size in sizes]
-    return together, tuple(others) if used else ()
+    others = tuple(other for other in pending if other.prompt.box_xyxy not in used and other.drawn_size in sizes)
+    return DraftPrompts(together, waiting=others) if used else DraftPrompts(together, beside=others)
 
 
 def _pending(

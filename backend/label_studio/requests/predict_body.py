@@ -164,10 +164,11 @@ def parse_prompted_task(
         message = f'The labeling config has no control for masks on the image "{shorten(image.name)}".'
         raise BadPrompt(message, remedy="Add one, such as BrushLabels, whose toName is that image.")
     clicked = parse_prompts(drop_ordinary_regions(context, document, image), image, max_prompts)
-    prompts, waiting = add_draft_prompts(clicked, context, document, image)
-    if not prompts:
+    found = add_draft_prompts(clicked, context, document, image)
+    if not found.prompts:
         return task, None
-    return task, Click(prompts, find_correctable(clicked, context, document, image), waiting)
+    correctable = find_correctable(clicked, context, document, image)
+    return task, Click(found.prompts, correctable, found.waiting, found.beside)
 
 
 def _prompted_text(texts: Sequence[tuple[str, str]], config: LabelingConfig, text_prompt: str | None) -> str | None:

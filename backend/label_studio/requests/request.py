@@ -25,11 +25,13 @@ class Click:
         prompts: At least one.
         correctable: Masks on the page that the prompts may correct, newest first, not decoded yet.
         waiting: Earlier boxes, not among the prompts, whose masks wait for the tick together with a prompt's.
+        beside: Earlier boxes, apart from the prompts, whose masks may wait for the tick.
     """
 
     prompts: tuple[LabeledPrompt, ...]
     correctable: tuple[CorrectableRegion, ...] = ()
     waiting: tuple[LabeledPrompt, ...] = ()
+    beside: tuple[LabeledPrompt, ...] = ()
 
 
 @dataclass(frozen=True)

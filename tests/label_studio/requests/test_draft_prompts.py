@@ -75,7 +75,8 @@ def test_the_other_boxes_of_the_draft_wait_with_the_one_that_is_combined() -> No
     asked = click([point(25, 25, positive=False)], draft(*boxes))
     assert [prompt.prompt for prompt in asked.waiting] == [Prompt(box_xyxy=(384.0, 288.0, 576.0, 432.0))]
     assert click([point(25, 25)], draft(*boxes, mask())).waiting == ()  # they were accepted
-    assert click([point(50, 5)], draft(*boxes)).waiting == ()  # another object, which is begun after the tick
+    beside = click([point(50, 5)], draft(*boxes))  # another object
+    assert beside.waiting == () and [prompt.label for prompt in beside.beside] == ["Cat", "Cat"]
 
 
 def test_only_the_newest_draft_counts() -> None:
