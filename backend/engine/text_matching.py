@@ -88,7 +88,7 @@ def parse_text(text: str) -> TextQuery:
     if not spoken:
         raise BadPrompt("The text is empty.", remedy=REMEDY)
     if not any(map(str.isalnum, spoken)):
-        raise BadPrompt(f'The text "{shorten(spoken)}" has no words, only punctuation or symbols.', remedy=REMEDY)
+        raise BadPrompt(f'The text "{shorten(spoken)}" has no words.', remedy=REMEDY)
     if not words:
         raise BadPrompt(f'The text "{shorten(spoken)}" names no object.', remedy=REMEDY)
     kept = spoken.strip(".,;:!?\"'").split()
