@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from backend.bulk import Outages, StopFlag
 from backend.label_studio.api import LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits
 from backend.report import ReviewReader, build_region_link
@@ -148,7 +149,8 @@ def test_a_link_to_a_region_opens_the_annotation_that_has_it(
 ) -> None:
     """Label Studio 1.23.2 selects no region when a page is loaded, not even from a link of its own menu."""
     client = LabelStudioClient(opened.site.url, opened.token)
-    reader = ReviewReader(open_project(client, project.number, ConfigLimits()).config)
+    patience = Outages(lambda: client.project(project.number), StopFlag(), give_up_after_seconds=60, say=print)
+    reader = ReviewReader(open_project(client, project.number, ConfigLimits(), patience).config)
     rows = reader.read(TaskListing(client).iterate_reviewed(project.number)).regions
     row = next(one for one in rows if one.outcome is Outcome.EDITED)
     page.driver.get(build_region_link(opened.site.url, str(project.number), row))
