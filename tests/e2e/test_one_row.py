@@ -114,7 +114,9 @@ def test_predictions_of_one_row_are_shown_with_their_labels(page: LabelingPage, 
     project = site.scene_project("Predicted in one row", SCENE)
     commands.preannotate(project.number, site.command_environment(), quiet=True)
     page.open_task(project.number, project.tasks[SCENE])
-    page.wait("the predicted masks", page.shown.mask_ids)
+    (prediction,) = site.label_studio.task(project.tasks[SCENE])["predictions"]
+    count = len(parse_regions(prediction["result"], CONFIG))
+    page.wait("the predicted masks", lambda: len(page.shown.mask_ids()) == count)
     predicted = page.shown.regions()
     page.screenshot("one-row-3-predicted")
     page.submit()
