@@ -65,6 +65,10 @@ def test_time_grows_with_the_input_and_not_with_its_square(build: Kind, start: i
     assert ratio <= MAX_RATIO, f"{ratio:.2f} times the time from {size} to {2 * size}"
 
 
+def test_work_that_grows_with_the_square_of_the_input_is_found() -> None:
+    assert find_growth(lambda count: lambda: [sum(range(count)) for _ in range(count)], 128, 4096)[1] > MAX_RATIO
+
+
 # ---- labeling configs
 
 
