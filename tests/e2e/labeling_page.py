@@ -92,6 +92,23 @@ class LabelingPage:
         self.forget_answers()
         self.wait_for_picture()
 
+    def open_predicted_task(self, project: int, task: int, count: int) -> None:
+        """Open a task and wait until all `count` regions of its prediction are shown.
+
+        Once in some hundred times Label Studio shows a task without the prediction that it has stored, until the page
+        is loaded again.
+        """
+
+        def is_shown() -> bool:
+            return len(self.shown.regions()) == count
+
+        self.open_task(project, task)
+        try:
+            self.wait("the prediction", is_shown, seconds=30)
+        except AssertionError:
+            self.open_task(project, task)
+            self.wait("the prediction", is_shown)
+
     def wait_for_picture(self) -> None:
         """Until the picture of the task is drawn."""
         drawn = IMAGE + " return !!(image && image.naturalWidth > 1 && image.stageWidth > 1 && Konva.stages.length);"
@@ -324,7 +341,7 @@ class LabelingPage:
         self._driver.save_screenshot(str(path))
         return path
 
-    def wait(self, what: str, is_there: Callable[[], Any]) -> None:
+    def wait(self, what: str, is_there: Callable[[], Any], *, seconds: float = WAIT_SECONDS) -> None:
         """Wait for something; when it does not come, fail with a picture.
 
         While the page is drawn anew, elements are stale or missing and scripts find no task to read. Such an error is
@@ -341,7 +358,7 @@ class LabelingPage:
                 return False
 
         try:
-            WebDriverWait(self._driver, WAIT_SECONDS, 0.1).until(look)
+            WebDriverWait(self._driver, seconds, 0.1).until(look)
         except WebDriverException as error:
             picture = self.screenshot("waited-in-vain")
             raise AssertionError(f"waited in vain for {what}{''.join(last_error)}; see {picture}") from error

@@ -113,10 +113,8 @@ def test_the_brush_paints_with_the_labels_of_the_row_and_the_mask_is_exported(
 def test_predictions_of_one_row_are_shown_with_their_labels(page: LabelingPage, site: Site) -> None:
     project = site.scene_project("Predicted in one row", SCENE)
     commands.preannotate(project.number, site.command_environment(), quiet=True)
-    page.open_task(project.number, project.tasks[SCENE])
     (prediction,) = site.label_studio.task(project.tasks[SCENE])["predictions"]
-    count = len(parse_regions(prediction["result"], CONFIG))
-    page.wait("the predicted masks", lambda: len(page.shown.mask_ids()) == count)
+    page.open_predicted_task(project.number, project.tasks[SCENE], len(parse_regions(prediction["result"], CONFIG)))
     predicted = page.shown.regions()
     page.screenshot("one-row-3-predicted")
     page.submit()

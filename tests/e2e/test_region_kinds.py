@@ -68,8 +68,7 @@ def test_predictions_are_shown_and_saved_as_regions_of_the_projects_kind(
     predicted = parse_regions(prediction["result"], parse_labeling_config(config).images[0])
     assert len(predicted) >= 3
 
-    page.open_task(project.number, project.tasks[SCENE])
-    page.wait("the predicted regions", lambda: len(page.shown.regions()) == len(predicted))
+    page.open_predicted_task(project.number, project.tasks[SCENE], len(predicted))
     page.screenshot(f"kind-{kind.lower()}-2-predicted")
     assert page.shown.regions() == [(f"{kind.lower()}region", ["Thing"])] * len(predicted)
     page.submit()
