@@ -341,7 +341,7 @@ class LabelingPage:
         self._driver.save_screenshot(str(path))
         return path
 
-    def wait(self, what: str, is_there: Callable[[], Any], *, seconds: float = WAIT_SECONDS) -> None:
+    def wait(self, what: str, is_there: Callable[[], Any], *, seconds: float | None = None) -> None:
         """Wait for something; when it does not come, fail with a picture.
 
         While the page is drawn anew, elements are stale or missing and scripts find no task to read. Such an error is
@@ -358,7 +358,7 @@ class LabelingPage:
                 return False
 
         try:
-            WebDriverWait(self._driver, seconds, 0.1).until(look)
+            WebDriverWait(self._driver, seconds or WAIT_SECONDS, 0.1).until(look)
         except WebDriverException as error:
             picture = self.screenshot("waited-in-vain")
             raise AssertionError(f"waited in vain for {what}{''.join(last_error)}; see {picture}") from error
