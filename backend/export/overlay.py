@@ -23,7 +23,7 @@ _JPEG_QUALITY = 90
 
 
 class Outlined(Protocol):
-    """What is drawn of a `Segment`; its mask is asked for several times and kept by nobody."""
+    """What is drawn of a `Segment`; its mask is decoded at each access and not kept."""
 
     @property
     def mask(self) -> Mask: ...

@@ -107,7 +107,7 @@ def _list_counts(counts: ExportCounts) -> list[str]:
 
 
 def _explain_no_annotations(counts: ExportCounts) -> Iterator[str]:
-    """Say what to do with predictions that nobody has submitted, if the tasks have nothing else."""
+    """Say what to do with predictions that were not submitted, if the tasks have nothing else."""
     read = counts.read
     if read.annotated or counts.failures or not (counts.predictions or read.predicted):
         return

@@ -14,7 +14,7 @@ ordinary regions. The first row that matches decides:
 | anything else: an ordinary tool may have drawn it (`smart` is true unless   | unclear                                |
 | it is set), or the labeling config no longer has its control                |                                        |
 
-Whoever asks can settle unclear ones by what else lies at the same place. Drafts would not settle more: Label Studio
+The caller can settle unclear ones by what else lies at the same place. Drafts would not settle more: Label Studio
 deletes the draft of an annotation when that is saved (`AnnotationsListAPI.delete_draft`; a signal for later changes),
 and in a draft the rectangles of both tools have the same fields. Neither do ids: the page makes both in the same way.
 """
