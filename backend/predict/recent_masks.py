@@ -113,25 +113,23 @@ class AnswerMemory:
 
     def remember(self, click: Click, results: Sequence[Result]) -> None:
         """Remember the answer to a click."""
-        if self._page is None or self._place is None or not results or not self._page.prompt_ids:
-            return
         base: list[Result] = []
         for source in self._sources_of(results):
             known = _ids(base)
             base += [result for result in source if str(result.get("id")) not in known]
+        self._remember_clicked(click, results, base)
+
+    def remember_repeated(self, boxes: Click, results: Sequence[Result]) -> None:
+        """Remember masks that a refused click repeats; a next click may take a part from each."""
+        self._remember_clicked(boxes, results, results)
+
+    def _remember_clicked(self, click: Click, results: Sequence[Result], base: Sequence[Result]) -> None:
+        if self._page is None or self._place is None or not results or not self._page.prompt_ids:
+            return
         page = replace(self._page, project_key="", draft_ids=frozenset(), prompt_ids=frozenset())
         answer = RememberedAnswer(
             tuple(results), click.prompts, self._page.prompt_ids, tuple(base), page, self._answers.now()
         )
-        self._answers.remember(self._place, answer, self._before)
-
-    def remember_repeated(self, boxes: Click, results: Sequence[Result]) -> None:
-        """Remember masks that a refused click repeats; a next click may take a part from each."""
-        if self._page is None or self._place is None or not results or not self._page.prompt_ids:
-            return
-        page = replace(self._page, project_key="", draft_ids=frozenset(), prompt_ids=frozenset())
-        shown = tuple(results)
-        answer = RememberedAnswer(shown, boxes.prompts, self._page.prompt_ids, shown, page, self._answers.now())
         self._answers.remember(self._place, answer, self._before)
 
     @property
