@@ -103,8 +103,9 @@ def _run_families(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         for family in arguments.families:
             _say(family)
-            options = {"encodes": max(3, clicks // 8), "clicks": clicks, "threads": arguments.threads or 0}
-            figures += measure_families([family], Path(name), **options)
+            figures += measure_families(
+                [family], Path(name), encodes=max(3, clicks // 8), clicks=clicks, threads=arguments.threads or 0
+            )
             page = write_families_report(figures, about, arguments.out)
     print(page.read_text(encoding="utf-8"))
     return 0

@@ -161,7 +161,10 @@ def judge(report: Report) -> None:
 def check_other_prompts(opened: Opened, target: Target, report: Report) -> None:
     """Check a box without a label: the backend returns the object's mask and chooses its label."""
     task = opened.site.tasks_by_name(opened.click_project)[target.scene]
-    box = rectangle(mask_to_box(target.mask), SIZE)
+    edges = mask_to_box(target.mask)
+    if edges is None:
+        raise ValueError(f"The {target.class_name} in {target.scene} has no pixels.")
+    box = rectangle(edges, SIZE)
     results = opened.site.predict_interactively(opened.click_backend, task, box)
     labels = [label for result in results for label in result["value"].get("labels", ())]
     report.expect(

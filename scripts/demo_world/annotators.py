@@ -93,7 +93,7 @@ class Annotator:
         """Return id and mask of the answer; None if there is none."""
         size = self.scene.size
         value = {"x": (pixel[0] + 0.5) / size.width * 100, "y": (pixel[1] + 0.5) / size.height * 100, "width": 0.2}
-        point = {"id": f"p{next(numbers)}", "type": "keypoint", "from_name": "click", "to_name": "image"}
+        point: Json = {"id": f"p{next(numbers)}", "type": "keypoint", "from_name": "click", "to_name": "image"}
         point |= {"value": value, "is_positive": positive, "original_width": size.width, "original_height": size.height}
         self.prompts.append(point)
         document = {"id": self.task, "data": {"image": "scene.png"}, "drafts": self.drafts, "annotations": []}

@@ -97,7 +97,7 @@ class BoxFigures:
     def add(self, scene: Scene, regions: Sequence[LabeledRegion]) -> None:
         """Count the regions of a scene."""
         self.masks += len(regions)
-        named = [(region, *region.choices.get("class", ("",))) for region in regions]
+        named = [(region, region.choices.get("class", ("",))[0]) for region in regions]
         for item in scene.objects:
             own = [mask_iou(region.mask, item.mask) for region, name in named if name == item.class_name]
             self.ious.append(max(own, default=0.0))

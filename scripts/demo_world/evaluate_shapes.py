@@ -95,9 +95,9 @@ def clean(answer: Answer) -> Cleaned:
     height, width = answer.mask.shape
     min_area = speck_area(Size(width, height))
     cleaned, milliseconds = time_best(lambda: clean_mask(answer.mask, min_area, [answer.point]))
-    ious = [mask_iou(mask, answer.truth) for mask in (answer.mask, cleaned)]
-    sizes = [len(build_value(mask, "brush", tolerance=0)[0]["rle"]) for mask in (answer.mask, cleaned)]
-    return Cleaned(cleaned is not answer.mask, *ious, *sizes, milliseconds)
+    iou_before, iou_after = (mask_iou(mask, answer.truth) for mask in (answer.mask, cleaned))
+    before, after = (len(build_value(mask, "brush", tolerance=0)[0]["rle"]) for mask in (answer.mask, cleaned))
+    return Cleaned(cleaned is not answer.mask, iou_before, iou_after, before, after, milliseconds)
 
 
 def shape(answer: Answer, kind: str, tolerance: float) -> Shaped:

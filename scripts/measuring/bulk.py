@@ -45,7 +45,10 @@ class ClipLoop:
         return [self._class_names[self._best(pixels, mask)] for mask in masks]
 
     def _best(self, pixels: Pixels, mask: Mask) -> int:
-        left, top, right, bottom = mask_to_box(mask)
+        edges = mask_to_box(mask)
+        if edges is None:
+            raise ValueError("The mask is empty.")
+        left, top, right, bottom = edges
         box = slice(top, bottom), slice(left, right)
         crop = Image.fromarray(np.where(mask[box][..., None], pixels[box], 0).astype(np.uint8))
         image = self._preprocess(crop)[None].to(self._device)

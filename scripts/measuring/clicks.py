@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,9 +104,9 @@ def measure_next_click(subject: Subject, picture: Picture, *, repeats: int) -> R
     for repeat in range(repeats + 1):
         coords = tuple((x + shift * (repeat + 1) / (repeats + 1), y + shift) for shift in (0, 3, -3, 2))
         first = [Prompt(coords[:count], (1, 0, 1, 0)[:count]) for count in (1, 2, 3)]
-        peer_ms.append(time_ms(lambda first=first: labeler.segment(encoded, first[0])))
+        peer_ms.append(time_ms(partial(labeler.segment, encoded, first[0])))
         labeler.segment(encoded, first[1]), labeler.segment(encoded, first[2])
-        mine_ms.append(time_ms(lambda coords=coords: labeler.segment(encoded, Prompt(coords, (1, 0, 1, 0)))))
+        mine_ms.append(time_ms(partial(labeler.segment, encoded, Prompt(coords, (1, 0, 1, 0)))))
     return build_row(
         f"A click, SAM {subject.name}",
         "the fourth click of an object",
@@ -155,6 +156,8 @@ def build_click(subject: Subject, body: Json | bytes) -> Callable[[], object]:
     """Build a click on an encoded image, without the server's timeout."""
     request = parse_request(body if isinstance(body, bytes) else orjson.dumps(body))
     (task,), config, asked = request.tasks, request.config, request.request
+    if asked is None:
+        raise ValueError("The body asks for nothing.")
     subject.predictor.warm(subject.predictor.fetch_image(task.images[0]))
 
     def answer() -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ def measure_import(settings: Settings, folder: Path) -> Row | SkippedRow:
         site.import_tasks(project, [{"image": f"/data/upload/{number}.png"} for number in range(TASKS)])
         client = PredictionClient(site.url, token)
         peer_ms = _import_by_sdk(site.url, token, project) * TASKS / (PEER_CHUNK * PEER_CHUNKS)
-        here_ms = _import_here(client, project, settings.model_copy(update={"runs_dir": str(folder / "runs")}))
+        here_ms = import_and_time(client, project, settings.model_copy(update={"runs_dir": str(folder / "runs")}))
         stored = client.count_tasks(str(project), VERSION)
     if stored != TASKS:
         raise RuntimeError(f"{stored} of {TASKS} tasks have a prediction.")
@@ -76,12 +76,12 @@ def _predict(seed: int) -> dict[str, Any]:
     return {"result": results, "score": 0.9}
 
 
-def _import_here(client: PredictionClient, project: int, settings: Settings) -> float:
-    """Return the milliseconds of a whole run without models."""
+def import_and_time(client: PredictionClient, project: int, settings: Settings) -> float:
+    """Import a prediction into each task, as a run without models; return the milliseconds."""
     arguments = build_parser().parse_args(["--project", str(project), "--url", client.url, "--api-key", "-"])
 
-    def select(answer_of: AnswerOf, _: Container[int]) -> Selection:
-        return select_tasks(client, str(project), arguments, VERSION, answer_of=answer_of)
+    def select(answer_of: AnswerOf, without: Container[int], last: Collection[int]) -> Selection:
+        return select_tasks(client, str(project), arguments, VERSION, answer_of=answer_of, last=last)
 
     ready = _predict(0)
     runner = PipelineRunner(Pipeline([Stage("predict", lambda _: ready)]))

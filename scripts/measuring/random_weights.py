@@ -79,9 +79,9 @@ def published_config(name: str) -> Any:
     if name == "edgetam":
         backbone = transformers.TimmWrapperConfig(architecture="repvit_m1", model_args=_EDGETAM_BACKBONE)
         return transformers.EdgeTamConfig(vision_config={"backbone_config": backbone})
-    backbone = transformers.Sam2HieraDetConfig(**HIERAS[name])
-    channels = backbone.embed_dim_per_stage[::-1]
-    return transformers.Sam2Config(vision_config={"backbone_config": backbone, "backbone_channel_list": channels})
+    hiera: Any = transformers.Sam2HieraDetConfig(**HIERAS[name])
+    channels = hiera.embed_dim_per_stage[::-1]
+    return transformers.Sam2Config(vision_config={"backbone_config": hiera, "backbone_channel_list": channels})
 
 
 def _write_folder(config: Any, folder: Path) -> Path:

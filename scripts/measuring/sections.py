@@ -45,7 +45,9 @@ def _measure_click(bench: Bench) -> list[Any]:
     from scripts.measuring import clicks, payloads, redis_tier
 
     subject, pictures = bench.subject, bench.pictures
-    rows = clicks.measure_click(subject, pictures, repeats=bench.repeats, aim=FASTER_CLICK.get(subject.name, 1.0))
+    rows: list[Any] = clicks.measure_click(
+        subject, pictures, repeats=bench.repeats, aim=FASTER_CLICK.get(subject.name, 1.0)
+    )
     rows.append(clicks.measure_next_click(subject, pictures[0], repeats=bench.few))
     rows.append(clicks.measure_return(subject, pictures, repeats=bench.few))
     rows.append(redis_tier.measure_redis_click(subject, pictures[0], bench.folder, repeats=bench.repeats))
@@ -62,8 +64,9 @@ def _measure_http(bench: Bench) -> list[Any]:
     from scripts.measuring import clicks, server
 
     (in_server, *_) = clicks.measure_click(bench.subject, bench.pictures, repeats=bench.repeats, aim=1.0)
-    options = {"repeats": bench.repeats, "in_server_ms": in_server.p50_ms}
-    return server.measure_http(bench.settings, bench.pictures, bench.folder, **options)
+    return server.measure_http(
+        bench.settings, bench.pictures, bench.folder, repeats=bench.repeats, in_server_ms=in_server.p50_ms
+    )
 
 
 def _measure_vit_b(bench: Bench) -> list[Any]:
@@ -165,8 +168,8 @@ def _measure_rates(bench: Bench) -> list[Any]:
 def _measure_families(bench: Bench) -> list[Any]:
     from scripts.measuring.families import DEFAULT_FAMILIES, measure_families
 
-    options = {"encodes": bench.few, "clicks": bench.repeats, "threads": bench.settings.torch_threads}
-    figures = measure_families(DEFAULT_FAMILIES, bench.folder, **options)
+    threads = bench.settings.torch_threads
+    figures = measure_families(DEFAULT_FAMILIES, bench.folder, encodes=bench.few, clicks=bench.repeats, threads=threads)
     return [row for one in figures for row in one.rows]
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -53,11 +54,11 @@ def measure_http(
             return time_ms(lambda: click(body), "wall")
 
         click(bodies[0])
-        cold = [time_ms(lambda body=body: click(body), "wall") for body in bodies[1:half]]
+        cold = [time_ms(partial(click, body), "wall") for body in bodies[1:half]]
         warm = [time_ms(lambda: click(bodies[0]), "wall") for _ in range(repeats)]
         cold_ms = max(cold)
         opened = [click_after_opening(*pair) for pair in zip(pictures[half:], bodies[half:], strict=True)]
-        again = [time_ms(lambda body=body: click(body), "wall") for body in bodies[half:]]
+        again = [time_ms(partial(click, body), "wall") for body in bodies[half:]]
     return [
         build_row(group, "cold click: fetch, decode, encode, mask", cold),
         build_row(group, "warm click", warm, peer="the same without HTTP", peer_ms=[in_server_ms], max_extra_ms=5),

@@ -123,7 +123,7 @@ def import_project(
         with folder.open_ledger(work.about) as ledger:
             outages = _build_outages(work.client, work.project_id, arguments, signals.flag)
             try:
-                without = ledger.done_because(UNCHANGED)
+                without = {int(task) for task in ledger.done_because(UNCHANGED)}
                 if without:
                     print(f"{len(without)} tasks are left out: nothing was found there before.", flush=True)
                 failed = {int(one.task) for one in ledger.failures()}
@@ -132,7 +132,7 @@ def import_project(
                 _run(work, chosen, ledger, outages, summary, arguments, signals.flag)
                 if not summary.was_stopped:
                     sweep = Sweep(work.client, work.project_id, work.version, outages)
-                    summary.surplus = sweep.run(ledger.sent_repeatedly()).deleted
+                    summary.surplus = sweep.run([int(task) for task in ledger.sent_repeatedly()]).deleted
                     work.finish(outages.answer_of)
             finally:
                 failures = folder.write_failures(ledger)

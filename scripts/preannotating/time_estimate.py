@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from backend.bulk import Clock, MaskTime, describe_mask_time, measure_mask_time
 from backend.errors import BackendError, shorten
@@ -25,7 +25,7 @@ WITH_WORKERS = (
 def measure_task(
     predictor: TaskPredictor,
     config: LabelingConfig,
-    request: BulkRequest,
+    request: FindText | SegmentAll,
     settings: ProjectSettings,
     project_id: str,
     cpu_clock: Clock | None,
@@ -86,7 +86,7 @@ def choose_cpu_clock(settings: Settings) -> Clock | None:
     return None if _is_cuda(settings.device) else time.process_time
 
 
-def makes_automatic_masks(request: BulkRequest, predictor: TaskPredictor) -> bool:
+def makes_automatic_masks(request: BulkRequest, predictor: TaskPredictor) -> TypeGuard[FindText | SegmentAll]:
     """Whether a request makes automatic masks, which take most of the time; boxes are decoded in a fraction of it."""
     if isinstance(request, FromBoxes):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.request import urlopen
@@ -11,13 +12,18 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
+from backend.label_studio.api import PredictionClient
 from backend.label_studio.requests import Click, parse_predict_body, parse_predict_request
+from backend.settings import Settings
 from backend.values import Size
 from scripts.benchmark import build_parser
+from scripts.measuring.importing import VERSION, import_and_time
 from scripts.measuring.place import CLASSES_AND_MASKS, MASKS_ONLY, build_body, make_pictures, serve
 from scripts.measuring.redis_tier import WHAT, measure_redis_click
 from scripts.measuring.report import Circumstances, write_report
 from scripts.measuring.timing import SkippedRow, build_row, compare, time_ms
+from tests.bulk.fake_label_studio import PROJECT, FakeLabelStudio
+from tests.servers import LocalServer
 
 
 def test_a_row_holds_medians_and_how_many_times_faster_we_are() -> None:
@@ -108,3 +114,14 @@ def test_only_the_named_sections_are_run_and_an_unknown_one_is_refused(capsys: p
 
 def test_cpu_time_does_not_count_waiting() -> None:
     assert time_ms(lambda: time.sleep(0.05), "cpu") < 40 <= time_ms(lambda: time.sleep(0.05), "wall")
+
+
+def test_the_import_that_is_measured_gives_each_task_one_prediction(
+    tmp_path: Path, start_server: Callable[[], LocalServer]
+) -> None:
+    site, server = FakeLabelStudio.with_tasks(3), start_server()
+    site.labels = ("object",)
+    site.serve(server)
+    settings = Settings(runs_dir=str(tmp_path))
+    assert import_and_time(PredictionClient(server.url, "a-token"), int(PROJECT), settings) > 0
+    assert site.counts(VERSION) == {1}

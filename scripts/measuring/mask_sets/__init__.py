@@ -17,5 +17,12 @@ MASK_SETS = {"3k": 3000, "5k": 5000, "13k": 13_000}
 
 def load_masks(name: str) -> list[Mask]:
     """Load the masks of a set, bool (1080, 1920) each."""
-    paths = sorted(FOLDER.glob(f"{name}-*.png"))
-    return [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0 for path in paths]
+    return [_load(path) for path in sorted(FOLDER.glob(f"{name}-*.png"))]
+
+
+def _load(path: Path) -> Mask:
+    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise OSError(f"{path} is not a picture.")
+    mask: Mask = picture > 0
+    return mask
