@@ -4,11 +4,12 @@ addresses such a host may have), limits, tokens, byte cache.
 The image URI of a task comes in; encoded bytes go out, or `ImageUnavailable` and `ImageForbidden`.
 """
 
-from backend.fetching.api_token import REDIRECT_REMEDY, TOKEN_REMEDY, TokenSource
+from backend.fetching.api_token import REDIRECT_REMEDY, TOKEN_REMEDY, TokenSource, unknown_host
 from backend.fetching.deadline_session import (
     REDIRECT_STATUSES,
     enforce_deadline,
     ignore_netrc,
+    is_unknown_host,
     never_connected,
     open_session,
 )
@@ -23,7 +24,9 @@ __all__ = [
     "TokenSource",
     "enforce_deadline",
     "ignore_netrc",
+    "is_unknown_host",
     "never_connected",
     "open_session",
     "show_url",
+    "unknown_host",
 ]

@@ -115,6 +115,16 @@ def never_connected(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError | NameResolutionError)
 
 
+def is_unknown_host(error: Exception) -> bool:
+    """Whether a request failed because its host name does not exist.
+
+    A resolver that fails for the moment (EAI_AGAIN) and a name that has no address yet (EAI_NODATA) are something else.
+    """
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    cause = reason.__cause__ if isinstance(reason, NameResolutionError) else None
+    return isinstance(cause, UnicodeError) or (isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME)
+
+
 def ignore_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Replace requests' own authentication, which would overwrite the token with a password from ~/.netrc."""
     return request

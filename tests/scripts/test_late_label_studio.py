@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -122,6 +124,76 @@ def test_a_wrong_token_or_project_ends_a_command_at_once(
     assert main(options) == 1
     assert ("HTTP 401" if why == "token" else "HTTP 404") in capsys.readouterr().err
     assert late.pauses == 0
+
+
+class Resolver:
+    """Look-ups of the host studio.example, which is 127.0.0.1; `error` is with what they fail instead."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error, self._look_up = 0, socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self._resolve)
+
+    def _resolve(self, host: str, *arguments: Any, **options: Any) -> Any:
+        if host == "studio.example" and self.error:
+            raise socket.gaierror(self.error, "as the test says")
+        return self._look_up("127.0.0.1" if host == "studio.example" else host, *arguments, **options)
+
+
+@pytest.fixture
+def resolver(late: Late, monkeypatch: pytest.MonkeyPatch) -> Resolver:
+    """Label Studio is at http://studio.example."""
+    monkeypatch.setenv("LABEL_STUDIO_URL", f"http://studio.example:{late.port}")
+    return Resolver(monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["export", "report", "import", "preannotate"])
+@pytest.mark.parametrize("token", [LEGACY, PAT])
+def test_a_host_name_that_does_not_exist_ends_a_command_at_once(
+    name: str,
+    token: str,
+    late: Late,
+    resolver: Resolver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", token)
+    late.come_up()
+    resolver.error = socket.EAI_NONAME
+    main, options = commands(tmp_path)[name]
+    assert main(options) == 1
+    complaint = capsys.readouterr().err
+    assert 'The host name "studio.example" of Label Studio\'s URL does not resolve.' in complaint
+    assert "Check LABEL_STUDIO_URL or --url." in complaint
+    assert late.pauses == 0
+
+
+@pytest.mark.parametrize("error", [socket.EAI_AGAIN, socket.EAI_NODATA])
+def test_a_resolver_that_cannot_tell_for_the_moment_is_waited_for(
+    error: int, late: Late, resolver: Resolver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late.come_up()
+    resolver.error = error
+    monkeypatch.setattr(late, "come_up", lambda: setattr(resolver, "error", 0))
+    main, options = commands(tmp_path)["export"]
+    assert (main(options), late.pauses) == (0, 1)
+
+
+def test_a_host_name_that_is_gone_later_is_an_outage(
+    late: Late, resolver: Resolver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late.come_up()
+    late.site.is_down = True
+    errors = iter([socket.EAI_NONAME, socket.EAI_NONAME, 0])
+
+    def rest(outages: object, seconds: float) -> None:
+        late.pauses += 1
+        resolver.error = next(errors)
+        late.site.is_down = bool(resolver.error)
+
+    monkeypatch.setattr(late, "rest", rest)
+    main, options = commands(tmp_path)["export"]
+    assert (main(options), late.pauses) == (0, 3)
 
 
 def test_a_proxys_page_in_place_of_the_token_exchange_is_an_outage_too(
