@@ -145,6 +145,10 @@ def _list_left_out(read: ReadCounts) -> Iterator[str]:
     if read.left_out:
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(read.left_out.items()))
         yield f"  skipped because they are prompts, or named by --drop: {listed}"
+    if read.only_left_out:
+        what = "annotations have an image with nothing else, which counts as one without objects"
+        yield f"  {len(read.only_left_out)} {what}; perhaps the mask was not accepted:"
+        yield from list_reasons(read.only_left_out, indent="    ")
     if read.messages:
         yield f"  skipped {read.messages} messages of the backend"
     if read.disagreements:
