@@ -9,10 +9,9 @@ from backend.fetching.deadline_session import (
     REDIRECT_STATUSES,
     enforce_deadline,
     ignore_netrc,
-    is_unknown_host,
-    never_connected,
     open_session,
 )
+from backend.fetching.failed_connections import is_unknown_host, never_connected
 from backend.fetching.image_fetcher import ImageFetcher
 from backend.fetching.url_policy import show_url
 

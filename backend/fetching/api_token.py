@@ -25,9 +25,9 @@ from backend.fetching.deadline_session import (
     REDIRECT_STATUSES,
     enforce_deadline,
     ignore_netrc,
-    is_unknown_host,
     open_session,
 )
+from backend.fetching.failed_connections import is_unknown_host
 from backend.runtime import SingleFlight
 
 EXPIRY_MARGIN_SECONDS = 30.0
