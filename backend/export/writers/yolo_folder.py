@@ -69,7 +69,18 @@ class YoloFolder:
             notes.append("the pictures are missing: copy them into images/SPLIT, or export them with --with-images")
         if self._renamed:
             notes.append(f"{self._renamed} pictures were renamed, because names must not differ only in their ending")
+        if self._converted:
+            notes.append(f"{self._converted} GIFs were written as PNGs, because Ultralytics reads no GIFs")
         return notes
+
+    def _write_picture(self, image: LabeledImage, picture: Path, target: Path) -> None:
+        if target.suffix.lower() != UNREAD:
+            link_or_copy(picture, target)
+            return
+        with open_picture(image) as file:
+            pixels = np.asarray(file.convert("RGB"))
+        write_png(target.with_suffix(".png"), pixels)
+        self._converted += 1
 
 
 def describe_crowds(count: int) -> list[str]:
@@ -77,19 +88,20 @@ def describe_crowds(count: int) -> list[str]:
     return [f"{count} regions of groups (iscrowd) were left out"] if count else []
 
 
-def format_row(class_id: int, points: ArrayLike, size: Size) -> str:
+def format_row(class_id: int, points: ArrayLike, size: Size, *, clip: bool = True) -> str:
     """Format an object's line: its class, then its points. See `format_shares`."""
-    return f"{class_id} {format_shares(points, size)}"
+    return f"{class_id} {format_shares(points, size, clip=clip)}"
 
 
-def format_shares(points: ArrayLike, size: Size) -> str:
+def format_shares(points: ArrayLike, size: Size, *, clip: bool = True) -> str:
     """Format points as shares of the picture's width and height.
 
     Args:
-        points: (N, 2) XY in pixels; those outside the picture are moved to its border.
+        points: (N, 2) XY in pixels.
+        clip: Whether points outside the picture are moved to its border.
     """
-    shares = np.clip(np.asarray(points, float) / (size.width, size.height), 0, 1)
-    return " ".join(f"{share:.6f}" for share in shares.ravel().tolist())
+    shares = np.asarray(points, float) / (size.width, size.height)
+    return " ".join(f"{share:.6f}" for share in (np.clip(shares, 0, 1) if clip else shares).ravel().tolist())
 
 
 def format_box(class_id: int, bbox: tuple[int, int, int, int], size: Size) -> str:
