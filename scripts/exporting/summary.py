@@ -123,6 +123,8 @@ def _list_classes(counts: ExportCounts) -> Iterator[str]:
     regions, by_split = counts.regions, counts.data_set.by_split
     if by_split:
         yield f"  images by split: {', '.join(f'{name} {count}' for name, count in by_split.items())}"
+    for name in (name for name, count in by_split.items() if not count):
+        yield f"  no image is in {name}, on which programs may fail: there are too few images, or groups of --group-by"
     if regions.crowds:
         yield f"  {regions.crowds} masks stand for groups (--crowd)"
     if regions.several_labels:

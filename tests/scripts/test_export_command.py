@@ -112,6 +112,17 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(command: Comman
     ]
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_split_without_images_is_named(command: Command, options: list[str]) -> None:
+    """Ultralytics and RF-DETR fail on a `val` without pictures; one group of images cannot be split."""
+    tasks = [task(number, annotation(brush(block(1, 1, 5, 5)))) for number in (1, 2)]
+    for one in tasks:
+        one["data"]["clip"] = "a"
+    assert command.run(tasks, "--split", "train=0.8,val=0.2", "--group-by", "clip", *options) == 0
+    said = "no image is in val, on which programs may fail: there are too few images, or groups of --group-by"
+    assert f"  images by split: train 2, val 0\n  {said}\n" in command.printed
+
+
 PREDICTED = {"predictions": [{"id": 1, "result": [brush(block(1, 1, 5, 5))], "model_version": "demo"}]}
 
 
