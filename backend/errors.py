@@ -103,6 +103,10 @@ class LabelStudioUnavailable(LabelStudioError):
     """Label Studio that cannot answer now: connection refused, timeout, HTTP 429 or a status from 500 on."""
 
 
+class UnknownHost(LabelStudioUnavailable):
+    """Label Studio whose host name does not exist, according to the resolver: mistyped, or not there yet."""
+
+
 class NoAnswer(LabelStudioUnavailable):
     """Request whose answer was lost: Label Studio may have carried it out, or may still do so."""
 

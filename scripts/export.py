@@ -66,6 +66,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     reader = AnnotationReader(source.config, build_fetch_size(settings), controls)
     data_set = build_data_set(source, classes, reader.labels, arguments)
     counts.predictions = sum(data_set.model_versions.values())
+    counts.data_set.by_split.update(dict.fromkeys(data_set.splits, 0))
     export = Export(
         read_images(show_progress(source.tasks, "reading"), reader, counts.read, **options),
         data_set,

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 
 from backend.bulk import Outages, StopFlag
+from backend.errors import LabelStudioError, UnknownHost
 from backend.label_studio.api import LabelStudioClient, ProjectInfo
 from scripts.console import duration
 
@@ -24,23 +25,48 @@ def add_give_up_option(parser: argparse._ActionsContainer) -> None:
 
 
 def build_outages(
-    client: LabelStudioClient, project_id: int | str, arguments: argparse.Namespace, stop: StopFlag | None = None
+    client: LabelStudioClient,
+    project_id: int | str,
+    arguments: argparse.Namespace,
+    stop: StopFlag | None = None,
+    *,
+    resumes: bool = False,
 ) -> Outages:
     """Build the patience that --give-up-after allows.
 
     Args:
         stop: Ends a pause; without one a signal does.
+        resumes: See `Outages`.
     """
-    seconds = 60 * arguments.give_up_after
-    return Outages(lambda: client.project(project_id), stop or StopFlag(), give_up_after_seconds=seconds, say=say)
+    return Outages(
+        lambda: client.project(project_id),
+        stop or StopFlag(),
+        give_up_after_seconds=60 * arguments.give_up_after,
+        say=say,
+        resumes=resumes,
+    )
 
 
 def fetch_project(client: LabelStudioClient, project_id: int | str, outages: Outages) -> ProjectInfo:
     """Fetch the project: a command's first request.
 
+    A host name that is unknown at first is taken for a mistyped one and not waited for; later it is an outage.
+
     Raises:
         LabelStudioUnavailable: Label Studio did not come up while the command waited.
-        LabelStudioError: No such project, or an invalid token; at once.
+        LabelStudioError: No such host or project, or an invalid token; at once.
     """
-    project: ProjectInfo = outages.answer_of(lambda: client.project(project_id))
+    is_first = True
+
+    def ask() -> ProjectInfo:
+        nonlocal is_first
+        was_first, is_first = is_first, False
+        try:
+            return client.project(project_id)
+        except UnknownHost as error:
+            if was_first:
+                raise LabelStudioError(error.message, remedy=error.remedy) from error
+            raise
+
+    project: ProjectInfo = outages.answer_of(ask)
     return project

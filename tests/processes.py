@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+
+
+def children_of(number: int) -> list[int]:
+    """The children of all threads of a process."""
+    children: list[int] = []
+    for path in Path(f"/proc/{number}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            children += map(int, path.read_text().split())
+    return children
 
 
 def is_running(number: int) -> bool:

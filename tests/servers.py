@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
+import random
 import socket
 import subprocess
 import threading
@@ -14,11 +18,21 @@ from typing import Any
 
 import redis
 
+START_SECONDS = 60  # a bound for a busy machine
+# Below those that the system gives to connections and to servers that ask for any port, so that nobody else gets a port
+# between its choice and the start of its server. Each worker of pytest-xdist has ports of its own.
+_PORTS = list(range(20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16, 32_000, 16))
+random.Random(os.getpid()).shuffle(_PORTS)
+_next_ports = itertools.cycle(_PORTS)
+
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port of 127.0.0.1 on which nobody listens; each call returns another one."""
+    for port in itertools.islice(_next_ports, len(_PORTS)):
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("", port))
+            return port
+    raise RuntimeError("all ports of the tests are in use")
 
 
 @dataclass
@@ -50,8 +64,8 @@ class RedisServer:
         ]
         secured = ["--requirepass", self.password] if self.password else []
         self.process = subprocess.Popen([*command, *secured, *self.options], stdout=subprocess.DEVNULL)
-        client = redis.Redis.from_url(self.url)
-        for _ in range(1500):
+        client, end = redis.Redis.from_url(self.url), time.monotonic() + START_SECONDS
+        while self.process.poll() is None and time.monotonic() < end:
             try:
                 client.ping()
                 return
@@ -92,12 +106,17 @@ class LocalServer:
         return [request.path for request in self.seen]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a connection beyond it would wait for a second
+
+
 def start_local_server(servers: list[ThreadingHTTPServer], address: str = "127.0.0.1", port: int = 0) -> LocalServer:
     local = LocalServer("", lambda seen, handler: (404, {}, b""))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 5
+        timeout = 30
         disable_nagle_algorithm = True  # the body would wait 40 ms for the receipt of the headers
 
         def do_GET(self) -> None:
@@ -120,8 +139,7 @@ def start_local_server(servers: list[ThreadingHTTPServer], address: str = "127.0
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer((address, port), Handler)
-    server.daemon_threads = True
+    server = _Server((address, port), Handler)
     servers.append(server)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     local.url = f"http://{address}:{server.server_address[1]}"

@@ -51,6 +51,7 @@ class TaskNotes:
     Attributes:
         on_bad_region: Called with the reason why a region cannot be exported. Unless it raises, the region is left out.
         undecided: Regions that may be prompts or a person's work.
+        has_only_left_out: Whether an image has nothing but regions that were left out.
     """
 
     on_bad_region: OnBadRegion
@@ -58,6 +59,7 @@ class TaskNotes:
     messages: int = 0
     empty: list[str] = field(default_factory=list)
     undecided: list[DrawnRegion] = field(default_factory=list)
+    has_only_left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class ImageRegions:
         regions: list[EncodedRegion] = []
         points: list[KeyPoint] = []
         unclear: list[DrawnRegion] = []
+        left_out_before = self.notes.left_out.total()
         for drawn in find_drawn(results, self.config):
             verdict = self._decide(drawn)
             if verdict is Verdict.PROMPT:
@@ -95,6 +98,8 @@ class ImageRegions:
                 self._read_one(drawn, regions, points)
         for drawn in unclear:
             self._settle(drawn, regions)
+        is_bare = not points and not any(region.area for region in regions)
+        self.notes.has_only_left_out |= is_bare and self.notes.left_out.total() > left_out_before
         self.notes.messages += sum(result.get("id") == MESSAGE_ID for result in results)
         return tuple(regions), tuple(points)
 

@@ -55,6 +55,7 @@ class Outages:
         stop: Set when the run shall end; ends a pause at once.
         give_up_after_seconds: How long an outage may last.
         say: Called with a sentence when an outage begins and when it ends.
+        resumes: Whether the same command, run again, goes on where this run ended; it is then told so.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class Outages:
         give_up_after_seconds: float = 1800.0,
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
         say: Callable[[str], object] = lambda sentence: None,
+        resumes: bool = False,
     ) -> None:
-        self.probe, self._stop, self._say = probe, stop, say
+        self.probe, self._stop, self._say, self._resumes = probe, stop, say, resumes
         self._give_up_after_seconds, self._first_pause_seconds = give_up_after_seconds, first_pause_seconds
         self._has_given_up = False
         self._away_at = -math.inf
@@ -128,5 +130,5 @@ class Outages:
 
     def _given_up(self, error: LabelStudioUnavailable, lasted: float) -> LabelStudioUnavailable:
         message = f"Label Studio was unavailable for {lasted:.0f} s, so the run ended. {error.message}"
-        remedy = "Run the same command again when it is back; it goes on where it stopped."
-        return LabelStudioUnavailable(message, remedy=remedy)
+        goes_on = "; it goes on where it stopped" if self._resumes else ""
+        return LabelStudioUnavailable(message, remedy=f"Run the same command again when it is back{goes_on}.")

@@ -128,6 +128,7 @@ class _Reading:
             self._fail(name, error)
             return []
         self.counts.left_out += notes.left_out
+        self.counts.only_left_out += [name] if notes.has_only_left_out else []
         self.counts.messages += notes.messages
         self.counts.empty += [f"{name}: {region}" for region in notes.empty]
         self.counts.skipped += [f"{name}: {error}" for error in skipped]

@@ -50,6 +50,8 @@ class ReadCounts:
         not_chosen: Number of tasks whose annotations are all left out by the filters, or by the choice of annotations.
         several: Number of tasks with more than one annotation, of which one was read.
         left_out: Number of drawn regions that were left out, by type: prompts, and what `drop` names.
+        only_left_out: Annotations with an image that has nothing but such regions, each by its name. Such an image is a
+            negative, perhaps because a mask was never accepted.
         messages: Number of message lines of the backend.
         undecided: By control; their tasks are among the failures.
         empty: Regions with an empty mask, for instance because everything was erased again, each with its name.
@@ -64,6 +66,7 @@ class ReadCounts:
     not_chosen: int = 0
     several: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    only_left_out: list[str] = field(default_factory=list)
     messages: int = 0
     undecided: dict[str, Undecided] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)

@@ -40,7 +40,7 @@ class DataSetStatistics:
         negatives: Number of images without regions and key points.
         classes: By label.
         sizes: Number of images of each size.
-        by_split: Number of images in each split.
+        by_split: Number of images in each split; a split without images is there only if it was set to 0 before.
     """
 
     images: int = 0

@@ -26,7 +26,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import HTTPError, NameResolutionError
 
 from backend.fetching.address_guard import AddressGuard
 
@@ -105,14 +105,6 @@ def open_session(guard: AddressGuard | None = None) -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(guard))
     return session
-
-
-def never_connected(error: requests.RequestException) -> bool:
-    """Whether a request failed before anything of it was sent: no address, or no connection."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(reason, NewConnectionError | NameResolutionError)
 
 
 def ignore_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -68,14 +68,14 @@ def bridged_outline_to_mask(outline: Points, size: Size) -> Mask:
     """Rasterise an outline as readers of YOLO labels do: in whole pixels, with its border.
 
     Args:
-        outline: float (N, 2) XY in pixels, not negative.
+        outline: float (N, 2) XY in pixels; points outside the image are allowed.
 
     Returns:
         bool (H, W).
     """
     mask = np.zeros((size.height, size.width), np.uint8)
     if len(outline):
-        cv2.fillPoly(mask, [outline.astype(np.int32)], (1,))
+        cv2.fillPoly(mask, [np.floor(outline).astype(np.int32)], (1,))
     return mask.astype(bool)
 
 

@@ -67,6 +67,8 @@ def write_export(
         written = writers.close()
         notes = _name_notes(written)
         describe_folder(folder, export.data_set, export.counts.data_set, export.formats, parser, arguments, notes)
+        if export.counts.read.only_left_out:
+            folder.record["only_left_out"] = export.counts.read.only_left_out
     return summarize(export.counts, str(arguments.out), written)
 
 

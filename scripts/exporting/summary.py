@@ -123,6 +123,8 @@ def _list_classes(counts: ExportCounts) -> Iterator[str]:
     regions, by_split = counts.regions, counts.data_set.by_split
     if by_split:
         yield f"  images by split: {', '.join(f'{name} {count}' for name, count in by_split.items())}"
+    for name in (name for name, count in by_split.items() if not count):
+        yield f"  no image is in {name}, on which programs may fail: there are too few images, or groups of --group-by"
     if regions.crowds:
         yield f"  {regions.crowds} masks stand for groups (--crowd)"
     if regions.several_labels:
@@ -145,6 +147,10 @@ def _list_left_out(read: ReadCounts) -> Iterator[str]:
     if read.left_out:
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(read.left_out.items()))
         yield f"  skipped because they are prompts, or named by --drop: {listed}"
+    if read.only_left_out:
+        what = "annotations have an image with nothing else, which counts as one without objects"
+        yield f"  {len(read.only_left_out)} {what}; perhaps the mask was not accepted:"
+        yield from list_reasons(read.only_left_out, indent="    ")
     if read.messages:
         yield f"  skipped {read.messages} messages of the backend"
     if read.disagreements:

@@ -150,7 +150,7 @@ def send_as_annotations(work: Import, arguments: argparse.Namespace, settings: S
     """Create the annotations that are missing; return the exit status."""
     client = AnnotationClient(settings.label_studio_url, settings.label_studio_api_key)
     with StopSignals("the annotation under way is sent") as signals:
-        outages = build_outages(client, work.project_id, arguments, signals.flag)
+        outages = build_outages(client, work.project_id, arguments, signals.flag, resumes=True)
         fetch = build_existing(client, work.project_id, outages.answer_of)
         failures = Failures()
 

@@ -121,7 +121,7 @@ def import_project(
     with StopSignals() as signals, hold_lock(folder), hold_lease(folder, redis, signals.flag):
         _show_changes(folder, work.about)
         with folder.open_ledger(work.about) as ledger:
-            outages = _build_outages(work.client, work.project_id, arguments, signals.flag)
+            outages = _build_outages(work.client, work.project_id, arguments, signals.flag, resumes=True)
             try:
                 without = {int(task) for task in ledger.done_because(UNCHANGED)}
                 if without:
@@ -220,12 +220,20 @@ def _run(
     ).run()
 
 
-def _build_outages(client: PredictionClient, project_id: str, arguments: argparse.Namespace, stop: StopFlag) -> Outages:
+def _build_outages(
+    client: PredictionClient,
+    project_id: str,
+    arguments: argparse.Namespace,
+    stop: StopFlag,
+    *,
+    resumes: bool = False,
+) -> Outages:
     return Outages(
         lambda: client.check(project_id),
         stop,
         give_up_after_seconds=60 * arguments.give_up_after,
         say=lambda sentence: print(sentence, flush=True),
+        resumes=resumes,
     )
 
 

@@ -18,7 +18,7 @@ from tests.servers import LocalServer
 
 TASKS = 1500
 KILLS = 20
-SETTLE_SECONDS = 0.4
+SETTLE_SECONDS = 1.2  # the last of `commit_seconds` and as much as a busy machine may take for it
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def server(site: FakeLabelStudio, start_server: Callable[[], LocalServer]) -> Lo
 
 
 def wait_for_import(site: FakeLabelStudio, process: BaseProcess) -> None:
-    deadline, before = time.monotonic() + 30, len(site.imports)
+    deadline, before = time.monotonic() + 60, len(site.imports)
     while len(site.imports) == before:
         assert process.is_alive() and time.monotonic() < deadline
         time.sleep(0.002)
@@ -70,7 +70,7 @@ def test_a_signal_lets_a_run_finish_what_is_under_way(
     with toy_process(server.url, tmp_path, 0.005) as process:
         wait_for_import(site, process)
         os.kill(process.pid or 0, number)
-        process.join(30)
+        process.join(60)
         assert process.exitcode == status
     run = ToyRun(server.url, tmp_path)
     with run.run_folder.open_ledger() as ledger:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.bulk import category_names, key_point_names
+from backend.bulk import category_names, collect, key_point_names
 from backend.label_studio.config import parse_labeling_config
-from tests.bulk.annotated import MIXED, OWN_ID, Json, annotation, block, box, brush, point, read, result, task
+from tests.bulk.annotated import MIXED, OWN_ID, Json, annotation, block, box, brush, no_size, point, read, result, task
 
 CONFIG = parse_labeling_config(MIXED)
 PAINTED = brush(block(2, 2, 6, 6))
@@ -55,6 +55,42 @@ def test_dropped_boxes_are_left_out_and_counted() -> None:
     assert [region.region_id for region in found.images[0].regions] == ["m1"]
     assert found.left_out == {"rectanglelabels": 1}
     assert found.failures == []
+
+
+CLICK = point(3, 3, control="click", region_id="k1")  # of a control of prompts only
+
+
+@pytest.mark.parametrize(
+    ("results", "is_named"),
+    [
+        ([CLICK], True),
+        ([CLICK, brush(block(0, 0, 0, 0))], True),  # everything was erased again
+        ([box(20, 4, 10, 10)], True),  # dropped by name
+        ([CLICK, PAINTED], False),
+        ([CLICK, point(13, 7, control="pose", label="nose")], False),
+        ([PAINTED], False),
+    ],
+)
+def test_an_annotation_with_nothing_but_prompts_is_named(results: list[Json], is_named: bool) -> None:
+    found = read(task(4, annotation(PAINTED)), task(5, annotation(*results, number=9)), drop="box")
+    assert [image.task_id for image in found.images] == [4, 5]
+    assert found.only_left_out == (["task 5, annotation 9"] if is_named else [])
+
+
+def test_of_a_page_of_two_images_each_is_looked_at_alone() -> None:
+    pair = MIXED.replace("</View>", '<Image name="other" value="$other"/>{}</View>').format(
+        '<BrushLabels name="paint" toName="other"><Label value="cat"/></BrushLabels>'
+    )
+    document = task(5, annotation(CLICK, PAINTED | {"from_name": "paint", "to_name": "other"}, number=9))
+    document["data"]["other"] = "/data/other.png"
+    found = collect([document], parse_labeling_config(pair), no_size)
+    assert [len(image.regions) for image in found.images] == [0, 1]
+    assert found.only_left_out == ["task 5, annotation 9"]
+
+
+def test_a_task_that_fails_is_not_named_for_its_prompts_too() -> None:
+    found = read(task(5, annotation(CLICK, box(20, 4, 10, 10), number=9)))
+    assert (len(found.failures), found.only_left_out) == (1, [])
 
 
 def test_any_control_can_be_dropped() -> None:

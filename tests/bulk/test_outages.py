@@ -65,6 +65,16 @@ def test_the_end_comes_at_the_given_time_and_then_at_once(monkeypatch: pytest.Mo
     assert clock.now == pytest.approx(1800)
 
 
+@pytest.mark.parametrize("resumes", [True, False])
+def test_only_a_command_that_goes_on_is_told_that_it_does(resumes: bool) -> None:
+    outages = Outages(lambda: None, StopFlag(), give_up_after_seconds=0, resumes=resumes)
+    with pytest.raises(LabelStudioUnavailable) as given_up:
+        outages.answer_of(away_for(1))  # type: ignore[arg-type]
+    assert given_up.value.remedy == (
+        f"Run the same command again when it is back{'; it goes on where it stopped' if resumes else ''}."
+    )
+
+
 def test_a_refusal_is_not_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
 

@@ -86,7 +86,7 @@ def test_the_models_go_on_while_a_chunk_is_under_way(site: FakeLabelStudio, toy:
 
     def commit_seconds() -> float:
         if not site.imports:
-            assert has_gone_on.wait(10)
+            assert has_gone_on.wait(60)
         taken_at_import.append(len(run.taken))
         return 0.0
 
@@ -118,12 +118,12 @@ def test_predictions_that_never_arrived_are_sent_again(
 
 def test_a_commit_after_the_client_gave_up_is_waited_for(site: FakeLabelStudio, proxy: FaultProxy, toy: Start) -> None:
     proxy.faults, proxy.delay_seconds = deque([DELAY, PASS, DELAY]), 0.2
-    summary = toy(settle_seconds=0.6).run(sweep=False)
+    summary = toy(settle_seconds=2.0).run(sweep=False)
     assert (summary.created, site.counts(VERSION)) == (TASKS, {1})
 
 
 def test_a_commit_even_after_the_settle_time_is_swept(site: FakeLabelStudio, proxy: FaultProxy, toy: Start) -> None:
-    proxy.faults, proxy.delay_seconds = deque([DELAY]), 0.8
+    proxy.faults, proxy.delay_seconds = deque([DELAY]), 2.0
     run = toy(settle_seconds=0.1)
     run.run(sweep=False)
     proxy.wait_for_late()
@@ -134,9 +134,9 @@ def test_a_commit_even_after_the_settle_time_is_swept(site: FakeLabelStudio, pro
 
 
 def test_a_timeout_of_the_client_is_a_lost_answer(site: FakeLabelStudio, toy: Start) -> None:
-    seconds = deque([0.0, 0.6])
+    seconds = deque([0.0, 1.0])
     site.commit_seconds = lambda: seconds.popleft() if seconds else 0.0
-    run = toy(import_timeout_seconds=0.2, settle_seconds=1.0)
+    run = toy(import_timeout_seconds=0.4, settle_seconds=2.0)
     assert str(run.run()) == "created 60, skipped 0, failed 0"
     assert site.counts(VERSION) == {1}
 
@@ -324,12 +324,12 @@ def test_a_stopped_run_does_not_wait_for_doubts_but_the_next_one_does(
 ) -> None:
     proxy.faults = deque([DELAY])
     proxy.delay_seconds = 0.4
-    run = toy(at_task=lambda number: run.stop.set() if number == 24 else None, settle_seconds=1.0)
+    run = toy(at_task=lambda number: run.stop.set() if number == 24 else None, settle_seconds=2.0)
     summary = run.run()
     assert (summary.created, summary.in_doubt) == (15, 10)
     assert "in doubt 10 (the next run asks Label Studio)" in str(summary)
     assert states(run)["in_doubt"] == 10
-    second = toy(settle_seconds=1.0)
+    second = toy(settle_seconds=2.0)
     assert second.run(sweep=False).failed == 0
     assert site.counts(VERSION) == {1}
     assert not set(second.taken) & set(range(1, 11))
@@ -338,7 +338,7 @@ def test_a_stopped_run_does_not_wait_for_doubts_but_the_next_one_does(
 def test_tasks_that_a_killed_run_left_as_sent_are_asked_about_before_they_are_done_again(
     site: FakeLabelStudio, toy: Start
 ) -> None:
-    run = toy(settle_seconds=0.4)
+    run = toy(settle_seconds=2.0)
     with run.run_folder.open_ledger() as ledger:
         ledger.mark([1, 2], TaskState.SENT, sends=1)
     threading.Timer(0.1, lambda: site.store(1, VERSION)).start()

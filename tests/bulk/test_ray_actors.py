@@ -17,11 +17,11 @@ import ray
 from backend.bulk import RayActors, WorkerDied, WorkerProcesses, WorkerRunner
 from backend.errors import BadImage
 from tests.paths import ROOT
-from tests.processes import is_running
+from tests.processes import children_of, is_running
 
 pytestmark = pytest.mark.slow
 TOYS = "tests.bulk.toy_workers"
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_an_actor_that_is_killed_in_mid_run_is_replaced_and_each_task_is_done_on
 
     def tasks() -> Iterator[dict]:
         """Until a third actor has taken part; the last ones are in flight then."""
-        for number in range(5000):
+        for number in range(20_000):
             if len(pids) == 3:
                 return
             given.append(number)
@@ -163,14 +163,6 @@ def test_a_run_that_is_killed_takes_its_ray_along() -> None:
     process.communicate()
     wait_until_gone(started)
     shutil.rmtree(folder)
-
-
-def children_of(number: int) -> list[int]:
-    try:
-        texts = [path.read_text() for path in Path(f"/proc/{number}/task").glob("*/children")]
-    except OSError:
-        return []
-    return [int(child) for text in texts for child in text.split()]
 
 
 def wait_until_gone(numbers: list[int]) -> None:

@@ -141,7 +141,7 @@ def test_a_server_that_is_no_ray_is_waited_for_a_bounded_time(install: Callable[
     refused = refusal(RayActors(BUILD, [1], address=listening, connect_seconds=0.1))
     assert f"Ray at {listening} did not answer within 0.1 s." in refused.message
     answered.set()
-    assert fake.shut_down.wait(10), "a late connection is given up"
+    assert fake.shut_down.wait(60), "a late connection is given up"
 
 
 def raising(error: BaseException) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from backend.bulk import Progress, WorkerDied, WorkerProcesses, WorkerRunner, Wo
 from backend.errors import BadImage, CheckpointError
 
 TOYS = "tests.bulk.toy_workers"
-SECONDS = 30.0
+SECONDS = 50.0  # less than the 60 that a task sleeps
 
 
 @pytest.fixture(scope="module")

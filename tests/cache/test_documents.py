@@ -13,7 +13,7 @@ KEY = "a key of more than sixteen characters"
 
 
 def documents_on(server: RedisServer, key: str = "", **limits: int) -> RedisDocuments:
-    return RedisDocuments(GuardedRedis(server.url, 1.0), Seal(key), **limits)
+    return RedisDocuments(GuardedRedis(server.url, 5.0), Seal(key), **limits)
 
 
 def names_in(client: redis.Redis) -> list[str]:
@@ -80,7 +80,7 @@ def test_a_limit_that_was_lowered_holds_after_the_next_document(redis_server: Re
 
 
 def test_what_is_no_document_is_refused_without_an_outage(redis_server: RedisServer) -> None:
-    client = GuardedRedis(redis_server.url, 0.3)
+    client = GuardedRedis(redis_server.url, 5.0)
     documents = RedisDocuments(client)
     redis.Redis.from_url(redis_server.url).lpush(documents.key_of("a"), b"a list")
     assert documents.get("a", in_use=False) is None
@@ -101,7 +101,7 @@ def test_a_set_that_is_none_is_begun_anew(redis_server: RedisServer, index: str)
 
 
 def test_documents_of_a_redis_that_refuses_to_write_are_still_read(redis_server: RedisServer) -> None:
-    client, raw = GuardedRedis(redis_server.url, 1.0), redis.Redis.from_url(redis_server.url)
+    client, raw = GuardedRedis(redis_server.url, 5.0), redis.Redis.from_url(redis_server.url)
     documents = RedisDocuments(client)
     documents.put("a", b"one", in_use=False)
     raw.replicaof("127.0.0.1", "1")  # a replica is read-only
@@ -117,7 +117,7 @@ def test_documents_of_a_redis_that_refuses_to_write_are_still_read(redis_server:
 def test_a_document_that_was_not_stored_under_this_name_is_counted_and_deleted(
     redis_server: RedisServer, key: str, caplog
 ) -> None:
-    raw, client = redis.Redis.from_url(redis_server.url), GuardedRedis(redis_server.url, 1.0)
+    raw, client = redis.Redis.from_url(redis_server.url), GuardedRedis(redis_server.url, 5.0)
     documents, seal = RedisDocuments(client, Seal(key)), Seal(key)
     documents.put("b", b"of project b", in_use=False)
     name, of_b = documents.key_of("a"), raw.get(documents.key_of("b"))
@@ -141,7 +141,7 @@ def test_the_largest_document_is_stored_and_a_larger_one_refused(redis_server: R
 
 
 def test_documents_of_another_group_evict_none_and_share_no_name(redis_server: RedisServer) -> None:
-    settings, client = documents_on(redis_server), GuardedRedis(redis_server.url, 1.0)
+    settings, client = documents_on(redis_server), GuardedRedis(redis_server.url, 5.0)
     answers = RedisDocuments(client, group="last-answer", max_in_use=2, max_only_stored=2, ttl_seconds=60)
     settings.put("a", b"settings", in_use=False)
     for number in range(20):

@@ -52,7 +52,7 @@ def test_an_outage_costs_one_timeout_and_one_warning_for_embeddings_and_document
 
 
 def test_the_end_of_an_outage_is_logged_and_the_next_one_too(redis_server: RedisServer, caplog) -> None:
-    client = GuardedRedis(redis_server.url, 0.3)
+    client = GuardedRedis(redis_server.url, 5.0)
     client.pause_seconds = 0.0
     for _ in range(2):
         redis_server.stop()
@@ -65,12 +65,12 @@ def test_the_end_of_an_outage_is_logged_and_the_next_one_too(redis_server: Redis
 
 def test_threads_that_fail_at_once_log_one_outage(caplog) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = GuardedRedis(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 0.3)
-        threads = [threading.Thread(target=client.ping) for _ in range(8)]
+        client, together = GuardedRedis(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 1.0), threading.Barrier(8)
+        threads = [threading.Thread(target=lambda: (together.wait(30), client.ping())) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
     assert len(caplog.records) == 1
     assert client.counts.redis_errors == 8
 
@@ -78,7 +78,7 @@ def test_threads_that_fail_at_once_log_one_outage(caplog) -> None:
 def test_a_refusal_pauses_nothing_and_is_warned_of_again_after_redis_stored_something(
     redis_server: RedisServer, caplog
 ) -> None:
-    client = GuardedRedis(redis_server.url, 0.3)
+    client = GuardedRedis(redis_server.url, 5.0)
     documents = RedisDocuments(client)
     for _ in range(2):
         assert documents.put("kept", b"1", in_use=True)

@@ -72,10 +72,10 @@ def test_the_local_budget_counts_all_arrays_of_an_embedding() -> None:
 def test_replicas_of_two_codec_versions_neither_read_nor_delete_nor_wait_for_each_other(
     redis_server: RedisServer, monkeypatch
 ) -> None:
-    new = RedisStore(GuardedRedis(redis_server.url, 0.3), 60)
+    new = RedisStore(GuardedRedis(redis_server.url, 5.0), 60)
     new.put("a", embedding(1.0))
     monkeypatch.setattr("backend.cache.stores.CODEC_VERSION", 2)
-    old, client = RedisStore(GuardedRedis(redis_server.url, 0.3), 60), redis.Redis.from_url(redis_server.url)
+    old, client = RedisStore(GuardedRedis(redis_server.url, 5.0), 60), redis.Redis.from_url(redis_server.url)
     assert (old.has("a"), old.get("a", SPEC)) == (False, None)
     client.set(redis_key("a"), b"LSEM, what version 2 wrote")
     with old.lease("b") as is_mine:
@@ -91,7 +91,7 @@ def test_replicas_of_two_codec_versions_neither_read_nor_delete_nor_wait_for_eac
 
 
 def test_an_embedding_that_the_codec_cannot_write_is_an_error_and_no_outage(redis_server: RedisServer) -> None:
-    client = GuardedRedis(redis_server.url, 0.3)
+    client = GuardedRedis(redis_server.url, 5.0)
     value = ImageEmbedding({"a": np.zeros(2, np.int8)}, Size(8, 8), Size(8, 8), "sam1")
     with pytest.raises(ValueError, match="must be float16 or float32, but is int8"):
         RedisStore(client, 60).put("a", value)
@@ -136,7 +136,7 @@ def test_an_entry_that_is_not_this_images_is_counted_deleted_and_computed_again(
 
 def test_with_a_key_an_entry_that_was_written_without_it_is_not_believed(redis_server: RedisServer) -> None:
     seal, client = Seal(KEY), redis.Redis.from_url(redis_server.url)
-    store = RedisStore(GuardedRedis(redis_server.url, 1.0), 60, seal)
+    store = RedisStore(GuardedRedis(redis_server.url, 5.0), 60, seal)
     store.put("b", embedding(9.0))
     genuine, name = client.get(redis_key("b", seal)), redis_key("a", seal)
     prefix, content = genuine[: seal.nbytes], genuine[seal.nbytes :]
@@ -157,7 +157,7 @@ def test_with_a_key_an_entry_that_was_written_without_it_is_not_believed(redis_s
 
 
 def test_replicas_with_two_keys_neither_read_nor_delete_nor_wait_for_each_other(redis_server: RedisServer) -> None:
-    stores = [RedisStore(GuardedRedis(redis_server.url, 1.0), 60, Seal(key)) for key in ("", KEY, f"another {KEY}")]
+    stores = [RedisStore(GuardedRedis(redis_server.url, 5.0), 60, Seal(key)) for key in ("", KEY, f"another {KEY}")]
     for value, store in enumerate(stores):
         store.put("a", embedding(float(value)))
     for value, store in enumerate(stores):
@@ -170,7 +170,7 @@ def test_replicas_with_two_keys_neither_read_nor_delete_nor_wait_for_each_other(
 
 
 def test_an_encoders_output_that_is_not_finite_is_not_stored(redis_server: RedisServer, caplog) -> None:
-    store = RedisStore(GuardedRedis(redis_server.url, 1.0), 60)
+    store = RedisStore(GuardedRedis(redis_server.url, 5.0), 60)
     assert not store.put("a", with_value(np.inf))
     assert (store.has("a"), store.counts.not_stored) == (False, 1)
     assert "is not stored: array 'image_embed' is not finite" in caplog.text
@@ -205,7 +205,7 @@ def break_by_a_list(client: redis.Redis) -> None:
 @pytest.mark.parametrize("break_lease", [break_by_set, break_by_persist, break_by_a_year, break_by_a_list])
 def test_a_lease_that_would_not_end_in_time_is_broken(redis_server: RedisServer, break_lease) -> None:
     client = redis.Redis.from_url(redis_server.url)
-    store = RedisStore(GuardedRedis(redis_server.url, 1.0), 60)
+    store = RedisStore(GuardedRedis(redis_server.url, 5.0), 60)
     break_lease(client)
     assert not store.is_leased("a")
     assert not client.exists(lease_key("a"))
@@ -213,7 +213,7 @@ def test_a_lease_that_would_not_end_in_time_is_broken(redis_server: RedisServer,
     with store.lease("a") as is_mine:
         assert is_mine
         assert 0 < client.pttl(lease_key("a")) <= 10_000
-        with RedisStore(GuardedRedis(redis_server.url, 1.0), 60).lease("a") as is_also_mine:
+        with RedisStore(GuardedRedis(redis_server.url, 5.0), 60).lease("a") as is_also_mine:
             assert not is_also_mine
     assert not client.exists(lease_key("a"))
 
@@ -231,14 +231,14 @@ def test_who_waits_for_a_lease_without_end_computes_itself(redis_server: RedisSe
 
 
 def test_a_live_lease_is_not_broken_and_is_renewed(redis_server: RedisServer, monkeypatch) -> None:
-    monkeypatch.setattr(RedisStore, "lease_seconds", 0.6)
+    monkeypatch.setattr(RedisStore, "lease_seconds", 1.5)
     client = redis.Redis.from_url(redis_server.url)
-    store, other = (RedisStore(GuardedRedis(redis_server.url, 1.0), 60) for _ in range(2))
+    store, other = (RedisStore(GuardedRedis(redis_server.url, 5.0), 60) for _ in range(2))
     with store.lease("a") as is_mine:
         assert is_mine
         holder = client.get(lease_key("a"))
-        for _ in range(12):
-            time.sleep(0.1)
+        for _ in range(12):  # for longer than that
+            time.sleep(0.2)
             assert other.is_leased("a")
         assert client.get(lease_key("a")) == holder
     assert not other.is_leased("a")

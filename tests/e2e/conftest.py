@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.demo_circle.places import PASSWORD, ROOT, USERNAME, DemoFolder, free_ports
+from scripts.demo_circle.places import PASSWORD, ROOT, USERNAME, DemoFolder, Ports
 from scripts.demo_circle.stage import LABEL_STUDIO, Opened, Stage
 from scripts.demo_circle.targets import click_scenes, preannotated_scenes
 from tests.e2e.objects import scenes_of, two_of_each_shape
 from tests.e2e.site import Site
+from tests.servers import free_port
 
 if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.browser import SharedBrowsers
@@ -69,7 +70,7 @@ def chromium() -> tuple[str, str]:
 def stage(label_studio: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """What starts the programs, and stops them in the end."""
     folder = DemoFolder(tmp_path_factory.mktemp("demo"))
-    with Stage(folder, free_ports(), print, label_studio=Path(label_studio)) as stage:
+    with Stage(folder, Ports(free_port(), free_port(), free_port()), print, label_studio=Path(label_studio)) as stage:
         yield stage
 
 

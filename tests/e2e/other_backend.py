@@ -38,7 +38,7 @@ class OtherBackend:
         """Whether its models are loaded."""
         try:
             return bool(self.health()["ready"])
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
 

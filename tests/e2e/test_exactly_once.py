@@ -67,7 +67,7 @@ def test_lost_dropped_and_late_answers_and_a_deleted_task(
         if number == 199:  # its chunk has not been sent
             project.client.requests.delete(f"/api/tasks/{deleted}/", "a task")
 
-    summary = project.toy(server.url, tmp_path, at_task=at_task, chunk=25, settle_seconds=1.5).run(sweep=False)
+    summary = project.toy(server.url, tmp_path, at_task=at_task, chunk=25, settle_seconds=8.0).run(sweep=False)
     assert (summary.created, summary.gone, summary.failed) == (199, 1, 0)
     assert project.counts() == {1: 199}
 
@@ -77,7 +77,7 @@ def test_what_is_stored_after_the_settle_time_is_swept(
 ) -> None:
     project, proxy, server = ToyProject(opened, "Late", 40), FaultProxy(opened.site.url), start_server()
     proxy.serve(server)
-    proxy.faults, proxy.delay_seconds = deque([DELAY]), 3.0
+    proxy.faults, proxy.delay_seconds = deque([DELAY]), 10.0
     run = project.toy(server.url, tmp_path, chunk=20, settle_seconds=0.1)
     run.run(sweep=False)
     proxy.wait_for_late()
@@ -88,7 +88,7 @@ def test_what_is_stored_after_the_settle_time_is_swept(
 
 def test_killed_runs_and_a_label_studio_that_restarts(opened: Opened, stage: Stage, tmp_path: Path) -> None:
     project = ToyProject(opened, "Kills", 400)
-    options = {"project": project.number, "api_key": opened.token, "settle_seconds": 1.0}
+    options = {"project": project.number, "api_key": opened.token, "settle_seconds": 4.0}
     for _ in range(3):
         with toy_process(opened.site.url, tmp_path, 0.002, **options) as process:
             before = project.client.count_tasks(project.number, VERSION)
@@ -105,7 +105,7 @@ def test_killed_runs_and_a_label_studio_that_restarts(opened: Opened, stage: Sta
             restart.start()
         time.sleep(0.01)
 
-    run = project.toy(opened.site.url, tmp_path, at_task=at_task, settle_seconds=1.0, give_up_after_seconds=120.0)
+    run = project.toy(opened.site.url, tmp_path, at_task=at_task, settle_seconds=4.0, give_up_after_seconds=480.0)
     summary = run.run()
     restart.join()
     assert (summary.failed, summary.in_doubt) == (0, 0)

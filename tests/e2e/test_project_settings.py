@@ -49,7 +49,7 @@ class Connection:
 
     def status(self) -> str:
         """What the backend's status page says of the project."""
-        page = requests.get(self.url, auth=self.login.pair, headers={"Accept": "text/html"}, timeout=10).text
+        page = requests.get(self.url, auth=self.login.pair, headers={"Accept": "text/html"}, timeout=60).text
         return page.split(f"<b>Project {self.project}</b>")[1].split("</p>")[0]
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:

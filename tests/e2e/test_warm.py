@@ -14,14 +14,25 @@ from scripts.demo_circle.stage import Opened
 from scripts.demo_circle.targets import click_scene, encode_png, find_targets
 
 NEXT_TASKS = 3  # PREFETCH_TASKS
+REST_SECONDS = 3.0
 
 
 def encodings(backend_url: str, opened: Opened) -> int:
     """How many images the backend has encoded so far."""
-    metrics = requests.get(f"{backend_url}/metrics", auth=opened.backend_login.pair, timeout=10).text
+    metrics = requests.get(f"{backend_url}/metrics", auth=opened.backend_login.pair, timeout=60).text
     found = re.search(r'backend_embeddings_total\{source="computed"\} (\d+)', metrics)
     assert found is not None
     return int(found[1])
+
+
+def encodings_at_rest(backend_url: str, opened: Opened) -> int:
+    """The same when nothing is encoded any more of what earlier tests have opened."""
+    count, since = encodings(backend_url, opened), time.monotonic()
+    while time.monotonic() - since < REST_SECONDS:
+        time.sleep(0.2)
+        if (now := encodings(backend_url, opened)) != count:
+            count, since = now, time.monotonic()
+    return count
 
 
 @pytest.mark.timeout(600)
@@ -44,14 +55,13 @@ def test_the_first_clicks_on_the_tasks_that_come_next_encode_nothing(opened: Ope
         assert site.predict_interactively(backend, tasks[name], prompts)
 
     site.task(tasks[in_order[0]])  # a task with predictions: Label Studio tells the backend nothing of its opening
-    before = encodings(backend_url, opened)
+    before = encodings_at_rest(backend_url, opened)
     click(in_order[0])
     end = time.monotonic() + 120
     while encodings(backend_url, opened) < before + 1 + NEXT_TASKS:
         assert time.monotonic() < end, "the tasks that come next were not prepared"
         time.sleep(0.2)
-    time.sleep(1.0)
-    assert encodings(backend_url, opened) == before + 1 + NEXT_TASKS
+    assert encodings_at_rest(backend_url, opened) == before + 1 + NEXT_TASKS
     click(in_order[1])
     end = time.monotonic() + 120
     while (

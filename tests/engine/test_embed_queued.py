@@ -20,7 +20,7 @@ from tests.servers import RedisServer
 
 
 def encoder_on(server: RedisServer, segmenter: FakeSegmenter) -> ImageEncoder:
-    cache = EmbeddingCache(LocalStore(10**7), RedisStore(GuardedRedis(server.url, 1.0), 60))
+    cache = EmbeddingCache(LocalStore(10**7), RedisStore(GuardedRedis(server.url, 5.0), 60))
     return ImageEncoder(segmenter, cache, fingerprint="fake")
 
 
@@ -92,4 +92,4 @@ def test_a_replica_that_takes_too_long_is_said(redis_server: RedisServer) -> Non
     encoder, image = encoder_on(redis_server, FakeSegmenter()), SourceImage(noise_png(40, 30, 1), "a.png")
     redis.Redis.from_url(redis_server.url).set(lease_key(f"embedding:fake:{image.digest}"), "a replica", px=10_000)
     with pytest.raises(Overloaded, match=r"Another worker has been encoding a\.png for too long"):
-        embed_queued(encoder, PriorityExecutor(1), image, Priority.CLICK, Deadline.after(0.2))
+        embed_queued(encoder, PriorityExecutor(1), image, Priority.CLICK, Deadline.after(1.0))

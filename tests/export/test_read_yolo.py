@@ -66,6 +66,13 @@ def test_what_the_writers_write_is_read_with_its_size(tmp_path: Path) -> None:
     assert read(outlined[1]).regions == ()
 
 
+def test_an_oriented_box_over_the_border_is_read_as_its_part_inside(tmp_path: Path) -> None:
+    """A square on its tip around the upper left pixel: (-2, 0), (0, -2), (2, 0), (0, 2) and what they enclose."""
+    (one,) = found(tmp_path, "0 -0.4 0.1 0.1 -0.4 0.6 0.1 0.1 0.6").images
+    (back,) = read(one, Size(4, 4)).regions
+    assert np.argwhere(back.decode_mask()).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [2, 0]]
+
+
 @settings(deadline=None, max_examples=40)
 @given(npst.arrays(bool, npst.array_shapes(min_dims=2, max_dims=2, max_side=24)).filter(np.any))
 def test_an_outline_is_read_as_the_writer_measured_it(mask: np.ndarray) -> None:
@@ -85,6 +92,8 @@ def test_an_outline_is_read_as_the_writer_measured_it(mask: np.ndarray) -> None:
         ("red 0.5 0.5 0.5 0.5", "has the class red, and data.yaml names 2 classes."),
         ("0 0.5 0.5 x 0.5", "has something else than numbers"),
         ("0 0.5 0.5 nan 0.5", "has a number that is not finite"),
+        ("0 -0.8 0.1 0.2 0.1 0.2 0.5 -0.8 0.5", "has coordinates that are no shares of the picture's width and height"),
+        ("0 -0.1 0.1 1.1 0.1 1.1 0.5 -0.1 0.5", "has coordinates that are no shares of the picture's width and height"),
         ("0 20 30 5 5", "has coordinates that are no shares of the picture's width and height (0 to 1)."),
         ("0 0.5 0.5 0 0.5", "has a box that covers no pixel of the image"),
     ],

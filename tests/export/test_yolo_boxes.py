@@ -80,14 +80,59 @@ def test_a_polygon_of_four_corners_is_no_drawn_rectangle(tmp_path: Path) -> None
     assert values.max(axis=0) == pytest.approx([6, 6], abs=1e-3)
 
 
-def test_corners_beyond_the_picture_are_moved_to_its_border_and_counted(tmp_path: Path) -> None:
-    drawn = replace(
-        region(one_pixel(0, 0)), kind="rectangle", outline=((-5.0, 4.0), (4.0, -5.0), (70.0, 20.0), (20.0, 50.0))
-    )
-    notes = write(build("yolo-obb"), tmp_path / "out", [image(drawn, region(ring()))])
-    first = np.array((tmp_path / "out" / LABELS).read_text().splitlines()[0].split()[1:], float).reshape(4, 2)
-    np.testing.assert_allclose(first * (64, 48), [(0, 4), (4, 0), (64, 20), (20, 48)], atol=1e-3)
-    assert notes[1:] == ["1 boxes reach beyond their picture; their corners were moved to its border"]
+Corners = tuple[tuple[float, float], ...]
+
+
+def export_rectangle(folder: Path, corners: Corners) -> tuple[np.ndarray, list[str]]:
+    """Return the corners of a drawn rectangle in pixels as they are written, and the notes."""
+    drawn = replace(region(one_pixel(0, 0)), kind="rectangle", outline=corners)
+    notes = write(build("yolo-obb"), folder, [image(drawn, region(ring()))])
+    first = (folder / LABELS).read_text().splitlines()[0]
+    return np.array(first.split()[1:], float).reshape(4, 2) * (64, 48), notes[1:]
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        ((-10.0, 10.0), (10.0, -10.0), (30.0, 10.0), (10.0, 30.0)),  # a square on its tip, over the upper left corner
+        ((50.0, 40.0), (70.0, 40.0), (70.0, 50.0), (50.0, 50.0)),  # over the lower right corner
+        ((-31.0, 0.0), (32.0, 0.0), (32.0, 47.0), (-31.0, 47.0)),  # its centre is just inside
+    ],
+)
+def test_a_box_over_the_border_keeps_its_corners(tmp_path: Path, corners: Corners) -> None:
+    """Ultralytics checks the centre and the size of the upright box around the corners, not the corners."""
+    written, notes = export_rectangle(tmp_path / "out", corners)
+    np.testing.assert_allclose(written, corners, atol=1e-3)
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("corners", "moved"),
+    [
+        (
+            ((-5.0, 4.0), (4.0, -5.0), (70.0, 20.0), (20.0, 50.0)),  # wider and higher than the picture
+            ((0, 4), (4, 0), (64, 20), (20, 48)),
+        ),
+        (
+            ((-30.0, 1.0), (10.0, 1.0), (10.0, 9.0), (-30.0, 9.0)),  # its centre is left of the picture
+            ((0, 1), (10, 1), (10, 9), (0, 9)),
+        ),
+        (
+            ((10.0, 40.0), (20.0, 40.0), (20.0, 70.0), (10.0, 70.0)),  # its centre is below
+            ((10, 40), (20, 40), (20, 48), (10, 48)),
+        ),
+        (
+            ((-1.0, 10.0), (63.0, 10.0), (63.0, 20.0), (-1.0, 20.0)),  # as wide as the picture: rounding may exceed it
+            ((0, 10), (63, 10), (63, 20), (0, 20)),
+        ),
+    ],
+)
+def test_corners_of_a_box_that_ultralytics_refuses_are_moved_to_the_border_and_counted(
+    tmp_path: Path, corners: Corners, moved: Corners
+) -> None:
+    written, notes = export_rectangle(tmp_path / "out", corners)
+    np.testing.assert_allclose(written, moved, atol=1e-3)
+    assert notes == ["1 boxes reach farther outside than Ultralytics accepts; their corners were moved to the border"]
 
 
 def test_a_mask_that_fills_the_picture_reaches_not_beyond_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from PIL import Image
 from supervision import DetectionDataset
 from supervision import polygon_to_mask as fill_by_supervision
 
@@ -172,6 +173,22 @@ def test_pictures_that_differ_only_in_their_ending_keep_labels_of_their_own(tmp_
     assert stems[0] == stems[1]
     assert len({stem.casefold() for stem in stems[0]}) == 3
     assert notes[0] == "2 pictures were renamed, because names must not differ only in their ending"
+
+
+def test_gifs_become_pngs_with_the_same_pixels(tmp_path: Path) -> None:
+    """Ultralytics lists the pictures by their endings, and .gif is none of them."""
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    picture = tmp_path / "1.gif"
+    Image.fromarray(pixels).quantize(256).save(picture)
+    labeled = image(region(ring()), file_name="photo-task7.gif", picture=picture)
+    notes = write(YoloSegWriter(), tmp_path / "out", [labeled])
+    written = tmp_path / "out/images/train/photo-task7.png"
+    assert set(list_files(tmp_path / "out/images")) == {"train/photo-task7.png"}
+    assert (tmp_path / "out/labels/train/photo-task7.txt").is_file()
+    with Image.open(written) as png, Image.open(picture) as gif:
+        assert png.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(png), np.asarray(gif.convert("RGB")))
+    assert notes[0] == "1 GIFs were written as PNGs, because Ultralytics reads no GIFs"
 
 
 def test_empty_masks_and_groups_are_left_out_and_groups_are_counted(tmp_path: Path) -> None:

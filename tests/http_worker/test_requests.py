@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -146,7 +145,7 @@ def test_a_request_that_arrives_byte_by_byte_is_answered(server: LightServer) ->
 def test_a_disconnected_client_costs_nothing(server: LightServer) -> None:
     for sent in (b"", b"GET /hea", post_header("/predict", 100) + b"{", b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
         server.connect(sent).close()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = server.keep_connected()
     assert ask(connection, "/health")[0] == 200
     connection.close()
     assert "Traceback" not in server.log.read_text()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.http_worker.worker import CHECK_SECONDS
 from tests.http_worker.light_app import LARGE_BYTES
-from tests.http_worker.light_server import LightServer, ask, post_header, read_all
+from tests.http_worker.light_server import CLIENT_SECONDS, LightServer, ask, post_header, read_all
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightServer]:
 
 
 def connect_from(address: str, server: LightServer, sent: bytes) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", server.port), timeout=20, source_address=(address, 0))
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=CLIENT_SECONDS, source_address=(address, 0))
     client.sendall(sent)
     return client
 
@@ -146,10 +147,11 @@ def test_requests_and_responses_that_take_too_long_are_ended(tmp_path: Path) -> 
     short = {"REQUEST_TIMEOUT_SECONDS": "1", "RESPONSE_TIMEOUT_SECONDS": "1", "MAX_CONCURRENT_PREDICTIONS": PREDICTIONS}
     with LightServer(tmp_path, **short) as server, ExitStack() as opened:
         silent = opened.enter_context(server.connect())
+        deaf = opened.enter_context(server.connect(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"))
+        deaf.recv(1, socket.MSG_PEEK)  # its response has begun, so that its time ends with that of the requests
         stalled = opened.enter_context(server.connect(post_header("/predict", 1000) + b"{"))
         dripped = opened.enter_context(server.connect(post_header("/predict", 1000) + b"{"))
-        deaf = opened.enter_context(server.connect(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"))
-        end = time.monotonic() + 5
+        end = time.monotonic() + CLIENT_SECONDS
         while is_open(dripped):
             dripped.setblocking(True)
             dripped.sendall(b" ")
@@ -161,6 +163,7 @@ def test_requests_and_responses_that_take_too_long_are_ended(tmp_path: Path) -> 
             assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
             assert b'{"error": "The request did not arrive within 1 s.", "remedy": ' in answer
         assert read_all(silent) == b""
+        time.sleep(4 * CHECK_SECONDS)  # the server has looked at the deadline of the response as well
         with suppress(ConnectionResetError):  # the rest of the response was dropped
             assert len(read_all(deaf)) < LARGE_BYTES
 
@@ -177,7 +180,7 @@ def test_large_bodies_that_arrive_at_once_are_refused_beyond_the_limit_of_memory
             client = opened.enter_context(server.connect(post_header("/predict", size)))
             client.sendall(b" " * (size - 1))
             clients.append(client)
-        end = time.monotonic() + 10
+        end = time.monotonic() + CLIENT_SECONDS
         while sum(not is_open(client) for client in clients) < 4:
             assert time.monotonic() < end
             time.sleep(0.02)

@@ -60,7 +60,7 @@ class BusyBackend:
             Hall(
                 classifier=FakeClassifier(),
                 detector=FakeDetector({"dog": [((2.0, 3.0, 12.0, 9.0), 0.6)]}),
-                cache=EmbeddingCache(LocalStore(10**7), RedisStore(GuardedRedis(redis_url, 1.0), 60)),
+                cache=EmbeddingCache(LocalStore(10**7), RedisStore(GuardedRedis(redis_url, 5.0), 60)),
                 fetcher=self.fetcher,
             )
             for _ in range(2)

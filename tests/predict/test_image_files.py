@@ -183,7 +183,7 @@ def test_a_click_waits_for_decoding_only_until_its_deadline(monkeypatch: pytest.
     decode = source_image.decode_pixels
 
     def decode_slowly(*arguments: object) -> Pixels:
-        assert go.wait(10)
+        assert go.wait(60)
         return decode(*arguments)
 
     monkeypatch.setattr(source_image, "decode_pixels", decode_slowly)
@@ -193,8 +193,8 @@ def test_a_click_waits_for_decoding_only_until_its_deadline(monkeypatch: pytest.
     )
     started = time.monotonic()
     with pytest.raises(Overloaded, match="in the decoding queue"):
-        hall.predictor.predict(task, config, click, deadline=Deadline.after(0.2))
-    assert time.monotonic() - started < 5
+        hall.predictor.predict(task, config, click, deadline=Deadline.after(1.0))
+    assert time.monotonic() - started < 30
     go.set()
     assert hall.predictor.predict(task, config, click)
 

@@ -376,7 +376,7 @@ def test_redis_that_hangs_holds_no_click_up() -> None:
 
     class Hanging(Documents):
         def get(self, name: str, *, in_use: bool) -> bytes | None:
-            if not released.wait(5):
+            if not released.wait(20):
                 waited_for.append(name)
             return None
 
@@ -389,7 +389,7 @@ def test_redis_that_hangs_holds_no_click_up() -> None:
 
 
 def test_redis_that_is_down_leaves_what_this_process_answered(redis_server: RedisServer) -> None:
-    documents = RedisDocuments(GuardedRedis(redis_server.url, 0.3), group="last-answer")
+    documents = RedisDocuments(GuardedRedis(redis_server.url, 5.0), group="last-answer")
     redis_server.stop()
     person, region = accepted(make_hall(shared=documents))
     assert person.click(BESIDE) == region
@@ -435,7 +435,7 @@ def test_anything_else_in_redis_is_refused_and_the_click_answered(document: byte
 
 
 def wait_until(is_so) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -310,7 +310,7 @@ def test_extra_params_are_stored_as_parsed_and_not_as_sent() -> None:
 
 @pytest.mark.parametrize("project", ["x" * 10**6, "\ud800", "3\n2026 ERROR forged"])
 def test_an_id_that_cannot_be_label_studios_is_kept_by_its_digest(redis_server: RedisServer, project: str) -> None:
-    client = GuardedRedis(redis_server.url, 1.0)
+    client = GuardedRedis(redis_server.url, 5.0)
     setups = ProjectSetups(RedisDocuments(client))
     setups.accept(project, "", CONFIG, {"prefetch": 7})
     assert client.is_healthy
@@ -390,10 +390,10 @@ def test_settings_of_another_project_under_this_ones_name_are_not_used(redis_ser
 def test_documents_outlive_the_process_in_a_real_redis_and_an_outage_is_logged_once(
     redis_server: RedisServer, caplog
 ) -> None:
-    setups = ProjectSetups(RedisDocuments(GuardedRedis(redis_server.url, 0.3)))
+    setups = ProjectSetups(RedisDocuments(GuardedRedis(redis_server.url, 5.0)))
     setups.accept(PROJECT, "", CONFIG, {"prefetch": 3})
     counts = CacheCounts()
-    client = GuardedRedis(redis_server.url, 0.3, counts)
+    client = GuardedRedis(redis_server.url, 5.0, counts)
     documents = RedisDocuments(client)
     assert ProjectSetups(documents).settings_for(PROJECT, CONFIG) == ProjectSettings(prefetch=3)
     redis_server.stop()

@@ -12,15 +12,16 @@ import pytest
 
 from scripts.demo_circle import processes
 from scripts.demo_circle.processes import DemoError, Program, Programs
+from tests.processes import is_running
 
 PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", {child!r}])
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(300)
 """
-SLEEP = "import time; time.sleep(60)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+SLEEP = "import time; time.sleep(300)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
 
 
 @pytest.fixture
@@ -38,19 +39,11 @@ def start(programs: Programs, tmp_path: Path) -> Callable[[str], Program]:
 
 
 def read_pid(program: Program) -> int:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not program.log.read_text().strip():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return int(program.log.read_text())
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; one that ended and that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize("child", [SLEEP, STUBBORN])
@@ -62,7 +55,7 @@ def test_stopping_takes_the_children_of_the_programs_along(
     pid = read_pid(program)
     assert is_running(pid)
     programs.stop_all()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_running(pid)

@@ -325,7 +325,12 @@ def test_the_summary_counts_what_was_written_and_what_was_not(tmp_path: Any) -> 
     lines = summarize(collect(tasks, CONFIG, no_size), tmp_path).splitlines()
     assert lines[0] == f"{tmp_path}: 2 images (1 negatives), 1 masks; 1 tasks not annotated, 0 failed"
     assert lines[1:3] == ["  skipped 1 empty regions", '    task 2, annotation 1: region "none" (brush)']
-    assert lines[3:] == ["  skipped because they are prompts, or named by --drop: 1 keypointlabels"]
+    assert lines[3] == "  skipped because they are prompts, or named by --drop: 1 keypointlabels"
+    assert lines[4:] == [
+        "  1 annotations have an image with nothing else, which counts as one without objects; "
+        "perhaps the mask was not accepted:",
+        "    task 3, annotation 1",
+    ]
 
 
 def odd_result(**changes: Any) -> Json:

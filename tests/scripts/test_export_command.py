@@ -112,6 +112,17 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(command: Comman
     ]
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_split_without_images_is_named(command: Command, options: list[str]) -> None:
+    """Ultralytics and RF-DETR fail on a `val` without pictures; one group of images cannot be split."""
+    tasks = [task(number, annotation(brush(block(1, 1, 5, 5)))) for number in (1, 2)]
+    for one in tasks:
+        one["data"]["clip"] = "a"
+    assert command.run(tasks, "--split", "train=0.8,val=0.2", "--group-by", "clip", *options) == 0
+    said = "no image is in val, on which programs may fail: there are too few images, or groups of --group-by"
+    assert f"  images by split: train 2, val 0\n  {said}\n" in command.printed
+
+
 PREDICTED = {"predictions": [{"id": 1, "result": [brush(block(1, 1, 5, 5))], "model_version": "demo"}]}
 
 
@@ -232,6 +243,20 @@ def test_boxes_that_may_be_prompts_fail_their_task_until_somebody_decides(comman
     assert kinds == [("brush", [1, 1, 5, 5], 25), ("rectangle", [20, 4, 10, 8], 80)]
     assert command.run(tasks, "--drop", "box") == 0
     assert [entry["kind"] for entry in command.instances()["annotations"]] == ["brush"]
+
+
+def test_annotations_with_nothing_but_prompts_are_named_and_written_down(command: Command) -> None:
+    """The first twenty are printed; the record of the export has all."""
+    tasks = [task(number, annotation(point(3, 3, control="click"), number=number + 100)) for number in range(1, 31)]
+    names = [f"task {number}, annotation {number + 100}" for number in range(1, 31)]
+    assert command.run([*tasks, task(31, annotation(brush(block(1, 1, 5, 5))))]) == 0
+    lines = command.printed.splitlines()
+    place = next(place for place, line in enumerate(lines) if "perhaps the mask was not accepted:" in line)
+    assert lines[place].startswith("  30 annotations have an image with nothing else")
+    assert lines[place + 1 :] == [*(f"    {name}" for name in names[:20]), "    … and 10 more"]
+    assert json.loads((command.out / "export.json").read_text())["only_left_out"] == names
+    assert command.run([task(31, annotation(brush(block(1, 1, 5, 5))))]) == 0
+    assert "only_left_out" not in json.loads((command.out / "export.json").read_text())
 
 
 def test_key_points_are_a_document_of_their_own_in_the_order_of_the_pose(command: Command) -> None:

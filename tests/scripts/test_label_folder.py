@@ -296,7 +296,7 @@ def test_a_killed_process_is_continued_without_redoing_or_doubling(
         (photos / f"{number:02}.png").write_bytes(noise_png(40, 30, number))
     argv = [sys.executable, "-c", SLOW_RUN, str(photos), "--out", str(out), *LABELS]
     process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(list(out.rglob("*.jpg"))) <= done_before:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)

@@ -222,7 +222,7 @@ def test_a_run_on_another_machine_is_refused_by_the_lease_in_redis(
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     identity = identify_run(server.url, 3, VERSION)
     work = f"{identity.server}:{identity.project}:{identity.version}"
-    lease = RunLease(GuardedRedis(redis_server.url, 0.5), work, "", "process 7 on another machine", print)
+    lease = RunLease(GuardedRedis(redis_server.url, 5.0), work, "", "process 7 on another machine", print)
     assert lease.acquire() is None
     assert run(status=1).asked == []
     assert f"with version {VERSION} (process 7 on another machine)." in capsys.readouterr().err
@@ -235,16 +235,16 @@ def test_a_run_on_another_machine_is_refused_by_the_lease_in_redis(
 def test_a_lease_that_is_lost_ends_the_run(
     server: LocalServer, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RunLease, "lease_seconds", 0.2)
+    monkeypatch.setattr(RunLease, "lease_seconds", 1.5)
     folder, flag = RunFolder(tmp_path, identify_run(server.url, 3, VERSION)), StopFlag()
     client = redis.Redis.from_url(redis_server.url)
     with (
         pytest.raises(RunRefused, match="another machine"),
-        hold_lease(folder, GuardedRedis(redis_server.url, 1), flag),
+        hold_lease(folder, GuardedRedis(redis_server.url, 5), flag),
     ):
         (key,) = client.keys("run:*")
         client.hset(key, "all", f"token\n{int(time.time()) + 60}\nprocess 7 on another machine")
-        assert flag.wait(10.0)
+        assert flag.wait(30.0)
 
 
 @pytest.mark.parametrize("option", ["--settle-seconds", "--give-up-after"])

@@ -25,6 +25,7 @@ FACTS = ModelFacts(
     model_version="fake-1",
     is_demo=True,
 )
+WAIT_SECONDS = 60  # a bound for a busy machine
 
 
 class ServerOnFakes:
@@ -51,7 +52,7 @@ class ServerOnFakes:
 
         self.loader = BackgroundLoader(build or build_services).start()
         if build is None:
-            self.loader.get(10)
+            self.loader.get(WAIT_SECONDS)
         self.app = create_app(self.loader, self.metrics, max_body_bytes=max_body, max_predictions=2, **options)
         self.client = self.app.test_client()
 
@@ -64,13 +65,13 @@ class ServerOnFakes:
 
     def wait_for_error(self) -> None:
         """Wait until `build` has failed."""
-        for _ in range(100):
-            if self.loader.error:
-                break
+        end = time.monotonic() + WAIT_SECONDS
+        while not self.loader.error:
+            assert time.monotonic() < end
             time.sleep(0.01)
 
     def wait_for_encodings(self, count: int) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + WAIT_SECONDS
         while len(self.hall.segmenter.encoded) < count:
             assert time.monotonic() < end
             time.sleep(0.02)

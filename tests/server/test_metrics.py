@@ -129,7 +129,7 @@ def test_each_stage_of_a_click_is_observed_once(server: ServerOnFakes) -> None:
 
 def test_clicks_are_counted_by_the_source_of_their_embedding(redis_server: RedisServer) -> None:
     def build() -> ServerOnFakes:
-        redis = RedisStore(GuardedRedis(redis_server.url, 1.0), 60)
+        redis = RedisStore(GuardedRedis(redis_server.url, 5.0), 60)
         return ServerOnFakes(Hall(classifier=FakeClassifier(), cache=EmbeddingCache(LocalStore(10**7), redis)))
 
     first, replica = build(), build()
@@ -194,7 +194,7 @@ def test_what_waits_for_the_models_is_counted_by_priority(services: LoadedServic
 
 
 def test_the_state_of_redis_is_that_of_the_last_command(redis_server: RedisServer, services: LoadedServices) -> None:
-    redis = GuardedRedis(redis_server.url, 1.0)
+    redis = GuardedRedis(redis_server.url, 5.0)
     redis.pause_seconds = 0.0
     cache, metrics = EmbeddingCache(LocalStore(10**7), RedisStore(redis, 60)), Metrics()
     metrics.attach(LoadedServices(services.predictor, services.facts, cache, services.executor, services.warmer))

@@ -130,7 +130,7 @@ class Conversation:
     def send_raw(self, head: str) -> None:
         """Send a request that no HTTP library would send; gunicorn's own refusal repeats it to its sender."""
         host, port = self.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=20) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             client.sendall(head.encode("latin-1"))
             assert client.recv(65536).startswith(b"HTTP/1.")
 
@@ -282,7 +282,7 @@ def test_no_planted_secret_leaves_the_server_and_no_log_line_is_forged(
         metrics = talk.send("GET", "/metrics")
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
     lines = log.read_text(encoding="utf-8").split("\n")[:-1]
 
     assert set(talk.statuses) >= {200, 400, 404, 422, 500, 502}

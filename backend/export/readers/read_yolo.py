@@ -9,7 +9,9 @@ A line is a class and what follows, as shares of the picture's width and height:
 | 7, 9, 11, …             | the same, then the score, as `yolo predict save_txt save_conf` writes |
 
 An outline is filled as Ultralytics fills it, with `cv2.fillPoly`: exactly what `YoloSegWriter` measured its loss with.
-The size of a picture is that of the file in `images/`, if it is there.
+Points may lie outside the picture, as corners of oriented boxes do, if the upright box around them is no larger than it
+and has its centre inside; Ultralytics checks the same. The size of a picture is that of the file in `images/`, if it is
+there.
 
 Example: `0 0.312500 0.312500 0.312500 0.562500 0.562500 0.562500 0.562500 0.312500` in a 4x4 picture are the pixels
 from (1, 1) to (2, 2).
@@ -29,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from backend.errors import BadDataSet, shorten
 from backend.export.found_images import (
@@ -127,15 +130,23 @@ def _read_line(line: str, names: Mapping[int, str], region_id: str, size: Size) 
         message = f"has an outline with {points} points, but three are needed."
         raise BadDataSet(message, remedy=LINE_REMEDY)
     score = numbers.pop() if len(numbers) % 2 else None
-    if not all(-SLACK <= share <= 1 + SLACK for share in numbers):
+    shares = np.array(numbers)
+    checked = shares if len(numbers) == min(BOX) else _centre_and_size(shares.reshape(-1, 2))
+    if not all(-SLACK <= share <= 1 + SLACK for share in checked):
         message = "has coordinates that are no shares of the picture's width and height (0 to 1)."
         raise BadDataSet(message, remedy=LINE_REMEDY)
     if len(numbers) == min(BOX):
-        x, y, width, height = np.array(numbers) * [size.width, size.height, size.width, size.height]
+        x, y, width, height = shares * [size.width, size.height, size.width, size.height]
         box = [float(side) for side in (x - width / 2, y - height / 2, width, height)]
         return encode_region(decode_box(box, size), names[number], region_id, score=score, kind="rectangle")
-    outline = np.clip(np.array(numbers).reshape(-1, 2), 0, 1) * (size.width, size.height)
+    outline = shares.reshape(-1, 2) * (size.width, size.height)
     return encode_region(bridged_outline_to_mask(outline, size), names[number], region_id, score=score)
+
+
+def _centre_and_size(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return x, y, width and height of the upright box around points, (N, 2)."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return np.concatenate([(low + high) / 2, high - low])
 
 
 def _parse_numbers(line: str) -> list[float]:

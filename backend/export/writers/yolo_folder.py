@@ -5,8 +5,10 @@
     data.yaml                       names of the classes, and the folders of the splits
 
 A label file is found by the path of its picture: `images` becomes `labels`, the ending `.txt`. So two pictures must not
-differ only in their ending. All coordinates are shares of the picture's width and height. Without splits everything is
-"train", which is also used for validation, because Ultralytics refuses a data set without one.
+differ only in their ending. GIFs are written as PNGs, because Ultralytics skips GIFs without a message.
+
+All coordinates are shares of the picture's width and height. Without splits everything is "train", which is also used
+for validation, because Ultralytics refuses a data set without one.
 
 Source: https://docs.ultralytics.com/datasets/segment/ and `img2label_paths` in ultralytics/data/utils.py.
 """
@@ -22,10 +24,13 @@ from numpy.typing import ArrayLike
 from backend.export.files import link_or_copy
 from backend.export.names import UniqueStems
 from backend.export.records import DataSet, LabeledImage
+from backend.export.writers.open_picture import open_picture
+from backend.export.writers.picture_files import write_png
 from backend.values import Size
 
 DEFAULT_SPLIT = "train"
 KEYS = {"valid": "val", "validation": "val"}  # of data.yaml, for splits that have other names
+UNREAD = ".gif"  # of pictures; not among `IMG_FORMATS` in ultralytics/data/utils.py
 
 
 class YoloFolder:
@@ -40,7 +45,7 @@ class YoloFolder:
         self._folder = folder
         self._class_ids = {name: number for number, name in enumerate(data_set.categories)}
         self._with_pictures = data_set.with_pictures
-        self._stems, self._renamed = UniqueStems(), 0
+        self._stems, self._renamed, self._converted = UniqueStems(), 0, 0
         splits = data_set.splits or (DEFAULT_SPLIT,)
         for split in splits:
             (folder / "labels" / split).mkdir(parents=True, exist_ok=True)
@@ -60,7 +65,7 @@ class YoloFolder:
         labels = self._folder / "labels" / split / f"{stem}.txt"
         labels.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
         if image.picture is not None:
-            link_or_copy(image.picture, self._folder / "images" / split / (stem + name.suffix))
+            self._write_picture(image, image.picture, self._folder / "images" / split / (stem + name.suffix))
 
     def close(self) -> list[str]:
         """Return what a person should know about the layout."""
@@ -69,7 +74,18 @@ class YoloFolder:
             notes.append("the pictures are missing: copy them into images/SPLIT, or export them with --with-images")
         if self._renamed:
             notes.append(f"{self._renamed} pictures were renamed, because names must not differ only in their ending")
+        if self._converted:
+            notes.append(f"{self._converted} GIFs were written as PNGs, because Ultralytics reads no GIFs")
         return notes
+
+    def _write_picture(self, image: LabeledImage, picture: Path, target: Path) -> None:
+        if target.suffix.lower() != UNREAD:
+            link_or_copy(picture, target)
+            return
+        with open_picture(image) as file:
+            pixels = np.asarray(file.convert("RGB"))
+        write_png(target.with_suffix(".png"), pixels)
+        self._converted += 1
 
 
 def describe_crowds(count: int) -> list[str]:
@@ -77,19 +93,20 @@ def describe_crowds(count: int) -> list[str]:
     return [f"{count} regions of groups (iscrowd) were left out"] if count else []
 
 
-def format_row(class_id: int, points: ArrayLike, size: Size) -> str:
+def format_row(class_id: int, points: ArrayLike, size: Size, *, clip: bool = True) -> str:
     """Format an object's line: its class, then its points. See `format_shares`."""
-    return f"{class_id} {format_shares(points, size)}"
+    return f"{class_id} {format_shares(points, size, clip=clip)}"
 
 
-def format_shares(points: ArrayLike, size: Size) -> str:
+def format_shares(points: ArrayLike, size: Size, *, clip: bool = True) -> str:
     """Format points as shares of the picture's width and height.
 
     Args:
-        points: (N, 2) XY in pixels; those outside the picture are moved to its border.
+        points: (N, 2) XY in pixels.
+        clip: Whether points outside the picture are moved to its border.
     """
-    shares = np.clip(np.asarray(points, float) / (size.width, size.height), 0, 1)
-    return " ".join(f"{share:.6f}" for share in shares.ravel().tolist())
+    shares = np.asarray(points, float) / (size.width, size.height)
+    return " ".join(f"{share:.6f}" for share in (np.clip(shares, 0, 1) if clip else shares).ravel().tolist())
 
 
 def format_box(class_id: int, bbox: tuple[int, int, int, int], size: Size) -> str:

@@ -11,7 +11,16 @@ import orjson
 import requests
 
 from backend.errors import LabelStudioError, LabelStudioUnavailable, NoAnswer
-from backend.fetching import REDIRECT_REMEDY, TokenSource, enforce_deadline, ignore_netrc, never_connected, open_session
+from backend.fetching import (
+    REDIRECT_REMEDY,
+    TokenSource,
+    enforce_deadline,
+    ignore_netrc,
+    is_unknown_host,
+    never_connected,
+    open_session,
+    unknown_host,
+)
 from backend.label_studio.api.sdk_errors import NO_ANSWER_REMEDY, build_refusal, no_answer
 
 
@@ -151,6 +160,8 @@ class JsonRequests:
                     _read_body(response, max_bytes)
                 return response
         except requests.RequestException as error:
+            if is_unknown_host(error):
+                raise unknown_host(self._url) from error
             is_open = request.method == "POST" and not never_connected(error)
             kind = NoAnswer if is_open else LabelStudioUnavailable
             raise kind(no_answer(self._url, subject, error), remedy=NO_ANSWER_REMEDY) from error
