@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from pycocotools import mask as coco_mask
 
 from backend.export.writers.coco import CocoWriter
 from backend.geometry import mask_iou
@@ -70,10 +71,14 @@ def test_polygons_against_themselves_are_perfect_for_cocoeval(tmp_path: Path) ->
     assert precision[precision > -1].min() == pytest.approx(1, abs=1e-9)
 
 
-def test_groups_keep_their_exact_mask() -> None:
+def test_groups_keep_their_exact_mask_as_coco_s_own_files_have_it() -> None:
+    """Readers of polygons, such as transformers' DETR, call `frPyObjects`, which knows uncompressed RLE only."""
     labeled = image(region(ring(), is_crowd=True), region(ring(), region_id="s"))
-    kinds = [type(entry["segmentation"]) for entry in coco_of([labeled], tolerance=1)["annotations"]]
-    assert kinds == [dict, list]
+    group, single = (entry["segmentation"] for entry in coco_of([labeled], tolerance=1)["annotations"])
+    assert isinstance(single, list)
+    assert all(type(count) is int for count in group["counts"])
+    restored = coco_mask.decode(coco_mask.frPyObjects(group, *group["size"]))
+    np.testing.assert_array_equal(restored.astype(bool), ring())
 
 
 def test_a_mask_of_a_thousand_holes_takes_no_minutes_and_comes_back(tmp_path: Path) -> None:

@@ -175,20 +175,19 @@ def test_pictures_that_differ_only_in_their_ending_keep_labels_of_their_own(tmp_
     assert notes[0] == "2 pictures were renamed, because names must not differ only in their ending"
 
 
-def test_gifs_become_pngs_with_the_same_pixels(tmp_path: Path) -> None:
-    """Ultralytics lists the pictures by their endings, and .gif is none of them."""
-    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
-    picture = tmp_path / "1.gif"
-    Image.fromarray(pixels).quantize(256).save(picture)
-    labeled = image(region(ring()), file_name="photo-task7.gif", picture=picture)
+@pytest.mark.parametrize("ending", ["gif", "avif"])
+def test_pictures_that_ultralytics_may_skip_become_pngs_with_the_same_pixels(tmp_path: Path, ending: str) -> None:
+    """Ultralytics lists the pictures by their endings; .gif is none of them, and .avif is missing in older releases."""
+    picture = tmp_path / f"1.{ending}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)).save(picture)
+    labeled = image(region(ring()), file_name=f"photo-task7.{ending}", picture=picture)
     notes = write(YoloSegWriter(), tmp_path / "out", [labeled])
-    written = tmp_path / "out/images/train/photo-task7.png"
     assert set(list_files(tmp_path / "out/images")) == {"train/photo-task7.png"}
     assert (tmp_path / "out/labels/train/photo-task7.txt").is_file()
-    with Image.open(written) as png, Image.open(picture) as gif:
-        assert png.format == "PNG"
-        np.testing.assert_array_equal(np.asarray(png), np.asarray(gif.convert("RGB")))
-    assert notes[0] == "1 GIFs were written as PNGs, because Ultralytics reads no GIFs"
+    with Image.open(tmp_path / "out/images/train/photo-task7.png") as png, Image.open(picture) as original:
+        assert (png.format, png.mode) == ("PNG", "RGB")
+        np.testing.assert_array_equal(np.asarray(png), np.asarray(original.convert("RGB")))
+    assert notes[0] == "1 GIFs and AVIFs were written as PNGs, because Ultralytics may skip them"
 
 
 def test_empty_masks_and_groups_are_left_out_and_groups_are_counted(tmp_path: Path) -> None:

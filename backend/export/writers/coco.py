@@ -2,9 +2,10 @@
 
 `instances.json`, or `instances_train.json` and so on for a data set with splits, is what `pycocotools.coco.COCO` reads.
 It has `images`, `categories` with ids from 1, and `annotations`. Masks are COCO's compressed RLE (column by column,
-`counts` as an ASCII string, `size` = [height, width]); `area` is the number of the mask's pixels and `bbox` their
-[x, y, width, height]. The ids of images and annotations are the same in every export (`identities`). An image's
-`file_name` is the name of its picture in `images/`; its location is `coco_url`, the URI as the task has it.
+`counts` as an ASCII string, `size` = [height, width]), or polygons, beside which groups have the uncompressed RLE of
+COCO's own files (`counts` as a list). `area` is the number of the mask's pixels and `bbox` their [x, y, width, height].
+The ids of images and annotations are the same in every export (`identities`). An image's `file_name` is the name of its
+picture in `images/`; its location is `coco_url`, the URI as the task has it.
 
 Beyond the standard, an image has `task_id`, `annotation_id` and `attributes` (image-level choices), and an annotation
 has `region_id`, `attributes` (per-region choices) and, if they are known, `kind` (the shape that a person drew, such as
@@ -29,6 +30,7 @@ from backend.export.records import DataSet, EncodedRegion, Json, LabeledImage
 from backend.export.writers.coco_key_points import KeyPointsWriter
 from backend.export.writers.coco_names import build_image, choices_to_attributes, document_name, open_document
 from backend.export.writers.coco_polygons import PolygonEncoder
+from backend.geometry import decode_coco_counts
 
 PICTURES = "images"
 
@@ -88,10 +90,16 @@ class CocoWriter:
         return entry if region.score is None else entry | {"score": float(region.score)}
 
     def _segmentation(self, image: LabeledImage, region: EncodedRegion) -> Json | list[list[int]]:
-        """Return the mask as polygons if they are wanted. Groups keep their RLE, as in COCO itself."""
-        if self._polygons is None or region.is_crowd:
+        """Return the mask as polygons if they are wanted, and of groups then as COCO itself has them."""
+        if self._polygons is None:
             return region.segmentation
-        return self._polygons.encode(image, region)
+        return _decompress(region.segmentation) if region.is_crowd else self._polygons.encode(image, region)
+
+
+def _decompress(segmentation: Json) -> Json:
+    """Return a compressed RLE with its `counts` as a list, which is all that readers made for COCO's own files know."""
+    height, width = segmentation["size"]
+    return segmentation | {"counts": decode_coco_counts(segmentation["counts"], height * width).tolist()}
 
 
 def write_coco(path: Path, images: Iterable[LabeledImage], data_set: DataSet) -> None:

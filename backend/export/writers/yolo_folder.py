@@ -5,7 +5,8 @@
     data.yaml                       names of the classes, and the folders of the splits
 
 A label file is found by the path of its picture: `images` becomes `labels`, the ending `.txt`. So two pictures must not
-differ only in their ending. GIFs are written as PNGs, because Ultralytics skips GIFs without a message.
+differ only in their ending. GIFs and AVIFs are written as PNGs: Ultralytics skips GIFs without a message, and older
+releases of it and RF-DETR skip AVIFs, too.
 
 All coordinates are shares of the picture's width and height. Without splits everything is "train", which is also used
 for validation, because Ultralytics refuses a data set without one.
@@ -30,7 +31,7 @@ from backend.values import Size
 
 DEFAULT_SPLIT = "train"
 KEYS = {"valid": "val", "validation": "val"}  # of data.yaml, for splits that have other names
-UNREAD = ".gif"  # of pictures; not among `IMG_FORMATS` in ultralytics/data/utils.py
+UNREAD = (".gif", ".avif")  # endings of pictures that are not among `IMG_FORMATS` in ultralytics/data/utils.py
 
 
 class YoloFolder:
@@ -75,11 +76,11 @@ class YoloFolder:
         if self._renamed:
             notes.append(f"{self._renamed} pictures were renamed, because names must not differ only in their ending")
         if self._converted:
-            notes.append(f"{self._converted} GIFs were written as PNGs, because Ultralytics reads no GIFs")
+            notes.append(f"{self._converted} GIFs and AVIFs were written as PNGs, because Ultralytics may skip them")
         return notes
 
     def _write_picture(self, image: LabeledImage, picture: Path, target: Path) -> None:
-        if target.suffix.lower() != UNREAD:
+        if target.suffix.lower() not in UNREAD:
             link_or_copy(picture, target)
             return
         with open_picture(image) as file:
