@@ -45,7 +45,7 @@ OTHER_CONFIG = """
 """Another vocabulary under other names: the image, the controls and the field of the tasks are called otherwise."""
 PATIENCE_SECONDS = 120
 MAX_SCENES = 60
-REST_SECONDS = 1.5
+REST_SECONDS = 4.0  # longer than the encoder takes for an image on a busy machine
 _COMPUTED = re.compile(r'^backend_embeddings_total\{source="computed"\} ([0-9.e+]+)$', re.MULTILINE)
 
 

@@ -12,9 +12,9 @@ from scripts.demo_circle.circle import SIZE, keypoint
 from scripts.demo_circle.places import ROOT
 from scripts.demo_circle.stage import Opened
 from scripts.demo_circle.targets import click_scene, encode_png, find_targets
+from tests.e2e.site import REST_SECONDS
 
 NEXT_TASKS = 3  # PREFETCH_TASKS
-REST_SECONDS = 3.0
 
 
 def encodings(backend_url: str, opened: Opened) -> int:
