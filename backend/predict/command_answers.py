@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from backend.engine import EncodedImage, ImageLabeler, clean_candidate, pick_unlabeled
+from backend.engine import EncodedImage, ImageLabeler, pick_unlabeled
 from backend.errors import BadPrompt, BadRegion, shorten
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
@@ -15,6 +15,7 @@ from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_resized import describe_change, find_last, resize_last
 from backend.predict.prediction import Prediction
 from backend.predict.recent_masks import AnswerMemory
+from backend.predict.region_stages import clean
 from backend.predict.request_needs import compared_classes
 from backend.predict.unsaved_masks import reuse_unsaved, unsaved_regions
 from backend.projects import ProjectSettings
@@ -106,7 +107,7 @@ class CommandAnswers:
         )
         similar = []
         for one in found[: self._default_options.max_masks]:
-            candidate = clean_candidate(one.candidate, encoded.image.size) if settings.clean_masks else one.candidate
+            candidate = clean(one.candidate, encoded.image.size, settings)
             similar.append(copy_label(candidate, exemplars[one.exemplar], config))
         answers = reuse_unsaved(similar, unsaved, same_label=True)
         message = _describe_similar(len(answers), len(exemplars), label)
