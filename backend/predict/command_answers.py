@@ -10,11 +10,11 @@ from backend.engine import EncodedImage, ImageLabeler, pick_unlabeled
 from backend.errors import BadPrompt, BadRegion, shorten
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
-from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, new_region_id
+from backend.label_studio.results import LabeledRegion, SavedRegion, new_region_id
+from backend.predict.answer_memory import AnswerMemory
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_resized import describe_change, find_last, resize_last
 from backend.predict.prediction import Prediction
-from backend.predict.recent_masks import AnswerMemory
 from backend.predict.region_stages import clean
 from backend.predict.request_needs import compared_classes
 from backend.predict.unsaved_masks import reuse_unsaved, unsaved_regions
@@ -124,7 +124,7 @@ class CommandAnswers:
         """Make the last answer a little larger or smaller; its clicks keep holding.
 
         Args:
-            memory: Of the image; it is told which answer was changed.
+            memory: Of the image.
 
         Raises:
             BadPrompt: There is no answer, or it cannot change any further.
@@ -132,8 +132,7 @@ class CommandAnswers:
         accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
         last = find_last(request, memory.recalled, accepted, memory.page, config)
         regions = resize_last(self._labeler, encoded, last, grows=request.grows, deadline=deadline)
-        memory.note_change(last.remembered, build_results(last.on_page, config))
-        return Prediction(regions, message=describe_change(last.regions, regions))
+        return Prediction(regions, message=describe_change(last.regions, regions), replaced=last.on_page)
 
 
 def decode_accepted(regions: Sequence[SavedRegion], size: Size, deadline: Deadline) -> list[LabeledRegion]:

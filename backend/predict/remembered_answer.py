@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from backend.errors import BadRegion
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import LabeledPrompt, PageState, parse_body
 from backend.label_studio.results import LabeledRegion, Result, parse_regions
@@ -44,13 +45,17 @@ class RememberedAnswer:
     answered_at: float
 
     def regions(self, config: ImageConfig) -> list[LabeledRegion]:
-        """Decode its masks. Raises `BadRegion` if one is damaged."""
-        return parse_regions(self.results, config)
+        """Decode its masks; see `decode_remembered`."""
+        return decode_remembered(self.results, config)
 
     @property
     def region_ids(self) -> frozenset[str]:
         """Ids of its regions."""
         return frozenset(str(result.get("id")) for result in self.results)
+
+    def is_pending(self, page: PageState) -> bool:
+        """Whether it is neither accepted nor rejected: both remove its prompts from the page."""
+        return bool(self.prompt_ids & page.prompt_ids)
 
     def is_in_newer_draft(self, page: PageState) -> bool:
         """Whether a draft that is newer than the answer has some of its regions: they were accepted."""
@@ -60,6 +65,14 @@ class RememberedAnswer:
     def nbytes(self) -> int:
         """Approximate size in memory."""
         return 2000 + sum(map(_size_of, (*self.results, *self.base)))
+
+
+def decode_remembered(results: Sequence[Result], config: ImageConfig) -> list[LabeledRegion]:
+    """Decode remembered masks; none if one of them is damaged, which only a broken Redis can do."""
+    try:
+        return parse_regions(results, config)
+    except BadRegion:
+        return []
 
 
 def encode_answers(answers: Sequence[RememberedAnswer]) -> bytes:

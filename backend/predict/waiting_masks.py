@@ -21,69 +21,68 @@ repeated beside a new one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from backend.errors import BadRegion
 from backend.geometry import distance_to_mask, mask_iou
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests import Click, PageState, Request
-from backend.label_studio.results import LabeledRegion, Result, parse_regions
+from backend.label_studio.requests import Click, Request
+from backend.label_studio.results import LabeledRegion, Result, ids_of
+from backend.predict.answer_memory import AnswerMemory
 from backend.predict.clicks import is_background
-from backend.predict.remembered_answer import RememberedAnswer
+from backend.predict.remembered_answer import RememberedAnswer, decode_remembered
 
 SAME_OBJECT_IOU = 0.5
 
 
-def masks_to_keep(request: Request, recalled: Sequence[RememberedAnswer], page: PageState) -> list[Result]:
-    """Return the results of the newest answer that a refusal of the request repeats.
-
-    Args:
-        recalled: The last answers that may be on the page, newest first.
-    """
-    if not isinstance(request, Click) or not recalled:
+def masks_to_keep(request: Request, memory: AnswerMemory) -> list[Result]:
+    """Return the results of the newest answer that a refusal of the request repeats."""
+    if not isinstance(request, Click) or not memory.recalled:
         return []
-    newest = recalled[0]
-    if _is_pending(newest, page):
+    newest, page = memory.recalled[0], memory.page
+    if newest.is_pending(page):
         return list(newest.results)
     is_kept = all(is_background(prompt.prompt) for prompt in request.prompts) or _is_to_like_boxes(newest, request)
     return list(newest.results) if is_kept and not newest.is_in_newer_draft(page) else []
 
 
-def masks_beside(
+def masks_to_repeat(
     request: Request,
     regions: Sequence[LabeledRegion],
-    recalled: Sequence[RememberedAnswer],
-    page: PageState,
+    results: Sequence[Result],
+    memory: AnswerMemory,
     config: ImageConfig,
-) -> list[dict[str, Any]]:
-    """Return the results of the waiting masks that an answer repeats, without those that it replaces.
+) -> list[Result]:
+    """Return the results of the waiting masks that an answer repeats.
 
-    It replaces a mask under a positive point, and one that is nearly the same as one of its own.
+    These are the masks that were answered together with one that it corrects, and those that wait beside it.
 
     Args:
         regions: Of the answer.
-        recalled: The last answers that may be on the page, newest first.
+        results: Of the answer.
     """
-    if not isinstance(request, Click) or not recalled or not regions:
+    together = memory.other_masks(results)
+    known = ids_of([*results, *together])
+    beside = _masks_beside(request, regions, memory, config)
+    return [*together, *(result for result in beside if str(result.get("id")) not in known)]
+
+
+def _masks_beside(
+    request: Request, regions: Sequence[LabeledRegion], memory: AnswerMemory, config: ImageConfig
+) -> list[Result]:
+    """Return the results of the masks that wait beside an answer, without those that it replaces.
+
+    It replaces a mask under a positive point, and one that is nearly the same as one of its own.
+    """
+    if not isinstance(request, Click) or not memory.recalled or not regions:
         return []
-    newest = recalled[0]
-    if _is_pending(newest, page):
-        results: Sequence[Result] = [result for result in newest.base if str(result.get("id")) not in page.draft_ids]
+    newest, page = memory.recalled[0], memory.page
+    results: Sequence[Result] = ()
+    if newest.is_pending(page):
+        results = [result for result in newest.base if str(result.get("id")) not in page.draft_ids]
     elif _is_to_like_boxes(newest, request) and newest.prompt_ids <= page.draft_ids:
-        results = [] if newest.is_in_newer_draft(page) else newest.results
-    else:
-        results = []
-    try:
-        waiting = parse_regions(results, config)
-    except BadRegion:
-        return []
+        results = () if newest.is_in_newer_draft(page) else newest.results
+    waiting = decode_remembered(results, config)
     kept = {one.region_id for one in waiting if not _is_replaced(one, regions, request)}
-    return [dict(result) for result in results if str(result.get("id")) in kept]
-
-
-def _is_pending(answer: RememberedAnswer, page: PageState) -> bool:
-    """Whether the answer is neither accepted nor rejected: either one removes its points from the page."""
-    return bool(answer.prompt_ids & page.prompt_ids)
+    return [result for result in results if str(result.get("id")) in kept]
 
 
 def _is_to_like_boxes(answer: RememberedAnswer, click: Click) -> bool:
