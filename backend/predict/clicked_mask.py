@@ -31,11 +31,6 @@ class ClickedMask:
     label: str | None
     candidate: Candidate
 
-    @property
-    def kept_label(self) -> str:
-        """The label of the region that is corrected; "" without one."""
-        return self.answer.corrected.label if self.answer.corrected else ""
-
     def name_region(self, region: Region, config: ImageConfig, settings: ProjectSettings) -> LabeledRegion:
         """Give the mask, classified, its label and classes, and what it keeps of the region that it corrects."""
         named = keep_identity(label_region(region, self.label, config, settings), self.answer.corrected, config)
@@ -55,7 +50,7 @@ class ClickedMask:
         remark = self.answer.message or (CORRECTED if self.answer.corrected else "")
         if not (with_label and self.answer.corrected and len(config.answer_classes) > 1):
             return [remark]
-        return [remark, describe_label(self.kept_label, self.label, is_picked=bool(self.prompt.label))]
+        return [remark, describe_label(self.answer.kept_label, self.label, is_picked=bool(self.prompt.label))]
 
 
 def build_clicked_mask(
@@ -74,11 +69,10 @@ def build_clicked_mask(
         size: Of the image.
         auto_label: Whether CLIP picks the label for clicks too.
     """
-    old = answer.corrected
-    kept_label = old.label if old else ""
-    picked = label_for_click(config, prompt.label, auto_label)
-    label = picked or kept_label or None if answer.takes_label else kept_label or picked
+    picked, kept = label_for_click(config, prompt.label, auto_label), answer.kept_label
+    label = picked or kept or None if answer.takes_label else kept or picked
     candidate = clean(answer.candidate, size, settings, prompt.prompt.point_coords)
+    old = answer.corrected
     if old and old.painted is not None:  # specks and pinholes among it
         candidate = keep_painted(candidate, old.mask, old.painted, clicks_of(prompt.prompt))
     return ClickedMask(prompt, answer, label, candidate)

@@ -63,6 +63,11 @@ class ClickAnswer:
     message: str = ""
     takes_label: bool = False
 
+    @property
+    def kept_label(self) -> str:
+        """The label of the corrected region; "" for a new region."""
+        return self.corrected.label if self.corrected else ""
+
 
 @dataclass(frozen=True)
 class ClickRules:

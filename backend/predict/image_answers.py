@@ -115,8 +115,11 @@ class ImageAnswers(RegionStages):
         options = request.options or self._default_options
         named = find_named(self._labeler, encoded, request, options, config, settings)
         candidates, labels = [one.candidate for one in named], [one.phrase.label for one in named]
-        labeled = self._label(encoded.image, candidates, labels, config, settings)
-        regions = [one.name_region(region, config) for one, region in zip(named, labeled, strict=True)]
+        classified = self._classify(encoded.image, candidates, labels, config, settings)
+        regions = [
+            one.name_region(label_region(region, one.phrase.label, config, settings), config)
+            for one, region in zip(named, classified, strict=True)
+        ]
         regions = self.score_for_review(encoded, regions) if request.review else regions
         return Prediction(tuple(regions), message=describe_matches(request.texts, len(regions)))
 
@@ -176,17 +179,6 @@ class ImageAnswers(RegionStages):
     def auto_labels(self, settings: ProjectSettings) -> bool:
         """Whether CLIP picks the label for clicks too."""
         return self._auto_label if settings.auto_label is None else settings.auto_label
-
-    def _label(
-        self,
-        image: SourceImage,
-        candidates: Sequence[Candidate],
-        labels: Sequence[str | None],
-        config: ImageConfig,
-        settings: ProjectSettings,
-    ) -> list[LabeledRegion]:
-        regions = self._classify(image, candidates, labels, config, settings)
-        return [label_region(region, label, config, settings) for region, label in zip(regions, labels, strict=True)]
 
     def _classify(
         self,

@@ -8,14 +8,17 @@ click with the key point does not show the boxes whose masks wait. What the requ
 | is to points of the request: it waits                           | all of it         | what waited beside it   |
 | is to boxes alone with the click's label; a draft has them all  | all of it         | all of it               |
 | is to boxes alone with the click's label; no draft has them yet | all of it         | nothing                 |
+| is to points alone with the click's label, which are gone, and  | nothing           | nothing                 |
+| corrects no remembered mask                                     |                   |                         |
 | is to anything else, and a background click was refused         | all of it         |                         |
 | is to anything else, or a newer draft has its masks             | nothing           | nothing                 |
 
-Answers are remembered for a minute; nothing of older ones is repeated. A draft without the boxes proves that they were
-ticked or crossed; `recent_masks` drops their answer. One with them shows that they waited some seconds before. If they
-were ticked since, their masks are repeated under their ids and replace themselves; if they were crossed since, they
-come back as suggestions. A picked label goes to all suggestions with the tick, so masks of another label are never
-repeated beside a new one.
+Answers are remembered for a minute; nothing of older ones is repeated. Points with the click's label that are not in
+the request were ticked, crossed or undone. Of boxes only a draft tells, which Label Studio saves five seconds after a
+change: one without them proves that they were ticked or crossed, and `recent_masks` drops their answer. One with them
+shows that they waited some seconds before. If they were ticked since, their masks are repeated under their ids and
+replace themselves; if they were crossed since, they come back as suggestions. A picked label goes to all suggestions
+with the tick, so masks of another label are never repeated beside a new one.
 """
 
 from __future__ import annotations
@@ -40,8 +43,10 @@ def masks_to_keep(request: Request, memory: AnswerMemory) -> list[Result]:
     newest, page = memory.recalled[0], memory.page
     if newest.is_pending(page):
         return list(newest.results)
+    if newest.is_in_newer_draft(page) or _is_to_gone_points(newest, request):
+        return []
     is_kept = all(is_background(prompt.prompt) for prompt in request.prompts) or _is_to_like_boxes(newest, request)
-    return list(newest.results) if is_kept and not newest.is_in_newer_draft(page) else []
+    return list(newest.results) if is_kept else []
 
 
 def masks_to_repeat(
@@ -89,6 +94,16 @@ def _is_to_like_boxes(answer: RememberedAnswer, click: Click) -> bool:
     """Whether the answer is to boxes alone, all with the label of the click."""
     is_to_boxes = all(one.prompt.box_xyxy and not one.prompt.point_coords for one in answer.prompts)
     return is_to_boxes and {one.label for one in answer.prompts} == {one.label for one in click.prompts}
+
+
+def _is_to_gone_points(answer: RememberedAnswer, click: Click) -> bool:
+    """Whether an answer that is not pending is to points alone with the click's label, and made of no other masks.
+
+    The request has all points on the page with its label, so those of the answer are gone.
+    """
+    is_to_points = not any(one.prompt.box_xyxy for one in answer.prompts)
+    is_like = {one.label for one in answer.prompts} <= {one.label for one in click.prompts}
+    return is_to_points and is_like and not answer.base
 
 
 def _is_replaced(waiting: LabeledRegion, regions: Sequence[LabeledRegion], click: Click) -> bool:
