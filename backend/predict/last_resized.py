@@ -32,8 +32,8 @@ NOTHING_REMEDY = "Click an object and type it again within a minute, or accept t
 
 
 @dataclass(frozen=True)
-class LastAnswer:
-    """What is resized.
+class MasksToResize:
+    """The masks of the last answer, with what they answer.
 
     Attributes:
         regions: At least one.
@@ -54,7 +54,7 @@ def find_last(
     accepted: Sequence[LabeledRegion],
     page: PageState,
     config: ImageConfig,
-) -> LastAnswer:
+) -> MasksToResize:
     """Find the last answer.
 
     Args:
@@ -67,12 +67,12 @@ def find_last(
     if remembered:
         return _of_remembered(remembered[0], accepted, page, config)
     if accepted and not request.has_prompts:
-        return LastAnswer(tuple(accepted[-1:]), on_page=tuple(accepted[-1:]))
+        return MasksToResize(tuple(accepted[-1:]), on_page=tuple(accepted[-1:]))
     raise BadPrompt("There is no mask to change.", remedy=NOTHING_REMEDY)
 
 
 def resize_last(
-    labeler: ImageLabeler, encoded: EncodedImage, last: LastAnswer, *, grows: bool, deadline: Deadline = NO_DEADLINE
+    labeler: ImageLabeler, encoded: EncodedImage, last: MasksToResize, *, grows: bool, deadline: Deadline = NO_DEADLINE
 ) -> tuple[LabeledRegion, ...]:
     """Resize the regions; those that cannot change any further stay as they are.
 
@@ -106,7 +106,7 @@ def describe_change(before: Sequence[LabeledRegion], after: Sequence[LabeledRegi
 
 def _of_remembered(
     answer: RememberedAnswer, accepted: Sequence[LabeledRegion], page: PageState, config: ImageConfig
-) -> LastAnswer:
+) -> MasksToResize:
     """Return a remembered answer, with the masks of the draft where a person may have changed them since."""
     regions = answer.regions(config)
     if not regions:
@@ -124,7 +124,7 @@ def _of_remembered(
     current = tuple(on_page.get(region.region_id, region) for region in regions)
     prompts = tuple(one.prompt for one in answer.prompts)
     known = prompts if len(prompts) == len(current) else ()  # SAM may have found nothing for one of them
-    return LastAnswer(current, clicks, known, tuple(on_page.values()))
+    return MasksToResize(current, clicks, known, tuple(on_page.values()))
 
 
 def _is_same(one: Mask | None, other: Mask) -> bool:

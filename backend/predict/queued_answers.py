@@ -77,14 +77,13 @@ class QueuedAnswers:
             config: Of the image, preferred shape first.
         """
         texts = texts_to_encode(self._labeler, request, config, auto_label=self._answers.auto_labels(settings))
-        is_classified = bool(texts) and self._labeler.can_classify
         if isinstance(request, ClassifyImage):
             if self._labeler.can_classify:
                 self._opener.decode(image, priority, deadline)
             encode_texts_queued(self._labeler, self._executor, texts, settings.templates, priority, deadline)
             return self._executor.run(priority, lambda: self._answers.classify_image(image, config, settings), deadline)
         encoded = self.embed(image, priority, deadline)
-        if is_classified:  # a click with a picked label and no per-region classes needs only SAM
+        if texts and self._labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
             self._opener.decode(image, priority, deadline)
         encode_texts_queued(self._labeler, self._executor, texts, settings.templates, priority, deadline)
         texts_of_boxes = texts_to_detect(self._labeler, request, config)

@@ -1,4 +1,4 @@
-"""An answer to a click as it was sent to Label Studio, and its JSON in Redis.
+"""An answer to a click, a text or a command as it was sent to Label Studio, and its JSON in Redis.
 
 {"version": 1, "answers": [{"results": [{"id": "f628e28c", "type": "brushlabels", …}], "base": [],
   "prompts": [{"point_coords": [[160.0, 240.0]], "point_labels": [1], "box_xyxy": null, "label": "Dog",
@@ -26,13 +26,14 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class RememberedAnswer:
-    """An answer to a click.
+    """An answer to a click, a text or a command.
 
     Attributes:
         results: The results of its regions as they were sent: masks, labels and choices.
-        prompts: What it answers, in pixels.
+        prompts: The points and boxes that it answers, in pixels; () for a text or command.
         prompt_ids: Label Studio's ids of these prompts.
-        base: The results of the remembered mask that it corrects and of those that it repeats; () for any other answer.
+        base: The results of the masks that it was made from: of a click those of the remembered mask that it corrects
+            and of those that were answered with it, of a command that resizes those that it replaces.
         page: State of the page when it was asked for; of the draft only its version, without the project.
         answered_at: Unix time.
     """

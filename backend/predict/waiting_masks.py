@@ -33,7 +33,7 @@ from backend.predict.answer_memory import AnswerMemory
 from backend.predict.clicks import is_background
 from backend.predict.remembered_answer import RememberedAnswer, decode_remembered
 
-SAME_OBJECT_IOU = 0.5
+REPLACED_IOU = 0.5  # of a waiting mask with one of the answer, which takes its place
 
 
 def masks_to_keep(request: Request, memory: AnswerMemory) -> list[Result]:
@@ -118,4 +118,4 @@ def _is_replaced(waiting: LabeledRegion, regions: Sequence[LabeledRegion], click
     if any(distance_to_mask(waiting.mask, point, 0.0) == 0 for point in points):
         return True
     same_size = (region.mask for region in regions if region.mask.shape == waiting.mask.shape)
-    return any(mask_iou(waiting.mask, mask) >= SAME_OBJECT_IOU for mask in same_size)
+    return any(mask_iou(waiting.mask, mask) >= REPLACED_IOU for mask in same_size)
