@@ -98,6 +98,17 @@ def test_a_mask_that_was_accepted_is_repeated_under_its_id_until_the_page_is_sav
     assert list(annotator.take_away(IN_RIGHT)) == [right]
 
 
+def test_a_mask_of_two_remembered_answers_is_repeated_once_as_it_was_answered_last() -> None:
+    annotator, before = with_two_boxes()
+    left, right = before
+    annotator.accept()
+    annotator.take_away(IN_LEFT)
+    annotator.accept()
+    after = annotator.take_away(IN_RIGHT)
+    assert sorted(one["id"] for one in annotator.answer if one["type"] == "brushlabels") == sorted([left, right])
+    assert not after[left][12, 8] and not after[right][12, 28]
+
+
 def test_a_background_click_beside_all_masks_is_refused_and_takes_none_away() -> None:
     annotator, _ = with_two_boxes()
     answer = annotator.answer
