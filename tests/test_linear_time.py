@@ -30,7 +30,7 @@ from backend.label_studio.results import (
     parse_image_choices,
     parse_regions,
 )
-from backend.predict.clicks import find_corrected
+from backend.predict.correctable_masks import CorrectableMasks
 from backend.values import ClassName, Size
 from tests.growth import MAX_RATIO, Call, find_growth
 
@@ -497,9 +497,9 @@ def masks_on_the_page_beside_the_click(count: int) -> Call:
     click = parse_request(parse_predict_body(body)).request
 
     def search() -> None:
-        boxes = MaskBoxCache()
+        masks = CorrectableMasks(click.correctable, CONFIG, MaskBoxCache())
         for prompt in click.prompts:
-            find_corrected(prompt, click.correctable, CONFIG, boxes)
+            masks.find(prompt)
 
     return search
 

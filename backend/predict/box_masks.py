@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clean_candidate
+from backend.engine import EncodedImage, ImageLabeler, classify_candidates
 from backend.errors import BadConfig, BadDataSet, shorten
 from backend.geometry import clip_box
 from backend.images import SourceImage
@@ -21,6 +21,7 @@ from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import ImageBoxes, LabeledBox
 from backend.label_studio.results import LabeledRegion
 from backend.predict.region_labels import label_region, region_vocabularies
+from backend.predict.region_stages import clean
 from backend.projects import ProjectSettings
 from backend.values import ClassScore, Region
 
@@ -63,7 +64,7 @@ def masks_of_boxes(
     kept = []
     for (box, _), candidate in zip(boxes, candidates, strict=True):
         if candidate.mask.any():
-            kept.append((box, clean_candidate(candidate, size) if settings.clean_masks else candidate))
+            kept.append((box, clean(candidate, size, settings)))
         else:
             note(NO_MASK)
     vocabularies = region_vocabularies(config, with_labels=False)

@@ -26,10 +26,9 @@ ALWAYS_NAMED = (
 )
 
 OUTLINES_VERSION = 2  # of the rules that turn a mask into a polygon; 1 had all parts and holes in every polygon
+REVIEW_VERSION = 1  # of the formula that scores masks for review
 
 BulkRequest = FindText | SegmentAll | FromBoxes
-
-REVIEW_VERSION = 1  # of the formula that scores masks for review
 
 
 def build_version(model_version: str, config: LabelingConfig, request: BulkRequest, settings: ProjectSettings) -> str:

@@ -6,15 +6,16 @@ import logging
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from backend.engine import EncodedImage, ImageLabeler, clean_candidate, pick_unlabeled
+from backend.engine import EncodedImage, ImageLabeler, pick_unlabeled
 from backend.errors import BadPrompt, BadRegion, shorten
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
-from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, new_region_id
+from backend.label_studio.results import LabeledRegion, SavedRegion, new_region_id
+from backend.predict.answer_memory import AnswerMemory
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_resized import describe_change, find_last, resize_last
 from backend.predict.prediction import Prediction
-from backend.predict.recent_masks import AnswerMemory
+from backend.predict.region_stages import clean
 from backend.predict.request_needs import compared_classes
 from backend.predict.unsaved_masks import reuse_unsaved, unsaved_regions
 from backend.projects import ProjectSettings
@@ -106,7 +107,7 @@ class CommandAnswers:
         )
         similar = []
         for one in found[: self._default_options.max_masks]:
-            candidate = clean_candidate(one.candidate, encoded.image.size) if settings.clean_masks else one.candidate
+            candidate = clean(one.candidate, encoded.image.size, settings)
             similar.append(copy_label(candidate, exemplars[one.exemplar], config))
         answers = reuse_unsaved(similar, unsaved, same_label=True)
         message = _describe_similar(len(answers), len(exemplars), label)
@@ -123,7 +124,7 @@ class CommandAnswers:
         """Make the last answer a little larger or smaller; its clicks keep holding.
 
         Args:
-            memory: Of the image; it is told which answer was changed.
+            memory: Of the image.
 
         Raises:
             BadPrompt: There is no answer, or it cannot change any further.
@@ -131,8 +132,7 @@ class CommandAnswers:
         accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
         last = find_last(request, memory.recalled, accepted, memory.page, config)
         regions = resize_last(self._labeler, encoded, last, grows=request.grows, deadline=deadline)
-        memory.note_change(last.remembered, build_results(last.on_page, config))
-        return Prediction(regions, message=describe_change(last.regions, regions))
+        return Prediction(regions, message=describe_change(last.regions, regions), replaced=last.on_page)
 
 
 def decode_accepted(regions: Sequence[SavedRegion], size: Size, deadline: Deadline) -> list[LabeledRegion]:

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backend.engine import EncodedImage, ImageLabeler, classify_candidates, clean_candidate, clicks_of, keep_painted
-from backend.geometry import Point
+from backend.engine import EncodedImage, ImageLabeler, classify_candidates
 from backend.images import SourceImage
-from backend.label_studio.config import ImageConfig, label_for_click
+from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import (
     Click,
     FindText,
@@ -22,15 +21,15 @@ from backend.label_studio.requests import (
 from backend.label_studio.results import LabeledRegion
 from backend.predict.box_masks import Note, masks_of_boxes
 from backend.predict.click_on_nothing import ClicksOnNothing
-from backend.predict.clicks import answer_prompt
-from backend.predict.corrected_region import keep_identity
-from backend.predict.messages import CORRECTED, describe_classes, describe_click, describe_label, describe_matches
+from backend.predict.clicked_mask import ClickedMask, build_clicked_mask
+from backend.predict.clicks import ClickRules
+from backend.predict.correctable_masks import CorrectableMasks
+from backend.predict.messages import describe_click, describe_matches
 from backend.predict.named_masks import find_named
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies
 from backend.predict.region_stages import RegionStages
 from backend.predict.review_scores import score_by_trust
-from backend.predict.split_clicks import split_by_mask
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Candidate, ProposalOptions, Region
@@ -75,71 +74,35 @@ class ImageAnswers(RegionStages):
             BadPrompt: A prompt that cannot be answered.
             Overloaded, ClientDisconnected: The answer would come too late; checked between the prompts.
         """
-        labels, answers, candidates, clicks, remarks, missed = [], [], [], [], [], 0
         min_score = self._min_score if settings.min_score is None else settings.min_score
-        split = (self._split(encoded, one, click, config, min_score, deadline) for one in click.prompts)
-        prompts = [prompt for of_one in split for prompt in of_one]
-        for prompt in prompts:
-            deadline.raise_if_over()
-            answer = answer_prompt(
-                self._labeler,
-                encoded,
-                prompt,
-                click.correctable,
-                config,
-                self._mask_boxes,
-                self._nothing,
-                deadline,
-                min_score=min_score,
-            )
-            if not answer.candidate.mask.any():
-                log.info("SAM found no object at the prompt on %s.", encoded.image.name)
-                missed += 1
-                continue
-            picked = label_for_click(config, prompt.label, self.auto_labels(settings))
-            kept_label = answer.corrected.label if answer.corrected else ""
-            labels.append(picked or kept_label or None if answer.takes_label else kept_label or picked)
-            answers.append(answer)
-            remarks.append(answer.message or (CORRECTED if answer.corrected else ""))
-            if answer.corrected and len(prompts) == 1 and len(config.answer_classes) > 1:
-                remarks.append(describe_label(kept_label, labels[-1], is_picked=bool(prompt.label)))
-            cleaned = self._clean(answer.candidate, encoded, settings, prompt.prompt.point_coords)
-            old = answer.corrected
-            if old and old.painted is not None:  # specks and pinholes among it
-                cleaned = keep_painted(cleaned, old.mask, old.painted, clicks_of(prompt.prompt))
-            candidates.append(cleaned)
-            clicks.append(prompt.prompt.point_coords)
-        regions = self._classify(encoded.image, candidates, labels, config, settings)
-        labeled, described = [], []
-        for region, label, answer, points in zip(regions, labels, answers, clicks, strict=True):
-            named = keep_identity(label_region(region, label, config, settings), answer.corrected, config)
-            labeled.append(replace(named, clicks=points))
-            kept = answer.corrected.choices if answer.corrected else ()
-            described.append(describe_classes(region, named, config, with_label=label is None, kept=kept))
-        if regions:
+        correctable = CorrectableMasks(click.correctable, config, self._mask_boxes, deadline)
+        rules = ClickRules(self._labeler, encoded, correctable, self._nothing, min_score, deadline)
+        prompts = [part for prompt in click.prompts for part in rules.split(prompt)]
+        masks = self._answer_prompts(prompts, rules, config, settings)
+        labels = [mask.label for mask in masks]
+        regions = self._classify(encoded.image, [mask.candidate for mask in masks], labels, config, settings)
+        named, described = [], []
+        for mask, region in zip(masks, regions, strict=True):
+            named.append(mask.name_region(region, config, settings))
+            described.append(mask.describe_classes(region, named[-1], config))
+        remarks = [remark for mask in masks for remark in mask.list_remarks(config, with_label=len(prompts) == 1)]
+        if masks:
             remarks.append(self._labeler.limits_for(region_vocabularies(config, with_labels=None in labels)))
-        return Prediction(tuple(labeled), message=describe_click(described, missed, remarks))
+        return Prediction(tuple(named), message=describe_click(described, len(prompts) - len(masks), remarks))
 
-    def _split(
-        self,
-        encoded: EncodedImage,
-        prompt: LabeledPrompt,
-        click: Click,
-        config: ImageConfig,
-        min_score: float,
-        deadline: Deadline,
-    ) -> list[LabeledPrompt]:
-        """Split the points by their masks; points on nothing before them do not count."""
-        parts = split_by_mask(prompt, click.correctable, config, self._mask_boxes, deadline)
-        labels = prompt.prompt.point_labels
-        if len(parts) > 1 or len(labels) < 3 or labels[0] == 0 or not click.correctable:
-            return parts
-        counting, is_short = self._nothing.settle(self._labeler, encoded, prompt.prompt, min_score, deadline)
-        if not is_short:
-            return parts
-        rest = replace(prompt, prompt=counting)
-        parts = split_by_mask(rest, click.correctable, config, self._mask_boxes, deadline)
-        return parts if len(parts) > 1 else [prompt]
+    def _answer_prompts(
+        self, prompts: Sequence[LabeledPrompt], rules: ClickRules, config: ImageConfig, settings: ProjectSettings
+    ) -> list[ClickedMask]:
+        """Answer each prompt by the click rules, without those at which SAM finds nothing."""
+        image, auto_label, masks = rules.encoded.image, self.auto_labels(settings), []
+        for prompt in prompts:
+            rules.deadline.raise_if_over()
+            answer = rules.answer(prompt)
+            if answer.candidate.mask.any():
+                masks.append(build_clicked_mask(prompt, answer, image.size, config, settings, auto_label=auto_label))
+            else:
+                log.info("SAM found no object at the prompt on %s.", image.name)
+        return masks
 
     def find_text(
         self, encoded: EncodedImage, request: FindText, config: ImageConfig, settings: ProjectSettings
@@ -152,8 +115,11 @@ class ImageAnswers(RegionStages):
         options = request.options or self._default_options
         named = find_named(self._labeler, encoded, request, options, config, settings)
         candidates, labels = [one.candidate for one in named], [one.phrase.label for one in named]
-        labeled = self._label(encoded.image, candidates, labels, config, settings)
-        regions = [one.name_region(region, config) for one, region in zip(named, labeled, strict=True)]
+        classified = self._classify(encoded.image, candidates, labels, config, settings)
+        regions = [
+            one.name_region(label_region(region, one.phrase.label, config, settings), config)
+            for one, region in zip(named, classified, strict=True)
+        ]
         regions = self.score_for_review(encoded, regions) if request.review else regions
         return Prediction(tuple(regions), message=describe_matches(request.texts, len(regions)))
 
@@ -214,17 +180,6 @@ class ImageAnswers(RegionStages):
         """Whether CLIP picks the label for clicks too."""
         return self._auto_label if settings.auto_label is None else settings.auto_label
 
-    def _label(
-        self,
-        image: SourceImage,
-        candidates: Sequence[Candidate],
-        labels: Sequence[str | None],
-        config: ImageConfig,
-        settings: ProjectSettings,
-    ) -> list[LabeledRegion]:
-        regions = self._classify(image, candidates, labels, config, settings)
-        return [label_region(region, label, config, settings) for region, label in zip(regions, labels, strict=True)]
-
     def _classify(
         self,
         image: SourceImage,
@@ -238,9 +193,3 @@ class ImageAnswers(RegionStages):
         if None in labels:
             self.check_can_pick(config)
         return classify_candidates(self._labeler, image, candidates, vocabularies, settings.templates)
-
-    @staticmethod
-    def _clean(
-        candidate: Candidate, encoded: EncodedImage, settings: ProjectSettings, keep: Sequence[Point] = ()
-    ) -> Candidate:
-        return clean_candidate(candidate, encoded.image.size, keep) if settings.clean_masks else candidate

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from backend.images import SourceImage
@@ -57,6 +57,11 @@ class AnswerPlace:
         """Name of the entry: a digest, in which no value can pass for a part of another."""
         parts = [self.project_key, self.task_id, self.image_name, self.image_digest, self.is_typed]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def typed(self) -> AnswerPlace:
+        """The place of the same image's answers to typed texts and commands."""
+        return replace(self, is_typed=True)
 
 
 class Documents(Protocol):

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.engine import EncodedImage, ImageLabeler
-from backend.errors import BadPrompt, BadRegion
+from backend.errors import BadPrompt
 from backend.geometry import Point, enlarge_logits, mask_iou, resize_mask
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import PageState, ResizeLast
-from backend.label_studio.results import LabeledRegion, Result, parse_regions
-from backend.predict.remembered_answer import RememberedAnswer
+from backend.label_studio.results import LabeledRegion
+from backend.predict.remembered_answer import RememberedAnswer, decode_remembered
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Mask, Prompt
 
@@ -32,21 +32,19 @@ NOTHING_REMEDY = "Click an object and type it again within a minute, or accept t
 
 
 @dataclass(frozen=True)
-class LastAnswer:
-    """What is resized.
+class MasksToResize:
+    """The masks of the last answer, with what they answer.
 
     Attributes:
         regions: At least one.
         clicks: XY of the clicks that the masks answer, in pixels.
         prompts: What each region answers; () if that is not known.
-        remembered: The remembered answer that the regions come from; None for a region on the page.
         on_page: Those of the regions that were taken as the draft shows them.
     """
 
     regions: tuple[LabeledRegion, ...]
     clicks: tuple[Point, ...] = ()
     prompts: tuple[Prompt, ...] = ()
-    remembered: RememberedAnswer | None = None
     on_page: tuple[LabeledRegion, ...] = ()
 
 
@@ -56,7 +54,7 @@ def find_last(
     accepted: Sequence[LabeledRegion],
     page: PageState,
     config: ImageConfig,
-) -> LastAnswer:
+) -> MasksToResize:
     """Find the last answer.
 
     Args:
@@ -69,12 +67,12 @@ def find_last(
     if remembered:
         return _of_remembered(remembered[0], accepted, page, config)
     if accepted and not request.has_prompts:
-        return LastAnswer(tuple(accepted[-1:]), on_page=tuple(accepted[-1:]))
+        return MasksToResize(tuple(accepted[-1:]), on_page=tuple(accepted[-1:]))
     raise BadPrompt("There is no mask to change.", remedy=NOTHING_REMEDY)
 
 
 def resize_last(
-    labeler: ImageLabeler, encoded: EncodedImage, last: LastAnswer, *, grows: bool, deadline: Deadline = NO_DEADLINE
+    labeler: ImageLabeler, encoded: EncodedImage, last: MasksToResize, *, grows: bool, deadline: Deadline = NO_DEADLINE
 ) -> tuple[LabeledRegion, ...]:
     """Resize the regions; those that cannot change any further stay as they are.
 
@@ -108,15 +106,15 @@ def describe_change(before: Sequence[LabeledRegion], after: Sequence[LabeledRegi
 
 def _of_remembered(
     answer: RememberedAnswer, accepted: Sequence[LabeledRegion], page: PageState, config: ImageConfig
-) -> LastAnswer:
+) -> MasksToResize:
     """Return a remembered answer, with the masks of the draft where a person may have changed them since."""
-    regions = _decode(answer.results, config)
+    regions = answer.regions(config)
     if not regions:
         raise BadPrompt("The last answer has too many masks to change.", remedy=NOTHING_REMEDY)
     clicks = tuple(at for one in answer.prompts for at in one.prompt.point_coords)
     is_newer_than_draft = page.draft == answer.page.draft or bool(answer.prompt_ids & page.draft_ids)
     shown = {} if is_newer_than_draft else {region.region_id: region for region in accepted}
-    replaced = {region.region_id: region.mask for region in _decode(answer.base, config)}
+    replaced = {region.region_id: region.mask for region in decode_remembered(answer.base, config)}
     on_page = {
         region.region_id: shown[region.region_id]
         for region in regions
@@ -126,7 +124,7 @@ def _of_remembered(
     current = tuple(on_page.get(region.region_id, region) for region in regions)
     prompts = tuple(one.prompt for one in answer.prompts)
     known = prompts if len(prompts) == len(current) else ()  # SAM may have found nothing for one of them
-    return LastAnswer(current, clicks, known, answer, tuple(on_page.values()))
+    return MasksToResize(current, clicks, known, tuple(on_page.values()))
 
 
 def _is_same(one: Mask | None, other: Mask) -> bool:
@@ -143,11 +141,3 @@ def _levels(labeler: ImageLabeler, encoded: EncodedImage, prompt: Prompt, mask: 
     area = int(np.count_nonzero(mask))
     level = np.partition(levels.ravel(), -area)[-area]
     return levels if mask_iou(levels >= level, mask) >= SAME_MASK_IOU else None
-
-
-def _decode(results: Sequence[Result], config: ImageConfig) -> list[LabeledRegion]:
-    """Decode remembered masks; none if they are damaged, which only a broken Redis can do."""
-    try:
-        return parse_regions(results, config)
-    except BadRegion:
-        return []

@@ -8,12 +8,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from backend.engine import EncodedImage, FoundMask, ImageLabeler, clean_candidate
+from backend.engine import EncodedImage, ImageLabeler
 from backend.geometry import mask_nms
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import FindText
 from backend.label_studio.results import LabeledRegion
 from backend.predict.phrases import Phrase, list_phrases
+from backend.predict.region_stages import clean
 from backend.predict.request_needs import search_vocabulary
 from backend.projects import ProjectSettings
 from backend.values import Candidate, ProposalOptions
@@ -66,7 +67,7 @@ def find_named(
     counts = dict.fromkeys(phrases, 0)
     named = []
     for one in found:
-        mask = _clean(one, encoded, settings)
+        mask = clean(one.candidate, encoded.image.size, settings)
         is_over = options.max_masks is not None and counts[one.text] >= options.max_masks
         if is_over or not options.allows_area(np.count_nonzero(mask.mask), mask.mask.size):
             continue
@@ -88,7 +89,3 @@ def texts_to_detect(labeler: ImageLabeler, request: object, config: ImageConfig)
     if labeler.boxes is None or not isinstance(request, FindText):
         return ()
     return [phrase.text for phrase in list_phrases(request, config)]
-
-
-def _clean(found: FoundMask, encoded: EncodedImage, settings: ProjectSettings) -> Candidate:
-    return clean_candidate(found.candidate, encoded.image.size) if settings.clean_masks else found.candidate

@@ -19,12 +19,14 @@ class Prediction:
         image_choices: What is chosen for the whole image, by the name of the control.
         image_scores: CLIP's classes of the whole image, by the name of the control, best first.
         message: What to tell the person on the page, one line; "" for nothing.
+        replaced: Regions of the page's draft that the answer to `ResizeLast` was made from.
     """
 
     regions: tuple[LabeledRegion, ...] = ()
     image_choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     image_scores: Mapping[str, tuple[ClassScore, ...]] = field(default_factory=dict)
     message: str = ""
+    replaced: tuple[LabeledRegion, ...] = ()
 
 
 @dataclass(frozen=True)

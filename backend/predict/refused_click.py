@@ -14,7 +14,7 @@ from typing import Any
 from backend.errors import BackendError, BadPrompt
 from backend.label_studio.requests import Click, Request
 from backend.label_studio.results import Result, build_prediction
-from backend.predict.recent_masks import AnswerMemory
+from backend.predict.answer_memory import AnswerMemory
 from backend.predict.waiting_masks import masks_to_keep
 
 
@@ -42,11 +42,10 @@ def keeping_masks(
     try:
         yield
     except BadPrompt as refusal:
-        kept = masks_to_keep(request, memory.recalled, memory.page)
+        kept = masks_to_keep(request, memory)
         if isinstance(request, Click) and request.beside and not memory.recalled:
-            boxes = Click(request.beside)
-            kept = list(make_anew(boxes))
-            memory.remember_repeated(boxes, kept)
+            kept = list(make_anew(Click(request.beside)))
+            memory.remember_clicked(request.beside, kept, base=kept)  # a next click may take a part from each
         if not kept:
             raise
         raise RefusedClick(refusal.message, remedy=refusal.remedy, results=kept) from refusal

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from backend.engine import EncodedImage, ImageLabeler, classify_crops, is_probable, keep_probable, segment
+from backend.engine import (
+    EncodedImage,
+    ImageLabeler,
+    classify_crops,
+    clean_candidate,
+    is_probable,
+    keep_probable,
+    segment,
+)
 from backend.errors import BadPrompt
+from backend.geometry import Point
 from backend.images import SourceImage
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.results import LabeledRegion
 from backend.predict.region_labels import find_deciding, label_region, region_vocabularies
 from backend.projects import ProjectSettings
-from backend.values import Candidate, Pixels, ProposalOptions, Region
+from backend.values import Candidate, Pixels, ProposalOptions, Region, Size
 
 
 class RegionStages:
@@ -63,6 +72,11 @@ class RegionStages:
         limits = self._labeler.limits_for([config.answer_classes])
         if limits and len(config.answer_classes) > 1:
             raise BadPrompt(f"{limits} They cannot choose a label.", remedy="Pick a label first, or use other models.")
+
+
+def clean(candidate: Candidate, size: Size, settings: ProjectSettings, keep: Sequence[Point] = ()) -> Candidate:
+    """Remove specks and pinholes from a mask unless the project wants them; see `clean_candidate`."""
+    return clean_candidate(candidate, size, keep) if settings.clean_masks else candidate
 
 
 def _keeps(region: Region, options: ProposalOptions, config: ImageConfig) -> bool:

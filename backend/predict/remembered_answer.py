@@ -1,4 +1,4 @@
-"""An answer to a click as it was sent to Label Studio, and its JSON in Redis.
+"""An answer to a click, a text or a command as it was sent to Label Studio, and its JSON in Redis.
 
 {"version": 1, "answers": [{"results": [{"id": "f628e28c", "type": "brushlabels", …}], "base": [],
   "prompts": [{"point_coords": [[160.0, 240.0]], "point_labels": [1], "box_xyxy": null, "label": "Dog",
@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from backend.errors import BadRegion
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import LabeledPrompt, PageState, parse_body
 from backend.label_studio.results import LabeledRegion, Result, parse_regions
@@ -25,13 +26,14 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class RememberedAnswer:
-    """An answer to a click.
+    """An answer to a click, a text or a command.
 
     Attributes:
         results: The results of its regions as they were sent: masks, labels and choices.
-        prompts: What it answers, in pixels.
+        prompts: The points and boxes that it answers, in pixels; () for a text or command.
         prompt_ids: Label Studio's ids of these prompts.
-        base: The results of the remembered mask that it corrects and of those that it repeats; () for any other answer.
+        base: The results of the masks that it was made from: of a click those of the remembered mask that it corrects
+            and of those that were answered with it, of a command that resizes those that it replaces.
         page: State of the page when it was asked for; of the draft only its version, without the project.
         answered_at: Unix time.
     """
@@ -44,13 +46,17 @@ class RememberedAnswer:
     answered_at: float
 
     def regions(self, config: ImageConfig) -> list[LabeledRegion]:
-        """Decode its masks. Raises `BadRegion` if one is damaged."""
-        return parse_regions(self.results, config)
+        """Decode its masks; see `decode_remembered`."""
+        return decode_remembered(self.results, config)
 
     @property
     def region_ids(self) -> frozenset[str]:
         """Ids of its regions."""
         return frozenset(str(result.get("id")) for result in self.results)
+
+    def is_pending(self, page: PageState) -> bool:
+        """Whether it is neither accepted nor rejected: both remove its prompts from the page."""
+        return bool(self.prompt_ids & page.prompt_ids)
 
     def is_in_newer_draft(self, page: PageState) -> bool:
         """Whether a draft that is newer than the answer has some of its regions: they were accepted."""
@@ -60,6 +66,14 @@ class RememberedAnswer:
     def nbytes(self) -> int:
         """Approximate size in memory."""
         return 2000 + sum(map(_size_of, (*self.results, *self.base)))
+
+
+def decode_remembered(results: Sequence[Result], config: ImageConfig) -> list[LabeledRegion]:
+    """Decode remembered masks; none if one of them is damaged, which only a broken Redis can do."""
+    try:
+        return parse_regions(results, config)
+    except BadRegion:
+        return []
 
 
 def encode_answers(answers: Sequence[RememberedAnswer]) -> bytes:

@@ -14,7 +14,6 @@ from backend.label_studio.requests import (
     FindEverything,
     FindLike,
     FindText,
-    LabeledPrompt,
     Request,
     ResizeLast,
     SegmentAll,
@@ -78,10 +77,11 @@ def compared_classes(config: ImageConfig) -> tuple[ClassName, ...]:
     return config.region_choices[0].labels if config.region_choices else config.answer_classes
 
 
-def check_drawn_size(prompt: LabeledPrompt, image: SourceImage) -> None:
-    """Raise `BadPrompt` for a prompt that was drawn on an image of another size."""
-    if prompt.drawn_size != image.size:
-        raise BadPrompt(
-            f"The prompt was drawn on an image of {prompt.drawn_size} pixels, but {image.name} is {image.size}.",
-            remedy="Reload the page: the image was replaced after it was opened.",
-        )
+def check_drawn_size(request: Request, image: SourceImage) -> None:
+    """Raise `BadPrompt` for a click that was drawn on an image of another size."""
+    for prompt in request.prompts if isinstance(request, Click) else ():
+        if prompt.drawn_size != image.size:
+            raise BadPrompt(
+                f"The prompt was drawn on an image of {prompt.drawn_size} pixels, but {image.name} is {image.size}.",
+                remedy="Reload the page: the image was replaced after it was opened.",
+            )

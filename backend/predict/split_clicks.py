@@ -11,36 +11,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.geometry import Point
-from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache
-from backend.predict.clicks import find_corrected
-from backend.runtime import NO_DEADLINE, Deadline
+from backend.label_studio.requests import LabeledPrompt
+from backend.predict.correctable_masks import CorrectableMasks
 
 
-def split_by_mask(
-    prompt: LabeledPrompt,
-    correctable: Sequence[CorrectableRegion],
-    config: ImageConfig,
-    boxes: MaskBoxCache,
-    deadline: Deadline = NO_DEADLINE,
-) -> list[LabeledPrompt]:
+def split_by_mask(prompt: LabeledPrompt, masks: CorrectableMasks) -> list[LabeledPrompt]:
     """Split points that no one mask explains: first background points by their masks, then the other points together.
 
     The other points belong to one of these masks if they are near it, else to a new object. A prompt that begins with
     no background point stays whole, and so does one whose background points are on no mask.
-
-    Args:
-        correctable: Masks on the page, newest first.
-        boxes: Cache.
     """
     coords, labels = prompt.prompt.point_coords, prompt.prompt.point_labels
     if len(coords) < 2 or labels[0] == 1 or prompt.prompt.box_xyxy is not None:
         return [prompt]
-    if find_corrected(prompt, correctable, config, boxes, deadline) is not None:
+    if masks.find(prompt) is not None:
         return [prompt]
 
     def mask_of(part: LabeledPrompt) -> str | None:
-        region = find_corrected(part, correctable, config, boxes, deadline)
+        region = masks.find(part)
         return None if region is None else region.region_id
 
     first = labels.index(1) if 1 in labels else len(labels)

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from backend.engine import EncodedImage, ImageEncoder, ImageLabeler, detect_queued, embed_queued, encode_texts_queued
+from backend.engine import EncodedImage, ImageEncoder, ImageLabeler
 from backend.images import DecodedImages, SourceImage
 from backend.label_studio.config import ImageConfig, LabelingConfig, prefer_shape
 from backend.label_studio.requests import (
     ClassifyImage,
-    Click,
-    FindEverything,
-    FindLike,
     FindText,
+    PageState,
     Request,
-    ResizeLast,
     SegmentAll,
     ShowHelp,
     Task,
     TaskImage,
 )
-from backend.label_studio.results import build_prediction
-from backend.predict.answer_work import choose_answer
+from backend.label_studio.results import build_prediction, build_results
+from backend.predict.answer_memory import recall_answers
 from backend.predict.bulk_version import BulkRequest, with_options
 from backend.predict.command_answers import HELP, CommandAnswers
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.image_opener import ImageOpener
-from backend.predict.last_answers import LastAnswers
-from backend.predict.named_masks import texts_to_detect
+from backend.predict.last_answers import LastAnswers, place_of
 from backend.predict.ports import Fetcher
 from backend.predict.prediction import Prediction, TaskAnswer, mean_score
-from backend.predict.recent_masks import AnswerMemory
+from backend.predict.queued_answers import ModelRequest, QueuedAnswers
 from backend.predict.refused_click import keeping_masks
-from backend.predict.request_needs import check_drawn_size, has_answer, texts_to_encode
+from backend.predict.request_needs import check_drawn_size, has_answer
 from backend.predict.review_scores import lowest_trust
 from backend.predict.task_stages import Note, TaskStages, ignore
-from backend.predict.waiting_masks import masks_beside
-from backend.predict.written_answers import answer_anew, write_answer
+from backend.predict.waiting_masks import masks_to_repeat
+from backend.predict.written_answers import write_answer
 from backend.projects import DEFAULTS, ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline, PriorityExecutor
 from backend.values import Priority, ProposalOptions
@@ -82,7 +77,8 @@ class TaskPredictor:
         self._encoder, self._opener = encoder, ImageOpener(fetcher, images)
         self._default_proposal, self._last_answers = default_proposal, last_answers or LastAnswers()
         self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label, min_score=min_score)
-        self._commands = CommandAnswers(labeler, self._answers, default_proposal)
+        commands = CommandAnswers(labeler, self._answers, default_proposal)
+        self._models = QueuedAnswers(encoder, labeler, self._opener, executor, self._answers, commands)
 
     def default_proposal(self) -> ProposalOptions:
         return self._default_proposal
@@ -138,18 +134,8 @@ class TaskPredictor:
         deadline = deadline or (NO_DEADLINE if priority is Priority.BULK else Deadline.after(ANSWER_SECONDS))
         results, predictions = [], []
         for image in task.images:
-            own, memory = preferred.image(image.name), AnswerMemory(self._last_answers, task.page)
-            predict = partial(
-                self._predict_image, image, own, settings=settings, priority=priority, deadline=deadline, memory=memory
-            )
-            with keeping_masks(request, memory, partial(answer_anew, predict, own, settings)):
-                prediction = predict(request)
-            prediction, built = write_answer(prediction, own, settings)
-            built += memory.other_masks(built)
-            known = {result["id"] for result in built}
-            beside = masks_beside(request, prediction.regions, memory.recalled, memory.page, own)
-            built += [result for result in beside if result["id"] not in known]
-            memory.remember_answer(request, built)
+            own = preferred.image(image.name)
+            prediction, built = self._answer_image(image, task.page, own, request, settings, priority, deadline)
             results += built
             predictions.append(prediction)
         is_reviewed = isinstance(request, FindText | SegmentAll) and request.review
@@ -183,59 +169,48 @@ class TaskPredictor:
 
     def warm(self, image: SourceImage, *, priority: Priority = Priority.WARM) -> None:
         """Encode the image with a priority below clicks, unless its embedding is cached."""
-        self._embed(image, priority, NO_DEADLINE)
+        self._models.embed(image, priority, NO_DEADLINE)
 
     def encode(self, image: SourceImage, *, priority: Priority = Priority.BULK) -> EncodedImage:
         """Return an image with its embedding, of the cache or computed; for commands that ask the engine themselves."""
-        return self._embed(image, priority, NO_DEADLINE)
+        return self._models.embed(image, priority, NO_DEADLINE)
 
     def is_warm(self, image: SourceImage) -> bool:
         """Whether the image's embedding is cached."""
         return self._encoder.has(image)
 
-    def _predict_image(
+    def _answer_image(
         self,
         task_image: TaskImage,
+        page: PageState | None,
         config: ImageConfig,
         request: Request,
         settings: ProjectSettings,
         priority: Priority,
         deadline: Deadline,
-        memory: AnswerMemory,
-    ) -> Prediction:
-        """Answer a request for one image; `config` is its own part, preferred shape first."""
+    ) -> tuple[Prediction, list[dict[str, Any]]]:
+        """Answer a request for one image; return its prediction and the results, with the masks that are repeated.
+
+        Args:
+            config: The image's own part, preferred shape first.
+        """
         if isinstance(request, SegmentAll) and not config.answers:
             request = ClassifyImage()  # no control can carry a mask
         if not has_answer(request, config):
-            return Prediction()
+            return Prediction(), []
         if isinstance(request, ShowHelp):
-            return Prediction(message=HELP)
+            return Prediction(message=HELP), []
         image = self.fetch_image(task_image, wait_seconds=deadline.remaining)
-        if isinstance(request, FindEverything | FindLike | ResizeLast):
-            memory.recall_all(task_image, image)
-        elif not isinstance(request, Click):
-            memory.locate(task_image, image)
-        texts = texts_to_encode(self.labeler, request, config, auto_label=self._answers.auto_labels(settings))
-        if isinstance(request, ClassifyImage):
-            if self.labeler.can_classify:
-                self._opener.decode(image, priority, deadline)
-            encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
-            return self.executor.run(priority, lambda: self._answers.classify_image(image, config, settings), deadline)
-        if isinstance(request, Click):
-            for prompt in request.prompts:
-                check_drawn_size(prompt, image)
-            request = memory.add_recent(request, task_image, image, config, corrects=settings.correct_last)
-        encoded = self._embed(image, priority, deadline)
-        if texts and self.labeler.can_classify:  # a click with a picked label and no per-region classes needs only SAM
-            self._opener.decode(image, priority, deadline)
-        encode_texts_queued(self.labeler, self.executor, texts, settings.templates, priority, deadline)
-        texts_of_boxes = texts_to_detect(self.labeler, request, config)
-        if texts_of_boxes:
-            self._opener.decode(image, priority, deadline)
-            detect_queued(self.labeler, self.executor, image, texts_of_boxes, priority, deadline)
-        answer = choose_answer(self._answers, self._commands, encoded, request, config, settings, deadline, memory)
-        return self.executor.run(priority, answer, deadline)
+        check_drawn_size(request, image)
+        place = place_of(task_image, page, image)
+        memory = recall_answers(self._last_answers, request, place, page, config, corrects=settings.correct_last)
 
-    def _embed(self, image: SourceImage, priority: Priority, deadline: Deadline) -> EncodedImage:
-        decode = partial(self._opener.decode, image, priority, deadline)
-        return embed_queued(self._encoder, self.executor, image, priority, deadline, decode=decode)
+        def ask(asked: ModelRequest) -> tuple[Prediction, list[dict[str, Any]]]:
+            prediction = self._models.answer(image, asked, memory, config, settings, priority, deadline)
+            return write_answer(prediction, config, settings)
+
+        with keeping_masks(request, memory, make_anew=lambda boxes: ask(boxes)[1]):
+            prediction, results = ask(request)
+        results += map(dict, masks_to_repeat(request, prediction.regions, results, memory, config))
+        memory.remember(request, results, build_results(prediction.replaced, config))
+        return prediction, results

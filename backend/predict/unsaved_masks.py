@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.errors import BadRegion
 from backend.geometry import mask_iou
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.results import LabeledRegion
@@ -31,11 +30,7 @@ def unsaved_regions(
     known = {region.region_id for region in accepted}
     found = []
     for answer in remembered:
-        try:
-            regions = answer.regions(config)
-        except BadRegion:
-            continue
-        found += [region for region in regions if region.region_id not in known]
+        found += [region for region in answer.regions(config) if region.region_id not in known]
         known |= {region.region_id for region in found}
     return [region for region in found if region.mask.shape == (size.height, size.width) and region.mask.any()]
 

@@ -8,88 +8,102 @@ click with the key point does not show the boxes whose masks wait. What the requ
 | is to points of the request: it waits                           | all of it         | what waited beside it   |
 | is to boxes alone with the click's label; a draft has them all  | all of it         | all of it               |
 | is to boxes alone with the click's label; no draft has them yet | all of it         | nothing                 |
+| is to points alone with the click's label, which are gone, and  | nothing           | nothing                 |
+| corrects no remembered mask                                     |                   |                         |
 | is to anything else, and a background click was refused         | all of it         |                         |
 | is to anything else, or a newer draft has its masks             | nothing           | nothing                 |
 
-Answers are remembered for a minute; nothing of older ones is repeated. A draft without the boxes proves that they were
-ticked or crossed; `recent_masks` drops their answer. One with them shows that they waited some seconds before. If they
-were ticked since, their masks are repeated under their ids and replace themselves; if they were crossed since, they
-come back as suggestions. A picked label goes to all suggestions with the tick, so masks of another label are never
-repeated beside a new one.
+Answers are remembered for a minute; nothing of older ones is repeated. Points with the click's label that are not in
+the request were ticked, crossed or undone. Of boxes only a draft tells, which Label Studio saves five seconds after a
+change: one without them proves that they were ticked or crossed, and `recent_masks` drops their answer. One with them
+shows that they waited some seconds before. If they were ticked since, their masks are repeated under their ids and
+replace themselves; if they were crossed since, they come back as suggestions. A picked label goes to all suggestions
+with the tick, so masks of another label are never repeated beside a new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from backend.errors import BadRegion
 from backend.geometry import distance_to_mask, mask_iou
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests import Click, PageState, Request
-from backend.label_studio.results import LabeledRegion, Result, parse_regions
+from backend.label_studio.requests import Click, Request
+from backend.label_studio.results import LabeledRegion, Result, ids_of
+from backend.predict.answer_memory import AnswerMemory
 from backend.predict.clicks import is_background
-from backend.predict.remembered_answer import RememberedAnswer
+from backend.predict.remembered_answer import RememberedAnswer, decode_remembered
 
-SAME_OBJECT_IOU = 0.5
+REPLACED_IOU = 0.5  # of a waiting mask with one of the answer, which takes its place
 
 
-def masks_to_keep(request: Request, recalled: Sequence[RememberedAnswer], page: PageState) -> list[Result]:
-    """Return the results of the newest answer that a refusal of the request repeats.
-
-    Args:
-        recalled: The last answers that may be on the page, newest first.
-    """
-    if not isinstance(request, Click) or not recalled:
+def masks_to_keep(request: Request, memory: AnswerMemory) -> list[Result]:
+    """Return the results of the newest answer that a refusal of the request repeats."""
+    if not isinstance(request, Click) or not memory.recalled:
         return []
-    newest = recalled[0]
-    if _is_pending(newest, page):
+    newest, page = memory.recalled[0], memory.page
+    if newest.is_pending(page):
         return list(newest.results)
+    if newest.is_in_newer_draft(page) or _is_to_gone_points(newest, request):
+        return []
     is_kept = all(is_background(prompt.prompt) for prompt in request.prompts) or _is_to_like_boxes(newest, request)
-    return list(newest.results) if is_kept and not newest.is_in_newer_draft(page) else []
+    return list(newest.results) if is_kept else []
 
 
-def masks_beside(
+def masks_to_repeat(
     request: Request,
     regions: Sequence[LabeledRegion],
-    recalled: Sequence[RememberedAnswer],
-    page: PageState,
+    results: Sequence[Result],
+    memory: AnswerMemory,
     config: ImageConfig,
-) -> list[dict[str, Any]]:
-    """Return the results of the waiting masks that an answer repeats, without those that it replaces.
+) -> list[Result]:
+    """Return the results of the waiting masks that an answer repeats.
 
-    It replaces a mask under a positive point, and one that is nearly the same as one of its own.
+    These are the masks that were answered together with one that it corrects, and those that wait beside it.
 
     Args:
         regions: Of the answer.
-        recalled: The last answers that may be on the page, newest first.
+        results: Of the answer.
     """
-    if not isinstance(request, Click) or not recalled or not regions:
+    together = memory.other_masks(results)
+    known = ids_of([*results, *together])
+    beside = _masks_beside(request, regions, memory, config)
+    return [*together, *(result for result in beside if str(result.get("id")) not in known)]
+
+
+def _masks_beside(
+    request: Request, regions: Sequence[LabeledRegion], memory: AnswerMemory, config: ImageConfig
+) -> list[Result]:
+    """Return the results of the masks that wait beside an answer, without those that it replaces.
+
+    It replaces a mask under a positive point, and one that is nearly the same as one of its own.
+    """
+    if not isinstance(request, Click) or not memory.recalled or not regions:
         return []
-    newest = recalled[0]
-    if _is_pending(newest, page):
-        results: Sequence[Result] = [result for result in newest.base if str(result.get("id")) not in page.draft_ids]
+    newest, page = memory.recalled[0], memory.page
+    results: Sequence[Result] = ()
+    if newest.is_pending(page):
+        results = [result for result in newest.base if str(result.get("id")) not in page.draft_ids]
     elif _is_to_like_boxes(newest, request) and newest.prompt_ids <= page.draft_ids:
-        results = [] if newest.is_in_newer_draft(page) else newest.results
-    else:
-        results = []
-    try:
-        waiting = parse_regions(results, config)
-    except BadRegion:
-        return []
+        results = () if newest.is_in_newer_draft(page) else newest.results
+    waiting = decode_remembered(results, config)
     kept = {one.region_id for one in waiting if not _is_replaced(one, regions, request)}
-    return [dict(result) for result in results if str(result.get("id")) in kept]
-
-
-def _is_pending(answer: RememberedAnswer, page: PageState) -> bool:
-    """Whether the answer is neither accepted nor rejected: either one removes its points from the page."""
-    return bool(answer.prompt_ids & page.prompt_ids)
+    return [result for result in results if str(result.get("id")) in kept]
 
 
 def _is_to_like_boxes(answer: RememberedAnswer, click: Click) -> bool:
     """Whether the answer is to boxes alone, all with the label of the click."""
     is_to_boxes = all(one.prompt.box_xyxy and not one.prompt.point_coords for one in answer.prompts)
     return is_to_boxes and {one.label for one in answer.prompts} == {one.label for one in click.prompts}
+
+
+def _is_to_gone_points(answer: RememberedAnswer, click: Click) -> bool:
+    """Whether an answer that is not pending is to points alone with the click's label, and made of no other masks.
+
+    The request has all points on the page with its label, so those of the answer are gone.
+    """
+    is_to_points = not any(one.prompt.box_xyxy for one in answer.prompts)
+    is_like = {one.label for one in answer.prompts} <= {one.label for one in click.prompts}
+    return is_to_points and is_like and not answer.base
 
 
 def _is_replaced(waiting: LabeledRegion, regions: Sequence[LabeledRegion], click: Click) -> bool:
@@ -104,4 +118,4 @@ def _is_replaced(waiting: LabeledRegion, regions: Sequence[LabeledRegion], click
     if any(distance_to_mask(waiting.mask, point, 0.0) == 0 for point in points):
         return True
     same_size = (region.mask for region in regions if region.mask.shape == waiting.mask.shape)
-    return any(mask_iou(waiting.mask, mask) >= SAME_OBJECT_IOU for mask in same_size)
+    return any(mask_iou(waiting.mask, mask) >= REPLACED_IOU for mask in same_size)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests import Click
 from backend.label_studio.results import build_results
 from backend.predict.outlines import outline_regions
 from backend.predict.prediction import Prediction
@@ -22,10 +20,3 @@ def write_answer(
         outlined = outline_regions(prediction, config, settings)
         choices, tolerance = outlined.image_choices, settings.polygon_tolerance
         return outlined, build_results(outlined.regions, config, choices, tolerance=tolerance)
-
-
-def answer_anew(
-    predict: Callable[[Click], Prediction], config: ImageConfig, settings: ProjectSettings, click: Click
-) -> list[dict[str, Any]]:
-    """Return the results for prompts that were answered before, whose answer is not remembered."""
-    return write_answer(predict(click), config, settings)[1]

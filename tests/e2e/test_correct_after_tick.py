@@ -138,6 +138,26 @@ def test_a_click_on_a_mask_that_was_rejected_starts_a_new_one(page: LabelingPage
     assert not answer.masks.keys() & rejected.masks.keys()
 
 
+def test_a_refused_alt_click_does_not_bring_back_the_mask_of_a_point_that_was_crossed(
+    page: LabelingPage, site: Site
+) -> None:
+    """The request has all points with its label, so no draft is needed to tell that the point is gone."""
+    (target,) = largest_targets(SCENE, 1)
+    project = site.scene_project("Crossed", SCENE)
+    page.hold_drafts()
+    page.start(project.number, project.tasks[SCENE])
+    page.pick(KEYS[target.colour], "KeyPointTool")
+    page.click(target.x + 0.5, target.y + 0.5)
+    assert page.wait_for_answer().masks
+    page.reject()
+    page.pick(KEYS[target.colour], "KeyPointTool")
+    page.click(*background_point(SCENE), alt=True)
+    refused = page.wait_for_answer()
+    assert [point["is_positive"] for point in refused.points] == [False]
+    page.wait("the reason", lambda: "mask here to take a part from" in page.shown.message())
+    assert not refused.masks and not page.shown.suggested_masks()
+
+
 def test_the_point_of_a_click_on_nothing_is_taken_back_with_control_z(page: LabelingPage, site: Site) -> None:
     target = find_target(RING_SCENE, "green ring")
     project = site.scene_project("Click on nothing", RING_SCENE)

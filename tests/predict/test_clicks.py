@@ -13,7 +13,8 @@ from backend.errors import BadPrompt
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import CorrectableRegion
 from backend.label_studio.results import LabeledRegion, build_results, decode_brush, encode_brush
-from backend.predict.clicks import count_repeats, distance_of_points
+from backend.predict.clicks import count_repeats
+from backend.predict.correctable_masks import distance_of_points
 from backend.values import Candidate, Prompt, Size
 from tests.fakes import CONFIG, FakeClassifier, Hall, keypoint, rectangle
 

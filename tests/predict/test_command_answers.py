@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
+from backend.label_studio.requests import FindEverything, FindLike, PageState, ResizeLast
 from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, find_regions
+from backend.predict.answer_memory import AnswerMemory
 from backend.predict.command_answers import HELP, CommandAnswers, describe_objects
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_answers import LastAnswers
 from backend.predict.last_resized import describe_change
-from backend.predict.recent_masks import AnswerMemory
 from backend.projects import DEFAULTS
 from tests.fakes import CONFIG, OPTIONS, FakeClassifier, Hall, encoded, png
 
 IMAGE = parse_labeling_config(CONFIG).images[0]
-MEMORY = AnswerMemory(LastAnswers(), None)
+MEMORY = AnswerMemory(LastAnswers(), PageState())
 
 
 def square(x: int, y: int, side: int = 5) -> np.ndarray:

@@ -16,7 +16,7 @@ from backend.models.checkpoints import load_into
 from backend.models.registry import DEMO_SAM
 from backend.models.sam.architectures import build_sam
 from backend.models.sam.segmenter import SamSegmenter
-from backend.predict.clicks import distance_of_points
+from backend.predict.correctable_masks import distance_of_points
 from backend.values import Prompt
 from scripts.demo_world.evaluate_sam import corrective_click
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene

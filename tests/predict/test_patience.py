@@ -7,7 +7,7 @@ import pytest
 from backend.errors import BackendError, ClientDisconnected, Overloaded
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.requests import CorrectableRegion, LabeledPrompt, MaskBoxCache, parse_prompted_task
-from backend.predict.clicks import MAX_DECODED, find_corrected
+from backend.predict.correctable_masks import MAX_DECODED, CorrectableMasks
 from backend.predict.image_answers import ImageAnswers
 from backend.projects import DEFAULTS
 from backend.runtime import Deadline
@@ -57,11 +57,11 @@ def test_masks_on_the_page_are_not_all_decoded_after_the_deadline() -> None:
     regions = [Region(f"r{number}", "cat", Size(40, 30), (result | {"id": f"r{number}"},)) for number in range(9)]
     beside = LabeledPrompt(Prompt(((20.0, 4.0),), (1,)), "cat", Size(40, 30))
     boxes = MaskBoxCache()
-    assert find_corrected(beside, regions, PAGE.images[0], boxes) is not None
+    assert CorrectableMasks(regions, PAGE.images[0], boxes).find(beside) is not None
     assert len(decoded) == 9  # none of them is on the point
     decoded.clear()
     with pytest.raises(Overloaded):
-        find_corrected(beside, regions, PAGE.images[0], boxes, Deadline.after(-1))
+        CorrectableMasks(regions, PAGE.images[0], boxes, Deadline.after(-1)).find(beside)
     assert decoded == []
 
 
@@ -81,10 +81,10 @@ def test_polygons_far_from_a_click_are_not_drawn_and_of_the_near_ones_only_a_num
     )
     click = LabeledPrompt(Prompt(((20.0, 4.0),), (1,)), "cat", Size(40, 30))
     far = [polygon([[0, 80 + n / 100], [10, 80], [10, 90]], f"far {n}") for n in range(300)]
-    assert find_corrected(click, far, PAGE.images[0], MaskBoxCache()) is None
+    assert CorrectableMasks(far, PAGE.images[0], MaskBoxCache()).find(click) is None
     assert drawn == []
     near = [polygon([[0, n / 100], [100, 0], [100, 10], [0, 10]], f"near {n}") for n in range(300)]
-    assert find_corrected(click, near, PAGE.images[0], MaskBoxCache()) is not None
+    assert CorrectableMasks(near, PAGE.images[0], MaskBoxCache()).find(click) is not None
     assert len(drawn) == MAX_DECODED
 
 

@@ -6,6 +6,7 @@ predictor, on fakes, where each box is its own mask.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,17 @@ def test_a_mask_that_was_accepted_is_repeated_under_its_id_until_the_page_is_sav
     annotator.accept()
     annotator.autosave()
     assert list(annotator.take_away(IN_RIGHT)) == [right]
+
+
+def test_a_mask_of_two_remembered_answers_is_repeated_once_as_it_was_answered_last() -> None:
+    annotator, before = with_two_boxes()
+    left, right = before
+    annotator.accept()
+    annotator.take_away(IN_LEFT)
+    annotator.accept()
+    after = annotator.take_away(IN_RIGHT)
+    assert sorted(one["id"] for one in annotator.answer if one["type"] == "brushlabels") == sorted([left, right])
+    assert not after[left][12, 8] and not after[right][12, 28]
 
 
 def test_a_background_click_beside_all_masks_is_refused_and_takes_none_away() -> None:
@@ -228,6 +240,41 @@ def test_a_refused_click_repeats_no_mask_of_which_the_request_tells_that_it_does
     other.point(OBJECT)
     other.reject()
     assert refuse(other) is None
+
+
+def refuse_to_take_away(annotator: Annotator, label: str = "cat") -> list[dict[str, Any]] | None:
+    """Make a background click beside all masks; returns the results that the refusal repeats."""
+    with pytest.raises(BadPrompt, match="No mask here") as refused:
+        annotator.take_away(IN_NEITHER, label)
+    document = document_to_keep(refused.value)
+    return None if document is None else document["result"]
+
+
+@pytest.mark.parametrize("leave", [Annotator.reject, Annotator.accept])
+def test_a_refused_background_click_repeats_no_mask_whose_point_is_gone(leave: Callable[[Annotator], None]) -> None:
+    """The request has all points with its label. No draft is needed to tell that the mask was ticked or crossed."""
+    annotator = Annotator(make_hall())
+    annotator.point(OBJECT)
+    leave(annotator)
+    assert refuse_to_take_away(annotator) is None
+
+
+def test_a_refused_background_click_repeats_the_mask_of_a_point_with_another_label() -> None:
+    """Such points are not in the request, so the mask may wait."""
+    annotator = Annotator(make_hall())
+    annotator.point(OBJECT)
+    answer = annotator.answer
+    assert refuse_to_take_away(annotator, "dog") == answer
+
+
+def test_undoing_a_point_that_took_a_part_loses_no_mask_of_a_box_at_a_refused_click() -> None:
+    """Ctrl+Z sends nothing, and the masks stay on the page."""
+    annotator, before = with_two_boxes()
+    annotator.take_away(IN_LEFT)
+    answer = annotator.answer
+    annotator.prompts.pop()
+    assert refuse_to_take_away(annotator) == answer
+    assert {result["id"] for result in answer} == before.keys()
 
 
 def test_a_new_object_leaves_the_masks_of_boxes_that_the_draft_shows() -> None:

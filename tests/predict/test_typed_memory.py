@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from backend.images import SourceImage
-from backend.label_studio.requests import Click, FindText, LabeledPrompt, PageState, TaskImage
-from backend.predict.last_answers import MAX_DOCUMENT_BYTES, AnswerPlace, LastAnswers
-from backend.predict.recent_masks import AnswerMemory
+from backend.label_studio.config import parse_labeling_config
+from backend.label_studio.requests import Click, FindEverything, FindText, LabeledPrompt, PageState, Request, TaskImage
+from backend.predict.answer_memory import AnswerMemory, recall_answers
+from backend.predict.last_answers import MAX_DOCUMENT_BYTES, AnswerPlace, LastAnswers, place_of
 from backend.values import Prompt, Size
-from tests.fakes import png
+from tests.fakes import CONFIG, png
 
 IMAGE, SOURCE = TaskImage("img", "a.png", 7, "3"), SourceImage(png(40, 30))
+CONFIGURED = parse_labeling_config(CONFIG).images[0]
 PAGE = PageState(project_key="3.1795206950")
 CLICK = Click((LabeledPrompt(Prompt(((5.0, 5.0),), (1,)), "cat", Size(40, 30)),))
 TEXT = FindText(("red car",))
@@ -31,16 +33,18 @@ class Memory:
 
     def remember(self, request: Click | FindText, *region_ids: str, page: PageState = PAGE, rle: str = "") -> None:
         prompt_ids = frozenset({"kp"}) if isinstance(request, Click) else frozenset[str]()
-        memory = AnswerMemory(self.answers, replace(page, prompt_ids=prompt_ids))
-        memory.locate(IMAGE, SOURCE)
-        memory.remember_answer(request, [result(region_id, rle) for region_id in region_ids])
+        memory = self.recall_for(request, replace(page, prompt_ids=prompt_ids))
+        memory.remember(request, [result(region_id, rle) for region_id in region_ids])
         self.now += 1
 
     def recall(self, page: PageState = PAGE) -> list[list[str]]:
         """The ids of the regions of each answer, newest first."""
-        memory = AnswerMemory(self.answers, page)
-        memory.recall_all(IMAGE, SOURCE)
-        return [[str(one["id"]) for one in answer.results] for answer in memory.recalled]
+        recalled = self.recall_for(FindEverything(), page).recalled
+        return [[str(one["id"]) for one in answer.results] for answer in recalled]
+
+    def recall_for(self, request: Request, page: PageState = PAGE) -> AnswerMemory:
+        place = place_of(IMAGE, page, SOURCE)
+        return recall_answers(self.answers, request, place, page, CONFIGURED, corrects=True)
 
 
 def test_the_newest_answer_comes_first_whether_it_was_clicked_or_typed() -> None:
@@ -55,9 +59,9 @@ def test_the_newest_answer_comes_first_whether_it_was_clicked_or_typed() -> None
 def test_typed_answers_are_no_masks_for_a_click_to_correct() -> None:
     memory = Memory()
     memory.remember(TEXT, "found")
-    assert AnswerMemory(memory.answers, PAGE).recall(IMAGE, SOURCE) == ()
+    assert memory.recall_for(CLICK).recalled == ()
     place = AnswerPlace("3.1", 7, "img", "digest")
-    assert replace(place, is_typed=True).name != place.name
+    assert place.typed.name != place.name
 
 
 def test_a_typed_answer_is_forgotten_after_a_minute_and_belongs_to_one_person_and_annotation() -> None:
