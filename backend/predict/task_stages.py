@@ -25,15 +25,15 @@ from backend.label_studio.requests import (
     TaskImage,
     parse_task,
 )
-from backend.label_studio.results import build_prediction, build_results
+from backend.label_studio.results import build_prediction
 from backend.predict.box_masks import check_box_size
 from backend.predict.bulk_version import BulkRequest
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.image_opener import ImageOpener
-from backend.predict.outlines import outline_regions
 from backend.predict.prediction import Prediction, mean_score
 from backend.predict.request_needs import has_answer
 from backend.predict.review_scores import lowest_trust
+from backend.predict.written_answers import write_answer
 from backend.projects import ProjectSettings
 from backend.values import Candidate, Pixels
 
@@ -217,9 +217,7 @@ class TaskStages:
         for image in work.images:
             if image.encoded is not None and self._uses_cache and not image.is_cached:
                 self._encoder.store(image.encoded)
-            prediction = outline_regions(image.prediction, image.config, self._settings)
-            tolerance = self._settings.polygon_tolerance
-            results += build_results(prediction.regions, image.config, prediction.image_choices, tolerance=tolerance)
+            results += write_answer(image.prediction, image.config, self._settings)[1]
         if not results:
             return {"result": [], "score": 0.0}  # without a score a task has no place in the order of review
         predictions = [image.prediction for image in work.images]
