@@ -29,6 +29,7 @@ STATUS = {
     "ImageUnavailable": 502,
     "LabelStudioError": 502,
     "LabelStudioUnavailable": 502,
+    "UnknownHost": 502,
     "NoAnswer": 502,
     "LedgerError": 500,
     "RunRefused": 500,
