@@ -17,6 +17,7 @@ from selenium.common.exceptions import (
     WebDriverException,
 )
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -62,6 +63,11 @@ class LabelingPage:
         """Tell the pages that are loaded from now on that this is a Mac; their shortcuts then want the Command key."""
         agent = self._driver.execute_script("return navigator.userAgent").replace("X11; Linux x86_64", "Macintosh")
         self._driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": agent, "platform": "MacIntel"})
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page a window of that many pixels inside."""
+        window = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
 
     def hold_drafts(self) -> None:
         """Let this page and later ones save no further draft before `release_drafts`, as over a slow network."""
@@ -218,10 +224,30 @@ class LabelingPage:
         for key in held:
             ActionChains(self._driver).key_up(key).perform()
 
+    def point_at(self, x: float, y: float) -> None:
+        """Move the pointer to a pixel of the image and press nothing."""
+        chain = ActionChains(self._driver)
+        chain.w3c_actions.pointer_action.move_to_location(*self.shown.place(x, y))
+        chain.perform()
+
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Drag from one pixel of the image to another."""
         self.wait("all of the picture in view", self._fit_in)
         self._pointer(start, end)
+
+    def scroll_to_end(self, *, up: bool = False) -> None:
+        """Turn the wheel over the labels and the picture until their last line, or the first one, is in view."""
+        column = "const column = document.querySelector('.lsf-main-content'), box = column.getBoundingClientRect();"
+        way = "Math.floor(column.scrollTop)" if up else "column.scrollHeight - column.clientHeight - column.scrollTop"
+
+        def turn() -> bool:
+            left, x, y = self._run(f"{column} return [{way}, box.left + box.width / 2, box.top + box.height / 2];")
+            if left >= 1:
+                origin = ScrollOrigin.from_viewport(round(x), round(y))
+                ActionChains(self._driver).scroll_from_origin(origin, 0, -400 if up else 400).perform()
+            return bool(left < 1)
+
+        self.wait("the end", turn)
 
     def enter_text(self, text: str, text_area: str = "find") -> None:
         """Click into a text area, type and press Enter."""

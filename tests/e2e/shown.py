@@ -58,6 +58,10 @@ class Shown:
         script = " return [...store.suggestions.values()].filter(r => r.rle).map(r => [plain(r), Array.from(r.rle)]);"
         return {region_id: bytes(rle) for region_id, rle in self._run(STORE + _PLAIN_ID + script)}
 
+    def is_drawing(self) -> bool:
+        """Whether a region has been begun and not ended."""
+        return bool(self._run(STORE + " return store.isDrawing;"))
+
     def label_keys(self) -> dict[str, str]:
         """The labels of all rows by their keys."""
         script = """ return [...store.names.values()].filter(tag => tag.type.endsWith('labels'))

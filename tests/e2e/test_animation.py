@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # selenium may be missing
     from tests.e2e.labeling_page import LabelingPage
 
 SCENE_NUMBER, TEXT = 16, "the yellow ring"
-WINDOW = {"width": 1150, "height": 985, "deviceScaleFactor": 1, "mobile": False}
+WINDOW = 1150, 985
 READ_MILLISECONDS = 2300
 SWITCH = '[data-testid="bottombar-auto-annotation-toggle"]'
 TICK = '[data-testid="bottombar-accept-suggestions-button"]'
@@ -42,7 +42,7 @@ def test_a_click_an_alt_click_and_a_text_give_the_masks_that_the_picture_shows(p
     (ring,) = (one for one in targets if one.class_name == "yellow ring")
     project = site.make_project("Coloured shapes", {name: encode_png(scene)})
     driver: Any = page._driver
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", WINDOW)
+    page.resize(*WINDOW)
     driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
     page.start(project.number, project.tasks[name])
     page.take_smart_tool("KeyPointTool")
