@@ -14,6 +14,8 @@ from backend.errors import LabelStudioError, LabelStudioUnavailable, NoAnswer
 from backend.fetching import REDIRECT_REMEDY, TokenSource, enforce_deadline, ignore_netrc, never_connected, open_session
 from backend.label_studio.api.sdk_errors import NO_ANSWER_REMEDY, build_refusal, no_answer
 
+JSON_TYPE = "application/json"
+
 
 class AnswerTooLong(Exception):
     """Answer that is longer than was allowed; its body was not read."""
@@ -66,7 +68,9 @@ class JsonRequests:
         except orjson.JSONDecodeError:  # half a surrogate pair, which the standard library accepts
             return self._parse(response, subject), len(content)
 
-    def post_once(self, path: str, subject: str, body: bytes, timeout_seconds: float) -> Any:
+    def post_once(
+        self, path: str, subject: str, body: bytes, timeout_seconds: float, content_type: str = JSON_TYPE
+    ) -> Any:
         """Send a document whose effect must not be repeated; return the parsed answer.
 
         Raises:
@@ -74,7 +78,7 @@ class JsonRequests:
             LabelStudioUnavailable: It was not carried out: no connection, no token, or too many requests.
             LabelStudioError: It was refused.
         """
-        response = self._send("POST", path, subject, timeout_seconds, body=body)
+        response = self._send("POST", path, subject, timeout_seconds, body=body, content_type=content_type)
         try:
             self._check_status(response, subject)
             return self._parse(response, subject)
@@ -116,10 +120,11 @@ class JsonRequests:
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         max_bytes: int | None = None,
+        content_type: str = JSON_TYPE,
     ) -> requests.Response:
         """Send a request, and once more if its token has just expired."""
         headers = self._tokens.headers()
-        request = requests.Request(method, self._url + path, params=params, data=body)
+        request = requests.Request(method, self._url + path, {"Content-Type": content_type}, params=params, data=body)
         response = self._send_once(request, headers, subject, timeout_seconds, max_bytes)
         if response.status_code == requests.codes.unauthorized and self._tokens.can_renew:
             headers = self._tokens.headers(refused=headers["Authorization"])
@@ -141,7 +146,7 @@ class JsonRequests:
                     str(request.url),
                     params=request.params,
                     data=request.data or b"",
-                    headers={**headers, "Content-Type": "application/json"},
+                    headers={**headers, **request.headers},
                     timeout=timeout_seconds,
                     allow_redirects=False,
                     auth=ignore_netrc,
