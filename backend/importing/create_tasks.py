@@ -2,7 +2,8 @@
 
 After a lost answer Label Studio may have created them, or may still do so: it is asked for tasks with a higher id than
 all known ones until a settle time is over, and only those that are still missing are sent again. A refused request is
-sent again in halves, so that one bad picture costs only itself.
+sent again in halves, so that one bad picture costs only itself; so is one that Label Studio itself answers with status
+500, as it does (1.23.2) when pictures have more bytes than its DATA_UPLOAD_MAX_MEMORY_SIZE.
 """
 
 from __future__ import annotations
@@ -120,7 +121,9 @@ class TaskCreator:
             if len(ids) == len(left):
                 self.last_task_id = max(ids)
                 break
-            left = self._list_missing(left)
+            left = self._list_missing(left, 0.0 if cause and cause.has_ended else self.settle_seconds)
+            if left and cause and cause.has_ended:
+                return [*(one for one in chunk if one not in left), *self._refuse(left, cause)]
             if left and (cause is None or lost >= MAX_LOST_ANSWERS):
                 raise _in_doubt(left, cause) from cause
         self.created, self._refused = self.created + len(chunk), 0
@@ -131,9 +134,9 @@ class TaskCreator:
             return self.store.create(self.project_id, [{self.data_key: one.new.address} for one in chunk])
         return self.store.upload(self.project_id, [(one.new.file_name, one.content) for one in chunk])
 
-    def _list_missing(self, chunk: list[ReadyTask]) -> list[ReadyTask]:
+    def _list_missing(self, chunk: list[ReadyTask], settle_seconds: float) -> list[ReadyTask]:
         """Return those that have no task when the settle time is over."""
-        end, pause = monotonic() + self.settle_seconds, FIRST_PAUSE_SECONDS
+        end, pause = monotonic() + settle_seconds, FIRST_PAUSE_SECONDS
         while True:
             is_over = monotonic() >= end  # before the question, so that the last one comes after the end
             index = self.list_after(self.last_task_id)
@@ -147,7 +150,8 @@ class TaskCreator:
         if len(chunk) > 1:
             half = len(chunk) // 2
             return [*self._send(chunk[:half]), *self._send(chunk[half:])]
-        fail_image(self.failures, f"{chunk[0].found.name}: {error}")
+        size = f" ({len(chunk[0].content) / 1e6:.1f} MB)" if chunk[0].content else ""
+        fail_image(self.failures, f"{chunk[0].found.name}{size}: {error}")
         self._refused += 1
         if self._refused >= MAX_REFUSALS:
             message = f"Label Studio refused {self._refused} new tasks in a row. {error.message}"

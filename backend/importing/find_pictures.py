@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from backend.errors import BadDataSet, shorten
+from backend.errors import BadDataSet, BadImage, shorten
 from backend.export import FoundImage
 from backend.images import SourceImage
 from backend.importing.upload_names import path_of
@@ -77,8 +77,8 @@ def read_picture(path: Path, found: FoundImage, limits: PictureLimits) -> tuple[
     """Return the content of a picture's file, and the image with its size. Its header is checked, not all its pixels.
 
     Raises:
-        BadDataSet: It cannot be read, is of a type that Label Studio refuses, or of another size than the image.
-        BadImage: It is no image.
+        BadDataSet: It cannot be read, is no image, is of a type that Label Studio refuses, or of another size than the
+            image in the data set.
     """
     name = f"{found.name[:1].upper()}{found.name[1:]}"
     if path.suffix.lower() not in ENDINGS:
@@ -89,7 +89,10 @@ def read_picture(path: Path, found: FoundImage, limits: PictureLimits) -> tuple[
     except OSError as error:
         message = f"{name}: {path} cannot be read: {error.strerror or error}."
         raise BadDataSet(message, remedy="Make it readable, and run the same command again.") from error
-    size = SourceImage(content, f"{name}: {path}", limits.max_pixels, limits.max_scans).size
+    try:
+        size = SourceImage(content, f"{name}: {path}", limits.max_pixels, limits.max_scans).size
+    except BadImage as error:
+        raise BadDataSet(error.message, remedy="Replace it, or convert it to PNG or JPEG.") from error
     if found.size is not None and found.size != size:
         message = f"{name} is {found.size} in the data set, but its picture {path} is {size}."
         raise BadDataSet(message, remedy="The picture was resized: use the one that was annotated.")

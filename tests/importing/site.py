@@ -80,9 +80,10 @@ class ImportSite(FakeLabelStudio):
             data = [one["data"] for one in json.loads(seen.body)]
         else:
             files = read_form(seen)
-            if (size := sum(map(len, files.values()))) >= self.max_upload_bytes:
-                text = f"Maximum total size of all files is {self.max_upload_bytes} bytes, current size is {size} bytes"
-                return reply({"validation_errors": {"non_field_errors": [text]}}, 400)
+            if sum(map(len, files.values())) >= self.max_upload_bytes:
+                return reply({"detail": "You cannot access body after reading from request's data stream"}, 500)
+            if bad := [name for name in files if "refused" in name]:
+                return reply({"validation_errors": {"non_field_errors": [f"{bad[0]} is not supported"]}}, 400)
             self.uploads |= files
             digits = (f"{len(self.tasks) + n:08x}" for n in range(len(files)))
             stored = [f"{number}-{stored_name(name)}" for number, name in zip(digits, files, strict=True)]

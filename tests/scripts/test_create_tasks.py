@@ -243,14 +243,15 @@ def test_a_file_does_not_lead_out_of_the_folder(command: Command) -> None:
     assert command.site.sent() == []
 
 
-def test_a_picture_that_is_too_large_costs_only_itself(command: Command) -> None:
-    path = command.write("a.png", "large.png", "c.png")
-    (command.folder / "large.png").write_bytes(picture() + bytes(5000))
-    command.site.max_upload_bytes = 3000
-    assert command.run(path) == 1
-    assert 'image 2 ("large.png"): Label Studio at' in command.out
-    assert "Maximum total size of all files is 3000 bytes" in command.out
-    assert command.tasks() == ["a.png", "c.png"] and command.predicted() == [1, 2]
+def test_a_picture_that_label_studio_refuses_costs_only_itself_and_is_named(command: Command) -> None:
+    path = command.write("a.png", "large.png", "c.png", "refused.png", "e.png")
+    (command.folder / "large.png").write_bytes(picture() + bytes(900_000))
+    command.site.max_upload_bytes = 800_000
+    assert command.run(path) == 1  # without a wait: the settle time is longer than the test may take
+    assert 'image 2 ("large.png") (0.9 MB): Label Studio at' in command.out
+    assert 'image 4 ("refused.png") (0.0 MB): Label Studio at' in command.out
+    assert "refused.png is not supported" in command.out and "created 3 tasks, failed 2" in command.out
+    assert command.tasks() == ["a.png", "c.png", "e.png"] and command.predicted() == [1, 2, 3]
 
 
 def test_without_permission_it_stops_and_says_so(command: Command) -> None:

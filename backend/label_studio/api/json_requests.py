@@ -85,7 +85,9 @@ class JsonRequests:
         except LabelStudioError as error:
             is_open = isinstance(error, LabelStudioUnavailable) or 200 <= response.status_code < 300
             if is_open and response.status_code != requests.codes.too_many_requests:
-                raise NoAnswer(error.message, remedy=error.remedy) from error
+                lost = NoAnswer(error.message, remedy=error.remedy)
+                lost.has_ended = response.status_code == requests.codes.server_error and _is_json(response)
+                raise lost from error
             raise
 
     def patch(self, path: str, subject: str, document: Mapping[str, Any]) -> Any:
@@ -174,6 +176,11 @@ class JsonRequests:
         except ValueError as error:
             message = f"The answer of {self._url} to the request for {subject} is not Label Studio's."
             raise LabelStudioError(message, remedy=f"Check LABEL_STUDIO_URL. {REDIRECT_REMEDY}") from error
+
+
+def _is_json(response: requests.Response) -> bool:
+    """Whether Label Studio wrote the answer: proxies send HTML."""
+    return response.headers.get("Content-Type", "").startswith(JSON_TYPE)
 
 
 def _read_body(response: requests.Response, max_bytes: int) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from urllib3 import encode_multipart_formdata
+import requests
 
 from backend.label_studio.api.client import LabelStudioClient
 
@@ -41,8 +41,9 @@ class NewTaskClient(LabelStudioClient):
         """
         # it keeps only the last of several files in fields of the same name
         fields = {f"file{n}": (name, content, OCTETS) for n, (name, content) in enumerate(pictures)}
-        body, content_type = encode_multipart_formdata(fields)
-        return self._import(project_id, f"{len(pictures)} pictures for project {project_id}", body, content_type)
+        form: Any = requests.Request("POST", self.url, files=fields).prepare()
+        subject = f"{len(pictures)} pictures for project {project_id}"
+        return self._import(project_id, subject, form.body, form.headers["Content-Type"])
 
     def _import(self, project_id: str, subject: str, body: bytes, content_type: str) -> list[int]:
         path = f"/api/projects/{project_id}/import?return_task_ids=true"
