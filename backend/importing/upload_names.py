@@ -54,7 +54,7 @@ def build_upload_name(path: PurePosixPath, *, is_unique: bool, has_ending: bool 
     if is_unique and safe == stem.replace(" ", "_") and 0 < len(safe) <= MAX_CHARACTERS:
         return safe + _REFUSED.sub("", suffix)
     digits = hashlib.sha256(str(path).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{safe[:MAX_CHARACTERS]}-{digits}".lstrip("-") + _REFUSED.sub("", suffix)
+    return without_digits(f"{safe[:MAX_CHARACTERS]}-{digits}".lstrip("-")) + _REFUSED.sub("", suffix)
 
 
 def name_uploads(images: Sequence[FoundImage]) -> list[str]:

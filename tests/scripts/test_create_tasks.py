@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from backend.bulk import RunFolder, hold_lock, identify_run
 from scripts.import_annotations import main
 from tests.bulk.fake_label_studio import PROJECT
 from tests.bulk.fault_proxy import DELAY, DROP, DROP_UNSENT, LOSE, REFUSE, FaultProxy
@@ -437,3 +438,32 @@ def test_a_named_folder_is_searched_and_several_pictures_of_a_name_are_named(com
     assert command.run(path, "--images", str(photos)) == 1
     assert f'Image 2 ("b.png"): 2 pictures in {photos} may be its own: x/b.png, y/b.png.' in command.out
     assert command.tasks() == ["a.png", "c.png"]
+
+
+def test_two_runs_that_create_tasks_of_a_project_exclude_each_other(command: Command, tmp_path: Path) -> None:
+    path = command.write("a.png")
+    identity = identify_run(os.environ["LABEL_STUDIO_URL"], PROJECT, "--create-tasks")
+    with hold_lock(RunFolder(tmp_path / "runs", identity)):
+        assert command.run(path) == 1
+        assert "Another run works on project 3" in command.errors
+        assert command.site.sent() == []
+        assert command.run(path, create="") == 1  # for want of a task
+        assert "Another run" not in command.errors
+    assert command.run(path) == 0
+
+
+def test_splits_of_roboflow_have_their_pictures_beside_their_files(command: Command) -> None:
+    for split, size in (("train", 32), ("valid", 40)):
+        document = json.loads(command.write("1.png").read_text())
+        document["images"][0]["width"] = size
+        (command.folder / split).mkdir()
+        (command.folder / split / "_annotations.coco.json").write_text(json.dumps(document))
+        (command.folder / split / "1.png").write_bytes(picture(size))
+    (command.folder / "instances.json").unlink()
+    for _ in range(2):
+        assert command.run(command.folder, "--as", "annotations") == 0
+    assert len(set(command.tasks())) == 2
+    sizes = [Image.open(io.BytesIO(content)).width for content in command.site.uploads.values()]
+    assert sizes == [32, 40]
+    drawn = [own[0]["result"][0]["original_width"] for own in command.site.submitted.values()]
+    assert drawn == sizes
