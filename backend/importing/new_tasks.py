@@ -78,7 +78,9 @@ class GivenPictures:
 class PrefixedPictures:
     """Addresses of a prefix and the path of the picture in the data set's folder.
 
-    Label files do not tell the ending of their picture; its file does.
+    Attributes:
+        prefix: A "/" is put after it unless it ends with "/" or "=".
+        folder: Its files tell the endings of the pictures of label files.
 
     Raises:
         BadSettings: The prefix is no address.

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from backend.export import LabeledImage, build_file_name
+from backend.label_studio.api import NewTaskClient, TaskListing
 from scripts.demo_circle.stage import Opened
 from scripts.export import main as export
 from scripts.import_annotations import main as import_annotations
@@ -88,3 +89,15 @@ def test_a_data_set_with_pictures_fills_a_new_project_once(
     assert export(["--project", str(second), "--out", str(after), "--with-images"]) == 0
     assert regions_of(after) == regions_of(before) and len(regions_of(after)) == 4
     assert {one["picture"] for one in regions_of(after).values()} == set(images.values())
+
+
+@pytest.mark.timeout(600)
+def test_a_thousand_uploaded_pictures_are_listed(opened: Opened) -> None:
+    client = NewTaskClient(opened.site.url, opened.token)
+    project = opened.site.create_project("A thousand", CONFIG, "")
+    content = draw_picture(0)
+    created = [
+        client.upload(str(project), [(f"{hundred}-{number}.png", content) for number in range(100)])
+        for hundred in range(10)
+    ]
+    assert [task["id"] for task in TaskListing(client).iterate(project)] == [task for ids in created for task in ids]

@@ -22,7 +22,9 @@ class NewTaskClient(LabelStudioClient):
     """Client of one Label Studio that creates tasks.
 
     Both methods send one request, which is never repeated, and return the ids of the tasks: none where Label Studio
-    imports later (Enterprise), and says only that it will. They raise:
+    imports later (Enterprise), and says only that it will.
+
+    Raises:
         NoAnswer: The answer was lost. The tasks may be there, now or later.
         LabelStudioUnavailable: Nothing was sent.
         LabelStudioError: Label Studio refused all of them.

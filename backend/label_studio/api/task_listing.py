@@ -25,7 +25,7 @@ from backend.label_studio.api.tabs import check_tab
 from backend.label_studio.api.task_query import Json, condition, encode_query
 
 AnswerOf = Callable[[Callable[[], Any]], Any]
-PAGE_SIZE = 500  # Label Studio (1.23.2) with SQLite answers 1000 tasks of uploaded pictures with HTTP 500
+PAGE_SIZE = 900  # Label Studio (1.23.2) with SQLite answers 1000 tasks of uploaded pictures with HTTP 500
 MAX_COUNTED = 5000
 MAX_IDS = 200  # in one request: they stand in its URL, which servers limit to 4 kB
 
