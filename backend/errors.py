@@ -108,7 +108,13 @@ class UnknownHost(LabelStudioUnavailable):
 
 
 class NoAnswer(LabelStudioUnavailable):
-    """Request whose answer was lost: Label Studio may have carried it out, or may still do so."""
+    """Request whose answer was lost: Label Studio may have carried it out, or may still do so.
+
+    Attributes:
+        has_ended: Whether Label Studio itself says that the request has failed, so nothing more will come of it.
+    """
+
+    has_ended = False
 
 
 class LedgerError(BackendError):

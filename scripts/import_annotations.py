@@ -2,9 +2,11 @@
 
     python -m scripts.import_annotations --project 1 --format coco exports/birds/instances.json
     python -m scripts.import_annotations --project 1 --format yolo-seg --as annotations runs/birds
+    python -m scripts.import_annotations --project 1 --format coco instances.json --create-tasks --images photos
 
-Images are matched to tasks by task id or by the names of their pictures; docs/exporting.md describes how. Masks come
-back exactly where the labeling config has a brush, a bitmask or polygons. Running it twice adds nothing twice.
+Images are matched to tasks by task id or by the names of their pictures; docs/exporting.md describes how. With
+--create-tasks those that match none become tasks first. Masks come back exactly where the labeling config has a brush,
+a bitmask or polygons. Running it twice adds nothing twice.
 
 Exit status: 0; 1 if an image has no task or a task failed (the others are imported), or if nothing could be read; 2 for
 options that are missing or not valid; 130 or 143 if it was stopped by a signal.
@@ -17,8 +19,11 @@ import sys
 from collections.abc import Sequence
 
 from scripts.console import read_settings, run_command
+from scripts.importing_annotations.creating import create_tasks
 from scripts.importing_annotations.options import add_options
-from scripts.importing_annotations.sending import prepare, send_as_annotations, send_as_predictions, try_everything
+from scripts.importing_annotations.sending import prepare, send_as_annotations, send_as_predictions
+from scripts.importing_annotations.sources import hold_tasks
+from scripts.importing_annotations.trying import try_everything
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,16 +39,20 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Read, match, send, and print a summary."""
     settings = read_settings(arguments.url, arguments.api_key)
-    work = prepare(arguments, settings)
-    summary = work.summary()
-    print(summary.matching(), flush=True)
+    with hold_tasks(arguments, settings):
+        work = prepare(arguments, settings)
+        print(work.summary().matching(), flush=True)
+        if work.new and not arguments.dry_run:
+            work, stopped = create_tasks(work, arguments, settings)
+            if stopped:
+                return stopped
     if arguments.dry_run:
         status = try_everything(work, arguments, settings)
     elif arguments.kind == "annotations":
         status = send_as_annotations(work, arguments, settings)
     else:
         status = send_as_predictions(work, arguments, settings)
-    print(summary.results())
+    print(work.summary().results())
     return status or int(work.failures.failed > 0)
 
 

@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "export",
         "geometry",
+        "images",
         "label_studio/api",
         "label_studio/config",
         "label_studio/requests",

@@ -51,6 +51,7 @@ class FoundImage:
         name: For messages, such as `image 5 ("a.jpg")`.
         file_name: Name of its picture, perhaps with folders.
         has_ending: Whether `file_name` has the picture's ending; files of labels are only named like the picture.
+        path: Path of its picture in the data set's folder, without ending as `file_name`; "" if that is the path.
         uri: Location of the picture; "" if unknown.
         task_id: Task in Label Studio that it was exported from; None if unknown.
         image_id: Of the data set; 0 if it has none.
@@ -65,6 +66,7 @@ class FoundImage:
     file_name: str
     read: Callable[[Size, OnBadRegion], FoundRegions]
     has_ending: bool = True
+    path: str = ""
     uri: str = ""
     task_id: int | None = None
     image_id: int = 0

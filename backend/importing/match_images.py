@@ -8,14 +8,14 @@ The first row that has a task decides; a row with several is ambiguous:
 | address       | `coco_url`, `file_name`                 | the URI of its image                               |
 | export name   | `file_name`, such as `photo-task12.jpg` | the name that an export gives it                   |
 | name          | last part of `coco_url`, `file_name`    | last part of its URI                               |
-| uploaded name | the same, as it is or without digits    | the same without the eight digits of each upload   |
+| uploaded name | the same, as it is or without digits,   | the same without the eight digits of each upload   |
+|               | or as `upload_names` would write it     |                                                    |
 
 Names of label files have no ending, and are compared with the names of pictures without theirs.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -23,9 +23,9 @@ from typing import Any
 
 from backend.errors import BadDataSet, shorten
 from backend.export import FoundImage, build_file_name, build_image_id, build_image_parts, uri_to_name
+from backend.importing.upload_names import build_upload_name, path_of, without_digits
 from backend.label_studio.config import ImageConfig, LabelingConfig
 
-_UPLOADED = re.compile(r"^(?:[0-9a-f]{8}-)+(?=.)")  # several times for a picture that was exported and uploaded again
 MAX_NAMED = 3
 LEVELS = ("address", "export name", "name", "uploaded name")
 
@@ -54,14 +54,19 @@ class TaskIndex:
     Args:
         tasks: Documents with "id" and "data".
         project_id: For messages.
+
+    Attributes:
+        last_task_id: The highest id; 0 without tasks.
     """
 
     def __init__(self, tasks: Iterable[Mapping[str, Any]], config: LabelingConfig, project_id: str) -> None:
         self._project_id = project_id
+        self.last_task_id = 0
         self._by_task: dict[int, list[Place]] = {}
         self._by_name: dict[tuple[str, bool, str], list[Place]] = {}
         parts = build_image_parts([image.name for image in config.images if image.answers])
         for task in tasks:
+            self.last_task_id = max(self.last_task_id, task["id"])
             for image in config.images_in(task["data"]):
                 uri = task["data"][image.data_key]
                 if image.answers and isinstance(uri, str):
@@ -81,14 +86,39 @@ class TaskIndex:
         """
         if found.task_id is not None and not by_name:
             return self._by_task_id(found, found.task_id)
+        if place := self.find(found):
+            return place
+        name = shorten(found.file_name or found.uri or "none")
+        message = f"{_capital(found.name)}: no task of project {self._project_id} shows a picture of the name {name}."
+        raise BadDataSet(message, remedy="Import the picture into the project first, under the same name.")
+
+    def find(self, found: FoundImage) -> Place | None:
+        """Return the place that an image's names lead to; None if no task has one of them.
+
+        Raises:
+            BadDataSet: Several tasks may have it.
+        """
         for key in _keys_of(found):
             if places := self._by_name.get(key):
                 if len(places) > 1:
                     raise _ambiguous(found, places)
                 return places[0]
-        name = shorten(found.file_name or found.uri or "none")
-        message = f"{_capital(found.name)}: no task of project {self._project_id} shows a picture of the name {name}."
-        raise BadDataSet(message, remedy="Import the picture into the project first, under the same name.")
+        return None
+
+    def find_exactly(self, found: FoundImage, upload_name: str) -> Place | None:
+        """Return the one place with an image's address, or with the name that its picture is uploaded under."""
+        keys = [("address", True, text) for text in (found.uri, found.file_name)]
+        for key in (*keys, ("uploaded name", found.has_ending, upload_name)):
+            places = self._by_name.get(key, ())
+            if key[2] and len(places) == 1:
+                return places[0]
+        return None
+
+    def remove(self, places: Iterable[Place]) -> None:
+        """Make places unfindable by name."""
+        removed = {(place.task_id, place.image.name) for place in places}
+        for key, own in self._by_name.items():
+            self._by_name[key] = [place for place in own if (place.task_id, place.image.name) not in removed]
 
     def _by_task_id(self, found: FoundImage, task_id: int) -> Place:
         places = self._by_task.get(task_id, [])
@@ -116,7 +146,7 @@ class TaskIndex:
         place = Place(task_id, image, uri, image_id, build_file_name(uri, task_id, part))
         self._by_task.setdefault(task_id, []).append(place)
         name = uri_to_name(uri)
-        names = dict(zip(LEVELS, (uri, place.file_name, name, _UPLOADED.sub("", name)), strict=True))
+        names = dict(zip(LEVELS, (uri, place.file_name, name, without_digits(name)), strict=True))
         for level, text in names.items():
             for has_ending in (True, False):
                 key = level, has_ending, text if has_ending else _stem(text)
@@ -129,7 +159,8 @@ def _keys_of(found: FoundImage) -> Iterator[tuple[str, bool, str]]:
     last = PurePosixPath(found.file_name.replace("\\", "/")).name
     names = [name for name in (uri_to_name(found.uri) if found.uri else "", last) if name]
     texts = {"address": [found.uri, found.file_name], "export name": [last], "name": names}
-    texts["uploaded name"] = [*names, *(_UPLOADED.sub("", name) for name in names)]
+    uploaded = [build_upload_name(path_of(found), is_unique=one, has_ending=found.has_ending) for one in (True, False)]
+    texts["uploaded name"] = [*names, *map(without_digits, names), *uploaded]
     for level in LEVELS:
         for text in dict.fromkeys(texts[level]):
             if text:
@@ -144,7 +175,8 @@ def _ambiguous(found: FoundImage, places: list[Place]) -> BadDataSet:
     named = ", ".join(f"{place.task_id} ({shorten(place.uri)})" for place in places[:MAX_NAMED])
     more = f" and {len(places) - MAX_NAMED} more" if len(places) > MAX_NAMED else ""
     message = f"{_capital(found.name)} may be of several tasks: {named}{more}."
-    remedy = 'Give the image its task\'s "task_id", or the whole address of its picture as "coco_url", in the file.'
+    remedy = 'Give the image the address of its picture as "coco_url" in the file; its "task_id" counts '
+    remedy += "without --by-name and --create-tasks."
     return BadDataSet(message, remedy=remedy)
 
 

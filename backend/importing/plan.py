@@ -60,20 +60,26 @@ def plan_import(
     Returns:
         By ascending task id.
     """
-    matched: dict[tuple[int, str], list[tuple[FoundImage, Place]]] = {}
+    matched = list[tuple[FoundImage, Place]]()
     for found in data_set.images:
         try:
-            place = index.match(found, by_name=by_name)
+            matched.append((found, index.match(found, by_name=by_name)))
         except BadDataSet as error:
-            _fail(failures, str(error))
-        else:
-            matched.setdefault((place.task_id, place.image.name), []).append((found, place))
+            fail_image(failures, str(error))
+    return group_by_task(matched, failures)
+
+
+def group_by_task(matched: Iterable[tuple[FoundImage, Place]], failures: Failures) -> list[TaskImport]:
+    """Return what tasks get, by ascending id; several images with the same place are failures."""
+    by_place: dict[tuple[int, str], list[tuple[FoundImage, Place]]] = {}
+    for found, place in matched:
+        by_place.setdefault((place.task_id, place.image.name), []).append((found, place))
     by_task: dict[int, list[tuple[FoundImage, Place]]] = {}
-    for (task_id, _), pairs in matched.items():
+    for (task_id, _), pairs in by_place.items():
         if len(pairs) > 1:
             names = ", ".join(found.name for found, _ in pairs[:3])
             remedy = "Rename pictures so that each has a task of its own, or give each its task_id in the file."
-            _fail(
+            fail_image(
                 failures,
                 f"{len(pairs)} images of the data set are the one of task {task_id}: {names}. {remedy}",
                 len(pairs),
@@ -83,6 +89,7 @@ def plan_import(
     return [TaskImport(task_id, tuple(by_task[task_id])) for task_id in sorted(by_task)]
 
 
-def _fail(failures: Failures, reason: str, count: int = 1) -> None:
+def fail_image(failures: Failures, reason: str, count: int = 1) -> None:
+    """Count images that get nothing, and record the reason."""
     failures.failed += count
     failures.reasons.append(reason)

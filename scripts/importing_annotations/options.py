@@ -53,6 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="read and match everything, send nothing, say what would be"
     )
+    _add_task_options(parser)
     _add_region_options(parser)
     group = parser.add_argument_group("outages of Label Studio")
     add_give_up_option(group)
@@ -64,6 +65,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="how long after a lost answer Label Studio may still store what was sent (default: 150)",
     )
     parser.set_defaults(shard=None)
+
+
+def _add_task_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("tasks")
+    group.add_argument(
+        "--create-tasks",
+        action="store_true",
+        help="create a task for each image whose name no task has: of the address that the file has for it, otherwise "
+        "its picture beside the file or in images/ is uploaded; task ids of the file are ignored",
+    )
+    pictures = group.add_mutually_exclusive_group()
+    pictures.add_argument(
+        "--images", type=Path, metavar="DIR", help="upload the pictures from this folder, whatever addresses there are"
+    )
+    pictures.add_argument(
+        "--image-prefix",
+        default="",
+        metavar="URL",
+        help="upload nothing: a picture's address is this and its path in the data set, such as s3://bucket/birds/ or "
+        "/data/local-files/?d=birds/",
+    )
 
 
 def _add_region_options(parser: argparse.ArgumentParser) -> None:

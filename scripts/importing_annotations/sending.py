@@ -6,14 +6,15 @@ import argparse
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.bulk import Failures, Stopped
-from backend.errors import BackendError, BadSettings
+from backend.errors import BadSettings
 from backend.export import FoundDataSet
 from backend.images import SourceImage
 from backend.importing import (
+    NewTask,
     Place,
     PlannedTasks,
     PredictionBuilder,
@@ -25,8 +26,8 @@ from backend.importing import (
     check_labels,
     check_shape,
     clear_stored,
-    has_same_regions,
     plan_import,
+    plan_with_new,
     send_annotations,
     with_existing,
 )
@@ -37,6 +38,7 @@ from backend.values import Size
 from scripts.console import show_progress
 from scripts.image_fetching import build_fetcher
 from scripts.importing_annotations.options import READERS, describe_result_options, read_result_options
+from scripts.importing_annotations.sources import build_source, check_task_options
 from scripts.importing_annotations.summary import ImportSummary
 from scripts.preannotating.importing import Work, import_project
 from scripts.preannotating.stopping import StopSignals
@@ -52,6 +54,8 @@ class Import:
 
     Attributes:
         version: Of predictions.
+        new: Tasks to create, with --create-tasks.
+        last_task_id: The highest id of the project's tasks.
     """
 
     project_id: str
@@ -62,10 +66,12 @@ class Import:
     failures: Failures
     builder: TaskResults
     version: str
+    new: Sequence[NewTask] = ()
+    last_task_id: int = 0
 
     def summary(self) -> ImportSummary:
         """Return what is known so far."""
-        return ImportSummary(self.data_set, self.plan, self.builder, self.failures)
+        return ImportSummary(self.data_set, self.plan, self.builder, self.failures, len(self.new))
 
 
 def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
@@ -77,6 +83,7 @@ def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
     """
     from backend.wiring import build_limits
 
+    check_task_options(arguments)
     if arguments.kind == "annotations" and (arguments.replace or arguments.model_version):
         option = "--replace" if arguments.replace else "--model-version"
         raise BadSettings(f"{option} is of predictions.", remedy="Leave it out with --as annotations.")
@@ -91,11 +98,19 @@ def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
     check_labels(data_set, [add_ordinary_rectangles(image) for image in config.images], options)
     project_id, failures = str(arguments.project), Failures()
     tasks = TaskListing(client, outages.answer_of).iterate(project_id)
-    index = TaskIndex(show_progress(tasks, "listing"), config, project_id)
-    plan = plan_import(data_set, index, failures, by_name=arguments.by_name)
+    source = build_source(arguments, data_set, config) if arguments.create_tasks else None
+    if source:
+        data_set = replace(data_set, images=[source.addressed(found) for found in data_set.images])
+    index, new = TaskIndex(show_progress(tasks, "listing"), config, project_id), list[NewTask]()
+    if source:
+        plan, new = plan_with_new(data_set, index, failures, source)
+    else:
+        plan = plan_import(data_set, index, failures, by_name=arguments.by_name)
     builder = TaskResults(options, build_fetch_size(settings, project_id), arguments.skip_bad_regions)
     version = arguments.model_version or build_version(arguments, data_set)
-    return Import(project_id, project.label_config, config, data_set, plan, failures, builder, version)
+    return Import(
+        project_id, project.label_config, config, data_set, plan, failures, builder, version, new, index.last_task_id
+    )
 
 
 def build_version(arguments: argparse.Namespace, data_set: FoundDataSet) -> str:
@@ -176,28 +191,6 @@ def send_as_annotations(work: Import, arguments: argparse.Namespace, settings: S
         print("".join(f"{line}\n" for line in failures.reason_lines), end="")
         if signals.flag.is_set():
             return signals.exit_status
-    return 1 if failures.failed else 0
-
-
-def try_everything(work: Import, arguments: argparse.Namespace, settings: Settings) -> int:
-    """Build everything without sending it; print what would be sent and what would fail. Return the exit status."""
-    client = PredictionClient(settings.label_studio_url, settings.label_studio_api_key)
-    ids = [task.task_id for task in work.plan]
-    is_stored = arguments.kind == "predictions" and not arguments.replace and ids
-    done = client.tasks_with_version(work.project_id, ids, work.version) if is_stored else set[int]()
-    failures, created = Failures(), 0
-    for task, present in with_existing(work.plan, build_existing(client, work.project_id)):
-        try:
-            results = work.builder.build(task, present)
-        except BackendError as error:
-            failures.fail(task.task_id, error)
-            continue
-        if arguments.kind == "annotations" and has_same_regions(results, present):
-            done.add(task.task_id)
-        created += task.task_id not in done
-    version = f" of version {work.version}" if arguments.kind == "predictions" else ""
-    print(f"Dry run: would create {created} {arguments.kind}{version}; {len(done)} are there, {failures.failed} failed")
-    print("".join(f"{line}\n" for line in failures.reason_lines), end="")
     return 1 if failures.failed else 0
 
 

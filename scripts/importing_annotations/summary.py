@@ -17,17 +17,20 @@ class ImportSummary:
 
     Attributes:
         unmatched: Images of the data set without a task.
+        new: Images that get one.
     """
 
     data_set: FoundDataSet
     plan: Sequence[TaskImport]
     builder: TaskResults
     unmatched: Failures
+    new: int = 0
 
     def matching(self) -> str:
         """Describe which images have a task."""
         matched = sum(len(task.images) for task in self.plan)
-        lines = [f"{len(self.data_set.images)} images: {matched} matched to tasks, {self.unmatched.failed} not"]
+        new = f"{self.new} without one, " if self.new else ""
+        lines = [f"{len(self.data_set.images)} images: {matched} matched to tasks, {new}{self.unmatched.failed} not"]
         renames = name_unused_renames(self.data_set, self.builder.options)
         return "\n".join([*lines, *self.unmatched.reason_lines, *renames])
 

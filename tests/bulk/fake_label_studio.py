@@ -1,7 +1,8 @@
 """A Label Studio with one project, in memory, that answers over HTTP what a bulk run asks. It behaves as 1.23.2 does:
 
 an import is stored as a whole or refused as a whole for an unknown task, and leaves out predictions with an unknown
-label without a word (`created` is short); the filter for versions finds substrings, in capitals or not.
+label without a word (`created` is short); the filter for versions finds substrings, in capitals or not; with SQLite a
+page of 1000 uploaded pictures is too large.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.servers import Answer, LocalServer, Seen
 Json = dict[str, Any]
 PROJECT = "3"
 LABELS = ("red", "green")
+MAX_PAGE_SIZE = 1000
 
 
 def reply(document: object, status: int = 200) -> Answer:
@@ -106,6 +108,8 @@ class FakeLabelStudio:
                 return reply(self._versions())
             case "POST", ["projects", _number, "import", "predictions"]:
                 return self._import(json.loads(seen.body))
+            case "GET", ["tasks"] if int(query["page_size"][0]) >= MAX_PAGE_SIZE:
+                return reply({"detail": f"Expression tree is too large (maximum depth {MAX_PAGE_SIZE})"}, 500)
             case "GET", ["tasks"]:
                 return reply(self._list(query))
             case "GET", ["dm", "views"]:

@@ -43,7 +43,7 @@ class FaultProxy:
             thread.join()
 
     def respond(self, seen: Seen, _: BaseHTTPRequestHandler) -> Answer | None:
-        paths = ("/import/predictions", "/annotations")
+        paths = ("/import/predictions", "/annotations", "/import")
         is_import = seen.method == "POST" and seen.path.partition("?")[0].rstrip("/").endswith(paths)
         if is_import and self.poison and self.poison in seen.body:
             return 500, {"Content-Type": "text/html"}, b"<h1>Server Error</h1>"

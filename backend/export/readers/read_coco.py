@@ -74,7 +74,9 @@ def read_coco(path: Path) -> FoundDataSet:
     digest, labels, points, crowds = hashlib.sha256(), Counter[str](), Counter[str](), 0
     groups: dict[str, dict[Any, Json]] = {}
     entries: dict[tuple[str, Any], list[_Entry]] = {}
+    folders: dict[str, str] = {}
     for group, file in list_documents(path):
+        folders[group] = file.parent.relative_to(path).as_posix() if path.is_dir() else "."
         document = read_document(file, digest)
         for image in document.images:
             _check_image(image, document.path)
@@ -91,7 +93,7 @@ def read_coco(path: Path) -> FoundDataSet:
                 crowds += bool(annotation.get("iscrowd"))
             own.append(entry)
     images = [
-        _find_image(image, entries.get((group, number), ()))
+        _find_image(image, entries.get((group, number), ()), folders[group])
         for group, own in groups.items()
         for number, image in own.items()
     ]
@@ -121,15 +123,16 @@ def _name_image(image: Json) -> str:
     return f"image {shorten(image['id'])}" + (f' ("{shorten(file_name)}")' if isinstance(file_name, str) else "")
 
 
-def _find_image(image: Json, entries: Sequence[_Entry]) -> FoundImage:
+def _find_image(image: Json, entries: Sequence[_Entry], folder: str) -> FoundImage:
     found, key = find_image(image), str(image.get("file_name") or image["id"])
-    return replace(found, read=partial(_read_regions, found.name, key, entries))
+    path = f"{folder}/{found.file_name}" if folder != "." and found.file_name else ""
+    return replace(found, read=partial(_read_regions, found.name, key, entries), path=path)
 
 
 def find_image(image: Json) -> FoundImage:
     """Return an image of a COCO file, with its id, without regions."""
     file_name, name = image.get("file_name"), _name_image(image)
-    task_id, uri = image.get("task_id"), image.get("coco_url")
+    task_id, uri = image.get("task_id"), image.get("coco_url") or image.get("flickr_url")
     return FoundImage(
         name,
         file_name if isinstance(file_name, str) else "",

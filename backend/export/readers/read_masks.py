@@ -88,6 +88,7 @@ def _read_id_masks(path: Path) -> FoundDataSet:
             PurePosixPath(name).name,
             partial(_read_objects, f'picture "{shorten(name)}"', objects),
             has_ending=False,
+            path=f"images/{name}",
             size=measure_picture(objects[0].path),
         )
         for name, objects in pictures.items()
@@ -121,8 +122,9 @@ def _read_colour_masks(path: Path) -> FoundDataSet:
         if name.parts[0] != "images":
             digest.update(file.read_bytes())
             read = partial(_read_classes, f'picture "{shorten(name)}"', file, colours)
-            size = measure_picture(file)
-            images.append(FoundImage(f'picture "{shorten(name)}"', file.stem, read, has_ending=False, size=size))
+            size, picture = measure_picture(file), f"images/{name.with_suffix('').as_posix()}"
+            title = f'picture "{shorten(name)}"'
+            images.append(FoundImage(title, file.stem, read, has_ending=False, path=picture, size=size))
     if not images:
         raise BadDataSet(f"{path} has no PNGs.", remedy=LAYOUT_REMEDY)
     return FoundDataSet(images, digest=digest.hexdigest()[:8], further_labels=frozenset(colours.values()))

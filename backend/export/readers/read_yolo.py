@@ -81,7 +81,8 @@ def read_yolo(path: Path) -> FoundDataSet:
         digest.update(f"{name}\0{text}\0".encode())
         labels.update(names[number] for number in map(_class_of, text.splitlines()) if number in names)
         read = partial(_read_regions, name, text, names)
-        images.append(FoundImage(name, file.stem, read, has_ending=False, size=pictures.size_of(file)))
+        picture = (_pictures_of(file).relative_to(listing.parent) / file.stem).as_posix()
+        images.append(FoundImage(name, file.stem, read, has_ending=False, path=picture, size=pictures.size_of(file)))
     return FoundDataSet(images, labels, digest=digest.hexdigest()[:8])
 
 
@@ -160,16 +161,21 @@ def _parse_numbers(line: str) -> list[float]:
     return numbers
 
 
+def _pictures_of(labels: Path) -> Path:
+    """Return the folder of the picture of a label file: `labels` in the path becomes `images`."""
+    parts = list(labels.parent.parts)
+    place = len(parts) - 1 - parts[::-1].index("labels")
+    return Path(*parts[:place], "images", *parts[place + 1 :])
+
+
 class _Pictures:
-    """Pictures beside label files: `labels` in the path becomes `images`."""
+    """Pictures beside label files."""
 
     def __init__(self) -> None:
         self._by_folder: dict[Path, dict[str, Path]] = {}
 
     def size_of(self, labels: Path) -> Size | None:
-        parts = list(labels.parent.parts)
-        place = len(parts) - 1 - parts[::-1].index("labels")
-        folder = Path(*parts[:place], "images", *parts[place + 1 :])
+        folder = _pictures_of(labels)
         if folder not in self._by_folder:
             files = folder.iterdir() if folder.is_dir() else ()
             self._by_folder[folder] = {file.stem: file for file in sorted(files)}

@@ -8,6 +8,7 @@ from backend.label_studio.api.annotations import AnnotationClient
 from backend.label_studio.api.client import LabelStudioClient, ProjectInfo
 from backend.label_studio.api.earlier_version import Removal, delete_earlier_version
 from backend.label_studio.api.model_versions import find_similar
+from backend.label_studio.api.new_tasks import NewTaskClient
 from backend.label_studio.api.next_tasks import NextTasks
 from backend.label_studio.api.predictions import PredictionClient, StoredPredictions
 from backend.label_studio.api.shown_version import show_version, shown_version
@@ -19,6 +20,7 @@ __all__ = [
     "AnnotationClient",
     "AnswerOf",
     "LabelStudioClient",
+    "NewTaskClient",
     "NextTasks",
     "PredictionClient",
     "ProjectInfo",

@@ -23,6 +23,8 @@ from backend.fetching import (
 )
 from backend.label_studio.api.sdk_errors import NO_ANSWER_REMEDY, build_refusal, no_answer
 
+JSON_TYPE = "application/json"
+
 
 class AnswerTooLong(Exception):
     """Answer that is longer than was allowed; its body was not read."""
@@ -75,7 +77,9 @@ class JsonRequests:
         except orjson.JSONDecodeError:  # half a surrogate pair, which the standard library accepts
             return self._parse(response, subject), len(content)
 
-    def post_once(self, path: str, subject: str, body: bytes, timeout_seconds: float) -> Any:
+    def post_once(
+        self, path: str, subject: str, body: bytes, timeout_seconds: float, content_type: str = JSON_TYPE
+    ) -> Any:
         """Send a document whose effect must not be repeated; return the parsed answer.
 
         Raises:
@@ -83,14 +87,16 @@ class JsonRequests:
             LabelStudioUnavailable: It was not carried out: no connection, no token, or too many requests.
             LabelStudioError: It was refused.
         """
-        response = self._send("POST", path, subject, timeout_seconds, body=body)
+        response = self._send("POST", path, subject, timeout_seconds, body=body, content_type=content_type)
         try:
             self._check_status(response, subject)
             return self._parse(response, subject)
         except LabelStudioError as error:
             is_open = isinstance(error, LabelStudioUnavailable) or 200 <= response.status_code < 300
             if is_open and response.status_code != requests.codes.too_many_requests:
-                raise NoAnswer(error.message, remedy=error.remedy) from error
+                lost = NoAnswer(error.message, remedy=error.remedy)
+                lost.has_ended = response.status_code == requests.codes.server_error and _is_json(response)
+                raise lost from error
             raise
 
     def patch(self, path: str, subject: str, document: Mapping[str, Any]) -> Any:
@@ -125,10 +131,11 @@ class JsonRequests:
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         max_bytes: int | None = None,
+        content_type: str = JSON_TYPE,
     ) -> requests.Response:
         """Send a request, and once more if its token has just expired."""
         headers = self._tokens.headers()
-        request = requests.Request(method, self._url + path, params=params, data=body)
+        request = requests.Request(method, self._url + path, {"Content-Type": content_type}, params=params, data=body)
         response = self._send_once(request, headers, subject, timeout_seconds, max_bytes)
         if response.status_code == requests.codes.unauthorized and self._tokens.can_renew:
             headers = self._tokens.headers(refused=headers["Authorization"])
@@ -150,7 +157,7 @@ class JsonRequests:
                     str(request.url),
                     params=request.params,
                     data=request.data or b"",
-                    headers={**headers, "Content-Type": "application/json"},
+                    headers={**headers, **request.headers},
                     timeout=timeout_seconds,
                     allow_redirects=False,
                     auth=ignore_netrc,
@@ -180,6 +187,11 @@ class JsonRequests:
         except ValueError as error:
             message = f"The answer of {self._url} to the request for {subject} is not Label Studio's."
             raise LabelStudioError(message, remedy=f"Check LABEL_STUDIO_URL. {REDIRECT_REMEDY}") from error
+
+
+def _is_json(response: requests.Response) -> bool:
+    """Whether Label Studio wrote the answer: proxies send HTML."""
+    return response.headers.get("Content-Type", "").startswith(JSON_TYPE)
 
 
 def _read_body(response: requests.Response, max_bytes: int) -> None:

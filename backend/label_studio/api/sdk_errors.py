@@ -60,6 +60,7 @@ def build_refusal(url: str, subject: str, status: int, body: object) -> LabelStu
         401: TOKEN_REMEDY,
         403: "Use the token of a user who has access to this project.",
         404: "Check the id: it is the number in the URL of the project's page, /projects/ID.",
+        413: "Send less at once, or raise the limit of the proxy before Label Studio (nginx: client_max_body_size).",
         **dict.fromkeys(REDIRECT_STATUSES, REDIRECT_REMEDY),
     }
     return LabelStudioError(message, remedy=remedies.get(status, "Check Label Studio's log."))

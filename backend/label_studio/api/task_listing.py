@@ -25,7 +25,7 @@ from backend.label_studio.api.tabs import check_tab
 from backend.label_studio.api.task_query import Json, condition, encode_query
 
 AnswerOf = Callable[[Callable[[], Any]], Any]
-PAGE_SIZE = 1000
+PAGE_SIZE = 900  # Label Studio (1.23.2) with SQLite answers 1000 tasks of uploaded pictures with HTTP 500
 MAX_COUNTED = 5000
 MAX_IDS = 200  # in one request: they stand in its URL, which servers limit to 4 kB
 
@@ -61,6 +61,7 @@ class TaskFilter:
         annotated: Only tasks with one.
         without_predictions: Only tasks without a prediction of any model.
         without_drafts: Only tasks that nobody has begun to label.
+        after: Only tasks with a higher id.
         task_ids: Only these, in ascending order; None for no such limit.
     """
 
@@ -70,6 +71,7 @@ class TaskFilter:
     annotated: bool = False
     without_predictions: bool = False
     without_drafts: bool = False
+    after: int = 0
     task_ids: Sequence[int] | None = None
 
     def conditions(self) -> list[Json]:
@@ -86,6 +88,8 @@ class TaskFilter:
             items.append(condition("total_predictions", "equal", "Number", 0))
         if self.without_drafts:
             items.append(condition("draft_exists", "equal", "Boolean", False))
+        if self.after:
+            items.append(condition("id", "greater", "Number", self.after))
         return items
 
 

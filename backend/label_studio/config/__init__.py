@@ -6,6 +6,7 @@ Takes XML, returns a `LabelingConfig` or raises `BadConfig`.
 from backend.label_studio.config.bounded_json import JsonTooDeep, check_depth, parse_json
 from backend.label_studio.config.comment_settings import read_config_settings
 from backend.label_studio.config.controls import PATH_SEPARATOR, SHAPES, ClassControl, Control, ScoreControl, distinct
+from backend.label_studio.config.data_keys import data_keys
 from backend.label_studio.config.image_config import ImageConfig
 from backend.label_studio.config.label_attributes import control_names, label_colours, pose_indexes
 from backend.label_studio.config.labeling_config import LabelingConfig, label_for_click, parse_labeling_config
@@ -28,6 +29,7 @@ __all__ = [
     "check_messages",
     "check_text_prompt",
     "control_names",
+    "data_keys",
     "distinct",
     "find_message_line",
     "label_colours",
