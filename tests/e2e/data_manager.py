@@ -28,6 +28,13 @@ class DataManager:
         """The ids of the tasks, in the order of the table."""
         return [int(text.split()[0]) for text in read_shown(self._driver, _ROW) if text[:1].isdigit()]
 
+    def wait_for_pictures(self) -> None:
+        """Until each task of the table shows its picture."""
+        script = """const rows = [...document.querySelectorAll(arguments[0])];
+            const isDrawn = one => one.complete && one.naturalWidth > 0;
+            return rows.length && rows.every(row => [...row.querySelectorAll('img')].some(isDrawn));"""
+        self._page.wait("the pictures", lambda: self._driver.execute_script(script, _ROW))
+
     def column(self, title: str) -> list[str]:
         """What stands in a column of the table, from top to bottom."""
         script = """const left = one => one.getBoundingClientRect().left, head = left(found.at(-1));

@@ -2,8 +2,8 @@
 
     python -m pytest tests/e2e && python -m tests.e2e.pictures
 
-Names of pictures as arguments make only these. Each becomes narrower and has 256 colours, so that it stays under
-300 KB.
+Names of pictures as arguments make only these. Wide ones become narrower, and each has 256 colours, so that it stays
+under 300 KB.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ PICTURES = {
     "reviewing-3-opened": "annotating-review-task",
     "reviewing-4-accepted": "annotating-review-accepted",
     "status-page": "status-page",
+    "text-2-two-suggested": "text_prompt",
+    "contact-sheet": "contact-sheet",
+    "report": "report",
 }
 """The name of the picture by that of the screenshot."""
 
@@ -41,8 +44,9 @@ PICTURES = {
 def shrink(screenshot: Path, picture: Path) -> None:
     """Write a screenshot as a small PNG. Raises ValueError if it is not small."""
     with Image.open(screenshot) as full:
-        height = round(full.height * WIDTH / full.width)
-        small = full.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
+        width = min(WIDTH, full.width)
+        height = round(full.height * width / full.width)
+        small = full.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
     small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE).save(picture, optimize=True)
     if picture.stat().st_size > MAX_BYTES:
         raise ValueError(f"{picture} has {picture.stat().st_size} bytes, more than {MAX_BYTES}.")

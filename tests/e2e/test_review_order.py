@@ -82,6 +82,7 @@ def test_the_table_in_the_order_of_the_score_begins_with_the_least_trusted_task(
     page.wait("the order", lambda: manager.tasks() == project.least_trusted_first)
     shown = [float(score) for score in manager.column("Prediction score")]
     assert shown == pytest.approx(sorted(project.scores.values()), abs=0.005)
+    manager.wait_for_pictures()
     page.screenshot("review-order-1-table")
     manager.label_as_displayed()
     assert page.task() == project.least_trusted_first[0]

@@ -145,6 +145,7 @@ def test_the_rest_is_accepted_in_bulk_and_what_was_reviewed_stays_as_it_is(
     page.wait("the annotations", lambda: all(site.label_studio.task(by_score[row])["annotations"] for row in (2, 3)))
     manager.open()
     page.wait("the order", lambda: manager.tasks() == by_score)
+    manager.wait_for_pictures()
     page.screenshot("reviewing-4-accepted")
     annotations = {task: site.label_studio.task(task)["annotations"] for task in by_score}
     assert [len(annotations[task]) for task in by_score] == [1, 0, 1, 1]
