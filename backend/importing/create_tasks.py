@@ -96,7 +96,8 @@ class TaskCreator:
         for found, name in sent:
             place = index.find_exactly(found, name)
             if place is None:
-                fail_image(self.failures, f"{found.name}: its task was created, but cannot be found. Run the command again.")
+                reason = f"{found.name}: its task was created, but cannot be found."
+                fail_image(self.failures, f"{reason} Run the same command again.")
             else:
                 pairs.append((found, place))
         return group_by_task(pairs, self.failures)
