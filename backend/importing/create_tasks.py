@@ -96,7 +96,8 @@ class TaskCreator:
         for found, name in sent:
             place = index.find_exactly(found, name)
             if place is None:
-                fail_image(self.failures, f"{found.name}: its task was created, but is gone. Run the command again.")
+                reason = f"{found.name}: its task was created, but cannot be found."
+                fail_image(self.failures, f"{reason} Run the same command again.")
             else:
                 pairs.append((found, place))
         return group_by_task(pairs, self.failures)
@@ -117,13 +118,13 @@ class TaskCreator:
                 self.outages.wait_until_over()
                 continue
             except LabelStudioError as error:
-                return [*(one for one in chunk if one not in left), *self._refuse(left, error)]
+                return self._refuse(chunk, left, error)
             if len(ids) == len(left):
                 self.last_task_id = max(ids)
                 break
             left = self._list_missing(left, 0.0 if cause and cause.has_ended else self.settle_seconds)
             if left and cause and cause.has_ended:
-                return [*(one for one in chunk if one not in left), *self._refuse(left, cause)]
+                return self._refuse(chunk, left, cause)
             if left and (cause is None or lost >= MAX_LOST_ANSWERS):
                 raise _in_doubt(left, cause) from cause
         self.created, self._refused = self.created + len(chunk), 0
@@ -146,17 +147,20 @@ class TaskCreator:
             self.outages.rest(max(min(pause, end - monotonic()), 0.0))
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
-    def _refuse(self, chunk: list[ReadyTask], error: LabelStudioError) -> list[ReadyTask]:
-        if len(chunk) > 1:
-            half = len(chunk) // 2
-            return [*self._send(chunk[:half]), *self._send(chunk[half:])]
-        size = f" ({len(chunk[0].content) / 1e6:.1f} MB)" if chunk[0].content else ""
-        fail_image(self.failures, f"{chunk[0].found.name}{size}: {error}")
+    def _refuse(self, chunk: list[ReadyTask], left: list[ReadyTask], error: LabelStudioError) -> list[ReadyTask]:
+        """Send the refused ones of a chunk again, in halves; a single one is a failure. Return as `_send`."""
+        done = [one for one in chunk if one not in left]
+        self.created += len(done)
+        if len(left) > 1:
+            half = len(left) // 2
+            return [*done, *self._send(left[:half]), *self._send(left[half:])]
+        size = f" ({len(left[0].content) / 1e6:.1f} MB)" if left[0].content else ""
+        fail_image(self.failures, f"{left[0].found.name}{size}: {error}")
         self._refused += 1
         if self._refused >= MAX_REFUSALS:
             message = f"Label Studio refused {self._refused} new tasks in a row. {error.message}"
             raise LabelStudioError(message, remedy=error.remedy) from error
-        return []
+        return done
 
 
 def _in_chunks(tasks: Iterable[ReadyTask]) -> Iterator[list[ReadyTask]]:
