@@ -31,7 +31,7 @@ from backend.geometry import (
 from backend.values import Candidate, Mask, Prompt, ReviseLogits
 
 INERTIA = 0.5  # logit by which SAM must be sure to change an earlier answer; see docs/demo_models.md
-ROUGH_IOU = 0.92  # with the answer, below which a mask on the page is rough: painted, or a poor prediction
+ROUGH_IOU = 0.92  # with the answer, below which a mask is rough: painted, or a poor prediction
 OTHER_IOU = 0.8  # with the answer, below which the answer is another object, or the object with its surroundings
 LESS_STABLE = 0.03  # stability that SAM's logits lose by a click if its answer is probably worse away from the click
 PART_REACH = 1 / 128  # of the image's longer side: how far from a click a part of the change may be
@@ -61,7 +61,8 @@ def revise_answer(
 ) -> ReviseLogits | None:
     """Build what a segmenter does with the logits of its answer to several clicks, the last of which corrects it.
 
-    Where SAM's new logits are less stable than those before, SAM doubts what it changed away from the click.
+    If SAM's new logits are less stable than those before, the answer counts at the last click only: SAM doubts what it
+    changed elsewhere. A mask that the answer changes a lot is rough, and gets all of the answer.
 
     Args:
         clicks: All of the object, or its newest ones, in their order.
@@ -75,10 +76,10 @@ def revise_answer(
 
     def revise(logits: NDArray[np.float32], cells_per_pixel: tuple[float, float]) -> NDArray[np.float32]:
         answer = follow_clicks(logits, earlier, counting, cells_per_pixel, INERTIA)
-        is_other = mask_iou(answer > 0, earlier > 0) < OTHER_IOU
-        if keep_object if is_other else stability_of(earlier) - stability_of(logits) > LESS_STABLE:
-            return change_at_cell(earlier, answer, clicks[-1], cells_per_pixel)
-        return answer
+        overlap = mask_iou(answer > 0, earlier > 0)
+        is_other = keep_object and overlap < OTHER_IOU
+        is_doubtful = overlap >= ROUGH_IOU and stability_of(earlier) - stability_of(logits) > LESS_STABLE
+        return change_at_cell(earlier, answer, clicks[-1], cells_per_pixel) if is_other or is_doubtful else answer
 
     return revise
 
