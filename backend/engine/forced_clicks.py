@@ -3,7 +3,8 @@
 SAM's first answer is never changed. Later ones are revised as low-resolution logits (`geometry.follow_clicks`), before
 they become masks, so that it costs next to nothing; what clicks closer than a cell still need is drawn in pixels.
 A mask on the page changes at the clicks only, unless it is a rough one; what was painted on it by hand always does.
-From the third click on so does an answer of SAM, if it is another object.
+An answer of SAM's changes at the click only if SAM has become less sure of its border and, from the third click on, if
+the new answer is another object.
 Everything depends on the image and the clicks alone, so every replica gives the same answer.
 """
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from backend.geometry import (
     Click,
+    change_at_cell,
     change_at_clicks,
     clicks_that_count,
     follow_clicks,
@@ -24,13 +26,14 @@ from backend.geometry import (
     mask_iou,
     parts_at_clicks,
     pixel_of,
+    stability_of,
 )
 from backend.values import Candidate, Mask, Prompt, ReviseLogits
 
 INERTIA = 0.5  # logit by which SAM must be sure to change an earlier answer; see docs/demo_models.md
-ROUGH_IOU = 0.92  # with the answer, below which a mask on the page is rough: painted, or a poor prediction
+ROUGH_IOU = 0.92  # with the answer, below which a mask is rough: painted, or a poor prediction
 OTHER_IOU = 0.8  # with the answer, below which the answer is another object, or the object with its surroundings
-CELL_REACH = 1  # how far from a click a part of the change may be, in low-resolution cells
+LESS_STABLE = 0.03  # stability that SAM's logits lose by a click if its answer is probably worse away from the click
 PART_REACH = 1 / 128  # of the image's longer side: how far from a click a part of the change may be
 DISC_SHARE = 1 / 320  # of the image's longer side: radius of the disc around a click that the logits cannot follow
 
@@ -40,15 +43,30 @@ def clicks_of(prompt: Prompt) -> list[Click]:
     return [(x, y, label) for (x, y), label in zip(prompt.point_coords, prompt.point_labels, strict=True)]
 
 
-def revise_by_clicks(
-    clicks: Sequence[Click], before: NDArray[np.float32] | None, *, keep_object: bool = False
-) -> ReviseLogits | None:
+def revise_by_clicks(clicks: Sequence[Click], before: NDArray[np.float32] | None) -> ReviseLogits | None:
     """Build what a segmenter does with its logits so that they agree with the clicks.
 
     Args:
+        clicks: On the mask, in their order.
+        before: float32 (1, M, M), the mask that they correct; None gives None.
+    """
+    if before is None:
+        return None
+    counting, earlier = clicks_that_count(clicks), before[0]
+    return lambda logits, cells_per_pixel: follow_clicks(logits, earlier, counting, cells_per_pixel, INERTIA)
+
+
+def revise_answer(
+    clicks: Sequence[Click], before: NDArray[np.float32] | None, *, keep_object: bool
+) -> ReviseLogits | None:
+    """Build what a segmenter does with the logits of its answer to several clicks, the last of which corrects it.
+
+    If SAM's new logits are less stable than those before, the answer counts at the last click only: SAM doubts what it
+    changed elsewhere. A mask that the answer changes a lot is rough, and gets all of the answer.
+
+    Args:
         clicks: All of the object, or its newest ones, in their order.
-        before: float32 (1, M, M), the answer, or the mask on the page, that the last click corrects; None gives None,
-            for a first click.
+        before: float32 (1, M, M), the answer to all clicks but the last; None gives None, for a first click.
         keep_object: Whether an answer that has little of the mask before left counts at the last click only. The second
             click often says that SAM took the first one for another object; after it SAM is seldom right to do so.
     """
@@ -58,21 +76,12 @@ def revise_by_clicks(
 
     def revise(logits: NDArray[np.float32], cells_per_pixel: tuple[float, float]) -> NDArray[np.float32]:
         answer = follow_clicks(logits, earlier, counting, cells_per_pixel, INERTIA)
-        return _change_at_click(answer, earlier, clicks[-1], cells_per_pixel) if keep_object else answer
+        overlap = mask_iou(answer > 0, earlier > 0)
+        is_other = keep_object and overlap < OTHER_IOU
+        is_doubtful = overlap >= ROUGH_IOU and stability_of(earlier) - stability_of(logits) > LESS_STABLE
+        return change_at_cell(earlier, answer, clicks[-1], cells_per_pixel) if is_other or is_doubtful else answer
 
     return revise
-
-
-def _change_at_click(
-    answer: NDArray[np.float32], before: NDArray[np.float32], click: Click, cells_per_pixel: tuple[float, float]
-) -> NDArray[np.float32]:
-    """Return the logits (M, M) before, changed at the click only, if the answer is another object; else the answer."""
-    earlier_mask, mask = before > 0, answer > 0
-    if mask_iou(mask, earlier_mask) >= OTHER_IOU:
-        return answer
-    cell = (click[0] * cells_per_pixel[0], click[1] * cells_per_pixel[1], click[2])
-    changed = change_at_clicks(earlier_mask, mask, [cell], CELL_REACH)
-    return np.where(changed == earlier_mask, before, answer)
 
 
 def keep_elsewhere(candidate: Candidate, page: Mask, clicks: Sequence[Click]) -> Candidate:

@@ -9,7 +9,7 @@ from backend.engine.answer_cache import AnswerCache
 from backend.engine.box_masks import segment_boxes
 from backend.engine.box_search import BoxSearch
 from backend.engine.encoded_image import EncodedImage
-from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhere, revise_by_clicks
+from backend.engine.forced_clicks import clicks_of, hold_in_pixels, keep_elsewhere, revise_answer, revise_by_clicks
 from backend.engine.found_mask import FoundMask
 from backend.engine.known_words import KnownWords
 from backend.engine.mask_classes import MaskClasses
@@ -98,7 +98,7 @@ class ImageLabeler:
             start = max(count - MAX_CLICKS_AT_ONCE + 1, 1)
             recent_coords, recent_labels = (*coords[:1], *coords[start:count]), (*labels[:1], *labels[start:count])
             clicks = replace(prompt, point_coords=recent_coords, point_labels=recent_labels, mask_logits=logits)
-            revise = revise_by_clicks(clicks_of(clicks), logits, keep_object=count > 2)
+            revise = revise_answer(clicks_of(clicks), logits, keep_object=count > 2)
             candidates = self._decode(encoded, clicks, max_masks if count == len(coords) else 1, revise)
             logits = candidates[0].low_res_logits
             if logits is not None:

@@ -18,7 +18,7 @@ from backend.geometry.click_logits import follow_clicks
 from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks, pixel_of
 from backend.geometry.coco_counts import check_counts, decode_coco_counts
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
-from backend.geometry.local_changes import change_at_clicks, parts_at_clicks
+from backend.geometry.local_changes import change_at_cell, change_at_clicks, parts_at_clicks, stability_of
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
 from backend.geometry.overlaps import MaskOverlaps, mask_nms
 from backend.geometry.parts import mask_to_polygons
@@ -51,6 +51,7 @@ __all__ = [
     "Stroke",
     "bridged_outline_iou",
     "bridged_outline_to_mask",
+    "change_at_cell",
     "change_at_clicks",
     "check_counts",
     "clean_mask",
@@ -88,4 +89,5 @@ __all__ = [
     "signed_distance",
     "simplify_ring",
     "speck_area",
+    "stability_of",
 ]

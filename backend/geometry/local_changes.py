@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from backend.geometry.click_logits import Logits
 from backend.geometry.click_pixels import Click, clicks_that_count, pixel_of
 from backend.geometry.fits import mask_to_box
 from backend.values import Mask
+
+CELL_REACH = 1  # how far from a click a part of the change may be, in low-resolution cells
 
 
 def change_at_clicks(before: Mask, after: Mask, clicks: Sequence[Click], reach: int) -> Mask:
@@ -45,6 +48,34 @@ def change_at_clicks(before: Mask, after: Mask, clicks: Sequence[Click], reach: 
         is_kept[0] = False  # the pixels without a change
         changed[window][is_kept[parts]] = inside
     return changed
+
+
+def change_at_cell(before: Logits, after: Logits, click: Click, cells_per_pixel: tuple[float, float]) -> Logits:
+    """Change low-resolution logits where the mask changes at a click, and keep those of every other cell.
+
+    The cells right beside them change, too, where that leaves the mask as it is: the new border runs between both.
+
+    Args:
+        before, after: float32 (M, M); positive inside the mask.
+        click: In pixels of the original image.
+        cells_per_pixel: Columns and rows of the logits for each pixel of the original image.
+
+    Returns:
+        float32 (M, M), a new array.
+    """
+    earlier, later = before > 0, after > 0
+    cell = (click[0] * cells_per_pixel[0], click[1] * cells_per_pixel[1], click[2])
+    changed = change_at_clicks(earlier, later, [cell], CELL_REACH) != earlier
+    beside = cv2.dilate(changed.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return np.where(changed | (beside & (earlier == later)), after, before)
+
+
+def stability_of(logits: Logits) -> float:
+    """Return the IoU of the masks at thresholds of 1 and -1, in [0, 1]; 0 for logits that are below -1 everywhere.
+
+    Source: segment_anything.utils.amg.calculate_stability_score.
+    """
+    return np.count_nonzero(logits > 1) / max(np.count_nonzero(logits > -1), 1)
 
 
 def parts_at_clicks(mask: Mask, clicks: Sequence[Click]) -> Mask:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.geometry import change_at_clicks, parts_at_clicks, pixel_of
+from backend.geometry import change_at_cell, change_at_clicks, parts_at_clicks, pixel_of, stability_of
 
 BEFORE = np.zeros((30, 40), bool)
 BEFORE[8:22, 10:30] = True
@@ -78,3 +78,32 @@ def test_the_parts_at_clicks_are_those_that_a_click_lies_on() -> None:
     assert np.array_equal(parts, boxes(np.s_[2:6, 2:6], np.s_[6:9, 6:9]))
     assert not parts_at_clicks(one | other, []).any()
     assert not parts_at_clicks(np.zeros_like(one), [(3.5, 3.5, 1)]).any()
+
+
+def test_logits_change_at_the_click_and_right_beside_what_changes_there() -> None:
+    """A column is added at the click and one at the other side; cells beside the first move with it, no others."""
+    before = np.full((6, 9), -3.0, np.float32)
+    before[:, 3:6] = 3.0
+    after = np.full((6, 9), -2.0, np.float32)
+    after[:, 2:7] = 2.0
+    changed = change_at_cell(before, after, (13.0, 5.0, 1), (0.5, 0.5))  # column 6 is clicked
+    assert changed[2].tolist() == [-3, -3, -3, 3, 3, 2, 2, -2, -3]
+    assert (changed == changed[0]).all()
+    assert before[0, 6] == -3
+
+
+def test_a_cell_beside_the_change_that_would_change_sides_stays() -> None:
+    before, after = np.full((5, 5), -3.0, np.float32), np.full((5, 5), -2.0, np.float32)
+    before[1:4, 3] = 3.0  # taken away beside a click that adds
+    after[2, 2] = 2.0
+    changed = change_at_cell(before, after, (2.5, 2.5, 1), (1.0, 1.0))
+    assert changed[2].tolist() == [-3, -2, 2, 3, -3]
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [([[2, 2, 0.5, -0.5, -2]], 0.5), ([[1.5, 3]], 1.0), ([[-3, -1.5]], 0.0), ([[1, -1, 0, 2]], 1 / 3)],
+)
+def test_stability_is_the_share_of_the_uncertain_mask_that_is_sure(logits: list[list[float]], expected: float) -> None:
+    """`-1` itself is outside the larger mask and `1` itself outside the smaller one."""
+    assert stability_of(np.array(logits, np.float32)) == pytest.approx(expected)
