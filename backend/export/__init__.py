@@ -12,7 +12,7 @@ from backend.export.found_images import FoundBox, FoundDataSet, FoundImage, Foun
 from backend.export.identities import AnnotationIds, build_file_name, build_image_id, build_image_parts, uri_to_name
 from backend.export.label_statistics import LabelStatistics, encode_rows
 from backend.export.output_folder.commit import ExportFolder
-from backend.export.output_folder.export_record import check_folder
+from backend.export.output_folder.export_record import check_folder, read_record
 from backend.export.output_folder.picture_cache import PictureCache
 from backend.export.overlay import choose_colours, encode_overlay
 from backend.export.readers.read_boxes import BoxFile, read_boxes
@@ -89,6 +89,7 @@ __all__ = [
     "read_boxes",
     "read_coco",
     "read_masks",
+    "read_record",
     "read_yolo",
     "split_images",
     "uri_to_name",

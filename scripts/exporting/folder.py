@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.export import FORMATS, DataSet, DataSetStatistics, ExportFolder, write_readme
+from backend.errors import ExportError
+from backend.export import FORMATS, DataSet, DataSetStatistics, ExportFolder, read_record, write_readme
 
 PRIVATE = frozenset({"api_key", "url", "out"})
 """Options that are not written down: a secret, addresses inside a network, and what does not change the data set."""
@@ -24,6 +25,29 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
         help="folder of the data set; created if missing. An earlier export is replaced when the new one is complete, "
         "anything else is refused",
     )
+
+
+def check_same_project(out: Path, project_id: str) -> None:
+    """Check that an earlier export in the folder is of the same project.
+
+    Args:
+        project_id: "" if the annotations come from a file; then nothing is checked.
+
+    Raises:
+        ExportError: It is of another one, perhaps because the number was mistyped.
+    """
+    options = read_record(out).get("options")
+    earlier = options.get("project") if isinstance(options, dict) else None
+    if project_id and earlier is not None and str(earlier) != project_id:
+        message = f"{out} is an export of project {earlier}, and would be replaced by one of project {project_id}."
+        raise ExportError(message, remedy="Check --project, choose another folder with --out, or delete this one.")
+
+
+def count_earlier_images(out: Path) -> int:
+    """Return how many images an earlier export in the folder has; 0 if there is none."""
+    counts = read_record(out).get("counts")
+    images = counts.get("images") if isinstance(counts, dict) else None
+    return images if isinstance(images, int) else 0
 
 
 def list_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from backend.export import (
 )
 from backend.settings import Settings
 from scripts.exporting.classes import Classes
-from scripts.exporting.folder import describe_folder
+from scripts.exporting.folder import check_same_project, count_earlier_images, describe_folder
 from scripts.exporting.pictures import build_picture_stream
 from scripts.exporting.splits import build_split_stream
 from scripts.exporting.summary import ExportCounts, summarize, summarize_dry_run
@@ -58,12 +58,16 @@ def write_export(
     splits = build_split_stream(arguments)
     folder = ExportFolder(arguments.out)
     with folder as staging:
+        check_same_project(arguments.out, export.project_id)
+        earlier_images = count_earlier_images(arguments.out)
         images = splits(pictures(_classify(export, arguments), folder.pictures), staging)
         writers = WriterSet(staging, export.formats, export.options, export.data_set, by_annotator=export.by_annotator)
         for image in export.counts.data_set.watch(export.counts.regions.watch(images)):
             writers.add(image)
-        if not export.counts.data_set.images and (export.counts.failures or export.counts.read.not_chosen):
-            raise _refuse_empty(export.counts, arguments.out)
+        if not export.counts.data_set.images and (
+            export.counts.failures or export.counts.read.not_chosen or earlier_images
+        ):
+            raise _refuse_empty(export.counts, arguments.out, earlier_images)
         written = writers.close()
         notes = _name_notes(written)
         describe_folder(folder, export.data_set, export.counts.data_set, export.formats, parser, arguments, notes)
@@ -75,6 +79,7 @@ def write_export(
 def describe_export(export: Export, arguments: argparse.Namespace) -> str:
     """Read everything, write nothing, fetch no picture; return what would be written."""
     check_folder(arguments.out)
+    check_same_project(arguments.out, export.project_id)
     annotators: dict[str, None] = {}
     with TemporaryDirectory() as folder:
         WriterSet(Path(folder, "empty"), export.formats, export.options, export.data_set).close()  # one may refuse it
@@ -91,10 +96,13 @@ def _classify(export: Export, arguments: argparse.Namespace) -> Iterator[Labeled
     return export.classes.apply(export.images, read.failures.append, on_skipped)
 
 
-def _refuse_empty(counts: ExportCounts, out: Path) -> ExportError:
+def _refuse_empty(counts: ExportCounts, out: Path, earlier_images: int) -> ExportError:
     """Print the summary, which has the reasons, and build the error of an export that would replace DIR by nothing."""
     print(summarize(counts, "Nothing was written", []))
     left = f"so {out} is left as it was."
+    if not counts.failures and not counts.read.not_chosen:
+        message = f"No task has an annotation, and the earlier export has {earlier_images} images, {left}"
+        return ExportError(message, remedy="Check the project and its filter; delete the folder for an empty data set.")
     if not counts.failures:
         message = f"{counts.read.not_chosen} tasks have annotations, but none that the options choose, {left}"
         return ExportError(message, remedy="Check --annotation, --reviewed-only and --updated-since.")

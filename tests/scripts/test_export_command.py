@@ -139,7 +139,7 @@ def test_predictions_that_nobody_has_submitted_are_named_with_what_to_do(command
 def test_predictions_beside_annotations_are_ordinary(command: Command) -> None:
     assert command.run([task(1, annotation(brush(block(1, 1, 5, 5)))), task(2) | PREDICTED]) == 0
     assert "only annotations are exported" not in command.printed
-    assert command.run([task(1), task(2)]) == 0
+    assert command.run([task(1), task(2)], "--dry-run") == 0
     assert "only annotations are exported" not in command.printed
 
 
@@ -285,8 +285,6 @@ def test_an_export_of_which_every_task_fails_does_not_replace_an_earlier_one(com
     assert f"No task could be exported, so {command.out} is left as it was." in command.errors
     assert 'task 1, annotation 1: Region "m1" (brush) has no label.' in command.printed
     assert list_files(command.out) == before
-    assert command.run([]) == 0  # a project without tasks is an empty data set
-    assert command.instances()["images"] == []
 
 
 def test_a_control_that_the_labeling_config_does_not_have_is_named(command: Command) -> None:
@@ -345,3 +343,19 @@ def test_the_summary_says_which_of_several_annotations_was_exported(
     assert not labels or command.labels() == labels
     assert command.out.exists() == bool(labels)
     assert f"  1 tasks {line}" in command.printed.splitlines()
+
+
+def test_an_export_with_images_is_not_replaced_by_one_without(command: Command) -> None:
+    assert command.run([task(1, annotation(brush(block(2, 2, 9, 6))))]) == 0
+    before = command.instances()
+    assert command.run([task(1), task(2)]) == 1
+    assert "No task has an annotation, and the earlier export has 1 images" in command.errors
+    assert f"so {command.out} is left as it was" in command.errors
+    assert command.run([]) == 1
+    assert command.instances() == before
+
+
+def test_an_export_without_images_is_written_where_there_is_none_to_lose(command: Command) -> None:
+    assert command.run([task(1)]) == 0
+    assert command.run([task(1), task(2)]) == 0
+    assert command.instances()["images"] == []

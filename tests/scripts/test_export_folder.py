@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from backend.errors import ExportError
 from backend.export import DataSet, DataSetStatistics, ExportFolder
 from scripts.console import add_connection_options
-from scripts.exporting.folder import add_folder_options, describe_command, describe_folder, list_options
+from scripts.exporting.folder import (
+    add_folder_options,
+    check_same_project,
+    describe_command,
+    describe_folder,
+    list_options,
+)
 from scripts.exporting.pictures import add_picture_options
 from scripts.exporting.splits import add_split_options
 
@@ -66,3 +73,18 @@ def test_two_exports_of_the_same_data_set_have_the_same_bytes(parser: argparse.A
     assert json.loads(contents[0]["export.json"])["options"]["split"] == "train=0.5,val=0.5"
     assert json.loads(contents[0]["export.json"])["model_versions"] == {"edgetam-1": 1, "vit_b-1": 2}
     assert b"secret" not in b"".join(contents[0].values())
+
+
+def test_only_an_export_of_the_same_project_is_replaced(parser: argparse.ArgumentParser, tmp_path: Path) -> None:
+    out = tmp_path / "birds"
+    check_same_project(out, "2")  # nothing is there yet
+    arguments = parser.parse_args(["--project", "1", "--out", str(out)])
+    folder = ExportFolder(out)
+    with folder:
+        describe_folder(folder, DataSet("Birds", ("bird",)), DataSetStatistics(), ["coco"], parser, arguments)
+    check_same_project(out, "1")
+    check_same_project(out, "")  # of a file
+    with pytest.raises(ExportError) as refused:
+        check_same_project(out, "2")
+    assert refused.value.message == f"{out} is an export of project 1, and would be replaced by one of project 2."
+    assert "choose another folder with --out" in refused.value.remedy
