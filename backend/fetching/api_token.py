@@ -36,6 +36,9 @@ TOKEN_REMEDY = (
     "Copy a personal access token from Label Studio (account menu → Account & Settings → Personal Access Token) "
     "into LABEL_STUDIO_API_KEY, and restart the backend if it is running."
 )
+ADDRESS_REMEDY = (
+    "Set LABEL_STUDIO_URL to Label Studio's own address, without the path of a page such as /projects/1/data."
+)
 REDIRECT_REMEDY = "Redirects are not followed with a token: set LABEL_STUDIO_URL to the URL that Label Studio leads to."
 
 
@@ -126,6 +129,8 @@ class TokenSource:
             raise self._unreachable("timed out" if timed_out else type(error).__name__) from error
         if response.status_code >= 500 or response.status_code == requests.codes.too_many_requests:
             raise self._unreachable(f"HTTP {response.status_code}")
+        if response.status_code == requests.codes.not_found:
+            raise LabelStudioError(f"There is no Label Studio at {self._url} (HTTP 404).", remedy=ADDRESS_REMEDY)
         if not access:
             message = f"Label Studio at {self._url} refused the personal access token (HTTP {response.status_code})."
             remedy = REDIRECT_REMEDY if response.status_code in REDIRECT_STATUSES else TOKEN_REMEDY

@@ -113,6 +113,15 @@ def test_a_refused_personal_access_token_says_where_to_get_one(label_studio: Loc
         TokenSource(label_studio.url, jwt(token_type="refresh", wrong=1)).headers()
 
 
+def test_the_address_of_a_page_of_label_studio_is_not_taken_for_a_wrong_token(
+    start_server: Callable[[], LocalServer],
+) -> None:
+    server = start_server()
+    server.respond = lambda seen, handler: (404, {}, b"<h1>Not Found</h1>")
+    with pytest.raises(LabelStudioError, match=r"no Label Studio at .*/projects/1/data \(HTTP 404\).*without the path"):
+        TokenSource(f"{server.url}/projects/1/data", PAT).headers()
+
+
 def test_an_access_token_in_the_settings_is_refused_without_asking(label_studio: LocalServer) -> None:
     with pytest.raises(LabelStudioError, match=r"is an access token, .* only five minutes.*LABEL_STUDIO_API_KEY"):
         TokenSource(label_studio.url, jwt(token_type="access", exp=1)).headers()
