@@ -191,6 +191,17 @@ def test_a_label_stays_picked_until_its_key_is_pressed_again_or_the_task_is_subm
     assert page.shown.picked_labels() == []
 
 
+def test_the_escape_key_drops_the_label_that_is_picked(
+    page: LabelingPage, manager: DataManager, project: Project
+) -> None:
+    manager.label_all()
+    take_first_steps(page)
+    page.press(KEYS["cyan"])
+    page.wait("the label", lambda: page.shown.picked_labels() == ["cyan"])
+    page.press(Keys.ESCAPE)
+    page.wait("no label", lambda: page.shown.picked_labels() == [])
+
+
 def test_another_label_before_the_tick_becomes_the_label_of_the_mask(
     page: LabelingPage, manager: DataManager, project: Project, site: Site
 ) -> None:

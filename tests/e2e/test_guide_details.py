@@ -97,6 +97,20 @@ def test_undo_takes_the_point_away_and_leaves_the_mask_and_the_cross_takes_both(
     assert len(page.wait_for_answer().points) == 1, "the rejected click is asked again"
 
 
+def test_undo_after_the_tick_takes_the_mask_and_redo_brings_it_back(page: LabelingPage, project: Project) -> None:
+    (target,) = largest_targets(SCENE, 1)
+    start(page, project)
+    click(page, target)
+    page.wait_for_answer()
+    page.accept()
+    masks = page.shown.mask_ids()
+    assert masks
+    page.press("z", Keys.CONTROL)
+    page.wait("the mask to go", lambda: not page.shown.mask_ids())
+    page.press("z", Keys.CONTROL, Keys.SHIFT)
+    page.wait("the mask", lambda: page.shown.mask_ids() == masks)
+
+
 def test_on_a_mac_command_stands_for_control(page: LabelingPage, project: Project, site: Site) -> None:
     page.pretend_mac()
     (target,) = largest_targets(SCENE, 1)
