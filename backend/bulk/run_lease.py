@@ -10,7 +10,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
@@ -20,11 +20,15 @@ from backend.bulk.run_folder import RunFolder
 from backend.errors import RunRefused
 
 LOCK = "run.lock"
+Refusal = Callable[[RunFolder, str], RunRefused]
 
 
 @contextmanager
-def hold_lock(folder: RunFolder) -> Iterator[None]:
+def hold_lock(folder: RunFolder, refusal: Refusal | None = None) -> Iterator[None]:
     """Hold the lock of a run on this machine.
+
+    Args:
+        refusal: Builds the error for the second run, of the folder and who holds it; by default `refuse`.
 
     Raises:
         RunRefused: Another run holds it.
@@ -33,10 +37,10 @@ def hold_lock(folder: RunFolder) -> Iterator[None]:
     with ExitStack() as stack:
         whole = folder.version_path / LOCK
         if folder.shard:
-            _lock(stack, whole, folder, fcntl.LOCK_SH)
-            _lock(stack, folder.path / LOCK, folder, fcntl.LOCK_EX)
+            _lock(stack, whole, folder, fcntl.LOCK_SH, refusal)
+            _lock(stack, folder.path / LOCK, folder, fcntl.LOCK_EX, refusal)
         else:
-            _lock(stack, whole, folder, fcntl.LOCK_EX)
+            _lock(stack, whole, folder, fcntl.LOCK_EX, refusal)
         yield
 
 
@@ -53,14 +57,14 @@ def refuse(folder: RunFolder, holder: str) -> RunRefused:
     return RunRefused(f"{message} ({holder or 'unknown'}).", remedy=remedy)
 
 
-def _lock(stack: ExitStack, path: Path, folder: RunFolder, kind: int) -> None:
+def _lock(stack: ExitStack, path: Path, folder: RunFolder, kind: int, refusal: Refusal | None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file: IO[str] = stack.enter_context(path.open("a+", encoding="utf-8"))
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
-        raise refuse(folder, file.read().strip()) from error
+        raise (refusal or refuse)(folder, file.read().strip()) from error
     except OSError as error:
         raise describe_error(path, error) from error
     file.truncate(0)

@@ -85,6 +85,7 @@ class FoundDataSet:
         digest: Eight hexadecimal digits of its content.
         crowds: Regions that stand for groups of objects.
         further_labels: Names that regions may have, where that is known only when they are read.
+        left_out: A sentence about pictures beside the files that are none of the images; "" if there are none.
     """
 
     images: Sequence[FoundImage]
@@ -93,6 +94,7 @@ class FoundDataSet:
     digest: str = ""
     crowds: int = 0
     further_labels: frozenset[str] = frozenset()
+    left_out: str = ""
 
 
 class RegionList:

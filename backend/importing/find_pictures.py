@@ -2,7 +2,8 @@
 
 Without a folder that somebody names, the picture of `train/a.jpg` is looked for where data sets have it: in `train/`
 beside the file, and anywhere in `images/`. In a named folder it may lie anywhere. Of several files of its name the one
-counts whose path is the end of the image's, or the other way round.
+counts that is exactly there, otherwise `train/images/a.jpg`, otherwise `images/train/a.jpg`, otherwise the one whose
+path is the end of the image's, or the other way round.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ from backend.errors import BadDataSet, BadImage, shorten
 from backend.export import FoundImage
 from backend.images import SourceImage
 from backend.importing.upload_names import path_of
+from backend.values import Size
 
 PICTURES = "images"
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 """Those of pictures that Label Studio takes."""
 REMEDY = "Name the folder of the pictures with --images DIR, or their address with --image-prefix URL."
+NAMED_REMEDY = "It was searched with all folders in it: copy the picture there, or name another folder with --images."
 FORMAT_REMEDY = "Convert it to PNG or JPEG, or give the address of the pictures with --image-prefix URL."
+RESIZED_REMEDY = "The picture was resized: use the one that was annotated."
+TURNED_REMEDY = (
+    "Its EXIF orientation turns the picture, and the data set was made on the unturned one: remove the orientation "
+    "from the file, so that it is shown as it was annotated, and run the same command again."
+)
+TURNED = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
 MAX_NAMED = 3
 
 
@@ -40,6 +50,7 @@ class PictureFolder:
         if not root.is_dir():
             raise BadDataSet(f"There is no folder {root}.", remedy="Name the folder of the pictures with --images DIR.")
         self.root = root
+        self._remedy = NAMED_REMEDY if images is None else REMEDY
         self._by_name: dict[str, list[PurePosixPath]] = {}
         for path in dict.fromkeys(_walk(root) if images is None else _usual_files(root, images)):
             for name in {path.name, path.stem} if path.suffix.lower() in ENDINGS else {path.name}:
@@ -54,12 +65,12 @@ class PictureFolder:
         wanted = path_of(found)
         paths = [path for path in self._by_name.get(wanted.name, ()) if found.has_ending or path.stem == wanted.name]
         if len(paths) > 1:
-            paths = [path for path in paths if _is_end(path, wanted, found.has_ending)] or paths
+            paths = _narrow(paths, wanted, found.has_ending)
         if len(paths) == 1:
             return paths[0]
         name = f"{found.name[:1].upper()}{found.name[1:]}"
         if not paths:
-            raise BadDataSet(f"{name}: there is no picture {shorten(wanted)} in {self.root}.", remedy=REMEDY)
+            raise BadDataSet(f"{name}: there is no picture {shorten(wanted)} in {self.root}.", remedy=self._remedy)
         shown = ", ".join(map(shorten, paths[:MAX_NAMED])) + (" …" if len(paths) > MAX_NAMED else "")
         message = f"{name}: {len(paths)} pictures in {self.root} may be its own: {shown}."
         raise BadDataSet(message, remedy="Name a folder with --images that has only one of them.")
@@ -90,13 +101,23 @@ def read_picture(path: Path, found: FoundImage, limits: PictureLimits) -> tuple[
         message = f"{name}: {path} cannot be read: {error.strerror or error}."
         raise BadDataSet(message, remedy="Make it readable, and run the same command again.") from error
     try:
-        size = SourceImage(content, f"{name}: {path}", limits.max_pixels, limits.max_scans).size
+        source = SourceImage(content, f"{name}: {path}", limits.max_pixels, limits.max_scans)
+        size = source.size
     except BadImage as error:
         raise BadDataSet(error.message, remedy="Replace it, or convert it to PNG or JPEG.") from error
     if found.size is not None and found.size != size:
         message = f"{name} is {found.size} in the data set, but its picture {path} is {size}."
-        raise BadDataSet(message, remedy="The picture was resized: use the one that was annotated.")
+        is_turned = found.size == Size(size.height, size.width) and source.encoding[1] in TURNED
+        raise BadDataSet(message, remedy=TURNED_REMEDY if is_turned else RESIZED_REMEDY)
     return content, replace(found, size=size)
+
+
+def _narrow(paths: list[PurePosixPath], wanted: PurePosixPath, has_ending: bool) -> list[PurePosixPath]:
+    """Return those of several files of an image's name that its path chooses; all if it chooses none."""
+    for place in (wanted, wanted.parent / PICTURES / wanted.name, PICTURES / wanted):
+        if exact := [path for path in paths if (path if has_ending else path.with_suffix("")) == place]:
+            return exact
+    return [path for path in paths if _is_end(path, wanted, has_ending)] or paths
 
 
 def _is_end(path: PurePosixPath, wanted: PurePosixPath, has_ending: bool) -> bool:

@@ -26,6 +26,7 @@ from backend.export import FoundImage, build_file_name, build_image_id, build_im
 from backend.importing.upload_names import build_upload_name, path_of, without_digits
 from backend.label_studio.config import ImageConfig, LabelingConfig
 
+IMPORT_REMEDY = "Import the picture into the project first, under the same name."
 MAX_NAMED = 3
 LEVELS = ("address", "export name", "name", "uploaded name")
 
@@ -75,11 +76,12 @@ class TaskIndex:
     def __len__(self) -> int:
         return len(self._by_task)
 
-    def match(self, found: FoundImage, *, by_name: bool = False) -> Place:
+    def match(self, found: FoundImage, *, by_name: bool = False, remedy: str = IMPORT_REMEDY) -> Place:
         """Return the place of an image.
 
         Args:
             by_name: Whether its task id is ignored.
+            remedy: Of an image whose names no task has.
 
         Raises:
             BadDataSet: No task has it, or several may.
@@ -90,7 +92,7 @@ class TaskIndex:
             return place
         name = shorten(found.file_name or found.uri or "none")
         message = f"{_capital(found.name)}: no task of project {self._project_id} shows a picture of the name {name}."
-        raise BadDataSet(message, remedy="Import the picture into the project first, under the same name.")
+        raise BadDataSet(message, remedy=remedy)
 
     def find(self, found: FoundImage) -> Place | None:
         """Return the place that an image's names lead to; None if no task has one of them.

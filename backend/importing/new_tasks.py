@@ -92,7 +92,7 @@ class PrefixedPictures:
     def __post_init__(self) -> None:
         if not self.prefix.startswith((*SCHEMES, LOCAL)):
             message = f"--image-prefix {shorten(self.prefix)} is no address that Label Studio could show pictures from."
-            remedy = f"Begin it with {', '.join(SCHEMES)} or {LOCAL}local-files/?d=; upload files with --images DIR."
+            remedy = f"Begin it with {', '.join(SCHEMES)} or {LOCAL}local-files/, or upload files with --images DIR."
             raise BadSettings(message, remedy=remedy)
 
     def addressed(self, found: FoundImage) -> FoundImage:

@@ -10,7 +10,7 @@ from backend.errors import BadDataSet, shorten
 from backend.export import FoundDataSet, FoundImage
 from backend.importing.build_results import ResultOptions
 from backend.importing.choose_control import suggest
-from backend.importing.match_images import Place, TaskIndex
+from backend.importing.match_images import IMPORT_REMEDY, Place, TaskIndex
 from backend.label_studio.config import ImageConfig
 
 
@@ -53,9 +53,17 @@ def name_unused_renames(data_set: FoundDataSet, options: ResultOptions) -> list[
 
 
 def plan_import(
-    data_set: FoundDataSet, index: TaskIndex, failures: Failures, *, by_name: bool = False
+    data_set: FoundDataSet,
+    index: TaskIndex,
+    failures: Failures,
+    *,
+    by_name: bool = False,
+    remedy: str = IMPORT_REMEDY,
 ) -> list[TaskImport]:
     """Match all images to tasks; those that cannot be matched are failures.
+
+    Args:
+        remedy: Of an image whose names no task has.
 
     Returns:
         By ascending task id.
@@ -63,7 +71,7 @@ def plan_import(
     matched = list[tuple[FoundImage, Place]]()
     for found in data_set.images:
         try:
-            matched.append((found, index.match(found, by_name=by_name)))
+            matched.append((found, index.match(found, by_name=by_name, remedy=remedy)))
         except BadDataSet as error:
             fail_image(failures, str(error))
     return group_by_task(matched, failures)

@@ -46,6 +46,7 @@ from scripts.waiting import build_outages, fetch_project
 
 Json = dict[str, Any]
 Annotated = Iterable[tuple[TaskImport, Sequence[Json]]]
+UNMATCHED_REMEDY = "Add --create-tasks, or import the picture into the project first, under the same name."
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Import:
         version: Of predictions.
         new: Tasks to create, with --create-tasks.
         last_task_id: The highest id of the project's tasks.
+        creates_tasks: Whether --create-tasks was given.
     """
 
     project_id: str
@@ -68,10 +70,11 @@ class Import:
     version: str
     new: Sequence[NewTask] = ()
     last_task_id: int = 0
+    creates_tasks: bool = False
 
     def summary(self) -> ImportSummary:
         """Return what is known so far."""
-        return ImportSummary(self.data_set, self.plan, self.builder, self.failures, len(self.new))
+        return ImportSummary(self.data_set, self.plan, self.builder, self.failures, len(self.new), self.creates_tasks)
 
 
 def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
@@ -105,11 +108,21 @@ def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
     if source:
         plan, new = plan_with_new(data_set, index, failures, source)
     else:
-        plan = plan_import(data_set, index, failures, by_name=arguments.by_name)
+        plan = plan_import(data_set, index, failures, by_name=arguments.by_name, remedy=UNMATCHED_REMEDY)
     builder = TaskResults(options, build_fetch_size(settings, project_id), arguments.skip_bad_regions)
     version = arguments.model_version or build_version(arguments, data_set)
     return Import(
-        project_id, project.label_config, config, data_set, plan, failures, builder, version, new, index.last_task_id
+        project_id,
+        project.label_config,
+        config,
+        data_set,
+        plan,
+        failures,
+        builder,
+        version,
+        new,
+        index.last_task_id,
+        creates_tasks=arguments.create_tasks,
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from backend.bulk import RunFolder, hold_lock, identify_run
-from backend.errors import BadSettings
+from backend.errors import BadSettings, RunRefused
 from backend.export import FoundDataSet
 from backend.importing import (
     GivenPictures,
@@ -58,4 +58,9 @@ def hold_tasks(arguments: argparse.Namespace, settings: Settings) -> AbstractCon
     if not arguments.create_tasks:
         return nullcontext()
     identity = identify_run(settings.label_studio_url, arguments.project, "--create-tasks")
-    return hold_lock(RunFolder(settings.runs_path, identity))
+    return hold_lock(RunFolder(settings.runs_path, identity), _refuse)
+
+
+def _refuse(folder: RunFolder, holder: str) -> RunRefused:
+    message = f"Another run creates tasks of project {folder.identity.project} ({holder or 'unknown'})."
+    return RunRefused(message, remedy="Wait for it or stop it: two at once could create a task twice.")

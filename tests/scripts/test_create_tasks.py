@@ -121,7 +121,8 @@ def test_annotations_of_new_tasks_are_created_in_the_same_run(command: Command) 
 
 def test_without_the_option_images_without_a_task_are_named(command: Command) -> None:
     assert command.run(command.write("a.png"), create="") == 1
-    assert "no task of project 3 shows a picture of the name a.png" in command.out
+    assert "no task of project 3 shows a picture of the name a.png. Add --create-tasks, or import" in command.out
+    assert "were not compared" not in command.out
     assert command.site.sent() == []
 
 
@@ -131,6 +132,16 @@ def test_only_missing_images_become_tasks(command: Command) -> None:
     assert "3 images: 2 matched to tasks, 1 without one, 0 not" in command.out
     assert command.tasks() == ["s3://birds/a.png", "b.png", "c.png"]
     assert command.predicted() == [7, 9, 10]
+
+
+def test_pictures_that_were_matched_by_their_names_are_said_not_to_be_compared(command: Command) -> None:
+    command.site.tasks = {7: {"image": "s3://birds/a.png"}, 9: {"image": "/data/upload/3/0a1b2c3d-b.png"}}
+    path = command.write("a.png", "b.png", {"file_name": "s3://birds/c.png"})
+    command.site.tasks[10] = {"image": "s3://birds/c.png"}  # the same address is the same picture
+    assert command.run(path) == 0
+    assert "2 images were matched to tasks by the names of their pictures; the pictures were not" in command.out
+    assert command.run(command.write("new.png")) == 0
+    assert "were not compared" not in command.out
 
 
 @pytest.mark.parametrize("kind", ["predictions", "annotations"])
@@ -390,6 +401,7 @@ def test_a_page_that_needs_more_than_a_picture_is_refused(command: Command, furt
     ("options", "message"),
     [
         (["--image-prefix", "photos/"], "--image-prefix photos/ is no address"),
+        (["--image-prefix", "photos/"], "azure-blob:// or /data/local-files/, or upload files with --images DIR."),
         (["--images", "/nowhere"], "There is no folder /nowhere."),
     ],
 )
@@ -445,7 +457,8 @@ def test_two_runs_that_create_tasks_of_a_project_exclude_each_other(command: Com
     identity = identify_run(os.environ["LABEL_STUDIO_URL"], PROJECT, "--create-tasks")
     with hold_lock(RunFolder(tmp_path / "runs", identity)):
         assert command.run(path) == 1
-        assert "Another run works on project 3" in command.errors
+        assert "Another run creates tasks of project 3 (process " in command.errors
+        assert "--shard" not in command.errors and "version" not in command.errors
         assert command.site.sent() == []
         assert command.run(path, create="") == 1  # for want of a task
         assert "Another run" not in command.errors
@@ -467,3 +480,74 @@ def test_splits_of_roboflow_have_their_pictures_beside_their_files(command: Comm
     assert sizes == [32, 40]
     drawn = [own[0]["result"][0]["original_width"] for own in command.site.submitted.values()]
     assert drawn == sizes
+
+
+def test_a_picture_that_is_exactly_there_goes_before_others_of_its_name(command: Command, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    exact = {"1.png": 32, "thumbs/1.png": 8, "images/2.png": 32, "thumbs/2.png": 8, "t/3.png": 32, "s/t/3.png": 8}
+    named({name: picture(width) for name, width in exact.items()}, photos)
+    assert command.run(command.write("1.png", "2.png", "t/3.png"), "--images", str(photos)) == 0
+    assert [Image.open(io.BytesIO(content)).width for content in command.site.uploads.values()] == [32, 32, 32]
+
+
+def test_two_endings_of_the_same_exact_name_are_still_named(command: Command) -> None:
+    label_files(command.folder, "1.jpg", "1.png")
+    assert command.run(command.folder, format_name="yolo-seg") == 1
+    assert "2 pictures in" in command.out and command.site.tasks == {}
+
+
+def test_a_folder_that_was_named_is_not_asked_for_again(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert command.run(command.write("a.png"), "--images", str(tmp_path / "empty")) == 1
+    assert f"there is no picture a.png in {tmp_path / 'empty'}. It was searched with all folders in it" in command.out
+
+
+@pytest.mark.parametrize(("orientation", "remedy"), [(6, "Its EXIF orientation turns"), (1, "The picture was resized")])
+def test_a_picture_that_exif_turns_is_not_called_resized(command: Command, orientation: int, remedy: str) -> None:
+    path, exif = command.write("a.jpg"), Image.Exif()
+    exif[0x0112] = orientation
+    stored = (32, 24) if orientation == 6 else (24, 32)
+    Image.new("RGB", stored).save(command.folder / "a.jpg", exif=exif)
+    assert command.run(path) == 1
+    assert f"its picture {command.folder / 'a.jpg'} is 24x32. {remedy}" in command.out
+
+
+def label_files(folder: Path, *pictures: str) -> None:
+    """Write a YOLO data set whose only label file is that of picture 1."""
+    named({f"images/{name}": picture() for name in pictures}, folder)
+    named({"data.yaml": b"names: [red]", "labels/1.txt": b"0 0.5 0.5 0.5 0.5"}, folder)
+
+
+def test_pictures_without_a_label_file_are_counted(command: Command) -> None:
+    label_files(command.folder, "1.png", "2.png", "val/3.JPG", "readme.txt", ".2.png")
+    assert command.run(command.folder, format_name="yolo-seg") == 0
+    assert "2 pictures have no label file and are left out; an empty label file makes" in command.out
+    assert command.tasks() == ["1.png"]
+    named({"labels/2.txt": b"", "labels/val/3.txt": b""}, command.folder)
+    assert command.run(command.folder, format_name="yolo-seg") == 0
+    assert "label file and are left out" not in command.out and len(command.site.tasks) == 3
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"classes.csv": b"index,label,red,green,blue\n0,,0,0,0\n1,red,255,0,0\n", "a.png": picture()},
+        {"objects.csv": b"file,id,label,region_id\na_1.png,1,red,\n", "a_1.png": picture()},
+    ],
+)
+def test_pictures_without_a_mask_are_counted(command: Command, table: Mapping[str, bytes]) -> None:
+    named({**table, "images/a.png": picture(), "images/b.png": picture()}, command.folder)
+    assert command.run(command.folder, format_name="masks") == 0
+    assert "1 pictures in images have no mask and are left out" in command.out
+    assert command.tasks() == ["a.png"]
+
+
+def test_the_usual_layout_of_coco(command: Command) -> None:
+    for split in ("train2017", "val2017"):
+        (command.folder / "annotations").mkdir(exist_ok=True)
+        image = {"file_name": f"{split}.png", "coco_url": f"http://images.example/{split}.png"}
+        command.write(image).rename(command.folder / "annotations" / f"instances_{split}.json")
+        named({f"{split}/{split}.png": picture()}, command.folder)
+        (command.folder / f"{split}.png").unlink()
+    assert command.run(command.folder / "annotations", "--images", str(command.folder)) == 0
+    assert command.tasks() == ["train2017.png", "val2017.png"] and command.predicted() == [1, 2]

@@ -32,7 +32,13 @@ from backend.export.found_images import (
     RegionList,
     build_region_id,
 )
-from backend.export.readers.read_pictures import REMEDY, measure_picture, read_binary_mask, read_colours
+from backend.export.readers.read_pictures import (
+    REMEDY,
+    count_left_out,
+    measure_picture,
+    read_binary_mask,
+    read_colours,
+)
 from backend.export.records import EncodedRegion, encode_region
 from backend.export.writers.labeler_folders import OBJECT_COLUMNS
 from backend.export.writers.picture_files import CLASS_COLUMNS
@@ -93,7 +99,8 @@ def _read_id_masks(path: Path) -> FoundDataSet:
         )
         for name, objects in pictures.items()
     ]
-    return FoundDataSet(images, labels, digest=digest.hexdigest()[:8])
+    left_out = _describe_left_out(path, images)
+    return FoundDataSet(images, labels, digest=digest.hexdigest()[:8], left_out=left_out)
 
 
 def _read_objects(name: str, objects: Sequence[_Object], size: Size, on_bad_region: OnBadRegion) -> FoundRegions:
@@ -127,7 +134,13 @@ def _read_colour_masks(path: Path) -> FoundDataSet:
             images.append(FoundImage(title, file.stem, read, has_ending=False, path=picture, size=size))
     if not images:
         raise BadDataSet(f"{path} has no PNGs.", remedy=LAYOUT_REMEDY)
-    return FoundDataSet(images, digest=digest.hexdigest()[:8], further_labels=frozenset(colours.values()))
+    left_out, names = _describe_left_out(path, images), frozenset(colours.values())
+    return FoundDataSet(images, digest=digest.hexdigest()[:8], further_labels=names, left_out=left_out)
+
+
+def _describe_left_out(root: Path, images: Sequence[FoundImage]) -> str:
+    count = count_left_out(root, (image.path for image in images))
+    return f"{count} pictures in images have no mask and are left out" if count else ""
 
 
 def _read_classes(

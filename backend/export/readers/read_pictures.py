@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from backend.errors import BadDataSet, shorten
 from backend.values import Mask, Pixels, Size
 
 REMEDY = "Export the data set again; the picture is damaged, or no picture."
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif"})
 _TURNED = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _ORIENTATION = 0x0112
 _ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -24,6 +26,18 @@ def measure_picture(path: Path) -> Size | None:
             return Size(height, width) if file.getexif().get(_ORIENTATION) in _TURNED else Size(width, height)
     except _ERRORS:
         return None
+
+
+def count_left_out(root: Path, paths: Iterable[str]) -> int:
+    """Count the pictures of a data set in its `images` folders that are none of its images.
+
+    Args:
+        paths: Of its images, below `root` and without ending.
+    """
+    known = set(map(PurePosixPath, paths))
+    files = (file for file in root.rglob("*") if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
+    below = (PurePosixPath(file.relative_to(root).as_posix()).with_suffix("") for file in files)
+    return len({path for path in below if "images" in path.parts[:-1]} - known)
 
 
 def read_binary_mask(path: Path) -> Mask:

@@ -43,13 +43,14 @@ from backend.export.found_images import (
     build_region_id,
 )
 from backend.export.readers.coco_segmentations import decode_box
-from backend.export.readers.read_pictures import measure_picture
+from backend.export.readers.read_pictures import count_left_out, measure_picture
 from backend.export.records import EncodedRegion, encode_region
 from backend.geometry import bridged_outline_to_mask
 from backend.values import Size
 
 LAYOUT_REMEDY = "Name the folder with data.yaml; its label files lie in labels/SPLIT/ or SPLIT/labels/."
 LINE_REMEDY = "Correct this line, or leave such lines out with --skip-bad-regions."
+LEFT_OUT = "have no label file and are left out; an empty label file makes a picture without objects"
 SLACK = 0.01  # that shares may leave the picture by rounding
 BOX = (4, 5)
 
@@ -83,7 +84,9 @@ def read_yolo(path: Path) -> FoundDataSet:
         read = partial(_read_regions, name, text, names)
         picture = (_pictures_of(file).relative_to(listing.parent) / file.stem).as_posix()
         images.append(FoundImage(name, file.stem, read, has_ending=False, path=picture, size=pictures.size_of(file)))
-    return FoundDataSet(images, labels, digest=digest.hexdigest()[:8])
+    count = count_left_out(listing.parent, (image.path for image in images))
+    left_out = f"{count} pictures {LEFT_OUT}" if count else ""
+    return FoundDataSet(images, labels, digest=digest.hexdigest()[:8], left_out=left_out)
 
 
 def _folders(file: Path, root: Path) -> Sequence[str]:
