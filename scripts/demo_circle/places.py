@@ -151,11 +151,23 @@ class DemoFolder:
             for folder in (self.label_studio, self.redis, self.path / "logs", self.settings):
                 folder.mkdir(parents=True, exist_ok=True)
             (self.settings / f"{SETTINGS_MODULE}.py").write_text(SETTINGS, encoding="utf-8")
+            self._write_secret_key()
         except OSError as error:
             raise DemoError(
                 f"The demo's data directory {self.path} cannot be created: {error.strerror}.",
                 remedy="Choose another one with --data-dir.",
             ) from error
+
+    def _write_secret_key(self) -> None:
+        """Write the key that Label Studio signs sessions and tokens with, if it has none yet.
+
+        Label Studio (1.23.2) makes one itself, and one in fifty begins with a dollar sign: it then cannot read it back,
+        makes another at the next start, and refuses every token.
+        """
+        file = self.label_studio / ".env"
+        if not file.exists():
+            file.touch(0o600)
+            file.write_text(f"SECRET_KEY={secrets.token_hex(32)}\n", encoding="utf-8")
 
     def reset(self) -> None:
         """Delete everything the demo stored.

@@ -96,3 +96,16 @@ def test_label_studio_gets_what_it_needs_and_nothing_of_another_installation(tmp
     assert environment["LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS"] == "false"
     assert environment[IMPORT_FLAG] == "true"
     assert {"POSTGRE_HOST", "DJANGO_DB"}.isdisjoint(environment)
+
+
+def test_label_studio_gets_a_key_that_it_can_read_back_and_keeps_it(tmp_path: Path) -> None:
+    """A dollar sign at its beginning would stand for the name of another variable."""
+    folder = DemoFolder(tmp_path / "demo")
+    folder.prepare()
+    file = folder.label_studio / ".env"
+    first = file.read_text()
+    name, _, key = first.strip().partition("=")
+    assert (name, len(key), key.isalnum()) == ("SECRET_KEY", 64, True)
+    assert file.stat().st_mode & 0o077 == 0, "others could forge tokens"
+    folder.prepare()
+    assert file.read_text() == first
