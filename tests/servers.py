@@ -27,7 +27,7 @@ _next_ports = itertools.cycle(_PORTS)
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens; each call returns another one."""
+    """Return an unused port of 127.0.0.1; each call returns another one."""
     for port in itertools.islice(_next_ports, len(_PORTS)):
         with contextlib.suppress(OSError), socket.socket() as listener:
             listener.bind(("", port))

@@ -1,4 +1,4 @@
-"""Why a request of an `open_session()` reached nobody."""
+"""Why a request of an `open_session()` failed to connect."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Pictures of a data set on this machine: which file is an image's, and what is in it.
 
-Without a folder that somebody names, the picture of `train/a.jpg` is looked for where data sets have it: in `train/`
+Without --images the picture of `train/a.jpg` is looked for where data sets have it: in `train/`
 beside the file, and anywhere in `images/`. In a named folder it may lie anywhere. Of several files of its name the one
 counts that is exactly there, otherwise `train/images/a.jpg`, otherwise `images/train/a.jpg`, otherwise the one whose
 path is the end of the image's, or the other way round.

@@ -58,7 +58,7 @@ class GivenPictures:
     """The address that the file has for an image (`coco_url`, `flickr_url`, `file_name`), otherwise a file.
 
     Attributes:
-        uses_addresses: False if somebody named the folder.
+        uses_addresses: Whether addresses in the file count; not with --images.
     """
 
     folder: PictureFolder

@@ -38,7 +38,7 @@ class ImportSummary:
         return "\n".join([*lines, *self.unmatched.reason_lines, *renames])
 
     def _same_names(self) -> list[str]:
-        """Say how many images were matched by names alone, where somebody may have expected new tasks."""
+        """Say how many images were matched by names alone, instead of getting new tasks."""
         pairs = [pair for task in self.plan for pair in task.images]
         count = sum(place.uri not in (found.uri, found.file_name) for found, place in pairs)
         if not self.creates_tasks or not count:
