@@ -36,6 +36,7 @@ from backend.report import (
 )
 from backend.settings import Settings
 from scripts.console import positive_int, read_settings, run_command, show_progress
+from scripts.control_options import check_controls
 from scripts.reporting.pictures import draw_pictures
 from scripts.reporting.sources import Source, open_file, open_project
 from scripts.waiting import add_give_up_option, build_outages
@@ -91,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_bytes(arguments.out / PROBE, b"")  # before an hour of reading, not after it
     (arguments.out / PROBE).unlink(missing_ok=True)
     source = _open_source(arguments, settings)
+    check_controls({"--keep": arguments.keep}, source.config, source.annotated_controls)
     reviews = ReviewReader(source.config, arguments.class_from, arguments.keep).read(
         show_progress(source.tasks, "reading")
     )

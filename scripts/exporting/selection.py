@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,10 +20,11 @@ from backend.bulk import (
     read_task_file,
 )
 from backend.errors import BadSettings, shorten
-from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing
-from backend.label_studio.config import LabelingConfig, control_names, parse_labeling_config
+from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing, annotated_controls
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.settings import Settings
 from scripts.console import positive_int, read_settings
+from scripts.control_options import annotated_controls_of_file
 from scripts.waiting import add_give_up_option, build_outages, fetch_project
 
 
@@ -108,11 +109,13 @@ class Source:
         tasks: Read while they are iterated, once.
         title: Of the project, or the file's name without its suffix.
         model_versions: Asks how many predictions the project has of each model version; of a file it is not known.
+        annotated_controls: Asks for the names of the controls that its annotations were made with.
     """
 
     tasks: Iterable[Mapping[str, Any]]
     config: LabelingConfig
     title: str
+    annotated_controls: Callable[[], Collection[str]]
     model_versions: Callable[[], Mapping[str, int]] = dict
 
 
@@ -143,7 +146,8 @@ def open_source(arguments: argparse.Namespace, settings: Settings) -> Source:
     limits = build_limits(settings).config
     if arguments.file is not None:
         config = parse_labeling_config(_read_config(arguments.config), limits)
-        return Source(read_task_file(arguments.file), config, arguments.file.stem)
+        controls = partial(annotated_controls_of_file, arguments.file)
+        return Source(read_task_file(arguments.file), config, arguments.file.stem, controls)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     outages = build_outages(client, arguments.project, arguments)
     project = fetch_project(client, arguments.project, outages)
@@ -152,7 +156,9 @@ def open_source(arguments: argparse.Namespace, settings: Settings) -> Source:
         chosen = listing.tab_task_ids(arguments.project, arguments.view)
     tasks = AnnotatedTasks(client, outages.answer_of).iterate(arguments.project, chosen)
     versions = partial(listing.model_versions, arguments.project)
-    return Source(tasks, parse_labeling_config(project.label_config, limits), project.title, versions)
+    config = parse_labeling_config(project.label_config, limits)
+    controls = partial(annotated_controls, client, arguments.project)
+    return Source(tasks, config, project.title, controls, versions)
 
 
 def read_options(arguments: argparse.Namespace, merge: Merge | None = None) -> dict[str, Any]:
@@ -189,19 +195,6 @@ def read_controls(arguments: argparse.Namespace) -> ControlChoice:
         message = f"The control {shorten(repr(both[0]))} is both kept and dropped."
         raise BadSettings(message, remedy="Name it with --keep or with --drop.")
     return ControlChoice(keep, drop)
-
-
-def name_unknown_controls(controls: ControlChoice, config: LabelingConfig) -> list[str]:
-    """Return a line for each control of --keep and --drop that the labeling config does not have (any more)."""
-    names = control_names(config)
-    known = shorten(", ".join(sorted(names)))
-    asked = [("--keep", name) for name in sorted(controls.keep)] + [("--drop", name) for name in sorted(controls.drop)]
-    return [
-        f"{option} {shorten(name)}: the labeling config has no such control, but {known}; only regions that were drawn "
-        "before it was removed are meant"
-        for option, name in asked
-        if name not in names
-    ]
 
 
 def _check_source(arguments: argparse.Namespace) -> None:

@@ -64,6 +64,13 @@ def test_a_folder_with_other_files_is_refused_and_an_earlier_report_replaced(
     assert [main(arguments(folder)), main(arguments(folder))] == [0, 0]
 
 
+def test_a_control_that_is_nowhere_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(folder, "--keep", "nosuch")) == 1
+    message = "--keep: neither the labeling config nor an annotation has a control 'nosuch'."
+    assert message in capsys.readouterr().err
+    assert not (folder / "out" / "report.html").exists()
+
+
 def test_pictures_can_be_left_out(folder: Path) -> None:
     assert main(arguments(folder, "--no-pictures")) == 0
     assert "The worst" not in (folder / "out" / "report.html").read_text(encoding="utf-8")
