@@ -15,11 +15,10 @@ from backend.fetching import (
     REDIRECT_REMEDY,
     TokenSource,
     enforce_deadline,
+    find_wrong_address,
     ignore_netrc,
-    is_unknown_host,
     never_connected,
     open_session,
-    unknown_host,
 )
 from backend.label_studio.api.sdk_errors import NO_ANSWER_REMEDY, build_refusal, no_answer
 
@@ -167,8 +166,8 @@ class JsonRequests:
                     _read_body(response, max_bytes)
                 return response
         except requests.RequestException as error:
-            if is_unknown_host(error):
-                raise unknown_host(self._url) from error
+            if wrong := find_wrong_address(self._url, error):
+                raise wrong from error
             is_open = request.method == "POST" and not never_connected(error)
             kind = NoAnswer if is_open else LabelStudioUnavailable
             raise kind(no_answer(self._url, subject, error), remedy=NO_ANSWER_REMEDY) from error
