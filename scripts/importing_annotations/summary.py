@@ -33,7 +33,7 @@ class ImportSummary:
         matched = sum(len(task.images) for task in self.plan)
         new = f"{self.new} without one, " if self.new else ""
         lines = [f"{len(self.data_set.images)} images: {matched} matched to tasks, {new}{self.unmatched.failed} not"]
-        lines += [*self._same_names(), *filter(None, [self.data_set.left_out])]
+        lines += [*self._same_names(), *filter(None, [self.data_set.left_out, self._without_regions()])]
         renames = name_unused_renames(self.data_set, self.builder.options)
         return "\n".join([*lines, *self.unmatched.reason_lines, *renames])
 
@@ -45,6 +45,13 @@ class ImportSummary:
             return []
         what = f"{count} images were matched to tasks by the names of their pictures; the pictures were not compared"
         return [f"{what}. If a task shows another picture of that name, import into a project of its own."]
+
+    def _without_regions(self) -> str:
+        """Say what it means that no image has a region."""
+        found = self.data_set
+        if not found.images or found.further_labels or any((*found.labels.values(), *found.key_points.values())):
+            return ""
+        return "the data set has no regions: its images are imported as pictures without objects"
 
     def results(self) -> str:
         """Describe what was built of the regions, and what could not be."""

@@ -94,6 +94,30 @@ def test_predictions_are_stored_once_however_often_it_runs(command: Command) -> 
     assert {one["model_version"] for one in command.site.predictions.values()} == {VERSION}
 
 
+@pytest.mark.parametrize("options", [[], ["--as", "annotations"], ["--dry-run"], ["--create-tasks"]])
+def test_a_data_set_without_images_is_told_and_is_no_failure(options: list[str], command: Command) -> None:
+    path = command.folder / "empty.json"
+    path.write_text('{"images": [], "annotations": [], "categories": []}')
+    assert command.run(path, *options) == 0
+    assert command.out.splitlines() == [
+        "0 images: 0 matched to tasks, 0 not",
+        f"Nothing was done: {path} has no images.",
+    ]
+    assert command.site.sent() == []
+
+
+@pytest.mark.parametrize("kind", ["predictions", "annotations"])
+def test_images_without_regions_become_pictures_without_objects(kind: str, command: Command) -> None:
+    said = "the data set has no regions: its images are imported as pictures without objects"
+    path = command.coco(image(1), image(2))
+    assert command.run(path, "--as", kind) == 0
+    assert said in command.out
+    stored = command.site.submitted if kind == "annotations" else command.site.predictions
+    assert len(stored) == 2
+    assert command.run(command.coco(image(1, "red"), image(2)), "--as", kind) == 0
+    assert said not in command.out
+
+
 def test_without_a_version_the_same_file_has_the_same_one_and_another_has_another(command: Command) -> None:
     first, other = command.coco(), command.coco(image(1, "green"))
     for path in (first, first, other):
