@@ -187,17 +187,35 @@ def test_labels_of_another_project_stop_it_before_anything_is_sent(command: Comm
     assert predictions(command.site) == {1: [["red"]], 2: [["red"]], 3: []}
 
 
-def test_a_bad_region_costs_its_task_or_where_wanted_only_itself(command: Command) -> None:
+def with_bad_region(command: Command) -> Path:
+    """A data set with two regions in each task; the first one of task 1 is broken."""
     path = command.coco()
     document = json.loads((path / "instances.json").read_text())
     document["annotations"][0]["segmentation"]["counts"] += "1"
     (path / "instances.json").write_text(json.dumps(document))
+    return path
+
+
+def test_a_bad_region_costs_its_task_or_where_wanted_only_itself(command: Command) -> None:
+    path = with_bad_region(command)
     assert command.run(path, "--as", "annotations") == 1
     assert 'of image 1 ("1-task1.png") has a broken RLE' in command.out
     assert sorted(command.site.submitted) == [2, 3]
     assert command.run(path, "--as", "annotations", "--skip-bad-regions") == 0
     assert "1 regions were left out:" in command.out
     assert [result["id"] for result in command.site.submitted[1][0]["result"]] == ["r1"]
+
+
+@pytest.mark.parametrize("kind", ["predictions", "annotations"])
+def test_skipping_bad_regions_later_adds_only_what_failed_before(kind: str, command: Command) -> None:
+    path = with_bad_region(command)
+    assert command.run(path, "--as", kind) == 1
+    assert "created 2, skipped 0" in command.out
+    for expected in ("created 1, skipped 2", "created 0, skipped 3"):
+        assert command.run(path, "--as", kind, "--skip-bad-regions") == 0
+        assert expected in command.out
+    stored = command.site.submitted.values() if kind == "annotations" else predictions(command.site).values()
+    assert [len(own) for own in stored] == [1, 1, 1]
 
 
 def test_a_file_of_pictures_of_another_size_is_told(command: Command) -> None:
