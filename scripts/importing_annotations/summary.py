@@ -19,6 +19,7 @@ class ImportSummary:
         unmatched: Images of the data set without a task.
         new: Images that get one.
         creates_tasks: With --create-tasks, which may find tasks of other pictures with the same names.
+        compared: Images that were matched by name, and whose picture is the task's.
     """
 
     data_set: FoundDataSet
@@ -27,6 +28,7 @@ class ImportSummary:
     unmatched: Failures
     new: int = 0
     creates_tasks: bool = False
+    compared: int = 0
 
     def matching(self) -> str:
         """Describe which images have a task."""
@@ -40,8 +42,8 @@ class ImportSummary:
     def _same_names(self) -> list[str]:
         """Say how many images were matched by names alone, instead of getting new tasks."""
         pairs = [pair for task in self.plan for pair in task.images]
-        count = sum(place.uri not in (found.uri, found.file_name) for found, place in pairs)
-        if not self.creates_tasks or not count:
+        count = sum(place.uri not in (found.uri, found.file_name) for found, place in pairs) - self.compared
+        if not self.creates_tasks or count <= 0:
             return []
         what = f"{count} images were matched to tasks by the names of their pictures; the pictures were not compared"
         return [f"{what}. If a task shows another picture of that name, import into a project of its own."]
