@@ -60,7 +60,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     options = read_options(arguments, merge_annotators)
     settings = read_source_settings(arguments)
     source = open_source(arguments, settings)
-    check_controls({"--keep": controls.keep, "--drop": controls.drop}, source.config, source.annotated_controls)
+    check_controls({"--keep": controls.keep, "--drop": controls.drop}, source.config, source.read_all)
     classes, counts = choose_classes(arguments, source.config, controls), ExportCounts(rule=options["choice"].rule)
     reader = AnnotationReader(source.config, build_fetch_size(settings), controls)
     data_set = build_data_set(source, classes, reader.labels, arguments)

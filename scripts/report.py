@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_folder(arguments.out)
     check_writable(arguments.out)  # before an hour of reading, not after it
     source = _open_source(arguments, settings)
-    check_controls({"--keep": arguments.keep}, source.config, source.annotated_controls)
+    check_controls({"--keep": arguments.keep}, source.config, source.read_all)
     reviews = ReviewReader(source.config, arguments.class_from, arguments.keep).read(
         show_progress(source.tasks, "reading")
     )

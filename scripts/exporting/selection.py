@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,11 +20,10 @@ from backend.bulk import (
     read_task_file,
 )
 from backend.errors import BadSettings, shorten
-from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing, annotated_controls
+from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing
 from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.settings import Settings
 from scripts.console import positive_int, read_settings
-from scripts.control_options import annotated_controls_of_file
 from scripts.waiting import add_give_up_option, build_outages, fetch_project
 
 
@@ -109,13 +108,13 @@ class Source:
         tasks: Read while they are iterated, once.
         title: Of the project, or the file's name without its suffix.
         model_versions: Asks how many predictions the project has of each model version; of a file it is not known.
-        annotated_controls: Asks for the names of the controls that its annotations were made with.
+        read_all: Reads all tasks of the project or file, chosen or not, once more.
     """
 
     tasks: Iterable[Mapping[str, Any]]
     config: LabelingConfig
     title: str
-    annotated_controls: Callable[[], Collection[str]]
+    read_all: Callable[[], Iterable[Mapping[str, Any]]]
     model_versions: Callable[[], Mapping[str, int]] = dict
 
 
@@ -146,19 +145,19 @@ def open_source(arguments: argparse.Namespace, settings: Settings) -> Source:
     limits = build_limits(settings).config
     if arguments.file is not None:
         config = parse_labeling_config(_read_config(arguments.config), limits)
-        controls = partial(annotated_controls_of_file, arguments.file)
-        return Source(read_task_file(arguments.file), config, arguments.file.stem, controls)
+        read_all = partial(read_task_file, arguments.file)
+        return Source(read_all(), config, arguments.file.stem, read_all)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     outages = build_outages(client, arguments.project, arguments)
     project = fetch_project(client, arguments.project, outages)
     chosen, listing = None, TaskListing(client, outages.answer_of)
     if arguments.view is not None:
         chosen = listing.tab_task_ids(arguments.project, arguments.view)
-    tasks = AnnotatedTasks(client, outages.answer_of).iterate(arguments.project, chosen)
+    read = AnnotatedTasks(client, outages.answer_of).iterate
     versions = partial(listing.model_versions, arguments.project)
     config = parse_labeling_config(project.label_config, limits)
-    controls = partial(annotated_controls, client, arguments.project)
-    return Source(tasks, config, project.title, controls, versions)
+    tasks = read(arguments.project, chosen)
+    return Source(tasks, config, project.title, partial(read, arguments.project), versions)
 
 
 def read_options(arguments: argparse.Namespace, merge: Merge | None = None) -> dict[str, Any]:

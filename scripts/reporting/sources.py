@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,9 +10,8 @@ from typing import Any
 
 from backend.bulk import Outages, read_task_file
 from backend.errors import ExportError
-from backend.label_studio.api import LabelStudioClient, TaskListing, annotated_controls
+from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
-from scripts.control_options import annotated_controls_of_file
 from scripts.waiting import fetch_project
 
 Json = Mapping[str, Any]
@@ -23,13 +22,13 @@ class Source:
     """A project's title, labeling config and tasks, which are read once.
 
     Attributes:
-        annotated_controls: Asks for the names of the controls that its annotations were made with.
+        read_all: Reads all tasks with their annotations once more.
     """
 
     title: str
     config: LabelingConfig
     tasks: Iterable[Json]
-    annotated_controls: Callable[[], Collection[str]]
+    read_all: Callable[[], Iterable[Json]]
 
 
 def open_project(client: LabelStudioClient, project_id: int, limits: ConfigLimits, outages: Outages) -> Source:
@@ -46,7 +45,7 @@ def open_project(client: LabelStudioClient, project_id: int, limits: ConfigLimit
     config = parse_labeling_config(project.label_config, limits)
     title = project.title or f"project {project_id}"
     tasks = TaskListing(client, outages.answer_of).iterate_reviewed(project_id)
-    return Source(title, config, tasks, partial(annotated_controls, client, project_id))
+    return Source(title, config, tasks, partial(AnnotatedTasks(client, outages.answer_of).iterate, project_id))
 
 
 def open_file(path: Path, config_path: Path, limits: ConfigLimits) -> Source:
@@ -64,4 +63,4 @@ def open_file(path: Path, config_path: Path, limits: ConfigLimits) -> Source:
             f"A file cannot be read: {error}.", remedy="Check the paths of --file and --config."
         ) from error
     config = parse_labeling_config(xml, limits)
-    return Source(path.stem, config, read_task_file(path), partial(annotated_controls_of_file, path))
+    return Source(path.stem, config, read_task_file(path), partial(read_task_file, path))

@@ -51,7 +51,7 @@ def test_a_file_is_read_without_a_server_and_without_a_token(tmp_path: Path) -> 
     source = open_source(arguments, read_source_settings(arguments))
     assert list(source.tasks) == TASKS
     assert (source.title, source.config.xml, source.model_versions()) == ("birds", MIXED, {})
-    assert source.annotated_controls() == {"mask"}
+    assert list(source.read_all()) == TASKS
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,6 @@ def test_a_project_is_read_in_raw_pages_and_a_tab_chooses_its_tasks(start_server
         document: Any = {"id": 3, "title": "Birds", "label_config": MIXED, "project": 3}
         if url.path == "/api/projects/3/model-versions/":
             document = {"edgetam-8858f8e4-auto-0a1b2c3d": 2}
-        if url.path == "/api/projects/3/summary/":
-            document = {"created_annotations": {"mask|image|brushlabels": 3, "old|image|rectanglelabels": 1}}
         if url.path == "/api/dm/views/":
             document = [{"id": 7, "project": 3, "data": {"title": "Default"}}]
         if url.path == "/api/tasks/":
@@ -113,19 +111,7 @@ def test_a_project_is_read_in_raw_pages_and_a_tab_chooses_its_tasks(start_server
         source = open_source(arguments, read_source_settings(arguments))
         assert [one["id"] for one in source.tasks] == numbers
         assert (source.title, source.model_versions()) == ("Birds", {"edgetam-8858f8e4-auto-0a1b2c3d": 2})
-        assert source.annotated_controls() == {"mask", "old"}
-
-
-def test_a_summary_without_controls_is_not_taken_for_a_project_without_them(
-    start_server: Callable[[], LocalServer],
-) -> None:
-    documents: dict[str, Any] = {"/api/projects/3/": {"id": 3, "title": "Birds", "label_config": MIXED}}
-    server = start_server()
-    server.respond = lambda seen, handler: (200, {}, json.dumps(documents.get(seen.path, {})).encode())
-    arguments = parse("--project", "3", "--url", server.url, "--api-key", LEGACY)
-    source = open_source(arguments, read_source_settings(arguments))
-    with pytest.raises(BackendError, match="The summary of project 3 does not say which controls"):
-        source.annotated_controls()
+        assert [one["id"] for one in source.read_all()] == [1, 2, 3]
 
 
 def test_label_studio_gone_in_mid_export_ends_the_run_after_the_patience_that_was_given(

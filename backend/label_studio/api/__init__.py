@@ -3,7 +3,6 @@
 Ids come in; values and task documents go out, or `LabelStudioError`.
 """
 
-from backend.label_studio.api.annotated_controls import annotated_controls
 from backend.label_studio.api.annotated_tasks import AnnotatedTasks
 from backend.label_studio.api.annotations import AnnotationClient
 from backend.label_studio.api.client import LabelStudioClient, ProjectInfo
@@ -31,7 +30,6 @@ __all__ = [
     "TaskListing",
     "Webhook",
     "WebhookClient",
-    "annotated_controls",
     "delete_earlier_version",
     "find_similar",
     "show_version",
