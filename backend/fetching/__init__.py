@@ -11,7 +11,7 @@ from backend.fetching.deadline_session import (
     ignore_netrc,
     open_session,
 )
-from backend.fetching.failed_connections import find_wrong_address, is_unknown_host, is_without_tls, never_connected
+from backend.fetching.failed_connections import find_wrong_address, never_connected
 from backend.fetching.image_fetcher import ImageFetcher
 from backend.fetching.url_policy import show_url
 
@@ -24,8 +24,6 @@ __all__ = [
     "enforce_deadline",
     "find_wrong_address",
     "ignore_netrc",
-    "is_unknown_host",
-    "is_without_tls",
     "never_connected",
     "open_session",
     "show_url",

@@ -82,7 +82,7 @@ def _is_same(pair: PicturePair, read_part: ReadPart) -> bool | None:
             tail = file.read()
     except OSError:
         return None
-    stored = read_part(pair.place.uri, start, max(size, 1))
+    stored = read_part(pair.place.uri, start, size) if size else None
     return None if stored is None else stored == (size, tail)
 
 
@@ -92,10 +92,13 @@ def _refuse(others: Sequence[PicturePair]) -> BadDataSet:
         for pair in others[:MAX_NAMED]
     )
     more = f"; and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
-    what = "picture is not that of the task" if len(others) == 1 else "pictures are not those of the tasks"
-    message = f"{len(others)} {what} with the same name, so nothing was sent: {shown}{more}."
-    remedy = (
-        "Import into a project of its own, or rename the pictures. If they show the same and were only saved anew, "
+    is_one = len(others) == 1
+    what = (
+        "picture is not that of the task with its name"
+        if is_one
+        else "pictures are not those of the tasks with their names"
     )
-    remedy += "run without --create-tasks, which matches by names alone."
+    message = f"{len(others)} {what}, so nothing was sent: {shown}{more}."
+    remedy = "Import into a project of its own, or rename the pictures. If they show the same and were only saved anew,"
+    remedy += " run without --create-tasks, which matches by names alone."
     return BadDataSet(message, remedy=remedy)

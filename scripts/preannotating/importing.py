@@ -122,8 +122,8 @@ def import_project(
         _show_changes(folder, work.about)
         with folder.open_ledger(work.about) as ledger:
             outages = _build_outages(work.client, work.project_id, arguments, signals.flag, resumes=True)
-            without = {int(task) for task in ledger.done_because(UNCHANGED)}
             try:
+                without = {int(task) for task in ledger.done_because(UNCHANGED)}
                 if without:
                     print(f"{len(without)} tasks are left out: nothing was found there before.", flush=True)
                 failed = {int(one.task) for one in ledger.failures()}
@@ -137,13 +137,13 @@ def import_project(
             finally:
                 failures = folder.write_failures(ledger)
                 print(summary, flush=True)
-                if not (summary.has_tasks or summary.was_stopped or without):
-                    print("Nothing was done: the options choose no task.", flush=True)
                 if failures is not None:
                     print(f"Each task that failed or is gone, with its reason: {failures}", flush=True)
     if summary.was_stopped:
         print(CONTINUE, file=sys.stderr)
         return signals.exit_status
+    if not (summary.has_tasks or without):
+        print("Nothing was done: the options choose no task.", flush=True)
     return 1 if summary.failed or summary.in_doubt else 0
 
 
@@ -184,8 +184,7 @@ def hold_lease(folder: RunFolder, redis: GuardedRedis | None, stop: StopFlag) ->
     identity = folder.identity
     work = f"{identity.server}:{identity.project}:{identity.version}"
     lease = RunLease(redis, work, folder.shard, describe_holder(), stop_run)
-    holder = lease.acquire()
-    if holder is not None:
+    if (holder := lease.acquire()) is not None:
         raise refuse(folder, holder)
     try:
         yield

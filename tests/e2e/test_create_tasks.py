@@ -95,7 +95,7 @@ def test_a_data_set_with_pictures_fills_a_new_project_once(
         picture.write_bytes(draw_picture(99))
     assert import_annotations(command) == 1
     said = capsys.readouterr().err
-    assert "3 pictures are not those of the tasks with the same name, so nothing was sent" in said
+    assert "3 pictures are not those of the tasks with their names, so nothing was sent" in said
     assert f"but task {min(opened.site.tasks_by_name(second).values())} shows /data/upload/{second}/" in said
 
 

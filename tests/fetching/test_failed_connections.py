@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from backend.fetching import find_wrong_address, is_unknown_host, is_without_tls, never_connected, open_session
+from backend.fetching import find_wrong_address, never_connected, open_session
+from backend.fetching.failed_connections import is_unknown_host, is_without_tls
 from tests.servers import LocalServer, free_port
 
 

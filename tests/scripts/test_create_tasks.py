@@ -169,7 +169,7 @@ def test_another_picture_of_the_same_name_is_an_error_and_nothing_is_sent(
     for stored in (compressed(32, 24, 2, kind), compressed(32, 24, 1, kind) + b"x", compressed(32, 24, 1, kind)[:-1]):
         command.site.files[UPLOADED] = stored
         assert command.run(path, *options) == 1
-        assert "1 picture is not that of the task with the same name, so nothing was sent" in command.errors
+        assert "1 picture is not that of the task with its name, so nothing was sent" in command.errors
         assert f'image 1 ("b.png") is {command.folder}/b.png, but task 9 shows {UPLOADED}' in command.errors
         assert "help: Import into a project of its own" in command.errors
     assert command.site.sent() == []
@@ -195,7 +195,7 @@ def test_many_other_pictures_are_counted(command: Command) -> None:
     for name in names:
         (command.folder / name).write_bytes(picture(kind="GIF"))
     assert command.run(command.folder / "instances.json", "--model-version", "another") == 1
-    assert "5 pictures are not those of the tasks with the same name" in command.errors
+    assert "5 pictures are not those of the tasks with their names" in command.errors
     assert "; and 2 more." in command.errors
     assert command.run(command.folder / "instances.json", "--model-version", "another", create="") == 0
     assert len(command.predicted()) == 10
@@ -212,6 +212,14 @@ def test_an_address_that_only_looks_like_an_upload_is_not_asked(command: Command
 def test_a_picture_that_label_studio_does_not_give_is_not_compared(command: Command, status: int) -> None:
     command.site.tasks, command.site.files = {9: {"image": UPLOADED}}, {UPLOADED: status}
     assert command.run(command.write("b.png")) == 0
+    assert "1 images were matched to tasks by the names of their pictures; the pictures were not" in command.out
+
+
+def test_an_empty_file_is_not_compared(command: Command) -> None:
+    command.site.tasks, command.site.files = {9: {"image": UPLOADED}}, {UPLOADED: picture()}
+    path = command.write("b.png")
+    (command.folder / "b.png").write_bytes(b"")
+    assert command.run(path) == 0
     assert "1 images were matched to tasks by the names of their pictures; the pictures were not" in command.out
 
 

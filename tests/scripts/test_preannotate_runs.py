@@ -134,6 +134,16 @@ def test_options_that_choose_no_task_are_told(
         assert said not in capsys.readouterr().out
 
 
+def test_an_outage_before_the_first_task_is_not_taken_for_options_that_choose_none(
+    site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.at_request = lambda name: setattr(site, "is_down", site.requests.count("GET tasks") > 2)
+    run("--give-up-after", "0", status=1)
+    said = capsys.readouterr()
+    assert "\ncreated 0, skipped 0, failed 0\n" in said.out and "Nothing was done" not in said.out
+    assert "Label Studio was unavailable" in said.err
+
+
 def test_annotations_of_people_are_neither_read_nor_changed(site: FakeLabelStudio, run: Run) -> None:
     run()
     assert site.annotations == {3: [None]}
