@@ -103,8 +103,8 @@ class LabelStudioUnavailable(LabelStudioError):
     """Label Studio that cannot answer now: connection refused, timeout, HTTP 429 or a status from 500 on."""
 
 
-class UnknownHost(LabelStudioUnavailable):
-    """Label Studio whose host name does not exist, according to the resolver: mistyped, or not there yet."""
+class WrongAddress(LabelStudioUnavailable):
+    """Label Studio's URL that is probably wrong: its host name does not exist, or its port does not speak TLS."""
 
 
 class NoAnswer(LabelStudioUnavailable):

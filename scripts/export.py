@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from backend.bulk import AnnotationReader, read_images
 from backend.export import merge_annotators
 from scripts.console import run_command, show_progress
+from scripts.control_options import check_controls
 from scripts.exporting.classes import add_class_options, choose_classes
 from scripts.exporting.data_set import build_data_set
 from scripts.exporting.folder import add_folder_options
@@ -26,7 +27,6 @@ from scripts.exporting.pictures import add_picture_options, build_fetch_size
 from scripts.exporting.running import Export, describe_export, write_export
 from scripts.exporting.selection import (
     add_selection_options,
-    name_unknown_controls,
     open_source,
     read_controls,
     read_options,
@@ -60,8 +60,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     options = read_options(arguments, merge_annotators)
     settings = read_source_settings(arguments)
     source = open_source(arguments, settings)
-    for line in name_unknown_controls(controls, source.config):
-        print(line, file=sys.stderr)
+    check_controls({"--keep": controls.keep, "--drop": controls.drop}, source.config, source.read_all)
     classes, counts = choose_classes(arguments, source.config, controls), ExportCounts(rule=options["choice"].rule)
     reader = AnnotationReader(source.config, build_fetch_size(settings), controls)
     data_set = build_data_set(source, classes, reader.labels, arguments)

@@ -8,8 +8,9 @@ Images are matched to tasks by task id or by the names of their pictures; docs/e
 --create-tasks those that match none become tasks first. Masks come back exactly where the labeling config has a brush,
 a bitmask or polygons. Running it twice adds nothing twice.
 
-Exit status: 0; 1 if an image has no task or a task failed (the others are imported), or if nothing could be read; 2 for
-options that are missing or not valid; 130 or 143 if it was stopped by a signal.
+Exit status: 0, also if the data set has no images; 1 if an image has no task or a task failed (the others are
+imported), or if nothing could be read; 2 for options that are missing or not valid; 130 or 143 if it was stopped by a
+signal.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from backend.errors import shorten
 from scripts.console import read_settings, run_command
 from scripts.importing_annotations.creating import create_tasks
 from scripts.importing_annotations.options import add_options
@@ -42,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     with hold_tasks(arguments, settings):
         work = prepare(arguments, settings)
         print(work.summary().matching(), flush=True)
+        if not work.data_set.images:
+            print(f"Nothing was done: {shorten(arguments.path)} has no images.", flush=True)
+            return 0
         if work.new and not arguments.dry_run:
             work, stopped = create_tasks(work, arguments, settings)
             if stopped:

@@ -8,8 +8,9 @@
 
 It can be interrupted, killed and restarted: Label Studio and the ledger in RUNS_DIR know what is done, and each task
 gets its prediction of this version exactly once. The version identifies the weights, the parameters and the vocabulary.
-Annotations are not changed, and only their rectangles are read. Exit status: 0 if every task is done, 1 if some failed
-(failures.csv lists them) or an image with boxes has no task, 130 or 143 if it was stopped by a signal.
+Annotations are not changed, and only their rectangles are read. Exit status: 0 if every task is done, or if there is
+none, 1 if some failed (failures.csv lists them) or an image with boxes has no task, 130 or 143 if it was stopped by a
+signal.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import closing
 from functools import partial
 
 from backend.bulk import ClosableRunner, Progress
-from backend.label_studio.api import PredictionClient
+from backend.label_studio.api import PredictionClient, TaskListing
 from backend.predict import TaskPredictor
 from backend.settings import Settings
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
@@ -33,7 +34,7 @@ from scripts.preannotating.importing import Work, add_import_options, import_pro
 from scripts.preannotating.masks import add_mask_options
 from scripts.preannotating.run_plan import RunPlan, check_project, check_together, plan_run
 from scripts.preannotating.running import add_runner_options, build_job, build_runner, choose_models
-from scripts.preannotating.selection import TaskSelector, add_selection_options
+from scripts.preannotating.selection import TaskSelector, add_selection_options, has_no_tasks
 from scripts.preannotating.text_options import add_text_options, check_detector
 from scripts.preannotating.time_estimate import (
     choose_cpu_clock,
@@ -82,6 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
         return verify(client, str(arguments.project), settings, arguments)
     limits = build_limits(settings).config
     project = outages.answer_of(lambda: check_project(arguments, client, info, limits))
+    has_lost_boxes = project.boxes is not None and project.boxes.plan.unmatched.failed > 0
+    if has_no_tasks(TaskListing(client, outages.answer_of), project.id):
+        return int(has_lost_boxes)
 
     print(f"Project {project.id}, {project.title!r}: loading the models …", flush=True)
     redis = build_redis(settings)
@@ -106,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         work = build_work(arguments, client, plan, select, runner, progress)
         status = import_project(work, settings, arguments, redis)
     print(describe_lost(progress.snapshot().noted), end="", flush=True)
-    return status or int(project.boxes is not None and project.boxes.plan.unmatched.failed > 0)
+    return status or int(has_lost_boxes)
 
 
 def build_plan_runner(

@@ -4,8 +4,8 @@
 
 It needs the Redis (REDIS_URL) and the model settings (SAM_MODEL, SAM_CHECKPOINT, DEVICE, SAM_DTYPE) of the backend that
 will use the embeddings. It can be interrupted and restarted: an image whose embedding is cached is fetched, because the
-cache key is a hash of its bytes, but not encoded. Exit status: 0 if every image is done, 1 if some failed (the summary
-lists the reasons), 130 if it was interrupted.
+cache key is a hash of its bytes, but not encoded. Exit status: 0 if every image is done, or if there is none, 1
+if some failed (the summary lists the reasons), 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from backend.values import Priority
 from scripts.console import add_connection_options, read_settings, run_and_leave, run_command
 from scripts.live_display import show_progress_of
 from scripts.preannotating.running import limit_caches
+from scripts.preannotating.selection import has_no_tasks
 
 REDIS_REMEDY = "Set REDIS_URL to the backend's Redis, for example redis://localhost:6379/0, and start both with it."
 
@@ -193,9 +194,11 @@ def run(arguments: argparse.Namespace) -> int:
     project_id = str(arguments.project)
     project = client.project(project_id)
     config = parse_labeling_config(project.label_config, build_limits(settings).config)
+    listing = TaskListing(client)
+    if has_no_tasks(listing, project_id):
+        return 0
     print(f"Project {project_id}, {project.title!r}: loading the models …", flush=True)
     predictor, summary = build_predictor(limit_caches(settings), redis), Summary()  # "cached" must mean "in Redis"
-    listing = TaskListing(client)
     try:
         total = listing.count(project_id) * len(config.images)
         precompute(predictor, listing.iterate(project_id), config, project_id, redis.counts, summary, total)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from backend.report import (
 )
 from backend.settings import Settings
 from scripts.console import positive_int, read_settings, run_command, show_progress
+from scripts.control_options import check_controls
 from scripts.reporting.pictures import draw_pictures
 from scripts.reporting.sources import Source, open_file, open_project
 from scripts.waiting import add_give_up_option, build_outages
@@ -88,9 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_matplotlib()
     settings = _read_settings(arguments)
     check_folder(arguments.out)
-    write_bytes(arguments.out / PROBE, b"")  # before an hour of reading, not after it
-    (arguments.out / PROBE).unlink(missing_ok=True)
+    check_writable(arguments.out)  # before an hour of reading, not after it
     source = _open_source(arguments, settings)
+    check_controls({"--keep": arguments.keep}, source.config, source.read_all)
     reviews = ReviewReader(source.config, arguments.class_from, arguments.keep).read(
         show_progress(source.tasks, "reading")
     )
@@ -114,6 +116,22 @@ def check_folder(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / PAGE).exists():
         message = f"{folder} has files, but no {PAGE}, so it is not an earlier report."
         raise ExportError(message, remedy="Choose an empty or a new folder with --out.")
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be written into a folder; one that does not exist yet is not left behind.
+
+    Raises:
+        ExportError: It cannot be created or written.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        write_bytes(folder / PROBE, b"")
+        (folder / PROBE).unlink(missing_ok=True)
+    finally:
+        for path in missing:
+            with suppress(OSError):  # somebody else has put something there, or it was not created
+                path.rmdir()
 
 
 def _read_settings(arguments: argparse.Namespace) -> Settings | None:

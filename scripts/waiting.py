@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 
 from backend.bulk import Outages, StopFlag
-from backend.errors import LabelStudioError, UnknownHost
+from backend.errors import LabelStudioError, WrongAddress
 from backend.label_studio.api import LabelStudioClient, ProjectInfo
 from scripts.console import duration
 
@@ -50,11 +50,12 @@ def build_outages(
 def fetch_project(client: LabelStudioClient, project_id: int | str, outages: Outages) -> ProjectInfo:
     """Fetch the project: a command's first request.
 
-    A host name that is unknown at first is taken for a mistyped one and not waited for; later it is an outage.
+    An address that looks wrong at first (`WrongAddress`) is taken for a mistyped one and not waited for; later it is an
+    outage.
 
     Raises:
         LabelStudioUnavailable: Label Studio did not come up while the command waited.
-        LabelStudioError: No such host or project, or an invalid token; at once.
+        LabelStudioError: Wrong address, no such project, or an invalid token; at once.
     """
     is_first = True
 
@@ -63,7 +64,7 @@ def fetch_project(client: LabelStudioClient, project_id: int | str, outages: Out
         was_first, is_first = is_first, False
         try:
             return client.project(project_id)
-        except UnknownHost as error:
+        except WrongAddress as error:
             if was_first:
                 raise LabelStudioError(error.message, remedy=error.remedy) from error
             raise

@@ -6,7 +6,7 @@ One HTML file, everything inside: the pictures as JPEG, outlines and labels as S
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
@@ -16,9 +16,10 @@ from typing import Any
 
 from backend.bulk.outcome import Outcome
 from backend.errors import BackendError, ExportError, shorten
+from backend.export import parse_colour
 from backend.geometry import mask_to_box, mask_to_rings, simplify_ring
 from backend.images import SourceImage, encode_preview
-from backend.label_studio.config import LabelingConfig
+from backend.label_studio.config import LabelingConfig, label_colours
 from backend.label_studio.requests import TaskImage, parse_task
 from backend.label_studio.results import LabeledRegion, parse_image_choices, parse_regions, pick_image
 from backend.values import Size
@@ -26,6 +27,7 @@ from backend.values import Size
 PREVIEW_SIDE = 720
 MAX_NAME_CHARACTERS = 80
 HUE_STEP = 137.5  # degrees; the golden angle, so that neighbours differ
+MAX_TEXT_BRIGHTNESS = 100  # of 255; texts have a white border, so a light colour is darkened for them
 STYLE = """
 body{font:15px/1.4 system-ui,sans-serif;margin:1.5rem;background:#f5f6f8;color:#1c2330}
 h1{font-size:1.3rem;margin:0}p{margin:.3rem 0 1rem;color:#5b6475}
@@ -40,6 +42,14 @@ details{margin-bottom:1rem}summary{cursor:pointer}
 .problem{color:#b3261e}small{color:#5b6475}table{border-collapse:collapse;margin-top:.5rem}
 td,th{padding:.1rem .8rem .1rem 0;text-align:left}td+td,th+th{text-align:right}
 """
+
+
+@dataclass(frozen=True)
+class LabelColours:
+    """CSS colours of a label: of its outlines, and one of its texts that is dark enough to read."""
+
+    outline: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +143,7 @@ class ContactSheet:
         Raises:
             ExportError: The file cannot be written.
         """
-        content = "\n".join(_build_page(self._pictures, title, about))
+        content = "\n".join(_build_page(self._pictures, title, about, label_colours(self._config)))
         draft = path.with_name(f".{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,9 +165,24 @@ def _draw(region: LabeledRegion, size: Size) -> SheetRegion:
     return SheetRegion(region.label, classes, region.score, path, box)
 
 
-def _build_page(pictures: Sequence[SheetPicture], title: str, about: str) -> Iterator[str]:
+def _choose_colours(labels: Sequence[str], own: Mapping[str, str]) -> dict[str, LabelColours]:
+    """Give each label its own colour, and one without such a colour one that differs from its neighbours'."""
+    chosen = {}
+    for place, label in enumerate(labels):
+        hue = round(place * HUE_STEP) % 360
+        chosen[label] = LabelColours(f"hsl({hue} 85% 45%)", f"hsl({hue} 85% 25%)")
+        if label in own and (rgb := parse_colour(own[label])):
+            brightness = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
+            dark = (round(part * min(1, MAX_TEXT_BRIGHTNESS / (brightness or 1))) for part in rgb)
+            chosen[label] = LabelColours("rgb({} {} {})".format(*rgb), "rgb({} {} {})".format(*dark))
+    return chosen
+
+
+def _build_page(
+    pictures: Sequence[SheetPicture], title: str, about: str, own_colours: Mapping[str, str]
+) -> Iterator[str]:
     labels = sorted({region.label for picture in pictures for region in picture.regions})
-    hues = {label: round(place * HUE_STEP) % 360 for place, label in enumerate(labels)}
+    colours = _choose_colours(labels, own_colours)
     yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
     yield f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1><p>{escape(about)}</p>"
     yield from _build_table(pictures, labels)
@@ -165,10 +190,10 @@ def _build_page(pictures: Sequence[SheetPicture], title: str, about: str) -> Ite
     for picture in pictures:
         yield "<figure>"
         if picture.size is not None:
-            yield from _build_svg(picture, picture.size, hues)
+            yield from _build_svg(picture, picture.size, colours)
         yield f"<figcaption>{escape(picture.title)}<br>"
         for region in picture.regions:
-            swatch = f'<i style="background:hsl({hues[region.label]} 85% 45%)"></i>'
+            swatch = f'<i style="background:{colours[region.label].outline}"></i>'
             yield f'<span class="region">{swatch}{escape(region.full_name)}</span> '
         if picture.problem:
             yield f'<span class="problem">{escape(picture.problem)}</span>'
@@ -191,21 +216,21 @@ def _build_table(pictures: Sequence[SheetPicture], labels: Iterable[str]) -> Ite
     yield "</table></details>"
 
 
-def _build_svg(picture: SheetPicture, size: Size, hues: dict[str, int]) -> Iterator[str]:
+def _build_svg(picture: SheetPicture, size: Size, colours: Mapping[str, LabelColours]) -> Iterator[str]:
     width, height = size.width, size.height
     data = base64.b64encode(picture.preview).decode()
     font = max(width, height) / 32
     yield f'<svg viewBox="0 0 {width} {height}" font-size="{font:g}" role="img">'
     yield f'<image href="data:image/jpeg;base64,{data}" width="{width}" height="{height}"/>'
     for region in picture.regions:
-        colour = f"hsl({hues[region.label]} 85% 45%)"
+        colour = colours[region.label].outline
         yield f'<path d="{region.path}" fill="{colour}" stroke="{colour}" fill-rule="evenodd">'
         yield f"<title>{escape(region.full_name)}</title></path>"
     for region in picture.regions:
         left, top, right, _ = region.box_xyxy
         is_right = left + right > width  # then the text ends at the box, instead of outside of the picture
         place = f'x="{right}" text-anchor="end"' if is_right else f'x="{left}"'
-        colour = f"hsl({hues[region.label]} 85% 25%)"
+        colour = colours[region.label].text
         yield f'<text {place} y="{max(top, font):g}" fill="{colour}">{escape(region.short_name)}</text>'
     yield "</svg>"
 

@@ -31,6 +31,11 @@ class Summary(Failures):
     surplus: int = 0
     was_stopped: bool = False
 
+    @property
+    def has_tasks(self) -> bool:
+        """Whether there was any task, done in this run or before."""
+        return any((self.created, self.unchanged, self.skipped, self.failed, self.gone, self.in_doubt))
+
     def __str__(self) -> str:
         blank = f" ({self.empty} without a mask)" if self.empty else ""
         counts = f"created {self.created}{blank}, skipped {self.skipped}, failed {self.failed}"

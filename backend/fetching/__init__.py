@@ -4,14 +4,14 @@ addresses such a host may have), limits, tokens, byte cache.
 The image URI of a task comes in; encoded bytes go out, or `ImageUnavailable` and `ImageForbidden`.
 """
 
-from backend.fetching.api_token import REDIRECT_REMEDY, TOKEN_REMEDY, TokenSource, unknown_host
+from backend.fetching.api_token import REDIRECT_REMEDY, TOKEN_REMEDY, TokenSource
 from backend.fetching.deadline_session import (
     REDIRECT_STATUSES,
     enforce_deadline,
     ignore_netrc,
     open_session,
 )
-from backend.fetching.failed_connections import is_unknown_host, never_connected
+from backend.fetching.failed_connections import find_wrong_address, never_connected
 from backend.fetching.image_fetcher import ImageFetcher
 from backend.fetching.url_policy import show_url
 
@@ -22,10 +22,9 @@ __all__ = [
     "ImageFetcher",
     "TokenSource",
     "enforce_deadline",
+    "find_wrong_address",
     "ignore_netrc",
-    "is_unknown_host",
     "never_connected",
     "open_session",
     "show_url",
-    "unknown_host",
 ]

@@ -15,11 +15,10 @@ import threading
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
-from backend.errors import LabelStudioError, LabelStudioUnavailable, UnknownHost
+from backend.errors import LabelStudioError, LabelStudioUnavailable
 from backend.fetching.deadline_session import (
     MIN_TIMEOUT_SECONDS,
     REDIRECT_STATUSES,
@@ -27,7 +26,7 @@ from backend.fetching.deadline_session import (
     ignore_netrc,
     open_session,
 )
-from backend.fetching.failed_connections import is_unknown_host
+from backend.fetching.failed_connections import find_wrong_address
 from backend.runtime import SingleFlight
 
 EXPIRY_MARGIN_SECONDS = 30.0
@@ -123,8 +122,8 @@ class TokenSource:
                 )
             access = response.json().get("access") if response.status_code == 200 else None
         except (requests.RequestException, ValueError, AttributeError) as error:
-            if is_unknown_host(error):
-                raise unknown_host(self._url) from error
+            if wrong := find_wrong_address(self._url, error):
+                raise wrong from error
             timed_out = watch.has_expired or isinstance(error, requests.Timeout)
             raise self._unreachable("timed out" if timed_out else type(error).__name__) from error
         if response.status_code >= 500 or response.status_code == requests.codes.too_many_requests:
@@ -142,12 +141,6 @@ class TokenSource:
             f"Label Studio at {self._url} did not provide an access token: {reason}.",
             remedy="Check LABEL_STUDIO_URL and that Label Studio is running.",
         )
-
-
-def unknown_host(url: str) -> UnknownHost:
-    """Build the error of a URL of Label Studio whose host name does not exist."""
-    message = f'The host name "{urlsplit(url).hostname}" of Label Studio\'s URL does not resolve.'
-    return UnknownHost(message, remedy="Check LABEL_STUDIO_URL or --url.")
 
 
 def _expiry(access: str) -> float:

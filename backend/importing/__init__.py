@@ -6,6 +6,7 @@
 from backend.importing.box_plan import BoxPlan, plan_file_boxes
 from backend.importing.build_results import ResultCounts, ResultOptions
 from backend.importing.choose_control import add_ordinary_rectangles, check_shape
+from backend.importing.compare_pictures import compare_pictures, list_pairs
 from backend.importing.create_tasks import ReadyTask, TaskCreator, read_ready
 from backend.importing.drawn_boxes import DrawnBoxes
 from backend.importing.find_pictures import PictureFolder, PictureLimits
@@ -48,8 +49,10 @@ __all__ = [
     "check_shape",
     "choose_image",
     "clear_stored",
+    "compare_pictures",
     "fail_image",
     "has_same_regions",
+    "list_pairs",
     "name_unused_renames",
     "plan_file_boxes",
     "plan_import",

@@ -42,7 +42,10 @@ class NewTask:
 
 
 class PictureSource(Protocol):
-    """Where pictures come from."""
+    """Where pictures come from, and the folder of those on this machine."""
+
+    @property
+    def folder(self) -> PictureFolder: ...
 
     def addressed(self, found: FoundImage) -> FoundImage:
         """Return the image with the address that its task gets, if it gets one."""

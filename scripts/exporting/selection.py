@@ -21,7 +21,7 @@ from backend.bulk import (
 )
 from backend.errors import BadSettings, shorten
 from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing
-from backend.label_studio.config import LabelingConfig, control_names, parse_labeling_config
+from backend.label_studio.config import LabelingConfig, parse_labeling_config
 from backend.settings import Settings
 from scripts.console import positive_int, read_settings
 from scripts.waiting import add_give_up_option, build_outages, fetch_project
@@ -108,11 +108,13 @@ class Source:
         tasks: Read while they are iterated, once.
         title: Of the project, or the file's name without its suffix.
         model_versions: Asks how many predictions the project has of each model version; of a file it is not known.
+        read_all: Reads all tasks of the project or file, chosen or not, once more.
     """
 
     tasks: Iterable[Mapping[str, Any]]
     config: LabelingConfig
     title: str
+    read_all: Callable[[], Iterable[Mapping[str, Any]]]
     model_versions: Callable[[], Mapping[str, int]] = dict
 
 
@@ -143,16 +145,19 @@ def open_source(arguments: argparse.Namespace, settings: Settings) -> Source:
     limits = build_limits(settings).config
     if arguments.file is not None:
         config = parse_labeling_config(_read_config(arguments.config), limits)
-        return Source(read_task_file(arguments.file), config, arguments.file.stem)
+        read_all = partial(read_task_file, arguments.file)
+        return Source(read_all(), config, arguments.file.stem, read_all)
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     outages = build_outages(client, arguments.project, arguments)
     project = fetch_project(client, arguments.project, outages)
     chosen, listing = None, TaskListing(client, outages.answer_of)
     if arguments.view is not None:
         chosen = listing.tab_task_ids(arguments.project, arguments.view)
-    tasks = AnnotatedTasks(client, outages.answer_of).iterate(arguments.project, chosen)
+    read = AnnotatedTasks(client, outages.answer_of).iterate
     versions = partial(listing.model_versions, arguments.project)
-    return Source(tasks, parse_labeling_config(project.label_config, limits), project.title, versions)
+    config = parse_labeling_config(project.label_config, limits)
+    tasks = read(arguments.project, chosen)
+    return Source(tasks, config, project.title, partial(read, arguments.project), versions)
 
 
 def read_options(arguments: argparse.Namespace, merge: Merge | None = None) -> dict[str, Any]:
@@ -189,19 +194,6 @@ def read_controls(arguments: argparse.Namespace) -> ControlChoice:
         message = f"The control {shorten(repr(both[0]))} is both kept and dropped."
         raise BadSettings(message, remedy="Name it with --keep or with --drop.")
     return ControlChoice(keep, drop)
-
-
-def name_unknown_controls(controls: ControlChoice, config: LabelingConfig) -> list[str]:
-    """Return a line for each control of --keep and --drop that the labeling config does not have (any more)."""
-    names = control_names(config)
-    known = shorten(", ".join(sorted(names)))
-    asked = [("--keep", name) for name in sorted(controls.keep)] + [("--drop", name) for name in sorted(controls.drop)]
-    return [
-        f"{option} {shorten(name)}: the labeling config has no such control, but {known}; only regions that were drawn "
-        "before it was removed are meant"
-        for option, name in asked
-        if name not in names
-    ]
 
 
 def _check_source(arguments: argparse.Namespace) -> None:

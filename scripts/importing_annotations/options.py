@@ -132,8 +132,12 @@ def read_result_options(arguments: argparse.Namespace, config: LabelingConfig) -
 
 
 def describe_result_options(arguments: argparse.Namespace) -> str:
-    """Return the options that change results as a text, for the default model version; "" if none does."""
-    given = {name: getattr(arguments, name) for name in ("shape", "tolerance", "rename", "crowd", "skip_bad_regions")}
+    """Return the options that change results as a text, for the default model version; "" if none does.
+
+    --skip-bad-regions is none of them: it changes only tasks that fail without it, so a run with it after one without
+    gives these their first prediction and the others no second one.
+    """
+    given = {name: getattr(arguments, name) for name in ("shape", "tolerance", "rename", "crowd")}
     return ", ".join(f"{name}={value}" for name, value in given.items() if value)
 
 

@@ -38,7 +38,7 @@ from backend.values import Size
 from scripts.console import show_progress
 from scripts.image_fetching import build_fetcher
 from scripts.importing_annotations.options import READERS, describe_result_options, read_result_options
-from scripts.importing_annotations.sources import build_source, check_task_options
+from scripts.importing_annotations.sources import build_source, check_task_options, compare_with_tasks
 from scripts.importing_annotations.summary import ImportSummary
 from scripts.preannotating.importing import Work, import_project
 from scripts.preannotating.stopping import StopSignals
@@ -58,6 +58,7 @@ class Import:
         new: Tasks to create, with --create-tasks.
         last_task_id: The highest id of the project's tasks.
         creates_tasks: Whether --create-tasks was given.
+        compared: Number of images that were matched by name, and whose picture is the task's.
     """
 
     project_id: str
@@ -71,10 +72,14 @@ class Import:
     new: Sequence[NewTask] = ()
     last_task_id: int = 0
     creates_tasks: bool = False
+    compared: int = 0
 
     def summary(self) -> ImportSummary:
         """Return what is known so far."""
-        return ImportSummary(self.data_set, self.plan, self.builder, self.failures, len(self.new), self.creates_tasks)
+        new, compared = len(self.new), self.compared
+        return ImportSummary(
+            self.data_set, self.plan, self.builder, self.failures, new, self.creates_tasks, compared=compared
+        )
 
 
 def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
@@ -104,9 +109,10 @@ def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
     source = build_source(arguments, data_set, config) if arguments.create_tasks else None
     if source:
         data_set = replace(data_set, images=[source.addressed(found) for found in data_set.images])
-    index, new = TaskIndex(show_progress(tasks, "listing"), config, project_id), list[NewTask]()
+    index, new, compared = TaskIndex(show_progress(tasks, "listing"), config, project_id), list[NewTask](), 0
     if source:
         plan, new = plan_with_new(data_set, index, failures, source)
+        compared = compare_with_tasks(plan, source, client, outages)
     else:
         plan = plan_import(data_set, index, failures, by_name=arguments.by_name, remedy=UNMATCHED_REMEDY)
     builder = TaskResults(options, build_fetch_size(settings, project_id), arguments.skip_bad_regions)
@@ -123,6 +129,7 @@ def prepare(arguments: argparse.Namespace, settings: Settings) -> Import:
         new,
         index.last_task_id,
         creates_tasks=arguments.create_tasks,
+        compared=compared,
     )
 
 

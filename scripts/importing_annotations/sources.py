@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-from backend.bulk import RunFolder, hold_lock, identify_run
-from backend.errors import BadSettings, RunRefused
+from backend.bulk import Outages, RunFolder, hold_lock, identify_run
+from backend.errors import BadSettings, LabelStudioError, LabelStudioUnavailable, RunRefused
 from backend.export import FoundDataSet
 from backend.importing import (
     GivenPictures,
@@ -15,10 +16,15 @@ from backend.importing import (
     PictureLimits,
     PictureSource,
     PrefixedPictures,
+    TaskImport,
     choose_image,
+    compare_pictures,
+    list_pairs,
 )
+from backend.label_studio.api import LabelStudioClient
 from backend.label_studio.config import LabelingConfig
 from backend.settings import Settings
+from scripts.console import show_progress
 
 
 def check_task_options(arguments: argparse.Namespace) -> None:
@@ -42,6 +48,35 @@ def build_source(arguments: argparse.Namespace, data_set: FoundDataSet, config: 
     path: Path = arguments.path
     folder = PictureFolder(path if path.is_dir() else path.parent, data_set.images)
     return PrefixedPictures(arguments.image_prefix, folder) if arguments.image_prefix else GivenPictures(folder)
+
+
+def compare_with_tasks(
+    plan: Sequence[TaskImport], source: PictureSource, client: LabelStudioClient, outages: Outages
+) -> int:
+    """Compare pictures with the uploaded ones of tasks that have their names; return how many were compared.
+
+    Raises:
+        BadDataSet: Some are other pictures.
+        LabelStudioUnavailable: Label Studio does not answer for longer than the run waits.
+    """
+    pairs = list(list_pairs((pair for task in plan for pair in task.images), source.folder))
+    if not pairs:
+        return 0
+    requests = client.requests
+
+    def read_part(uri: str, start: int, stop: int) -> tuple[int, bytes] | None:
+        """Return None for a file that Label Studio refuses; it (1.23.2) answers 500 for one that it does not know."""
+        try:
+            return requests.get_part(uri, uri, start, stop)
+        except LabelStudioUnavailable:
+            outages.wait_until_over()
+        except LabelStudioError:
+            return None
+        with suppress(LabelStudioError):
+            return requests.get_part(uri, uri, start, stop)
+        return None
+
+    return compare_pictures(pairs, read_part, lambda results: show_progress(results, "comparing", unit="picture"))
 
 
 def picture_limits(settings: Settings) -> PictureLimits:

@@ -142,6 +142,8 @@ def import_project(
     if summary.was_stopped:
         print(CONTINUE, file=sys.stderr)
         return signals.exit_status
+    if not (summary.has_tasks or without):
+        print("Nothing was done: the options choose no task.", flush=True)
     return 1 if summary.failed or summary.in_doubt else 0
 
 
@@ -182,8 +184,7 @@ def hold_lease(folder: RunFolder, redis: GuardedRedis | None, stop: StopFlag) ->
     identity = folder.identity
     work = f"{identity.server}:{identity.project}:{identity.version}"
     lease = RunLease(redis, work, folder.shard, describe_holder(), stop_run)
-    holder = lease.acquire()
-    if holder is not None:
+    if (holder := lease.acquire()) is not None:
         raise refuse(folder, holder)
     try:
         yield

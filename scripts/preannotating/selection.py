@@ -212,6 +212,14 @@ class TaskSelector:
         return selection
 
 
+def has_no_tasks(listing: TaskListing, project_id: str) -> bool:
+    """Return whether a project is empty, and say so."""
+    is_empty = listing.count(project_id) == 0
+    if is_empty:
+        print(f"Nothing was done: project {project_id} has no tasks. Import pictures into it first.", flush=True)
+    return is_empty
+
+
 def _print_missing(existing: set[int], chosen: list[int], project_id: str) -> None:
     missing = [task_id for task_id in chosen if task_id not in existing]
     if missing:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backend.bulk import Outages, read_task_file
 from backend.errors import ExportError
-from backend.label_studio.api import LabelStudioClient, TaskListing
+from backend.label_studio.api import AnnotatedTasks, LabelStudioClient, TaskListing
 from backend.label_studio.config import ConfigLimits, LabelingConfig, parse_labeling_config
 from scripts.waiting import fetch_project
 
@@ -18,11 +19,16 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """A project's title, labeling config and tasks, which are read once."""
+    """A project's title, labeling config and tasks, which are read once.
+
+    Attributes:
+        read_all: Reads all tasks with their annotations once more.
+    """
 
     title: str
     config: LabelingConfig
     tasks: Iterable[Json]
+    read_all: Callable[[], Iterable[Json]]
 
 
 def open_project(client: LabelStudioClient, project_id: int, limits: ConfigLimits, outages: Outages) -> Source:
@@ -38,7 +44,8 @@ def open_project(client: LabelStudioClient, project_id: int, limits: ConfigLimit
     project = fetch_project(client, project_id, outages)
     config = parse_labeling_config(project.label_config, limits)
     title = project.title or f"project {project_id}"
-    return Source(title, config, TaskListing(client, outages.answer_of).iterate_reviewed(project_id))
+    tasks = TaskListing(client, outages.answer_of).iterate_reviewed(project_id)
+    return Source(title, config, tasks, partial(AnnotatedTasks(client, outages.answer_of).iterate, project_id))
 
 
 def open_file(path: Path, config_path: Path, limits: ConfigLimits) -> Source:
@@ -55,4 +62,5 @@ def open_file(path: Path, config_path: Path, limits: ConfigLimits) -> Source:
         raise ExportError(
             f"A file cannot be read: {error}.", remedy="Check the paths of --file and --config."
         ) from error
-    return Source(path.stem, parse_labeling_config(xml, limits), read_task_file(path))
+    config = parse_labeling_config(xml, limits)
+    return Source(path.stem, config, read_task_file(path), partial(read_task_file, path))

@@ -103,6 +103,30 @@ def test_labels_classes_scores_and_totals_are_there(tmp_path: Path) -> None:
     assert len(set(colours)) == 2
 
 
+def test_labels_have_the_colours_of_the_labeling_config(tmp_path: Path) -> None:
+    """One colour is by its name, one in hexadecimal digits, one is no colour, and one label has none."""
+    labels = {"a": 'background="Orange"', "b": 'background="#204080"', "c": 'background="&quot;&gt;&lt;b&gt;"', "d": ""}
+    tags = "".join(f'<Label value="{name}" {colour}/>' for name, colour in labels.items())
+    config = parse_labeling_config(
+        f'<View><Image name="i" value="$image"/><BrushLabels name="m" toName="i">{tags}</BrushLabels></View>'
+    )
+    regions = [LabeledRegion(square(90 * n, 0, 50), name, name) for n, name in enumerate(labels)]
+    sheet = ContactSheet(config, fetch)
+    results = build_results(regions, config.images[0])
+    sheet.add(Outcome({"id": 7, "data": {"image": "a.png"}}, {"result": results}), "3")
+    sheet.write(tmp_path / "sheet.html", "a", "b")
+    page = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+    svg = svg_of(page)
+    outlines = [path.attrib["fill"] for path in svg.iter("path")]
+    assert outlines == [path.attrib["stroke"] for path in svg.iter("path")]
+    assert outlines[:2] == ["rgb(255 165 0)", "rgb(32 64 128)"]
+    assert all(re.fullmatch(r"hsl\(\d+ 85% 45%\)", colour) for colour in outlines[2:])
+    assert re.findall(r'<i style="background:(.*?)">', page) == outlines
+    texts = [text.attrib["fill"] for text in svg.iter("text")]
+    assert texts[:2] == ["rgb(147 95 0)", "rgb(32 64 128)"]  # of brightness 100, which the second one does not reach
+    assert "<b>" not in page
+
+
 def test_labels_stay_inside_of_the_picture(tmp_path: Path) -> None:
     left = LabeledRegion(square(0, 0, 50), "red", "r1", score=0.9)
     right = LabeledRegion(square(WIDTH - 80, 700, 50), "red", "r2", score=0.9)

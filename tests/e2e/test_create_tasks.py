@@ -84,11 +84,19 @@ def test_a_data_set_with_pictures_fills_a_new_project_once(
         "created 0, skipped 3",
     ):
         assert import_annotations(command) == 0
-        assert expected in capsys.readouterr().out
+        assert expected in (said := capsys.readouterr().out)
+        assert "were not compared" not in said
     after = tmp_path / "after"
     assert export(["--project", str(second), "--out", str(after), "--with-images"]) == 0
     assert regions_of(after) == regions_of(before) and len(regions_of(after)) == 4
     assert {one["picture"] for one in regions_of(after).values()} == set(images.values())
+
+    for picture in (before / "images").iterdir():
+        picture.write_bytes(draw_picture(99))
+    assert import_annotations(command) == 1
+    said = capsys.readouterr().err
+    assert "3 pictures are not those of the tasks with their names, so nothing was sent" in said
+    assert f"but task {min(opened.site.tasks_by_name(second).values())} shows /data/upload/{second}/" in said
 
 
 @pytest.mark.timeout(600)

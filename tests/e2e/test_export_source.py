@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from backend.bulk import AnnotationReader, Collected, ControlChoice, read_images, read_task_file
 from backend.label_studio.api import AnnotatedTasks, LabelStudioClient
 from backend.label_studio.config import parse_labeling_config
 from scripts.demo_circle.stage import Opened
+from scripts.export import main as export
 from tests.bulk.annotated import MIXED, block, box, brush, no_size, point
 
 Json = dict[str, Any]
@@ -68,6 +70,28 @@ def test_a_project_and_its_export_file_are_read_alike_without_predictions(opened
     assert [(image.image_id, image.regions, image.key_points) for image in from_file.images] == [
         (image.image_id, image.regions, image.key_points) for image in from_api.images
     ]
+
+
+def test_a_control_that_only_annotations_have_is_known_and_no_other(
+    opened: Opened, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Label Studio takes annotations of any control with imported tasks, and does not count them in its summary."""
+    number = opened.site.create_project("An old control", MIXED, "")
+    old = box(20, 4, 10, 10, region_id="b1") | {"from_name": "oldbox"}
+    annotations = [{"result": [brush(block(2, 2, 6, 6)), old]}]
+    tasks = [{"data": {"image": "https://images.invalid/1.png"}, "annotations": annotations}]
+    client = LabelStudioClient(opened.site.url, opened.token)
+    client.requests.post_once(f"/api/projects/{number}/import", "a task", json.dumps(tasks).encode(), 60.0)
+    connection = ["--url", opened.site.url, "--api-key", opened.token]
+    command = ["--project", str(number), *connection, "--out", str(tmp_path / "out")]
+    assert export(command) == 1 and "--drop oldbox" in capsys.readouterr().out
+    assert export([*command, "--drop", "nosuch"]) == 1
+    said = capsys.readouterr().err
+    assert "neither the labeling config nor an annotation has a control 'nosuch'" in said and ", oldbox, " in said
+    assert not (tmp_path / "out").exists()
+    assert export([*command, "--drop", "oldbox"]) == 0
+    summary = client.requests.get(f"/api/projects/{number}/summary/", "the summary")
+    assert summary["created_annotations"] == {}
 
 
 def download(client: LabelStudioClient, number: int, kind: str) -> bytes:

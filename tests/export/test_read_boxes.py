@@ -136,6 +136,10 @@ def test_results_of_other_images_or_categories_than_the_other_files_are_named(tm
         ("", "is empty"),
         ("[1, 2", "is cut off or damaged"),
         ("[1, 2]", "entry 1 is no detection: 1"),
+        (
+            '[{"image_id": 1}, {"image_id": 1, "score": NaN}]',
+            "entry 2 in the file has NaN in score, which is no number",
+        ),
         ('[{"id": 4, "data": {"image": "a.jpg"}, "annotations": []}]', "entry 1 is no detection: {'id': 4"),
         ('{"images": []}', 'is no COCO data set: it has no "annotations"'),
         ("7", "is 7, and no COCO data set"),

@@ -118,6 +118,7 @@ WHOLE = [
     ("birds, 12", "is no JSON"),
     ("", "is empty"),
     ('{"images": [{"id": 5', "is cut off or damaged"),
+    ('{"images": [{"id": NaN', "is cut off or damaged"),
     ("[]", "is a list, such as a JSON export of Label Studio"),
     ("7", "is 7, and no COCO data set"),
     ('{"annotations": [], "categories": []}', 'it has no "images"'),
@@ -132,6 +133,39 @@ WHOLE = [
     (document(categories=[{"id": 1, "name": "red"}, {"id": 1, "name": "blue"}]), "the category id 1 comes twice"),
     (document(categories=[{"id": 1}]), "category 1 has no name"),
 ]
+
+
+def with_text(old: str, new: str, *annotations: Json, **parts: Any) -> str:
+    """A file with a text that `json.dumps` does not write."""
+    text = json.dumps(document(*annotations, **parts))
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (with_text("17.5", "NaN", {"bbox": [1, 2, 17.5, 4]}), "annotation 1 has NaN in bbox[2], which is no number."),
+        (
+            with_text("17.5", "-Infinity", {"segmentation": [[0, 0, 17.5, 0, 1, 1]]}),
+            "annotation 1 has -Infinity in segmentation[0][2], which is no number.",
+        ),
+        (with_text("17.5", "1e999", {"segmentation": SQUARE, "area": 17.5}), "annotation 1 has Infinity in area,"),
+        (with_text("17.5", "NaN", {"attributes": {"age": 17.5}}), "annotation 1 has NaN in attributes.age,"),
+        (with_text("17.5", "NaN", images=[{"id": 5, "width": 17.5}]), "image 5 has NaN in width,"),
+        (with_text("17.5", "NaN", images=[{"id": 17.5}]), "image 1 in the file has NaN in id,"),
+        (with_text("17.5", "NaN", info={"year": 17.5}), "the file has NaN in info.year,"),
+        (
+            with_text("17.5", "NaN", {"bbox": [17.5, 17.5, 1, 1]}, {"area": 17.5}),
+            "annotation 1 has NaN in bbox[0] (and 2 more such values in the file), which is no number.",
+        ),
+    ],
+)
+def test_a_value_that_is_no_number_is_named(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(BadDataSet) as refused:
+        found(tmp_path, content)
+    assert f"a.json: {message}" in refused.value.message
+    assert "leave the field out" in refused.value.remedy
 
 
 @pytest.mark.parametrize(("content", "message"), WHOLE)

@@ -33,6 +33,17 @@ def stored_name(name: str) -> str:
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 
 
+def _serve(content: bytes, wanted: str) -> Answer:
+    """Answer as django-ranged-fileresponse 0.1.2 does: of a part beyond the end it sends the whole file."""
+    headers = {"Content-Type": "image/png"}
+    if not (found := re.fullmatch(r"bytes=(\d+)-(\d+)", wanted)):
+        return 200, headers, content
+    start, stop = int(found[1]), min(int(found[2]) + 1, len(content))
+    if start >= len(content):
+        return 416, headers, content
+    return 206, headers | {"Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"}, content[start:stop]
+
+
 @dataclass
 class ImportSite(FakeLabelStudio):
     """Its state.
@@ -43,6 +54,7 @@ class ImportSite(FakeLabelStudio):
         max_upload_bytes: Of all pictures in one request.
         import_status: That an import of tasks is refused with, if not 0.
         uploads: Names and contents of uploaded pictures.
+        files: Their contents by address, or the status that such a request is refused with.
     """
 
     labels: tuple[str, ...] = CATEGORIES
@@ -52,13 +64,15 @@ class ImportSite(FakeLabelStudio):
     max_upload_bytes: int = 250 << 20
     import_status: int = 0
     uploads: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes | int] = field(default_factory=dict)
 
     def respond(self, seen: Seen, handler: BaseHTTPRequestHandler) -> Answer | None:
         parts = seen.path.partition("?")[0].strip("/").split("/")
         if parts[0] == "data":
             picture = io.BytesIO()
             Image.new("RGB", (SIZE.width, SIZE.height)).save(picture, "PNG")
-            return 200, {"Content-Type": "image/png"}, picture.getvalue()
+            content = self.files.get(seen.path, picture.getvalue())
+            return (content, {}, b"") if isinstance(content, int) else _serve(content, seen.headers.get("range", ""))
         if seen.method == "POST" and parts[1] == "tasks" and parts[3] == "annotations":
             return self._submit(int(parts[2]), json.loads(seen.body))
         if seen.method == "POST" and parts[1:] == ["projects", PROJECT, "import"]:
@@ -88,6 +102,7 @@ class ImportSite(FakeLabelStudio):
             digits = (f"{len(self.tasks) + n:08x}" for n in range(len(files)))
             stored = [f"{number}-{stored_name(name)}" for number, name in zip(digits, files, strict=True)]
             data = [{"image": f"/data/upload/{PROJECT}/{quote(name)}"} for name in stored]
+            self.files |= dict(zip((one["image"] for one in data), files.values(), strict=True))
         first = max(self.tasks, default=0) + 1
         self.tasks |= dict(enumerate(data, first))
         return reply({"task_count": len(data), "task_ids": list(range(first, first + len(data)))}, 201)

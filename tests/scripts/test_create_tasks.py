@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -126,8 +127,12 @@ def test_without_the_option_images_without_a_task_are_named(command: Command) ->
     assert command.site.sent() == []
 
 
+UPLOADED = "/data/upload/3/0a1b2c3d-b.png"
+
+
 def test_only_missing_images_become_tasks(command: Command) -> None:
-    command.site.tasks = {7: {"image": "s3://birds/a.png"}, 9: {"image": "/data/upload/3/0a1b2c3d-b.png"}}
+    command.site.tasks = {7: {"image": "s3://birds/a.png"}, 9: {"image": UPLOADED}}
+    command.site.files[UPLOADED] = picture()
     assert command.run(command.write("a.png", "b.png", "c.png")) == 0
     assert "3 images: 2 matched to tasks, 1 without one, 0 not" in command.out
     assert command.tasks() == ["s3://birds/a.png", "b.png", "c.png"]
@@ -135,13 +140,99 @@ def test_only_missing_images_become_tasks(command: Command) -> None:
 
 
 def test_pictures_that_were_matched_by_their_names_are_said_not_to_be_compared(command: Command) -> None:
-    command.site.tasks = {7: {"image": "s3://birds/a.png"}, 9: {"image": "/data/upload/3/0a1b2c3d-b.png"}}
+    command.site.tasks = {7: {"image": "s3://birds/a.png"}, 9: {"image": UPLOADED}}
     path = command.write("a.png", "b.png", {"file_name": "s3://birds/c.png"})
     command.site.tasks[10] = {"image": "s3://birds/c.png"}  # the same address is the same picture
+    (command.folder / "b.png").unlink()
     assert command.run(path) == 0
     assert "2 images were matched to tasks by the names of their pictures; the pictures were not" in command.out
     assert command.run(command.write("new.png")) == 0
     assert "were not compared" not in command.out
+
+
+def compressed(width: int, height: int, seed: int, kind: str) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--as", "annotations"]])
+def test_another_picture_of_the_same_name_is_an_error_and_nothing_is_sent(
+    command: Command, kind: str, options: list[str]
+) -> None:
+    """Both pictures have the same size in pixels; as BMP in bytes, too."""
+    path = command.write("b.png", "new.png")
+    (command.folder / "b.png").write_bytes(compressed(32, 24, 1, kind))
+    command.site.tasks = {9: {"image": UPLOADED}}
+    for stored in (compressed(32, 24, 2, kind), compressed(32, 24, 1, kind) + b"x", compressed(32, 24, 1, kind)[:-1]):
+        command.site.files[UPLOADED] = stored
+        assert command.run(path, *options) == 1
+        assert "1 picture is not that of the task with its name, so nothing was sent" in command.errors
+        assert f'image 1 ("b.png") is {command.folder}/b.png, but task 9 shows {UPLOADED}' in command.errors
+        assert "help: Import into a project of its own" in command.errors
+    assert command.site.sent() == []
+    command.site.files[UPLOADED] = (command.folder / "b.png").read_bytes()
+    assert command.run(path, *options) == 0
+    assert "were not compared" not in command.out
+
+
+def test_a_small_picture_in_place_of_a_large_one_is_another(command: Command) -> None:
+    path = command.write("b.png")
+    (command.folder / "b.png").write_bytes(compressed(32, 24, 1, "PNG"))
+    command.site.tasks = {9: {"image": UPLOADED}}
+    command.site.files[UPLOADED] = picture()
+    assert len(picture()) < 1024 < (command.folder / "b.png").stat().st_size
+    assert command.run(path) == 1
+    assert "1 picture is not that of the task" in command.errors
+
+
+def test_many_other_pictures_are_counted(command: Command) -> None:
+    names = [f"{n}.png" for n in range(5)]
+    assert command.run(command.write(*names)) == 0
+    command.write(*names)
+    for name in names:
+        (command.folder / name).write_bytes(picture(kind="GIF"))
+    assert command.run(command.folder / "instances.json", "--model-version", "another") == 1
+    assert "5 pictures are not those of the tasks with their names" in command.errors
+    assert "; and 2 more." in command.errors
+    assert command.run(command.folder / "instances.json", "--model-version", "another", create="") == 0
+    assert len(command.predicted()) == 10
+
+
+def test_an_address_that_only_looks_like_an_upload_is_not_asked(command: Command) -> None:
+    command.site.tasks = {9: {"image": "/data/upload/3/../../api/users/b.png"}}
+    command.site.files["/data/upload/3/../../api/users/b.png"] = b"another"
+    assert command.run(command.write("b.png")) == 0
+    assert "1 images were matched to tasks by the names of their pictures; the pictures were not" in command.out
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_picture_that_label_studio_does_not_give_is_not_compared(command: Command, status: int) -> None:
+    command.site.tasks, command.site.files = {9: {"image": UPLOADED}}, {UPLOADED: status}
+    assert command.run(command.write("b.png")) == 0
+    assert "1 images were matched to tasks by the names of their pictures; the pictures were not" in command.out
+
+
+def test_an_empty_file_is_not_compared(command: Command) -> None:
+    command.site.tasks, command.site.files = {9: {"image": UPLOADED}}, {UPLOADED: picture()}
+    path = command.write("b.png")
+    (command.folder / "b.png").write_bytes(b"")
+    assert command.run(path) == 0
+    assert "1 images were matched to tasks by the names of their pictures; the pictures were not" in command.out
+
+
+def test_pictures_are_compared_after_an_outage(command: Command) -> None:
+    command.site.tasks, command.site.files = {9: {"image": UPLOADED}}, {UPLOADED: 503}
+
+    def come_back(request: str) -> None:
+        if command.site.requests.count("GET projects/3") == 2:  # the first one comes at the start
+            command.site.files[UPLOADED] = picture(kind="GIF")
+
+    command.site.at_request = come_back
+    assert command.run(command.write("b.png")) == 1
+    assert "1 picture is not that of the task" in command.errors
 
 
 @pytest.mark.parametrize("kind", ["predictions", "annotations"])

@@ -287,11 +287,25 @@ def test_an_export_of_which_every_task_fails_does_not_replace_an_earlier_one(com
     assert list_files(command.out) == before
 
 
-def test_a_control_that_the_labeling_config_does_not_have_is_named(command: Command) -> None:
-    tasks = [task(1, annotation(brush(block(1, 1, 5, 5))))]
-    assert command.run(tasks, "--keep", "nonsense", "--drop", "pose") == 0
-    assert "--keep nonsense: the labeling config has no such control, but " in command.errors
-    assert "--drop" not in command.errors
+@pytest.mark.parametrize("option", ["--keep", "--drop"])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_control_that_is_nowhere_is_refused_and_nothing_is_written(
+    option: str, more: list[str], command: Command
+) -> None:
+    tasks = [task(1, annotation(brush(block(1, 1, 5, 5)))), {"id": 2, "data": {}, "annotations": [7, {"result": 7}]}]
+    assert command.run(tasks, option, "nosuch", *more) == 1
+    assert f"error: {option}: neither the labeling config nor an annotation has a control 'nosuch'." in command.errors
+    assert f"help: Name one of these with {option}: box, click, " in command.errors
+    assert not command.out.exists()
+
+
+def test_a_control_that_only_annotations_still_have_can_be_dropped(command: Command) -> None:
+    old = box(20, 4, 10, 8, region_id="b1") | {"from_name": "oldbox"}
+    tasks = [task(1, annotation(brush(block(1, 1, 5, 5)), old))]
+    assert command.run(tasks) == 1
+    assert "--drop oldbox" in command.printed
+    assert command.run(tasks, "--drop", "oldbox") == 0
+    assert [entry["kind"] for entry in command.instances()["annotations"]] == ["brush"]
 
 
 def test_options_that_choose_no_annotation_do_not_replace_an_earlier_export(command: Command) -> None:

@@ -51,6 +51,7 @@ def test_a_file_is_read_without_a_server_and_without_a_token(tmp_path: Path) -> 
     source = open_source(arguments, read_source_settings(arguments))
     assert list(source.tasks) == TASKS
     assert (source.title, source.config.xml, source.model_versions()) == ("birds", MIXED, {})
+    assert list(source.read_all()) == TASKS
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,7 @@ def test_a_project_is_read_in_raw_pages_and_a_tab_chooses_its_tasks(start_server
         source = open_source(arguments, read_source_settings(arguments))
         assert [one["id"] for one in source.tasks] == numbers
         assert (source.title, source.model_versions()) == ("Birds", {"edgetam-8858f8e4-auto-0a1b2c3d": 2})
+        assert [one["id"] for one in source.read_all()] == [1, 2, 3]
 
 
 def test_label_studio_gone_in_mid_export_ends_the_run_after_the_patience_that_was_given(

@@ -94,6 +94,30 @@ def test_predictions_are_stored_once_however_often_it_runs(command: Command) -> 
     assert {one["model_version"] for one in command.site.predictions.values()} == {VERSION}
 
 
+@pytest.mark.parametrize("options", [[], ["--as", "annotations"], ["--dry-run"], ["--create-tasks"]])
+def test_a_data_set_without_images_is_told_and_is_no_failure(options: list[str], command: Command) -> None:
+    path = command.folder / "empty.json"
+    path.write_text('{"images": [], "annotations": [], "categories": []}')
+    assert command.run(path, *options) == 0
+    assert command.out.splitlines() == [
+        "0 images: 0 matched to tasks, 0 not",
+        f"Nothing was done: {path} has no images.",
+    ]
+    assert command.site.sent() == []
+
+
+@pytest.mark.parametrize("kind", ["predictions", "annotations"])
+def test_images_without_regions_become_pictures_without_objects(kind: str, command: Command) -> None:
+    said = "the data set has no regions: its images are imported as pictures without objects"
+    path = command.coco(image(1), image(2))
+    assert command.run(path, "--as", kind) == 0
+    assert said in command.out
+    stored = command.site.submitted if kind == "annotations" else command.site.predictions
+    assert len(stored) == 2
+    assert command.run(command.coco(image(1, "red"), image(2)), "--as", kind) == 0
+    assert said not in command.out
+
+
 def test_without_a_version_the_same_file_has_the_same_one_and_another_has_another(command: Command) -> None:
     first, other = command.coco(), command.coco(image(1, "green"))
     for path in (first, first, other):
@@ -163,17 +187,35 @@ def test_labels_of_another_project_stop_it_before_anything_is_sent(command: Comm
     assert predictions(command.site) == {1: [["red"]], 2: [["red"]], 3: []}
 
 
-def test_a_bad_region_costs_its_task_or_where_wanted_only_itself(command: Command) -> None:
+def with_bad_region(command: Command) -> Path:
+    """A data set with two regions in each task; the first one of task 1 is broken."""
     path = command.coco()
     document = json.loads((path / "instances.json").read_text())
     document["annotations"][0]["segmentation"]["counts"] += "1"
     (path / "instances.json").write_text(json.dumps(document))
+    return path
+
+
+def test_a_bad_region_costs_its_task_or_where_wanted_only_itself(command: Command) -> None:
+    path = with_bad_region(command)
     assert command.run(path, "--as", "annotations") == 1
     assert 'of image 1 ("1-task1.png") has a broken RLE' in command.out
     assert sorted(command.site.submitted) == [2, 3]
     assert command.run(path, "--as", "annotations", "--skip-bad-regions") == 0
     assert "1 regions were left out:" in command.out
     assert [result["id"] for result in command.site.submitted[1][0]["result"]] == ["r1"]
+
+
+@pytest.mark.parametrize("kind", ["predictions", "annotations"])
+def test_skipping_bad_regions_later_adds_only_what_failed_before(kind: str, command: Command) -> None:
+    path = with_bad_region(command)
+    assert command.run(path, "--as", kind) == 1
+    assert "created 2, skipped 0" in command.out
+    for expected in ("created 1, skipped 2", "created 0, skipped 3"):
+        assert command.run(path, "--as", kind, "--skip-bad-regions") == 0
+        assert expected in command.out
+    stored = command.site.submitted.values() if kind == "annotations" else predictions(command.site).values()
+    assert [len(own) for own in stored] == [1, 1, 1]
 
 
 def test_a_file_of_pictures_of_another_size_is_told(command: Command) -> None:

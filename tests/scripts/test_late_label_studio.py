@@ -168,6 +168,27 @@ def test_a_host_name_that_does_not_exist_ends_a_command_at_once(
     assert late.pauses == 0
 
 
+@pytest.mark.parametrize("name", ["export", "report", "import", "preannotate"])
+@pytest.mark.parametrize("token", [LEGACY, PAT])
+def test_https_for_a_server_of_plain_http_ends_a_command_at_once(
+    name: str,
+    token: str,
+    late: Late,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    late.come_up()
+    monkeypatch.setenv("LABEL_STUDIO_URL", f"https://127.0.0.1:{late.port}")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", token)
+    main, options = commands(tmp_path)[name]
+    assert main(options) == 1
+    complaint = capsys.readouterr().err
+    assert f"https://127.0.0.1:{late.port} begins with https://, but the server there does not speak TLS" in complaint
+    assert f"Set LABEL_STUDIO_URL or --url to http://127.0.0.1:{late.port}, or" in complaint
+    assert late.pauses == 0
+
+
 @pytest.mark.parametrize("error", [socket.EAI_AGAIN, socket.EAI_NODATA])
 def test_a_resolver_that_cannot_tell_for_the_moment_is_waited_for(
     error: int, late: Late, resolver: Resolver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

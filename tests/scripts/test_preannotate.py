@@ -63,6 +63,8 @@ def test_the_command_refuses_before_it_looks_for_tasks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Client:
+        requests = None
+
         def __init__(self, url: str, api_key: str) -> None: ...
 
         def project(self, project_id: str) -> ProjectInfo:
@@ -74,6 +76,7 @@ def test_the_command_refuses_before_it_looks_for_tasks(
     predictor = FakePredictor()
     monkeypatch.setattr(predictor, "labeler", SimpleNamespace(can_classify=False), raising=False)
     monkeypatch.setattr(preannotate, "PredictionClient", Client)
+    monkeypatch.setattr(preannotate, "has_no_tasks", lambda listing, project_id: False)
     monkeypatch.setattr("backend.wiring.build_predictor", lambda settings, redis: predictor)
     assert preannotate.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 1
     assert "error: No CLIP model is loaded to choose among the 2 labels" in capsys.readouterr().err

@@ -107,6 +107,43 @@ def test_a_second_run_skips_what_is_done(site: FakeLabelStudio, run: Run, capsys
     assert "\ncreated 0, skipped 8, failed 0\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--only-unlabeled"]])
+def test_an_empty_project_ends_before_the_models_are_loaded(
+    options: list[str],
+    site: FakeLabelStudio,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    site.tasks = {}
+    assert run(*options).asked == []
+    assert capsys.readouterr().out == "Nothing was done: project 3 has no tasks. Import pictures into it first.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_choose_no_task_are_told(
+    site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "Nothing was done: the options choose no task.\n"
+    assert run("--task-ids", "99").asked == []
+    assert said in capsys.readouterr().out
+    for _ in range(2):  # all tasks; none, because they are done
+        run()
+        assert said not in capsys.readouterr().out
+
+
+def test_an_outage_before_the_first_task_is_not_taken_for_options_that_choose_none(
+    site: FakeLabelStudio, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.at_request = lambda name: setattr(site, "is_down", site.requests.count("GET tasks") > 2)
+    run("--give-up-after", "0", status=1)
+    said = capsys.readouterr()
+    assert "\ncreated 0, skipped 0, failed 0\n" in said.out and "Nothing was done" not in said.out
+    assert "Label Studio was unavailable" in said.err
+
+
 def test_annotations_of_people_are_neither_read_nor_changed(site: FakeLabelStudio, run: Run) -> None:
     run()
     assert site.annotations == {3: [None]}

@@ -211,6 +211,15 @@ def test_the_command_fills_the_cache_with_the_real_models(
     assert "images: computed 0, already cached 2, failed 0" in capsys.readouterr().out
 
 
+def test_an_empty_project_ends_before_the_models_are_loaded(
+    monkeypatch, capsys, redis_server: RedisServer, tasks: list[dict]
+) -> None:
+    monkeypatch.setattr(Listing, "tasks", [])
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    assert precompute.main(["--project", "3", "--url", "http://127.0.0.1:9", "--api-key", "x"]) == 0
+    assert capsys.readouterr().out == "Nothing was done: project 3 has no tasks. Import pictures into it first.\n"
+
+
 def test_the_command_fails_if_redis_stops_while_it_runs(
     monkeypatch, capsys, redis_server: RedisServer, tasks: list[dict]
 ) -> None:

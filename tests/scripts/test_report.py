@@ -64,6 +64,13 @@ def test_a_folder_with_other_files_is_refused_and_an_earlier_report_replaced(
     assert [main(arguments(folder)), main(arguments(folder))] == [0, 0]
 
 
+def test_a_control_that_is_nowhere_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(folder, "--keep", "nosuch")) == 1
+    message = "--keep: neither the labeling config nor an annotation has a control 'nosuch'."
+    assert message in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
 def test_pictures_can_be_left_out(folder: Path) -> None:
     assert main(arguments(folder, "--no-pictures")) == 0
     assert "The worst" not in (folder / "out" / "report.html").read_text(encoding="utf-8")
@@ -105,7 +112,19 @@ def test_a_project_that_nobody_reviewed_leaves_no_page(folder: Path, capsys: pyt
     (folder / "animals.json").write_text(json.dumps([document]), encoding="utf-8")
     assert main(arguments(folder)) == 1
     assert "No task has a submitted annotation" in capsys.readouterr().err
-    assert not (folder / "out" / "report.html").exists()
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["new", "reports/new", "there", "there/new"])
+def test_an_error_leaves_the_folders_as_they_were(folder: Path, out: str) -> None:
+    (folder / "there").mkdir()
+    (folder / "animals.json").write_text("no json", encoding="utf-8")
+    before = sorted(folder.rglob("*"))
+    assert main(arguments(folder, "--out", str(folder / out))) == 1
+    assert sorted(folder.rglob("*")) == before
+    (folder / "animals.json").write_text(json.dumps([five_outcomes(1)]), encoding="utf-8")
+    assert main(arguments(folder, "--out", str(folder / out))) == 0
+    assert (folder / out / "report.html").exists()
 
 
 def test_a_project_without_predictions_says_how_to_get_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,6 @@ STATUS = {
     "ImageUnavailable": 502,
     "LabelStudioError": 502,
     "LabelStudioUnavailable": 502,
-    "UnknownHost": 502,
     "NoAnswer": 502,
     "LedgerError": 500,
     "RunRefused": 500,
@@ -39,6 +38,7 @@ STATUS = {
     "TryAgain": 503,
     "RateLimited": 429,
     "Unauthorized": 401,
+    "WrongAddress": 502,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from backend.errors import BadDataSet, shorten
+from backend.export.readers.json_numbers import NUMBERS_REMEDY, describe_non_numbers
 from backend.export.records import Json
 
 FILE_REMEDY = "Name a COCO file, or a folder with instances.json, instances_train.json or train/_annotations.coco.json."
@@ -83,7 +84,7 @@ def read_json(path: Path, digest: Digest) -> Any:
     """Read the JSON of a file and add its bytes to the digest.
 
     Raises:
-        BadDataSet: It cannot be read, or is no JSON.
+        BadDataSet: It cannot be read, is no JSON, or has a NaN or an infinite value, which is named.
     """
     try:
         content = path.read_bytes()
@@ -92,6 +93,8 @@ def read_json(path: Path, digest: Digest) -> Any:
     except OSError as error:
         raise BadDataSet(f"{path} cannot be read: {error.strerror or error}.", remedy=FILE_REMEDY) from error
     except orjson.JSONDecodeError as error:
+        if where := describe_non_numbers(content):
+            raise BadDataSet(f"{path}: {where}, which is no number.", remedy=NUMBERS_REMEDY) from error
         start = content.lstrip()[:1]
         what = "is cut off or damaged" if start in (b"{", b"[") else "is no JSON" if start else "is empty"
         remedy = DAMAGED_REMEDY if start in (b"{", b"[") else FILE_REMEDY

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -15,11 +16,10 @@ from backend.fetching import (
     REDIRECT_REMEDY,
     TokenSource,
     enforce_deadline,
+    find_wrong_address,
     ignore_netrc,
-    is_unknown_host,
     never_connected,
     open_session,
-    unknown_host,
 )
 from backend.label_studio.api.sdk_errors import NO_ANSWER_REMEDY, build_refusal, no_answer
 
@@ -77,6 +77,25 @@ class JsonRequests:
         except orjson.JSONDecodeError:  # half a surrogate pair, which the standard library accepts
             return self._parse(response, subject), len(content)
 
+    def get_part(self, path: str, subject: str, start: int, stop: int) -> tuple[int, bytes] | None:
+        """Return how many bytes a file has, and those from `start` to `stop`; None if there is no such file.
+
+        Label Studio (1.23.2) sends the part alone. Of a server that sends the whole file, the part is taken.
+
+        Raises:
+            LabelStudioUnavailable, LabelStudioError: As `get`.
+        """
+        headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+        response = self._send("GET", path, subject, self._timeout_seconds, headers=headers)
+        if response.status_code == requests.codes.not_found:
+            return None
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            return _total_bytes(response), b""
+        self._check_status(response, subject)
+        if response.status_code == requests.codes.partial_content:
+            return _total_bytes(response), response.content
+        return len(response.content), response.content[start:stop]
+
     def post_once(
         self, path: str, subject: str, body: bytes, timeout_seconds: float, content_type: str = JSON_TYPE
     ) -> Any:
@@ -132,10 +151,12 @@ class JsonRequests:
         body: bytes | None = None,
         max_bytes: int | None = None,
         content_type: str = JSON_TYPE,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> requests.Response:
         """Send a request, and once more if its token has just expired."""
+        own = {"Content-Type": content_type, **headers}
+        request = requests.Request(method, self._url + path, own, params=params, data=body)
         headers = self._tokens.headers()
-        request = requests.Request(method, self._url + path, {"Content-Type": content_type}, params=params, data=body)
         response = self._send_once(request, headers, subject, timeout_seconds, max_bytes)
         if response.status_code == requests.codes.unauthorized and self._tokens.can_renew:
             headers = self._tokens.headers(refused=headers["Authorization"])
@@ -167,8 +188,8 @@ class JsonRequests:
                     _read_body(response, max_bytes)
                 return response
         except requests.RequestException as error:
-            if is_unknown_host(error):
-                raise unknown_host(self._url) from error
+            if wrong := find_wrong_address(self._url, error):
+                raise wrong from error
             is_open = request.method == "POST" and not never_connected(error)
             kind = NoAnswer if is_open else LabelStudioUnavailable
             raise kind(no_answer(self._url, subject, error), remedy=NO_ANSWER_REMEDY) from error
@@ -192,6 +213,12 @@ class JsonRequests:
 def _is_json(response: requests.Response) -> bool:
     """Whether Label Studio wrote the answer: proxies send HTML."""
     return response.headers.get("Content-Type", "").startswith(JSON_TYPE)
+
+
+def _total_bytes(response: requests.Response) -> int:
+    """Return how many bytes a file has of which a part was asked for: "bytes 0-99/1234", or "bytes */1234"."""
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isdecimal() else len(response.content)
 
 
 def _read_body(response: requests.Response, max_bytes: int) -> None:

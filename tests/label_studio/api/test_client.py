@@ -243,3 +243,30 @@ def test_a_tab_is_read_page_by_page(label_studio: LocalServer) -> None:
     assert [task["id"] for task in client.tab_page(Tab(5, True, False), 1, 100)] == [1, 2, 3]
     assert parse_qs(urlsplit(label_studio.seen[-1].path).query)["view"] == ["5"]
     assert client.tab_page(Tab(5, True, False), 2, 100) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((206, {"Content-Range": "bytes 2-4/9"}, b"234"), (9, b"234")),
+        ((200, {}, b"012345678"), (9, b"234")),
+        ((416, {"Content-Range": "bytes */2"}, b"<h1>no such part</h1>"), (2, b"")),
+        ((416, {}, b"01"), (2, b"")),
+        ((404, {}, b""), None),
+    ],
+)
+def test_a_part_of_a_file_comes_with_the_size_of_the_whole(
+    label_studio: LocalServer, answer: Answer, expected: tuple[int, bytes] | None
+) -> None:
+    label_studio.respond = lambda seen, handler: answer
+    requests = LabelStudioClient(label_studio.url, LEGACY).requests
+    assert requests.get_part("/data/upload/3/a.png", "a.png", 2, 5) == expected
+    (seen,) = label_studio.seen
+    assert (seen.path, seen.headers["range"]) == ("/data/upload/3/a.png", "bytes=2-4")
+    assert seen.headers["authorization"] == f"Token {LEGACY}"
+
+
+def test_a_file_that_is_refused_is_an_error(label_studio: LocalServer) -> None:
+    label_studio.respond = lambda seen, handler: (403, {}, b"")
+    with pytest.raises(LabelStudioError, match=r"refused a\.png \(HTTP 403\)"):
+        LabelStudioClient(label_studio.url, LEGACY).requests.get_part("/data/upload/3/a.png", "a.png", 2, 5)
