@@ -32,8 +32,9 @@ class AnswerMemory:
         place: Of the image in the store; None if nothing is remembered of it.
         stored: Answers to clicks that the store has, newest first.
         recalled: Last answers that the person may have accepted or still sees, newest first: to clicks, and for a
-            command those to typed texts and commands, too.
-        reusable: `recalled` and, on a page that was never saved, answers to clicks of maybe another person, newest first.
+            text or command those to typed texts and commands, too.
+        reusable: `recalled` for a text or command and, on a page that was never saved, answers to clicks of maybe
+            another person, newest first.
         recent: Masks of them that the request, a click, may correct, newest first.
     """
 

@@ -286,6 +286,30 @@ def test_a_click_on_nothing_is_answered_in_words(page: LabelingPage, project: Pr
     page.wait("the reason", lambda: "No object here" in page.shown.message())
 
 
+def test_a_box_on_nothing_is_answered_in_words_and_costs_no_other_box_its_mask(
+    page: LabelingPage, project: Project
+) -> None:
+    target = largest_targets(SCENE, 3)[2]
+    start(page, project, tool="RectangleTool")
+    page.drag((560.5, 20.5), (620.5, 70.5))  # plain background
+    assert not page.wait_for_answer().masks
+    reason = "No object here. Draw the box closely around an object, or click it. Ctrl+Z takes the box back."
+    page.wait("the reason", lambda: page.shown.message() == reason)
+    assert not page.has_suggestion()
+    page.screenshot("guide-7-box-on-nothing")
+    page.drag(*corners(target.mask))
+    assert len(page.wait_for_answer().masks) == 1
+    page.wait("the count", lambda: page.shown.message().endswith(" No object in 1 of 2 places."))
+    page.screenshot("guide-8-one-of-two-boxes")
+    page.accept()
+    assert page.shown.regions() == [("brushregion", [target.colour])], "the box on nothing stayed"
+
+    page.drag((560.5, 20.5), (620.5, 70.5))
+    assert not page.wait_for_answer().masks
+    page.press("z", Keys.CONTROL)
+    page.wait("the box to go", lambda: page.shown.regions() == [("brushregion", [target.colour])])
+
+
 @contextlib.contextmanager
 def passage(port: int) -> Iterator[int]:
     """A port of its own that leads to `port` until the context is left; then nothing answers there."""
