@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -170,6 +171,43 @@ def test_each_click_on_the_button_goes_on_to_the_next_smart_tool(page: LabelingP
     for tool in ("RectangleTool", "Rectangle3PointTool", "KeyPointTool", "RectangleTool"):
         page.press_smart_button()
         page.wait(f"the smart {tool}", lambda tool=tool: page.smart_tool_in_hand() == tool)
+
+
+def test_key_r_takes_the_rectangle_and_key_k_the_dots_while_the_button_shows_the_tool_before(
+    page: LabelingPage, project: Project
+) -> None:
+    (target,) = largest_targets(SCENE, 1)
+    start(page, project, tool="KeyPointTool")
+    dots = page.smart_button()
+    page.press("r")
+    page.wait("the rectangle", lambda: page.smart_tool_in_hand() == "RectangleTool")
+    page.screenshot("guide-9-key-r")
+    assert page.smart_button() == dots
+    page.drag(*corners(target.mask))
+    assert [prompt["type"] for prompt in page.wait_for_answer().prompts] == ["rectangle"]
+    page.reject()
+    page.press("k")
+    page.wait("the dots", lambda: page.smart_tool_in_hand() == "KeyPointTool")
+    page.press_smart_button()
+    page.wait("the rectangle", lambda: page.smart_tool_in_hand() == "RectangleTool")
+    assert page.smart_button() != dots
+
+
+def test_three_clicks_with_the_third_tool_draw_a_turned_box(page: LabelingPage, project: Project) -> None:
+    """Two ends of a side, then a place on the side across."""
+    (target,) = largest_targets(SCENE, 1)
+    (left, top), (right, bottom) = corners(target.mask)
+    x, y, half, turn = (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top) / 2, np.radians(15)
+    start(page, project, tool="Rectangle3PointTool")
+    for across, down in ((-half, -half), (half, -half), (half, half)):
+        page.click(x + across * np.cos(turn) - down * np.sin(turn), y + across * np.sin(turn) + down * np.cos(turn))
+    answer = page.wait_for_answer()
+    (box,) = answer.prompts
+    assert box["type"] == "rectangle" and box["value"]["rotation"] == pytest.approx(15, abs=2)
+    page.screenshot("guide-10-three-point-box")
+    ((region, _),) = answer.masks.items()
+    page.accept()
+    assert mask_iou(page.shown.drawn_mask(region)[0], target.mask) >= 0.8
 
 
 def test_several_boxes_become_several_masks(page: LabelingPage, project: Project, site: Site) -> None:
