@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
+from backend.predict.last_answers import ANSWER_TTL_SECONDS
 from backend.values import Region
 from scripts.demo_circle.targets import click_scenes
 from scripts.demo_world.scenes import SceneObject
-from tests.e2e.objects import KEYS, find_target
+from tests.e2e.objects import KEYS, NO_LABEL, find_target
 from tests.e2e.site import LABEL_CONFIG, Site
 
 if TYPE_CHECKING:  # selenium may be missing
@@ -71,6 +73,30 @@ def test_a_text_offers_no_second_mask_of_an_object(page: LabelingPage, site: Sit
     both = 'All 2 objects that match "all rings" have a mask already.'
     page.wait("the message", lambda: page.shown.message() == both)
     page.screenshot("text-6-reopened")
+
+
+@pytest.mark.timeout(900)
+def test_in_an_annotation_without_a_text_that_is_opened_again_the_second_text_knows_its_masks(
+    page: LabelingPage, site: Site
+) -> None:
+    """The annotation may be another person's until the first text is saved in a draft."""
+    project = site.scene_project("Find in an annotation of clicks", SCENE)
+    task, ring = project.tasks[SCENE], find_target(SCENE, "pink ring")
+    page.start(project.number, task)
+    page.pick(NO_LABEL, "KeyPointTool")
+    page.click(ring.x + 0.5, ring.y + 0.5)
+    page.wait_for_answer()
+    page.accept()
+    (region,) = page.shown.mask_ids()
+    page.submit()
+    time.sleep(ANSWER_TTL_SECONDS)  # after which the backend has forgotten the click
+
+    page.start(project.number, task)
+    page.wait("the annotation", lambda: page.shown.mask_ids() == [region])
+    assert ask(page, "all rings") == 2
+    page.reject()
+    site.wait_for_draft(task, region)
+    assert ask(page, "all rings") == 1
 
 
 @pytest.mark.timeout(900)
