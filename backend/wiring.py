@@ -81,7 +81,7 @@ def build_predictor(settings: Settings, redis: GuardedRedis | None = None) -> Ta
 def _assemble(
     settings: Settings, models: _Models, redis: GuardedRedis | None, cache: EmbeddingCache, executor: PriorityExecutor
 ) -> TaskPredictor:
-    facts = models.facts
+    facts, entry = models.facts, registry.find_segmenter(settings.sam_model)
     fingerprint = f"{facts.sam_name}-{facts.sam_sha256[:16]}-{models.segmenter.identity}"
     return TaskPredictor(
         ImageEncoder(models.segmenter, cache, fingerprint=fingerprint),
@@ -95,8 +95,9 @@ def _assemble(
         ),
         executor,
         model_version=facts.model_version,
-        default_proposal=ProposalOptions(**asdict(registry.find_segmenter(settings.sam_model).automatic_masks)),
-        min_score=registry.find_segmenter(settings.sam_model).min_click_score,
+        default_proposal=ProposalOptions(**asdict(entry.automatic_masks)),
+        min_score=entry.min_click_score,
+        min_box_score=entry.min_box_score,
         auto_label=settings.auto_label,
         detector_version=_name_weights(facts.detector_name, facts.detector_sha256),
         last_answers=_build_last_answers(settings, redis),

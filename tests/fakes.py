@@ -306,6 +306,7 @@ class Hall:
         cache: EmbeddingCache | None = None,
         last_answers: LastAnswers | None = None,
         min_score: float = 0.0,
+        min_box_score: float = 0.0,
         detector: FakeDetector | None = None,
     ) -> None:
         self.segmenter = segmenter or FakeSegmenter()
@@ -322,6 +323,7 @@ class Hall:
             default_proposal=OPTIONS,
             auto_label=auto_label,
             min_score=min_score,
+            min_box_score=min_box_score,
             detector_version="seer-1" if detector else "",
             last_answers=last_answers,
         )

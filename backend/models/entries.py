@@ -84,6 +84,7 @@ class SegmenterEntry:
         automatic_masks: Default parameters of automatic masks; `ProposalOptions` to say which masks are kept, too.
         min_click_score: Minimum predicted IoU of a single click; any other is taken for a click on nothing. 0 for a
             model of which no such limit is known.
+        min_box_score: Minimum predicted IoU of a box without points, likewise.
         published: Source of its weights; None for a model without published weights.
         bundled: Weights file in this package, if there is one.
         is_demo: Whether it was trained only on the drawn scenes of the demo.
@@ -98,6 +99,7 @@ class SegmenterEntry:
     abilities: frozenset[Ability]
     automatic_masks: ProposalParameters
     min_click_score: float = 0.0
+    min_box_score: float = 0.0
     published: Published | None = None
     bundled: Path | None = None
     is_demo: bool = False

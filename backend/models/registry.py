@@ -111,6 +111,7 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
             abilities=_SAM1_ABILITIES,
             automatic_masks=ProposalOptions(20, 0.7, 0.75, 100, 0.7, mask_nms_thresh=0.6, nesting=Nesting.BEST),
             min_click_score=0.5,
+            min_box_score=0.1,
             bundled=DEMO_SAM,
             is_demo=True,
             million_parameters=1.2,

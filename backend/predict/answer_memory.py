@@ -32,7 +32,9 @@ class AnswerMemory:
         place: Of the image in the store; None if nothing is remembered of it.
         stored: Answers to clicks that the store has, newest first.
         recalled: Last answers that the person may have accepted or still sees, newest first: to clicks, and for a
-            command those to typed texts and commands, too.
+            text or command those to typed texts and commands, too.
+        reusable: `recalled` for a text or command and, on a page that was never saved, answers to clicks of maybe
+            another person, newest first.
         recent: Masks of them that the request, a click, may correct, newest first.
     """
 
@@ -41,6 +43,7 @@ class AnswerMemory:
     place: AnswerPlace | None = None
     stored: tuple[RememberedAnswer, ...] = ()
     recalled: tuple[RememberedAnswer, ...] = ()
+    reusable: tuple[RememberedAnswer, ...] = ()
     recent: tuple[RecentMasks, ...] = ()
 
     @property
@@ -155,7 +158,7 @@ def recall_answers(
     if page is None or place is None:
         return AnswerMemory(store, page or PageState())
     memory = AnswerMemory(store, page, place)
-    if not isinstance(request, Click | FindEverything | FindLike | ResizeLast):
+    if not isinstance(request, Click | FindText | FindEverything | FindLike | ResizeLast):
         return memory
     stored = store.recall(place, page.prompt_ids)
     possible = still_possible(stored, page, store.now())
@@ -165,5 +168,11 @@ def recall_answers(
         return replace(memory, stored=stored, recalled=recalled, recent=recent)
     typed = [one for one in store.recall(place.typed) if one.page.annotations == page.annotations]
     own = [answer for answer in typed if answer.page.user in ("", page.user)]
-    newest_first = sorted((*possible, *own), key=lambda answer: -answer.answered_at)
-    return replace(memory, stored=stored, recalled=tuple(newest_first))
+    of_anybody = still_possible(stored, page, store.now(), may_be_of_others=True)
+    return replace(
+        memory, stored=stored, recalled=_newest_first(*possible, *own), reusable=_newest_first(*of_anybody, *own)
+    )
+
+
+def _newest_first(*answers: RememberedAnswer) -> tuple[RememberedAnswer, ...]:
+    return tuple(sorted(answers, key=lambda answer: -answer.answered_at))

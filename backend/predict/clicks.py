@@ -9,6 +9,7 @@
 | several positive at (nearly) the same place, nothing else    | SAM's next larger candidate, cyclically           |
 | only negative, no box, no mask there                         | refused; it does not count with the next ones     |
 | one positive, on nothing (see `click_on_nothing`)            | refused; it does not count with the next ones     |
+| a box alone, on nothing (see `box_on_nothing`)               | refused                                           |
 | any others, a box, or both                                   | SAM's best candidate, as a new region             |
 
 `correctable_masks` says what "near" is. SAM is sure of another object if its answer to the points alone has a predicted
@@ -34,6 +35,7 @@ from backend.errors import BadPrompt
 from backend.geometry import distance_to_mask
 from backend.label_studio.requests import LabeledPrompt
 from backend.label_studio.results import LabeledRegion
+from backend.predict.box_on_nothing import check_box_answer
 from backend.predict.click_on_nothing import IGNORED, ClicksOnNothing
 from backend.predict.correctable_masks import CorrectableMasks
 from backend.predict.messages import describe_size
@@ -77,6 +79,7 @@ class ClickRules:
         masks: Those that the prompts may correct.
         nothing: Verdicts on single clicks.
         min_score: Minimum predicted IoU of a single click; see `click_on_nothing`.
+        min_box_score: Minimum predicted IoU of a box; see `box_on_nothing`.
         deadline: Of the request, which ends the work between two masks or two runs of SAM.
     """
 
@@ -85,6 +88,7 @@ class ClickRules:
     masks: CorrectableMasks
     nothing: ClicksOnNothing
     min_score: float = 0.0
+    min_box_score: float = 0.0
     deadline: Deadline = NO_DEADLINE
 
     def split(self, prompt: LabeledPrompt) -> list[LabeledPrompt]:
@@ -103,7 +107,7 @@ class ClickRules:
         """Answer one prompt.
 
         Raises:
-            BadPrompt: Only negative points, and no mask to subtract from; or a click on nothing.
+            BadPrompt: Only negative points, and no mask to subtract from; or a click or a box on nothing.
             Overloaded, ClientDisconnected: The answer would come too late.
         """
         return self._correct(prompt) or self._begin_object(prompt)
@@ -155,7 +159,10 @@ class ClickRules:
         counting, is_short = self._settle(points)
         if is_short:
             return self._answer_rest(prompt, counting)
-        return ClickAnswer(self.labeler.segment(self.encoded, counting, deadline=self.deadline)[0])
+        candidate = self.labeler.segment(self.encoded, counting, deadline=self.deadline)[0]
+        if points.box_xyxy is not None and not points.point_coords:
+            check_box_answer(candidate, points.box_xyxy, self.min_box_score)
+        return ClickAnswer(candidate)
 
     def _answer_rest(self, prompt: LabeledPrompt, counting: Prompt) -> ClickAnswer:
         """Answer the points that are left without the first ones, which do not count; the person is told so once."""

@@ -1,23 +1,25 @@
-"""Answers to the commands that a person types into the text prompt, for one image that is fetched and encoded."""
+"""Answers to what a person types into the text prompt, for one image that is fetched and encoded."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
-from backend.engine import EncodedImage, ImageLabeler, pick_unlabeled
+from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BadPrompt, BadRegion, shorten
 from backend.label_studio.config import ImageConfig
-from backend.label_studio.requests import FindEverything, FindLike, ResizeLast
+from backend.label_studio.requests import FindEverything, FindLike, FindText, ResizeLast
 from backend.label_studio.results import LabeledRegion, SavedRegion, new_region_id
 from backend.predict.answer_memory import AnswerMemory
 from backend.predict.image_answers import ImageAnswers
 from backend.predict.last_resized import describe_change, find_last, resize_last
+from backend.predict.messages import describe_matches
 from backend.predict.prediction import Prediction
 from backend.predict.region_stages import clean
 from backend.predict.request_needs import compared_classes
-from backend.predict.unsaved_masks import reuse_unsaved, unsaved_regions
+from backend.predict.unsaved_masks import has_repeated, leave_out_labeled, reuse_unsaved, unsaved_regions
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
 from backend.values import Candidate, ProposalOptions, Size
@@ -25,11 +27,12 @@ from backend.values import Candidate, ProposalOptions, Size
 log = logging.getLogger(__name__)
 
 HELP = "Type what to find, or: everything, like this, tighter, looser."
+REPEATED = "Masks shown again are not doubled."
 MAX_EXEMPLARS = 32  # newest ones; CLIP looks at each, and more of them hardly add to the first ones
 
 
 class CommandAnswers:
-    """Masks for a command, with a line for the person.
+    """Masks for a typed text or a command, with a line for the person.
 
     Args:
         labeler: The engine.
@@ -39,6 +42,29 @@ class CommandAnswers:
 
     def __init__(self, labeler: ImageLabeler, answers: ImageAnswers, default_options: ProposalOptions) -> None:
         self._labeler, self._answers, self._default_options = labeler, answers, default_options
+
+    def find_text(
+        self,
+        encoded: EncodedImage,
+        request: FindText,
+        memory: AnswerMemory,
+        config: ImageConfig,
+        settings: ProjectSettings,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Prediction:
+        """Find what the texts name and is not labeled yet, as `ImageAnswers.find_text` does.
+
+        Args:
+            memory: Of the image.
+
+        Raises:
+            BadPrompt: A text that names nothing, or neither a detector nor CLIP is loaded.
+        """
+        accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
+        found = self._answers.find_text(encoded, request, config, settings)
+        new = leave_out_labeled(found.regions, accepted, memory, encoded.image.size, config)
+        message = describe_matches(request.texts, len(new.regions), new.labeled)
+        return replace(found, regions=new.regions, message=_add_repeated(message, is_repeated=new.is_repeated))
 
     def everything(
         self,
@@ -59,12 +85,9 @@ class CommandAnswers:
         """
         accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
         regions = self._answers.segment_regions(encoded, self._default_options, config, settings)
-        kept = pick_unlabeled([region.mask for region in regions], [region.mask for region in accepted])
-        clicked = unsaved_regions(memory.clicked, accepted, encoded.image.size, config)
-        unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
-        found = reuse_unsaved([regions[place] for place in kept], clicked)
-        found = reuse_unsaved(found, unsaved, same_label=True)
-        return Prediction(found, message=describe_objects(found, is_all=len(kept) == len(regions)))
+        new = leave_out_labeled(regions, accepted, memory, encoded.image.size, config)
+        message = describe_objects(new.regions, is_all=not new.labeled)
+        return Prediction(new.regions, message=_add_repeated(message, is_repeated=new.is_repeated))
 
     def find_like(
         self,
@@ -86,7 +109,7 @@ class CommandAnswers:
             BadPrompt: There is no such region, it has no label of the project, or CLIP is not loaded.
         """
         accepted = decode_accepted(request.accepted, encoded.image.size, deadline)
-        unsaved = unsaved_regions(memory.recalled, accepted, encoded.image.size, config)
+        unsaved = unsaved_regions(memory.reusable, accepted, encoded.image.size, config)
         clicked = unsaved_regions(memory.clicked, accepted, encoded.image.size, config)
         regions = [*accepted, *reversed(clicked)]
         if not regions:
@@ -111,7 +134,8 @@ class CommandAnswers:
             similar.append(copy_label(candidate, exemplars[one.exemplar], config))
         answers = reuse_unsaved(similar, unsaved, same_label=True)
         message = _describe_similar(len(answers), len(exemplars), label)
-        return Prediction((*reversed(clicked), *answers), message=message)
+        is_repeated = bool(clicked) or has_repeated(answers, unsaved)
+        return Prediction((*reversed(clicked), *answers), message=_add_repeated(message, is_repeated=is_repeated))
 
     def resize(
         self,
@@ -179,6 +203,11 @@ def describe_objects(regions: Sequence[LabeledRegion], *, is_all: bool) -> str:
     warning = " If a label is picked above, the tick gives it to all of them."
     counted = f"{count} {more}{'object' if count == 1 else 'objects'}."
     return counted + (warning if len({region.label for region in regions}) > 1 else "")
+
+
+def _add_repeated(message: str, *, is_repeated: bool) -> str:
+    """Add, where it is so, that unsaved masks are suggested again; the tick then puts each in its own place."""
+    return f"{message} {REPEATED}".strip() if is_repeated else message
 
 
 def _describe_similar(count: int, exemplars: int, label: str) -> str:

@@ -20,6 +20,7 @@ from backend.label_studio.requests import (
 )
 from backend.label_studio.results import LabeledRegion
 from backend.predict.box_masks import Note, masks_of_boxes
+from backend.predict.box_on_nothing import BoxOnNothing
 from backend.predict.click_on_nothing import ClicksOnNothing
 from backend.predict.clicked_mask import ClickedMask, build_clicked_mask
 from backend.predict.clicks import ClickRules
@@ -45,6 +46,7 @@ class ImageAnswers(RegionStages):
         default_options: How automatic masks are made with this checkpoint, unless a request says otherwise.
         auto_label: Let CLIP pick the label for clicks too, unless the project says otherwise.
         min_score: Minimum predicted IoU of a single click, unless the project says otherwise; see `click_on_nothing`.
+        min_box_score: Minimum predicted IoU of a box, unless the project refuses no click; see `box_on_nothing`.
     """
 
     def __init__(
@@ -54,10 +56,11 @@ class ImageAnswers(RegionStages):
         *,
         auto_label: bool = False,
         min_score: float = 0.0,
+        min_box_score: float = 0.0,
     ) -> None:
         super().__init__(labeler)
         self._default_options = default_options
-        self._auto_label, self._min_score = auto_label, min_score
+        self._auto_label, self._min_score, self._min_box_score = auto_label, min_score, min_box_score
         self._mask_boxes, self._nothing = MaskBoxCache(), ClicksOnNothing()
 
     def click(
@@ -68,7 +71,7 @@ class ImageAnswers(RegionStages):
         settings: ProjectSettings,
         deadline: Deadline = NO_DEADLINE,
     ) -> Prediction:
-        """Make one mask for each prompt, with the picked label; a prompt at which SAM finds nothing gives no mask.
+        """Make one mask for each prompt, with the picked label; of several, those on nothing give no mask.
 
         Raises:
             BadPrompt: A prompt that cannot be answered.
@@ -76,7 +79,8 @@ class ImageAnswers(RegionStages):
         """
         min_score = self._min_score if settings.min_score is None else settings.min_score
         correctable = CorrectableMasks(click.correctable, config, self._mask_boxes, deadline)
-        rules = ClickRules(self._labeler, encoded, correctable, self._nothing, min_score, deadline)
+        min_box_score = 0.0 if settings.min_score == 0 else self._min_box_score
+        rules = ClickRules(self._labeler, encoded, correctable, self._nothing, min_score, min_box_score, deadline)
         prompts = [part for prompt in click.prompts for part in rules.split(prompt)]
         masks = self._answer_prompts(prompts, rules, config, settings)
         labels = [mask.label for mask in masks]
@@ -93,15 +97,26 @@ class ImageAnswers(RegionStages):
     def _answer_prompts(
         self, prompts: Sequence[LabeledPrompt], rules: ClickRules, config: ImageConfig, settings: ProjectSettings
     ) -> list[ClickedMask]:
-        """Answer each prompt by the click rules, without those at which SAM finds nothing."""
+        """Answer each prompt by the click rules, without those at which SAM finds nothing.
+
+        Raises:
+            BadPrompt: A prompt that cannot be answered, or there are boxes and all are on nothing.
+        """
         image, auto_label, masks = rules.encoded.image, self.auto_labels(settings), []
+        refused: BoxOnNothing | None = None
         for prompt in prompts:
             rules.deadline.raise_if_over()
-            answer = rules.answer(prompt)
+            try:
+                answer = rules.answer(prompt)
+            except BoxOnNothing as error:
+                refused = error
+                continue
             if answer.candidate.mask.any():
                 masks.append(build_clicked_mask(prompt, answer, image.size, config, settings, auto_label=auto_label))
             else:
                 log.info("SAM found no object at the prompt on %s.", image.name)
+        if refused is not None and not masks:
+            raise refused
         return masks
 
     def find_text(

@@ -1,6 +1,7 @@
 """What an answer says to the person on the page, in one line of plain words.
 
     red ring, 97 %. Candidate 2 of 3: the object.
+    2 objects match "all rings". 1 more has a mask already.
     Nothing matches "the red car".
 
 The class that CLIP chose comes first, because a person decides by it whether to accept the mask.
@@ -30,14 +31,23 @@ def describe_size(place: int, count: int) -> str:
     return f"Candidate {place} of {count}{f': {sizes[place - 1]}' if sizes else ''}."
 
 
-def describe_matches(texts: Sequence[str], count: int) -> str:
-    """Say how many objects the typed texts name; "" without a text."""
+def describe_matches(texts: Sequence[str], count: int, labeled: int = 0) -> str:
+    """Say how many objects the typed texts name; "" without a text.
+
+    Args:
+        count: Those without a mask on the page.
+        labeled: Those with one.
+    """
     if not texts:
         return ""
     shown = " or ".join(f'"{shorten(text.strip(), MAX_TEXT_CHARACTERS)}"' for text in texts)
-    if not count:
-        return f"Nothing matches {shown}."
-    return f"{count} object{'s match' if count > 1 else ' matches'} {shown}."
+    if count:
+        more = f" {labeled} more {'have' if labeled > 1 else 'has'} a mask already." if labeled else ""
+        return f"{count} object{'s match' if count > 1 else ' matches'} {shown}.{more}"
+    if labeled:
+        objects = f"All {labeled} objects that match" if labeled > 1 else "The only object that matches"
+        return f"{objects} {shown} {'have' if labeled > 1 else 'has'} a mask already."
+    return f"Nothing matches {shown}."
 
 
 def describe_classes(

@@ -109,7 +109,7 @@ class QueuedAnswers:
                 click = memory.complete(request)
                 return lambda: answers.click(encoded, click, config, settings, deadline)
             case FindText():
-                return lambda: answers.find_text(encoded, request, config, settings)
+                return lambda: commands.find_text(encoded, request, memory, config, settings, deadline)
             case FindEverything():
                 return lambda: commands.everything(encoded, request, memory, config, settings, deadline)
             case FindLike():

@@ -48,9 +48,15 @@ class RecentMasks:
     correctable: tuple[CorrectableRegion, ...]
 
 
-def still_possible(answers: Sequence[RememberedAnswer], page: PageState, now: float) -> tuple[RememberedAnswer, ...]:
-    """Return the answers that the request does not disprove; see the table above."""
-    is_only_mask = len({answer.region_ids for answer in answers}) == 1
+def still_possible(
+    answers: Sequence[RememberedAnswer], page: PageState, now: float, *, may_be_of_others: bool = False
+) -> tuple[RememberedAnswer, ...]:
+    """Return the answers that the request does not disprove; see the table above.
+
+    Args:
+        may_be_of_others: Whether another person's count, too, who opened the task at the same time.
+    """
+    is_only_mask = may_be_of_others or len({answer.region_ids for answer in answers}) == 1
     return tuple(answer for answer in answers if _is_possible(answer, page, now, is_only_mask=is_only_mask))
 
 

@@ -8,7 +8,7 @@ Where nothing is remembered, the masks of boxes that wait by the draft are made 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from backend.errors import BackendError, BadPrompt
@@ -44,8 +44,9 @@ def keeping_masks(
     except BadPrompt as refusal:
         kept = masks_to_keep(request, memory)
         if isinstance(request, Click) and request.beside and not memory.recalled:
-            kept = list(make_anew(Click(request.beside)))
-            memory.remember_clicked(request.beside, kept, base=kept)  # a next click may take a part from each
+            with suppress(BadPrompt):  # the boxes are on nothing, too
+                kept = list(make_anew(Click(request.beside)))
+                memory.remember_clicked(request.beside, kept, base=kept)  # a next click may take a part from each
         if not kept:
             raise
         raise RefusedClick(refusal.message, remedy=refusal.remedy, results=kept) from refusal

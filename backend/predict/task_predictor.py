@@ -53,6 +53,7 @@ class TaskPredictor:
         default_proposal: How automatic masks are made with this checkpoint, unless a request says otherwise.
         auto_label: Let CLIP pick the label for clicks too.
         min_score: Minimum predicted IoU of a single click with this checkpoint; see `click_on_nothing`.
+        min_box_score: Minimum predicted IoU of a box with this checkpoint; see `box_on_nothing`.
         detector_version: Names the weights of the detector, in predictions of what texts name; "" without one.
         last_answers: Store of the last answers of each task; None for one in this process.
     """
@@ -69,6 +70,7 @@ class TaskPredictor:
         default_proposal: ProposalOptions,
         auto_label: bool = False,
         min_score: float = 0.0,
+        min_box_score: float = 0.0,
         detector_version: str = "",
         last_answers: LastAnswers | None = None,
     ) -> None:
@@ -76,7 +78,9 @@ class TaskPredictor:
         self._detector_version = detector_version
         self._encoder, self._opener = encoder, ImageOpener(fetcher, images)
         self._default_proposal, self._last_answers = default_proposal, last_answers or LastAnswers()
-        self._answers = ImageAnswers(labeler, default_proposal, auto_label=auto_label, min_score=min_score)
+        self._answers = ImageAnswers(
+            labeler, default_proposal, auto_label=auto_label, min_score=min_score, min_box_score=min_box_score
+        )
         commands = CommandAnswers(labeler, self._answers, default_proposal)
         self._models = QueuedAnswers(encoder, labeler, self._opener, executor, self._answers, commands)
 

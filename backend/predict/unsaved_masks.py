@@ -1,6 +1,7 @@
-"""Masks of the last minute that Label Studio has not saved yet: they may be accepted, pending or rejected.
+"""Objects that a text or a command finds, without those that have a mask on the page.
 
-A command that finds their objects again suggests the remembered mask under its old id. That is right in each case: an
+Masks of the last minute that Label Studio has not saved yet may be accepted, pending or rejected. A text or a command
+that finds their objects again suggests the remembered mask under its old id. That is right in each case: an
 accepted mask is replaced by itself instead of getting a duplicate, a pending one stays on the page, and a rejected one
 would have been suggested again anyway.
 """
@@ -8,14 +9,58 @@ would have been suggested again anyway.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from backend.engine import pick_unlabeled
 from backend.geometry import mask_iou
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.results import LabeledRegion
+from backend.predict.answer_memory import AnswerMemory
 from backend.predict.remembered_answer import RememberedAnswer
 from backend.values import Size
 
 SAME_OBJECT_IOU = 0.75
+
+
+@dataclass(frozen=True)
+class NewObjects:
+    """What a text or a command found that has no mask on the page.
+
+    Attributes:
+        labeled: Number of those that have one and are left out.
+        is_repeated: Whether some of the regions are unsaved masks, suggested again under their ids.
+    """
+
+    regions: tuple[LabeledRegion, ...]
+    labeled: int = 0
+    is_repeated: bool = False
+
+
+def leave_out_labeled(
+    found: Sequence[LabeledRegion],
+    accepted: Sequence[LabeledRegion],
+    memory: AnswerMemory,
+    size: Size,
+    config: ImageConfig,
+) -> NewObjects:
+    """Leave out the objects that have a mask on the page as it was saved, and repeat unsaved masks of the others.
+
+    An unsaved mask of a click is repeated whatever its label, one of another text or command only for the same label.
+
+    Args:
+        accepted: The regions on the page.
+        size: Of the image.
+    """
+    kept = pick_unlabeled([region.mask for region in found], [region.mask for region in accepted])
+    unsaved = unsaved_regions(memory.reusable, accepted, size, config)
+    clicked = unsaved_regions([one for one in memory.reusable if one.prompt_ids], accepted, size, config)
+    regions = reuse_unsaved(reuse_unsaved([found[place] for place in kept], clicked), unsaved, same_label=True)
+    return NewObjects(regions, len(found) - len(kept), has_repeated(regions, unsaved))
+
+
+def has_repeated(regions: Sequence[LabeledRegion], unsaved: Sequence[LabeledRegion]) -> bool:
+    """Whether some of the regions are unsaved ones, by their ids."""
+    return bool({region.region_id for region in regions} & {region.region_id for region in unsaved})
 
 
 def unsaved_regions(

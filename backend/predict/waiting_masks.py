@@ -1,7 +1,8 @@
 """Masks that wait for the tick while a click asks for something else.
 
 Every answer replaces all suggestions on the page, a refusal too. Label Studio sends boxes or points, never both, so a
-click with the key point does not show the boxes whose masks wait. What the request shows of the newest answer decides:
+click with the key point does not show the boxes whose masks wait. What the request shows of the newest answer decides,
+here for points:
 
 | the newest answer                                               | a refusal repeats | another answer repeats  |
 |-----------------------------------------------------------------|-------------------|-------------------------|
@@ -12,6 +13,9 @@ click with the key point does not show the boxes whose masks wait. What the requ
 | corrects no remembered mask                                     |                   |                         |
 | is to anything else, and a background click was refused         | all of it         |                         |
 | is to anything else, or a newer draft has its masks             | nothing           | nothing                 |
+
+A request with boxes alone shows all boxes with its label on the page. So an answer to others with its label is gone and
+is never repeated; a refusal (see `box_on_nothing`) repeats one to points alone with its label, which it does not show.
 
 Answers are remembered for a minute; nothing of older ones is repeated. Points with the click's label that are not in
 the request were ticked, crossed or undone. Of boxes only a draft tells, which Label Studio saves five seconds after a
@@ -43,9 +47,9 @@ def masks_to_keep(request: Request, memory: AnswerMemory) -> list[Result]:
     newest, page = memory.recalled[0], memory.page
     if newest.is_pending(page):
         return list(newest.results)
-    if newest.is_in_newer_draft(page) or _is_to_gone_points(newest, request):
+    if newest.is_in_newer_draft(page) or _is_gone(newest, request):
         return []
-    is_kept = all(is_background(prompt.prompt) for prompt in request.prompts) or _is_to_like_boxes(newest, request)
+    is_kept = all(is_background(prompt.prompt) for prompt in request.prompts) or _is_unseen(newest, request)
     return list(newest.results) if is_kept else []
 
 
@@ -83,27 +87,35 @@ def _masks_beside(
     results: Sequence[Result] = ()
     if newest.is_pending(page):
         results = [result for result in newest.base if str(result.get("id")) not in page.draft_ids]
-    elif _is_to_like_boxes(newest, request) and newest.prompt_ids <= page.draft_ids:
+    elif not _has_boxes_alone(request) and _is_unseen(newest, request) and newest.prompt_ids <= page.draft_ids:
         results = () if newest.is_in_newer_draft(page) else newest.results
     waiting = decode_remembered(results, config)
     kept = {one.region_id for one in waiting if not _is_replaced(one, regions, request)}
     return [result for result in results if str(result.get("id")) in kept]
 
 
-def _is_to_like_boxes(answer: RememberedAnswer, click: Click) -> bool:
-    """Whether the answer is to boxes alone, all with the label of the click."""
-    is_to_boxes = all(one.prompt.box_xyxy and not one.prompt.point_coords for one in answer.prompts)
-    return is_to_boxes and {one.label for one in answer.prompts} == {one.label for one in click.prompts}
+def _has_boxes_alone(click: Click) -> bool:
+    """Whether Label Studio sent boxes: with points each prompt has some."""
+    return not any(one.prompt.point_coords for one in click.prompts)
 
 
-def _is_to_gone_points(answer: RememberedAnswer, click: Click) -> bool:
-    """Whether an answer that is not pending is to points alone with the click's label, and made of no other masks.
+def _is_unseen(answer: RememberedAnswer, click: Click) -> bool:
+    """Whether the answer is to prompts of the other kind alone, which the request does not show, with its label."""
+    if _has_boxes_alone(click):
+        is_other_kind = not any(one.prompt.box_xyxy for one in answer.prompts)
+    else:
+        is_other_kind = all(one.prompt.box_xyxy and not one.prompt.point_coords for one in answer.prompts)
+    return is_other_kind and {one.label for one in answer.prompts} == {one.label for one in click.prompts}
 
-    The request has all points on the page with its label, so those of the answer are gone.
+
+def _is_gone(answer: RememberedAnswer, click: Click) -> bool:
+    """Whether an answer that is not pending is to prompts of the click's kind and label, which the request has all of.
+
+    An answer to points that is made of other masks may have taken parts from the masks of boxes.
     """
-    is_to_points = not any(one.prompt.box_xyxy for one in answer.prompts)
     is_like = {one.label for one in answer.prompts} <= {one.label for one in click.prompts}
-    return is_to_points and is_like and not answer.base
+    has_boxes = any(one.prompt.box_xyxy for one in answer.prompts)
+    return is_like and (has_boxes if _has_boxes_alone(click) else not has_boxes and not answer.base)
 
 
 def _is_replaced(waiting: LabeledRegion, regions: Sequence[LabeledRegion], click: Click) -> bool:

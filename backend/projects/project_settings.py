@@ -147,7 +147,7 @@ class ProjectSettings:
         None,
         _number(0, 1),
         "Minimum predicted IoU of a single click, 0 to 1 (a tenth of it where the mask contains the click); any other "
-        "is refused as a click on nothing; 0 refuses none, null: the model's own",
+        "is refused as a click on nothing; 0 refuses none, and no box either, null: the model's own",
         only_page=True,
     )
     correct_last: bool = _setting(

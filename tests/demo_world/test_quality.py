@@ -16,6 +16,7 @@ from scripts.demo_world.evaluate import (
     measure,
     measure_proposals,
 )
+from scripts.demo_world.evaluate_empty_boxes import measure_empty_boxes
 from scripts.demo_world.evaluate_nothing import measure_nothing
 from scripts.demo_world.scenes import BACKGROUNDS, HELD_OUT_SEED, SHAPES, make_scene
 
@@ -69,6 +70,15 @@ def test_clicks_on_the_background_are_refused_and_clicks_on_objects_are_not() ->
         assert 1 - found["background"]["refused"] <= 0.01
         assert found["middle of an object"]["refused"] <= 0.005
         assert found["anywhere on an object"]["refused_though_right"] <= 0.03
+
+
+def test_boxes_on_the_background_are_refused_and_boxes_around_objects_are_not() -> None:
+    for renderer in RENDERERS:
+        found = measure_empty_boxes(renderer, load_demo_sam(), 30)
+        assert 1 - found["background"]["refused"] <= 0.03
+        assert found["around an object"]["refused"] <= 0.005
+        assert found["moved"]["refused"] <= 0.005
+        assert found["loose"]["refused_though_right"] <= 0.02
 
 
 def test_automatic_masks_find_the_objects() -> None:

@@ -175,6 +175,10 @@ class LabelingPage:
         """Click the button at the bottom of the tool bar until "KeyPointTool" or "RectangleTool" is in hand."""
         self.wait(f"the smart {tool}", lambda: self.smart_tool_in_hand() == tool or self.press_smart_button())
 
+    def smart_button(self) -> str:
+        """The icon of the button at the bottom of the tool bar, as HTML."""
+        return str(self._run("return document.querySelector('button.lsf-tool_smart > .lsf-tool__icon').innerHTML"))
+
     def press_smart_button(self) -> None:
         """Go on to the next smart tool; the button may be drawn anew or be covered for a moment."""
         try_click(find_shown(self._driver, "button.lsf-tool_smart"))

@@ -83,7 +83,8 @@ def test_more_like_an_accepted_mask_and_then_everything_else(page: LabelingPage,
     page.wait_for_answer()
     page.screenshot("commands-1-like-this")
     alike = suggested(page)
-    alike.pop(clicked, None)  # suggested again if it was not saved
+    is_repeated = alike.pop(clicked, None) is not None  # if it was not saved
+    assert page.shown.message().endswith(" Masks shown again are not doubled.") is is_repeated
     assert len(alike) == len(others)
     assert min(best_iou(mask, others) for mask in alike.values()) >= 0.75
     page.accept()

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -172,6 +173,43 @@ def test_each_click_on_the_button_goes_on_to_the_next_smart_tool(page: LabelingP
         page.wait(f"the smart {tool}", lambda tool=tool: page.smart_tool_in_hand() == tool)
 
 
+def test_key_r_takes_the_rectangle_and_key_k_the_dots_while_the_button_shows_the_tool_before(
+    page: LabelingPage, project: Project
+) -> None:
+    (target,) = largest_targets(SCENE, 1)
+    start(page, project, tool="KeyPointTool")
+    dots = page.smart_button()
+    page.press("r")
+    page.wait("the rectangle", lambda: page.smart_tool_in_hand() == "RectangleTool")
+    page.screenshot("guide-9-key-r")
+    assert page.smart_button() == dots
+    page.drag(*corners(target.mask))
+    assert [prompt["type"] for prompt in page.wait_for_answer().prompts] == ["rectangle"]
+    page.reject()
+    page.press("k")
+    page.wait("the dots", lambda: page.smart_tool_in_hand() == "KeyPointTool")
+    page.press_smart_button()
+    page.wait("the rectangle", lambda: page.smart_tool_in_hand() == "RectangleTool")
+    assert page.smart_button() != dots
+
+
+def test_three_clicks_with_the_third_tool_draw_a_turned_box(page: LabelingPage, project: Project) -> None:
+    """Two ends of a side, then a place on the side across."""
+    (target,) = largest_targets(SCENE, 1)
+    (left, top), (right, bottom) = corners(target.mask)
+    x, y, half, turn = (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top) / 2, np.radians(15)
+    start(page, project, tool="Rectangle3PointTool")
+    for across, down in ((-half, -half), (half, -half), (half, half)):
+        page.click(x + across * np.cos(turn) - down * np.sin(turn), y + across * np.sin(turn) + down * np.cos(turn))
+    answer = page.wait_for_answer()
+    (box,) = answer.prompts
+    assert box["type"] == "rectangle" and box["value"]["rotation"] == pytest.approx(15, abs=2)
+    page.screenshot("guide-10-three-point-box")
+    ((region, _),) = answer.masks.items()
+    page.accept()
+    assert mask_iou(page.shown.drawn_mask(region)[0], target.mask) >= 0.8
+
+
 def test_several_boxes_become_several_masks(page: LabelingPage, project: Project, site: Site) -> None:
     targets = largest_targets(SCENE, 3)[1:]  # whose boxes do not overlap: a drag in a box would move it
     start(page, project, tool="RectangleTool")
@@ -284,6 +322,30 @@ def test_a_click_on_nothing_is_answered_in_words(page: LabelingPage, project: Pr
     page.click(590.5, 60.5)  # plain background
     assert not page.wait_for_answer().masks
     page.wait("the reason", lambda: "No object here" in page.shown.message())
+
+
+def test_a_box_on_nothing_is_answered_in_words_and_costs_no_other_box_its_mask(
+    page: LabelingPage, project: Project
+) -> None:
+    target = largest_targets(SCENE, 3)[2]
+    start(page, project, tool="RectangleTool")
+    page.drag((560.5, 20.5), (620.5, 70.5))  # plain background
+    assert not page.wait_for_answer().masks
+    reason = "No object here. Draw the box closely around an object, or click it. Ctrl+Z takes the box back."
+    page.wait("the reason", lambda: page.shown.message() == reason)
+    assert not page.has_suggestion()
+    page.screenshot("guide-7-box-on-nothing")
+    page.drag(*corners(target.mask))
+    assert len(page.wait_for_answer().masks) == 1
+    page.wait("the count", lambda: page.shown.message().endswith(" No object in 1 of 2 places."))
+    page.screenshot("guide-8-one-of-two-boxes")
+    page.accept()
+    assert page.shown.regions() == [("brushregion", [target.colour])], "the box on nothing stayed"
+
+    page.drag((560.5, 20.5), (620.5, 70.5))
+    assert not page.wait_for_answer().masks
+    page.press("z", Keys.CONTROL)
+    page.wait("the box to go", lambda: page.shown.regions() == [("brushregion", [target.colour])])
 
 
 @contextlib.contextmanager

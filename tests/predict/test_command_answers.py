@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backend.geometry import mask_iou
 from backend.label_studio.config import parse_labeling_config
-from backend.label_studio.requests import FindEverything, FindLike, PageState, ResizeLast
+from backend.label_studio.requests import FindEverything, FindLike, FindText, PageState, ResizeLast
 from backend.label_studio.results import LabeledRegion, SavedRegion, build_results, find_regions
 from backend.predict.answer_memory import AnswerMemory
 from backend.predict.command_answers import HELP, CommandAnswers, describe_objects
@@ -54,6 +55,33 @@ def test_everything_is_counted(accepted: list[np.ndarray], message: str) -> None
     answer = commands("black").everything(encoded(png(40, 30)), request, MEMORY, IMAGE, DEFAULTS)
     assert answer.message == message
     assert answer.message.startswith("No") or int(answer.message.split()[0]) == len(answer.regions)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "message"),
+    [
+        ([], '3 objects match "the red car".'),
+        (PROPOSED[:1], '2 objects match "the red car". 1 more has a mask already.'),
+        (PROPOSED[:2], '1 object matches "the red car". 2 more have a mask already.'),
+        (PROPOSED, 'All 3 objects that match "the red car" have a mask already.'),
+        ([square(30, 20)], '3 objects match "the red car".'),
+        ([square(4, 3)], '2 objects match "the red car". 1 more has a mask already.'),  # IoU of 20 / 30
+        ([square(5, 4)], '3 objects match "the red car".'),  # of 12 / 38
+    ],
+)
+def test_a_text_leaves_out_what_has_a_mask_and_says_so(accepted: list[np.ndarray], message: str) -> None:
+    """The mask may have any label."""
+    request = FindText(("the red car",), accepted=saved(*accepted, label="dog"))
+    answer = commands("red car").find_text(encoded(png(40, 30)), request, MEMORY, IMAGE, DEFAULTS)
+    assert answer.message == message
+    assert len(answer.regions) == (int(message[0]) if message[0] != "A" else 0)
+    assert not any(mask_iou(region.mask, other) >= 0.5 for region in answer.regions for other in accepted)
+
+
+def test_the_only_object_of_a_text_that_has_a_mask_is_not_said_to_be_missing() -> None:
+    request = FindText(("the red car",), accepted=saved(PROPOSED[0]))
+    answer = commands("red car", "grass", "grass").find_text(encoded(png(40, 30)), request, MEMORY, IMAGE, DEFAULTS)
+    assert (answer.regions, answer.message) == ((), 'The only object that matches "the red car" has a mask already.')
 
 
 def test_several_labels_come_with_a_warning_of_the_label_that_is_picked() -> None:

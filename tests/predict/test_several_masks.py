@@ -15,11 +15,12 @@ import pytest
 from backend.errors import BadPrompt
 from backend.label_studio.config import parse_labeling_config
 from backend.label_studio.results import parse_regions
-from backend.predict import document_to_keep
+from backend.predict import clicks, document_to_keep
+from backend.predict.box_on_nothing import BoxOnNothing
 from backend.predict.last_answers import ANSWER_TTL_SECONDS
 from backend.predict.refused_click import RefusedClick
 from backend.projects import ProjectSettings
-from backend.values import Candidate, ImageEmbedding, Mask, Prompt
+from backend.values import Box, Candidate, ImageEmbedding, Mask, Prompt
 from tests.fakes import CONFIG, FakeSegmenter, keypoint, rectangle
 from tests.predict.test_recent_masks import IDS, Clock, Person, make_hall
 
@@ -57,6 +58,52 @@ def with_two_boxes(clock: Clock | None = None, **more: object) -> tuple[Annotato
     annotator = Annotator(make_hall(clock), **more)  # type: ignore[arg-type]
     annotator.draw(LEFT)
     return annotator, annotator.draw(RIGHT)
+
+
+EMPTY_BOX = (85, 80, 10, 10)
+
+
+@pytest.fixture
+def _refuses_small_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(candidate: Candidate, box: Box, min_score: float) -> None:
+        if box[0] >= 34:
+            raise BoxOnNothing
+
+    monkeypatch.setattr(clicks, "check_box_answer", answer)
+
+
+@pytest.mark.usefixtures("_refuses_small_boxes")
+@pytest.mark.parametrize("is_saved", [False, True], ids=["at once", "once the page is saved"])
+def test_a_box_on_nothing_after_the_tick_or_the_cross_brings_no_mask_back(is_saved: bool) -> None:
+    """Label Studio sends all boxes that wait, so the others do not."""
+    annotator, _ = with_two_boxes()
+    if is_saved:
+        annotator.autosave()
+    annotator.prompts.clear()
+    with pytest.raises(BadPrompt, match="No object here") as refusal:
+        annotator.draw(EMPTY_BOX)
+    assert not isinstance(refusal.value, RefusedClick)
+
+
+@pytest.mark.usefixtures("_refuses_small_boxes")
+def test_a_box_on_nothing_leaves_the_mask_of_a_point_that_waits() -> None:
+    """Label Studio does not send points with boxes."""
+    annotator = Annotator(make_hall())
+    mask = annotator.point(IN_LEFT)
+    with pytest.raises(RefusedClick) as refusal:
+        annotator.draw(EMPTY_BOX)
+    assert {result["id"] for result in refusal.value.results} == set(mask)
+    annotator = Annotator(make_hall())
+    annotator.point(IN_LEFT, "dog")
+    with pytest.raises(BadPrompt) as other:  # the tick would give it the label of the box
+        annotator.draw(EMPTY_BOX)
+    assert not isinstance(other.value, RefusedClick)
+
+
+@pytest.mark.usefixtures("_refuses_small_boxes")
+def test_a_box_on_nothing_leaves_the_masks_of_the_boxes_beside_it() -> None:
+    annotator, before = with_two_boxes()
+    assert sorted(mask.sum() for mask in annotator.draw(EMPTY_BOX).values()) == sorted(m.sum() for m in before.values())
 
 
 @pytest.mark.parametrize("is_saved", [False, True], ids=["at once", "once the page is saved"])

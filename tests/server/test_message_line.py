@@ -90,6 +90,23 @@ def test_a_text_that_matches_nothing_is_answered_in_words() -> None:
     assert said(server, body(typed("the red  car"))) == ['Nothing matches "the red  car".']
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("the red car", '3 objects match "the red car".'),
+        ("everything", "3 objects."),
+        ("like this", "2 more like the 'cat' region."),
+    ],
+)
+def test_a_mask_that_is_not_saved_yet_is_said_to_be_no_duplicate(text: str, words: str) -> None:
+    """Whether it was accepted or waits for the tick: Label Studio does not tell."""
+    server = ServerOnFakes(Hall(classifier=FakeClassifier(looks=["red car"])))
+    if text != "like this":
+        assert said(server, body(typed(text))) == [words]
+    server.predict(body(keypoint(13.75, 18.3)))  # the pixel (5, 5), where SAM has an automatic mask
+    assert said(server, body(typed(text))) == [f"{words} Masks shown again are not doubled."]
+
+
 def test_requests_whose_answers_are_stored_get_no_message() -> None:
     server = server_that_fails_with(GONE)
     opened = body()
@@ -227,7 +244,7 @@ def test_a_text_finds_the_detectors_boxes_and_says_how_many() -> None:
     assert [int(mask.sum()) for mask in masks] == [60, 150]
     assert masks[0][3:9, 2:12].all()
     assert prediction["model_version"] == "fake-1+seer-1"
-    assert said(server, body(typed("all dogs"))) == ['2 objects match "all dogs".']
+    assert said(server, body(typed("all dogs"))) == ['2 objects match "all dogs". Masks shown again are not doubled.']
     assert said(server, body(typed("a bird"))) == ['Nothing matches "a bird".']
     assert said(server, body(typed("very long"))) == ['The text "very long" has too many tokens. Use fewer words.']
     assert detector.calls == [("dog",), ("bird",)]

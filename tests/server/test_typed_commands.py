@@ -125,6 +125,11 @@ def test_everything_leaves_out_what_has_a_mask_and_the_classes_of_the_whole_imag
     assert [mask.tolist() for mask in page.type("everything")] == [square(5, 5).tolist(), square(15, 15).tolist()]
 
 
+def test_a_text_leaves_out_what_has_a_mask() -> None:
+    page = Page(serve("red car"), *brush(square(15, 5), "mine", "dog"))
+    assert [mask.tolist() for mask in page.type("the red car")] == [square(5, 5).tolist(), square(15, 15).tolist()]
+
+
 def test_like_this_suggests_what_looks_like_the_newest_regions_label_with_its_label_and_class() -> None:
     accepted = [*brush(square(5, 5), "first", "cat", "white"), *brush(square(5, 5), "newest", "dog", "black")]
     page = Page(serve("black", "white", "black"), *accepted)
@@ -187,6 +192,33 @@ def test_what_was_accepted_a_moment_ago_gets_no_duplicate() -> None:
     assert len({result["id"] for result in page.accepted}) == 3
     page.save_draft()
     assert page.type("everything") == []
+
+
+@pytest.mark.parametrize("text", ["the red car", "everything"])
+def test_what_was_accepted_a_moment_ago_gets_no_duplicate_by_a_text(text: str) -> None:
+    """Two ticks before Label Studio has saved the page at all."""
+    page = Page(serve("red car"))
+    for x in (5, 15):
+        page.click(x, 5, prompt_id=f"at {x}")
+        page.accept()
+    clicked = {result["id"] for result in page.accepted}
+    for _ in range(2):
+        page.type(text)
+        assert len(page.masks()) == 3 and clicked < set(page.masks())
+        page.accept()
+    assert len({result["id"] for result in page.accepted}) == 3
+    page.save_draft()
+    assert page.type(text) == []
+
+
+def test_like_this_goes_by_no_mask_that_may_be_another_persons() -> None:
+    """Of two masks on a page that was never saved each may have been clicked by another person."""
+    page = Page(serve("black"))
+    for x in (5, 15):
+        page.click(x, 5, prompt_id=f"at {x}")
+        page.accept()
+    wrong, _ = page.refusal_of("like this")
+    assert wrong == "There is no mask to go by yet."
 
 
 def test_a_rejected_answer_to_like_this_does_not_give_its_label_to_everything() -> None:

@@ -159,7 +159,7 @@ def parse_prompted_task(
     task = replace(task, page=read_page(context, document, project_key))
     if comes_from_text_area(context):
         text = _prompted_text(parse_texts(context, document), config, text_prompt)
-        return task, None if text is None else parse_typed(text, document, image)
+        return task, None if text is None else parse_typed(text, document, image, context)
     if not image.answers:  # the image can only be classified
         message = f'The labeling config has no control for masks on the image "{shorten(image.name)}".'
         raise BadPrompt(message, remedy="Add one, such as BrushLabels, whose toName is that image.")

@@ -43,12 +43,14 @@ class FindText:
         options: Options of the automatic masks; None for the model's defaults.
         review: Whether the masks are scored for the order of their review.
         from_labels: Whether the classes of each image's labeling config are searched, in place of `texts`.
+        accepted: Regions on the page where a text was typed, not decoded yet; their objects are not found again.
     """
 
     texts: tuple[str, ...]
     options: ProposalOptions | None = None
     review: bool = False
     from_labels: bool = False
+    accepted: tuple[SavedRegion, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def test_a_class_of_the_project_goes_before_a_command(class_tag: tuple[str, str]
 
 
 def ids(request: Request | None) -> list[str]:
-    assert isinstance(request, FindEverything | FindLike | ResizeLast)
+    assert isinstance(request, FindText | FindEverything | FindLike | ResizeLast)
     return [region.region_id for region in request.accepted]
 
 
@@ -108,11 +108,25 @@ def test_like_this_goes_by_the_newest_draft_and_only_without_one_by_an_annotatio
     assert ids(typed("like this", document)) == ["first", "second"]
 
 
-@pytest.mark.parametrize("text", ["everything", "tighter"])
-def test_other_commands_never_go_by_the_annotation_of_maybe_another_person(text: str) -> None:
+OTHERS = pytest.mark.parametrize("text", ["everything", "tighter", "all rings"])
+
+
+@OTHERS
+def test_texts_and_other_commands_never_go_by_the_annotation_of_maybe_another_person(text: str) -> None:
     document = task() | {"annotations": [{"id": 3, "result": [brush("annotated")]}]}
     assert ids(typed(text, document)) == []
     assert ids(typed(text, document | {"drafts": task(brush("mine"))["drafts"]})) == ["mine"]
+
+
+@OTHERS
+def test_an_annotation_is_on_the_page_if_the_request_has_a_text_that_was_saved_with_it(text: str) -> None:
+    """The areas of the page keep their ids, unless Label Studio copied them from a prediction."""
+    of_another = {"id": 4, "updated_at": "2026-01-02", "result": [brush("hers"), area("a star") | {"id": "other"}]}
+    reopened = {"id": 3, "updated_at": "2026-01-01", "result": [brush("mine"), area("a ring")]}
+    document: dict[str, Any] = task() | {"annotations": [of_another, reopened]}
+    assert ids(typed(text, document)) == ["mine"]
+    document["predictions"] = [{"id": 5, "result": [area("a ring")]}]
+    assert ids(typed(text, document)) == []
 
 
 def test_damaged_results_of_a_draft_are_passed_over() -> None:

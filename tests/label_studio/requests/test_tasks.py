@@ -243,7 +243,9 @@ def test_recorded_prompts_of_one_row_of_labels_keep_the_picked_label_and_leave_t
 def test_a_recorded_text_is_found_beside_the_choice_for_the_whole_image() -> None:
     body = load_payload("one_row_text")
     assert [one["from_name"] for one in body["params"]["context"]["result"]] == ["background", "find"]
-    assert parse(body, "find").request == FindText(("the pink ring",))
+    request = parse(body, "find").request
+    assert isinstance(request, FindText) and request.texts == ("the pink ring",)
+    assert [region.region_id for region in request.accepted] == ["a3b540c1862a454f", "cf67f2be22c84a58"]  # in the draft
 
 
 def test_a_plain_prompt_may_have_no_label_but_not_an_unknown_one() -> None:
