@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from backend.engine import EncodedImage, ImageLabeler, clean_candidate
+from backend.engine.answer_cache import first_clicks
 from backend.geometry import Click, clean_mask, clicks_that_count, mask_iou, mask_to_outline, pixel_of, speck_area
 from backend.label_studio.results import build_value, mask_from_value
 from backend.values import Candidate, Mask, Prompt, Size
@@ -43,12 +44,11 @@ class EarlierLabeler(ImageLabeler):
     def segment(self, encoded: EncodedImage, prompt: Prompt, **_: object) -> list[Candidate]:
         answered, logits = self._answers.find_last(encoded, prompt)
         for count in range(answered + 1, len(prompt.point_coords) + 1):
-            coords, labels = prompt.point_coords[:count], prompt.point_labels[:count]
-            asked = replace(prompt, point_coords=coords, point_labels=labels, mask_logits=logits)
-            candidates = self._segmenter.decode(encoded.embedding, asked, max_masks=1)
+            asked = first_clicks(prompt, count)
+            candidates = self._segmenter.decode(encoded.embedding, replace(asked, mask_logits=logits), max_masks=1)
             logits = candidates[0].low_res_logits
             if logits is not None:
-                self._answers.put(encoded, coords, labels, logits)
+                self._answers.put(encoded, asked, logits)
         return candidates
 
     def refine(self, encoded: EncodedImage, prompt: Prompt, mask: Mask, **_: object) -> Candidate:
