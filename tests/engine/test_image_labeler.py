@@ -123,6 +123,17 @@ def test_each_click_with_a_box_corrects_the_answer_to_the_box_and_the_clicks_bef
     assert asked == [((), box, None), (coords[:1], box, 1), (coords, box, 2)]  # the fake's logits count its calls
 
 
+def test_a_box_counts_like_a_first_click_for_answers_that_keep_the_object(monkeypatch) -> None:
+    kept = []
+    monkeypatch.setattr("backend.engine.image_labeler.revise_answer", lambda *_, keep_object: kept.append(keep_object))
+    image, coords = encoded(png(40, 30)), ((20.0, 15.0), (5.0, 5.0), (9.0, 9.0))
+    make()[0].segment(image, Prompt(coords, (1, 1, 1)))
+    assert kept == [False, False, True]
+    kept.clear()
+    make()[0].segment(image, Prompt(coords, (1, 1, 1), (0.0, 0.0, 30.0, 30.0)))
+    assert kept == [False, False, True, True]
+
+
 def test_the_answer_to_a_box_is_kept_for_its_clicks_and_for_no_other_box() -> None:
     labeler, segmenter = make()
     image, box, other = encoded(png(40, 30)), (0.0, 0.0, 30.0, 30.0), (0.0, 0.0, 30.0, 29.0)

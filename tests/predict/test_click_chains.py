@@ -19,7 +19,8 @@ from backend.predict.last_answers import ANSWER_TTL_SECONDS
 from backend.projects import ProjectSettings
 from backend.values import Mask, Size
 from scripts.demo_world.scenes import HELD_OUT_SEED, click_point, make_scene
-from tests.fakes import CONFIG, FakeSegmenter, Hall, rectangle
+from tests.fakes import CONFIG, FakeSegmenter, Hall, png, rectangle
+from tests.predict.test_click_on_nothing import AWAY, IMAGE, Places, candidate
 from tests.predict.test_recent_masks import BESIDE, INSIDE, Clock, Documents, Person, accepted, make_hall, wait_until
 
 CLICK, CORRECTION = (20.0, 15.0), (24.5, 15.0)  # of INSIDE and BESIDE, in pixels
@@ -147,6 +148,41 @@ def test_each_of_several_boxes_is_continued_with_its_own() -> None:
     assert not corrects_the_page(person) and prompt.mask_logits is not None
 
 
+def test_another_object_beside_a_mask_is_continued_with_its_own_click(monkeypatch) -> None:
+    monkeypatch.setattr("backend.predict.clicks.OTHER_SCORE", 0.5)
+    person, region = accepted()
+    at = (100 * 25.5 / 40, 50)
+    other = person.click(at)
+    person.accept()
+    person.autosave()
+    assert person.click(at, positive=False) == other != region
+    assert asked(person) == (((25.5, 15.0), (25.5, 15.0)), (1, 0))
+
+
+def test_a_click_that_was_answered_from_a_place_beside_it_is_continued_from_that_place() -> None:
+    segmenter = Places(candidate(0.9, AWAY), {(65, 48): candidate(0.9)})
+    clock = LastAnswers(clock=Clock())
+    hall = Hall(segmenter=segmenter, files={"a.png": IMAGE.getvalue()}, last_answers=clock, min_score=0.5)
+    person = Person(hall, size=(160, 120))
+    region = click(person, (65, 60), 1, edge=0.0)
+    person.accept()
+    segmenter.asked.clear()
+    assert click(person, (50, 45), 0, edge=0.0) == region
+    assert segmenter.asked == [(65, 48)]  # with the negative click; the place alone is known
+
+
+def test_clicks_before_the_tick_hold_in_later_answers_as_small_as_they_are() -> None:
+    hall = Hall(files={"a.png": png(400, 300)}, last_answers=LastAnswers(clock=Clock()))
+    person, size = Person(hall, size=(400, 300)), {"original_width": 400, "original_height": 300}
+    person.prompts = [rectangle(20, 20, 60, 60) | {"id": "box"} | size]
+    region = person.ask(person.prompts)
+    for pixel in ((150, 150), (250, 150)):
+        person.accept()
+        assert click(person, pixel, 0) == region
+    mask = mask_of(person)
+    assert not mask[150, 150] and not mask[150, 250] and mask[150, 200]
+
+
 @pytest.fixture(scope="module")
 def demo() -> SamSegmenter:
     model = build_sam("demo")
@@ -180,8 +216,8 @@ def test_clicks_with_a_tick_after_each_give_what_they_give_in_one_request(demo: 
             assert mask[y, x] and not mask[taken[1], taken[0]]
 
 
-def click(person: Person, pixel: tuple[int, int], label: int) -> str:
-    at = (pixel[0] + 0.5) / person.size[0] * 100, (pixel[1] + 0.5) / person.size[1] * 100
+def click(person: Person, pixel: tuple[int, int], label: int, *, edge: float = 0.5) -> str:
+    at = (pixel[0] + edge) / person.size[0] * 100, (pixel[1] + edge) / person.size[1] * 100
     return person.click(at, positive=label == 1)
 
 
