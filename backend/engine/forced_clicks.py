@@ -68,7 +68,8 @@ def revise_answer(
         clicks: All of the object, or its newest ones, in their order.
         before: float32 (1, M, M), the answer to all clicks but the last; None gives None, for a first click.
         keep_object: Whether an answer that has little of the mask before left counts at the last click only. The second
-            click often says that SAM took the first one for another object; after it SAM is seldom right to do so.
+            click, or the first one in a box, often says that SAM took what came before for another object; after it
+            SAM is seldom right to do so.
     """
     if before is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backend.engine.answer_cache import AnswerCache
+from backend.engine.answer_cache import AnswerCache, first_clicks
 from backend.engine.box_masks import segment_boxes
 from backend.engine.box_search import BoxSearch
 from backend.engine.encoded_image import EncodedImage
@@ -80,30 +80,30 @@ class ImageLabeler:
     ) -> list[Candidate]:
         """Predict masks for one object, best first; `max_masks=None` returns all of SAM's (three for a single click).
 
-        In a family that refines by logits each click corrects the answer to the clicks before it, as in SAM's training.
-        A request has all clicks of an object in order, so nothing has to be kept between requests; cached logits of
-        earlier clicks only save decoding them again. A list that begins with a negative click does not correct an
-        answer of SAM. Each answer is decoded from the first click and the last ones (`MAX_CLICKS_AT_ONCE`), so that a
-        click costs no more after hundreds of others; SAM was trained on sequences of about ten.
+        In a family that refines by logits each click corrects the answer to the box and the clicks before it, as in
+        SAM's training (see `is_chain`); cached logits only save decoding them again. Each answer is decoded from the
+        first click and the last ones, `MAX_CLICKS_AT_ONCE` in all: SAM was trained on sequences of about ten.
         """
-        coords, labels = prompt.point_coords, prompt.point_labels
-        is_sequence = prompt.box_xyxy is None and prompt.mask_logits is None and labels[:1] == (1,)
-        forced = clicks_of(prompt) if len(coords) + (prompt.box_xyxy is not None) > 1 else []
-        if not (is_sequence and self._segmenter.refines_by_logits):
+        has_box, last = prompt.box_xyxy is not None, len(prompt.point_coords)
+        forced = clicks_of(prompt) if last + has_box > 1 else []
+        if not self.is_chain(prompt):
             candidates = self._segmenter.decode(encoded.embedding, prompt, max_masks=max_masks)
             return [hold_in_pixels(candidate, forced) for candidate in candidates]
         answered, logits = self._answers.find_last(encoded, prompt)
-        for count in range(answered + 1, len(coords) + 1):
+        for count in range(0 if has_box and logits is None else answered + 1, last + 1):
             deadline.raise_if_over()
-            start = max(count - MAX_CLICKS_AT_ONCE + 1, 1)
-            recent_coords, recent_labels = (*coords[:1], *coords[start:count]), (*labels[:1], *labels[start:count])
-            clicks = replace(prompt, point_coords=recent_coords, point_labels=recent_labels, mask_logits=logits)
-            revise = revise_answer(clicks_of(clicks), logits, keep_object=count > 2)
-            candidates = self._decode(encoded, clicks, max_masks if count == len(coords) else 1, revise)
+            clicks = replace(first_clicks(prompt, count, MAX_CLICKS_AT_ONCE), mask_logits=logits)
+            revise = revise_answer(clicks_of(clicks), logits, keep_object=count + has_box > 2)
+            candidates = self._decode(encoded, clicks, max_masks if count == last else 1, revise)
             logits = candidates[0].low_res_logits
             if logits is not None:
-                self._answers.put(encoded, coords[:count], labels[:count], logits)
+                self._answers.put(encoded, first_clicks(prompt, count), logits)
         return [hold_in_pixels(candidate, forced) for candidate in candidates]
+
+    def is_chain(self, prompt: Prompt) -> bool:
+        """Whether `segment` lets each click correct its answer to what came before: a box or a positive click."""
+        has_object = prompt.box_xyxy is not None or prompt.point_labels[:1] == (1,)
+        return has_object and prompt.mask_logits is None and self._segmenter.refines_by_logits
 
     def segment_larger(self, encoded: EncodedImage, click: Prompt, times: int) -> SizedCandidate:
         """Return SAM's candidate that is `times` steps larger than the best one; see `choose_larger`."""

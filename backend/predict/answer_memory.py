@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from backend.label_studio.config import ImageConfig
 from backend.label_studio.requests import (
@@ -20,6 +21,7 @@ from backend.label_studio.results import Result, ids_of
 from backend.predict.last_answers import MAX_DOCUMENT_BYTES, AnswerPlace, LastAnswers
 from backend.predict.recent_masks import RecentMasks, find_correctable_masks, still_possible
 from backend.predict.remembered_answer import RememberedAnswer, encode_answers
+from backend.values import Prompt
 
 
 @dataclass(frozen=True)
@@ -69,31 +71,43 @@ class AnswerMemory:
         """
         return self._merge_corrected(results, ids_of(results))
 
-    def remember(self, request: Request, results: Sequence[Result], replaced: Sequence[Result] = ()) -> None:
+    def remember(
+        self,
+        request: Request,
+        results: Sequence[Result],
+        replaced: Sequence[Result] = (),
+        chains: Mapping[str, Prompt] = MappingProxyType({}),
+    ) -> None:
         """Remember an answer that a person sees as a suggestion.
 
         Args:
             replaced: The results of the regions of the page's draft that the answer to `ResizeLast` was made from.
+            chains: See `RememberedAnswer`.
         """
         match request:
             case Click():
-                self.remember_clicked(request.prompts, results, self._merge_corrected(results, set()))
+                self.remember_clicked(request.prompts, results, self._merge_corrected(results, set()), chains)
             case ResizeLast():
                 self._remember_resized(results, replaced)
             case FindText() | FindEverything() | FindLike():
                 self._remember_typed(results)
 
     def remember_clicked(
-        self, prompts: Sequence[LabeledPrompt], results: Sequence[Result], base: Sequence[Result]
+        self,
+        prompts: Sequence[LabeledPrompt],
+        results: Sequence[Result],
+        base: Sequence[Result],
+        chains: Mapping[str, Prompt] = MappingProxyType({}),
     ) -> None:
         """Remember the answer to prompts.
 
         Args:
             base: The results of the remembered masks that the next clicks may correct, while this answer is pending.
+            chains: See `RememberedAnswer`.
         """
         if self.place is not None and results and self.page.prompt_ids:
             answer = self._build_answer(results, base, prompts, self.page.prompt_ids)
-            self.store.remember(self.place, answer, self.stored)
+            self.store.remember(self.place, replace(answer, chains=chains), self.stored)
 
     def _remember_resized(self, results: Sequence[Result], replaced: Sequence[Result]) -> None:
         """Remember the last answer as changed by a command; it still answers the same prompts, if it had any."""
@@ -102,7 +116,7 @@ class AnswerMemory:
         if self.place is None or last is None or not last.prompt_ids:
             self._remember_typed(results, base)
             return
-        changed = replace(last, results=tuple(results), base=base, answered_at=self.store.now())
+        changed = replace(last, results=tuple(results), base=base, answered_at=self.store.now(), chains={})
         self.store.remember(self.place, changed, self.stored)
 
     def _remember_typed(self, results: Sequence[Result], base: Sequence[Result] = ()) -> None:

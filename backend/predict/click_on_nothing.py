@@ -59,7 +59,7 @@ class ClicksOnNothing:
         click: Prompt,
         min_score: float,
         deadline: Deadline = NO_DEADLINE,
-    ) -> Candidate:
+    ) -> ObjectAtClick:
         """Answer a single click.
 
         Args:
@@ -70,14 +70,14 @@ class ClicksOnNothing:
         """
         point = click.point_coords[0]
         if min_score <= 0:
-            return labeler.segment(encoded, click, deadline=deadline)[0]
+            return ObjectAtClick(point, labeler.segment(encoded, click, deadline=deadline)[0])
         found = self._find(labeler, encoded, point, min_score, deadline)
         if found is None:
             raise BadPrompt(
                 "No object here.",
                 remedy="Click the middle of an object, or draw a box around it. Ctrl+Z takes the point back.",
             )
-        return found.candidate
+        return found
 
     def settle(
         self,

@@ -34,7 +34,7 @@ class ClickedMask:
     def name_region(self, region: Region, config: ImageConfig, settings: ProjectSettings) -> LabeledRegion:
         """Give the mask, classified, its label and classes, and what it keeps of the region that it corrects."""
         named = keep_identity(label_region(region, self.label, config, settings), self.answer.corrected, config)
-        return replace(named, clicks=self.prompt.prompt.point_coords)
+        return replace(named, clicks=self.answer.held_points(self.prompt.prompt))
 
     def describe_classes(self, region: Region, named: LabeledRegion, config: ImageConfig) -> str:
         """Say its classes; see `messages.describe_classes`."""
@@ -71,7 +71,7 @@ def build_clicked_mask(
     """
     picked, kept = label_for_click(config, prompt.label, auto_label), answer.kept_label
     label = picked or kept or None if answer.takes_label else kept or picked
-    candidate = clean(answer.candidate, size, settings, prompt.prompt.point_coords)
+    candidate = clean(answer.candidate, size, settings, answer.held_points(prompt.prompt))
     old = answer.corrected
     if old and old.painted is not None:  # specks and pinholes among it
         candidate = keep_painted(candidate, old.mask, old.painted, clicks_of(prompt.prompt))

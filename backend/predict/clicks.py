@@ -19,6 +19,9 @@ neighbour must not change an accepted mask. "Nearly the same place" is 1 % of th
 Label Studio saves a changed label some seconds later. A person who picks the mask's new label before an Alt+click must
 not be refused for that, and the tick would give the mask the picked label anyway.
 
+A mask that SAM has answered within the last minute is corrected as SAM's answer, by one more click, if nobody has
+changed it since; any other as a mask on the page. See `click_chains`.
+
 A mask that was answered a moment ago and is in no draft yet is corrected by the same rules, except that a positive
 point on it never means it: Label Studio sends no click on an accepted mask, so that one was rejected.
 """
@@ -26,19 +29,22 @@ point on it never means it: Label Studio sends no click on an accepted mask, so 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BadPrompt
-from backend.geometry import distance_to_mask
+from backend.geometry import Point, distance_to_mask
 from backend.label_studio.requests import LabeledPrompt
 from backend.label_studio.results import LabeledRegion
 from backend.predict.box_on_nothing import check_box_answer
+from backend.predict.click_chains import continue_chain, find_chain
 from backend.predict.click_on_nothing import IGNORED, ClicksOnNothing
 from backend.predict.correctable_masks import CorrectableMasks
 from backend.predict.messages import describe_size
+from backend.predict.remembered_answer import RememberedAnswer
 from backend.predict.split_clicks import split_by_mask
 from backend.runtime import NO_DEADLINE, Deadline, timed
 from backend.values import Candidate, Mask, Prompt, Size
@@ -58,17 +64,23 @@ class ClickAnswer:
         corrected: The region on the page that it corrects; None for a new region.
         message: What to tell the person about it, one line; "" for nothing.
         takes_label: Whether the corrected region gets the label of the click; else it keeps its own.
+        chain: The box and clicks that the candidate is SAM's answer to; None if it was made in another way.
     """
 
     candidate: Candidate
     corrected: LabeledRegion | None = None
     message: str = ""
     takes_label: bool = False
+    chain: Prompt | None = None
 
     @property
     def kept_label(self) -> str:
         """The label of the corrected region; "" for a new region."""
         return self.corrected.label if self.corrected else ""
+
+    def held_points(self, prompt: Prompt) -> tuple[Point, ...]:
+        """Return the points that hold in the mask that answers a prompt: with the earlier ones of a continued chain."""
+        return (self.chain if self.corrected and self.chain else prompt).point_coords
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,7 @@ class ClickRules:
         min_score: Minimum predicted IoU of a single click; see `click_on_nothing`.
         min_box_score: Minimum predicted IoU of a box; see `box_on_nothing`.
         deadline: Of the request, which ends the work between two masks or two runs of SAM.
+        recalled: The last answers on the image, newest first.
     """
 
     labeler: ImageLabeler
@@ -90,6 +103,7 @@ class ClickRules:
     min_score: float = 0.0
     min_box_score: float = 0.0
     deadline: Deadline = NO_DEADLINE
+    recalled: Sequence[RememberedAnswer] = ()
 
     def split(self, prompt: LabeledPrompt) -> list[LabeledPrompt]:
         """Split the points by their masks (see `split_clicks`); points on nothing before them do not count."""
@@ -123,9 +137,14 @@ class ClickRules:
         min_cover = MIN_COVER if region.may_be_rejected else 0.0
         other = self._find_other_object(prompt.prompt, corrected.mask, min_cover)
         if other is not None:
-            return ClickAnswer(other)
-        candidate = self.labeler.refine(self.encoded, prompt.prompt, corrected.mask, deadline=self.deadline)
-        return ClickAnswer(candidate, corrected, CORRECTS_LAST if region.is_recent else "", takes_label)
+            return ClickAnswer(other, chain=self._chain_of(prompt.prompt))
+        chain = find_chain(self.recalled, corrected, self.masks.config)
+        if chain is not None:
+            chain = continue_chain(chain, prompt.prompt)
+            candidate = self._segment(chain)
+        else:
+            candidate = self.labeler.refine(self.encoded, prompt.prompt, corrected.mask, deadline=self.deadline)
+        return ClickAnswer(candidate, corrected, CORRECTS_LAST if region.is_recent else "", takes_label, chain)
 
     def _find_other_object(self, points: Prompt, mask: Mask, min_cover: float) -> Candidate | None:
         """Find another object than the mask that positive points near it select; None if they may mean the mask itself.
@@ -135,7 +154,7 @@ class ClickRules:
         """
         if not all(points.point_labels) or any(distance_to_mask(mask, at, 0.0) == 0 for at in points.point_coords):
             return None
-        alone = self.labeler.segment(self.encoded, points, deadline=self.deadline)[0]
+        alone = self._segment(points)
         inside = int(np.count_nonzero(alone.mask & mask))
         is_apart = inside < OTHER_OVERLAP * int(np.count_nonzero(alone.mask))
         is_apart = is_apart or inside < min_cover * int(np.count_nonzero(mask))
@@ -155,19 +174,26 @@ class ClickRules:
             larger = self.labeler.segment_larger(self.encoded, first, repeats)
             return ClickAnswer(larger.candidate, message=describe_size(larger.place, larger.count))
         if points.is_single_click:
-            return ClickAnswer(self.nothing.answer(self.labeler, self.encoded, points, self.min_score, self.deadline))
+            found = self.nothing.answer(self.labeler, self.encoded, points, self.min_score, self.deadline)
+            return ClickAnswer(found.candidate, chain=self._chain_of(Prompt((found.place,), (1,))))
         counting, is_short = self._settle(points)
         if is_short:
             return self._answer_rest(prompt, counting)
-        candidate = self.labeler.segment(self.encoded, counting, deadline=self.deadline)[0]
+        candidate = self._segment(counting)
         if points.box_xyxy is not None and not points.point_coords:
             check_box_answer(candidate, points.box_xyxy, self.min_box_score)
-        return ClickAnswer(candidate)
+        return ClickAnswer(candidate, chain=self._chain_of(counting))
 
     def _answer_rest(self, prompt: LabeledPrompt, counting: Prompt) -> ClickAnswer:
         """Answer the points that are left without the first ones, which do not count; the person is told so once."""
         answer = self.answer(replace(prompt, prompt=counting))
         return answer if IGNORED in answer.message else replace(answer, message=f"{answer.message} {IGNORED}".strip())
+
+    def _segment(self, points: Prompt) -> Candidate:
+        return self.labeler.segment(self.encoded, points, deadline=self.deadline)[0]
+
+    def _chain_of(self, points: Prompt) -> Prompt | None:
+        return points if self.labeler.is_chain(points) else None
 
     def _settle(self, points: Prompt) -> tuple[Prompt, bool]:
         return self.nothing.settle(self.labeler, self.encoded, points, self.min_score, self.deadline)

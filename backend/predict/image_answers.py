@@ -30,6 +30,7 @@ from backend.predict.named_masks import find_named
 from backend.predict.prediction import Prediction
 from backend.predict.region_labels import choose, label_region, region_vocabularies
 from backend.predict.region_stages import RegionStages
+from backend.predict.remembered_answer import RememberedAnswer
 from backend.predict.review_scores import score_by_trust
 from backend.projects import ProjectSettings
 from backend.runtime import NO_DEADLINE, Deadline
@@ -70,8 +71,12 @@ class ImageAnswers(RegionStages):
         config: ImageConfig,
         settings: ProjectSettings,
         deadline: Deadline = NO_DEADLINE,
+        recalled: Sequence[RememberedAnswer] = (),
     ) -> Prediction:
         """Make one mask for each prompt, with the picked label; of several, those on nothing give no mask.
+
+        Args:
+            recalled: The last answers on the image, newest first.
 
         Raises:
             BadPrompt: A prompt that cannot be answered.
@@ -80,19 +85,24 @@ class ImageAnswers(RegionStages):
         min_score = self._min_score if settings.min_score is None else settings.min_score
         correctable = CorrectableMasks(click.correctable, config, self._mask_boxes, deadline)
         min_box_score = 0.0 if settings.min_score == 0 else self._min_box_score
-        rules = ClickRules(self._labeler, encoded, correctable, self._nothing, min_score, min_box_score, deadline)
+        rules = ClickRules(
+            self._labeler, encoded, correctable, self._nothing, min_score, min_box_score, deadline, recalled
+        )
         prompts = [part for prompt in click.prompts for part in rules.split(prompt)]
         masks = self._answer_prompts(prompts, rules, config, settings)
         labels = [mask.label for mask in masks]
         regions = self._classify(encoded.image, [mask.candidate for mask in masks], labels, config, settings)
-        named, described = [], []
+        named, described, chains = [], [], {}
         for mask, region in zip(masks, regions, strict=True):
             named.append(mask.name_region(region, config, settings))
+            if mask.answer.chain is not None:
+                chains[named[-1].region_id] = mask.answer.chain
             described.append(mask.describe_classes(region, named[-1], config))
         remarks = [remark for mask in masks for remark in mask.list_remarks(config, with_label=len(prompts) == 1)]
         if masks:
             remarks.append(self._labeler.limits_for(region_vocabularies(config, with_labels=None in labels)))
-        return Prediction(tuple(named), message=describe_click(described, len(prompts) - len(masks), remarks))
+        message = describe_click(described, len(prompts) - len(masks), remarks)
+        return Prediction(tuple(named), message=message, chains=chains)
 
     def _answer_prompts(
         self, prompts: Sequence[LabeledPrompt], rules: ClickRules, config: ImageConfig, settings: ProjectSettings

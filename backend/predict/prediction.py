@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.label_studio.results import LabeledRegion
-from backend.values import ClassScore
+from backend.values import ClassScore, Prompt
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Prediction:
         image_scores: CLIP's classes of the whole image, by the name of the control, best first.
         message: What to tell the person on the page, one line; "" for nothing.
         replaced: Regions of the page's draft that the answer to `ResizeLast` was made from.
+        chains: The box and clicks that a region is SAM's answer to, by its id; see `click_chains`.
     """
 
     regions: tuple[LabeledRegion, ...] = ()
@@ -27,6 +28,7 @@ class Prediction:
     image_scores: Mapping[str, tuple[ClassScore, ...]] = field(default_factory=dict)
     message: str = ""
     replaced: tuple[LabeledRegion, ...] = ()
+    chains: Mapping[str, Prompt] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

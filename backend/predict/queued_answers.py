@@ -107,7 +107,7 @@ class QueuedAnswers:
         match request:
             case Click():
                 click = memory.complete(request)
-                return lambda: answers.click(encoded, click, config, settings, deadline)
+                return lambda: answers.click(encoded, click, config, settings, deadline, memory.recalled)
             case FindText():
                 return lambda: commands.find_text(encoded, request, memory, config, settings, deadline)
             case FindEverything():

@@ -1,16 +1,17 @@
 """An answer to a click, a text or a command as it was sent to Label Studio, and its JSON in Redis.
 
-{"version": 1, "answers": [{"results": [{"id": "f628e28c", "type": "brushlabels", …}], "base": [],
+{"version": 2, "answers": [{"results": [{"id": "f628e28c", "type": "brushlabels", …}], "base": [],
   "prompts": [{"point_coords": [[160.0, 240.0]], "point_labels": [1], "box_xyxy": null, "label": "Dog",
                "drawn_size": [640, 480]}],
-  "prompt_ids": ["lo1VElWDbu"], "user": "", "draft": "", "annotations": "", "answered_at": 1795206950.25}]}
+  "prompt_ids": ["lo1VElWDbu"], "user": "", "draft": "", "annotations": "", "answered_at": 1795206950.25,
+  "chains": {"f628e28c": {"point_coords": [[160.0, 240.0]], "point_labels": [1], "box_xyxy": null}}}]}
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from backend.label_studio.requests import LabeledPrompt, PageState, parse_body
 from backend.label_studio.results import LabeledRegion, Result, parse_regions
 from backend.values import Prompt, Size
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class RememberedAnswer:
             and of those that were answered with it, of a command that resizes those that it replaces.
         page: State of the page when it was asked for; of the draft only its version, without the project.
         answered_at: Unix time.
+        chains: The box and clicks that a region is SAM's answer to, by its id, with those before a tick; see
+            `click_chains`.
     """
 
     results: tuple[Result, ...]
@@ -44,6 +47,7 @@ class RememberedAnswer:
     base: tuple[Result, ...]
     page: PageState
     answered_at: float
+    chains: Mapping[str, Prompt] = field(default_factory=dict)
 
     def regions(self, config: ImageConfig) -> list[LabeledRegion]:
         """Decode its masks; see `decode_remembered`."""
@@ -102,13 +106,8 @@ def _to_json(answer: RememberedAnswer) -> dict[str, Any]:
         "results": answer.results,
         "base": answer.base,
         "prompts": [
-            {
-                "point_coords": one.prompt.point_coords,
-                "point_labels": one.prompt.point_labels,
-                "box_xyxy": one.prompt.box_xyxy,
-                "label": one.label,
-                "drawn_size": (one.drawn_size.width, one.drawn_size.height),
-            }
+            _prompt_to_json(one.prompt)
+            | {"label": one.label, "drawn_size": (one.drawn_size.width, one.drawn_size.height)}
             for one in answer.prompts
         ],
         "prompt_ids": sorted(answer.prompt_ids),
@@ -116,6 +115,15 @@ def _to_json(answer: RememberedAnswer) -> dict[str, Any]:
         "draft": page.draft,
         "annotations": page.annotations,
         "answered_at": answer.answered_at,
+        "chains": {region_id: _prompt_to_json(chain) for region_id, chain in answer.chains.items()},
+    }
+
+
+def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
+    return {
+        "point_coords": prompt.point_coords,
+        "point_labels": prompt.point_labels,
+        "box_xyxy": prompt.box_xyxy,
     }
 
 
@@ -126,11 +134,12 @@ def _from_json(fields: Mapping[str, Any]) -> RememberedAnswer:
         raise ValueError("answered_at is not finite")
     return RememberedAnswer(
         _results(fields["results"]),
-        tuple(map(_prompt, fields["prompts"])),
+        tuple(map(_labeled_prompt, fields["prompts"])),
         frozenset(map(str, fields["prompt_ids"])),
         _results(fields["base"]),
         page,
         answered_at,
+        {region_id: _prompt(chain) for region_id, chain in fields["chains"].items()},
     )
 
 
@@ -140,17 +149,21 @@ def _results(listed: Any) -> tuple[Result, ...]:
     return tuple(listed)
 
 
-def _prompt(fields: Mapping[str, Any]) -> LabeledPrompt:
+def _labeled_prompt(fields: Mapping[str, Any]) -> LabeledPrompt:
+    width, height = (int(side) for side in fields["drawn_size"])
+    return LabeledPrompt(_prompt(fields), str(fields["label"]), Size(width, height))
+
+
+def _prompt(fields: Mapping[str, Any]) -> Prompt:
     coords = tuple((float(x), float(y)) for x, y in fields["point_coords"])
     labels = tuple(int(label) for label in fields["point_labels"])
-    width, height = (int(side) for side in fields["drawn_size"])
     box = None
     if fields["box_xyxy"] is not None:
         left, top, right, bottom = (float(side) for side in fields["box_xyxy"])
         box = (left, top, right, bottom)
     if len(coords) != len(labels):
         raise ValueError("points without labels")
-    return LabeledPrompt(Prompt(coords, labels, box), str(fields["label"]), Size(width, height))
+    return Prompt(coords, labels, box)
 
 
 def _size_of(result: Result) -> int:

@@ -216,5 +216,5 @@ class TaskPredictor:
         with keeping_masks(request, memory, make_anew=lambda boxes: ask(boxes)[1]):
             prediction, results = ask(request)
         results += map(dict, masks_to_repeat(request, prediction.regions, results, memory, config))
-        memory.remember(request, results, build_results(prediction.replaced, config))
+        memory.remember(request, results, build_results(prediction.replaced, config), prediction.chains)
         return prediction, results

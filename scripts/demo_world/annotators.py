@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 from PIL import Image
@@ -21,7 +21,7 @@ from backend.models.sam.segmenter import SamSegmenter
 from backend.predict import LastAnswers, TaskPredictor
 from backend.projects import ProjectSettings
 from backend.runtime import PriorityExecutor
-from backend.values import Mask
+from backend.values import Box, Mask, Size
 from scripts.demo_world.evaluate import DEMO_PROPOSAL, load_demo_sam
 from scripts.demo_world.scenes import Scene
 
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 CONFIG = parse_labeling_config(
     '<View><Image name="image" value="$image"/><Labels name="label" toName="image"><Label value="thing"/></Labels>'
     '<KeyPoint name="click" toName="image" smart="true" smartOnly="true"/>'
+    '<Rectangle name="box" toName="image" smart="true" smartOnly="true"/>'
     '<Brush name="mask" toName="image" smart="false"/></View>'
 )
 Json = dict[str, Any]
@@ -57,13 +58,18 @@ class SceneFetcher:
 
 @dataclass
 class Site:
-    """The backend with the demo model, and a clock."""
+    """The backend with the demo model, and a clock.
+
+    Args:
+        segmenter: None for the demo's SAM.
+    """
 
     fetcher: SceneFetcher = field(default_factory=SceneFetcher)
     now: float = 0.0
+    segmenter: InitVar[SamSegmenter | None] = None
 
-    def __post_init__(self) -> None:
-        segmenter = SamSegmenter(load_demo_sam(), device="cpu")
+    def __post_init__(self, segmenter: SamSegmenter | None) -> None:
+        segmenter = segmenter or SamSegmenter(load_demo_sam(), device="cpu")
         self.predictor = TaskPredictor(
             ImageEncoder(segmenter, EmbeddingCache(LocalStore(10**8)), fingerprint="demo"),
             ImageLabeler(segmenter, None),
@@ -78,24 +84,46 @@ class Site:
 
 @dataclass
 class Annotator:
-    """A person at the page of one task."""
+    """A person at the page of one task.
+
+    Attributes:
+        prompts: The points on the page.
+        drafts: What Label Studio has saved of the page.
+        answer: The results that are suggested.
+        regions: The results that were accepted with `accept`.
+        answered: Ids of all answers.
+    """
 
     site: Site
-    scene: Scene
+    size: Size
     task: int
     name: str = "one@example.com"
     remembers: bool = True
     prompts: list[Json] = field(default_factory=list)
     drafts: list[Json] = field(default_factory=list)
+    answer: list[Json] = field(default_factory=list)
+    regions: list[Json] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
 
     def click(self, pixel: tuple[float, float], *, positive: bool = True) -> tuple[str, Mask] | None:
         """Return id and mask of the answer; None if there is none."""
-        size = self.scene.size
-        value = {"x": (pixel[0] + 0.5) / size.width * 100, "y": (pixel[1] + 0.5) / size.height * 100, "width": 0.2}
-        point: Json = {"id": f"p{next(numbers)}", "type": "keypoint", "from_name": "click", "to_name": "image"}
-        point |= {"value": value, "is_positive": positive, "original_width": size.width, "original_height": size.height}
-        self.prompts.append(point)
+        x, y = self._percent(pixel[0] + 0.5, pixel[1] + 0.5)
+        value = {"x": x, "y": y, "width": 0.2}
+        return self._ask({"type": "keypoint", "from_name": "click", "value": value, "is_positive": positive})
+
+    def draw_box(self, box_xyxy: Box) -> tuple[str, Mask] | None:
+        """Return what `click` returns."""
+        x, y = self._percent(*box_xyxy[:2])
+        width, height = self._percent(box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1])
+        value = {"x": x, "y": y, "width": width, "height": height}
+        return self._ask({"type": "rectangle", "from_name": "box", "value": value})
+
+    def _percent(self, x: float, y: float) -> tuple[float, float]:
+        return x / self.size.width * 100, y / self.size.height * 100
+
+    def _ask(self, prompt: Json) -> tuple[str, Mask] | None:
+        size = {"original_width": self.size.width, "original_height": self.size.height}
+        self.prompts.append({"id": f"p{next(numbers)}", "to_name": "image"} | prompt | size)
         document = {"id": self.task, "data": {"image": "scene.png"}, "drafts": self.drafts, "annotations": []}
         task, request = parse_prompted_task(document, CONFIG, self.prompts, project_id="1", project_key="1.1795206950")
         try:
@@ -104,7 +132,8 @@ class Annotator:
         except BackendError as error:
             log.debug("A click was refused: %s", error)
             return None
-        regions = parse_regions(prediction["result"], CONFIG.images[0]) if prediction else []
+        self.answer = list(prediction["result"]) if prediction else []
+        regions = parse_regions(self.answer, CONFIG.images[0])
         if not regions:
             return None
         self.answered.add(regions[0].region_id)
@@ -114,8 +143,14 @@ class Annotator:
         """Accept or reject: the page sends nothing, and the prompts go."""
         self.prompts = []
 
+    def accept(self) -> None:
+        """Accept the answer: it becomes a region, or replaces those with its ids."""
+        ids = {result["id"] for result in self.answer}
+        self.regions = [region for region in self.regions if region["id"] not in ids] + self.answer
+        self.clear()
+
     def save_draft(self) -> None:
-        """Label Studio saves the page; the masks on it do not matter here."""
-        number = next(numbers)
-        saved = {"id": 1, "user": self.name, "updated_at": f"{number:09}", "result": list(self.prompts)}
+        """Label Studio saves the page."""
+        number, page = next(numbers), [*self.regions, *self.prompts]
+        saved = {"id": 1, "user": self.name, "updated_at": f"{number:09}", "result": page}
         self.drafts = [saved]

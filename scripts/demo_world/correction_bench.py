@@ -15,6 +15,7 @@ from backend.geometry import mask_iou
 from backend.images import SourceImage
 from backend.models.sam.segmenter import SamSegmenter
 from backend.values import Mask
+from scripts.demo_world.annotators import Site
 from scripts.demo_world.corrections import EarlierLabeler, answer_chain, first_click, paint
 from scripts.demo_world.evaluate import DEMO_PROPOSAL, DEMO_SAM, RENDERERS, load_demo_sam
 
@@ -32,7 +33,7 @@ class Item:
 
 
 class Bench:
-    """Both engines, and the objects of a renderer.
+    """Both engines, a backend with ours, and the objects of a renderer.
 
     Args:
         sam, earlier_sam: Weights of each engine; None for the same ones.
@@ -44,6 +45,7 @@ class Bench:
         if earlier_sam is not None:
             self._earlier_segmenter = SamSegmenter(load_demo_sam(earlier_sam), device="cpu")
         self.ours, self.earlier = ImageLabeler(self.segmenter, None), EarlierLabeler(self._earlier_segmenter, None)
+        self.site = Site(segmenter=self.segmenter)
         self._renderer, self._first_seed = renderer, first_seed
 
     def objects(self, start: int = 0) -> Iterator[Item]:

@@ -9,14 +9,15 @@ import cv2
 import numpy as np
 
 from backend.engine import EncodedImage, ImageLabeler, clean_candidate
+from backend.engine.answer_cache import first_clicks
 from backend.geometry import Click, clean_mask, clicks_that_count, mask_iou, mask_to_outline, pixel_of, speck_area
 from backend.label_studio.results import build_value, mask_from_value
 from backend.values import Candidate, Mask, Prompt, Size
 from scripts.demo_world.scenes import click_point
 
 STEPS = 3
-Answer = Callable[[EncodedImage, Mask, list[Click]], Mask]
-"""The image, the mask that the clicks correct and all clicks → the corrected and cleaned mask."""
+Answer = Callable[[EncodedImage, Mask, list[Click]], Mask | None]
+"""The image, the mask that the clicks correct and all clicks → the corrected and cleaned mask; None for none."""
 
 
 @dataclass
@@ -25,8 +26,8 @@ class Course:
 
     Attributes:
         ious: IoU with the truth before the first correction and after each.
-        obeyed: For each correction, whether each of its clicks that counts holds in the mask, as brush and bitmask are
-            sent; `as_polygon` likewise in the polygon as sent.
+        obeyed: For each correction that was made, whether each of its clicks that counts holds in the mask, as brush
+            and bitmask are sent; `as_polygon` likewise in the polygon as sent.
         first_change: By the first correction, the share of the wrong part that changed, and the changed pixels as a
             share of the mask; () if there was nothing to correct.
     """
@@ -43,19 +44,18 @@ class EarlierLabeler(ImageLabeler):
     def segment(self, encoded: EncodedImage, prompt: Prompt, **_: object) -> list[Candidate]:
         answered, logits = self._answers.find_last(encoded, prompt)
         for count in range(answered + 1, len(prompt.point_coords) + 1):
-            coords, labels = prompt.point_coords[:count], prompt.point_labels[:count]
-            asked = replace(prompt, point_coords=coords, point_labels=labels, mask_logits=logits)
-            candidates = self._segmenter.decode(encoded.embedding, asked, max_masks=1)
+            asked = first_clicks(prompt, count)
+            candidates = self._segmenter.decode(encoded.embedding, replace(asked, mask_logits=logits), max_masks=1)
             logits = candidates[0].low_res_logits
             if logits is not None:
-                self._answers.put(encoded, coords, labels, logits)
+                self._answers.put(encoded, asked, logits)
         return candidates
 
     def refine(self, encoded: EncodedImage, prompt: Prompt, mask: Mask, **_: object) -> Candidate:
         return self._segmenter.decode(encoded.embedding, self.correction_prompt(prompt, mask), max_masks=1)[0]
 
 
-def answer_chain(labeler: ImageLabeler) -> Answer:
+def answer_chain(labeler: ImageLabeler) -> Callable[[EncodedImage, Mask, list[Click]], Mask]:
     """All clicks of an object, the first one included, in one request."""
 
     def answer(image: EncodedImage, mask: Mask, clicks: list[Click]) -> Mask:
@@ -98,16 +98,21 @@ def correct(
             part, label = wrong
             clicks = [*clicks, (*_pick(part, rng), label)]
             corrected = answer(image, mask, clicks)
-            said = clicks[-1:] if on_page else clicks
-            course.obeyed.append(obeys(corrected, said))
-            if with_polygons:
-                course.as_polygon.append(obeys(_as_polygon(corrected, said), said))
-            if not course.first_change:
-                changed = corrected ^ mask
-                course.first_change = (float(changed[part].mean()), float(changed.sum() / max(mask.sum(), 1)))
-            mask = corrected
+            if corrected is not None:
+                said = clicks[-1:] if on_page else clicks
+                _record(course, said, corrected, with_polygons=with_polygons)
+                if not course.first_change:
+                    changed = corrected ^ mask
+                    course.first_change = (float(changed[part].mean()), float(changed.sum() / max(mask.sum(), 1)))
+                mask = corrected
         course.ious.append(mask_iou(mask, truth))
     return course
+
+
+def _record(course: Course, said: list[Click], corrected: Mask, *, with_polygons: bool) -> None:
+    course.obeyed.append(obeys(corrected, said))
+    if with_polygons:
+        course.as_polygon.append(obeys(_as_polygon(corrected, said), said))
 
 
 def obeys(mask: Mask, clicks: list[Click]) -> bool:

@@ -3,11 +3,14 @@
     python -m scripts.demo_world.evaluate_corrections [--tuning] [--objects 500] [--first 70000] [--rows FILE]
         [--earlier-sam FILE]
 
-Three courses, each with a click in the middle of the wrong part and at a random pixel of it: all clicks in one request
-(chain), corrections of SAM's accepted answer (refine), and of masks that a person painted and that were pre-annotated
-(painted). Each is compared with the engine before clicks were forced, on the same objects; with --earlier-sam that runs
-with the weights it had. With --rows the courses are kept in a file, and an evaluation that was ended, or of fewer
-objects, is gone on with.
+Five courses, each with a click in the middle of the wrong part and at a random pixel of it. Three are compared with the
+engine before clicks were forced, on the same objects (with --earlier-sam that runs with the weights it had): all clicks
+in one request (chain), corrections of SAM's accepted answer (refine), and of masks that a person painted and that were
+pre-annotated (painted). In the others SAM's accepted answer to a click (ticked) or a box (ticked-box) is corrected
+through the backend's predictor within a minute of each answer, and compared with the same after that minute, when the
+predictor has forgotten the answer. A click that it does not take for a correction leaves the mask.
+
+With --rows the courses are kept in a file, and an evaluation that was ended, or of fewer objects, is gone on with.
 """
 
 from __future__ import annotations
@@ -23,14 +26,16 @@ import cv2
 import numpy as np
 import torch
 
+from backend.values import Mask
 from scripts.demo_world.correction_bench import Bench, Item, start_of
-from scripts.demo_world.corrections import Course, answer_chain, answer_on_page, correct, first_click
+from scripts.demo_world.corrections import Answer, Course, answer_chain, answer_on_page, correct, first_click
 from scripts.demo_world.evaluate import DEMO_SAM, RENDERERS
 from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED
+from scripts.demo_world.ticked_answers import answers_after_ticks
 
 FIRST = 70_000
 """Scenes from HELD_OUT_SEED + this on were first used after the rule was chosen; TUNING_SEED + 40,000 on chose it."""
-COURSES = ("chain", "refine", "painted")
+COURSES = ("chain", "refine", "painted", "ticked", "ticked-box")
 KINDS = ("middle", "random")  # pixel of the wrong part
 WORSE = 0.005
 
@@ -75,17 +80,24 @@ def run(bench: Bench, courses: Sequence[str], objects: int, rows: Path | None = 
 def _correct_object(bench: Bench, courses: Sequence[str], n: int, item: Item) -> Iterator[Row]:
     truth = item.truth
     for course in courses:
-        start = start_of(bench, course, item, n)
-        if not start.any():
-            continue
         clicks = [first_click(truth)] if course == "chain" else []
-        build = answer_chain if course == "chain" else answer_on_page
         for kind in KINDS:
+            begun = _begin(bench, course, item, n)
+            if begun is None:
+                continue
+            start, answer, other = begun
             seed = None if kind == "middle" else n
-            ours = correct(build(bench.ours), item.image, truth, start, clicks, seed)
-            answer = build(bench.earlier)
-            earlier = correct(answer, item.earlier_image, truth, start, clicks, seed, with_polygons=False)
+            ours = correct(answer, item.image, truth, start, clicks, seed)
+            earlier = correct(other, item.earlier_image, truth, start, clicks, seed, with_polygons=False)
             yield Row(n, course, kind, ours, earlier)
+
+
+def _begin(bench: Bench, course: str, item: Item, n: int) -> tuple[Mask, Answer, Answer] | None:
+    """Return the mask to correct, and what corrects it: our engine and the one that it is compared with."""
+    if course.startswith("ticked"):
+        return answers_after_ticks(bench.site, item, by_box=course == "ticked-box")
+    start, build = start_of(bench, course, item, n), answer_chain if course == "chain" else answer_on_page
+    return (start, build(bench.ours), build(bench.earlier)) if start.any() else None
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -101,6 +113,7 @@ def summarize(rows: Sequence[Row]) -> dict[str, Any]:
     moved = np.array([a.first_change for a, b in pairs if b.obeyed and not b.obeyed[0]] or [(0.0, 0.0)])
     return {
         "objects": len(pairs),
+        "corrections": [sum(len(course.obeyed) for course in side) for side in (ours, earlier)],
         "iou": _means(ours),
         "iou_earlier": _means(earlier),
         "gain_interval": [_interval(np.array([_gain(c, step) for c in ours])) for step in (1, 3)],

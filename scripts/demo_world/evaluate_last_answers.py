@@ -44,7 +44,7 @@ def after_the_tick(site: Site, scene: Scene) -> Iterator[tuple[bool, float, floa
         ious: list[float] = []
         is_correction = False
         for remembers in (True, False):
-            person = Annotator(site, scene, next(numbers), remembers=remembers)
+            person = Annotator(site, scene.size, next(numbers), remembers=remembers)
             first = person.click(click_point(item.mask))
             part = _largest_part(item.mask & ~first[1]) if first else None
             if first is None or part is None:
@@ -66,13 +66,13 @@ def after_the_cross(site: Site, scene: Scene, rng: np.random.Generator) -> Itera
             if not len(ys):
                 continue
             place = int(rng.integers(len(ys)))
-            person = Annotator(site, scene, next(numbers))
+            person = Annotator(site, scene.size, next(numbers))
             first = person.click((xs[place], ys[place]))
             if first is None or mask_iou(first[1], item.mask) >= REJECTED_IOU:
                 continue
             person.clear()
             second = person.click(click_point(item.mask))
-            fresh = Annotator(site, scene, next(numbers)).click(click_point(item.mask))
+            fresh = Annotator(site, scene.size, next(numbers)).click(click_point(item.mask))
             if second and fresh:
                 yield second[0] == first[0], mask_iou(second[1], item.mask), mask_iou(fresh[1], item.mask)
 
@@ -80,8 +80,8 @@ def after_the_cross(site: Site, scene: Scene, rng: np.random.Generator) -> Itera
 def two_people(site: Site, scene: Scene, rng: np.random.Generator, *, has_drafts: bool) -> tuple[int, int]:
     """Return the number of answers, and of those that have the id of the other person's mask."""
     task = next(numbers)
-    people = [Annotator(site, scene, task, name) for name in ("one@example.com", "two@example.com")]
-    works = [_label_all(person, rng, has_drafts) for person in people]
+    people = [Annotator(site, scene.size, task, name) for name in ("one@example.com", "two@example.com")]
+    works = [_label_all(person, scene, rng, has_drafts) for person in people]
     site.now += 1000
     answers = wrong = 0
     while works:
@@ -98,7 +98,7 @@ def two_people(site: Site, scene: Scene, rng: np.random.Generator, *, has_drafts
     return answers, wrong
 
 
-def _label_all(person: Annotator, rng: np.random.Generator, has_drafts: bool) -> Iterator[str]:
+def _label_all(person: Annotator, scene: Scene, rng: np.random.Generator, has_drafts: bool) -> Iterator[str]:
     """Label all objects; yield after each second the id of the answer that came, or ""."""
     seconds = itertools.count()
 
@@ -107,8 +107,8 @@ def _label_all(person: Annotator, rng: np.random.Generator, has_drafts: bool) ->
             person.save_draft()
         return ""
 
-    for place in rng.permutation(len(person.scene.objects)):
-        mask = person.scene.objects[int(place)].mask
+    for place in rng.permutation(len(scene.objects)):
+        mask = scene.objects[int(place)].mask
         first = person.click(click_point(mask))
         if first is None:
             person.clear()

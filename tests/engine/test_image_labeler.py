@@ -106,16 +106,47 @@ def test_kept_answers_are_those_that_sam_gives_again() -> None:
         assert one.score == all_at_once.score and np.array_equal(one.mask, all_at_once.mask)
 
 
-def test_boxes_and_clicks_that_begin_negative_are_asked_as_they_are() -> None:
+def test_clicks_that_begin_negative_are_asked_as_they_are() -> None:
     labeler, segmenter = make()
-    image = encoded(png(40, 30))
+    prompt = Prompt(((20.0, 15.0), (5.0, 5.0)), (0, 1))
+    labeler.segment(encoded(png(40, 30)), prompt)
+    assert segmenter.decoded == [prompt] and not labeler.is_chain(prompt)
+
+
+def test_each_click_with_a_box_corrects_the_answer_to_the_box_and_the_clicks_before_it() -> None:
+    labeler, segmenter = make()
+    image, coords, box = encoded(png(40, 30)), ((20.0, 15.0), (5.0, 5.0)), (0.0, 0.0, 30.0, 30.0)
+    labeler.segment(image, Prompt(coords, (0, 1), box))
+    asked = [
+        (p.point_coords, p.box_xyxy, None if p.mask_logits is None else p.mask_logits.max()) for p in segmenter.decoded
+    ]
+    assert asked == [((), box, None), (coords[:1], box, 1), (coords, box, 2)]  # the fake's logits count its calls
+
+
+def test_a_box_counts_like_a_first_click_for_answers_that_keep_the_object(monkeypatch) -> None:
+    kept = []
+    monkeypatch.setattr("backend.engine.image_labeler.revise_answer", lambda *_, keep_object: kept.append(keep_object))
+    image, coords = encoded(png(40, 30)), ((20.0, 15.0), (5.0, 5.0), (9.0, 9.0))
+    make()[0].segment(image, Prompt(coords, (1, 1, 1)))
+    assert kept == [False, False, True]
+    kept.clear()
+    make()[0].segment(image, Prompt(coords, (1, 1, 1), (0.0, 0.0, 30.0, 30.0)))
+    assert kept == [False, False, True, True]
+
+
+def test_the_answer_to_a_box_is_kept_for_its_clicks_and_for_no_other_box() -> None:
+    labeler, segmenter = make()
+    image, box, other = encoded(png(40, 30)), (0.0, 0.0, 30.0, 30.0), (0.0, 0.0, 30.0, 29.0)
+    counts = []
     for prompt in (
-        Prompt(((20.0, 15.0), (5.0, 5.0)), (0, 1)),
-        Prompt(((20.0, 15.0), (5.0, 5.0)), (1, 0), (0.0, 0.0, 30.0, 30.0)),
+        Prompt(box_xyxy=box),
+        Prompt(((5.0, 5.0),), (1,), box),
+        Prompt(((5.0, 5.0),), (1,), other),
+        Prompt(((5.0, 5.0), (9.0, 9.0)), (1, 1)),
     ):
         labeler.segment(image, prompt)
-    assert len(segmenter.decoded) == 2
-    assert all(p.mask_logits is None for p in segmenter.decoded)
+        counts.append(len(segmenter.decoded))
+    assert counts == [1, 2, 4, 6]  # the box; the click; both for the other box; two clicks without a box
 
 
 def test_the_next_larger_candidates_go_in_a_circle() -> None:

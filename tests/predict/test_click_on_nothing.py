@@ -81,7 +81,7 @@ def test_no_place_outside_of_the_image_is_asked() -> None:
 
 def test_zero_answers_every_click() -> None:
     click, labeler = Prompt(((150, 100),), (1,)), ImageLabeler(Places(candidate(-0.1)), None)
-    assert ClicksOnNothing().answer(labeler, encoded(IMAGE.getvalue()), click, 0.0).score == -0.1
+    assert ClicksOnNothing().answer(labeler, encoded(IMAGE.getvalue()), click, 0.0).candidate.score == -0.1
 
 
 @pytest.mark.parametrize(

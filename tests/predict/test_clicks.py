@@ -138,7 +138,9 @@ def test_a_box_of_the_draft_does_not_take_part_in_a_correction() -> None:
 def test_a_box_and_a_negative_point_of_the_draft_reach_sam_together() -> None:
     hall = Hall()
     click(hall, rectangle(25, 20, 50, 60), regions=(keypoint(50, 50, positive=False),))
-    assert hall.segmenter.decoded == [Prompt(((20, 15),), (0,), (10, 6, 30, 24))]
+    box, both = hall.segmenter.decoded
+    assert box == Prompt(box_xyxy=(10, 6, 30, 24))
+    assert (both.point_coords, both.point_labels, both.box_xyxy) == (((20, 15),), (0,), (10, 6, 30, 24))
 
 
 def painted_on(body: np.ndarray, *, region_id: str = "saved", is_new: bool = False) -> dict:

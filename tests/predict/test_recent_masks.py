@@ -63,17 +63,19 @@ class Person:
     answer: list[dict] = field(default_factory=list)
     drafts: list[dict] = field(default_factory=list)
     settings: ProjectSettings = DEFAULTS
+    config: str = CONFIG
+    size: tuple[int, int] = (40, 30)
 
     def click(self, at: tuple[float, float], label: str = "cat", *, positive: bool = True) -> str:
         """Click; returns the id of the region that comes."""
-        self.prompts.append(keypoint(*at, label, positive=positive) | {"id": next(IDS)})
+        self.prompts.append(keypoint(*at, label, positive=positive, size=self.size) | {"id": next(IDS)})
         return self.ask(self.prompts)
 
     def ask(self, context: list[dict]) -> str:
         """Send prompts; returns the id of the first region that comes."""
         document = {"id": self.task, "data": {"photo": self.uri}, "drafts": self.drafts}
         document["annotations"] = self.annotations
-        config = parse_labeling_config(CONFIG)
+        config = parse_labeling_config(self.config)
         task, request = parse_prompted_task(document, config, context, project_id="3", project_key=self.project)
         assert request is not None
         prediction = self.hall.predictor.predict(task, config, request, self.settings)
@@ -143,7 +145,8 @@ def test_a_negative_click_on_it_corrects_it_and_would_be_refused_without_the_mem
 
 @pytest.fixture
 def growing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fake SAM answers a correction with a mask of two more columns, 18 to 24."""
+    """The fake SAM answers a correction with a mask of two more columns, 18 to 24; it only knows masks on the page."""
+    monkeypatch.setattr(FakeSegmenter, "refines_by_logits", False)
     original = FakeSegmenter.decode
 
     def decode(self: FakeSegmenter, embedding: ImageEmbedding, prompt: Prompt, **more) -> list[Candidate]:
@@ -401,7 +404,13 @@ def an_answer(answered_at: float = 0.0) -> RememberedAnswer:
     (remembered,) = person.hall.predictor._last_answers.recall(AnswerPlace("3.1795206950", 7, "img", digest_of_image()))
     page = PageState(user="u", draft="d", annotations="a")
     return RememberedAnswer(
-        remembered.results, remembered.prompts, remembered.prompt_ids, remembered.results[:1], page, answered_at
+        remembered.results,
+        remembered.prompts,
+        remembered.prompt_ids,
+        remembered.results[:1],
+        page,
+        answered_at,
+        remembered.chains,
     )
 
 
@@ -410,19 +419,21 @@ def digest_of_image() -> str:
 
 
 def test_an_answer_survives_its_json() -> None:
-    answer = an_answer()
+    chains = {"box": Prompt(((5.0, 6.0),), (0,), (1.0, 2.0, 30.0, 20.0))}
+    answer = replace(an_answer(), chains=chains | an_answer().chains)
     (again,) = decode_answers(encode_answers([answer]))
     config = parse_labeling_config(CONFIG).images[0]
     (region,), (same,) = answer.regions(config), again.regions(config)
     assert np.array_equal(region.mask, same.mask) and region.region_id == same.region_id
     assert (again.prompts, again.prompt_ids, again.page) == (answer.prompts, answer.prompt_ids, answer.page)
+    assert again.chains == answer.chains and Prompt(((20.0, 15.0),), (1,)) in again.chains.values()
 
 
 @pytest.mark.parametrize(
     "document",
     [
-        b"", b"[]", b"{}", b'{"version": 2, "answers": []}', b'{"version": 1, "answers": 3}',
-        b'{"version": 1, "answers": [{}]}', b'{"version": 1, "answers": [null]}',
+        b"", b"[]", b"{}", b'{"version": 1, "answers": []}', b'{"version": 2, "answers": 3}',
+        b'{"version": 2, "answers": [{}]}', b'{"version": 2, "answers": [null]}',
     ],
 )  # fmt: skip
 def test_anything_else_in_redis_is_refused_and_the_click_answered(document: bytes) -> None:
