@@ -154,7 +154,7 @@ def _load_and_click(entry: SegmenterEntry, checkpoint: Path, picture: Picture) -
     from backend.models.registry import build_segmenter
 
     before_mb = reset_peak_mb()
-    segmenter = build_segmenter(entry, checkpoint, device="cpu", dtype="float32")
+    segmenter = build_segmenter(entry, checkpoint, device="auto", dtype="float32")
     embedding = segmenter.encode(picture.scene.pixels)
     (best,) = segmenter.decode(embedding, Prompt((picture.click,), (1,)), max_masks=1)
     peak_mb = read_peak_mb() - before_mb

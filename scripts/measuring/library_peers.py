@@ -49,6 +49,7 @@ class SamPeer:
 
     def encode(self, pixels: Pixels) -> None:
         self._predictor.set_image(pixels)
+        _finish(self._predictor.device)
 
     def click(self, x: float, y: float) -> NDArray[np.float32]:
         _, scores, low_res = self._predictor.predict(np.array([[x, y]]), np.array([1]), multimask_output=True)
@@ -76,6 +77,7 @@ class TransformersPeer:
         self._sizes = [list(pixels.shape[:2])]
         inputs = self._processor(images=pixels, return_tensors="pt")
         self._embeddings = self._model.get_image_embeddings(inputs["pixel_values"].to(self._model.device))
+        _finish(self._model.device)
 
     @torch.inference_mode()
     def click(self, x: float, y: float) -> NDArray[np.float32]:
@@ -88,3 +90,9 @@ class TransformersPeer:
         self._processor.post_process_masks(output.pred_masks.cpu(), self._sizes)
         best: NDArray[np.float32] = output.pred_masks[0, 0, output.iou_scores[0, 0].argmax()].cpu().numpy()
         return best
+
+
+def _finish(device: torch.device) -> None:
+    """Wait until a GPU has done what it was asked: its calls return before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
