@@ -1,3 +1,3 @@
 """Version of the backend, the same as in pyproject.toml."""
 
-VERSION = "0.9.0"
+VERSION = "0.10.0"
