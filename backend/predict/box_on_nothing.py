@@ -17,9 +17,6 @@ REMEDY = "Draw the box closely around an object, or click it. Ctrl+Z takes the b
 class BoxOnNothing(BadPrompt):
     """Box in which there is no object. Among several boxes it gets no mask, and the others do."""
 
-    def __init__(self) -> None:
-        super().__init__("No object here.", remedy=REMEDY)
-
 
 def check_box_answer(candidate: Candidate, box_xyxy: Box, min_score: float) -> None:
     """Raise `BoxOnNothing` unless SAM's answer to a box is an object in it.
@@ -28,7 +25,7 @@ def check_box_answer(candidate: Candidate, box_xyxy: Box, min_score: float) -> N
         min_score: Minimum predicted IoU; 0 lets every answer pass.
     """
     if min_score > 0 and not has_object(candidate, box_xyxy, min_score):
-        raise BoxOnNothing
+        raise BoxOnNothing("No object here.", remedy=REMEDY)
 
 
 def has_object(candidate: Candidate, box_xyxy: Box, min_score: float) -> bool:

@@ -11,8 +11,8 @@ from scripts.measuring.report import Circumstances, PageFrame, table_line, write
 
 NAME = "benchmarks_models"
 _INTRODUCTION = """
-Each model has its real size and random weights, runs in float32 (on the GPU where there is one), and is measured in a process
-of its own. A warm click is one on an encoded image, from the embedding to the mask at original size.
+Each model has its real size and random weights, runs in float32, on a GPU where there is one, and is measured in a
+process of its own. A warm click is one on an encoded image, from the embedding to the mask at original size.
 """
 _MEMORY = """
 ## Memory and agreement
