@@ -67,7 +67,7 @@ EMPTY_BOX = (85, 80, 10, 10)
 def _refuses_small_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(candidate: Candidate, box: Box, min_score: float) -> None:
         if box[0] >= 34:
-            raise BoxOnNothing
+            raise BoxOnNothing("No object here.", remedy="Draw it elsewhere.")
 
     monkeypatch.setattr(clicks, "check_box_answer", answer)
 
