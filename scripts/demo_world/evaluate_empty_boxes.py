@@ -11,29 +11,22 @@ with the object is at least 0.5 are counted as well. With `--tuning` the scenes 
 
 from __future__ import annotations
 
-import argparse
-import io
 import math
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
 from segment_anything.modeling import Sam
-from tqdm import tqdm
 
-from backend.engine import EncodedImage, ImageLabeler
+from backend.engine import ImageLabeler
 from backend.geometry import clip_box, mask_iou, mask_to_box
-from backend.images import SourceImage
 from backend.models.registry import find_segmenter
 from backend.models.sam.segmenter import SamSegmenter
 from backend.predict.box_on_nothing import has_object
 from backend.values import Box, Mask, Prompt
-from scripts.demo_world.evaluate import RENDERERS, load_demo_sam
-from scripts.demo_world.evaluate_nothing import RIGHT_IOU
-from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED, Scene
+from scripts.demo_world.evaluate import load_demo_sam
+from scripts.demo_world.refusals import RIGHT_IOU, Figures, RefusalCounts, encode_scenes, run_evaluation
+from scripts.demo_world.scenes import HELD_OUT_SEED, Scene
 
 UNSEEN = 40_000
 """Scenes from HELD_OUT_SEED + this on were first used after the rule and its threshold were chosen."""
@@ -81,36 +74,19 @@ def _empty_boxes(rng: np.random.Generator, scene: Scene) -> Iterator[NDArray[np.
 
 def measure_empty_boxes(
     renderer: str, sam: Sam, count: int, first: int = HELD_OUT_SEED + UNSEEN, min_score: float = DEMO_MIN_SCORE
-) -> dict[str, dict[str, float]]:
+) -> Figures:
     """Count the boxes of each kind, and the shares that are refused, refused though right, and answered right."""
-    segmenter, boxes = SamSegmenter(sam, device="cpu"), Counter[str]()
-    labeler, refused, right, refused_though_right = ImageLabeler(segmenter, None), *(Counter[str]() for _ in range(3))
-    for seed in tqdm(range(first, first + count), desc=f"{renderer}, boxes on nothing", mininterval=5):
-        scene, file = RENDERERS[renderer](seed), io.BytesIO()
-        Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
-        image = SourceImage(file.getvalue())
-        encoded = EncodedImage(image, segmenter.encode(image.pixels))
+    segmenter, counts = SamSegmenter(sam, device="cpu"), RefusalCounts("boxes")
+    labeler, seeds = ImageLabeler(segmenter, None), range(first, first + count)
+    for seed, scene, encoded in encode_scenes(renderer, segmenter, seeds, "boxes on nothing"):
         for kind, box, meant in boxes_of(scene, seed):
             candidate = labeler.segment(encoded, Prompt(box_xyxy=box))[0]
             is_right = meant is not None and mask_iou(candidate.mask, meant) >= RIGHT_IOU
-            boxes[kind] += 1
-            if has_object(candidate, box, min_score):
-                right[kind] += is_right
-            else:
-                refused[kind] += 1
-                refused_though_right[kind] += is_right
-    return {
-        kind: {
-            "boxes": boxes[kind],
-            "refused": refused[kind] / max(boxes[kind], 1),
-            "refused_though_right": refused_though_right[kind] / max(boxes[kind], 1),
-            "right": right[kind] / max(boxes[kind], 1),
-        }
-        for kind in KINDS
-    }
+            counts.add(kind, is_refused=not has_object(candidate, box, min_score), is_right=is_right)
+    return counts.figures(KINDS)
 
 
-def empty_boxes_line(figures: dict[str, dict[str, float]]) -> str:
+def empty_boxes_line(figures: Figures) -> str:
     """Format the figures in one line."""
     parts = [
         f"{kind} {found['refused']:.2%} of {found['boxes']:.0f} (right {found['refused_though_right']:.2%}; "
@@ -121,17 +97,10 @@ def empty_boxes_line(figures: dict[str, dict[str, float]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--first", type=int, default=UNSEEN, help="offset of the first scene")
-    parser.add_argument("--min-score", type=float, default=DEMO_MIN_SCORE)
-    parser.add_argument("--tuning", action="store_true", help="use the scenes for choosing thresholds")
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    first = (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + chosen.first
-    for renderer in list(RENDERERS)[:1] if chosen.tuning else RENDERERS:
-        figures = measure_empty_boxes(renderer, load_demo_sam(), chosen.scenes, first, chosen.min_score)
-        print(f"{renderer}: {empty_boxes_line(figures)}")
+    def evaluate(renderer: str, scenes: int, first: int, min_score: float) -> str:
+        return empty_boxes_line(measure_empty_boxes(renderer, load_demo_sam(), scenes, first, min_score))
+
+    run_evaluation(evaluate, __doc__, UNSEEN, DEMO_MIN_SCORE, arguments)
 
 
 if __name__ == "__main__":

@@ -11,27 +11,21 @@ scenes are those for choosing thresholds.
 
 from __future__ import annotations
 
-import argparse
-import io
-from collections import Counter
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
-import torch
-from PIL import Image
 from segment_anything.modeling import Sam
-from tqdm import tqdm
 
-from backend.engine import EncodedImage, ImageLabeler
+from backend.engine import ImageLabeler
 from backend.geometry import mask_iou
-from backend.images import SourceImage
 from backend.models.registry import find_segmenter
 from backend.models.sam.segmenter import SamSegmenter
 from backend.predict.click_on_nothing import find_object
 from backend.values import Mask, Prompt
-from scripts.demo_world.evaluate import RENDERERS, load_demo_sam
-from scripts.demo_world.scenes import HELD_OUT_SEED, TUNING_SEED, Scene, click_point
+from scripts.demo_world.evaluate import load_demo_sam
+from scripts.demo_world.refusals import RIGHT_IOU, Figures, RefusalCounts, encode_scenes, run_evaluation
+from scripts.demo_world.scenes import HELD_OUT_SEED, Scene, click_point
 
 UNSEEN = 30_000
 """Scenes from HELD_OUT_SEED + this on were first used after the rule and its threshold were chosen."""
@@ -39,7 +33,6 @@ NEAR_PIXELS = 6.0
 FAR_CLICKS, NEAR_CLICKS = 10, 5  # in each scene
 DEMO_MIN_SCORE = find_segmenter("demo").min_click_score
 KINDS = ("background", "near an object", "middle of an object", "anywhere on an object")
-RIGHT_IOU = 0.5
 Pixel = tuple[int, int]
 
 
@@ -58,38 +51,22 @@ def clicks_of(scene: Scene, seed: int) -> Iterator[tuple[str, Pixel]]:
 
 def measure_nothing(
     renderer: str, sam: Sam, count: int, first: int = HELD_OUT_SEED + UNSEEN, min_score: float = DEMO_MIN_SCORE
-) -> dict[str, dict[str, float]]:
+) -> Figures:
     """Count the clicks of each kind, and the shares that are refused, refused though right, and answered right."""
-    segmenter, clicks = SamSegmenter(sam, device="cpu"), Counter[str]()
-    labeler, refused, right, refused_though_right = ImageLabeler(segmenter, None), *(Counter[str]() for _ in range(3))
-    for seed in tqdm(range(first, first + count), desc=f"{renderer}, clicks on nothing", mininterval=5):
-        scene, file = RENDERERS[renderer](seed), io.BytesIO()
-        Image.fromarray(scene.pixels).save(file, "PNG", compress_level=1)
-        image = SourceImage(file.getvalue())
-        encoded = EncodedImage(image, segmenter.encode(image.pixels))
+    segmenter, counts = SamSegmenter(sam, device="cpu"), RefusalCounts("clicks")
+    labeler, seeds = ImageLabeler(segmenter, None), range(first, first + count)
+    for seed, scene, encoded in encode_scenes(renderer, segmenter, seeds, "clicks on nothing"):
         for kind, (x, y) in clicks_of(scene, seed):
             point = (x + 0.5, y + 0.5)
             found = find_object(labeler, encoded, point, min_score)
+            answer = labeler.segment(encoded, Prompt((point,), (1,)))[0] if found is None else found.candidate
             clicked = [item.mask for item in scene.objects if item.mask[y, x]]
-            clicks[kind] += 1
-            if found is None:
-                refused[kind] += 1
-                alone = labeler.segment(encoded, Prompt((point,), (1,)))[0].mask
-                refused_though_right[kind] += any(mask_iou(alone, mask) >= RIGHT_IOU for mask in clicked)
-            else:
-                right[kind] += any(mask_iou(found.candidate.mask, mask) >= RIGHT_IOU for mask in clicked)
-    return {
-        kind: {
-            "clicks": clicks[kind],
-            "refused": refused[kind] / max(clicks[kind], 1),
-            "refused_though_right": refused_though_right[kind] / max(clicks[kind], 1),
-            "right": right[kind] / max(clicks[kind], 1),
-        }
-        for kind in KINDS
-    }
+            is_right = any(mask_iou(answer.mask, mask) >= RIGHT_IOU for mask in clicked)
+            counts.add(kind, is_refused=found is None, is_right=is_right)
+    return counts.figures(KINDS)
 
 
-def nothing_line(figures: dict[str, dict[str, float]]) -> str:
+def nothing_line(figures: Figures) -> str:
     """Format the figures in one line."""
     parts = [f"{kind} {found['refused']:.2%} of {found['clicks']:.0f}" for kind, found in figures.items()]
     missed, right = (
@@ -105,17 +82,10 @@ def _pick(rng: np.random.Generator, where: Mask, count: int) -> list[Pixel]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--first", type=int, default=UNSEEN, help="offset of the first scene")
-    parser.add_argument("--min-score", type=float, default=DEMO_MIN_SCORE)
-    parser.add_argument("--tuning", action="store_true", help="use the scenes for choosing thresholds")
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    first = (TUNING_SEED if chosen.tuning else HELD_OUT_SEED) + chosen.first
-    for renderer in list(RENDERERS)[:1] if chosen.tuning else RENDERERS:
-        figures = measure_nothing(renderer, load_demo_sam(), chosen.scenes, first, chosen.min_score)
-        print(f"{renderer}: {nothing_line(figures)}")
+    def evaluate(renderer: str, scenes: int, first: int, min_score: float) -> str:
+        return nothing_line(measure_nothing(renderer, load_demo_sam(), scenes, first, min_score))
+
+    run_evaluation(evaluate, __doc__, UNSEEN, DEMO_MIN_SCORE, arguments)
 
 
 if __name__ == "__main__":
