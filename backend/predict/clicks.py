@@ -14,7 +14,9 @@
 
 `correctable_masks` says what "near" is. SAM is sure of another object if its answer to the points alone has a predicted
 IoU of at least 0.5 and at most a tenth of it lies inside the mask: objects of one class often touch, and a click on a
-neighbour must not change an accepted mask. "Nearly the same place" is 1 % of the image's diagonal.
+neighbour must not change an accepted mask. But where they touch, SAM finds the neighbour at what the mask misses, too:
+a point at the edge of the other object, within half a percent of the image's longer side, means the mask. "Nearly the
+same place" is 1 % of the image's diagonal.
 
 Label Studio saves a changed label some seconds later. A person who picks the mask's new label before an Alt+click must
 not be refused for that, and the tick would give the mask the picked label anyway.
@@ -36,7 +38,7 @@ import numpy as np
 
 from backend.engine import EncodedImage, ImageLabeler
 from backend.errors import BadPrompt
-from backend.geometry import Point, distance_to_mask
+from backend.geometry import Point, distance_to_mask, pixel_of
 from backend.label_studio.requests import LabeledPrompt
 from backend.label_studio.results import LabeledRegion
 from backend.predict.box_on_nothing import check_box_answer
@@ -52,6 +54,7 @@ from backend.values import Candidate, Mask, Prompt, Size
 SAME_PLACE = 0.01  # of the image's diagonal
 OTHER_SCORE = 0.5  # minimum predicted IoU of another object
 OTHER_OVERLAP = 0.1  # maximum share of that object inside the mask
+OTHER_EDGE = 0.005  # of the image's longer side: how far from that object's edge the points are at least
 MIN_COVER = 0.5  # minimum share of a mask that may have been rejected, inside what SAM finds at the points alone
 CORRECTS_LAST = "Correcting the last mask."
 
@@ -158,7 +161,8 @@ class ClickRules:
         inside = int(np.count_nonzero(alone.mask & mask))
         is_apart = inside < OTHER_OVERLAP * int(np.count_nonzero(alone.mask))
         is_apart = is_apart or inside < min_cover * int(np.count_nonzero(mask))
-        return alone if is_apart and alone.score >= OTHER_SCORE else None
+        is_sure = alone.score >= OTHER_SCORE and all(_is_inside(alone.mask, at) for at in points.point_coords)
+        return alone if is_apart and is_sure else None
 
     def _begin_object(self, prompt: LabeledPrompt) -> ClickAnswer:
         """Answer a prompt that corrects no mask."""
@@ -197,6 +201,13 @@ class ClickRules:
 
     def _settle(self, points: Prompt) -> tuple[Prompt, bool]:
         return self.nothing.settle(self.labeler, self.encoded, points, self.min_score, self.deadline)
+
+
+def _is_inside(mask: Mask, at: Point) -> bool:
+    """Whether a point lies in a mask, and not at its edge (`OTHER_EDGE`); the image's border is none."""
+    reach = round(OTHER_EDGE * max(mask.shape))
+    x, y = pixel_of((*at, 1), mask.shape)
+    return bool(mask[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1].all())
 
 
 def is_background(prompt: Prompt) -> bool:

@@ -87,6 +87,18 @@ def test_a_click_on_a_neighbour_of_the_same_label_leaves_the_accepted_mask_alone
     assert np.array_equal(decode_brush(result["value"]["rle"], Size(40, 30)), sure.mask)
 
 
+@pytest.mark.parametrize(("column", "corrects"), [(21.5, True), (22.5, False)], ids=["at the edge", "inside"])
+def test_a_click_at_the_edge_of_a_touching_neighbour_corrects_the_mask(
+    column: float, corrects: bool, monkeypatch
+) -> None:
+    """There SAM finds the neighbour at what the mask misses, too."""
+    hall = Hall()
+    monkeypatch.setattr("backend.predict.clicks.OTHER_EDGE", 1 / 40)  # one pixel
+    monkeypatch.setattr(hall.segmenter, "decode", lambda *_, **__: [Candidate(block(10, 21, 20, 30), 0.9)])
+    (result,) = click(hall, keypoint(100 * column / 40, 50), regions=(saved(BODY),))
+    assert (result["id"] == "saved") is corrects
+
+
 @pytest.mark.parametrize("alone", [Candidate(block(10, 21, 20, 30), 0.3), Candidate(block(10, 12, 20, 30), 0.9)])
 def test_a_click_beside_a_mask_corrects_it_where_sam_is_unsure_or_sees_the_same_object(alone, monkeypatch) -> None:
     hall = Hall()
