@@ -24,6 +24,7 @@ from backend.geometry import (
     follow_clicks,
     hold_clicks,
     mask_iou,
+    parts_at,
     parts_at_clicks,
     pixel_of,
     stability_of,
@@ -89,10 +90,11 @@ def keep_elsewhere(candidate: Candidate, page: Mask, clicks: Sequence[Click]) ->
     """Return the candidate with the mask on the page, changed at the clicks only.
 
     Elsewhere SAM would make a good mask a little worse, and the way over low-resolution logits blurs its border. A mask
-    that the answer changes a lot is rough, and gets all of the answer, unless the answer has little of the mask left.
+    that the answer changes a lot is rough, and gets all of the answer, unless the answer has little of the mask left;
+    but no part of it that is apart from the mask and has no click on it, such as a piece of another object.
     """
     if OTHER_IOU <= mask_iou(candidate.mask, page) < ROUGH_IOU:
-        return candidate
+        return replace(candidate, mask=parts_at(candidate.mask, page) | parts_at_clicks(candidate.mask, clicks))
     reach = round(PART_REACH * max(page.shape))
     return replace(candidate, mask=change_at_clicks(page, candidate.mask, clicks, reach))
 

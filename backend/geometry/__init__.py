@@ -18,7 +18,7 @@ from backend.geometry.click_logits import follow_clicks
 from backend.geometry.click_pixels import Click, clicks_that_count, hold_clicks, pixel_of
 from backend.geometry.coco_counts import check_counts, decode_coco_counts
 from backend.geometry.fits import Ellipse, fit_ellipse, mask_to_box
-from backend.geometry.local_changes import change_at_cell, change_at_clicks, parts_at_clicks, stability_of
+from backend.geometry.local_changes import change_at_cell, change_at_clicks, parts_at, parts_at_clicks, stability_of
 from backend.geometry.outlines import Outline, OutlineOptions, mask_to_outline
 from backend.geometry.overlaps import MaskOverlaps, mask_nms
 from backend.geometry.parts import mask_to_polygons
@@ -78,6 +78,7 @@ __all__ = [
     "mask_to_polygons",
     "mask_to_rings",
     "mask_to_rotated_box",
+    "parts_at",
     "parts_at_clicks",
     "percent_to_pixel",
     "pixel_of",

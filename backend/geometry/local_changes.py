@@ -80,7 +80,17 @@ def stability_of(logits: Logits) -> float:
 
 def parts_at_clicks(mask: Mask, clicks: Sequence[Click]) -> Mask:
     """Return the connected parts of a mask that have a click on them, bool (H, W); corners connect."""
-    _, parts = cv2.connectedComponents(np.ascontiguousarray(mask, np.uint8))
-    numbers = {int(parts[y, x]) for x, y in (pixel_of(click, mask.shape) for click in clicks)} - {0}
-    at: Mask = np.isin(parts, list(numbers))
-    return at
+    places = np.zeros(mask.shape, bool)
+    for x, y in (pixel_of(click, mask.shape) for click in clicks):
+        places[y, x] = True
+    return parts_at(mask, places)
+
+
+def parts_at(mask: Mask, places: Mask) -> Mask:
+    """Return the connected parts of a mask that have a pixel in `places`, bool (H, W); corners connect."""
+    count, parts = cv2.connectedComponents(np.ascontiguousarray(mask, np.uint8))
+    is_kept = np.zeros(count, bool)
+    is_kept[parts[places]] = True
+    is_kept[0] = False  # the pixels outside of the mask
+    kept: Mask = is_kept[parts]
+    return kept

@@ -131,3 +131,30 @@ def deep_point_away_from(mask: Mask, x: float, y: float) -> tuple[float, float]:
     ys, xs = inside.nonzero()
     farthest = ((xs - x) ** 2 + (ys - y) ** 2).argmax()
     return float(xs[farthest]) + 0.5, float(ys[farthest]) + 0.5
+
+
+def test_in_an_annotation_that_is_opened_again_a_click_corrects_once_label_studio_has_saved_a_draft(
+    page: LabelingPage, site: Site
+) -> None:
+    """A submitted annotation may be another person's, and Label Studio does not say who clicks."""
+    project = site.scene_project("Correct an annotation again", PAINTED_SCENE)
+    task, ring = project.tasks[PAINTED_SCENE], find_target(PAINTED_SCENE, "pink ring")
+    page.start(project.number, task)
+    page.pick(NO_LABEL, "KeyPointTool")
+    page.click(ring.x + 0.5, ring.y + 0.5)
+    page.wait_for_answer()
+    page.accept()
+    (region,) = page.shown.mask_ids()
+    page.submit()
+
+    page.start(project.number, task)
+    page.wait("the annotation", lambda: page.shown.mask_ids() == [region])
+    page.pick(NO_LABEL, "KeyPointTool")
+    page.click(ring.x + 0.5, ring.y + 0.5, alt=True, ctrl=True)
+    page.wait("a refusal", lambda: "No mask here" in page.shown.message())
+    site.wait_for_draft(task, region)
+    page.click(ring.x + 2.5, ring.y + 0.5, alt=True, ctrl=True)
+    page.wait_for_answer()
+    assert list(page.shown.suggested_masks()) == [region]
+    page.accept()
+    assert page.shown.mask_ids() == [region]

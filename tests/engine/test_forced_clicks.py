@@ -220,3 +220,15 @@ def test_an_answer_that_sam_has_become_less_sure_of_counts_at_the_click_only(
     mask = revise(new, (1.0, 1.0)) > 0
     assert mask[4:16, 5:21].all()
     assert mask[3, 5 : 5 + far].tolist() == [takes_all] * far
+
+
+def test_a_rough_mask_gets_no_part_of_the_answer_that_is_apart_from_it_unless_it_was_clicked() -> None:
+    page = np.zeros((100, 100), bool)
+    page[20:60, 20:60] = True
+    answer = page.copy()
+    answer[20:24, 20:60] = False
+    answer[80:86, 20:30] = True  # a piece of something else
+    assert 0.8 < mask_iou(answer, page) < 0.92
+    kept = keep_elsewhere(Candidate(answer, 0.9), page, [(30.5, 21.5, 0)]).mask
+    assert not kept[70:].any() and np.array_equal(kept[:70], answer[:70])
+    assert np.array_equal(keep_elsewhere(Candidate(answer, 0.9), page, [(25.5, 82.5, 1)]).mask, answer)
