@@ -130,7 +130,7 @@ def check_writable(folder: Path) -> None:
         (folder / PROBE).unlink(missing_ok=True)
     finally:
         for path in missing:
-            with suppress(OSError):  # somebody else has put something there, or it was not created
+            with suppress(OSError):  # not created, or not empty any more
                 path.rmdir()
 
 

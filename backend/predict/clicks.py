@@ -21,8 +21,8 @@ same place" is 1 % of the image's diagonal.
 Label Studio saves a changed label some seconds later. A person who picks the mask's new label before an Alt+click must
 not be refused for that, and the tick would give the mask the picked label anyway.
 
-A mask that SAM has answered within the last minute is corrected as SAM's answer, by one more click, if nobody has
-changed it since; any other as a mask on the page. See `click_chains`.
+A mask that SAM has answered within the last minute is corrected as SAM's answer, by one more click, unless it has been
+changed since; any other as a mask on the page. See `click_chains`.
 
 A mask that was answered a moment ago and is in no draft yet is corrected by the same rules, except that a positive
 point on it never means it: Label Studio sends no click on an accepted mask, so that one was rejected.

@@ -139,11 +139,7 @@ def test_in_an_annotation_that_is_opened_again_a_click_corrects_once_label_studi
     """A submitted annotation may be another person's, and Label Studio does not say who clicks."""
     project = site.scene_project("Correct an annotation again", PAINTED_SCENE)
     task, ring = project.tasks[PAINTED_SCENE], find_target(PAINTED_SCENE, "pink ring")
-    page.start(project.number, task)
-    page.pick(NO_LABEL, "KeyPointTool")
-    page.click(ring.x + 0.5, ring.y + 0.5)
-    page.wait_for_answer()
-    page.accept()
+    accept_click(page, project, ring)
     (region,) = page.shown.mask_ids()
     page.submit()
 

@@ -48,7 +48,7 @@ def _find(document: Any) -> Iterator[str]:
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the path and the text of each number that is none."""
+    """Yield the path and the text of each NaN or infinite value."""
     if isinstance(value, float) and not math.isfinite(value):
         yield path or "its place", "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     elif isinstance(value, dict):
